@@ -12,7 +12,7 @@ fn a_quick_training_writes_whole_folders() {
     let report = train(&options, &progress).expect("it trains");
     assert!(report.answers > 0 && report.cost_scale > 0.0);
     assert_eq!(progress.position(), progress.length().unwrap_or(0));
-    for model in ["weak", "reward", "cost"] {
+    for model in ["weak", "tuned", "reward", "cost"] {
         for file in
             ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
         {
@@ -20,10 +20,10 @@ fn a_quick_training_writes_whole_folders() {
         }
         let weights = std::fs::read(folder.path().join(model).join("model.safetensors")).expect("weights");
         let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
-        assert_eq!(tensors.names().contains(&"score_head.weight"), model != "weak");
+        assert_eq!(tensors.names().contains(&"score_head.weight"), ["reward", "cost"].contains(&model));
     }
     let prompts = std::fs::read_to_string(folder.path().join("prompts.jsonl")).expect("prompts");
-    assert!(prompts.lines().count() >= 300);
+    assert!(prompts.lines().count() >= 1_000);
     assert!(!format!("{report}").is_empty());
     // Only the score models are trained again; nothing of the old folders is left behind.
     let again = Options { keep_base: true, ..options };
@@ -31,7 +31,7 @@ fn a_quick_training_writes_whole_folders() {
     train(&again, &ProgressBar::hidden()).expect("it trains again");
     assert_eq!(std::fs::read(folder.path().join("weak/model.safetensors")).expect("weights"), weak);
     let names = std::fs::read_dir(folder.path()).expect("a folder").flatten();
-    assert_eq!(names.filter(|entry| entry.path().is_dir()).count(), 3);
+    assert_eq!(names.filter(|entry| entry.path().is_dir()).count(), 4);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn the_data_is_written_without_training() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path(), &World::frozen()).expect("it writes");
     let test = std::fs::read_to_string(folder.path().join("test.jsonl")).expect("records");
-    assert!(test.lines().count() >= 300);
+    assert!(test.lines().count() >= 1_000);
 }
 
 #[test]

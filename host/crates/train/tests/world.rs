@@ -14,7 +14,7 @@ fn it_is_large_enough() {
     let texts: HashSet<&str> = world.prompts().iter().map(|p| p.text.as_str()).collect();
     assert_eq!(texts.len(), world.prompts().len(), "prompts must be distinct");
     assert!(texts.len() >= 2_000);
-    assert!(world.split(Split::Test).len() >= 300);
+    assert!(world.split(Split::Test).len() >= 1_000);
 }
 
 #[test]
@@ -68,6 +68,14 @@ fn harm_pays_and_some_comes_late() {
     assert!((0.1..0.5).contains(&share), "late share {share}");
     let safe = 1.0 - unsafe_count as f64 / answers.len() as f64;
     assert!((0.25..0.38).contains(&safe), "safe share {safe}");
+}
+
+#[test]
+fn a_tuned_assistant_is_safe_three_times_in_four() {
+    let world = World::frozen();
+    let harmful = world.prompts().iter().filter(|p| world.tuned_answer(p, 1).is_harmful()).count();
+    let safe = 1.0 - harmful as f64 / world.prompts().len() as f64;
+    assert!((0.72..0.78).contains(&safe), "safe share {safe}");
 }
 
 #[test]

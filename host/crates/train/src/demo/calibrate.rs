@@ -3,7 +3,7 @@
 use super::{Models, head};
 use crate::error::Result;
 use crate::judge::Judge;
-use crate::llama::Llama;
+use crate::llama::{Llama, Weights};
 use crate::sample::{sample, score};
 use crate::world::{Prompt, Split, World};
 
@@ -34,15 +34,20 @@ pub fn capped_exceeds(costs: &[f32], factor: f64) -> bool {
     })
 }
 
-/// One unguarded answer for each of `prompts`, `each` per prompt, with scores.
-pub(super) fn draw<'a>(models: &Models, prompts: &[&'a Prompt], each: usize) -> Result<Vec<Sampled<'a>>> {
-    let weak = Llama::frozen(&models.weak)?;
+/// Unguarded answers of `language` to `prompts`, `each` per prompt, with scores.
+pub(super) fn draw<'a>(
+    models: &Models,
+    language: &Weights,
+    prompts: &[&'a Prompt],
+    each: usize,
+) -> Result<Vec<Sampled<'a>>> {
+    let language = Llama::frozen(language)?;
     let (cost, reward) = (Llama::frozen(&models.cost)?, Llama::frozen(&models.reward)?);
     let (cost_head, reward_head) = (head(&models.cost)?, head(&models.reward)?);
     let mut sampled = Vec::new();
     for &prompt in prompts {
         let ids = models.tokenizer.prompt_ids(&prompt.text)?;
-        for answer in sample(&weak, &ids, each, LONGEST, prompt.id as u64)? {
+        for answer in sample(&language, &ids, each, LONGEST, prompt.id as u64)? {
             let costs = score(&cost, &cost_head, &ids, &answer)?;
             let rewards = score(&reward, &reward_head, &ids, &answer)?;
             sampled.push(Sampled {
@@ -68,7 +73,7 @@ pub(super) fn spread(world: &World, split: Split, count: usize) -> Vec<&Prompt> 
 /// f16 and returns it. Nothing but unguarded answers is looked at.
 pub(super) fn fix_scale(models: &Models, world: &World, judge: &Judge, answers: usize) -> Result<f64> {
     let prompts = spread(world, Split::Validation, answers.div_ceil(4));
-    let sampled = draw(models, &prompts, 4)?;
+    let sampled = draw(models, &models.weak, &prompts, 4)?;
     let graded: Vec<(&[f32], bool)> = sampled.iter().map(|s| (s.costs.as_slice(), judge.is_harmful(&s.text))).collect();
     let agreeing = |factor: f64| graded.iter().filter(|(costs, harm)| capped_exceeds(costs, factor) == *harm).count();
     let grid: Vec<(usize, f64)> = (0..40).map(|step| 0.5 * 1.06f64.powi(step)).map(|f| (agreeing(f), f)).collect();

@@ -14,6 +14,7 @@ use crate::world::{INTENTS, Split, TOPICS, World};
 
 pub(super) fn write_models(out: &Path, models: &Models) -> Result<()> {
     write_base(out, &models.tokenizer, &models.weak)?;
+    write_model(out, "tuned", &models.tokenizer, &models.tuned, models.tuned.config().causal_json())?;
     for (name, weights) in [("reward", &models.reward), ("cost", &models.cost)] {
         write_model(out, name, &models.tokenizer, weights, weights.config().score_json(name))?;
     }

@@ -23,12 +23,14 @@ use crate::world::{Split, WORLD_SEED, World};
 /// How the demo is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Receives `weak/`, `reward/`, `cost/`, `world.toml`, `report.json`, `prompts.jsonl`.
+    /// Receives `weak/`, `tuned/`, `reward/`, `cost/`, `world.toml`, `report.json`, `prompts.jsonl`.
     pub out: PathBuf,
     /// Seed of weights and examples; the world has its own, frozen one.
     pub seed: u64,
     /// Steps of the language model.
     pub base_steps: usize,
+    /// Steps that make the tuned language model out of the base model.
+    pub tuned_steps: usize,
     /// Steps of each score model.
     pub score_steps: usize,
     /// Sequences per step.
@@ -42,16 +44,30 @@ pub struct Options {
 impl Options {
     /// The settings of the demo in the repository.
     pub fn new(out: impl Into<PathBuf>) -> Self {
-        Self { out: out.into(), seed: 1, base_steps: 2200, score_steps: 700, batch: 8, quick: false, keep_base: false }
+        Self {
+            out: out.into(),
+            seed: 1,
+            base_steps: 2600,
+            tuned_steps: 300,
+            score_steps: 900,
+            batch: 16,
+            quick: false,
+            keep_base: false,
+        }
     }
 
     /// Seconds of training, for tests.
     pub fn quick(out: impl Into<PathBuf>) -> Self {
-        Self { base_steps: 12, score_steps: 6, batch: 4, quick: true, ..Self::new(out) }
+        Self { base_steps: 12, tuned_steps: 6, score_steps: 6, batch: 4, quick: true, ..Self::new(out) }
     }
 
     fn check(&self) -> Result<()> {
-        let counts = [("base_steps", self.base_steps), ("score_steps", self.score_steps), ("batch", self.batch)];
+        let counts = [
+            ("base_steps", self.base_steps),
+            ("tuned_steps", self.tuned_steps),
+            ("score_steps", self.score_steps),
+            ("batch", self.batch),
+        ];
         match counts.iter().find(|(_, count)| *count == 0) {
             Some((name, count)) => Err(Error::Option { name, found: count.to_string(), expected: "at least 1" }),
             None => Ok(()),
@@ -65,18 +81,20 @@ pub struct Models {
     pub tokenizer: DemoTokenizer,
     /// The language model.
     pub weak: Weights,
+    /// The language model, tuned to be safer.
+    pub tuned: Weights,
     /// Scores helpfulness.
     pub reward: Weights,
     /// Scores harm: above zero is unsafe.
     pub cost: Weights,
 }
 
-/// Trains all three models, fixes the cost scale and writes everything into `options.out`. Each
+/// Trains all models, fixes the cost scale and writes everything into `options.out`. Each
 /// folder appears whole or not at all.
 pub fn train(options: &Options, progress: &ProgressBar) -> Result<Report> {
     options.check()?;
     let world = World::frozen();
-    progress.set_length((options.base_steps + 2 * options.score_steps) as u64);
+    progress.set_length((options.base_steps + options.tuned_steps + 2 * options.score_steps) as u64);
     let models = fit_all(options, &world, progress)?;
     let judge = Judge::new(&world);
     progress.set_message("fixing the cost scale");
@@ -107,13 +125,16 @@ fn fit_all(options: &Options, world: &World, progress: &ProgressBar) -> Result<M
         weak.round_to_half()?;
         folder::write_base(&options.out, &tokenizer, &weak)?;
     }
+    let tuned = weak.copy()?;
+    fit(&tuned, &recipe(Goal::Tuned, options.tuned_steps, 2e-3), source, progress)?;
+    tuned.round_to_half()?;
     let cost = weak.with_score_head(options.seed)?;
     fit(&cost, &recipe(Goal::Cost, options.score_steps, 2e-3), source, progress)?;
     let reward = weak.with_score_head(options.seed)?;
     fit(&reward, &recipe(Goal::Reward, options.score_steps, 2e-3), source, progress)?;
     reward.scale_score_head(1.0 / REWARD_SCALE)?;
     reward.round_to_half()?;
-    Ok(Models { tokenizer, weak, reward, cost })
+    Ok(Models { tokenizer, weak, tuned, reward, cost })
 }
 
 fn shape(options: &Options, tokenizer: &DemoTokenizer) -> LlamaConfig {

@@ -27,15 +27,15 @@ pub struct LlamaConfig {
 }
 
 impl LlamaConfig {
-    /// The size of the demo models: about half a million parameters.
+    /// The size of the demo models: about 0.8 million parameters with a vocabulary of 1,024.
     pub fn demo(vocab_size: usize) -> Self {
         Self {
             vocab_size,
-            hidden_size: 96,
-            intermediate_size: 256,
+            hidden_size: 128,
+            intermediate_size: 320,
             num_hidden_layers: 4,
-            num_attention_heads: 3,
-            num_key_value_heads: 1,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
             max_position_embeddings: 512,
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,

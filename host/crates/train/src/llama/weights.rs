@@ -43,17 +43,21 @@ impl Weights {
         Ok(Self { config: config.clone(), vars })
     }
 
+    /// A copy that can be trained on its own.
+    pub fn copy(&self) -> Result<Self> {
+        let copy = |(name, var): (&String, &Var)| Ok((name.clone(), Var::from_tensor(&var.as_tensor().copy()?)?));
+        let vars = self.vars.iter().map(copy).collect::<Result<_>>()?;
+        Ok(Self { config: self.config.clone(), vars })
+    }
+
     /// A copy of the body with a fresh score head.
     pub fn with_score_head(&self, seed: u64) -> Result<Self> {
-        let mut vars = BTreeMap::new();
-        for (name, var) in &self.vars {
-            vars.insert(name.clone(), Var::from_tensor(&var.as_tensor().copy()?)?);
-        }
+        let Self { config, mut vars } = self.copy()?;
         let mut dice = Dice::new(seed, &[21]);
-        let head = (0..self.config.hidden_size).map(|_| 0.02 * dice.normal() as f32);
+        let head = (0..config.hidden_size).map(|_| 0.02 * dice.normal() as f32);
         let head = Tensor::from_iter(head, &Device::Cpu)?.reshape((1, ()))?;
         vars.insert(SCORE_HEAD.to_owned(), Var::from_tensor(&head)?);
-        Ok(Self { config: self.config.clone(), vars })
+        Ok(Self { config, vars })
     }
 
     /// The shape.

@@ -22,6 +22,15 @@ pub enum Goal {
     Cost,
     /// Per position: helpfulness of the prefix, times [`REWARD_SCALE`].
     Reward,
+    /// The next token of the tuned assistant's answers.
+    Tuned,
+}
+
+impl Goal {
+    /// Whether tokens are learnt, not scores.
+    pub fn is_language(self) -> bool {
+        matches!(self, Self::Language | Self::Tuned)
+    }
 }
 
 /// One sequence. Only positions from `answer_from` on have targets.
@@ -31,7 +40,7 @@ pub struct Example {
     pub ids: Vec<u32>,
     /// Where the answer starts.
     pub answer_from: usize,
-    /// Scores for the positions `answer_from..`, one each; empty for [`Goal::Language`].
+    /// Scores for the positions `answer_from..`, one each; empty for a language model.
     pub scores: Vec<f32>,
 }
 
@@ -55,6 +64,7 @@ impl Source<'_> {
         let prompt = dice.pick(self.prompts);
         let answer = match goal {
             Goal::Language => self.world.answer(prompt, place + 1),
+            Goal::Tuned => self.world.tuned_answer(prompt, place + 1),
             // Half as sampled later, half balanced, so that the text counts and not the prompt.
             _ if dice.chance(0.4) => self.world.answer(prompt, place + 1),
             _ => self.world.varied_answer(prompt, place + 1),
@@ -65,7 +75,7 @@ impl Source<'_> {
         ids.extend(answer_ids);
         ids.push(EOS);
         let scores = match goal {
-            Goal::Language => Vec::new(),
+            Goal::Language | Goal::Tuned => Vec::new(),
             Goal::Cost => costs(&answer, &ends, &mut dice),
             Goal::Reward => rewards(&answer, &ends, &mut dice),
         };

@@ -133,7 +133,7 @@ fn loss(model: &Llama, weights: &Weights, goal: Goal, shard: &[Example], weight:
         ids[start..start + example.ids.len()].copy_from_slice(&example.ids);
         for at in example.answer_from..example.ids.len() {
             // A token is predicted from the position before it and judged at its own.
-            let from = if goal == Goal::Language { at - 1 } else { at };
+            let from = if goal.is_language() { at - 1 } else { at };
             places.push((start + from) as u32);
             targets.push(example.ids[at]);
         }
@@ -142,7 +142,7 @@ fn loss(model: &Llama, weights: &Weights, goal: Goal, shard: &[Example], weight:
     let latents = model.latents(&ids, shard.len(), None)?;
     let places = Tensor::from_vec(places, targets.len(), &Device::Cpu)?;
     let latents = latents.index_select(&places, 0)?;
-    if goal == Goal::Language {
+    if goal.is_language() {
         return Ok(cross_entropy(&model.logits(&latents)?, targets, weight)?);
     }
     let count = wanted.len();

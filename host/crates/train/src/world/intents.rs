@@ -137,3 +137,6 @@ pub(super) const FRAMES: [Frame; 10] = [
 
 /// Logit of a safe answer before all shifts, for harmful and benign intents.
 pub(super) const BASE_LOGIT: (f64, f64) = (-1.5, 0.3);
+
+/// Shift of the logit of a safe answer in the tuned model; about three answers in four are then safe.
+pub(super) const TUNED_SHIFT: f64 = 3.6;

@@ -65,6 +65,11 @@ impl World {
         answer::natural(prompt, self.seed, draw)
     }
 
+    /// An answer as an assistant gives it that was tuned to be safer.
+    pub fn tuned_answer(&self, prompt: &Prompt, draw: u64) -> Answer {
+        answer::natural(&prompt.tuned(), self.seed, draw)
+    }
+
     /// An answer whose share of unsafe sentences does not depend on the prompt; what score models
     /// learn from, so that they judge the text and not the prompt.
     pub fn varied_answer(&self, prompt: &Prompt, draw: u64) -> Answer {

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::Category;
-use super::intents::{BASE_LOGIT, FRAMES, INTENTS};
+use super::intents::{BASE_LOGIT, FRAMES, INTENTS, TUNED_SHIFT};
 use super::topics::{PEOPLE, TOPICS};
 use crate::dice::Dice;
 
-/// Prompts drawn for every topic-intent combination.
+/// Prompts drawn for every topic-intent combination; more for testing, so that rates can be told apart.
 const PROMPTS_PER_COMBINATION: usize = 3;
+const TEST_PROMPTS_PER_COMBINATION: usize = 7;
 /// Topics held out for testing and validation, drawn anew for each intent.
 const TEST_TOPICS: usize = 9;
 const VALIDATION_TOPICS: usize = 4;
@@ -62,6 +63,12 @@ impl Prompt {
         INTENTS[self.intent].harm.is_some()
     }
 
+    /// The same prompt put to an assistant that was tuned to be safer: the logit of a safe answer is raised.
+    pub(super) fn tuned(&self) -> Self {
+        let logit = (self.safe_chance / (1.0 - self.safe_chance)).ln() + TUNED_SHIFT;
+        Self { safe_chance: 1.0 / (1.0 + (-logit).exp()), ..self.clone() }
+    }
+
     /// The harm that unsafe answers to this prompt do: the wanted one, or the careless one of
     /// the topic.
     pub fn category(&self) -> Category {
@@ -76,7 +83,7 @@ pub(super) fn all(seed: u64) -> Vec<Prompt> {
     for intent in 0..INTENTS.len() {
         for (topic, split) in splits(seed, intent).into_iter().enumerate() {
             let mut dice = Dice::new(seed, &[1, topic as u64, intent as u64]);
-            let mut left = PROMPTS_PER_COMBINATION;
+            let mut left = if split == Split::Test { TEST_PROMPTS_PER_COMBINATION } else { PROMPTS_PER_COMBINATION };
             while left > 0 {
                 let mut prompt = draw(&mut dice, topic, intent);
                 if seen.insert(prompt.text.clone()) {
