@@ -3,6 +3,7 @@
 //! Two fresh instances must answer the same, and so must one instance asked again, unless it is a policy: those may
 //! remember within a request.
 
+use crate::output;
 use anyhow::{Context, bail};
 use inferenceguard_sandbox::{Activation, Component, Sandbox};
 use inferenceguard_search::{
@@ -24,6 +25,13 @@ pub(crate) fn ask_twice(sandbox: &Sandbox, name: &str, bytes: &[u8]) -> anyhow::
     let again = component.activate(&BTreeMap::new())?;
     if (activation.needs(), activation.pricing()) != (again.needs(), again.pricing()) {
         bail!("{name} declares different needs each time; a component is a function of its arguments");
+    }
+    if !activation.needs().networks.is_empty() {
+        let networks = activation.needs().networks.join(", ");
+        output::note(format_args!(
+            "it opens networks that only a bundle has ({networks}), so it is not asked anything"
+        ));
+        return Ok(component);
     }
     match activation.role() {
         Role::Policy => policy(&activation)?,
