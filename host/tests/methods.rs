@@ -122,10 +122,8 @@ fn args_scores_every_candidate_once_and_from_its_parent() {
                 assert_eq!((needs.len(), beams.len()), (8, 8));
                 calls += 1;
             }
-            (Need::Select(batch), Answer::Decided(Ok(decision))) => {
-                if let Decision::Keep(rows) = decision {
-                    kept = batch.rows[rows[0] as usize].id;
-                }
+            (Need::Select(batch), Answer::Decided(Ok(Decision::Keep(rows)))) => {
+                kept = batch.rows[rows[0] as usize].id;
             }
             _ => {}
         }
