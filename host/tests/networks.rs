@@ -63,7 +63,7 @@ fn a_critic_sees_how_much_budget_its_parent_has_left() {
             seen.insert(left > 0.9);
         }
     }
-    assert!(seen.contains(&true));
+    assert_eq!(seen, BTreeSet::from([false, true]), "beams before and after `bad` was paid for");
 }
 
 #[test]

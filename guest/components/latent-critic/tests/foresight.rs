@@ -78,11 +78,12 @@ fn networks_that_do_not_fit_are_refused_in_words() {
     let words = "the network `critic` maps 1 numbers to 2; expected 2 (latent and budgets) to 2";
     assert!(said(&without_budget).contains(words), "{}", said(&without_budget));
     assert!(said(&dense(&[&[1.0]], &[&[1.0, 1.0]], &[0.0])).contains("maps 2 numbers to 1"));
-    let broken = dense(&[&[f32::NAN]], &[&[1.0, 0.0], &[0.0, 0.0]], &[0.0, 0.0]);
-    assert!(said(&broken).contains("for row 0; expected numbers"), "{}", said(&broken));
-    let endless = dense(&[&[f32::INFINITY]], &[&[0.0, 0.0], &[1.0, 0.0]], &[0.0, 0.0]);
-    assert!(said(&endless).contains("for row 0; expected numbers"));
-    assert!(said(&DenseDouble { networks: vec![], ..broken }).contains("no network `critic`"));
+    let gives = |bias: [f32; 2]| dense(&[&[1.0]], &[&[0.0, 0.0], &[0.0, 0.0]], &bias);
+    for bias in [[f32::NAN, 0.0], [0.0, f32::NAN], [0.0, f32::INFINITY]] {
+        let said = said(&gives(bias));
+        assert!(said.contains("the network `critic` gives ") && said.contains("for row 0; expected numbers"), "{said}");
+    }
+    assert!(said(&DenseDouble { networks: vec![], ..gives([0.0; 2]) }).contains("no network `critic`"));
 }
 
 #[test]

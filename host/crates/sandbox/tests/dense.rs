@@ -45,6 +45,20 @@ fn unknown_networks_and_misfits_are_refused() {
 
 proptest! {
     #[test]
+    fn forward_is_the_sum_of_products_at_every_width(
+        weights in proptest::collection::vec(-8_i8..9, 1..40),
+        input in proptest::collection::vec(-8_i8..9, 40),
+    ) {
+        // Small whole numbers are exact in any order.
+        let (weights, input): (Vec<f32>, Vec<f32>) =
+            weights.iter().zip(&input).map(|(w, x)| (f32::from(*w), f32::from(*x))).unzip();
+        let expected = 0.5 + weights.iter().zip(&input).map(|(w, x)| w * x).sum::<f32>();
+        let layer = Layer { weights, bias: vec![0.5], activation: LayerActivation::Identity };
+        let network = CpuDense::default().with_network("v", vec![layer]).unwrap().open("v").unwrap();
+        prop_assert_eq!(network.forward(&input).unwrap(), [expected]);
+    }
+
+    #[test]
     fn gradients_are_the_slopes_of_the_sum(
         numbers in proptest::collection::vec(-1.0_f32..1.0, 16..64),
         // Far from zero, where relu has no slope to speak of.

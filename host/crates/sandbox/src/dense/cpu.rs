@@ -65,6 +65,17 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// Eight sums side by side, so that a processor can take several products at once; always in the same order.
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let (left, left_rest) = left.as_chunks::<8>();
+    let (right, right_rest) = right.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (left, right) in left.iter().zip(right) {
+        sums.iter_mut().zip(left.iter().zip(right)).for_each(|(sum, (l, r))| *sum += l * r);
+    }
+    sums.iter().sum::<f32>() + left_rest.iter().zip(right_rest).map(|(l, r)| l * r).sum::<f32>()
+}
+
 /// Why a network was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("network `{network}`, layer {layer}: found {found}; expected {expected}")]
@@ -102,7 +113,7 @@ impl Layer {
     /// W x + b.
     fn linear(&self, x: &[f32]) -> Vec<f32> {
         let rows = self.weights.chunks_exact(self.inputs());
-        rows.zip(&self.bias).map(|(w, b)| b + w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).collect()
+        rows.zip(&self.bias).map(|(w, b)| b + dot(w, x)).collect()
     }
 
     /// Wᵀ (g · slope(z)).
