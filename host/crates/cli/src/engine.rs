@@ -21,8 +21,8 @@ pub(crate) struct Opened {
     pub(crate) options: LoadOptions,
 }
 
-/// Opens an engine with these methods; without any, with the bundle's own.
-pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Result<Opened> {
+/// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
+pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Opened> {
     let mut bundle = bundle::open(arguments.bundle.as_deref())?;
     if let Some(n) = arguments.n {
         bundle = bundle::with_candidates(&bundle, methods, n)?;
@@ -40,6 +40,9 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Re
     }
     for method in methods {
         builder = builder.method(method);
+    }
+    for (name, budget) in bundle::budgets(&bundle, budgets)? {
+        builder = builder.budget(name, budget);
     }
     let engine = builder
         .build()

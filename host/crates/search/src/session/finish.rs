@@ -7,7 +7,11 @@ use crate::{
     beam::{Beam, ROOT},
     text,
 };
+use inferenceguard_model::Token;
 use std::collections::BTreeSet;
+
+/// How many tokens may be held back because a cut within a word is spelled in another way.
+const REACH: usize = 16;
 
 impl Session {
     /// Releases the text on which all kept beams agree, as far as every constraint has priced it and held.
@@ -29,13 +33,29 @@ impl Session {
             let same = first.tokens.iter().zip(&beam.tokens).take_while(|(a, b)| a == b).count();
             len = len.min(same);
         }
-        let text = text::stable(self.tokenizer.as_ref(), &first.tokens[..len])?;
+        let text = text::stable(self.tokenizer.as_ref(), self.spelled_alike(&first.tokens[..len])?)?;
         let text = &text[..first.text_len.unwrap_or(text.len()).min(text.len())];
         let text = text::before_partial_stop(text, &self.config.stop);
         if text.len() > self.released.len() && text.starts_with(&self.released) {
             self.released = text.to_owned();
         }
         Ok(())
+    }
+
+    /// The longest start of `tokens` whose text is cut into the same tokens again: what is released is then priced in
+    /// both spellings. Nothing if there is none within the last [`REACH`] tokens.
+    fn spelled_alike<'a>(&self, tokens: &'a [Token]) -> Result<&'a [Token], SearchError> {
+        let end = tokens.iter().position(|token| self.vocabulary.eos.contains(token)).unwrap_or(tokens.len());
+        if self.constraints.is_empty() {
+            return Ok(tokens);
+        }
+        for len in (end.saturating_sub(REACH)..=end).rev() {
+            let text = text::stable(self.tokenizer.as_ref(), &tokens[..len])?;
+            if self.tokenizer.encode(&text)? == tokens[..len] {
+                return Ok(&tokens[..len]);
+            }
+        }
+        Ok(&[])
     }
 
     /// The answer is this beam.

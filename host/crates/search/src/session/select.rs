@@ -2,8 +2,8 @@
 
 use super::{Phase, Session};
 use crate::{
-    Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, beam::Beam, check::Check,
-    text,
+    Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, Source, beam::Beam,
+    check::Check, text,
 };
 
 impl Session {
@@ -13,8 +13,10 @@ impl Session {
         decision: Result<Decision, RoleFailure>,
     ) -> Result<(), SearchError> {
         let check = Check { role: Role::Policy, component: "policy" };
-        let retries = self.config.limits.retries;
-        match decision.and_then(|d| check.decision(d, batch, retries)) {
+        match decision.and_then(|d| check.decision(d, batch)) {
+            // No carry on without a component that failed: what it should have judged is neither kept nor emitted.
+            Ok(Decision::Keep(rows)) if self.forsaken(&rows) => self.exhausted(),
+            Ok(Decision::Answer(row)) if self.forsaken(&[row]) => self.exhausted(),
             Ok(Decision::Keep(rows)) => self.keep(&rows),
             Ok(Decision::Price(rows)) => {
                 self.price_rows(rows.iter().map(|r| *r as usize).collect());
@@ -29,6 +31,11 @@ impl Session {
             Ok(Decision::Exhausted) => self.exhausted(),
             Err(failure) => self.abandon(failure),
         }
+    }
+
+    /// Whether a component failed in this request and one of these rows is not safe.
+    fn forsaken(&self, rows: &[u32]) -> bool {
+        !self.failures.is_empty() && rows.iter().any(|row| !self.rows[*row as usize].safe(&self.constraints))
     }
 
     fn keep(&mut self, rows: &[u32]) -> Result<(), SearchError> {
@@ -80,7 +87,10 @@ impl Session {
     }
 
     fn again(&mut self, retry: Retry) -> Result<(), SearchError> {
-        if !self.failures.is_empty() || self.candidates == 0 {
+        let forced = matches!(self.plan.as_ref().map(|plan| plan.source), Some(Source::Expand(_)));
+        let spent = self.attempt >= self.config.limits.retries;
+        // The same tokens would be forced again, and a failed component fails again.
+        if forced || spent || !self.failures.is_empty() || self.candidates == 0 {
             return self.exhausted();
         }
         for beam in &self.rows[..self.candidates] {
@@ -95,10 +105,7 @@ impl Session {
         self.retry = Some(retry);
         self.rows.clear();
         self.offset = 0;
-        self.phase = match self.plan.as_ref().map(|p| p.source) {
-            Some(crate::Source::Expand(_)) => return self.exhausted(),
-            _ => Phase::Sample,
-        };
+        self.phase = Phase::Sample;
         self.breed();
         Ok(())
     }
