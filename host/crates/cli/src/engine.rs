@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
-use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::{Model, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -44,9 +44,10 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[St
     for (name, budget) in bundle::budgets(&bundle, budgets)? {
         builder = builder.budget(name, budget);
     }
-    let engine = builder
-        .build()
-        .context("the bundle and the models do not fit together; give score models with --score NAME=DIR")?;
+    let engine = builder.build().map_err(|error| match error {
+        EngineError::NoScoreModel { .. } => anyhow::Error::from(error).context("give score models with --score NAME=DIR"),
+        other => other.into(),
+    })?;
     Ok(Opened { engine, bundle, sandbox, tokenizer, scores, options })
 }
 
