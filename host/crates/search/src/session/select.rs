@@ -3,7 +3,6 @@
 use super::{Phase, Session};
 use crate::{
     Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, beam::Beam, check::Check,
-    text,
 };
 
 impl Session {
@@ -53,15 +52,25 @@ impl Session {
         self.commit(best_finished);
         self.release_agreed()?;
         if self.live.is_empty() || self.chunk >= self.config.limits.chunks {
-            self.live.iter_mut().for_each(|b| b.finish = Some(Finish::Length));
-            self.rows = std::mem::take(&mut self.live);
-            self.rows.append(&mut self.pool.clone());
-            self.candidates = 0;
-            self.phase = Phase::Select;
+            self.stop_growing();
         } else {
             self.phase = Phase::Plan;
         }
         Ok(())
+    }
+
+    /// The rows end here. Those cut while they grew are priced once more, as ended ones: a price that is due at the
+    /// end, or a tail that a score model withheld, must not go free.
+    fn stop_growing(&mut self) {
+        for beam in &mut self.live {
+            beam.finish = Some(Finish::Length);
+            beam.priced = beam.failed;
+        }
+        let cut = self.live.len();
+        self.rows = std::mem::take(&mut self.live);
+        self.rows.extend(self.pool.iter().cloned());
+        self.candidates = 0;
+        self.price_rows((0..cut).collect());
     }
 
     /// With `commit(c)`, every c chunks only the best beam goes on.
@@ -116,7 +125,7 @@ impl Session {
         self.emit(&beam)
     }
 
-    /// The row's text, encoded again, as a beam of its own; nothing if the ids are the same.
+    /// The row's text as it would be emitted, encoded again, as a beam of its own; nothing if the ids are the same.
     fn respelled(&mut self, row: usize) -> Result<Option<Beam>, SearchError> {
         let latents =
             |c: &crate::PricedConstraint| self.roles.costs.get(&c.cost).is_some_and(|c| c.needs.newest_position());
@@ -125,7 +134,7 @@ impl Session {
             return Ok(None);
         }
         let beam = &self.rows[row];
-        let mut tokens = self.tokenizer.encode(&text::stable(self.tokenizer.as_ref(), &beam.tokens)?)?;
+        let mut tokens = self.tokenizer.encode(&self.text_of(beam)?)?;
         if beam.finish == Some(Finish::Eos) {
             tokens.extend(beam.tokens.last());
         }
@@ -166,6 +175,7 @@ impl Session {
     /// Goes on with what breaks least, or pays best; never called with a failed component.
     fn fall_back(&mut self) -> Result<(), SearchError> {
         let mut rows: Vec<u32> = (0..self.rows.len() as u32).filter(|r| self.rows[*r as usize].priced).collect();
+        let failed = |r: &u32| self.rows[*r as usize].failed;
         let key = |r: &u32| {
             let beam = &self.rows[*r as usize];
             match self.config.on_exhausted {
@@ -173,14 +183,11 @@ impl Session {
                 _ => beam.task_cost.unwrap_or(f64::INFINITY),
             }
         };
-        rows.sort_by(|a, b| key(a).total_cmp(&key(b)).then(a.cmp(b)));
+        rows.sort_by(|a, b| failed(a).cmp(&failed(b)).then(key(a).total_cmp(&key(b))).then(a.cmp(b)));
         rows.truncate(self.live.len().max(1));
         match rows.first() {
             None => self.refuse(),
-            Some(best) if self.rows[*best as usize].finished() => {
-                let beam = self.rows[*best as usize].clone();
-                self.emit(&beam)
-            }
+            Some(best) if self.rows[*best as usize].finished() => self.answer(*best as usize),
             Some(_) => self.keep(&rows),
         }
     }
