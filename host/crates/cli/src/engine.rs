@@ -45,7 +45,9 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[St
         builder = builder.budget(name, budget);
     }
     let engine = builder.build().map_err(|error| match error {
-        EngineError::NoScoreModel { .. } => anyhow::Error::from(error).context("give score models with --score NAME=DIR"),
+        EngineError::NoScoreModel { .. } => {
+            anyhow::Error::from(error).context("give score models with --score NAME=DIR")
+        }
         other => other.into(),
     })?;
     Ok(Opened { engine, bundle, sandbox, tokenizer, scores, options })

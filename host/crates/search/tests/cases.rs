@@ -77,6 +77,33 @@ fn another_spelling_of_the_same_text_is_priced_too() {
 }
 
 #[test]
+fn a_cost_that_reads_the_model_does_not_spare_the_others_the_other_spelling() {
+    struct Free(Needs);
+    impl Cost for Free {
+        fn needs(&self) -> &Needs {
+            &self.0
+        }
+        fn kind(&self) -> CostKind {
+            CostKind::Safety
+        }
+        fn grain(&self) -> CostGrain {
+            CostGrain::Token
+        }
+        fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
+            Ok(rows.rows.iter().map(|row| vec![0.1; row.tokens.len()]).collect())
+        }
+    }
+    let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : <eos> 1\n score reward: +d 1\n score cost: bad 5";
+    let mut player = Player::new(script, 4.0, 8, Loop::new(2, 1, 8, 0));
+    player.costs.insert("free".into(), Box::new(Free(Needs { logprobs: true, ..Needs::default() })));
+    let mut free = player.config.constraints[0].clone();
+    (free.constraint.name, free.cost) = ("free".into(), "free".into());
+    player.config.constraints.insert(0, free);
+    let (out, _) = player.play();
+    assert_eq!(out.status, Status::NoSafeCandidate, "{out:?}");
+}
+
+#[test]
 fn another_spelling_is_not_released_before_it_is_priced() {
     let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : ok 1\n after ok : <eos> 1\n score reward: +d 1\n score cost: bad 5";
     for release in [Release::Agreement, Release::Commit(1)] {

@@ -58,10 +58,16 @@ impl Session {
         Ok(&[])
     }
 
-    /// The answer is this beam.
-    pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
+    /// The text of the beam as an answer: up to the stop text, if one ended it.
+    pub(super) fn text_of(&self, beam: &Beam) -> Result<String, SearchError> {
         let mut text = text::stable(self.tokenizer.as_ref(), &beam.tokens)?;
         text.truncate(beam.text_len.unwrap_or(text.len()));
+        Ok(text)
+    }
+
+    /// The answer is this beam.
+    pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
+        let text = self.text_of(beam)?;
         let status = if beam.safe(&self.constraints) { Status::WithinBudget } else { Status::BudgetExceeded };
         self.released.clone_from(&text);
         self.end(Some(beam), text, status, beam.finish.unwrap_or(Finish::Length));
