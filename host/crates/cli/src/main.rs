@@ -6,7 +6,6 @@
 
 mod args;
 mod bundle;
-mod check;
 mod component;
 mod embedded;
 mod engine;
