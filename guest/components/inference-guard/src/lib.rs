@@ -88,9 +88,9 @@ impl Policy for InferenceGuard {
 
 impl InferenceGuard {
     fn decide(&mut self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<Decision, RoleError> {
-        let candidates: Vec<u32> = (0..rows.len()).collect();
-        let failed = self.any_new(rows, &candidates)? && !self.any_new(rows, &ids(safe))?;
-        if failed && rows.attempt() < self.retries {
+        let fit = safe.iter().map(|one| one.row);
+        // Where the host has stopped the growth only finished beams are left: there is nothing to sample again.
+        if !self.any_new(rows, fit)? && self.any_new(rows, 0..rows.len())? && rows.attempt() < self.retries {
             return Ok(Decision::Retry(self.retry));
         }
         if !rows.last() && safe.iter().any(|one| !one.finished) {
@@ -102,9 +102,9 @@ impl InferenceGuard {
         Ok(safe.first().map_or(Decision::Exhausted, |best| Decision::Answer(best.row)))
     }
 
-    /// Whether one of these was not kept before, as a finished beam.
-    fn any_new(&self, rows: &dyn BatchView, some: &[u32]) -> Result<bool, RoleError> {
-        for &row in some {
+    /// Whether any of these is a candidate of this chunk.
+    fn any_new(&self, rows: &dyn BatchView, chosen: impl IntoIterator<Item = u32>) -> Result<bool, RoleError> {
+        for row in chosen {
             if !self.pool.contains(&rows.id(row)?) {
                 return Ok(true);
             }
@@ -121,10 +121,6 @@ impl InferenceGuard {
         }
         Ok(())
     }
-}
-
-fn ids(ranked: &[Ranked]) -> Vec<u32> {
-    ranked.iter().map(|one| one.row).collect()
 }
 
 register_policy!(InferenceGuard);
