@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
-use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::{Model, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -21,8 +21,8 @@ pub(crate) struct Opened {
     pub(crate) options: LoadOptions,
 }
 
-/// Opens an engine with these methods; without any, with the bundle's own.
-pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Result<Opened> {
+/// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
+pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Opened> {
     let mut bundle = bundle::open(arguments.bundle.as_deref())?;
     if let Some(n) = arguments.n {
         bundle = bundle::with_candidates(&bundle, methods, n)?;
@@ -41,9 +41,15 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Re
     for method in methods {
         builder = builder.method(method);
     }
-    let engine = builder
-        .build()
-        .context("the bundle and the models do not fit together; give score models with --score NAME=DIR")?;
+    for (name, budget) in bundle::budgets(&bundle, budgets)? {
+        builder = builder.budget(name, budget);
+    }
+    let engine = builder.build().map_err(|error| match error {
+        EngineError::NoScoreModel { .. } => {
+            anyhow::Error::from(error).context("give score models with --score NAME=DIR")
+        }
+        other => other.into(),
+    })?;
     Ok(Opened { engine, bundle, sandbox, tokenizer, scores, options })
 }
 

@@ -39,19 +39,19 @@ pub struct CallReport {
     pub failure: Option<FailureKind>,
 }
 
+impl CallReport {
+    /// Whether it gave no answer. An error of the component's own is an answer: it may not like made-up rows.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        !matches!(self.failure, None | Some(FailureKind::Refused(_)))
+    }
+}
+
 impl CheckReport {
     /// Whether every function answered.
     #[must_use]
     pub fn passed(&self) -> bool {
-        !self.calls.iter().any(CallReport::failed)
-    }
-}
-
-impl CallReport {
-    /// Whether there was no answer. An error of the component's own is one: it may not like made-up rows.
-    #[must_use]
-    pub fn failed(&self) -> bool {
-        !matches!(self.failure, None | Some(FailureKind::Refused(_)))
+        !self.calls.iter().any(CallReport::is_failed)
     }
 }
 
