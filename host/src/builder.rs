@@ -22,7 +22,7 @@ pub struct EngineBuilder {
     scores: Vec<Box<dyn ScoreModel>>,
     bundle: Option<Bundle>,
     methods: Vec<String>,
-    policies: BTreeMap<String, Vec<u8>>,
+    parts: BTreeMap<String, Vec<u8>>,
     native: Vec<(String, Arc<dyn RolesFactory>)>,
     config: Option<SearchConfig>,
     budgets: BTreeMap<String, f64>,
@@ -74,7 +74,14 @@ impl EngineBuilder {
     /// A policy component for [`EngineBuilder::method`], by the name of its package (`beam-search`).
     #[must_use]
     pub fn policy_component(mut self, name: impl Into<String>, bytes: Vec<u8>) -> Self {
-        self.policies.insert(name.into(), bytes);
+        self.parts.insert(name.into(), bytes);
+        self
+    }
+
+    /// A steering component for [`EngineBuilder::method`], by the name of its package (`re-control`).
+    #[must_use]
+    pub fn steering_component(mut self, name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        self.parts.insert(name.into(), bytes);
         self
     }
 
@@ -121,7 +128,8 @@ impl EngineBuilder {
             constraint(&mut config, name)?.budget = *budget;
         }
         let identity = self.bundle.as_ref().map(identity).unwrap_or_default();
-        let deployment = Deployment::new(identity, config, methods)?;
+        let networks = self.bundle.as_ref().map(|bundle| bundle.networks().clone()).unwrap_or_default();
+        let deployment = Deployment::new(identity, config, networks, methods)?;
         let mut model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let scores = by_name(self.scores)?;
         deployment.check(model.as_mut(), &scores)?;
@@ -134,7 +142,7 @@ impl EngineBuilder {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = &self.bundle {
-            let loader = Loader::new(bundle, &self.policies, self.sandbox.clone())?;
+            let loader = Loader::new(bundle, &self.parts, self.sandbox.clone())?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push(loader.own()?);
             }

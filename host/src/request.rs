@@ -93,6 +93,7 @@ impl ValidRequest {
         let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), context)?;
         let config = merge(&request, &deployment.config, max_tokens)?;
         config.validate(info)?;
+        deployment.check_budgets(info, &config)?;
         Ok(Self { prompt: request.prompt, prompt_tokens, method, config, record: request.record })
     }
 }

@@ -97,8 +97,6 @@ fn what_is_missing_is_said_at_build_time() {
     let refused = |builder: EngineBuilder| builder.build().unwrap_err();
     let unknown = refused(builder(MANIFEST).method("magic"));
     assert!(unknown.to_string().contains("no method `magic`; expected one of: base, "), "{unknown}");
-    let later = refused(builder(MANIFEST).method("args"));
-    assert!(matches!(later, EngineError::NotInThisVersion { .. }), "{later}");
     let critic = refused(builder(MANIFEST).method("inference-guard+critic"));
     assert!(matches!(critic, EngineError::NoCritic { .. }), "{critic}");
     let setting = refused(builder(&MANIFEST.replace("n = 8", "m = 8")));

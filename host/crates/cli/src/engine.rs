@@ -35,8 +35,12 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[St
     for (name, files) in &scores {
         builder = builder.score_model(Box::new(score_model(name, files, &options, &*tokenizer)?));
     }
-    for (name, bytes) in policies() {
-        builder = builder.policy_component(name, bytes.to_vec());
+    for (name, bytes) in embedded::components() {
+        builder = match componentize::inspect(bytes)?.role {
+            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
+            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
+            _ => builder,
+        };
     }
     for method in methods {
         builder = builder.method(method);
@@ -87,13 +91,6 @@ fn score_files(arguments: &GuardArguments) -> anyhow::Result<BTreeMap<String, Mo
         }
     }
     Ok(files)
-}
-
-/// First-party policies, for methods that the bundle's own policy does not play.
-fn policies() -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    let is_policy =
-        |bytes: &[u8]| componentize::inspect(bytes).is_ok_and(|found| found.role == componentize::Role::Policy);
-    embedded::components().iter().copied().filter(move |(_, bytes)| is_policy(bytes))
 }
 
 /// Where compiled components are kept between runs, if there is such a place.

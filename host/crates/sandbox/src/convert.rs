@@ -11,6 +11,7 @@ use crate::{
 use inferenceguard_model::LatentSelector;
 use inferenceguard_search as ours;
 use inferenceguard_search::{ConstraintMode, CostClip, Needs, Role};
+use std::collections::BTreeSet;
 
 pub(crate) fn constraint(from: &ours::Constraint) -> types::Constraint {
     let clip = match from.clip {
@@ -153,11 +154,19 @@ pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'stat
             types::Need::TopK(k) => needs.top_k = top_k(k)?.max(needs.top_k),
             types::Need::Logits => needs.logits = true,
             types::Need::Latents(selector) => needs.latents = Some(one_selector(needs.latents, selector)?),
-            types::Need::Scores(model) if needs.scores.contains(&model) => {}
             types::Need::Scores(model) => needs.scores.push(model),
+            types::Need::Network(name) => needs.networks.push(name),
         }
     }
+    needs.scores = each_once(needs.scores);
+    needs.networks = each_once(needs.networks);
     Ok(needs)
+}
+
+/// Without repetitions, in the order of their first mention.
+fn each_once(names: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn top_k(k: u32) -> Result<u32, (String, &'static str)> {
