@@ -91,7 +91,7 @@ fn damaged_language_models_are_refused_by_every_command() {
 #[test]
 fn damaged_score_models_are_refused_by_every_command() {
     for (what, damage, words) in DAMAGES {
-        let (model, out) = (copy("score-llama-cost"), tempfile::tempdir().unwrap());
+        let (model, out) = (copy("score-llama-reward"), tempfile::tempdir().unwrap());
         damage(model.path());
         let (dir, report) = (text(model.path()), out.path().join("report.json"));
         refuses(what, model.path(), out.path(), &["model", "check", dir], words);
