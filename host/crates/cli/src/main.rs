@@ -21,7 +21,7 @@ mod train;
 
 use args::{BundleCommand, Command, ComponentCommand, ModelCommand, TrainCommand};
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Names the level of log lines that are shown.
@@ -41,8 +41,14 @@ fn main() -> ExitCode {
 }
 
 fn show_log() {
+    let colours = std::io::stderr().is_terminal();
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .without_time()
+        .init();
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
