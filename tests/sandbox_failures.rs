@@ -153,6 +153,8 @@ fn a_critic_fails_in_kind() {
     assert!(estimate("short").unwrap().is_empty());
     let found = "`latents`, which is not declared".to_owned();
     assert_eq!(estimate("undeclared").unwrap_err().kind, FailureKind::Read { found });
+    let found = "`network(value)`, which is not declared".to_owned();
+    assert_eq!(estimate("undeclared-network").unwrap_err().kind, FailureKind::Read { found });
     for (misdeed, words) in [("tensors", "Memory"), ("shape", "Shape"), ("network", "NoNetwork")] {
         let FailureKind::Refused(text) = estimate(misdeed).unwrap_err().kind else { panic!("{misdeed}") };
         assert!(text.contains(words), "{text}");

@@ -88,7 +88,9 @@ impl Policy for InferenceGuard {
 
 impl InferenceGuard {
     fn decide(&mut self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<Decision, RoleError> {
-        if !self.any_new(rows, safe)? && rows.attempt() < self.retries {
+        let candidates: Vec<u32> = (0..rows.len()).collect();
+        let failed = self.any_new(rows, &candidates)? && !self.any_new(rows, &ids(safe))?;
+        if failed && rows.attempt() < self.retries {
             return Ok(Decision::Retry(self.retry));
         }
         if !rows.last() && safe.iter().any(|one| !one.finished) {
@@ -100,9 +102,10 @@ impl InferenceGuard {
         Ok(safe.first().map_or(Decision::Exhausted, |best| Decision::Answer(best.row)))
     }
 
-    fn any_new(&self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<bool, RoleError> {
-        for one in safe {
-            if !self.pool.contains(&rows.id(one.row)?) {
+    /// Whether one of these was not kept before, as a finished beam.
+    fn any_new(&self, rows: &dyn BatchView, some: &[u32]) -> Result<bool, RoleError> {
+        for &row in some {
+            if !self.pool.contains(&rows.id(row)?) {
                 return Ok(true);
             }
         }
@@ -118,6 +121,10 @@ impl InferenceGuard {
         }
         Ok(())
     }
+}
+
+fn ids(ranked: &[Ranked]) -> Vec<u32> {
+    ranked.iter().map(|one| one.row).collect()
 }
 
 register_policy!(InferenceGuard);

@@ -35,11 +35,19 @@ pub struct CallReport {
     pub failure: Option<FailureKind>,
 }
 
+impl CallReport {
+    /// Whether it gave no answer. An error of the component's own is an answer: it may not like made-up rows.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        !matches!(self.failure, None | Some(FailureKind::Refused(_)))
+    }
+}
+
 impl CheckReport {
-    /// Whether every function answered. An error of the component's own is an answer: it may not like made-up rows.
+    /// Whether every function answered.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.calls.iter().all(|call| matches!(call.failure, None | Some(FailureKind::Refused(_))))
+        !self.calls.iter().any(CallReport::is_failed)
     }
 }
 
