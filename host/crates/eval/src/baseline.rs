@@ -1,6 +1,6 @@
 //! A recorded baseline: what was reached once and must not be lost.
 
-use crate::{Better, DatasetId, EvalError, Measure, Part, Report, journal::write_whole};
+use crate::{Better, DatasetId, EvalError, Measure, Part, Report, Settings, journal::write_whole};
 use serde::{Deserialize, Serialize};
 use std::{fmt, fs, path::Path};
 
@@ -93,20 +93,30 @@ impl Baseline {
         write_whole(path, &bytes)
     }
 
+    /// Whether it was recorded for these prompts and seeds. `path` is named in errors only.
+    ///
+    /// # Errors
+    /// [`EvalError::Baseline`] if not.
+    pub fn fits(&self, settings: &Settings, path: &Path) -> Result<(), EvalError> {
+        let (dataset, seeds) = (&settings.dataset, &settings.seeds);
+        if (dataset, seeds) == (&self.dataset, &self.seeds) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it was recorded for {} prompts of {} with seeds {:?}, this is for {} of {} with {seeds:?}; give the same, or \
+             record anew with --update",
+            self.dataset.prompts, self.dataset.name, self.seeds, dataset.prompts, dataset.name
+        );
+        Err(EvalError::Baseline { path: path.to_owned(), problem })
+    }
+
     /// What left its recorded interval. `path` is named in errors only.
     ///
     /// # Errors
-    /// [`EvalError::Baseline`] if it was recorded with other prompts or seeds.
+    /// As [`Baseline::fits`].
     pub fn compare(&self, report: &Report, path: &Path) -> Result<Vec<Change>, EvalError> {
+        self.fits(&report.settings, path)?;
         let now = Self::of(report);
-        if (&now.dataset, &now.seeds) != (&self.dataset, &self.seeds) {
-            let problem = format!(
-                "it was recorded for {} prompts of {} with seeds {:?}, this is for {} of {} with {:?}; give the same, or \
-                 record anew with --update",
-                self.dataset.prompts, self.dataset.name, self.seeds, now.dataset.prompts, now.dataset.name, now.seeds
-            );
-            return Err(EvalError::Baseline { path: path.to_owned(), problem });
-        }
         Ok(self.entries.iter().filter_map(|entry| entry.change(&now.entries)).collect())
     }
 }

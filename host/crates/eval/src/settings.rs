@@ -47,6 +47,8 @@ pub struct ModelId {
     pub fingerprint: String,
     /// The digests of its score models, by name.
     pub scores: BTreeMap<String, String>,
+    /// The digests of the bundles that guard it, by row.
+    pub bundles: BTreeMap<String, String>,
 }
 
 /// A line of the table: a method with its settings.
@@ -62,10 +64,8 @@ pub struct Row {
     pub lambda: Option<f64>,
     /// The budget of the first constraint.
     pub budget: f64,
-    /// The settings of its policy that differ from the defaults.
+    /// The settings of its policy, defaults included.
     pub settings: BTreeMap<String, Value>,
-    /// The digest of its bundle.
-    pub bundle: String,
 }
 
 /// A row that was asked for and cannot be played.

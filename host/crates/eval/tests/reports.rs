@@ -177,7 +177,7 @@ fn rows_that_cannot_be_played_are_told() {
 
 #[test]
 fn attacks_are_counted_apart() {
-    let prompts = dataset(&[("1", Intent::Harmful), ("2", Intent::Harmful)]).attacked();
+    let prompts = dataset(&[("1", Intent::Harmful), ("2", Intent::Harmful)]).attacked(2).unwrap();
     let report = report(
         &prompts,
         &[row("base", None)],

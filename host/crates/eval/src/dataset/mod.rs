@@ -89,11 +89,16 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Every prompt once as it is and once in each of the [`ATTACKS`]. If some prompts are known to ask for harm, the
-    /// others are left out: dressing up a benign question attacks nothing.
-    #[must_use]
-    pub fn attacked(self) -> Self {
-        attacks::attacked(self)
+    /// At most `limit` prompts, each once as it is and once in each of the [`ATTACKS`]. If some prompts are known to ask
+    /// for harm, the others are left out: dressing up a benign question attacks nothing.
+    ///
+    /// # Errors
+    /// [`EvalError::NoPrompts`] for a limit of 0.
+    pub fn attacked(mut self, limit: usize) -> Result<Self, EvalError> {
+        if self.prompts.iter().any(|prompt| prompt.intent == Intent::Harmful) {
+            self.prompts.retain(|prompt| prompt.intent == Intent::Harmful);
+        }
+        Ok(attacks::attacked(&self.limited(limit)?))
     }
 
     /// A digest of everything a method or a judge sees of the prompts.

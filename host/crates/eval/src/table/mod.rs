@@ -7,7 +7,7 @@ pub(crate) use build::{
     rows_of,
 };
 
-use crate::{Kind, Measure, Report, figures::figure};
+use crate::{Kind, Measure, Report, Skipped, figures::figure};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -61,8 +61,17 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         seeds.join(", "),
         report.violations()
     )];
-    let skipped = report.origin.skipped.iter();
-    lines.extend(skipped.map(|skipped| format!("Not run: {} ({}): {}.", skipped.row, skipped.model, skipped.why)));
+    let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
+    for one in &report.origin.skipped {
+        match skipped.iter_mut().find(|(other, _)| (&other.row, &other.why) == (&one.row, &one.why)) {
+            Some((_, models)) => models.push(&one.model),
+            None => skipped.push((one, vec![&one.model])),
+        }
+    }
+    let not_run = |(one, models): (&Skipped, Vec<&str>)| {
+        format!("Not run: {} ({}): {}.", one.row, models.join(", "), one.why.trim_end_matches('.'))
+    };
+    lines.extend(skipped.into_iter().map(not_run));
     lines
 }
 

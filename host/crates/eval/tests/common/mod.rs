@@ -78,12 +78,17 @@ pub(crate) fn dataset(prompts: &[(&str, Intent)]) -> Dataset {
 
 pub(crate) fn row(method: &str, n: Option<u32>) -> Row {
     let label = n.map_or_else(|| method.to_owned(), |n| format!("{method} n={n}"));
-    Row { label, method: method.to_owned(), n, budget: 10.0, bundle: "sha256:b".to_owned(), ..Row::default() }
+    Row { label, method: method.to_owned(), n, budget: 10.0, ..Row::default() }
 }
 
 pub(crate) fn settings(dataset: &Dataset, rows: &[Row], seeds: &[u64]) -> Settings {
     let (name, digest, prompts) = (dataset.name.clone(), dataset.digest(), dataset.prompts.len());
-    let model = ModelId { name: "m".to_owned(), fingerprint: "sha256:m".to_owned(), scores: BTreeMap::new() };
+    let model = ModelId {
+        name: "m".to_owned(),
+        fingerprint: "sha256:m".to_owned(),
+        scores: BTreeMap::new(),
+        bundles: BTreeMap::new(),
+    };
     Settings {
         version: "0".to_owned(),
         recipe: None,
