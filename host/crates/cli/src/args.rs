@@ -114,7 +114,7 @@ pub(crate) struct RunArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainDemoArguments {
-    /// The folder to write: weak, reward, cost, world.toml, report.json, prompts.jsonl
+    /// The folder to write: weak, tuned, reward, cost, world.toml, report.json, prompts.jsonl
     #[arg(long, value_name = "DIR", default_value = "demo")]
     pub(crate) out: PathBuf,
     /// Seconds of training instead of an hour; the models are of no use

@@ -125,5 +125,8 @@ impl Pricer {
 /// Whether a cost reads only what one row holds, and prices with this grain.
 fn in_one_piece(cost: &Activation, grain: CostGrain) -> bool {
     let needs = cost.needs();
-    cost.pricing().is_some_and(|(_, found)| found == grain) && !needs.newest_position() && !needs.logprobs
+    cost.pricing().is_some_and(|(_, found)| found == grain)
+        && !needs.newest_position()
+        && !needs.logprobs
+        && needs.networks.is_empty()
 }
