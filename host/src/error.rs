@@ -154,6 +154,19 @@ pub enum EngineError {
         /// The names there are.
         known: String,
     },
+    /// A request wants a larger budget than the deployment allows.
+    #[error(
+        "the request gives `{constraint}` a budget of {found}, the deployment allows at most {allowed}; a request can only \
+         tighten: ask for less, or change the deployment"
+    )]
+    LooserBudget {
+        /// The constraint.
+        constraint: String,
+        /// The budget given.
+        found: f64,
+        /// The deployment's budget.
+        allowed: f64,
+    },
     /// An earlier request panicked while it held the back end.
     #[error("a back end panicked in an earlier request, so its state is unknown; build a new engine")]
     Poisoned,
@@ -180,6 +193,7 @@ impl EngineError {
             Self::EmptyPrompt
                 | Self::DoesNotFit { .. }
                 | Self::UnknownConstraint { .. }
+                | Self::LooserBudget { .. }
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
                 | Self::Search(SearchError::Config { .. })

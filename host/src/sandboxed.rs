@@ -49,16 +49,22 @@ struct Activator<'a> {
 }
 
 impl Activator<'_> {
-    fn entry(&self, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
-        self.bytes(name, self.file(entry), &entry.settings)
+    /// The one component of a role.
+    fn only(&self, role: Role, entry: &RoleEntry) -> Result<Activation, EngineError> {
+        self.bytes(&role.to_string(), role, self.file(entry), &entry.settings)
     }
 
-    fn optional(&self, name: &str, entry: Option<&RoleEntry>) -> Result<Option<Activation>, EngineError> {
-        entry.map(|entry| self.entry(name, entry)).transpose()
+    fn optional(&self, role: Role, entry: Option<&RoleEntry>) -> Result<Option<Activation>, EngineError> {
+        entry.map(|entry| self.only(role, entry)).transpose()
     }
 
-    fn bytes(&self, name: &str, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
-        Ok(self.sandbox.load(name, bytes)?.activate_with(settings, Arc::clone(&self.networks))?)
+    fn cost(&self, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
+        self.bytes(name, Role::Cost, self.file(entry), &entry.settings)
+    }
+
+    fn bytes(&self, name: &str, role: Role, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
+        let component = self.sandbox.load(name, bytes)?;
+        Ok(component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?)
     }
 
     /// A bundle holds every file its manifest names.
@@ -91,7 +97,7 @@ impl<'a> Loader<'a> {
 
     /// The bundle's own policy, with everything the bundle has.
     pub(crate) fn own(&self) -> Result<(String, Ready), EngineError> {
-        let policy = self.activator.entry("policy", &self.manifest().policy)?;
+        let policy = self.activator.only(Role::Policy, &self.manifest().policy)?;
         self.ready(OWN_METHOD, policy, self.shared.critic.clone(), self.shared.steering.clone())
     }
 
@@ -141,7 +147,7 @@ impl<'a> Loader<'a> {
         let mut settings = own.map(|own| own.settings.clone()).unwrap_or_default();
         settings.extend(part.settings);
         settings.extend(over);
-        self.activator.bytes(&role.to_string(), bytes, &settings)
+        self.activator.bytes(&role.to_string(), role, bytes, &settings)
     }
 
     fn manifest(&self) -> &Manifest {
@@ -165,11 +171,11 @@ fn networks(bundle: &Bundle) -> Result<CpuDense, LayerError> {
 }
 
 fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, EngineError> {
-    let costs = manifest.costs.iter().map(|(name, entry)| Ok((name.clone(), activator.entry(name, entry)?)));
+    let costs = manifest.costs.iter().map(|(name, entry)| Ok((name.clone(), activator.cost(name, entry)?)));
     Ok(Shared {
-        tracker: activator.entry("tracker", &manifest.tracker)?,
-        critic: activator.optional("critic", manifest.critic.as_ref())?,
-        steering: activator.optional("steering", manifest.steering.as_ref())?,
+        tracker: activator.only(Role::Tracker, &manifest.tracker)?,
+        critic: activator.optional(Role::Critic, manifest.critic.as_ref())?,
+        steering: activator.optional(Role::Steering, manifest.steering.as_ref())?,
         costs: costs.collect::<Result<_, EngineError>>()?,
     })
 }

@@ -6,7 +6,8 @@ use common::{BestSafe, SCRIPT, ScoreCost, build, roles};
 use inferenceguard_host::{Held, Request, Roles};
 use inferenceguard_model::log_softmax;
 use inferenceguard_search::{
-    Batch, Cost, CostGrain, CostKind, Decision, Finish, Needs, Plan, Policy, RoleFailure, Status, Steered, Steering,
+    Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
+    Steering,
 };
 
 /// Looks at the columns on its way.
@@ -110,6 +111,25 @@ fn steering_moves_the_samples() {
 }
 
 #[test]
+fn steering_hides_nothing_from_those_who_read_latents() {
+    let reading = || {
+        let needs = Needs { latents: Some(Default::default()), top_k: 2, logits: true, ..Needs::default() };
+        let policy = Box::new(Reader(BestSafe { needs, width: 4, chunk_len: 3, keep: 2 }));
+        Roles { policy, ..steered(|rows| Steered::All(PLAIN.repeat(rows))) }
+    };
+    let engine = build(SCRIPT, 11.0, reading).unwrap();
+    let request = Request { record: true, ..Request::new("good") };
+    let output = engine.generate(request).unwrap();
+    assert_eq!(output.text, ["plain"; 12].join(" "), "tokens are drawn from what steering made");
+    let latents = output.trace.unwrap().events.into_iter().filter_map(|(need, _)| match need {
+        Need::Select(batch) => Some(batch.rows.into_iter().filter_map(|row| row.latent).collect::<Vec<_>>()),
+        _ => None,
+    });
+    let read: Vec<_> = latents.flatten().collect();
+    assert!(!read.is_empty() && read.iter().all(|latent| latent[..] != PLAIN), "roles read what the model gave");
+}
+
+#[test]
 fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
     let bad: [fn() -> Roles; 5] = [
         || steered(|_| Steered::All(vec![0.0; 3])),
@@ -157,6 +177,34 @@ fn priced(prices: fn(&Batch) -> Vec<Vec<f64>>) -> Roles {
         ("reward", ScoreCost::new("reward", CostKind::Task)),
     ];
     Roles { costs: costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect(), ..roles() }
+}
+
+/// Goes on with its first row, safe or not.
+struct Careless(BestSafe);
+
+impl Policy for Careless {
+    fn needs(&self) -> &Needs {
+        &self.0.needs
+    }
+
+    fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
+        self.0.plan(rows)
+    }
+
+    fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {
+        Ok(if rows.moment.last { Decision::Answer(0) } else { Decision::Keep(vec![0]) })
+    }
+}
+
+#[test]
+fn a_careless_policy_cannot_carry_on_without_a_failed_cost() {
+    let careless = || {
+        let policy = BestSafe { needs: Needs::default(), width: 1, chunk_len: 2, keep: 1 };
+        Roles { policy: Box::new(Careless(policy)), ..priced(|_| Vec::new()) }
+    };
+    let output = build(SCRIPT, 11.0, careless).unwrap().generate(Request::new("good")).unwrap();
+    assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused), "{output:?}");
+    assert_eq!(output.usage.sampled_tokens, 2, "nothing grows on a beam that could not be judged");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use common::SCRIPT;
 use components::{MANIFEST, bundle};
 use inferenceguard_host::{Engine, EngineBuilder, EngineError, Held, OWN_METHOD, Request};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_search::Status;
+use inferenceguard_search::{Release, Status};
 
 fn builder(manifest: &str) -> EngineBuilder {
     let toy = ToyScript::parse(SCRIPT).unwrap();
@@ -62,6 +62,16 @@ fn every_method_answers_and_only_guarded_ones_are_safe() {
             assert!(outputs.iter().any(|o| o.status == Status::BudgetExceeded), "reward alone breaks the budget");
         }
         assert_eq!(engine.held().unwrap(), Held::default(), "{method}");
+    }
+}
+
+#[test]
+fn a_committed_answer_is_not_followed_by_a_refusal() {
+    let engine = engine(&[]);
+    for seed in 0..40 {
+        let request = Request { seed: Some(seed), release: Some(Release::Commit(1)), ..Request::new("good") };
+        let output = engine.generate(request).unwrap();
+        assert_eq!(output.status, Status::WithinBudget, "seed {seed}: {output:?}");
     }
 }
 

@@ -70,6 +70,20 @@ pub(crate) fn with_candidates(bundle: &Bundle, methods: &[String], n: u32) -> an
     Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)
 }
 
+/// Budgets from `D` for the first constraint, or `NAME=D`.
+pub(crate) fn budgets(bundle: &Bundle, given: &[String]) -> anyhow::Result<BTreeMap<String, f64>> {
+    let first = bundle.manifest().constraints.first();
+    let budget = |text: &String| {
+        let (name, number) = match text.split_once('=') {
+            Some((name, number)) => (name, number),
+            None => (first.context("--budget: the bundle has no constraint")?.name.as_str(), text.as_str()),
+        };
+        let wrong = || format!("--budget {text}: expected a number above 0, or NAME=NUMBER");
+        Ok((name.to_owned(), number.trim().parse().with_context(wrong)?))
+    };
+    given.iter().map(budget).collect()
+}
+
 /// `bundle inspect`.
 pub(crate) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     let bundle = open(arguments.dir.as_deref())?;

@@ -1,11 +1,12 @@
 //! Between the contract's generated types and ours. Nothing is judged here, except what ours cannot say.
 
 use crate::{
-    Description, Setting, SettingValue,
+    Description, Limits, Setting, SettingValue,
     bindings::{
         exports::inferenceguard::guard::{cost, policy, setup, steering, tracker},
         inferenceguard::guard::{batch::ReadError, types},
     },
+    host_log::cut,
 };
 use inferenceguard_model::LatentSelector;
 use inferenceguard_search as ours;
@@ -191,13 +192,15 @@ fn one_selector(
     }
 }
 
+/// A component's own words, cut where they become a flood.
 pub(crate) fn role_error_text(error: &types::RoleError) -> String {
-    match error {
-        types::RoleError::InvalidInput(text) => format!("an input cannot be used: {text}"),
-        types::RoleError::Unsupported(text) => format!("not supported: {text}"),
-        types::RoleError::Read(text) => format!("a read failed: {text}"),
-        types::RoleError::Failed(text) => text.clone(),
-    }
+    let (what, text) = match error {
+        types::RoleError::InvalidInput(text) => ("an input cannot be used: ", text),
+        types::RoleError::Unsupported(text) => ("not supported: ", text),
+        types::RoleError::Read(text) => ("a read failed: ", text),
+        types::RoleError::Failed(text) => ("", text),
+    };
+    format!("{what}{}", cut(text, Limits::LOG_LINE))
 }
 
 /// For [`crate::state::State::note_read`]: continues "it read …".

@@ -49,7 +49,7 @@ impl Default for Limits {
 const PAGE: u64 = 64 << 10;
 
 impl Limits {
-    /// A log line is cut at this many bytes.
+    /// A log line, or the text of an error, is cut at this many bytes.
     pub const LOG_LINE: usize = 4096;
 
     /// Checks every limit.
