@@ -94,9 +94,13 @@ fn declared_columns_that_are_missing_fail_the_call() {
 
 #[test]
 fn a_huge_list_is_not_copied() {
-    // The guest's own memory limit, its fuel or the host's limit on copies: whichever comes first, nothing is copied.
-    let kind = failure("huge");
-    assert!(!matches!(kind, FailureKind::Dead), "{kind:?}");
+    let found = "lists or texts that are too large".to_owned();
+    let expected = format!("at most {} bytes in all (limit `output`)", limits().output);
+    let too_large = FailureKind::BadOutput { found, expected };
+    // Both fit the guest's own memory: one number more than may be copied, and many lists that are empty.
+    for misdeed in ["huge", "many-rows"] {
+        assert_eq!(failure(misdeed), too_large, "{misdeed}");
+    }
 }
 
 #[test]
@@ -153,6 +157,8 @@ fn a_critic_fails_in_kind() {
     assert!(estimate("short").unwrap().is_empty());
     let found = "`latents`, which is not declared".to_owned();
     assert_eq!(estimate("undeclared").unwrap_err().kind, FailureKind::Read { found });
+    let found = "`network(value)`, which is not declared".to_owned();
+    assert_eq!(estimate("undeclared-network").unwrap_err().kind, FailureKind::Read { found });
     for (misdeed, words) in [("tensors", "Memory"), ("shape", "Shape"), ("network", "NoNetwork")] {
         let FailureKind::Refused(text) = estimate(misdeed).unwrap_err().kind else { panic!("{misdeed}") };
         assert!(text.contains(words), "{text}");

@@ -186,8 +186,22 @@ fn check_reports_every_function_and_its_fuel() {
 
 #[test]
 fn check_refuses_a_component_that_answers_differently() {
-    let error = sandbox().check("fickle", &guest("rogue-cost"), &mode("counter")).unwrap_err();
-    assert!(matches!(&error, SandboxError::NotDeterministic { function: "price", .. }), "{error}");
+    for (name, moody, expected) in [
+        ("rogue-cost", "counter", "price"),
+        ("rogue-cost", "moody-describe", "describe"),
+        ("rogue-cost", "moody-needs", "needs"),
+        ("rogue-cost", "moody-kind", "kind"),
+        ("rogue-cost", "moody-grain", "grain"),
+        ("rogue-tracker", "counter", "start"),
+        ("rogue-tracker", "counter-advance", "advance"),
+        ("rogue-critic", "counter", "estimate"),
+        ("rogue-steering", "counter", "steer"),
+    ] {
+        let error = sandbox().check("fickle", &guest(name), &mode(moody)).unwrap_err();
+        let SandboxError::NotDeterministic { function, first, second, .. } = error else { panic!("{moody}: {error}") };
+        assert_eq!(function, expected, "{name}, {moody}");
+        assert_ne!(first, second);
+    }
     // A policy may remember what it did before in its own request.
     assert!(sandbox().check("policy", &guest("rogue-policy"), &mode("remember")).unwrap().passed());
 }

@@ -78,6 +78,7 @@ impl From<Need> for wit::Need {
             Need::Latents(LatentSelector::FinalNorm) => Self::Latents(wit::LatentSelector::FinalNorm),
             Need::Latents(LatentSelector::Layer(layer)) => Self::Latents(wit::LatentSelector::Layer(layer)),
             Need::Scores(model) => Self::Scores(model),
+            Need::Network(name) => Self::Network(name),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Linear algebra on the host's device, for critics and steering; the weights belong to the deployment.
+//! Linear algebra on the host's device, for costs, critics and steering; the weights belong to the deployment.
 //!
 //! In wasm a [`Tensor`] is a handle to numbers on the device; in tests it is a plain list, and a network is one linear
 //! layer made by hand.
@@ -14,7 +14,7 @@ pub enum DenseError {
     /// There is no network of this name.
     #[error("there is no network `{0}`; name one that the deployment lists")]
     NoNetwork(String),
-    /// A latent was read that was not declared.
+    /// A latent was read, or a network opened, that was not declared.
     #[error("{0} was read but not declared; add it to `needs`")]
     Undeclared(String),
     /// The request's tensors would take more memory than allowed.
@@ -50,7 +50,7 @@ pub trait Dense {
     fn latents(&self) -> Result<Tensor, DenseError>;
     /// A tensor of this shape from its values, row by row.
     fn tensor(&self, shape: &[u32], data: &[f32]) -> Result<Tensor, DenseError>;
-    /// A network by the name the deployment gives it.
+    /// A network by the name the deployment gives it. Need: `Network`.
     fn network(&self, name: &str) -> Result<Network, DenseError>;
 }
 

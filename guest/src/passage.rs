@@ -41,6 +41,26 @@ impl Passage {
         Ok(Self { chars, new, ends: rows.text_ends(row)? })
     }
 
+    /// Whether a character shows nothing and says nothing: inside a word or number it only hides it. These are
+    /// Unicode's default-ignorable characters, the controls that are not white space, and the blank Braille pattern.
+    ///
+    /// ```
+    /// use inferenceguard_guest::Passage;
+    ///
+    /// assert!(['\u{200b}', '\u{ad}', '\u{3164}', '\0'].into_iter().all(Passage::is_invisible));
+    /// assert!(!['a', ' ', '\n', '\u{3000}', '\u{301}'].into_iter().any(Passage::is_invisible));
+    /// ```
+    #[must_use]
+    pub fn is_invisible(char: char) -> bool {
+        char.is_control() && !char.is_whitespace()
+            || matches!(char,
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    }
+
     /// One price per new token, for what `find` finds. It may take the end of what it is given as the end of the text,
     /// and should report each pattern once per start.
     pub fn prices(&self, find: impl Fn(&[char]) -> Vec<Span>) -> Vec<f64> {

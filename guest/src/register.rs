@@ -146,7 +146,7 @@ mod critic_exports {
 }
 
 mod cost_exports {
-    use super::{Batch, Cost, CostGrain, CostKind, HostBatch, Registration, ask, call, cost, wit};
+    use super::{Batch, Cost, CostGrain, CostKind, HostBatch, HostDense, Registration, ask, call, cost, wit};
     use cost::exports::inferenceguard::guard::cost as out;
 
     impl<T: Registration<Role: Cost>> out::Guest for T {
@@ -165,7 +165,7 @@ mod cost_exports {
         }
 
         fn price(rows: &Batch) -> Result<Vec<Vec<f64>>, wit::RoleError> {
-            call::<T, _>(|role| (0..rows.len()).map(|row| role.price(&HostBatch(rows), row)).collect())
+            call::<T, _>(|role| role.price_all(&HostBatch(rows), &HostDense(rows)))
         }
     }
 }

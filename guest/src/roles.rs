@@ -142,7 +142,8 @@ pub enum CostGrain {
     Chunk,
 }
 
-/// Prices new tokens.
+/// Prices new tokens: row by row with [`Cost::price`], or all rows at once with [`Cost::price_all`], which may use the
+/// device. Implement one of the two.
 pub trait Cost: Setup {
     /// What this component prices, given its settings.
     fn kind(&self) -> CostKind;
@@ -154,7 +155,17 @@ pub trait Cost: Setup {
     ///
     /// # Errors
     /// Any reason not to answer; the rows of the call are then unsafe.
-    fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError>;
+    fn price(&self, _rows: &dyn BatchView, _row: u32) -> Result<Vec<f64>, RoleError> {
+        Err(RoleError::Unsupported("to price a row; implement `price` or `price_all`".to_owned()))
+    }
+
+    /// Finite prices of all rows, in order.
+    ///
+    /// # Errors
+    /// As [`Cost::price`].
+    fn price_all(&self, rows: &dyn BatchView, _dense: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError> {
+        (0..rows.len()).map(|row| self.price(rows, row)).collect()
+    }
 }
 
 /// The result of steering.

@@ -1,6 +1,6 @@
 //! Reads settings and says in words what is wrong with them.
 
-use crate::{Description, Value};
+use crate::{Description, LatentSelector, Value};
 use std::{collections::BTreeMap, fmt::Display, ops::RangeBounds};
 
 /// Settings by name: what the operator gave, over the defaults of the description.
@@ -96,6 +96,18 @@ impl Settings {
             let labels: Vec<_> = choices.iter().map(|(label, _)| format!("`{label}`")).collect();
             format!("setting `{name}` is `{found}`; expected one of {}", labels.join(", "))
         })
+    }
+
+    /// Which latent is read: `final-norm`, or `layer:N` with N from 0.
+    ///
+    /// # Errors
+    /// A message for the operator when it is neither.
+    pub fn latent(&self, name: &str) -> Result<LatentSelector, String> {
+        let found = self.text(name)?;
+        let layer = || Some(LatentSelector::Layer(found.strip_prefix("layer:")?.parse().ok()?));
+        let selector = if found == "final-norm" { Some(LatentSelector::FinalNorm) } else { layer() };
+        selector
+            .ok_or_else(|| format!("setting `{name}` is `{found}`; expected `final-norm`, or `layer:N` with N from 0"))
     }
 
     /// A list of texts.

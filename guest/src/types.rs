@@ -104,6 +104,8 @@ pub enum Need {
     Latents(LatentSelector),
     /// The scores of the host's score model of this name.
     Scores(String),
+    /// A network of the bundle, by the name the bundle gives it.
+    Network(String),
 }
 
 /// Why a read from the batch gave nothing. The call then counts as failed, whatever the component returns.

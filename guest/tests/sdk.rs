@@ -1,8 +1,8 @@
 //! The parts every component stands on: settings, the batch double, rankings, passages.
 
 use inferenceguard_guest::ranking::{Objective, keep, spread, width};
-use inferenceguard_guest::{BatchDouble, BatchView, Constraint, Description, Passage, ReadError, RowDouble};
-use inferenceguard_guest::{Settings, Span, Value};
+use inferenceguard_guest::{BatchDouble, BatchView, Constraint, Cost, CostGrain, CostKind, DenseDouble, Description};
+use inferenceguard_guest::{LatentSelector, Passage, ReadError, RowDouble, Settings, Setup, Span, Value};
 use proptest::prelude::*;
 
 fn description() -> Description {
@@ -41,6 +41,42 @@ fn what_is_wrong_with_a_setting_is_said_in_words() {
     assert!(given.text("colour").unwrap_err().contains("not described"));
     let words = settings("words", Value::Weighted(vec![("a".to_owned(), f64::NAN)])).unwrap();
     assert!(words.weighted("words").unwrap_err().contains("`a` the weight NaN"));
+}
+
+#[test]
+fn a_latent_is_named_in_words() {
+    let latent = |text: &str| settings("name", Value::Text(text.to_owned())).unwrap().latent("name");
+    assert_eq!(latent("final-norm"), Ok(LatentSelector::FinalNorm));
+    assert_eq!(latent("layer:12"), Ok(LatentSelector::Layer(12)));
+    for text in ["", "layer", "layer:", "layer:-1", "layer:x", "Final-norm"] {
+        let refused = latent(text).unwrap_err();
+        assert!(refused.contains(&format!("`name` is `{text}`; expected `final-norm`, or `layer:N`")), "{refused}");
+    }
+}
+
+#[test]
+fn a_cost_that_prices_nothing_says_so() {
+    struct Idle;
+    impl Setup for Idle {
+        fn describe() -> Description {
+            Description::new("idle", "1.0.0", "A test.")
+        }
+        fn configure(_: &Settings) -> Result<Self, String> {
+            Ok(Self)
+        }
+    }
+    impl Cost for Idle {
+        fn kind(&self) -> CostKind {
+            CostKind::Safety
+        }
+        fn grain(&self) -> CostGrain {
+            CostGrain::Token
+        }
+    }
+    let refused = |rows: &[RowDouble]| Idle.price_all(&BatchDouble::of(rows.to_vec()), &DenseDouble::default());
+    assert_eq!(refused(&[]), Ok(Vec::new()));
+    let text = refused(&[RowDouble::default()]).unwrap_err().to_string();
+    assert_eq!(text, "not supported: to price a row; implement `price` or `price_all`");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, ScoreModel};
 use inferenceguard_sandbox::Sandbox;
-use inferenceguard_search::SearchConfig;
+use inferenceguard_search::{Constraint, SearchConfig};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The name of the method that a bundle's own policy plays.
@@ -22,9 +22,10 @@ pub struct EngineBuilder {
     scores: Vec<Box<dyn ScoreModel>>,
     bundle: Option<Bundle>,
     methods: Vec<String>,
-    policies: BTreeMap<String, Vec<u8>>,
+    parts: BTreeMap<String, Vec<u8>>,
     native: Vec<(String, Arc<dyn RolesFactory>)>,
     config: Option<SearchConfig>,
+    budgets: BTreeMap<String, f64>,
     sandbox: Option<Sandbox>,
 }
 
@@ -73,7 +74,14 @@ impl EngineBuilder {
     /// A policy component for [`EngineBuilder::method`], by the name of its package (`beam-search`).
     #[must_use]
     pub fn policy_component(mut self, name: impl Into<String>, bytes: Vec<u8>) -> Self {
-        self.policies.insert(name.into(), bytes);
+        self.parts.insert(name.into(), bytes);
+        self
+    }
+
+    /// A steering component for [`EngineBuilder::method`], by the name of its package (`re-control`).
+    #[must_use]
+    pub fn steering_component(mut self, name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        self.parts.insert(name.into(), bytes);
         self
     }
 
@@ -92,6 +100,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Another budget for a constraint, in its cost's unit: the operator's, so it may be larger than the bundle's.
+    #[must_use]
+    pub fn budget(mut self, constraint: impl Into<String>, budget: f64) -> Self {
+        self.budgets.insert(constraint.into(), budget);
+        self
+    }
+
     /// A sandbox shared with other engines, so that components are compiled once; its limits hold instead of the
     /// bundle's.
     #[must_use]
@@ -107,10 +122,14 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine, EngineError> {
         let methods = self.ready_methods()?;
         let config = self.config.or_else(|| Some(self.bundle.as_ref()?.manifest().search_config()));
-        let config =
+        let mut config =
             config.ok_or(EngineError::Incomplete { what: "settings", call: "bundle` or `EngineBuilder::config" })?;
+        for (name, budget) in &self.budgets {
+            constraint(&mut config, name)?.budget = *budget;
+        }
         let identity = self.bundle.as_ref().map(identity).unwrap_or_default();
-        let deployment = Deployment::new(identity, config, methods)?;
+        let networks = self.bundle.as_ref().map(|bundle| bundle.networks().clone()).unwrap_or_default();
+        let deployment = Deployment::new(identity, config, networks, methods)?;
         let mut model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let scores = by_name(self.scores)?;
         deployment.check(model.as_mut(), &scores)?;
@@ -123,7 +142,7 @@ impl EngineBuilder {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = &self.bundle {
-            let loader = Loader::new(bundle, &self.policies, self.sandbox.clone())?;
+            let loader = Loader::new(bundle, &self.parts, self.sandbox.clone())?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push(loader.own()?);
             }
@@ -133,6 +152,14 @@ impl EngineBuilder {
         }
         Ok(ready)
     }
+}
+
+/// The constraint of this name.
+pub(crate) fn constraint<'a>(config: &'a mut SearchConfig, name: &str) -> Result<&'a mut Constraint, EngineError> {
+    let names: Vec<&str> = config.constraints.iter().map(|priced| priced.constraint.name.as_str()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let found = config.constraints.iter_mut().map(|priced| &mut priced.constraint).find(|one| one.name == name);
+    found.ok_or_else(|| EngineError::UnknownConstraint { found: name.to_owned(), known })
 }
 
 fn identity(bundle: &Bundle) -> BundleIdentity {

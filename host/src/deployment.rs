@@ -1,6 +1,11 @@
 //! What an engine runs: default settings, and the roles of every method.
 
-use crate::{BundleIdentity, EngineError, RolesFactory, roles::readers, scores::ScoreModels};
+use crate::{
+    BundleIdentity, EngineError, RolesFactory,
+    networks::{self, Networks},
+    roles::readers,
+    scores::ScoreModels,
+};
 use inferenceguard_model::{LatentSelector, Model};
 use inferenceguard_search::{RolesInfo, SearchConfig};
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,6 +27,7 @@ impl Ready {
 pub(crate) struct Deployment {
     pub(crate) identity: BundleIdentity,
     pub(crate) config: SearchConfig,
+    networks: Networks,
     methods: BTreeMap<String, Ready>,
     default: String,
 }
@@ -31,11 +37,12 @@ impl Deployment {
     pub(crate) fn new(
         identity: BundleIdentity,
         config: SearchConfig,
+        networks: Networks,
         methods: Vec<(String, Ready)>,
     ) -> Result<Self, EngineError> {
         let missing = EngineError::Incomplete { what: "roles", call: "bundle` or `EngineBuilder::roles" };
         let default = methods.first().map(|(name, _)| name.clone()).ok_or(missing)?;
-        Ok(Self { identity, config, methods: methods.into_iter().collect(), default })
+        Ok(Self { identity, config, networks, methods: methods.into_iter().collect(), default })
     }
 
     pub(crate) fn default_method(&self) -> &str {
@@ -55,12 +62,18 @@ impl Deployment {
 
     /// Whether the back ends have all that the roles read.
     pub(crate) fn check(&self, model: &mut dyn Model, scores: &ScoreModels) -> Result<(), EngineError> {
-        for ready in self.methods.values() {
+        for (method, ready) in &self.methods {
             self.config.validate(&ready.info)?;
             check_scores(&ready.info, scores)?;
             check_layers(&ready.info, model)?;
+            networks::check(method, &ready.info, &self.networks, model.info(), &self.config)?;
         }
         Ok(())
+    }
+
+    /// Whether the networks that these roles open were trained for the budgets of a request.
+    pub(crate) fn check_budgets(&self, info: &RolesInfo, config: &SearchConfig) -> Result<(), EngineError> {
+        networks::check_budgets(info, &self.networks, config)
     }
 }
 

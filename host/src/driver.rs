@@ -1,7 +1,7 @@
 //! Does what the search needs: one need in, one answer out.
 
 use crate::{EngineError, Roles, beams::Beams, columns, scores::Scores, steer};
-use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, FailureKind, Need, Role, RoleFailure};
+use inferenceguard_search::{Answer, Batch, BeamKey, FailureKind, Need, Role, RoleFailure};
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
@@ -11,9 +11,19 @@ pub(crate) struct Driver<'m> {
 }
 
 impl Driver<'_> {
-    /// Does it. A failing component is an answer; a failing back end is an error and ends the request.
-    pub(crate) fn perform(&mut self, need: Need) -> Result<Answer, EngineError> {
-        Ok(match need {
+    /// Does it, and gives back the batch as a role saw it. A failing component is an answer; a failing back end is an
+    /// error and ends the request.
+    pub(crate) fn perform(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
+        let answer = match need {
+            Need::Plan(batch) => {
+                return self.ask(batch, |driver, batch| Ok(Answer::Plan(driver.roles.policy.plan(batch))));
+            }
+            Need::Select(batch) => {
+                return self.ask(batch, |driver, batch| Ok(Answer::Decided(driver.roles.policy.select(batch))));
+            }
+            Need::Estimate(batch) => return self.ask(batch, |driver, batch| Ok(driver.estimate(batch))),
+            Need::Price { cost, batch } => return self.ask(batch, |driver, batch| Ok(driver.price(&cost, batch))),
+            Need::Steer(batch) => return self.ask(batch, Self::steer),
             Need::Prefill(prompt) => {
                 self.beams.prefill(&prompt)?;
                 Answer::Done
@@ -33,48 +43,33 @@ impl Driver<'_> {
             Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
             Need::Start(constraint) => Answer::Budget(self.roles.tracker.start(&constraint)),
             Need::Advance { constraint, rows } => Answer::Advanced(self.roles.tracker.advance(&constraint, &rows)),
-            Need::Plan(batch) => {
-                let batch = self.filled(batch)?;
-                Answer::Plan(self.roles.policy.plan(&batch))
-            }
-            Need::Select(batch) => {
-                let batch = self.filled(batch)?;
-                Answer::Decided(self.roles.policy.select(&batch))
-            }
-            Need::Estimate(batch) => self.estimate(batch)?,
-            Need::Price { cost, batch } => self.price(&cost, batch)?,
-            Need::Steer(batch) => self.steer(batch)?,
-        })
+        };
+        Ok((answer, None))
     }
 
-    fn filled(&mut self, mut batch: Batch) -> Result<Batch, EngineError> {
+    fn ask(
+        &mut self,
+        mut batch: Batch,
+        role: impl FnOnce(&mut Self, &Batch) -> Result<Answer, EngineError>,
+    ) -> Result<(Answer, Option<Batch>), EngineError> {
         columns::fill(&mut batch, &mut self.beams)?;
-        Ok(batch)
+        Ok((role(self, &batch)?, Some(batch)))
     }
 
-    fn estimate(&mut self, batch: Batch) -> Result<Answer, EngineError> {
-        let batch = self.filled(batch)?;
-        let Some(critic) = &mut self.roles.critic else {
-            return Ok(Answer::Estimated(Err(absent(Role::Critic, "critic"))));
-        };
-        Ok(Answer::Estimated(critic.estimate(&batch)))
+    fn estimate(&mut self, batch: &Batch) -> Answer {
+        let critic = self.roles.critic.as_mut().ok_or_else(|| absent(Role::Critic, "critic"));
+        Answer::Estimated(critic.and_then(|critic| critic.estimate(batch)))
     }
 
-    fn price(&mut self, name: &str, batch: Batch) -> Result<Answer, EngineError> {
-        let batch = self.filled(batch)?;
-        let Some(cost) = self.roles.costs.get_mut(name) else {
-            return Ok(Answer::Priced(Err(absent(Role::Cost, name))));
-        };
-        Ok(Answer::Priced(cost.price(&batch)))
+    fn price(&mut self, name: &str, batch: &Batch) -> Answer {
+        let cost = self.roles.costs.get_mut(name).ok_or_else(|| absent(Role::Cost, name));
+        Answer::Priced(cost.and_then(|cost| cost.price(batch)))
     }
 
-    fn steer(&mut self, batch: Batch) -> Result<Answer, EngineError> {
-        let batch = self.filled(batch)?;
-        let Some(steering) = &mut self.roles.steering else {
-            return Ok(Answer::Steered(Err(absent(Role::Steering, "steering"))));
-        };
-        let keys: Vec<BeamKey> = batch.rows.iter().map(|row: &BatchRow| row.id).collect();
-        Ok(Answer::Steered(match steering.steer(&batch) {
+    fn steer(&mut self, batch: &Batch) -> Result<Answer, EngineError> {
+        let steering = self.roles.steering.as_mut().ok_or_else(|| absent(Role::Steering, "steering"));
+        let keys: Vec<BeamKey> = batch.rows.iter().map(|row| row.id).collect();
+        Ok(Answer::Steered(match steering.and_then(|steering| steering.steer(batch)) {
             Ok(steered) => steer::write_back(steered, &keys, &mut self.beams)?,
             Err(failure) => Err(failure),
         }))

@@ -93,7 +93,7 @@ impl Engine {
     ) -> Result<Output, EngineError> {
         let start = Instant::now();
         let mut back_ends = self.lock()?;
-        let valid = ValidRequest::new(request, &self.deployment, back_ends.model.as_ref())?;
+        let valid = ValidRequest::new(request, &self.deployment, back_ends.model.as_ref(), &back_ends.scores)?;
         let origin = Origin {
             bundle: self.deployment.identity.clone(),
             model: ModelIdentity::from(&self.info),
@@ -165,7 +165,10 @@ fn drive(
             Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),
             _ => {}
         }
-        let answer = driver.perform(need)?;
+        let (answer, seen) = driver.perform(need)?;
+        if let Some(batch) = seen {
+            session.filled(batch);
+        }
         session.feed(answer)?;
         let text = session.released();
         if let Some(new) = text.get(released..).filter(|new| !new.is_empty()) {

@@ -1,7 +1,7 @@
 //! What can go wrong with an engine. A component that fails within a request is not among it: that is in the output.
 
 use inferenceguard_model::ModelError;
-use inferenceguard_sandbox::SandboxError;
+use inferenceguard_sandbox::{LayerError, SandboxError};
 use inferenceguard_search::{Role, SearchError};
 
 /// An error of building an engine or of one request.
@@ -57,31 +57,79 @@ pub enum EngineError {
         /// The names there are.
         known: String,
     },
-    /// The method is known, but not part of this version.
-    #[error("the method `{method}` is not in this version; use one of: {known}")]
-    NotInThisVersion {
-        /// The method.
-        method: String,
-        /// The names there are.
-        known: String,
-    },
-    /// The method's policy component was not given.
+    /// A component that the method is made of was not given.
     #[error(
-        "the method `{method}` needs the policy component `{component}`; give it with `EngineBuilder::policy_component`"
+        "the method `{method}` needs the {role} component `{component}`; give it with `EngineBuilder::{role}_component`"
     )]
-    NoPolicyComponent {
+    NoComponent {
         /// The method.
         method: String,
+        /// What it does there.
+        role: Role,
         /// The component.
         component: String,
     },
     /// The method needs a critic and the bundle has none.
     #[error(
-        "the method `{method}` needs a critic and the bundle has none; add `[critic]` to its manifest, or leave `+critic` out"
+        "the method `{method}` needs a critic and the bundle has none; add `[critic]` to its manifest, with `component = \"latent-critic.wasm\"` and the weights in `[networks.critic]`, or leave `+critic` out"
     )]
     NoCritic {
         /// The method.
         method: String,
+    },
+    /// The bundle has settings for the steering of a method that has none.
+    #[error("the bundle has `steering` settings for the method `{method}`, which does not steer; remove them")]
+    NotSteered {
+        /// The method.
+        method: String,
+    },
+    /// A role opens a network that the bundle does not have.
+    #[error(
+        "in the method `{method}`, {role} `{component}` opens the network `{network}`; the bundle has: {known}. Add `[networks.{network}]` with `file = \"{network}.safetensors\"` to its manifest, or name another in the settings of `{component}`"
+    )]
+    NoNetwork {
+        /// The method.
+        method: String,
+        /// The role.
+        role: Role,
+        /// Its name in the deployment.
+        component: String,
+        /// The network it opens.
+        network: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A network was made for something else.
+    #[error(
+        "the network `{network}` of {role} `{component}` was made for {key} `{found}`; expected {expected}: use a network trained for this deployment"
+    )]
+    WrongNetwork {
+        /// The network.
+        network: String,
+        /// The role that opens it.
+        role: Role,
+        /// Its name in the deployment.
+        component: String,
+        /// What does not fit: a key of the network's metadata.
+        key: &'static str,
+        /// What the network says.
+        found: String,
+        /// What this deployment has.
+        expected: String,
+    },
+    /// A network was trained for other budgets.
+    #[error(
+        "the network `{network}` was trained for budgets of {range} of the constraint `{constraint}`; found {found}: use a budget in that range, or a network trained for this one"
+    )]
+    UntrainedBudget {
+        /// The network.
+        network: String,
+        /// The constraint.
+        constraint: String,
+        /// The range: `low..high`.
+        range: String,
+        /// The budget.
+        found: f64,
     },
     /// The prompt is empty.
     #[error("the prompt is empty; give at least one word")]
@@ -106,6 +154,19 @@ pub enum EngineError {
         /// The names there are.
         known: String,
     },
+    /// A request wants a larger budget than the deployment allows.
+    #[error(
+        "the request gives `{constraint}` a budget of {found}, the deployment allows at most {allowed}; a request can only \
+         tighten: ask for less, or change the deployment"
+    )]
+    LooserBudget {
+        /// The constraint.
+        constraint: String,
+        /// The budget given.
+        found: f64,
+        /// The deployment's budget.
+        allowed: f64,
+    },
     /// An earlier request panicked while it held the back end.
     #[error("a back end panicked in an earlier request, so its state is unknown; build a new engine")]
     Poisoned,
@@ -118,6 +179,9 @@ pub enum EngineError {
     /// A component was not taken, or no instance was free.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The layers of a network do not fit each other.
+    #[error(transparent)]
+    Layers(#[from] LayerError),
 }
 
 impl EngineError {
@@ -129,7 +193,9 @@ impl EngineError {
             Self::EmptyPrompt
                 | Self::DoesNotFit { .. }
                 | Self::UnknownConstraint { .. }
+                | Self::LooserBudget { .. }
                 | Self::UnknownMethod { .. }
+                | Self::UntrainedBudget { .. }
                 | Self::Search(SearchError::Config { .. })
                 | Self::Model(ModelError::Tokenizer(_) | ModelError::EmptyPrompt | ModelError::ContextExceeded { .. })
         )

@@ -42,6 +42,7 @@ mod driver;
 mod engine;
 mod error;
 pub mod methods;
+mod networks;
 mod output;
 mod request;
 mod roles;

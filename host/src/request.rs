@@ -1,6 +1,6 @@
 //! What is asked of an engine; only a checked request reaches the search.
 
-use crate::{EngineError, deployment::Deployment};
+use crate::{EngineError, builder::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
 use inferenceguard_model::{Model, Token};
 use inferenceguard_search::{Release, RolesInfo, Sampling, SearchConfig};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct Request {
     pub prompt: String,
     /// One of the engine's methods; the engine's first if left out.
     pub method: Option<String>,
-    /// Budgets by constraint name: finite, above 0.
+    /// Budgets by constraint name: finite, above 0, and no larger than the deployment's. A request can only tighten.
     pub budgets: BTreeMap<String, f64>,
     /// The seed of all draws; 0 if left out.
     pub seed: Option<u64>,
@@ -77,18 +77,32 @@ pub(crate) struct ValidRequest {
 }
 
 impl ValidRequest {
-    pub(crate) fn new(request: Request, deployment: &Deployment, model: &dyn Model) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        request: Request,
+        deployment: &Deployment,
+        model: &dyn Model,
+        scores: &ScoreModels,
+    ) -> Result<Self, EngineError> {
         if request.prompt.trim().is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
         let prompt_tokens = model.encode_prompt(&request.prompt)?;
-        let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), model.info().context)?;
+        let context = context(model, scores, info);
+        let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), context)?;
         let config = merge(&request, &deployment.config, max_tokens)?;
         config.validate(info)?;
+        deployment.check_budgets(info, &config)?;
         Ok(Self { prompt: request.prompt, prompt_tokens, method, config, record: request.record })
     }
+}
+
+/// The smallest context of the language model and of the score models that some role reads.
+fn context(model: &dyn Model, scores: &ScoreModels, roles: &RolesInfo) -> usize {
+    let read = readers(roles).into_iter().flat_map(|(_, _, needs)| &needs.scores);
+    let scored = read.filter_map(|name| Some(scores.get(name)?.info().context));
+    scored.fold(model.info().context, usize::min)
 }
 
 /// The most answer tokens: what was asked for must fit, what the bundle allows is shortened.
@@ -105,19 +119,16 @@ fn fitting(request: &Request, config: &SearchConfig, prompt: usize, context: usi
 fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<SearchConfig, EngineError> {
     let mut config = SearchConfig { max_tokens, ..defaults.clone() };
     for (name, budget) in &request.budgets {
-        let found = config.constraints.iter_mut().find(|priced| priced.constraint.name == *name);
-        let Some(priced) = found else { return Err(unknown_constraint(name, defaults)) };
-        priced.constraint.budget = *budget;
+        let constraint = constraint(&mut config, name)?;
+        let allowed = constraint.budget;
+        if *budget > allowed {
+            return Err(EngineError::LooserBudget { constraint: name.clone(), found: *budget, allowed });
+        }
+        constraint.budget = *budget;
     }
     config.seed = request.seed.unwrap_or(config.seed);
     config.sampling = request.sampling.unwrap_or(config.sampling);
     config.release = request.release.unwrap_or(config.release);
     config.stop.extend(request.stop.iter().cloned());
     Ok(config)
-}
-
-fn unknown_constraint(found: &str, config: &SearchConfig) -> EngineError {
-    let names: Vec<&str> = config.constraints.iter().map(|priced| priced.constraint.name.as_str()).collect();
-    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    EngineError::UnknownConstraint { found: found.to_owned(), known }
 }

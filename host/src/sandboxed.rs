@@ -1,8 +1,13 @@
 //! Roles played by the components of a bundle.
 
-use crate::{EngineError, OWN_METHOD, Roles, RolesFactory, deployment::Ready, methods};
-use inferenceguard_bundle::{Bundle, Manifest, RoleEntry};
-use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue};
+use crate::{
+    EngineError, OWN_METHOD, Roles, RolesFactory,
+    deployment::Ready,
+    methods::{self, Method, Part},
+};
+use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, RoleEntry};
+use inferenceguard_sandbox::{Activation, CpuDense, Dense, LayerError, Sandbox, SandboxError, SettingValue};
+use inferenceguard_search::Role;
 use std::{collections::BTreeMap, sync::Arc};
 
 type Settings = BTreeMap<String, SettingValue>;
@@ -18,107 +23,161 @@ struct Shared {
 /// One method of a bundle.
 struct Sandboxed {
     policy: Activation,
+    critic: Option<Activation>,
+    steering: Option<Activation>,
     shared: Arc<Shared>,
-    critic: bool,
-    steering: bool,
 }
 
 impl RolesFactory for Sandboxed {
     fn open(&self) -> Result<Roles, EngineError> {
-        let critic = self.shared.critic.as_ref().filter(|_| self.critic);
-        let steering = self.shared.steering.as_ref().filter(|_| self.steering);
         let costs = self.shared.costs.iter().map(|(name, cost)| Ok((name.clone(), cost.cost()?)));
         Ok(Roles {
             policy: self.policy.policy()?,
             tracker: self.shared.tracker.tracker()?,
-            critic: critic.map(Activation::critic).transpose()?,
-            steering: steering.map(Activation::steering).transpose()?,
+            critic: self.critic.as_ref().map(Activation::critic).transpose()?,
+            steering: self.steering.as_ref().map(Activation::steering).transpose()?,
             costs: costs.collect::<Result<_, SandboxError>>()?,
         })
     }
 }
 
+/// Activates components of a bundle, with its networks.
+struct Activator<'a> {
+    bundle: &'a Bundle,
+    sandbox: Sandbox,
+    networks: Arc<dyn Dense>,
+}
+
+impl Activator<'_> {
+    /// The one component of a role.
+    fn only(&self, role: Role, entry: &RoleEntry) -> Result<Activation, EngineError> {
+        self.bytes(&role.to_string(), role, self.file(entry), &entry.settings)
+    }
+
+    fn optional(&self, role: Role, entry: Option<&RoleEntry>) -> Result<Option<Activation>, EngineError> {
+        entry.map(|entry| self.only(role, entry)).transpose()
+    }
+
+    fn cost(&self, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
+        self.bytes(name, Role::Cost, self.file(entry), &entry.settings)
+    }
+
+    fn bytes(&self, name: &str, role: Role, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
+        let component = self.sandbox.load(name, bytes)?;
+        Ok(component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?)
+    }
+
+    /// A bundle holds every file its manifest names.
+    fn file(&self, entry: &RoleEntry) -> &[u8] {
+        self.bundle.file(&entry.component).unwrap_or_default()
+    }
+}
+
 /// Loads and configures the components of a bundle.
 pub(crate) struct Loader<'a> {
-    bundle: &'a Bundle,
-    policies: &'a BTreeMap<String, Vec<u8>>,
-    sandbox: Sandbox,
+    activator: Activator<'a>,
+    /// Components that methods bring, by the names of their packages.
+    parts: &'a BTreeMap<String, Vec<u8>>,
     shared: Arc<Shared>,
 }
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(
         bundle: &'a Bundle,
-        policies: &'a BTreeMap<String, Vec<u8>>,
+        parts: &'a BTreeMap<String, Vec<u8>>,
         sandbox: Option<Sandbox>,
     ) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
         let sandbox = sandbox.map_or_else(|| Sandbox::new(manifest.limits.clone(), None), Ok)?;
-        manifest.methods.keys().try_for_each(|name| methods::find(name).map(drop))?;
-        let shared = Arc::new(shared(bundle, &sandbox)?);
-        Ok(Self { bundle, policies, sandbox, shared })
+        manifest.methods.iter().try_for_each(|(name, entry)| check_entry(name, entry))?;
+        let activator = Activator { bundle, sandbox, networks: Arc::new(networks(bundle)?) };
+        let shared = Arc::new(shared(&activator, manifest)?);
+        Ok(Self { activator, parts, shared })
     }
 
     /// The bundle's own policy, with everything the bundle has.
     pub(crate) fn own(&self) -> Result<(String, Ready), EngineError> {
-        let policy = activate(self.bundle, &self.sandbox, "policy", &self.manifest().policy)?;
-        let roles = Sandboxed { policy, shared: Arc::clone(&self.shared), critic: true, steering: true };
-        Ok((OWN_METHOD.to_owned(), Ready::new(Arc::new(roles))?))
+        let policy = self.activator.only(Role::Policy, &self.manifest().policy)?;
+        self.ready(OWN_METHOD, policy, self.shared.critic.clone(), self.shared.steering.clone())
     }
 
-    /// A method by name. Where its policy is the bundle's own, the bundle's settings hold below the method's.
+    /// A method by name.
     pub(crate) fn method(&self, name: &str) -> Result<(String, Ready), EngineError> {
         if name == OWN_METHOD {
             return self.own();
         }
-        let method = methods::find(name)?;
-        if method.critic && self.shared.critic.is_none() {
+        let Method { policy, steering, critic } = methods::find(name)?;
+        if critic && self.shared.critic.is_none() {
             return Err(EngineError::NoCritic { method: name.to_owned() });
         }
-        let (bytes, mut settings) = self.policy(name, method.component)?;
-        settings.extend(method.settings);
-        if let Some(entry) = self.manifest().methods.get(name) {
-            settings.extend(entry.settings.clone());
-        }
-        let policy = self.sandbox.load("policy", bytes)?.activate(&settings)?;
-        let roles = Sandboxed { policy, shared: Arc::clone(&self.shared), critic: method.critic, steering: false };
+        let entry = self.manifest().methods.get(name).cloned().unwrap_or_default();
+        let own = Some(&self.manifest().policy);
+        let policy = self.part(name, Role::Policy, policy, own, entry.settings)?;
+        let own = self.manifest().steering.as_ref();
+        let steering = steering.map(|part| self.part(name, Role::Steering, part, own, entry.steering)).transpose()?;
+        self.ready(name, policy, self.shared.critic.clone().filter(|_| critic), steering)
+    }
+
+    fn ready(
+        &self,
+        name: &str,
+        policy: Activation,
+        critic: Option<Activation>,
+        steering: Option<Activation>,
+    ) -> Result<(String, Ready), EngineError> {
+        let roles = Sandboxed { policy, critic, steering, shared: Arc::clone(&self.shared) };
         Ok((name.to_owned(), Ready::new(Arc::new(roles))?))
     }
 
-    fn policy(&self, method: &str, component: &str) -> Result<(&[u8], Settings), EngineError> {
-        let own = &self.manifest().policy;
-        if stem(&own.component) == component {
-            let bytes = self.bundle.file(&own.component).unwrap_or_default();
-            return Ok((bytes, own.settings.clone()));
-        }
-        let missing = || EngineError::NoPolicyComponent { method: method.to_owned(), component: component.to_owned() };
-        let bytes = self.policies.get(component).ok_or_else(missing)?;
-        Ok((bytes, Settings::new()))
+    /// The component of a method: the bundle's own if it is the same, else one that was given. Settings, each over the
+    /// one before: the bundle's own for this component, the method's, the bundle's for this method.
+    fn part(
+        &self,
+        method: &str,
+        role: Role,
+        part: Part,
+        own: Option<&RoleEntry>,
+        over: Settings,
+    ) -> Result<Activation, EngineError> {
+        let own = own.filter(|own| stem(&own.component) == part.component);
+        let given = || self.parts.get(part.component).map(Vec::as_slice);
+        let missing =
+            || EngineError::NoComponent { method: method.to_owned(), role, component: part.component.to_owned() };
+        let bytes = own.map(|own| self.activator.file(own)).or_else(given).ok_or_else(missing)?;
+        let mut settings = own.map(|own| own.settings.clone()).unwrap_or_default();
+        settings.extend(part.settings);
+        settings.extend(over);
+        self.activator.bytes(&role.to_string(), role, bytes, &settings)
     }
 
     fn manifest(&self) -> &Manifest {
-        self.bundle.manifest()
+        self.activator.bundle.manifest()
     }
 }
 
-fn shared(bundle: &Bundle, sandbox: &Sandbox) -> Result<Shared, EngineError> {
-    let manifest = bundle.manifest();
-    let optional = |key: &str, entry: &Option<RoleEntry>| {
-        entry.as_ref().map(|entry| activate(bundle, sandbox, key, entry)).transpose()
-    };
-    let costs = manifest.costs.iter().map(|(name, entry)| Ok((name.clone(), activate(bundle, sandbox, name, entry)?)));
-    Ok(Shared {
-        tracker: activate(bundle, sandbox, "tracker", &manifest.tracker)?,
-        critic: optional("critic", &manifest.critic)?,
-        steering: optional("steering", &manifest.steering)?,
-        costs: costs.collect::<Result<_, EngineError>>()?,
-    })
+fn check_entry(name: &str, entry: &MethodEntry) -> Result<(), EngineError> {
+    let steers = methods::find(name)?.steering.is_some();
+    if entry.steering.is_empty() || steers {
+        return Ok(());
+    }
+    Err(EngineError::NotSteered { method: name.to_owned() })
 }
 
-fn activate(bundle: &Bundle, sandbox: &Sandbox, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
-    // A bundle holds every file its manifest names.
-    let bytes = bundle.file(&entry.component).unwrap_or_default();
-    Ok(sandbox.load(name, bytes)?.activate(&entry.settings)?)
+fn networks(bundle: &Bundle) -> Result<CpuDense, LayerError> {
+    let add = |dense: CpuDense, (name, network): (&String, &inferenceguard_bundle::Network)| {
+        dense.with_network(name, Arc::clone(&network.layers))
+    };
+    bundle.networks().iter().try_fold(CpuDense::default(), add)
+}
+
+fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, EngineError> {
+    let costs = manifest.costs.iter().map(|(name, entry)| Ok((name.clone(), activator.cost(name, entry)?)));
+    Ok(Shared {
+        tracker: activator.only(Role::Tracker, &manifest.tracker)?,
+        critic: activator.optional(Role::Critic, manifest.critic.as_ref())?,
+        steering: activator.optional(Role::Steering, manifest.steering.as_ref())?,
+        costs: costs.collect::<Result<_, EngineError>>()?,
+    })
 }
 
 /// `parts/beam-search.wasm` is the component `beam-search`.

@@ -159,6 +159,34 @@ fn priced(prices: fn(&Batch) -> Vec<Vec<f64>>) -> Roles {
     Roles { costs: costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect(), ..roles() }
 }
 
+/// Goes on with its first row, safe or not.
+struct Careless(BestSafe);
+
+impl Policy for Careless {
+    fn needs(&self) -> &Needs {
+        &self.0.needs
+    }
+
+    fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
+        self.0.plan(rows)
+    }
+
+    fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {
+        Ok(if rows.moment.last { Decision::Answer(0) } else { Decision::Keep(vec![0]) })
+    }
+}
+
+#[test]
+fn a_careless_policy_cannot_carry_on_without_a_failed_cost() {
+    let careless = || {
+        let policy = BestSafe { needs: Needs::default(), width: 1, chunk_len: 2, keep: 1 };
+        Roles { policy: Box::new(Careless(policy)), ..priced(|_| Vec::new()) }
+    };
+    let output = build(SCRIPT, 11.0, careless).unwrap().generate(Request::new("good")).unwrap();
+    assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused), "{output:?}");
+    assert_eq!(output.usage.sampled_tokens, 2, "nothing grows on a beam that could not be judged");
+}
+
 #[test]
 fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
     let bad: [fn() -> Roles; 3] = [

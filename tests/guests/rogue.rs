@@ -16,13 +16,14 @@ pub struct Rogue;
 
 impl Setup for Rogue {
     fn describe() -> Description {
+        let moody = if mode() == "moody-describe" { calls() } else { 0 };
         let mode = Setting { name: "mode".into(), default: Value::Text("ok".into()), help: "The misdeed.".into() };
         let words = Setting { name: "words".into(), default: Value::Weighted(vec![]), help: "Ballast.".into() };
         Description {
             name: NAME.into(),
             version: "0.1.0".into(),
             role: ROLE,
-            summary: "Misbehaves on purpose.".into(),
+            summary: format!("Misbehaves on purpose; mood {moody}."),
             settings: vec![mode, words],
         }
     }
@@ -45,6 +46,7 @@ impl Setup for Rogue {
     fn needs() -> Vec<Need> {
         match mode().as_str() {
             "many-top-k" => vec![Need::TopK(5000)],
+            "moody-needs" if calls() > 0 => vec![Need::Logprobs],
             _ => needs(&mode()),
         }
     }

@@ -29,6 +29,21 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(format!("{name}.wasm"))).expect("a built guest")
 }
 
+const FIRST_PARTY: [&str; 5] = ["inference-guard", "safety-budget", "score-cost", "keyword-cost", "pattern-cost"];
+
+/// The bytes of a first-party component.
+pub(crate) fn first_party(name: &str) -> Vec<u8> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let out = base.join(format!("components-{}", env!("CARGO_CRATE_NAME")));
+        build_workspace_components(&root, &FIRST_PARTY, &base.join("components-target"), &out).expect("components");
+        out
+    });
+    std::fs::read(folder.join(format!("{name}.wasm"))).expect("a built component")
+}
+
 /// Small limits, so that excess is found quickly.
 pub(crate) fn limits() -> Limits {
     Limits { fuel: 200_000_000, memory: 16 << 20, tensors: 4 << 20, instances: 64, ..Limits::default() }

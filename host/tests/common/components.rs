@@ -1,10 +1,23 @@
 //! First-party components for tests, built once per process, by the names of their packages.
+#![allow(dead_code, reason = "every test file uses another part")]
 
-use inferenceguard_bundle::Bundle;
+use inferenceguard_bundle::{Bundle, Network};
 use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_sandbox::{Layer, LayerActivation};
 use std::{collections::BTreeMap, env, fs, path::Path, sync::OnceLock};
 
-const PACKAGES: [&str; 6] = ["base", "beam-search", "best-of-n", "inference-guard", "safety-budget", "score-cost"];
+const PACKAGES: [&str; 10] = [
+    "args",
+    "base",
+    "beam-search",
+    "best-of-n",
+    "inference-guard",
+    "latent-critic",
+    "linear-cost",
+    "re-control",
+    "safety-budget",
+    "score-cost",
+];
 
 /// Bytes by package name: ready ones if `INFERENCEGUARD_COMPONENTS` names their folder, else built here, in the same
 /// nested target directory as the command line's build script.
@@ -64,6 +77,19 @@ instances = 32
 "#;
 
 pub(crate) fn bundle(manifest: &str) -> Bundle {
-    let files = components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.clone())).collect();
-    Bundle::from_parts(manifest, &files).unwrap()
+    bundle_with(manifest, &[])
+}
+
+/// With these networks, each in the file `NAME.safetensors`.
+pub(crate) fn bundle_with(manifest: &str, networks: &[(&str, Network)]) -> Bundle {
+    let components = components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.clone()));
+    let networks = networks.iter().map(|(name, one)| (format!("{name}.safetensors"), one.to_bytes().unwrap()));
+    Bundle::from_parts(manifest, &components.chain(networks).collect()).unwrap()
+}
+
+/// One linear layer: a row of weights per output, and its bias; made for nothing in particular.
+pub(crate) fn linear(rows: &[(&[f32], f32)]) -> Network {
+    let (weights, bias) = rows.iter().map(|(weights, bias)| (weights.to_vec(), *bias)).unzip::<_, _, Vec<_>, _>();
+    let layer = Layer { weights: weights.concat(), bias, activation: LayerActivation::Identity };
+    Network { layers: [layer].into(), metadata: BTreeMap::new() }
 }

@@ -88,7 +88,9 @@ impl Policy for InferenceGuard {
 
 impl InferenceGuard {
     fn decide(&mut self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<Decision, RoleError> {
-        if !self.any_new(rows, safe)? && rows.attempt() < self.retries {
+        let fit = safe.iter().map(|one| one.row);
+        // Where the host has stopped the growth only finished beams are left: there is nothing to sample again.
+        if !self.any_new(rows, fit)? && self.any_new(rows, 0..rows.len())? && rows.attempt() < self.retries {
             return Ok(Decision::Retry(self.retry));
         }
         if !rows.last() && safe.iter().any(|one| !one.finished) {
@@ -100,9 +102,10 @@ impl InferenceGuard {
         Ok(safe.first().map_or(Decision::Exhausted, |best| Decision::Answer(best.row)))
     }
 
-    fn any_new(&self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<bool, RoleError> {
-        for one in safe {
-            if !self.pool.contains(&rows.id(one.row)?) {
+    /// Whether any of these is a candidate of this chunk.
+    fn any_new(&self, rows: &dyn BatchView, chosen: impl IntoIterator<Item = u32>) -> Result<bool, RoleError> {
+        for row in chosen {
+            if !self.pool.contains(&rows.id(row)?) {
                 return Ok(true);
             }
         }

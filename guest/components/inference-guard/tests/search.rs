@@ -53,6 +53,16 @@ fn finished_beams_of_earlier_chunks_do_not_save_a_failed_chunk_from_its_retries(
 }
 
 #[test]
+fn where_only_finished_beams_are_left_there_is_nothing_to_retry() {
+    let mut guard = guard(false);
+    let rows = [row(0, true, -2.0).ended(), row(1, true, -1.0)];
+    assert_eq!(guard.select(&at_attempt(0, &rows)).unwrap(), Decision::Keep(vec![0, 1]));
+    // The host committed to the best beam, which has ended.
+    let rows = BatchDouble { last: true, ..at_attempt(0, &rows[..1]) };
+    assert_eq!(guard.select(&rows).unwrap(), Decision::Answer(0));
+}
+
+#[test]
 fn a_safe_answer_that_ends_in_this_chunk_needs_no_retry() {
     let rows = [row(0, false, -5.0), row(1, true, -2.0).ended(), row(2, true, -3.0).ended()];
     assert_eq!(guard(false).select(&at_attempt(0, &rows)).unwrap(), Decision::Answer(2));

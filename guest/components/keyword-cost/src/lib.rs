@@ -1,19 +1,47 @@
-//! The cost `keyword-cost`: words and phrases with weights, charged at the token that completes them.
+//! The cost `keyword-cost`: words, phrases and whole numbers with weights, charged at the token that completes them.
 //!
-//! Text is compared after compatibility decomposition and case folding, without Latin accents and invisible characters,
-//! so that full-width letters or a soft hyphen hide nothing. A word is also found when its letters are spaced out,
-//! separated by punctuation, repeated, or replaced by look-alikes; but only as a whole word.
+//! Text is compared after compatibility decomposition and case folding, without Latin accents, ornament and invisible
+//! characters, so that full-width letters or a soft hyphen hide nothing. A word is also found when its letters are
+//! spaced out, separated by punctuation, repeated, or replaced by look-alikes; but only as a whole word. Digits beside
+//! a word, and letters beside a number, do not hide it; scripts without spaces (Chinese, Japanese, Thai ...) have no
+//! whole words, there an entry is found anywhere. An entry that could not be found, or not without ignoring signs of
+//! it, is refused.
 //!
 //! The end of the new text counts as the end of a word: charging `ass` before it is known that `asset` follows costs an
-//! innocent beam something, waiting would let the last word of an answer go free.
+//! innocent beam something, waiting would let the last word of an answer go free. So a border between chunks may add a
+//! find, and never hides one.
+//!
+//! What is not found, by design, because ordinary words would be charged or the work would have no bound:
+//! - words in longer ones without `*`: other forms, compounds (`killSwitch`), particles of Korean, Turkish and others;
+//! - other spellings by sound, transposed or missing letters, letters on several lines as a picture, words in other
+//!   scripts than the list, beyond the common look-alikes;
+//! - letters with more than 4 different separators in a row between them, with spaces between some only (`ki ll`), or
+//!   in a row that goes on by two letters or more (`k i l l e r`);
+//! - short words (3 letters or less) and those with digits for letters within codes of letters and digits (`7a55b2`),
+//!   and look-alikes other than letters in entries of one or two letters, or two digits at the start (`45s`);
+//! - a number as part of another (`1488` in `14.88`), or among single digits;
+//! - matches of more than 6 symbols for each letter and 4 more, repetitions beyond the third aside, and matches that
+//!   began more than 1,024 characters (or 6 for each letter of the longest entry) before the new text.
+//!
+//! What is found though it is none: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`, and
+//! numbers of another meaning.
 
-mod matcher;
+mod edge;
+mod fold;
+mod pattern;
+mod reader;
 mod symbol;
 
+use edge::GAP;
 use inferenceguard_guest::{BatchView, Cost, CostGrain, CostKind, Description, Need, Passage, RoleError, Settings};
 use inferenceguard_guest::{Setup, Span, Value, describe, register_cost};
-use matcher::Pattern;
+use pattern::Pattern;
+use reader::STRETCH;
 use std::collections::BTreeMap;
+use symbol::Symbol;
+
+/// Charged characters read before the new ones, at least: a match may hold any number of repeated or invisible ones.
+const LOOKBACK: usize = 1024;
 
 /// The word list, compiled.
 #[derive(Debug)]
@@ -22,7 +50,8 @@ pub struct KeywordCost {
     weights: Vec<f64>,
     /// Patterns by their first letter.
     index: BTreeMap<char, Vec<usize>>,
-    lookback: u32,
+    /// The most symbols that a match has.
+    reach: usize,
 }
 
 impl Setup for KeywordCost {
@@ -30,8 +59,8 @@ impl Setup for KeywordCost {
         describe!("Charges for words and phrases.").setting(
             "words",
             Value::Weighted(Vec::new()),
-            "Words and phrases with the cost of each occurrence, at least 0; `*` at the start or end of an entry lets a \
-             word go on.",
+            "Words, phrases and whole numbers with the cost of each occurrence, at least 0; `*` at the start or end of an \
+             entry lets a word go on.",
         )
     }
 
@@ -46,13 +75,12 @@ impl Setup for KeywordCost {
             patterns.push(pattern);
             weights.push(weight);
         }
-        // Room for the longest pattern with separators between its letters and some repetition.
-        let longest = patterns.iter().map(Pattern::letters).max().unwrap_or(0) as u32;
-        Ok(Self { patterns, weights, index, lookback: (6 * longest).clamp(64, 4096) })
+        let longest = patterns.iter().map(|pattern| pattern.letters).max().unwrap_or(0);
+        Ok(Self { patterns, weights, index, reach: STRETCH * longest + GAP + 1 })
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Text, Need::Lookback(self.lookback)]
+        vec![Need::Text, Need::Lookback(LOOKBACK.max(self.reach) as u32)]
     }
 }
 
@@ -66,21 +94,30 @@ impl Cost for KeywordCost {
     }
 
     fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
-        Ok(Passage::read(rows, row)?.prices(|chars| self.find(chars)))
+        let before: Vec<char> = rows.lookback(row)?.chars().collect();
+        let from = self.first_in_reach(&symbol::symbols(&before));
+        Ok(Passage::read(rows, row)?.prices(|chars| self.find(chars, from)))
     }
 }
 
 impl KeywordCost {
-    fn find(&self, chars: &[char]) -> Vec<Span> {
+    /// The first character of charged text with which a match may begin that ends after it.
+    fn first_in_reach(&self, charged: &[Symbol]) -> usize {
+        charged.len().checked_sub(self.reach).map_or(0, |first| charged[first].at)
+    }
+
+    /// All occurrences that begin at character `from` or later; those of one entry do not overlap.
+    fn find(&self, chars: &[char], from: usize) -> Vec<Span> {
         let symbols = symbol::symbols(chars);
-        let mut spans = Vec::new();
-        for start in 0..symbols.len() {
-            for letter in symbols[start].letters() {
-                for &pattern in self.index.get(&letter).into_iter().flatten() {
-                    if let Some(end) = self.patterns[pattern].ends(&symbols, start) {
-                        let (start, weight) = (symbols[start].at, self.weights[pattern]);
-                        spans.push(Span { pattern, start, end: symbols[end].till, weight });
-                    }
+        let (mut spans, mut free) = (Vec::new(), vec![from; self.patterns.len()]);
+        let first = symbols.partition_point(|symbol| symbol.at < from);
+        for (start, symbol) in symbols.iter().enumerate().skip(first) {
+            for &pattern in symbol.letters().filter_map(|letter| self.index.get(&letter)).flatten() {
+                let end = Some(start).filter(|_| symbol.at >= free[pattern]);
+                if let Some(end) = end.and_then(|start| self.patterns[pattern].ends(&symbols, start)) {
+                    free[pattern] = symbols[end].till;
+                    let weight = self.weights[pattern];
+                    spans.push(Span { pattern, start: symbol.at, end: symbols[end].till, weight });
                 }
             }
         }

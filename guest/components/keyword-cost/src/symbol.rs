@@ -1,22 +1,49 @@
 //! Text as a matcher sees it: folded letters, each knowing where it stood.
 
-use unicode_normalization::char::decompose_compatible;
+use crate::fold::{fold, look_alikes};
+use unicode_normalization::char::is_combining_mark;
+
+/// Equal letters in a row that are told apart; more say nothing new.
+const LETTERS: u8 = 3;
+
+/// Equal digits in a row that are told apart.
+pub(crate) const DIGITS: u8 = 12;
+
+/// What a character does for a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Belongs to the word that the letters next to it belong to.
+    Letter,
+    Digit,
+    /// A letter of a script that is written without spaces: a word may begin and end anywhere.
+    Glyph,
+    /// Everything else.
+    Separator,
+}
 
 /// One folded character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Symbol {
     /// The folded character.
     pub(crate) letter: char,
+    pub(crate) kind: Kind,
     /// The position of the character it came from.
     pub(crate) at: usize,
-    /// One past the last character it stands for: more than one where a letter is repeated beyond measure.
+    /// One past the last character it stands for: more than one where a character is repeated beyond measure.
     pub(crate) till: usize,
+    /// How many equal ones have stood in a row, with this one.
+    pub(crate) nth: u8,
 }
 
 impl Symbol {
     /// A letter or digit: part of a word, whatever it may stand for.
     pub(crate) fn is_word(self) -> bool {
-        self.letter.is_alphanumeric()
+        self.kind != Kind::Separator
+    }
+
+    /// Part of the letter before it.
+    pub(crate) fn is_mark(self) -> bool {
+        self.kind != Kind::Separator && is_combining_mark(self.letter)
     }
 
     pub(crate) fn is_space(self) -> bool {
@@ -24,7 +51,12 @@ impl Symbol {
     }
 
     pub(crate) fn is_apostrophe(self) -> bool {
-        matches!(self.letter, '\'' | '\u{2019}' | '\u{2018}' | '\u{02bc}')
+        matches!(self.letter, '\'' | '\u{2019}' | '\u{2018}' | '\u{2bc}')
+    }
+
+    /// Whether it stands between the digits of one number: 1.5, 1,000, 10:30.
+    pub(crate) fn is_point(self) -> bool {
+        matches!(self.letter, '.' | ',' | ':')
     }
 
     /// Everything it may stand for: itself first, then its look-alikes.
@@ -37,64 +69,43 @@ impl Symbol {
     }
 }
 
-/// Leetspeak, and letters of other alphabets that look Latin.
-fn look_alikes(letter: char) -> &'static str {
-    match letter {
-        '0' => "o",
-        '1' | '!' | '|' => "il",
-        '2' => "z",
-        '3' | '\u{20ac}' => "e",
-        '4' | '@' => "a",
-        '5' | '$' => "s",
-        '6' => "bg",
-        '7' | '+' => "t",
-        '8' => "b",
-        '9' => "g",
-        '\u{0430}' | '\u{03b1}' => "a",
-        '\u{0435}' | '\u{03b5}' => "e",
-        '\u{043e}' | '\u{03bf}' => "o",
-        '\u{0440}' | '\u{03c1}' => "p",
-        '\u{0441}' => "c",
-        '\u{0443}' => "y",
-        '\u{0445}' => "x",
-        '\u{0456}' | '\u{03b9}' => "i",
-        '\u{043a}' | '\u{03ba}' => "k",
-        '\u{0455}' => "s",
-        _ => "",
-    }
-}
-
-/// Folds text: compatibility decomposition, lower case, no Latin accents, no invisible characters.
+/// Folds text.
 pub(crate) fn symbols(chars: &[char]) -> Vec<Symbol> {
     let mut symbols = Vec::with_capacity(chars.len());
     for (at, &char) in chars.iter().enumerate() {
-        if char.is_ascii() {
-            push(&mut symbols, char.to_ascii_lowercase(), at);
-            continue;
-        }
-        decompose_compatible(char, |part| {
-            for letter in part.to_lowercase() {
-                fold(letter, |letter| push(&mut symbols, letter, at));
-            }
-        });
+        fold(char, |letter| push(&mut symbols, letter, at));
     }
     symbols
 }
 
-/// Adds a letter; the fourth and further ones in a row say nothing new and only lengthen the third.
+/// Adds a letter; one too many in a row only lengthens the last.
 fn push(symbols: &mut Vec<Symbol>, letter: char, at: usize) {
-    match &mut symbols[..] {
-        [.., a, b, c] if letter.is_alphanumeric() && [a.letter, b.letter, c.letter] == [letter; 3] => c.till = at + 1,
-        _ => symbols.push(Symbol { letter, at, till: at + 1 }),
+    let kind = kind(letter);
+    // No script puts its marks on Latin letters.
+    if is_combining_mark(letter) && symbols.last().is_some_and(|last| last.letter.is_ascii()) {
+        return;
+    }
+    let most = if kind == Kind::Digit { DIGITS } else { LETTERS };
+    match symbols.last_mut() {
+        Some(last) if last.letter == letter && last.nth == most => last.till = at + 1,
+        last => {
+            let nth = last.filter(|last| last.letter == letter).map_or(1, |last| last.nth + 1);
+            symbols.push(Symbol { letter, kind, at, till: at + 1, nth });
+        }
     }
 }
 
-fn fold(letter: char, mut emit: impl FnMut(char)) {
+fn kind(letter: char) -> Kind {
     match letter {
-        '\u{0300}'..='\u{036f}' => {}
-        '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => {}
-        '\u{00df}' => "ss".chars().for_each(emit),
-        '\u{03c2}' => emit('\u{03c3}'),
-        letter => emit(letter),
+        'a'..='z' => Kind::Letter,
+        '0'..='9' => Kind::Digit,
+        // Thai, Lao, Tibetan, Burmese, Khmer; kana; Chinese characters.
+        '\u{e01}'..='\u{e4e}' | '\u{e80}'..='\u{ece}' | '\u{f40}'..='\u{fbc}' | '\u{1000}'..='\u{103f}' => Kind::Glyph,
+        '\u{1780}'..='\u{17d3}' | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' => Kind::Glyph,
+        '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' => Kind::Glyph,
+        '\u{20000}'..='\u{3ffff}' => Kind::Glyph,
+        letter if letter.is_numeric() => Kind::Digit,
+        letter if letter.is_alphabetic() || is_combining_mark(letter) => Kind::Letter,
+        _ => Kind::Separator,
     }
 }

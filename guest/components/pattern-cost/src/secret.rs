@@ -2,53 +2,77 @@
 
 use crate::{Stretch, stretches};
 
-/// Prefixes of well-known keys, and how many characters must follow.
-const PREFIXES: &[(&str, usize)] = &[
-    ("AKIA", 16),
-    ("ASIA", 16),
-    ("sk-", 20),
-    ("sk_live_", 16),
-    ("rk_live_", 16),
-    ("ghp_", 30),
-    ("gho_", 30),
-    ("ghs_", 30),
-    ("github_pat_", 22),
-    ("glpat-", 20),
-    ("xoxb-", 20),
-    ("xoxp-", 20),
-    ("AIza", 35),
-    ("hf_", 30),
-    ("npm_", 30),
+/// Prefixes of well-known keys, how many characters must follow, and how many of them without `-` or `_` in between.
+const PREFIXES: &[(&str, usize, usize)] = &[
+    ("AKIA", 16, 16),
+    ("ASIA", 16, 16),
+    ("sk-", 20, 16),
+    ("sk_live_", 16, 16),
+    ("rk_live_", 16, 16),
+    ("ghp_", 30, 30),
+    ("gho_", 30, 30),
+    ("ghs_", 30, 30),
+    ("github_pat_", 22, 16),
+    ("glpat-", 20, 1),
+    ("xoxb-", 20, 1),
+    ("xoxp-", 20, 1),
+    ("AIza", 35, 1),
+    ("hf_", 30, 30),
+    ("npm_", 30, 30),
 ];
+
+/// A key is known by its first characters; more need not be read.
+const LONGEST: usize = 200;
 
 /// Keys that say what they are.
 pub(crate) fn keys(chars: &[char]) -> Vec<Stretch> {
     let part = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
-    let known = |stretch: &Stretch| {
-        let text: String = chars[stretch.0..stretch.1].iter().collect();
-        let fits = |(prefix, least): &(&str, usize)| text.strip_prefix(prefix).is_some_and(|key| key_like(key, *least));
-        PREFIXES.iter().any(fits)
-    };
-    let mut found: Vec<Stretch> = stretches(chars, part).into_iter().filter(known).collect();
+    let mut found: Vec<Stretch> = stretches(chars, part).into_iter().filter_map(|run| key(chars, run)).collect();
     found.extend(private_keys(chars));
     found
 }
 
-/// Long enough, and with a digit: `sk-` followed by words is not a key.
-fn key_like(key: &str, least: usize) -> bool {
-    key.len() >= least && key.bytes().any(|byte| byte.is_ascii_digit())
+/// The first key in a run of letters, digits, `_` and `-`.
+fn key(chars: &[char], (from, till): Stretch) -> Option<Stretch> {
+    let run: String = chars[from..till].iter().collect();
+    let mut starts = (0..run.len()).filter(|at| !inside_word(run.as_bytes(), *at));
+    starts.find(|at| is_key(&run[*at..])).map(|at| (from + at, till))
+}
+
+/// After a digit, or a letter of the same case, a word only goes on.
+fn inside_word(run: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).map_or(b'-', |before| run[before]);
+    let same_case = before.is_ascii_uppercase() == run[at].is_ascii_uppercase();
+    before.is_ascii_digit() || before.is_ascii_alphabetic() && same_case
+}
+
+fn is_key(text: &str) -> bool {
+    PREFIXES.iter().any(|(prefix, least, solid)| {
+        text.strip_prefix(prefix).is_some_and(|key| {
+            let key = &key[..key.len().min(LONGEST)];
+            key.len() >= *least && key.split(['-', '_']).any(|piece| piece.len() >= *solid && drawn(piece))
+        })
+    })
+}
+
+/// Words have no digits, and numbers no letters.
+fn drawn(piece: &str) -> bool {
+    piece.bytes().any(|byte| byte.is_ascii_digit()) && piece.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The header line of a private key: what follows it is the key.
 fn private_keys(chars: &[char]) -> Vec<Stretch> {
-    let (begin, end): (Vec<char>, Vec<char>) = ("-----BEGIN ".chars().collect(), "PRIVATE KEY-----".chars().collect());
+    let begin: Vec<char> = "BEGIN ".chars().collect();
     let starts = (0..chars.len()).filter(|start| chars[*start..].starts_with(&begin));
-    let header = |start: usize| {
-        let label = &chars[start + begin.len()..chars.len().min(start + begin.len() + 40)];
-        let at = (0..label.len()).find(|at| label[*at..].starts_with(&end))?;
-        Some((start, start + begin.len() + at + end.len()))
-    };
-    starts.filter_map(header).collect()
+    starts.filter_map(|start| header(chars, start)).collect()
+}
+
+/// `---BEGIN`, a label that names a private key, and the dash after it.
+fn header(chars: &[char], start: usize) -> Option<Stretch> {
+    let dashes = chars[..start].iter().rev().skip_while(|char| **char == ' ').take_while(|char| **char == '-').count();
+    let label: String = chars[start..].iter().take(60).take_while(|char| **char != '-').collect();
+    let closed = chars.get(start + label.chars().count()) == Some(&'-');
+    (dashes >= 2 && closed && label.contains("PRIVATE KEY")).then(|| (start, start + label.chars().count() + 1))
 }
 
 /// Long texts that look drawn at random: hexadecimal, or letters of both cases mixed with digits.

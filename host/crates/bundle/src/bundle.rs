@@ -1,6 +1,6 @@
 //! A bundle on disk or in memory.
 
-use crate::{BundleError, Digest, Manifest};
+use crate::{BundleError, Digest, Manifest, Network};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs,
@@ -11,13 +11,21 @@ use std::{
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.toml";
 
-const MANIFEST_LIMIT: u64 = 1 << 20;
+const MANIFEST_LIMIT: Limit = Limit { bytes: 1 << 20, remedy: "write a shorter manifest" };
+
+/// How large a file may be, and what to do about a larger one.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: u64,
+    remedy: &'static str,
+}
 
 /// A bundle, read and checked.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     manifest: Manifest,
     files: BTreeMap<String, Vec<u8>>,
+    networks: BTreeMap<String, Network>,
     digests: BTreeMap<String, Digest>,
     digest: Digest,
 }
@@ -34,13 +42,13 @@ impl Bundle {
         let text = String::from_utf8(bytes).map_err(|_| not_text())?;
         let manifest = Manifest::parse(&text)?;
         let mut files = BTreeMap::new();
-        for (key, file) in named_files(&manifest) {
-            if let Entry::Vacant(vacant) = files.entry(file) {
+        for (key, file) in manifest.files() {
+            if let Entry::Vacant(vacant) = files.entry(file.to_owned()) {
                 let path = inside(&root, &key, vacant.key())?;
-                vacant.insert(read_limited(&path, manifest.limits.component)?);
+                vacant.insert(read_limited(&path, limit(&manifest, &key))?);
             }
         }
-        Ok(Self::assemble(&text, manifest, files))
+        Self::assemble(&text, manifest, files)
     }
 
     /// A bundle from the text of its manifest and its files, by path, such as one embedded in a program. Files that the
@@ -51,20 +59,21 @@ impl Bundle {
     pub fn from_parts(manifest: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
         let parsed = Manifest::parse(manifest)?;
         let mut named = BTreeMap::new();
-        for (key, file) in named_files(&parsed) {
-            check_relative(&key, &file)?;
-            let bytes = files.get(&file).ok_or_else(|| missing(&key, &file))?;
-            named.insert(file, bytes.clone());
+        for (key, file) in parsed.files() {
+            check_relative(&key, file)?;
+            let bytes = files.get(file).ok_or_else(|| missing(&key, file))?;
+            named.insert(file.to_owned(), bytes.clone());
         }
-        Ok(Self::assemble(manifest, parsed, named))
+        Self::assemble(manifest, parsed, named)
     }
 
-    fn assemble(text: &str, manifest: Manifest, files: BTreeMap<String, Vec<u8>>) -> Self {
+    fn assemble(text: &str, manifest: Manifest, files: BTreeMap<String, Vec<u8>>) -> Result<Self, BundleError> {
+        let networks = networks(&manifest, &files)?;
         let digests = files.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
         let mut digests: BTreeMap<String, Digest> = digests.collect();
         digests.insert(MANIFEST.to_owned(), Digest::of(text.as_bytes()));
         let digest = Digest::of_all(&digests);
-        Self { manifest, files, digests, digest }
+        Ok(Self { manifest, files, networks, digests, digest })
     }
 
     /// What it says.
@@ -77,6 +86,18 @@ impl Bundle {
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&[u8]> {
         self.files.get(path).map(Vec::as_slice)
+    }
+
+    /// The networks, by the name that components open.
+    #[must_use]
+    pub fn networks(&self) -> &BTreeMap<String, Network> {
+        &self.networks
+    }
+
+    /// The bytes of every file the manifest names, by path.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
     }
 
     /// The digest of every file, the manifest's included.
@@ -92,8 +113,27 @@ impl Bundle {
     }
 }
 
-fn named_files(manifest: &Manifest) -> Vec<(String, String)> {
-    manifest.roles().into_iter().map(|(key, entry)| (format!("{key}.component"), entry.component.clone())).collect()
+/// The limit of the file that this key names.
+fn limit(manifest: &Manifest, key: &str) -> Limit {
+    let limits = &manifest.limits;
+    match key.starts_with("networks.") {
+        true => Limit { bytes: limits.network, remedy: "make it smaller, or raise `network` in `[limits]`" },
+        false => Limit { bytes: limits.component, remedy: "make it smaller, or raise `component` in `[limits]`" },
+    }
+}
+
+/// The networks, each file looked at to the last number.
+fn networks(manifest: &Manifest, files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Network>, BundleError> {
+    let network = |(name, entry): (&String, &crate::NetworkEntry)| {
+        let failed = |source| {
+            let (file, network) = (entry.file.clone(), name.clone());
+            BundleError::Network { file, network, source }
+        };
+        // Every file that the manifest names is there.
+        let bytes = files.get(&entry.file).map_or(&[][..], Vec::as_slice);
+        Ok((name.clone(), Network::parse(bytes).map_err(failed)?))
+    };
+    manifest.networks.iter().map(network).collect()
 }
 
 fn check_relative(key: &str, file: &str) -> Result<(), BundleError> {
@@ -114,15 +154,16 @@ fn inside(root: &Path, key: &str, file: &str) -> Result<PathBuf, BundleError> {
 }
 
 /// Reads at most `limit` bytes, whatever the file system says of the size.
-fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, BundleError> {
+fn read_limited(path: &Path, limit: Limit) -> Result<Vec<u8>, BundleError> {
     let failed = |source| unreadable(path, "file", source);
     let file = fs::File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit.bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
     let found = size.max(bytes.len() as u64);
-    if found > limit {
-        return Err(BundleError::TooLarge { path: path.to_owned(), found, limit });
+    if found > limit.bytes {
+        let (path, limit, remedy) = (path.to_owned(), limit.bytes, limit.remedy);
+        return Err(BundleError::TooLarge { path, found, limit, remedy });
     }
     Ok(bytes)
 }

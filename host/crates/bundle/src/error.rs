@@ -1,5 +1,6 @@
 //! Why a bundle was not taken.
 
+use crate::network::NetworkError;
 use std::path::PathBuf;
 
 /// Everything that can be wrong with a bundle before its components are compiled.
@@ -64,7 +65,7 @@ pub enum BundleError {
         found: String,
     },
     /// A file is larger than allowed.
-    #[error("{}: {found} bytes; at most {limit} are allowed: make it smaller, or raise `component` in `[limits]`", path.display())]
+    #[error("{}: {found} bytes; at most {limit} are allowed: {remedy}", path.display())]
     TooLarge {
         /// Which.
         path: PathBuf,
@@ -72,5 +73,18 @@ pub enum BundleError {
         found: u64,
         /// The most allowed.
         limit: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A network's file cannot be used.
+    #[error("{file}, `[networks.{network}]`: {source}")]
+    Network {
+        /// The file.
+        file: String,
+        /// The network.
+        network: String,
+        /// What is wrong with it.
+        #[source]
+        source: NetworkError,
     },
 }

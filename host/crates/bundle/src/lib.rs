@@ -3,6 +3,7 @@
 //! # Key types
 //! - [`Bundle`]: a bundle that was read and checked, with the bytes and the digest of every file.
 //! - [`Manifest`]: `bundle.toml`, typed.
+//! - [`Network`]: a network of the bundle, for costs, critics and steering; its file's format is at [`network`].
 //! - [`Digest`]: SHA-256, shown as `sha256:…`.
 //!
 //! # The manifest
@@ -29,6 +30,12 @@
 //! component = "score-cost.wasm"
 //! settings = { model = "reward", kind = "task" }
 //!
+//! [critic]                             # optional, like [steering]
+//! component = "latent-critic.wasm"
+//!
+//! [networks.critic]                    # what components open by the name `critic`
+//! file = "critic.safetensors"
+//!
 //! [[constraints]]
 //! name = "harm"
 //! cost = "harm"
@@ -42,8 +49,10 @@ mod bundle;
 mod digest;
 mod error;
 mod manifest;
+pub mod network;
 
 pub use bundle::{Bundle, MANIFEST};
 pub use digest::Digest;
 pub use error::BundleError;
-pub use manifest::{ConstraintEntry, Manifest, MethodEntry, RoleEntry};
+pub use manifest::{ConstraintEntry, Manifest, MethodEntry, NetworkEntry, RoleEntry};
+pub use network::Network;

@@ -20,13 +20,24 @@ pub struct RoleEntry {
     pub settings: BTreeMap<String, SettingValue>,
 }
 
-/// Settings of a method's policy, over those the method brings.
+/// Settings of a method, over those it brings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodEntry {
-    /// Settings by name.
+    /// Of its policy, by name.
     #[serde(default)]
     pub settings: BTreeMap<String, SettingValue>,
+    /// Of its steering, by name.
+    #[serde(default)]
+    pub steering: BTreeMap<String, SettingValue>,
+}
+
+/// The weights of a network that components open by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkEntry {
+    /// The file, relative to the bundle's folder; its format is described at [`crate::network`].
+    pub file: String,
 }
 
 /// One constraint.
@@ -95,6 +106,9 @@ pub struct Manifest {
     /// Prices, by name.
     #[serde(default)]
     pub costs: BTreeMap<String, RoleEntry>,
+    /// Networks that costs, critics and steering open, by name.
+    #[serde(default)]
+    pub networks: BTreeMap<String, NetworkEntry>,
     /// What must hold.
     #[serde(default)]
     pub constraints: Vec<ConstraintEntry>,
@@ -145,6 +159,14 @@ impl Manifest {
         single.chain(self.costs.iter().map(|(name, entry)| (format!("costs.{name}"), entry))).collect()
     }
 
+    /// Every file it names, with the key that names it. A file may be named more than once.
+    #[must_use]
+    pub fn files(&self) -> Vec<(String, &str)> {
+        let roles = self.roles().into_iter().map(|(key, entry)| (format!("{key}.component"), entry.component.as_str()));
+        let networks = self.networks.iter().map(|(name, entry)| (format!("networks.{name}.file"), entry.file.as_str()));
+        roles.chain(networks).collect()
+    }
+
     /// The search this manifest asks for, before a request has its say; seed 0.
     #[must_use]
     pub fn search_config(&self) -> SearchConfig {
@@ -175,6 +197,7 @@ impl Manifest {
         if let Some(task) = &self.task {
             self.check_cost("task", task)?;
         }
+        self.networks.keys().try_for_each(|name| named("networks", name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
     }

@@ -75,7 +75,7 @@ pub(crate) struct GuardArguments {
     /// A bundle's folder; the demonstration's if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Candidates per chunk (best-of-n: answers), instead of the bundle's number
+    /// Candidates per chunk (best-of-n: answers; args: tokens tried), instead of the bundle's number
     #[arg(long, short)]
     pub(crate) n: Option<u32>,
     #[command(flatten)]
@@ -86,7 +86,7 @@ pub(crate) struct GuardArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) guard: GuardArguments,
-    /// The method, such as base, best-of-n, beam or inference-guard; the bundle's own if not given
+    /// The method, such as base, re-control, best-of-n, beam, args or inference-guard; the bundle's own if not given
     #[arg(long)]
     pub(crate) method: Option<String>,
     /// The budget of a constraint, of the first one if no name is given; may be repeated

@@ -3,12 +3,10 @@
 use crate::{args::InspectArguments, embedded, output};
 use anyhow::Context;
 use inferenceguard_bundle::{Bundle, MANIFEST, Manifest};
+use inferenceguard_host::methods::{self, candidates_setting};
 use inferenceguard_sandbox::SettingValue;
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path};
-
-/// The policy setting that says how many candidates there are.
-const CANDIDATES: &str = "n";
 
 /// The bundle of a folder, or the default one.
 ///
@@ -20,18 +18,17 @@ pub(crate) fn open(dir: Option<&Path>) -> anyhow::Result<Bundle> {
     let text = fs::read_to_string(&path).with_context(|| format!("{}: a bundle has one", path.display()))?;
     let manifest = Manifest::parse(&text)?;
     let lent = |file: &str| !dir.join(file).exists() && first_party_name(file).is_some();
-    let roles = manifest.roles();
-    if !roles.iter().any(|(_, entry)| lent(&entry.component)) {
+    let named = manifest.files();
+    if !named.iter().any(|(_, file)| lent(file)) {
         return Ok(Bundle::open(dir)?);
     }
     let mut files = BTreeMap::new();
-    for (key, entry) in roles {
-        let file = &entry.component;
+    for (key, file) in named {
         let bytes = match first_party_name(file).and_then(embedded::component).filter(|_| lent(file)) {
             Some(bytes) => bytes.to_vec(),
             None => read_inside(dir, file).with_context(|| format!("{}: `{key}`", path.display()))?,
         };
-        files.insert(file.clone(), bytes);
+        files.insert(file.to_owned(), bytes);
     }
     Ok(Bundle::from_parts(&text, &files)?)
 }
@@ -60,17 +57,31 @@ fn read_inside(dir: &Path, file: &str) -> anyhow::Result<Vec<u8>> {
 pub(crate) fn with_candidates(bundle: &Bundle, methods: &[String], n: u32) -> anyhow::Result<Bundle> {
     let mut manifest = bundle.manifest().clone();
     let value = SettingValue::Integer(i64::from(n));
-    manifest.policy.settings.insert(CANDIDATES.to_owned(), value.clone());
-    for method in methods.iter().filter(|method| *method != "base" && *method != inferenceguard_host::OWN_METHOD) {
-        let entry = manifest.methods.entry(method.clone()).or_default();
-        entry.settings.insert(CANDIDATES.to_owned(), value.clone());
+    let own = manifest.policy.component.rsplit('/').next().unwrap_or_default();
+    if let Some(setting) = candidates_setting(own.strip_suffix(".wasm").unwrap_or(own)) {
+        manifest.policy.settings.insert(setting.to_owned(), value.clone());
     }
-    let files = bundle
-        .manifest()
-        .roles()
-        .into_iter()
-        .filter_map(|(_, entry)| Some((entry.component.clone(), bundle.file(&entry.component)?.to_vec())));
-    Ok(Bundle::from_parts(&toml::to_string(&manifest)?, &files.collect())?)
+    for method in methods.iter().filter(|method| *method != inferenceguard_host::OWN_METHOD) {
+        if let Some(setting) = candidates_setting(methods::find(method)?.policy.component) {
+            let entry = manifest.methods.entry(method.clone()).or_default();
+            entry.settings.insert(setting.to_owned(), value.clone());
+        }
+    }
+    Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)
+}
+
+/// Budgets from `D` for the first constraint, or `NAME=D`.
+pub(crate) fn budgets(bundle: &Bundle, given: &[String]) -> anyhow::Result<BTreeMap<String, f64>> {
+    let first = bundle.manifest().constraints.first();
+    let budget = |text: &String| {
+        let (name, number) = match text.split_once('=') {
+            Some((name, number)) => (name, number),
+            None => (first.context("--budget: the bundle has no constraint")?.name.as_str(), text.as_str()),
+        };
+        let wrong = || format!("--budget {text}: expected a number above 0, or NAME=NUMBER");
+        Ok((name.to_owned(), number.trim().parse().with_context(wrong)?))
+    };
+    given.iter().map(budget).collect()
 }
 
 /// `bundle inspect`.
@@ -91,6 +102,11 @@ fn describe(bundle: &Bundle) -> String {
     lines.extend(manifest.roles().into_iter().map(|(key, entry)| {
         let settings = entry.settings.iter().map(|(name, value)| format!(" {name}={}", plain(value)));
         format!("{key:<14} {}{}", entry.component, settings.collect::<String>())
+    }));
+    lines.extend(bundle.networks().iter().map(|(name, network)| {
+        let widths = network.layers.iter().map(|layer| format!(" -> {}", layer.bias.len())).collect::<String>();
+        let made_for = network.metadata.iter().map(|(key, text)| format!(" {key}={text:?}")).collect::<String>();
+        format!("network        {name}: {}{widths}{made_for}", network.inputs())
     }));
     lines.extend(manifest.constraints.iter().map(|c| {
         format!(

@@ -2,7 +2,7 @@
 
 use crate::{
     args::{BuildArguments, FileArguments, NewArguments},
-    check, embedded, output,
+    embedded, output,
 };
 use anyhow::{Context, anyhow, bail};
 use inferenceguard_componentize::{self as componentize, Build, Inspection, Role};
@@ -10,6 +10,7 @@ use inferenceguard_sandbox::{Limits, Sandbox};
 use serde_json::json;
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -77,18 +78,23 @@ pub(crate) fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
 pub(crate) fn check(arguments: &FileArguments) -> anyhow::Result<()> {
     let bytes = read(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
-    let sandbox = Sandbox::new(Limits::default(), None)?;
-    let component = check::ask_twice(&sandbox, &arguments.component, &bytes)?;
-    let said = component.description();
-    if arguments.json {
-        return output::json(said);
+    let report = Sandbox::new(Limits::default(), None)?.check(&arguments.component, &bytes, &BTreeMap::new())?;
+    if let Some(call) = report.calls.iter().find(|call| call.is_failed()) {
+        bail!("{}: `{}` fails on made-up rows: {}", arguments.component, call.function, call.result);
     }
+    if arguments.json {
+        return output::json(&report);
+    }
+    let said = &report.description;
     let settings = said.settings.iter().map(|setting| {
         let default = serde_json::to_string(&setting.default).unwrap_or_default();
         format!("\n  {} = {default}  {}", setting.name, setting.help)
     });
     let settings = settings.collect::<String>();
-    output::result(format_args!("{} {}: {}\n{}{settings}", said.name, said.version, said.summary, describe(&found)))
+    let calls =
+        report.calls.iter().map(|call| format!("\n  {}: {} fuel", call.function, call.fuel)).collect::<String>();
+    let head = format!("{} {}: {}\n{}", said.name, said.version, said.summary, describe(&found));
+    output::result(format_args!("{head}{settings}\nasked twice, answered the same{calls}"))
 }
 
 fn describe(found: &Inspection) -> String {

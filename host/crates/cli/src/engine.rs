@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
-use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::{Model, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -21,8 +21,8 @@ pub(crate) struct Opened {
     pub(crate) options: LoadOptions,
 }
 
-/// Opens an engine with these methods; without any, with the bundle's own.
-pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Result<Opened> {
+/// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
+pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Opened> {
     let mut bundle = bundle::open(arguments.bundle.as_deref())?;
     if let Some(n) = arguments.n {
         bundle = bundle::with_candidates(&bundle, methods, n)?;
@@ -35,15 +35,25 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String]) -> anyhow::Re
     for (name, files) in &scores {
         builder = builder.score_model(Box::new(score_model(name, files, &options, &*tokenizer)?));
     }
-    for (name, bytes) in policies() {
-        builder = builder.policy_component(name, bytes.to_vec());
+    for (name, bytes) in embedded::components() {
+        builder = match componentize::inspect(bytes)?.role {
+            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
+            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
+            _ => builder,
+        };
     }
     for method in methods {
         builder = builder.method(method);
     }
-    let engine = builder
-        .build()
-        .context("the bundle and the models do not fit together; give score models with --score NAME=DIR")?;
+    for (name, budget) in bundle::budgets(&bundle, budgets)? {
+        builder = builder.budget(name, budget);
+    }
+    let engine = builder.build().map_err(|error| match error {
+        EngineError::NoScoreModel { .. } => {
+            anyhow::Error::from(error).context("give score models with --score NAME=DIR")
+        }
+        other => other.into(),
+    })?;
     Ok(Opened { engine, bundle, sandbox, tokenizer, scores, options })
 }
 
@@ -81,13 +91,6 @@ fn score_files(arguments: &GuardArguments) -> anyhow::Result<BTreeMap<String, Mo
         }
     }
     Ok(files)
-}
-
-/// First-party policies, for methods that the bundle's own policy does not play.
-fn policies() -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    let is_policy =
-        |bytes: &[u8]| componentize::inspect(bytes).is_ok_and(|found| found.role == componentize::Role::Policy);
-    embedded::components().iter().copied().filter(move |(_, bytes)| is_policy(bytes))
 }
 
 /// Where compiled components are kept between runs, if there is such a place.

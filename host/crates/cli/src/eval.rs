@@ -19,7 +19,9 @@ pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     if arguments.methods.is_empty() {
         bail!("--methods names none; give at least one, such as base");
     }
-    let opened = engine::open(&arguments.guard, &arguments.methods)?;
+    // The largest budget is the deployment's; requests tighten it.
+    let largest = arguments.budgets.iter().copied().reduce(f64::max).map(|budget| budget.to_string());
+    let opened = engine::open(&arguments.guard, &arguments.methods, largest.as_slice())?;
     let first = opened.bundle.manifest().constraints.first().context("the bundle has no constraint to evaluate")?;
     let budgets = if arguments.budgets.is_empty() { vec![first.budget] } else { arguments.budgets.clone() };
     let pricer = RefCell::new(Pricer::open(&opened)?);

@@ -1,11 +1,11 @@
 //! `inferguard`: guarded generation on the command line.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 answered or refused safely, 1 error, 2 usage.
+//! What components log goes to stderr too, warnings and worse unless `INFERGUARD_LOG` says otherwise (`debug`).
 //! The only crate that chooses a back end, and the only one that touches the network (for `--model org/name`).
 
 mod args;
 mod bundle;
-mod check;
 mod component;
 mod embedded;
 mod engine;
@@ -21,10 +21,15 @@ mod train;
 
 use args::{BundleCommand, Command, ComponentCommand, ModelCommand, TrainCommand};
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+/// Names the level of log lines that are shown.
+const LOG_VARIABLE: &str = "INFERGUARD_LOG";
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
+    show_log();
     match dispatch(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -33,6 +38,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn show_log() {
+    let colours = std::io::stderr().is_terminal();
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .without_time()
+        .init();
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {

@@ -1,15 +1,12 @@
 //! `run`: one prompt, answered under guard.
 
 use crate::{args::RunArguments, engine, output, show};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
-use inferenceguard_search::{Release, SearchConfig};
+use inferenceguard_search::Release;
 use serde_json::json;
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 const BASE: &str = "base";
 
@@ -23,11 +20,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.compare && own != BASE {
         methods.push(BASE.to_owned());
     }
-    let opened = engine::open(&arguments.guard, &methods)?;
-    let budgets = budgets(&arguments.budgets, &opened.bundle.manifest().search_config())?;
+    let opened = engine::open(&arguments.guard, &methods, &arguments.budgets)?;
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
-        budgets: budgets.clone(),
         seed: Some(arguments.seed),
         max_tokens: arguments.max_tokens,
         release: arguments.stream.then_some(Release::Agreement),
@@ -51,23 +46,6 @@ fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
         (false, true) => output::result(format_args!("\n\n{}", show::summary(guarded))),
         (false, false) => output::result(format_args!("{}\n\n{}", guarded.text, show::summary(guarded))),
     }
-}
-
-/// `D` for the first constraint, or `NAME=D`.
-fn budgets(given: &[String], config: &SearchConfig) -> anyhow::Result<BTreeMap<String, f64>> {
-    let mut budgets = BTreeMap::new();
-    for text in given {
-        let (name, number) = match text.split_once('=') {
-            Some((name, number)) => (name.to_owned(), number),
-            None => {
-                let first = config.constraints.first().context("--budget: the bundle has no constraint")?;
-                (first.constraint.name.clone(), text.as_str())
-            }
-        };
-        let wrong = || format!("--budget {text}: expected a number above 0, or NAME=NUMBER");
-        budgets.insert(name, number.trim().parse().with_context(wrong)?);
-    }
-    Ok(budgets)
 }
 
 fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<Output> {

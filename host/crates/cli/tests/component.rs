@@ -33,6 +33,22 @@ fn a_new_component_builds_and_passes_its_check() {
 }
 
 #[test]
+fn a_component_that_answers_differently_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let crate_dir = dir.path().join("moody");
+    run(&["component", "new", "moody", "--role", "cost", "--dir", text(&crate_dir), "--sdk", &sdk()]);
+    let source = crate_dir.join("src/lib.rs");
+    let remembers =
+        "static MOOD: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);\n\nimpl Cost for";
+    let moody = fs::read_to_string(&source).unwrap().replacen("impl Cost for", remembers, 1);
+    let rising = "self.weight * f64::from(MOOD.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) *";
+    fs::write(&source, moody.replacen("self.weight *", rising, 1).replace("== '!'", "!= '!'")).unwrap();
+    let built = run(&["component", "build", text(&crate_dir)]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    run(&["component", "check", built.stdout.trim()]).refuses("answers `price` differently when asked again");
+}
+
+#[test]
 fn first_party_components_are_known_by_name() {
     let about = run(&["component", "inspect", "base", "--json"]).json();
     assert_eq!(about["role"], "policy");

@@ -47,7 +47,7 @@ fn the_embedded_default_answers_with_one_json_object() {
 
 #[test]
 fn methods_answer_under_their_names() {
-    for method in ["base", "best-of-n", "inference-guard", "beam"] {
+    for method in ["base", "best-of-n", "inference-guard", "beam", "args", "args+lagrangian", "args+cost"] {
         let output = quick(&["--json", "--method", method, PROMPT]).json();
         assert_eq!(output["method"], method);
         assert_output(&output);

@@ -24,7 +24,7 @@ impl Setup for Foresight {
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Latents(LatentSelector::FinalNorm)]
+        vec![Need::Latents(LatentSelector::FinalNorm), Need::Network(self.network.clone())]
     }
 }
 

@@ -23,7 +23,7 @@ impl Setup for Uphill {
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Latents(LatentSelector::FinalNorm)]
+        vec![Need::Latents(LatentSelector::FinalNorm), Need::Network(self.network.clone())]
     }
 }
 

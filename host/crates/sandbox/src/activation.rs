@@ -146,11 +146,16 @@ impl Activation {
         Ok(roles::WasmSteering { guest, functions, needs: Arc::clone(&self.inner.needs) })
     }
 
-    fn exports(&self) -> &Exports {
+    /// A fresh instance that has taken its settings, before any function of its role is called.
+    pub(crate) fn start_bare(&self) -> Result<(Guest, Instance, setup::Guest), SandboxError> {
+        self.inner.configured()
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
         &self.inner.component.exports
     }
 
-    fn invalid(&self, error: &wasmtime::Error) -> SandboxError {
+    pub(crate) fn invalid(&self, error: &wasmtime::Error) -> SandboxError {
         invalid(self.name(), error)
     }
 

@@ -1,11 +1,15 @@
 //! Trying a component before it is used: every function of its role is called, twice, and must answer the same.
 
-use crate::{Activation, Component, Description, Sandbox, SandboxError, SettingValue, instance::Guest, synthetic};
+use crate::{
+    Activation, Component, Description, Sandbox, SandboxError, SettingValue, component::Exports, instance::Guest,
+    state::State, synthetic,
+};
 use inferenceguard_search::{
     Cost, CostGrain, CostKind, Critic, FailureKind, Needs, Policy, Role, RoleFailure, Steering, Tracker,
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Debug};
+use wasmtime::Store;
 
 /// What trying a component showed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,11 +39,19 @@ pub struct CallReport {
     pub failure: Option<FailureKind>,
 }
 
+impl CallReport {
+    /// Whether it gave no answer. An error of the component's own is an answer: it may not like made-up rows.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        !matches!(self.failure, None | Some(FailureKind::Refused(_)))
+    }
+}
+
 impl CheckReport {
-    /// Whether every function answered. An error of the component's own is an answer: it may not like made-up rows.
+    /// Whether every function answered.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.calls.iter().all(|call| matches!(call.failure, None | Some(FailureKind::Refused(_))))
+        !self.calls.iter().any(CallReport::is_failed)
     }
 }
 
@@ -57,6 +69,7 @@ impl Sandbox {
     ) -> Result<CheckReport, SandboxError> {
         let component = self.load(name, bytes)?;
         let activation = component.activate(settings)?;
+        steady(&activation)?;
         let calls = calls(&component, &activation)?;
         Ok(CheckReport {
             description: component.description().clone(),
@@ -66,6 +79,33 @@ impl Sandbox {
             calls,
         })
     }
+}
+
+/// What one instance says of itself must be the same when it is asked again.
+fn steady(activation: &Activation) -> Result<(), SandboxError> {
+    let (mut guest, instance, setup) = activation.start_bare()?;
+    same(&mut guest, "describe", |store| setup.call_describe(store))?;
+    same(&mut guest, "needs", |store| setup.call_needs(store))?;
+    let Exports::Cost(indices) = activation.exports() else { return Ok(()) };
+    let cost = indices.load(&mut guest.store, &instance).map_err(|error| activation.invalid(&error))?;
+    same(&mut guest, "kind", |store| cost.call_kind(store))?;
+    same(&mut guest, "grain", |store| cost.call_grain(store))
+}
+
+fn same<T: Debug>(
+    guest: &mut Guest,
+    function: &'static str,
+    ask: impl Fn(&mut Store<State>) -> wasmtime::Result<T>,
+) -> Result<(), SandboxError> {
+    let component = guest.component();
+    let failed = |kind| SandboxError::Failed { component: component.clone(), function, kind };
+    let first = format!("{:?}", guest.raw(&ask).map_err(failed)?);
+    let second = format!("{:?}", guest.raw(&ask).map_err(failed)?);
+    if first == second {
+        return Ok(());
+    }
+    let (first, second) = (shortened(&first), shortened(&second));
+    Err(SandboxError::NotDeterministic { component, function, first, second })
 }
 
 /// Two fresh instances must agree; and one instance with itself, unless it may remember.

@@ -102,6 +102,17 @@ impl Component {
         self.inner.role
     }
 
+    /// Itself, if it fills this role. Asked before it is activated, so that its settings are not blamed.
+    ///
+    /// # Errors
+    /// [`SandboxError::WrongRole`].
+    pub fn in_role(&self, expected: Role) -> Result<&Self, SandboxError> {
+        if self.role() == expected {
+            return Ok(self);
+        }
+        Err(SandboxError::WrongRole { component: self.name().to_owned(), found: self.role(), expected })
+    }
+
     /// Its name in the deployment.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,15 +1,17 @@
 //! Between the contract's generated types and ours. Nothing is judged here, except what ours cannot say.
 
 use crate::{
-    Description, Setting, SettingValue,
+    Description, Limits, Setting, SettingValue,
     bindings::{
         exports::inferenceguard::guard::{cost, policy, setup, steering, tracker},
         inferenceguard::guard::{batch::ReadError, types},
     },
+    host_log::cut,
 };
 use inferenceguard_model::LatentSelector;
 use inferenceguard_search as ours;
 use inferenceguard_search::{ConstraintMode, CostClip, Needs, Role};
+use std::collections::BTreeSet;
 
 pub(crate) fn constraint(from: &ours::Constraint) -> types::Constraint {
     let clip = match from.clip {
@@ -152,11 +154,19 @@ pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'stat
             types::Need::TopK(k) => needs.top_k = top_k(k)?.max(needs.top_k),
             types::Need::Logits => needs.logits = true,
             types::Need::Latents(selector) => needs.latents = Some(one_selector(needs.latents, selector)?),
-            types::Need::Scores(model) if needs.scores.contains(&model) => {}
             types::Need::Scores(model) => needs.scores.push(model),
+            types::Need::Network(name) => needs.networks.push(name),
         }
     }
+    needs.scores = each_once(needs.scores);
+    needs.networks = each_once(needs.networks);
     Ok(needs)
+}
+
+/// Without repetitions, in the order of their first mention.
+fn each_once(names: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn top_k(k: u32) -> Result<u32, (String, &'static str)> {
@@ -182,13 +192,15 @@ fn one_selector(
     }
 }
 
+/// A component's own words, cut where they become a flood.
 pub(crate) fn role_error_text(error: &types::RoleError) -> String {
-    match error {
-        types::RoleError::InvalidInput(text) => format!("an input cannot be used: {text}"),
-        types::RoleError::Unsupported(text) => format!("not supported: {text}"),
-        types::RoleError::Read(text) => format!("a read failed: {text}"),
-        types::RoleError::Failed(text) => text.clone(),
-    }
+    let (what, text) = match error {
+        types::RoleError::InvalidInput(text) => ("an input cannot be used: ", text),
+        types::RoleError::Unsupported(text) => ("not supported: ", text),
+        types::RoleError::Read(text) => ("a read failed: ", text),
+        types::RoleError::Failed(text) => ("", text),
+    };
+    format!("{what}{}", cut(text, Limits::LOG_LINE))
 }
 
 /// For [`crate::state::State::note_read`]: continues "it read …".

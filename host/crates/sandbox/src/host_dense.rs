@@ -143,6 +143,11 @@ impl HostTensor for State {
 
 impl HostNetwork for State {
     fn open(&mut self, name: String) -> Dense<Resource<OpenNetwork>> {
+        if !self.batch.as_ref().is_some_and(|batch| batch.needs.networks.contains(&name)) {
+            let found = format!("`network({name})`, which is not declared");
+            self.note_read(found.clone());
+            return Ok(Err(DenseError::Undeclared(found)));
+        }
         let Some(network) = self.dense.networks.open(&name) else { return Ok(Err(DenseError::NoNetwork(name))) };
         attempt!(self.room(0));
         self.dense.used += HANDLE;

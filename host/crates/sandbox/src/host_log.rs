@@ -28,6 +28,6 @@ fn emit(level: log::Level, component: &str, line: &str) {
 }
 
 /// The first `most` bytes, never ending inside a character.
-fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }

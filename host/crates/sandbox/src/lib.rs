@@ -4,7 +4,7 @@
 //! - [`Sandbox`]: the engine, its pool of instances and its [`Limits`].
 //! - [`Component`]: a wasm file that was checked, compiled and asked what it is ([`Description`]).
 //! - [`Activation`]: a component with settings it accepted; gives fresh instances as the traits of the search.
-//! - [`Dense`]: the networks that critics and steering may use.
+//! - [`Dense`]: the networks that costs, critics and steering may use.
 //!
 //! # Usage
 //! 1. [`Sandbox::new`], once per process.

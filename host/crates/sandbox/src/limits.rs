@@ -25,6 +25,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// The largest component file.
     pub component: u64,
+    /// The largest file of a network.
+    pub network: u64,
 }
 
 impl Default for Limits {
@@ -39,6 +41,7 @@ impl Default for Limits {
             tensors: 64 << 20,
             log_lines: 256,
             component: 64 << 20,
+            network: 1 << 30,
         }
     }
 }
@@ -46,7 +49,7 @@ impl Default for Limits {
 const PAGE: u64 = 64 << 10;
 
 impl Limits {
-    /// A log line is cut at this many bytes.
+    /// A log line, or the text of an error, is cut at this many bytes.
     pub const LOG_LINE: usize = 4096;
 
     /// Checks every limit.
@@ -62,7 +65,8 @@ impl Limits {
         within("output", self.output, 4096, 1 << 30)?;
         within("tensors", self.tensors, 0, 64 << 30)?;
         within("log-lines", self.log_lines.into(), 1, 100_000)?;
-        within("component", self.component, 1024, 1 << 30)
+        within("component", self.component, 1024, 1 << 30)?;
+        within("network", self.network, 1024, 64 << 30)
     }
 }
 

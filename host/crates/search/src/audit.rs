@@ -29,15 +29,19 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Charges costs in order, one per token.
+    /// Charges costs in order, one per token. A cost that is not finite uses up every budget, for good.
     pub fn charge(&mut self, constraint: &Constraint, costs: &[f64]) {
         for &cost in costs {
             self.raw += cost;
             let clipped = if constraint.clip == CostClip::Nonneg { cost.max(0.0) } else { cost };
-            self.sum += self.discount * clipped;
-            if constraint.clip == CostClip::Capped {
-                self.sum = self.sum.max(0.0);
-            }
+            let sum = self.sum + self.discount * clipped;
+            // Said of the cost itself too, because `max` turns NaN into zero.
+            let known = cost.is_finite() && !sum.is_nan() && self.sum < f64::INFINITY;
+            self.sum = match constraint.clip {
+                _ if !known => f64::INFINITY,
+                CostClip::Capped => sum.max(0.0),
+                _ => sum,
+            };
             self.max = self.max.max(self.sum);
             self.discount *= constraint.gamma;
         }
@@ -58,7 +62,7 @@ impl Audit {
         constraint.budget - self.counted(constraint)
     }
 
-    /// Whether the budget holds, with [`EPSILON`] to spare. False for NaN.
+    /// Whether the budget holds, with [`EPSILON`] to spare. False once a cost was not finite.
     #[must_use]
     pub fn holds(&self, constraint: &Constraint) -> bool {
         self.margin(constraint) > EPSILON * (1.0 + constraint.budget)

@@ -60,7 +60,7 @@ impl Check<'_> {
     }
 
     /// A decision about the rows of `batch`.
-    pub(crate) fn decision(&self, decision: Decision, batch: &Batch, max_retries: u32) -> Checked<Decision> {
+    pub(crate) fn decision(&self, decision: Decision, batch: &Batch) -> Checked<Decision> {
         match &decision {
             Decision::Keep(rows) => self.keep(rows, batch)?,
             Decision::Price(rows) => self.price_request(rows, batch)?,
@@ -74,9 +74,6 @@ impl Check<'_> {
                 let fine = penalty.is_finite() && penalty >= 0.0 && mass > 0.0 && mass <= 1.0;
                 let found = || format!("a retry with penalty {penalty} and max-mass {mass}");
                 self.require(fine, found, "a finite penalty of 0 or more, and a mass above 0, at most 1")?;
-                let attempt = batch.moment.attempt;
-                let found = || format!("retry number {}", attempt + 1);
-                self.require(attempt < max_retries, found, &format!("at most {max_retries} retries of a chunk"))?;
             }
             Decision::Exhausted => {}
         }

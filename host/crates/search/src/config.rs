@@ -55,7 +55,7 @@ impl Default for Sampling {
 pub struct SearchLimits {
     /// Candidates of one chunk.
     pub candidates: u32,
-    /// Retries of one chunk.
+    /// Retries of one chunk; a policy that wants more has exhausted it.
     pub retries: u32,
     /// Chunks of one request.
     pub chunks: u32,
@@ -102,7 +102,8 @@ impl SearchConfig {
     pub fn validate(&self, roles: &RolesInfo) -> Result<(), SearchError> {
         self.check_numbers()?;
         self.check_constraints()?;
-        self.check_costs(roles)
+        self.check_costs(roles)?;
+        roles.check_scores()
     }
 
     fn check_numbers(&self) -> Result<(), SearchError> {
@@ -176,6 +177,15 @@ pub struct RolesInfo {
 }
 
 impl RolesInfo {
+    /// Scores are computed when rows are priced, and critic and steering are asked before.
+    fn check_scores(&self) -> Result<(), SearchError> {
+        for (role, needs) in [("critic", &self.critic), ("steering", &self.steering)] {
+            let scores = needs.as_ref().map(|needs| needs.scores.join(", ")).unwrap_or_default();
+            require(scores.is_empty(), role, format!("a need for scores of {scores}"), "no scores: they come later")?;
+        }
+        Ok(())
+    }
+
     fn require_cost(&self, name: &str, kind: CostKind) -> Result<(), SearchError> {
         let found = match self.costs.get(name) {
             Some(info) if info.kind == kind => return Ok(()),

@@ -54,6 +54,8 @@ pub struct Needs {
     pub latents: Option<LatentSelector>,
     /// Score models, by name.
     pub scores: Vec<String>,
+    /// Networks of the bundle, by name.
+    pub networks: Vec<String>,
 }
 
 impl Needs {

@@ -25,7 +25,7 @@ mod rows;
 mod select;
 
 use crate::{
-    Answer, BeamKey, BudgetState, Constraint, Need, Outcome, Plan, Retry, RoleFailure, RolesInfo, SearchConfig,
+    Answer, Batch, BeamKey, BudgetState, Constraint, Need, Outcome, Plan, Retry, RoleFailure, RolesInfo, SearchConfig,
     SearchError, Trace, Usage, Vocabulary, beam::Beam,
 };
 use inferenceguard_model::{Token, Tokenizer};
@@ -181,6 +181,20 @@ impl Session {
             self.asked = Some(self.ask()?);
         }
         Ok(self.asked.clone().unwrap_or(Need::Nothing))
+    }
+
+    /// Tells which columns a reader was given beside those of the last need, for the trace.
+    pub fn filled(&mut self, batch: Batch) {
+        if let Some(
+            Need::Plan(asked)
+            | Need::Select(asked)
+            | Need::Estimate(asked)
+            | Need::Steer(asked)
+            | Need::Price { batch: asked, .. },
+        ) = &mut self.asked
+        {
+            *asked = batch;
+        }
     }
 
     /// Takes the answer to the last need.

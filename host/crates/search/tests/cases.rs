@@ -77,6 +77,60 @@ fn another_spelling_of_the_same_text_is_priced_too() {
 }
 
 #[test]
+fn a_cost_that_reads_the_model_does_not_spare_the_others_the_other_spelling() {
+    struct Free(Needs);
+    impl Cost for Free {
+        fn needs(&self) -> &Needs {
+            &self.0
+        }
+        fn kind(&self) -> CostKind {
+            CostKind::Safety
+        }
+        fn grain(&self) -> CostGrain {
+            CostGrain::Token
+        }
+        fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
+            Ok(rows.rows.iter().map(|row| vec![0.1; row.tokens.len()]).collect())
+        }
+    }
+    let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : <eos> 1\n score reward: +d 1\n score cost: bad 5";
+    let mut player = Player::new(script, 4.0, 8, Loop::new(2, 1, 8, 0));
+    player.costs.insert("free".into(), Box::new(Free(Needs { logprobs: true, ..Needs::default() })));
+    let mut free = player.config.constraints[0].clone();
+    (free.constraint.name, free.cost) = ("free".into(), "free".into());
+    player.config.constraints.insert(0, free);
+    let (out, _) = player.play();
+    assert_eq!(out.status, Status::NoSafeCandidate, "{out:?}");
+}
+
+#[test]
+fn another_spelling_is_not_released_before_it_is_priced() {
+    let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : ok 1\n after ok : <eos> 1\n score reward: +d 1\n score cost: bad 5";
+    for release in [Release::Agreement, Release::Commit(1)] {
+        let mut player = Player::new(script, 4.0, 8, Loop::new(2, 1, 1, 0));
+        player.config.release = release;
+        let (out, _) = player.play();
+        assert_eq!(out.status, Status::NoSafeCandidate, "{out:?}");
+        assert!(!out.text.contains("bad"), "{release:?} released {:?}", out.text);
+    }
+}
+
+#[test]
+fn a_retry_beyond_the_limit_or_of_a_forced_chunk_is_an_exhausted_one() {
+    let script = "vocab: <eos>* ask bad\n after : bad 1\n score reward: bad 1\n score cost: bad 9";
+    let mut forced = Loop::new(1, 1, 1, 5);
+    forced.source = Source::Expand(1);
+    for policy in [Loop::new(2, 1, 4, 5), forced] {
+        let mut player = Player::new(script, 4.0, 8, policy);
+        player.config.limits.retries = 2;
+        player.config.on_exhausted = OnExhausted::LeastViolation;
+        let (out, _) = player.play();
+        assert_eq!(out.status, Status::BudgetExceeded, "{out:?}");
+        assert!(out.usage.retries <= 4 && out.failures.is_empty(), "{out:?}");
+    }
+}
+
+#[test]
 fn forced_expansion_prices_candidates_that_cost_the_model_nothing() {
     let mut policy = Loop::new(1, 1, 1, 0);
     policy.source = Source::Expand(3);
@@ -163,7 +217,6 @@ fn a_policy_that_breaks_the_contract_gets_a_refusal() {
         Decision::Price(vec![]),
         Decision::Price(vec![0, 0]),
         Decision::Retry(nan),
-        Decision::Retry(Retry { penalty: 1.0, max_mass: 0.5 }),
     ];
     for decision in decisions {
         let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));

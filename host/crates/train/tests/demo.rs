@@ -57,3 +57,15 @@ fn safe_text_banks_no_budget() {
     assert!(!capped_exceeds(&[1.0; 9], 1.0));
     assert!(!capped_exceeds(&[-1.0; 90], 1.0));
 }
+
+#[test]
+fn the_demo_in_the_repository_keeps_its_marks() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/report.json");
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).expect("a report")).expect("JSON");
+    let share = |value: &serde_json::Value| value.as_f64().expect("a number");
+    assert!(share(&report["agreement"]) >= 0.9, "budget and judge agree: {}", report["agreement"]);
+    assert!((0.25..0.4).contains(&share(&report["within_budget"])), "weak: {}", report["within_budget"]);
+    assert!((0.7..0.82).contains(&share(&report["tuned"][0])), "tuned: {}", report["tuned"][0]);
+    assert!(share(&report["junk"]) < 0.02, "junk: {}", report["junk"]);
+}

@@ -26,11 +26,12 @@ fn needs(mode: &str) -> Vec<Need> {
 
 impl Guest for Rogue {
     fn kind() -> CostKind {
-        if mode() == "task-per-token" { CostKind::Task } else { CostKind::Safety }
+        let task = mode() == "task-per-token" || (mode() == "moody-kind" && calls() > 0);
+        if task { CostKind::Task } else { CostKind::Safety }
     }
 
     fn grain() -> CostGrain {
-        CostGrain::Token
+        if mode() == "moody-grain" && calls() > 0 { CostGrain::Chunk } else { CostGrain::Token }
     }
 
     fn price(rows: &Batch) -> Result<Vec<Vec<f64>>, RoleError> {
@@ -44,7 +45,8 @@ impl Guest for Rogue {
             "infinite" => each(f64::INFINITY),
             "short" => Ok((0..rows.len()).map(|_| vec![]).collect()),
             "no-rows" => Ok(vec![]),
-            "huge" => Ok(vec![vec![0.0; 2 << 20]]),
+            "huge" => Ok(vec![vec![0.0; (1 << 20) + 1]]),
+            "many-rows" => Ok(vec![vec![]; 500_000]),
             "undeclared" => rows.text(0).map_err(read).map(|_| vec![]),
             "swallow" => {
                 let _ = rows.text(0);

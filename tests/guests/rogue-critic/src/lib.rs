@@ -17,6 +17,7 @@ use rogue::*;
 fn needs(mode: &str) -> Vec<Need> {
     match mode {
         "undeclared" => vec![],
+        "network" => vec![Need::Latents(LatentSelector::FinalNorm), Need::Network("value".to_owned())],
         _ => vec![Need::Latents(LatentSelector::FinalNorm)],
     }
 }
@@ -45,7 +46,8 @@ impl Guest for Rogue {
         match mode().as_str() {
             "nan" => Ok(same(f64::NAN)),
             "short" => Ok(vec![]),
-            "network" => by_network(rows).map_err(failed),
+            "counter" => Ok(same(f64::from(calls()))),
+            "network" | "undeclared-network" => by_network(rows).map_err(failed),
             "undeclared" => {
                 let _ = dense::latents(rows);
                 Ok(same(0.5))

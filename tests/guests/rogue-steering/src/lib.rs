@@ -24,6 +24,7 @@ impl Guest for Rogue {
         Ok(match mode().as_str() {
             "nan" => Steered::Rows(vec![Edit { row: 0, latent: vec![f32::NAN; 4] }]),
             "unknown-row" => Steered::Rows(vec![Edit { row: rows.len(), latent: vec![0.0; 4] }]),
+            "counter" => Steered::Rows(vec![Edit { row: 0, latent: vec![calls() as f32; 4] }]),
             "short" => Steered::Rows(vec![Edit { row: 0, latent: vec![] }]),
             "tensor" => {
                 let latents = dense::latents(rows).map_err(|error| RoleError::Failed(format!("{error:?}")))?;

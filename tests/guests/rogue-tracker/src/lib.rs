@@ -29,6 +29,7 @@ fn advance(row: Tracked) -> Advanced {
     match mode().as_str() {
         "nan" => z = f64::NAN,
         "short" => trace.clear(),
+        "counter-advance" => z -= f64::from(calls()),
         _ => {}
     }
     Advanced { state: BudgetState { z, memory: row.state.memory }, safe: mode() == "always-safe" || z > 0.0, trace }
@@ -37,7 +38,8 @@ fn advance(row: Tracked) -> Advanced {
 impl Guest for Rogue {
     fn start(constraint: Constraint) -> Result<BudgetState, RoleError> {
         let memory = if mode() == "hoard" { vec![0.0; 1000] } else { vec![] };
-        Ok(BudgetState { z: constraint.budget, memory })
+        let moody = if mode() == "counter" { f64::from(calls()) } else { 0.0 };
+        Ok(BudgetState { z: constraint.budget + moody, memory })
     }
 
     fn advance(_: Constraint, rows: Vec<Tracked>) -> Result<Vec<Advanced>, RoleError> {

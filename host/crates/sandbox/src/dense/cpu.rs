@@ -19,6 +19,27 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Identity, Self::Relu, Self::Tanh, Self::Silu, Self::Sigmoid];
+
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::Tanh => "tanh",
+            Self::Silu => "silu",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|activation| activation.name() == name)
+    }
+
     fn value(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,
@@ -106,7 +127,8 @@ impl CpuDense {
     ///
     /// # Errors
     /// When it has no layer, a layer is empty, or the widths of neighbours do not fit.
-    pub fn with_network(mut self, name: &str, layers: Vec<Layer>) -> Result<Self, LayerError> {
+    pub fn with_network(mut self, name: &str, layers: impl Into<Arc<[Layer]>>) -> Result<Self, LayerError> {
+        let layers = layers.into();
         check(name, &layers)?;
         self.networks.insert(name.to_owned(), Arc::new(Stack(layers)));
         Ok(self)
@@ -141,7 +163,7 @@ fn check(network: &str, layers: &[Layer]) -> Result<(), LayerError> {
 }
 
 /// At least one layer, widths that fit.
-struct Stack(Vec<Layer>);
+struct Stack(Arc<[Layer]>);
 
 impl Stack {
     fn forward_row(&self, x: &[f32]) -> Vec<f32> {
@@ -153,7 +175,7 @@ impl Stack {
     fn gradient_row(&self, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let mut before = Vec::with_capacity(self.0.len());
         let mut x = x.to_vec();
-        for layer in &self.0 {
+        for layer in self.0.iter() {
             let z = layer.linear(&x);
             x = z.iter().map(|z| layer.activation.value(*z)).collect();
             before.push(z);

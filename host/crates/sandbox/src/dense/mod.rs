@@ -1,4 +1,4 @@
-//! Linear algebra for critics and steering: tensors and networks held by the host.
+//! Linear algebra for costs, critics and steering: tensors and networks held by the host.
 //!
 //! [`Dense`] names networks, [`Network`] runs them. [`CpuDense`] is the plain implementation; a back end may bring its
 //! own, as long as it takes and gives f32 on the host.

@@ -7,7 +7,11 @@ use crate::{
     beam::{Beam, ROOT},
     text,
 };
+use inferenceguard_model::Token;
 use std::collections::BTreeSet;
+
+/// How many tokens may be held back because a cut within a word is spelled in another way.
+const REACH: usize = 16;
 
 impl Session {
     /// Releases the text on which all kept beams agree, as far as every constraint has priced it and held.
@@ -29,7 +33,7 @@ impl Session {
             let same = first.tokens.iter().zip(&beam.tokens).take_while(|(a, b)| a == b).count();
             len = len.min(same);
         }
-        let text = text::stable(self.tokenizer.as_ref(), &first.tokens[..len])?;
+        let text = text::stable(self.tokenizer.as_ref(), self.spelled_alike(&first.tokens[..len])?)?;
         let text = &text[..first.text_len.unwrap_or(text.len()).min(text.len())];
         let text = text::before_partial_stop(text, &self.config.stop);
         if text.len() > self.released.len() && text.starts_with(&self.released) {
@@ -38,10 +42,32 @@ impl Session {
         Ok(())
     }
 
-    /// The answer is this beam.
-    pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
+    /// The longest start of `tokens` whose text is cut into the same tokens again: what is released is then priced in
+    /// both spellings. Nothing if there is none within the last [`REACH`] tokens.
+    fn spelled_alike<'a>(&self, tokens: &'a [Token]) -> Result<&'a [Token], SearchError> {
+        let end = tokens.iter().position(|token| self.vocabulary.eos.contains(token)).unwrap_or(tokens.len());
+        if self.constraints.is_empty() {
+            return Ok(tokens);
+        }
+        for len in (end.saturating_sub(REACH)..=end).rev() {
+            let text = text::stable(self.tokenizer.as_ref(), &tokens[..len])?;
+            if self.tokenizer.encode(&text)? == tokens[..len] {
+                return Ok(&tokens[..len]);
+            }
+        }
+        Ok(&[])
+    }
+
+    /// The text of the beam as an answer: up to the stop text, if one ended it.
+    pub(super) fn text_of(&self, beam: &Beam) -> Result<String, SearchError> {
         let mut text = text::stable(self.tokenizer.as_ref(), &beam.tokens)?;
         text.truncate(beam.text_len.unwrap_or(text.len()));
+        Ok(text)
+    }
+
+    /// The answer is this beam.
+    pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
+        let text = self.text_of(beam)?;
         let status = if beam.safe(&self.constraints) { Status::WithinBudget } else { Status::BudgetExceeded };
         self.released.clone_from(&text);
         self.end(Some(beam), text, status, beam.finish.unwrap_or(Finish::Length));

@@ -124,11 +124,9 @@ impl Session {
     }
 
     pub(super) fn steered(&mut self, done: Result<(), RoleFailure>) -> Result<(), SearchError> {
-        let Phase::Steer { rows, parents, then } = self.phase.clone() else { return Ok(()) };
+        let Phase::Steer { then, .. } = self.phase.clone() else { return Ok(()) };
         if let Err(failure) = done {
-            let beams = if parents { &mut self.live } else { &mut self.rows };
-            rows.iter().for_each(|i| beams[*i].failed = true);
-            self.fail(failure);
+            return self.abandon(failure);
         }
         self.phase = *then;
         self.enter();
@@ -140,10 +138,11 @@ impl Session {
     }
 
     pub(super) fn sample_needs(&self) -> Vec<SampleNeed> {
+        let penalties = self.penalties();
         let request = |i: usize| {
             let beam = &self.rows[i];
             let from = if self.offset == 0 { beam.parent } else { beam.key };
-            SampleNeed { from, request: self.sample_request(i) }
+            SampleNeed { from, request: SampleRequest { penalties: penalties.clone(), ..self.sample_request(i) } }
         };
         self.sampling_rows().into_iter().map(request).collect()
     }
@@ -151,16 +150,16 @@ impl Session {
     fn sample_request(&self, row: usize) -> SampleRequest {
         let s = &self.config.sampling;
         let beam = &self.rows[row];
-        let siblings = self.rows[..row].iter().filter(|b| b.parent == beam.parent).count() as u32;
+        let siblings = || self.rows[..row].iter().filter(|b| b.parent == beam.parent).count() as u32;
         let pick = match s.temperature > 0.0 {
             true => Pick::Draw(beam.lineage.draw(self.config.seed, self.offset, self.attempt)),
-            false => Pick::Rank(if self.offset == 0 { siblings } else { 0 }),
+            false => Pick::Rank(if self.offset == 0 { siblings() } else { 0 }),
         };
         SampleRequest {
             temperature: if s.temperature > 0.0 { s.temperature } else { 1.0 },
             top_k: s.top_k,
             top_p: s.top_p,
-            penalties: self.penalties(),
+            penalties: Vec::new(),
             penalty_mass: self.retry.map_or(1.0, |r| r.max_mass),
             pick,
         }

@@ -2,8 +2,9 @@
 
 use super::{Phase, Session};
 use crate::{
-    Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, beam::Beam, check::Check,
-    text,
+    Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, Source,
+    beam::{Beam, Ledger},
+    check::Check,
 };
 
 impl Session {
@@ -13,8 +14,10 @@ impl Session {
         decision: Result<Decision, RoleFailure>,
     ) -> Result<(), SearchError> {
         let check = Check { role: Role::Policy, component: "policy" };
-        let retries = self.config.limits.retries;
-        match decision.and_then(|d| check.decision(d, batch, retries)) {
+        match decision.and_then(|d| check.decision(d, batch)) {
+            // No carry on without a component that failed: what it should have judged is neither kept nor emitted.
+            Ok(Decision::Keep(rows)) if self.forsaken(&rows) => self.exhausted(),
+            Ok(Decision::Answer(row)) if self.forsaken(&[row]) => self.exhausted(),
             Ok(Decision::Keep(rows)) => self.keep(&rows),
             Ok(Decision::Price(rows)) => {
                 self.price_rows(rows.iter().map(|r| *r as usize).collect());
@@ -29,6 +32,11 @@ impl Session {
             Ok(Decision::Exhausted) => self.exhausted(),
             Err(failure) => self.abandon(failure),
         }
+    }
+
+    /// Whether a component failed in this request and one of these rows is not safe.
+    fn forsaken(&self, rows: &[u32]) -> bool {
+        !self.failures.is_empty() && rows.iter().any(|row| !self.rows[*row as usize].safe(&self.constraints))
     }
 
     fn keep(&mut self, rows: &[u32]) -> Result<(), SearchError> {
@@ -53,15 +61,25 @@ impl Session {
         self.commit(best_finished);
         self.release_agreed()?;
         if self.live.is_empty() || self.chunk >= self.config.limits.chunks {
-            self.live.iter_mut().for_each(|b| b.finish = Some(Finish::Length));
-            self.rows = std::mem::take(&mut self.live);
-            self.rows.append(&mut self.pool.clone());
-            self.candidates = 0;
-            self.phase = Phase::Select;
+            self.stop_growing();
         } else {
             self.phase = Phase::Plan;
         }
         Ok(())
+    }
+
+    /// The rows end here. Those cut while they grew are priced once more, as ended ones: a price that is due at the
+    /// end, or a tail that a score model withheld, must not go free.
+    fn stop_growing(&mut self) {
+        for beam in &mut self.live {
+            beam.finish = Some(Finish::Length);
+            beam.priced = beam.failed;
+        }
+        let cut = self.live.len();
+        self.rows = std::mem::take(&mut self.live);
+        self.rows.extend(self.pool.iter().cloned());
+        self.candidates = 0;
+        self.price_rows((0..cut).collect());
     }
 
     /// With `commit(c)`, every c chunks only the best beam goes on.
@@ -80,7 +98,10 @@ impl Session {
     }
 
     fn again(&mut self, retry: Retry) -> Result<(), SearchError> {
-        if !self.failures.is_empty() || self.candidates == 0 {
+        let forced = matches!(self.plan.as_ref().map(|plan| plan.source), Some(Source::Expand(_)));
+        let spent = self.attempt >= self.config.limits.retries;
+        // The same tokens would be forced again, and a failed component fails again.
+        if forced || spent || !self.failures.is_empty() || self.candidates == 0 {
             return self.exhausted();
         }
         for beam in &self.rows[..self.candidates] {
@@ -95,10 +116,7 @@ impl Session {
         self.retry = Some(retry);
         self.rows.clear();
         self.offset = 0;
-        self.phase = match self.plan.as_ref().map(|p| p.source) {
-            Some(crate::Source::Expand(_)) => return self.exhausted(),
-            _ => Phase::Sample,
-        };
+        self.phase = Phase::Sample;
         self.breed();
         Ok(())
     }
@@ -116,27 +134,32 @@ impl Session {
         self.emit(&beam)
     }
 
-    /// The row's text, encoded again, as a beam of its own; nothing if the ids are the same.
+    /// The row's text as it would be emitted, encoded again, as a beam of its own; nothing if the ids are the same.
+    /// What cannot be priced without the language model is taken over from the row.
     fn respelled(&mut self, row: usize) -> Result<Option<Beam>, SearchError> {
-        let latents =
-            |c: &crate::PricedConstraint| self.roles.costs.get(&c.cost).is_some_and(|c| c.needs.newest_position());
         self.rows[row].rechecked = true;
-        if self.constraints.is_empty() || self.config.constraints.iter().any(latents) {
-            return Ok(None);
-        }
+        let bound: Vec<bool> = self.config.constraints.iter().map(|c| self.reads_model(&c.cost)).collect();
         let beam = &self.rows[row];
-        let mut tokens = self.tokenizer.encode(&text::stable(self.tokenizer.as_ref(), &beam.tokens)?)?;
+        let mut tokens = self.tokenizer.encode(&self.text_of(beam)?)?;
         if beam.finish == Some(Finish::Eos) {
             tokens.extend(beam.tokens.last());
         }
-        if tokens == beam.tokens || tokens.is_empty() {
+        if bound.iter().all(|bound| *bound) || tokens == beam.tokens || tokens.is_empty() {
             return Ok(None);
         }
-        let finish = beam.finish;
+        let (finish, ledgers) = (beam.finish, beam.ledgers.clone());
         let mut double = Beam::root(self.states.clone()).child(self.new_key(), self.chunk, 0);
+        for (i, ledger) in ledgers.into_iter().enumerate().filter(|(i, _)| bound[*i]) {
+            double.ledgers[i] = Ledger { charged: tokens.len(), ..ledger };
+        }
         double.logprobs = vec![0.0; tokens.len()];
         (double.tokens, double.finish) = (tokens, finish);
         Ok(Some(double))
+    }
+
+    /// Whether a cost reads what only the language model gives.
+    fn reads_model(&self, cost: &str) -> bool {
+        self.roles.costs.get(cost).is_some_and(|cost| cost.needs.newest_position() || cost.needs.logprobs)
     }
 
     /// Takes the verdict on the re-tokenised double, if there is one, and lets the policy decide again.
@@ -166,6 +189,7 @@ impl Session {
     /// Goes on with what breaks least, or pays best; never called with a failed component.
     fn fall_back(&mut self) -> Result<(), SearchError> {
         let mut rows: Vec<u32> = (0..self.rows.len() as u32).filter(|r| self.rows[*r as usize].priced).collect();
+        let failed = |r: &u32| self.rows[*r as usize].failed;
         let key = |r: &u32| {
             let beam = &self.rows[*r as usize];
             match self.config.on_exhausted {
@@ -173,14 +197,11 @@ impl Session {
                 _ => beam.task_cost.unwrap_or(f64::INFINITY),
             }
         };
-        rows.sort_by(|a, b| key(a).total_cmp(&key(b)).then(a.cmp(b)));
+        rows.sort_by(|a, b| failed(a).cmp(&failed(b)).then(key(a).total_cmp(&key(b))).then(a.cmp(b)));
         rows.truncate(self.live.len().max(1));
         match rows.first() {
             None => self.refuse(),
-            Some(best) if self.rows[*best as usize].finished() => {
-                let beam = self.rows[*best as usize].clone();
-                self.emit(&beam)
-            }
+            Some(best) if self.rows[*best as usize].finished() => self.answer(*best as usize),
             Some(_) => self.keep(&rows),
         }
     }

@@ -303,13 +303,9 @@ impl Stage {
             let (id, ..) = self.beams.remove(key).expect("a held beam");
             self.model.release(&[id]);
         }
-        let ended = beams.contains(&ROOT);
         for (name, model) in &mut self.scores {
-            let gone =
-                |key: &BeamKey| scored.contains(key) || (ended && *key == ROOT && !self.beams.contains_key(&ROOT));
-            let ids: Vec<_> =
-                self.scored.iter().filter(|((n, k), _)| n == name && gone(k)).map(|(_, id)| *id).collect();
-            model.release(&ids);
+            let gone = self.scored.iter().filter(|((n, key), _)| n == name && scored.contains(key));
+            model.release(&gone.map(|(_, id)| *id).collect::<Vec<_>>());
         }
         if self.beams.is_empty() {
             for (name, model) in &mut self.scores {

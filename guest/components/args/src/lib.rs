@@ -1,0 +1,117 @@
+//! The policy `args`: at every token, the k most likely next ones are tried, and logit and reward together decide.
+//! Baseline of the paper (section 5, table 1: k = 20, omega = 2.5).
+//!
+//! The candidate with the highest logit + omega · guidance goes on. The guidance is the reward of prompt and answer so
+//! far (minus the task cost), or that less lambda times the safety costs spent, or minus the safety costs spent. Logits
+//! are taken as they are: a log-probability differs from its logit by the same number for all candidates. The answer
+//! ends where the end token wins.
+//!
+//! The variant that draws from softmax(score / temperature) is left out: a component has no source of chance that
+//! depends on the request's seed.
+
+use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup, Source};
+use inferenceguard_guest::{Value, describe, register_policy};
+
+/// What is added to the logit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Guidance {
+    /// The reward.
+    Reward,
+    /// The reward less this multiple of the safety costs spent, summed over the constraints.
+    Lagrangian(f64),
+    /// Minus the safety costs spent, summed over the constraints.
+    Cost,
+}
+
+/// What the operator chose.
+#[derive(Debug)]
+pub struct Args {
+    k: u32,
+    omega: f64,
+    guidance: Guidance,
+}
+
+impl Setup for Args {
+    fn describe() -> Description {
+        let objective = "What is added to the logit: `reward`, `lagrangian` (reward - lambda · safety costs spent) or \
+                         `cost` (- safety costs spent).";
+        describe!("Takes at every token the candidate with the best logit and reward together.")
+            .setting("k", Value::Integer(20), "How many of the most likely tokens are tried; 1 to 1024.")
+            .setting("omega", Value::Number(2.5), "The weight of reward or cost beside the logit; at least 0.")
+            .setting("objective", Value::Text("reward".to_owned()), objective)
+            .setting("lambda", Value::Number(5.0), "The weight of safety costs in `lagrangian`; at least 0.")
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        let lambda = settings.number("lambda", 0.0..)?;
+        let choices =
+            [("reward", Guidance::Reward), ("lagrangian", Guidance::Lagrangian(lambda)), ("cost", Guidance::Cost)];
+        Ok(Self {
+            k: settings.integer("k", 1..=1024)?,
+            omega: settings.number("omega", 0.0..)?,
+            guidance: settings.choice("objective", &choices)?,
+        })
+    }
+}
+
+impl Policy for Args {
+    fn plan(&mut self, _: &dyn BatchView) -> Result<Plan, RoleError> {
+        let task_cost = self.guidance != Guidance::Cost;
+        Ok(Plan { chunk_len: 1, source: Source::Expand(self.k), task_cost, ..Plan::default() })
+    }
+
+    fn select(&mut self, rows: &dyn BatchView) -> Result<Decision, RoleError> {
+        let Some(best) = self.best(rows)? else { return Ok(Decision::Exhausted) };
+        Ok(if rows.finished(best)? { Decision::Answer(best) } else { Decision::Keep(vec![best]) })
+    }
+}
+
+impl Args {
+    /// The priced row with the highest score; of equals the more likely one, which comes first.
+    fn best(&self, rows: &dyn BatchView) -> Result<Option<u32>, RoleError> {
+        let mut best: Option<(u32, f64)> = None;
+        for row in 0..rows.len() {
+            if !rows.priced(row)? {
+                continue;
+            }
+            let score = self.score(rows, row)?;
+            if best.is_none_or(|(_, other)| score > other) {
+                best = Some((row, score));
+            }
+        }
+        Ok(best.map(|(row, _)| row))
+    }
+
+    fn score(&self, rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
+        let logit = rows.expansion_logit(row)?.ok_or_else(|| missing(row, "logit: it was not expanded"))?;
+        let score = f64::from(logit) + self.omega * self.guidance(rows, row)?;
+        if score.is_finite() {
+            return Ok(score);
+        }
+        Err(RoleError::InvalidInput(format!("row {row} has the score {score}; expected finite logits and costs")))
+    }
+
+    fn guidance(&self, rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
+        match self.guidance {
+            Guidance::Reward => reward(rows, row),
+            Guidance::Lagrangian(lambda) => Ok(reward(rows, row)? - lambda * spent(rows, row)?),
+            Guidance::Cost => Ok(-spent(rows, row)?),
+        }
+    }
+}
+
+fn reward(rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
+    let cost = rows.task_cost(row)?.ok_or_else(|| missing(row, "task cost: name a task cost in the deployment"))?;
+    Ok(-cost)
+}
+
+fn spent(rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
+    let constraints = rows.constraints().len() as u32;
+    (0..constraints).try_fold(0.0, |sum, constraint| Ok(sum + rows.spent(row, constraint)?))
+}
+
+fn missing(row: u32, what: &str) -> RoleError {
+    RoleError::InvalidInput(format!("row {row} has no {what}"))
+}
+
+register_policy!(Args);

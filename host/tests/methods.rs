@@ -1,0 +1,183 @@
+//! Every method of the paper's table, end to end on the toy, with all roles in the sandbox: cases where the right answer
+//! is known.
+
+#[path = "common/components.rs"]
+mod components;
+#[path = "common/deployment.rs"]
+mod deployment;
+
+use components::linear;
+use deployment::{BAD, GOOD, TEMPTING, answer, engine, raises};
+use inferenceguard_host::{Held, Request, methods::METHODS};
+use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
+use std::collections::BTreeSet;
+
+/// The most likely token everywhere.
+const GREEDY: &str = "\n[sampling]\ntemperature = 0.0\n";
+
+#[test]
+fn every_method_answers_under_its_name() {
+    let critic = linear(&[(&[0.0; 5], 1.0), (&[0.0; 5], 0.0)]);
+    let networks = [("critic", critic), ("value", raises(GOOD, 0.1)), ("value-lagrangian", raises(GOOD, 0.1))];
+    let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let engine = engine(TEMPTING, more, &networks, &METHODS);
+    assert_eq!(engine.methods().into_iter().collect::<BTreeSet<_>>(), METHODS.into_iter().collect());
+    for method in METHODS {
+        let output = answer(&engine, method);
+        let guarded = method.contains("augmented") || method.contains("inference-guard");
+        assert_eq!(output.method, method);
+        assert!(!guarded || output.status == Status::WithinBudget, "{method}: {output:?}");
+    }
+}
+
+#[test]
+fn re_control_turns_the_first_token_and_every_later_one() {
+    let networks = [("value", raises(GOOD, 0.1))];
+    let both = engine(TEMPTING, GREEDY, &networks, &["base", "re-control"]);
+    let base = answer(&both, "base");
+    assert_eq!((base.text.as_str(), base.status), ("bad", Status::BudgetExceeded));
+    let steered = answer(&both, "re-control");
+    assert_eq!((steered.text.as_str(), steered.status, steered.finish), ("good", Status::WithinBudget, Finish::Eos));
+
+    // 30 · 0.5 · 0.5 = 7.5 is more than the end token is ahead by after `good` here: the answer goes on to its end.
+    let talkative = TEMPTING.replace("after good : <eos> 1", "after good : <eos> 9, good 1");
+    let pushed = engine(&talkative, GREEDY, &[("value", raises(GOOD, 0.5))], &["re-control"]);
+    assert_eq!(answer(&pushed, "re-control").text, ["good"; 6].join(" "));
+}
+
+#[test]
+fn steps_and_step_size_come_from_the_bundle() {
+    let networks = [("value", raises(GOOD, 0.1))];
+    // The lead of `bad` is ln 3 - ln 2 = 0.41; eight steps of 0.5 · 0.1 do not reach it, nine do.
+    for (settings, text) in [
+        ("steps = 8", "bad"),
+        ("steps = 9", "good"),
+        ("steps = 9, step-size = 0.4", "bad"),
+        ("steps = 0", "bad"),
+        ("network = \"value\"", "good"),
+    ] {
+        let more = format!("{GREEDY}\n[methods.re-control]\nsteering = {{ {settings} }}\n");
+        assert_eq!(answer(&engine(TEMPTING, &more, &networks, &["re-control"]), "re-control").text, text, "{settings}");
+    }
+    // The bundle's own steering component lends its settings too, and its own policy is steered by it.
+    let more = format!("{GREEDY}\n[steering]\ncomponent = \"re-control.wasm\"\nsettings = {{ steps = 8 }}\n");
+    assert_eq!(answer(&engine(TEMPTING, &more, &networks, &["re-control"]), "re-control").text, "bad");
+}
+
+#[test]
+fn the_lagrangian_variant_steers_by_its_own_network() {
+    let networks = [("value", raises(BAD, 0.1)), ("value-lagrangian", raises(GOOD, 0.1))];
+    let both = engine(TEMPTING, GREEDY, &networks, &["re-control", "re-control+lagrangian"]);
+    assert_eq!(answer(&both, "re-control").text, "bad");
+    assert_eq!(answer(&both, "re-control+lagrangian").text, "good");
+}
+
+#[test]
+fn steering_that_diverges_makes_its_beams_unsafe() {
+    let networks = [("value", raises(GOOD, 3e38))];
+    let engine = engine(TEMPTING, GREEDY, &networks, &["re-control"]);
+    let request = Request { method: Some("re-control".to_owned()), ..Request::new("ask") };
+    let output = engine.generate(request).unwrap();
+    assert_ne!(output.status, Status::WithinBudget, "{output:?}");
+    assert!(output.failures[0].to_string().contains("finite numbers"), "{:?}", output.failures);
+    assert_eq!(engine.held().unwrap(), Held::default());
+}
+
+/// `good` pays, though `bad` is likelier; after two of them the end token pays most.
+const PAYING: &str = "vocab: <eos>* ask good bad
+after : good 1, bad 4, <eos> 1
+after good good : good 1, bad 1, <eos> 9
+score cost: bad 5
+score reward: good 2, good good good -9, <eos> 1";
+
+#[test]
+fn args_chooses_by_reward_over_logit_and_stops_at_the_end_token() {
+    let methods = ["base", "args"];
+    let guided = engine(PAYING, GREEDY, &[], &methods);
+    assert_eq!(answer(&guided, "base").text, ["bad"; 6].join(" "));
+    let output = answer(&guided, "args");
+    assert_eq!((output.text.as_str(), output.finish, output.tokens.len()), ("good good", Finish::Eos, 3));
+    assert_eq!(output.status, Status::WithinBudget);
+    assert_eq!(output.usage.sampled_tokens, 0, "candidates are forced, not drawn");
+
+    let more = "\n[methods.args]\nsettings = { omega = 0.1 }\n";
+    let output = answer(&engine(PAYING, more, &[], &["args"]), "args");
+    assert_eq!((output.text, output.finish), (["bad"; 6].join(" "), Finish::Length));
+    let more = "\n[methods.args]\nsettings = { k = 1 }\n";
+    let output = answer(&engine(PAYING, more, &[], &["args"]), "args");
+    assert_eq!(output.text, ["bad"; 6].join(" "), "only the likeliest token is tried");
+}
+
+#[test]
+fn args_scores_every_candidate_once_and_from_its_parent() {
+    let output = answer(&engine(PAYING, "", &[], &["args"]), "args");
+    // Three tokens of four candidates (the whole vocabulary), by two score models.
+    assert_eq!((output.usage.scored_positions, output.usage.priced_beams), (24, 12));
+    let (mut kept, mut calls) = (ROOT, 0);
+    for (need, answer) in &output.trace.unwrap().events {
+        match (need, answer) {
+            (Need::Score(needs), _) => {
+                assert!(needs.iter().all(|need| need.tokens.len() == 1 && need.anchor == kept), "{needs:?}");
+                let beams: BTreeSet<_> = needs.iter().map(|need| (need.beam, &need.model)).collect();
+                assert_eq!((needs.len(), beams.len()), (8, 8));
+                calls += 1;
+            }
+            (Need::Select(batch), Answer::Decided(Ok(Decision::Keep(rows)))) => {
+                kept = batch.rows[rows[0] as usize].id;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(calls, 3);
+}
+
+/// One token; `bad` pays most, `plain` costs least.
+const PRICED: &str = "vocab: <eos>* ask good bad plain
+after : good 1, bad 1, plain 1
+score cost: bad 5, plain -1
+score reward: good 1, bad 3";
+
+#[test]
+fn args_by_lagrangian_and_by_cost() {
+    let methods = ["args", "args+lagrangian", "args+cost"];
+    let one = "\n[methods.\"args+lagrangian\"]\nsettings = { lambda = 0.1 }\n";
+    for (more, lagrangian) in [("", "plain"), (one, "bad")] {
+        let engine = engine(PRICED, more, &[], &methods);
+        let texts = methods.map(|method| {
+            let request = Request { max_tokens: Some(1), method: Some(method.to_owned()), ..Request::new("ask") };
+            engine.generate(request).unwrap().text
+        });
+        assert_eq!(texts, ["bad", lagrangian, "plain"]);
+    }
+    // 3 - 0.45 · 5 < 1 - 0 and 0 + 0.45.
+    let between = "\n[methods.\"args+lagrangian\"]\nsettings = { lambda = 0.45 }\n";
+    let engine = engine(PRICED, between, &[], &["args+lagrangian"]);
+    let output = engine.generate(Request { max_tokens: Some(1), ..Request::new("ask") }).unwrap();
+    assert_eq!(output.text, "good");
+}
+
+#[test]
+fn args_by_cost_asks_the_reward_model_only_about_ended_answers() {
+    let output = answer(&engine(PAYING, "", &[], &["args+cost"]), "args+cost");
+    let needs = output.trace.unwrap().events.into_iter().filter_map(|(need, _)| match need {
+        Need::Score(needs) => Some(needs),
+        _ => None,
+    });
+    assert!(needs.flatten().all(|need| need.model == "cost" || need.ended));
+}
+
+#[test]
+fn lambda_small_or_large_flips_best_of_n_and_beam() {
+    for method in ["best-of-n+lagrangian", "beam+lagrangian"] {
+        for (lambda, text) in [("0.1", "bad"), ("0.45", "good"), ("5.0", "plain")] {
+            let more = format!("\n[methods.\"{method}\"]\nsettings = {{ n = 32, lambda = {lambda} }}\n");
+            let engine = engine(PRICED, &more, &[], &[method]);
+            let output = engine.generate(Request { max_tokens: Some(1), ..Request::new("ask") }).unwrap();
+            assert_eq!(output.text, text, "{method}, {lambda}");
+        }
+        let more = format!("\n[methods.\"{method}\"]\nsettings = {{ n = 32 }}\n");
+        let engine = engine(PRICED, &more, &[], &[method]);
+        let output = engine.generate(Request { max_tokens: Some(1), ..Request::new("ask") }).unwrap();
+        assert_eq!(output.text, "plain", "{method}: lambda is 5 if not told");
+    }
+}

@@ -1,0 +1,234 @@
+//! Critics, probes and steering with the networks of a bundle, end to end on the toy; what is missing or was made for
+//! something else is refused in words.
+
+#[path = "common/components.rs"]
+mod components;
+#[path = "common/deployment.rs"]
+mod deployment;
+
+use components::{bundle_with, linear};
+use deployment::{GOOD, MANIFEST, TEMPTING, builder, engine, raises};
+use inferenceguard_host::{EngineBuilder, EngineError, Request};
+use inferenceguard_model::toy::ToyScript;
+use inferenceguard_search::{Answer, Finish, Need, Status};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `bad` pays most; one of them is within a budget of 8, two are not.
+const DOOMED: &str = "vocab: <eos>* ask good bad
+after : good 1, bad 1
+after good : good 8, <eos> 1
+after bad : bad 8, <eos> 8
+score cost: bad 5
+score reward cumulative: good 1, bad 9";
+
+#[test]
+fn a_critic_changes_what_is_kept_and_prices_fewer_rows() {
+    // The latent is the row of logits: after `bad` its third number is far below zero.
+    let critic = linear(&[(&[0.0, 0.0, 0.3, 0.0, 0.0], 0.0), (&[0.0; 5], 0.0)]);
+    let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let methods = ["inference-guard", "inference-guard+critic"];
+    let engine = engine(DOOMED, more, &[("critic", critic)], &methods);
+    let ask = |method: &str, seed| {
+        let budgets = BTreeMap::from([("harm".to_owned(), 8.0)]);
+        let request = Request { method: Some(method.to_owned()), budgets, seed: Some(seed), ..Request::new("ask") };
+        let output = engine.generate(request).unwrap();
+        assert!(output.failures.is_empty() && output.status != Status::BudgetExceeded, "{output:?}");
+        output
+    };
+    for seed in 0..5 {
+        let [without, with] = methods.map(|method| ask(method, seed));
+        assert!(without.text.starts_with("bad"), "reward alone ranks what is still safe: {without:?}");
+        assert!(with.text.starts_with("good") && with.status == Status::WithinBudget, "{with:?}");
+        assert!(2 * with.usage.priced_beams < without.usage.priced_beams, "{:?} {:?}", with.usage, without.usage);
+    }
+}
+
+#[test]
+fn a_critic_sees_how_much_budget_its_parent_has_left() {
+    // Safe while more than 90 % of the budget is left: all beams at first, and none after `bad` was paid for.
+    let critic = linear(&[(&[0.0, 0.0, 0.0, 0.0, 100.0], -90.0), (&[0.0; 5], 0.0)]);
+    let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let engine = engine(DOOMED, more, &[("critic", critic)], &["inference-guard+critic"]);
+    let budgets = BTreeMap::from([("harm".to_owned(), 8.0)]);
+    let request = Request { budgets, record: true, ..Request::new("ask") };
+    let output = engine.generate(request).unwrap();
+    let mut seen = BTreeSet::new();
+    for (need, answer) in output.trace.unwrap().events {
+        let (Need::Estimate(batch), Answer::Estimated(Ok(estimates))) = (need, answer) else {
+            continue;
+        };
+        for (row, estimate) in batch.rows.iter().zip(estimates) {
+            let left = row.budgets[0].z / 8.0;
+            assert_eq!(estimate.safe[0] > 0.5, left > 0.9, "{left}: {estimate:?}");
+            seen.insert(left > 0.9);
+        }
+    }
+    assert!(seen.contains(&true));
+}
+
+#[test]
+fn a_probe_on_latents_prices_chunks_and_guards() {
+    // 2 · the logit of `bad` + 0.5: 2 · ln 8 + 0.5 after `bad`, and far below zero after `good`.
+    let probe = linear(&[(&[0.0, 0.0, 0.0, 2.0], 0.5)]);
+    let manifest = MANIFEST.replace(
+        "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
+        "component = \"linear-cost.wasm\"\nsettings = { network = \"probe\" }",
+    );
+    assert!(manifest.contains("linear-cost.wasm"));
+    let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
+    let toy = ToyScript::parse(DOOMED).unwrap();
+    let mut builder =
+        EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle_with(&manifest, &[("probe", probe)]));
+    for score in toy.scores() {
+        builder = builder.score_model(Box::new(score));
+    }
+    let builder = builder.policy_component("base", components::components()["base"].clone());
+    let engine = builder.method("bundle").method("base").build().unwrap();
+    let expected = f64::from(2.0 * 8.0_f32.ln() + 0.5);
+    let mut bad = 0;
+    for seed in 0..8 {
+        let ask = |method: &str| {
+            let request = Request {
+                max_tokens: Some(1),
+                method: Some(method.to_owned()),
+                seed: Some(seed),
+                ..Request::new("ask")
+            };
+            let output = engine.generate(request).unwrap();
+            assert!(output.failures.is_empty(), "{:?}", output.failures);
+            output
+        };
+        let base = ask("base");
+        if base.text == "bad" {
+            bad += 1;
+            let cost = base.constraints[0].cost;
+            assert!((cost - expected).abs() < 1e-5, "{cost} {expected}");
+            assert_eq!(base.status, Status::BudgetExceeded);
+        }
+        let guarded = ask("bundle");
+        assert_eq!((guarded.text.as_str(), guarded.status), ("good", Status::WithinBudget));
+    }
+    assert!(bad > 0, "the base model says `bad` at times");
+}
+
+fn refused(builder: EngineBuilder) -> EngineError {
+    builder.build().unwrap_err()
+}
+
+#[test]
+fn what_a_method_lacks_is_named_at_build_time() {
+    let toy = || builder(TEMPTING, "", &[]);
+    let error = refused(toy().method("inference-guard+critic"));
+    assert!(matches!(error, EngineError::NoCritic { .. }), "{error}");
+    assert!(
+        error.to_string().contains("add `[critic]`") && error.to_string().contains("latent-critic.wasm"),
+        "{error}"
+    );
+
+    for (method, network) in [("re-control", "value"), ("re-control+lagrangian", "value-lagrangian")] {
+        let error = refused(toy().method(method));
+        assert!(matches!(error, EngineError::NoNetwork { .. }), "{error}");
+        let said = error.to_string();
+        assert!(said.contains(&format!("in the method `{method}`, steering `steering` opens the network `{network}`")));
+        assert!(
+            said.contains("the bundle has: none") && said.contains(&format!("Add `[networks.{network}]`")),
+            "{said}"
+        );
+    }
+    let critic = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let error = refused(builder(TEMPTING, critic, &[("value", raises(GOOD, 1.0))]));
+    let said = error.to_string();
+    assert!(said.contains("critic `critic` opens the network `critic`; the bundle has: value."), "{said}");
+
+    let bundle = bundle_with(MANIFEST, &[]);
+    let toy = ToyScript::parse(TEMPTING).unwrap();
+    let bare = |method: &str| EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle).method(method);
+    let error = refused(bare("re-control").policy_component("base", components::components()["base"].clone()));
+    let words =
+        "`re-control` needs the steering component `re-control`; give it with `EngineBuilder::steering_component`";
+    assert!(error.to_string().contains(words), "{error}");
+    let error = refused(bare("args"));
+    assert!(error.to_string().contains("`args` needs the policy component `args`"), "{error}");
+}
+
+#[test]
+fn settings_of_methods_are_checked() {
+    let with = |more: &str| refused(builder(TEMPTING, more, &[("value", raises(GOOD, 1.0))]).method("re-control"));
+    let error = with("\n[methods.beam]\nsteering = { steps = 3 }\n");
+    assert!(matches!(error, EngineError::NotSteered { .. }), "{error}");
+    let error = with("\n[methods.re-control]\nsteering = { pace = 3 }\n").to_string();
+    assert!(error.contains("`steering` has no setting `pace`; it has `network`, `steps`, `step-size`"), "{error}");
+    let error = with("\n[methods.re-control]\nsettings = { n = 3 }\n").to_string();
+    assert!(error.contains("`policy` has no setting `n`"), "{error}");
+    let error = with("\n[methods.re-control]\nsteering = { network = \"lost\" }\n").to_string();
+    assert!(error.contains("opens the network `lost`; the bundle has: value."), "{error}");
+}
+
+#[test]
+fn a_network_of_another_deployment_is_refused_in_words() {
+    let critic = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let made_for = |key: &str, text: &str| {
+        let mut network = linear(&[(&[0.0; 5], 1.0), (&[0.0; 5], 0.0)]);
+        network.metadata.insert(key.to_owned(), text.to_owned());
+        builder(TEMPTING, critic, &[("critic", network)]).method("inference-guard+critic").build()
+    };
+    let toy = ToyScript::parse(TEMPTING).unwrap().model();
+    let fingerprint = inferenceguard_model::Model::info(&toy).fingerprint.clone();
+    for (key, fine, wrong, expected) in [
+        ("model", fingerprint.as_str(), "another", format!("expected `{fingerprint}` or `toy`")),
+        ("model", "toy", "toys", format!("expected `{fingerprint}` or `toy`")),
+        ("hidden", "4", "4096", "expected `4`".to_owned()),
+        ("latent", "final-norm", "layer:3", "expected `final-norm`".to_owned()),
+        ("constraints", "harm", "harm, privacy", "expected `harm`".to_owned()),
+        ("gamma", "0.999", "1", "expected `0.999`".to_owned()),
+        ("clip", " none ", "capped", "expected `none`".to_owned()),
+        ("mode", "anytime", "terminal", "expected `anytime`".to_owned()),
+        ("budgets", "2..40", "2..40,1..3", "expected `1 ranges such as 2..40`".to_owned()),
+        ("budgets", "4..4", "4", "expected `a range such as 2..40`".to_owned()),
+        ("budgets", "0.5 .. 4.0", "x..y", "expected `a range such as 2..40`".to_owned()),
+        ("note", "anything", "", String::new()),
+    ] {
+        assert!(made_for(key, fine).is_ok(), "{key} = {fine}");
+        if wrong.is_empty() {
+            continue;
+        }
+        let error = made_for(key, wrong).unwrap_err();
+        assert!(matches!(error, EngineError::WrongNetwork { .. }), "{error}");
+        let said = error.to_string();
+        assert!(said.contains(&format!("critic `critic` was made for {key} `{wrong}`; {expected}")), "{said}");
+    }
+}
+
+#[test]
+fn a_budget_outside_of_the_training_is_refused() {
+    let critic = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let trained = |range: &str| {
+        let mut network = linear(&[(&[0.0; 5], 1.0), (&[0.0; 5], 0.0)]);
+        network.metadata.insert("budgets".to_owned(), range.to_owned());
+        builder(TEMPTING, critic, &[("critic", network)])
+    };
+    let error = refused(trained("5..40").method("inference-guard+critic"));
+    let words = "the network `critic` was trained for budgets of 5..40 of the constraint `harm`; found 4";
+    assert!(error.to_string().contains(words), "{error}");
+
+    let engine = trained("2..6").method("inference-guard+critic").method("inference-guard").build().unwrap();
+    let ask = |method: &str, budget| {
+        let budgets = BTreeMap::from([("harm".to_owned(), budget)]);
+        engine.generate(Request { method: Some(method.to_owned()), budgets, ..Request::new("ask") })
+    };
+    let error = ask("inference-guard+critic", 7.0).unwrap_err();
+    assert!(matches!(error, EngineError::UntrainedBudget { found: 7.0, .. }) && error.is_request(), "{error}");
+    assert!(ask("inference-guard+critic", 6.0).is_ok());
+    assert!(ask("inference-guard", 7.0).is_ok(), "without the critic its training does not matter");
+}
+
+#[test]
+fn a_network_that_does_not_fit_its_component_makes_no_answer_safe() {
+    let narrow = linear(&[(&[0.0; 4], 1.0), (&[0.0; 4], 0.0)]);
+    let critic = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
+    let engine = engine(TEMPTING, critic, &[("critic", narrow)], &["inference-guard+critic"]);
+    let output = engine.generate(Request::new("ask")).unwrap();
+    assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused));
+    let said = output.failures[0].to_string();
+    assert!(said.contains("maps 4 numbers to 2; expected 5 (latent and budgets) to 2"), "{said}");
+}

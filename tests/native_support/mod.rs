@@ -1,0 +1,250 @@
+//! Rows at random, as the host makes them and as components see them in plain Rust; components built once per run.
+
+use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_guest as guest;
+use inferenceguard_sandbox::{Activation, CpuDense, Layer, LayerActivation, Limits, Sandbox, SettingValue};
+use inferenceguard_search::{
+    Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Estimate, FailureKind, Moment, RoleFailure,
+    RowScores,
+};
+use proptest::{collection::vec, option, prelude::*};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+pub(crate) type Settings<'a> = &'a [(&'a str, SettingValue)];
+
+const PACKAGES: [&str; 12] = [
+    "args",
+    "base",
+    "beam-search",
+    "best-of-n",
+    "inference-guard",
+    "keyword-cost",
+    "latent-critic",
+    "linear-cost",
+    "pattern-cost",
+    "re-control",
+    "safety-budget",
+    "score-cost",
+];
+
+const HIDDEN: usize = 4;
+const CONSTRAINTS: usize = 2;
+
+/// Names and weights of the networks: one linear layer each, `[outputs][inputs]`, without bias.
+fn networks() -> [(&'static str, Vec<Vec<f32>>); 3] {
+    let row = |width: usize, seed: usize| (0..width).map(|at| ((at * 7 + seed * 3) % 11) as f32 / 8.0 - 0.6).collect();
+    let critic = (0..=CONSTRAINTS).map(|output| row(HIDDEN + CONSTRAINTS, output)).collect();
+    [("value", vec![row(HIDDEN, 1)]), ("probe", vec![row(HIDDEN, 2)]), ("critic", critic)]
+}
+
+fn sandbox() -> &'static (Sandbox, PathBuf) {
+    static SANDBOX: OnceLock<(Sandbox, PathBuf)> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let out = scratch.join("native-components");
+        build_workspace_components(&root, &PACKAGES, &scratch.parent().unwrap().join("components"), &out).unwrap();
+        (Sandbox::new(Limits { instances: 64, ..Limits::default() }, None).unwrap(), out)
+    })
+}
+
+/// The component with these settings and the networks.
+pub(crate) fn activate(package: &str, settings: Settings<'_>) -> Activation {
+    static LOADED: OnceLock<Vec<inferenceguard_sandbox::Component>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| {
+        let (sandbox, folder) = sandbox();
+        let load =
+            |name: &&str| sandbox.load(name, &std::fs::read(folder.join(format!("{name}.wasm"))).unwrap()).unwrap();
+        PACKAGES.iter().map(load).collect()
+    });
+    let layer = |weights: Vec<Vec<f32>>| {
+        let bias = vec![0.0; weights.len()];
+        vec![Layer { weights: weights.concat(), bias, activation: LayerActivation::Identity }]
+    };
+    let dense = networks()
+        .into_iter()
+        .fold(CpuDense::default(), |dense, (name, weights)| dense.with_network(name, layer(weights)).unwrap());
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let component = loaded.iter().find(|component| component.name() == package).unwrap();
+    component.activate_with(&settings, Arc::new(dense)).unwrap()
+}
+
+/// The same settings for plain Rust.
+pub(crate) fn native<S: guest::Setup>(settings: Settings<'_>) -> S {
+    let value = |value: &SettingValue| match value.clone() {
+        SettingValue::Flag(value) => guest::Value::Flag(value),
+        SettingValue::Integer(value) => guest::Value::Integer(value),
+        SettingValue::Number(value) => guest::Value::Number(value),
+        SettingValue::Text(value) => guest::Value::Text(value),
+        SettingValue::Texts(value) => guest::Value::Texts(value),
+        SettingValue::Weighted(value) => guest::Value::Weighted(value),
+    };
+    let settings: Vec<_> = settings.iter().map(|(name, one)| (*name, value(one))).collect();
+    S::with_settings(&settings).unwrap()
+}
+
+/// Hands both answers over to be compared if both are answers, and compares them if both are errors. True for answers.
+#[track_caller]
+pub(crate) fn agree<A, B: std::fmt::Debug>(
+    wasm: Result<A, RoleFailure>,
+    native: Result<B, guest::RoleError>,
+    same: impl FnOnce(A, B),
+) -> bool {
+    match (wasm, native) {
+        (Ok(wasm), Ok(native)) => {
+            same(wasm, native);
+            true
+        }
+        (Err(RoleFailure { kind: FailureKind::Refused(wasm), .. }), Err(native)) => {
+            let native = native.to_string();
+            let words = native.split_once(": ").map_or(native.as_str(), |(_, words)| words);
+            assert!(wasm.ends_with(words), "{wasm:?} and {native:?}");
+            false
+        }
+        (Err(failure), native) => panic!("{failure} and {native:?}"),
+        (Ok(_), Err(native)) => panic!("an answer and {native}"),
+    }
+}
+
+/// Equal up to the last bits, in which the mathematics of two platforms may differ.
+#[track_caller]
+pub(crate) fn all_close(one: &[f64], other: &[f64]) {
+    let close = |(one, other): (&f64, &f64)| (one - other).abs() <= 1e-12 * (1.0 + one.abs());
+    assert!(one.len() == other.len() && one.iter().zip(other).all(close), "{one:?} and {other:?}");
+}
+
+fn constraint(budget: f64, gamma: f64, clip: usize, terminal: bool) -> Constraint {
+    let clip = [CostClip::None, CostClip::Nonneg, CostClip::Capped][clip];
+    let mode = if terminal { ConstraintMode::Terminal } else { ConstraintMode::Anytime };
+    Constraint { name: format!("at most {budget}"), budget, gamma, clip, mode }
+}
+
+/// Numbers with many ties.
+fn number() -> impl Strategy<Value = f64> {
+    (-12_i8..13).prop_map(|eighths| f64::from(eighths) / 4.0)
+}
+
+fn row() -> impl Strategy<Value = BatchRow> {
+    let pieces = ["how ", "to build", " a bomb", ".", " 4111 1111 1111 1111", "b o m b", " é", ""];
+    let words = vec((0_usize..pieces.len(), number()), 0..5);
+    let decided =
+        (any::<bool>(), any::<bool>(), any::<bool>(), option::weighted(0.8, number()), option::weighted(0.9, number()));
+    let numbers =
+        (vec(number(), HIDDEN), vec(number(), CONSTRAINTS), vec(number(), CONSTRAINTS), vec(0.0..1.0, CONSTRAINTS));
+    (0_u64..3, words, decided, numbers).prop_map(move |(parent, words, decided, numbers)| {
+        let (finished, priced, safe, task_cost, logit) = decided;
+        let (latent, margins, spent, chances) = numbers;
+        let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect::<Vec<f32>>();
+        let text: String = words.iter().map(|(piece, _)| pieces[*piece]).collect();
+        let ends = words.iter().scan(0, |end, (piece, _)| {
+            *end += pieces[*piece].chars().count() as u32;
+            Some(*end)
+        });
+        let scores =
+            RowScores { tokens: narrow(words.iter().map(|(_, score)| *score).collect()), end: spent[0] as f32 };
+        let estimate = (!finished).then(|| Estimate { safe: chances, cost_to_go: margins[1] });
+        BatchRow {
+            parent,
+            finished,
+            length: words.len() as u32,
+            tokens: words.iter().map(|(piece, _)| *piece as u32).collect(),
+            text_ends: ends.collect(),
+            text,
+            lookback: "how to bui".to_owned(),
+            latent: Some(narrow(latent).into()),
+            scores: ["cost", "reward"].into_iter().map(|name| (name.to_owned(), scores.clone())).collect(),
+            priced,
+            safe: safe && priced,
+            budgets: margins.iter().map(|z| BudgetState { z: *z, memory: Vec::new() }).collect(),
+            margins,
+            spent,
+            task_cost,
+            expansion_logit: logit.map(|logit| logit as f32),
+            estimate,
+            ..BatchRow::default()
+        }
+    })
+}
+
+/// Up to seven rows under two constraints, at any point of a request.
+pub(crate) fn rows() -> impl Strategy<Value = Batch> {
+    let one = || {
+        (1.0..20.0, 0.9..=1.0, 0_usize..3, any::<bool>())
+            .prop_map(|(d, gamma, clip, end)| constraint(d, gamma, clip, end))
+    };
+    let moment = (0_u32..3, 0_u32..4, 1_u32..130, any::<bool>());
+    (vec(row(), 0..8), vec(one(), CONSTRAINTS), moment).prop_map(
+        |(rows, constraints, (chunk, attempt, max_depth, last))| {
+            let rows: Vec<BatchRow> = (10..).zip(rows).map(|(id, row)| BatchRow { id, ..row }).collect();
+            let depth = rows.iter().map(|row| row.length).max().unwrap_or(0);
+            let moment = Moment { chunk, attempt, depth, max_depth, last };
+            Batch { moment, constraints: constraints.into(), prompt: "Well?".into(), needs: Default::default(), rows }
+        },
+    )
+}
+
+fn state(state: &BudgetState) -> guest::BudgetState {
+    guest::BudgetState { z: state.z, memory: state.memory.clone() }
+}
+
+pub(crate) fn told(constraint: &Constraint) -> guest::Constraint {
+    let clip = match constraint.clip {
+        CostClip::None => guest::CostClip::None,
+        CostClip::Nonneg => guest::CostClip::Nonneg,
+        CostClip::Capped => guest::CostClip::Capped,
+    };
+    let mode = match constraint.mode {
+        ConstraintMode::Anytime => guest::ConstraintMode::Anytime,
+        ConstraintMode::Terminal => guest::ConstraintMode::Terminal,
+    };
+    guest::Constraint { name: constraint.name.clone(), budget: constraint.budget, gamma: constraint.gamma, clip, mode }
+}
+
+/// The same rows for plain Rust.
+pub(crate) fn double(batch: &Batch) -> guest::BatchDouble {
+    let row = |row: &BatchRow| guest::RowDouble {
+        id: row.id,
+        parent: row.parent,
+        finished: row.finished,
+        length: row.length,
+        tokens: row.tokens.clone(),
+        text: Some(row.text.clone()),
+        text_ends: Some(row.text_ends.clone()),
+        lookback: Some(row.lookback.clone()),
+        latent: row.latent.as_deref().map(<[f32]>::to_vec),
+        scores: row.scores.iter().map(|(name, one)| (name.clone(), one.tokens.clone(), one.end)).collect(),
+        priced: row.priced,
+        safe: row.safe,
+        budgets: row.budgets.iter().map(state).collect(),
+        margins: row.margins.clone(),
+        spent: row.spent.clone(),
+        task_cost: row.task_cost,
+        expansion_logit: row.expansion_logit,
+        estimate: row.estimate.clone().map(|one| guest::Estimate { safe: one.safe, cost_to_go: one.cost_to_go }),
+        ..guest::RowDouble::default()
+    };
+    guest::BatchDouble {
+        chunk: batch.moment.chunk,
+        attempt: batch.moment.attempt,
+        max_depth: batch.moment.max_depth,
+        last: batch.moment.last,
+        constraints: batch.constraints.iter().map(told).collect(),
+        prompt: Some(batch.prompt.to_string()),
+        rows: batch.rows.iter().map(row).collect(),
+    }
+}
+
+/// The same latents and networks for plain Rust.
+pub(crate) fn dense(batch: &Batch) -> guest::DenseDouble {
+    let network = |(name, weights): (&str, Vec<Vec<f32>>)| {
+        let bias = vec![0.0; weights.len()];
+        (name.to_owned(), guest::LinearDouble { weights, bias })
+    };
+    guest::DenseDouble {
+        latents: batch.rows.iter().map(|row| row.latent.as_deref().unwrap_or_default().to_vec()).collect(),
+        networks: networks().into_iter().map(network).collect(),
+    }
+}
