@@ -13,7 +13,10 @@ struct Place {
 
 struct Beam {
     id: BeamId,
+    /// As the model gave it: what roles read, whatever steering does.
     latent: Place,
+    /// What steering made of it, if anything: what tokens are drawn from.
+    steered: Option<Place>,
     /// Kept until the beam grows: a retry draws from them again.
     logits: Option<Place>,
 }
@@ -48,7 +51,7 @@ impl<'m> Beams<'m> {
         let (id, latents) = self.model.prefill(prompt)?;
         let latent = Place { table: Rc::new(latents), row: 0 };
         let shape = check_rows("latents", &latent.table, 1, self.hidden());
-        self.live.insert(ROOT, Beam { id, latent, logits: None });
+        self.live.insert(ROOT, Beam { id, latent, steered: None, logits: None });
         shape
     }
 
@@ -79,18 +82,29 @@ impl<'m> Beams<'m> {
         check_count("forks", ids.len(), forks.len())?;
         for ((parent, child), id) in forks.iter().zip(ids) {
             let parent = self.beam(*parent)?;
-            let copy = Beam { id, latent: parent.latent.clone(), logits: parent.logits.clone() };
+            let (latent, steered) = (parent.latent.clone(), parent.steered.clone());
+            let copy = Beam { id, latent, steered, logits: parent.logits.clone() };
             self.live.insert(*child, copy);
         }
         Ok(())
     }
 
     /// New latents for these beams, one row each; what was computed from the old ones is forgotten.
-    pub(crate) fn set_latents(&mut self, keys: &[BeamKey], latents: Rows) {
+    fn set_latents(&mut self, keys: &[BeamKey], latents: Rows) {
+        self.place(keys, latents, |beam, place| (beam.latent, beam.steered, beam.logits) = (place, None, None));
+    }
+
+    /// What steering made of the latents of these beams, one row each. Tokens are drawn from it; costs, critics and
+    /// policies go on reading what the model gave, so that no edit hides anything from them.
+    pub(crate) fn steer(&mut self, keys: &[BeamKey], latents: Rows) {
+        self.place(keys, latents, |beam, place| (beam.steered, beam.logits) = (Some(place), None));
+    }
+
+    fn place(&mut self, keys: &[BeamKey], latents: Rows, put: impl Fn(&mut Beam, Place)) {
         let table = Rc::new(latents);
         for (row, key) in keys.iter().enumerate() {
             if let Some(beam) = self.live.get_mut(key) {
-                (beam.latent, beam.logits) = (Place { table: Rc::clone(&table), row }, None);
+                put(beam, Place { table: Rc::clone(&table), row });
             }
         }
     }
@@ -127,9 +141,10 @@ impl<'m> Beams<'m> {
         Ok(self.host_logits(keys)?.iter().map(|row| expansion(row)).collect())
     }
 
-    /// The logits of these beams, on the host; all finite or negative infinity.
+    /// The logits of these beams before steering, on the host; all finite or negative infinity.
     pub(crate) fn host_logits(&mut self, keys: &[BeamKey]) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let places = self.logits(keys)?;
+        let steered = keys.iter().any(|key| self.live.get(key).is_some_and(|beam| beam.steered.is_some()));
+        let places = if steered { self.unsteered_logits(keys)? } else { self.logits(keys)? };
         let rows = on_host(&places)?;
         let fine = rows.iter().all(|row| row.iter().all(|l| !l.is_nan() && *l < f32::INFINITY));
         if fine { Ok(rows) } else { Err(ModelError::NotFinite("logits")) }
@@ -142,14 +157,14 @@ impl<'m> Beams<'m> {
         selector: LatentSelector,
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
         match selector {
-            LatentSelector::FinalNorm => on_host(&self.latents(keys)?),
+            LatentSelector::FinalNorm => finite(on_host(&self.latents(keys)?)?),
             LatentSelector::Layer(layer) => {
                 let ids = keys.iter().map(|key| Ok(self.beam(*key)?.id)).collect::<Result<Vec<_>, ModelError>>()?;
                 let rows = self.model.layer_latents(&ids, layer)?;
                 check_rows("layer latents", &rows, keys.len(), rows.width())?;
                 let table = Rc::new(rows);
                 let places = (0..keys.len()).map(|row| Place { table: Rc::clone(&table), row });
-                on_host(&places.collect::<Vec<_>>())
+                finite(on_host(&places.collect::<Vec<_>>())?)
             }
         }
     }
@@ -169,7 +184,10 @@ impl<'m> Beams<'m> {
     }
 
     fn project(&mut self, keys: &[BeamKey]) -> Result<(), ModelError> {
-        let latents = self.gather(&self.latents(keys)?)?;
+        let drawn =
+            |key: &BeamKey| Ok(self.beam(*key)?).map(|beam| beam.steered.clone().unwrap_or(beam.latent.clone()));
+        let places = keys.iter().map(drawn).collect::<Result<Vec<_>, ModelError>>()?;
+        let latents = self.gather(&places)?;
         let logits = self.model.project(&latents)?;
         check_rows("logits", &logits, keys.len(), self.model.info().vocab)?;
         let table = Rc::new(logits);
@@ -179,6 +197,14 @@ impl<'m> Beams<'m> {
             }
         }
         Ok(())
+    }
+
+    fn unsteered_logits(&mut self, keys: &[BeamKey]) -> Result<Vec<Place>, ModelError> {
+        let latents = self.gather(&self.latents(keys)?)?;
+        let logits = self.model.project(&latents)?;
+        check_rows("logits", &logits, keys.len(), self.model.info().vocab)?;
+        let table = Rc::new(logits);
+        Ok((0..keys.len()).map(|row| Place { table: Rc::clone(&table), row }).collect())
     }
 
     fn latents(&self, keys: &[BeamKey]) -> Result<Vec<Place>, ModelError> {
@@ -207,6 +233,11 @@ impl<'m> Beams<'m> {
     fn beam(&self, key: BeamKey) -> Result<&Beam, ModelError> {
         self.live.get(&key).ok_or_else(|| unknown(key))
     }
+}
+
+fn finite(rows: Vec<Arc<[f32]>>) -> Result<Vec<Arc<[f32]>>, ModelError> {
+    let fine = rows.iter().all(|row| row.iter().all(|value| value.is_finite()));
+    if fine { Ok(rows) } else { Err(ModelError::NotFinite("latents")) }
 }
 
 fn unknown(key: BeamKey) -> ModelError {

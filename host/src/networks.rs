@@ -103,10 +103,18 @@ fn of_constraints(config: &SearchConfig) -> [(&'static str, Vec<String>); 4] {
     ]
 }
 
+/// Whether two words are equal, or two ways to write one number.
+fn same(one: &str, other: &str) -> bool {
+    one == other || matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Space around commas does not count.
 fn fits(found: &str, accepted: &[String]) -> bool {
     let found: Vec<&str> = found.split(',').map(str::trim).collect();
-    accepted.iter().any(|one| one.split(',').eq(found.iter().copied()))
+    accepted.iter().any(|one| {
+        let one: Vec<&str> = one.split(',').collect();
+        one.len() == found.len() && one.iter().zip(&found).all(|(one, found)| same(one, found))
+    })
 }
 
 /// Checks that every network was trained for these budgets.

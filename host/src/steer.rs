@@ -22,7 +22,7 @@ pub(crate) fn write_back(
     if let Err(failure) = check(&data, keys.len(), width) {
         return Ok(Err(failure));
     }
-    beams.set_latents(&keys, Rows::host(keys.len(), width, data)?);
+    beams.steer(&keys, Rows::host(keys.len(), width, data)?);
     Ok(Ok(()))
 }
 

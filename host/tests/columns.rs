@@ -6,7 +6,8 @@ use common::{BestSafe, SCRIPT, ScoreCost, build, roles};
 use inferenceguard_host::{Held, Request, Roles};
 use inferenceguard_model::log_softmax;
 use inferenceguard_search::{
-    Batch, Cost, CostGrain, CostKind, Decision, Finish, Needs, Plan, Policy, RoleFailure, Status, Steered, Steering,
+    Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
+    Steering,
 };
 
 /// Looks at the columns on its way.
@@ -107,6 +108,25 @@ fn steering_moves_the_samples() {
         assert_eq!(output.text, ["plain"; 12].join(" "), "{output:?}");
         assert_eq!(output.status, Status::WithinBudget);
     }
+}
+
+#[test]
+fn steering_hides_nothing_from_those_who_read_latents() {
+    let reading = || {
+        let needs = Needs { latents: Some(Default::default()), top_k: 2, logits: true, ..Needs::default() };
+        let policy = Box::new(Reader(BestSafe { needs, width: 4, chunk_len: 3, keep: 2 }));
+        Roles { policy, ..steered(|rows| Steered::All(PLAIN.repeat(rows))) }
+    };
+    let engine = build(SCRIPT, 11.0, reading).unwrap();
+    let request = Request { record: true, ..Request::new("good") };
+    let output = engine.generate(request).unwrap();
+    assert_eq!(output.text, ["plain"; 12].join(" "), "tokens are drawn from what steering made");
+    let latents = output.trace.unwrap().events.into_iter().filter_map(|(need, _)| match need {
+        Need::Select(batch) => Some(batch.rows.into_iter().filter_map(|row| row.latent).collect::<Vec<_>>()),
+        _ => None,
+    });
+    let read: Vec<_> = latents.flatten().collect();
+    assert!(!read.is_empty() && read.iter().all(|latent| latent[..] != PLAIN), "roles read what the model gave");
 }
 
 #[test]

@@ -27,10 +27,11 @@ fn a_critic_changes_what_is_kept_and_prices_fewer_rows() {
     let critic = linear(&[(&[0.0, 0.0, 0.3, 0.0, 0.0], 0.0), (&[0.0; 5], 0.0)]);
     let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
     let methods = ["inference-guard", "inference-guard+critic"];
-    let engine = engine(DOOMED, more, &[("critic", critic)], &methods);
+    let builder =
+        methods.iter().fold(builder(DOOMED, more, &[("critic", critic)]), |builder, name| builder.method(*name));
+    let engine = builder.budget("harm", 8.0).build().unwrap();
     let ask = |method: &str, seed| {
-        let budgets = BTreeMap::from([("harm".to_owned(), 8.0)]);
-        let request = Request { method: Some(method.to_owned()), budgets, seed: Some(seed), ..Request::new("ask") };
+        let request = Request { method: Some(method.to_owned()), seed: Some(seed), ..Request::new("ask") };
         let output = engine.generate(request).unwrap();
         assert!(output.failures.is_empty() && output.status != Status::BudgetExceeded, "{output:?}");
         output
@@ -48,9 +49,9 @@ fn a_critic_sees_how_much_budget_its_parent_has_left() {
     // Safe while more than 90 % of the budget is left: all beams at first, and none after `bad` was paid for.
     let critic = linear(&[(&[0.0, 0.0, 0.0, 0.0, 100.0], -90.0), (&[0.0; 5], 0.0)]);
     let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
-    let engine = engine(DOOMED, more, &[("critic", critic)], &["inference-guard+critic"]);
-    let budgets = BTreeMap::from([("harm".to_owned(), 8.0)]);
-    let request = Request { budgets, record: true, ..Request::new("ask") };
+    let builder = builder(DOOMED, more, &[("critic", critic)]).method("inference-guard+critic");
+    let engine = builder.budget("harm", 8.0).build().unwrap();
+    let request = Request { record: true, ..Request::new("ask") };
     let output = engine.generate(request).unwrap();
     let mut seen = BTreeSet::new();
     for (need, answer) in output.trace.unwrap().events {
@@ -216,10 +217,10 @@ fn a_budget_outside_of_the_training_is_refused() {
         let budgets = BTreeMap::from([("harm".to_owned(), budget)]);
         engine.generate(Request { method: Some(method.to_owned()), budgets, ..Request::new("ask") })
     };
-    let error = ask("inference-guard+critic", 7.0).unwrap_err();
-    assert!(matches!(error, EngineError::UntrainedBudget { found: 7.0, .. }) && error.is_request(), "{error}");
-    assert!(ask("inference-guard+critic", 6.0).is_ok());
-    assert!(ask("inference-guard", 7.0).is_ok(), "without the critic its training does not matter");
+    let error = ask("inference-guard+critic", 1.5).unwrap_err();
+    assert!(matches!(error, EngineError::UntrainedBudget { found: 1.5, .. }) && error.is_request(), "{error}");
+    assert!(ask("inference-guard+critic", 2.0).is_ok());
+    assert!(ask("inference-guard", 1.5).is_ok(), "without the critic its training does not matter");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn texts_survive_encoding() {
             let part = tokenizer.decode(&tokens[..n]).unwrap();
             assert!(text.starts_with(part.trim_end_matches('\u{fffd}')), "{name}: {part:?}");
         }
-        assert!(tokenizer.decode(&[100_000]).is_err());
+        assert_eq!(tokenizer.decode(&[100_000]).unwrap(), "", "ids that only pad a vocabulary have no text");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::eval::EvalArguments;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answers a prompt under guard
     Run(RunArguments),
-    /// Answers many prompts by several methods, and prints a table
+    /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
     Eval(EvalArguments),
     /// Trains models
     #[command(subcommand)]
@@ -112,32 +113,8 @@ pub(crate) struct RunArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct EvalArguments {
-    #[command(flatten)]
-    pub(crate) guard: GuardArguments,
-    /// Prompts, one JSON object per line with `text` and `intent`; the demonstration's test prompts if not given
-    #[arg(long, value_name = "FILE")]
-    pub(crate) prompts: Option<PathBuf>,
-    /// The methods to compare
-    #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,inference-guard")]
-    pub(crate) methods: Vec<String>,
-    /// The most prompts, spread evenly over all
-    #[arg(long)]
-    pub(crate) limit: Option<usize>,
-    /// Budgets of the first constraint to go through; the bundle's if not given
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) budgets: Vec<f64>,
-    /// The seed of the first prompt
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Also writes the figures and every answer to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct TrainDemoArguments {
-    /// The folder to write: weak, reward, cost, world.toml, report.json, prompts.jsonl
+    /// The folder to write: weak, tuned, reward, cost, world.toml, report.json, prompts.jsonl
     #[arg(long, value_name = "DIR", default_value = "demo")]
     pub(crate) out: PathBuf,
     /// Seconds of training instead of an hour; the models are of no use

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, anyhow, bail};
 use inferenceguard_componentize::{self as componentize, Build, Inspection, Role};
-use inferenceguard_sandbox::{Limits, Sandbox};
+use inferenceguard_sandbox::{CallReport, Limits, Sandbox};
 use serde_json::json;
 use std::{
     borrow::Cow,
@@ -82,6 +82,12 @@ pub(crate) fn check(arguments: &FileArguments) -> anyhow::Result<()> {
     if let Some(call) = report.calls.iter().find(|call| call.is_failed()) {
         bail!("{}: `{}` fails on made-up rows: {}", arguments.component, call.function, call.result);
     }
+    if !report.needs.networks.is_empty() {
+        let networks = report.needs.networks.join(", ");
+        output::note(format_args!(
+            "it opens networks that only a bundle has ({networks}); without them it has no answers"
+        ));
+    }
     if arguments.json {
         return output::json(&report);
     }
@@ -91,8 +97,9 @@ pub(crate) fn check(arguments: &FileArguments) -> anyhow::Result<()> {
         format!("\n  {} = {default}  {}", setting.name, setting.help)
     });
     let settings = settings.collect::<String>();
-    let calls =
-        report.calls.iter().map(|call| format!("\n  {}: {} fuel", call.function, call.fuel)).collect::<String>();
+    let refusal = |call: &CallReport| call.failure.as_ref().map(|_| format!(", {}", call.result)).unwrap_or_default();
+    let call = |call: &CallReport| format!("\n  {}: {} fuel{}", call.function, call.fuel, refusal(call));
+    let calls = report.calls.iter().map(call).collect::<String>();
     let head = format!("{} {}: {}\n{}", said.name, said.version, said.summary, describe(&found));
     output::result(format_args!("{head}{settings}\nasked twice, answered the same{calls}"))
 }

@@ -2,45 +2,26 @@
 
 use crate::{args::GuardArguments, bundle, embedded, hub, model};
 use anyhow::{Context, bail};
-use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::{Model, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-
-/// Everything that was opened.
-pub(crate) struct Opened {
-    pub(crate) engine: Engine,
-    pub(crate) bundle: Bundle,
-    pub(crate) sandbox: Sandbox,
-    pub(crate) tokenizer: Arc<dyn Tokenizer>,
-    /// Where score models came from, to open them once more.
-    pub(crate) scores: BTreeMap<String, ModelFiles>,
-    pub(crate) options: LoadOptions,
-}
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
-pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Opened> {
+pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Engine> {
     let mut bundle = bundle::open(arguments.bundle.as_deref())?;
     if let Some(n) = arguments.n {
         bundle = bundle::with_candidates(&bundle, methods, n)?;
     }
     let options = model::options(&arguments.device)?;
-    let language = CandleModel::load_files(&language_files(arguments)?, &options)?;
-    let (tokenizer, scores) = (language.tokenizer(), score_files(arguments)?);
+    let language = CandleModel::load_files(&language_files(arguments.model.as_deref())?, &options)?;
+    let (tokenizer, scores) = (language.tokenizer(), score_files(&arguments.scores, arguments.model.is_none())?);
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
-    let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(&bundle).sandbox(sandbox.clone());
+    let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(&bundle).sandbox(sandbox);
     for (name, files) in &scores {
         builder = builder.score_model(Box::new(score_model(name, files, &options, &*tokenizer)?));
-    }
-    for (name, bytes) in embedded::components() {
-        builder = match componentize::inspect(bytes)?.role {
-            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
-            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
-            _ => builder,
-        };
     }
     for method in methods {
         builder = builder.method(method);
@@ -48,13 +29,29 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[St
     for (name, budget) in bundle::budgets(&bundle, budgets)? {
         builder = builder.budget(name, budget);
     }
-    let engine = builder.build().map_err(|error| match error {
+    build(with_components(builder)?)
+}
+
+/// Gives the components that methods are made of.
+pub(crate) fn with_components(mut builder: EngineBuilder) -> anyhow::Result<EngineBuilder> {
+    for (name, bytes) in embedded::components() {
+        builder = match componentize::inspect(bytes)?.role {
+            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
+            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
+            _ => builder,
+        };
+    }
+    Ok(builder)
+}
+
+/// Builds, and says how score models are given if one is missing.
+pub(crate) fn build(builder: EngineBuilder) -> anyhow::Result<Engine> {
+    builder.build().map_err(|error| match error {
         EngineError::NoScoreModel { .. } => {
             anyhow::Error::from(error).context("give score models with --score NAME=DIR")
         }
         other => other.into(),
-    })?;
-    Ok(Opened { engine, bundle, sandbox, tokenizer, scores, options })
+    })
 }
 
 /// A score model under the name that costs use.
@@ -68,21 +65,22 @@ pub(crate) fn score_model(
     Ok(CandleScoreModel::load_files(files, &options, language)?)
 }
 
-fn language_files(arguments: &GuardArguments) -> anyhow::Result<ModelFiles> {
-    match &arguments.model {
+/// The files of a folder, of a hub id, or without either of the demonstration model.
+pub(crate) fn language_files(model: Option<&str>) -> anyhow::Result<ModelFiles> {
+    match model {
         Some(model) => Ok(ModelFiles::folder(&hub::folder(model)?)),
         None => embedded::model("weak").context("this build carries no demonstration model; name one with --model"),
     }
 }
 
-/// Those given, and with the demonstration model its own.
-fn score_files(arguments: &GuardArguments) -> anyhow::Result<BTreeMap<String, ModelFiles>> {
+/// Those given, as `NAME=DIR|ID`, and with the demonstration model its own.
+pub(crate) fn score_files(given: &[String], demo: bool) -> anyhow::Result<BTreeMap<String, ModelFiles>> {
     let mut files = BTreeMap::new();
-    if arguments.model.is_none() {
+    if demo {
         let demo = ["reward", "cost"].into_iter().filter_map(|name| Some((name.to_owned(), embedded::model(name)?)));
         files.extend(demo);
     }
-    for given in &arguments.scores {
+    for given in given {
         match given.split_once('=') {
             Some((name, model)) if !name.is_empty() => {
                 files.insert(name.to_owned(), ModelFiles::folder(&hub::folder(model)?));

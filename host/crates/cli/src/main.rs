@@ -13,7 +13,6 @@ mod eval;
 mod hub;
 mod model;
 mod output;
-mod pricer;
 mod probe;
 mod run;
 mod show;

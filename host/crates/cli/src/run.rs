@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.compare && own != BASE {
         methods.push(BASE.to_owned());
     }
-    let opened = engine::open(&arguments.guard, &methods, &arguments.budgets)?;
+    let engine = engine::open(&arguments.guard, &methods, &arguments.budgets)?;
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
         seed: Some(arguments.seed),
@@ -28,11 +28,11 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         release: arguments.stream.then_some(Release::Agreement),
         ..Request::new(arguments.prompt.clone())
     };
-    let guarded = generate(&opened.engine, request(&own), arguments.stream)?;
+    let guarded = generate(&engine, request(&own), arguments.stream)?;
     if !arguments.compare {
         return print(arguments, &guarded);
     }
-    let base = generate(&opened.engine, request(BASE), false)?;
+    let base = generate(&engine, request(BASE), false)?;
     match arguments.json {
         true => output::json(&json!({ "base": base, "guarded": guarded })),
         false => output::result(show::side_by_side(&base, &guarded)),

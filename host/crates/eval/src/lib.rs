@@ -1,21 +1,42 @@
-//! Prompts times methods: figures of safety, refusals, reward and cost.
+//! Evaluation: prompts x models x methods x seeds, and what is said of the answers.
 //!
-//! # Key types
-//! - [`Prompt`]: one line of a JSONL file.
-//! - [`Method`]: what answers, prices again and judges; the caller wires it to an engine.
-//! - [`evaluate`]: runs every prompt, telling a callback after each.
-//! - [`Report`]: the figures, as a Markdown table and as JSON.
+//! 1. A [`Dataset`] of prompts: [`Dataset::read`] for files, [`attacked`](Dataset::attacked) for attacks on them.
+//! 2. [`Settings`] say what is run. A [`Journal`] keeps every answer as it comes, so that a killed run goes on.
+//! 3. [`evaluate`] asks each [`Method`], prices and judges its answers, and tells a callback after each.
+//! 4. [`Report::new`] counts: [`Figures`] with intervals by part of the prompts, [`Pair`]s of methods, pictures.
+//! 5. [`Report`] as Markdown, CSV and JSON, [`html`] for people, [`Baseline`] against getting worse.
+//!
+//! The crate knows no engine and no judge: the caller brings both ([`Method`], [`Judge`]).
 //!
 //! **Invariant**: a failed answer is counted and shown, never left out of the figures.
+//!
+//! **Invariant**: the same answers give the same report, byte for byte; intervals come from a fixed seed.
 
+mod answer;
+mod baseline;
+mod bootstrap;
+mod csv;
+mod dataset;
 mod error;
 mod figures;
-mod prompts;
+pub mod html;
+mod journal;
+mod pairs;
+pub mod paper;
+pub mod plots;
 mod report;
 mod run;
+mod settings;
+mod table;
 
+pub use answer::{Answer, Graded, Priced, Status, Verdict};
+pub use baseline::{Baseline, Change};
+pub use bootstrap::{Measure, Resamples};
+pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
-pub use figures::{Figures, Spread};
-pub use prompts::{Intent, Prompt, read_prompts};
+pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
+pub use journal::Journal;
+pub use pairs::{Basis, Pair};
 pub use report::Report;
-pub use run::{Answer, Graded, Judge, Method, Progress, Status, evaluate};
+pub use run::{Contestant, Judge, Method, Progress, evaluate};
+pub use settings::{DatasetId, ModelId, Origin, Row, Settings, Skipped};

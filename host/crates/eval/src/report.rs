@@ -1,76 +1,187 @@
-//! The figures of all methods, for people and for programs.
+//! What an evaluation found, for programs and for all the ways it is shown.
 
-use crate::{Figures, Graded, Spread};
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use crate::{
+    EvalError, Figures, Graded, Journal, Origin, Pair, Resamples, Row, Settings, csv,
+    figures::Places,
+    html,
+    journal::write_whole,
+    pairs::{Side, pairs},
+    paper, plots, table,
+};
+use serde::Serialize;
+use std::{collections::BTreeSet, fmt, path::Path};
 
-/// What an evaluation found. Shown as a Markdown table; serialised with every answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What an evaluation found. Its JSON holds the answers only if they are put in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// What was run.
+    pub settings: Settings,
+    /// Where the answers come from.
+    pub origin: Origin,
     /// How many prompts.
     pub prompts: usize,
-    /// The seed of the first prompt.
-    pub seed: u64,
-    /// One entry per method.
+    /// How many answers there are, and how many there will be.
+    pub progress: (usize, usize),
+    /// One entry per model and row.
     pub figures: Vec<Figures>,
+    /// The same for each group of prompts, if they are dressed in attacks.
+    pub groups: Vec<Figures>,
+    /// Every two rows of a model.
+    pub pairs: Vec<Pair>,
     /// Every answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Graded>,
 }
 
 impl Report {
+    /// Counts what the journal holds.
+    #[must_use]
+    pub fn new(settings: &Settings, journal: &Journal) -> Self {
+        Self::with_draws(settings, journal, Resamples::DRAWS)
+    }
+
+    /// As [`Report::new`], with another number of draws for the intervals.
+    #[must_use]
+    pub fn with_draws(settings: &Settings, journal: &Journal, draws: usize) -> Self {
+        let answers = journal.answers();
+        let places = Places::of(answers.iter().map(|graded| graded.prompt_id));
+        let resamples = Resamples::new(places.len(), draws, Resamples::SEED);
+        let count = Counting { answers, places: &places, resamples: &resamples };
+        let due = settings.dataset.prompts * settings.seeds.len() * settings.rows.len() * settings.models.len();
+        let missing = journal.origin().skipped.len() * settings.dataset.prompts * settings.seeds.len();
+        Self {
+            settings: settings.clone(),
+            origin: journal.origin().clone(),
+            prompts: settings.dataset.prompts,
+            progress: (answers.len(), due.saturating_sub(missing)),
+            figures: count.figures(settings, None),
+            groups: count.groups().into_iter().flat_map(|group| count.figures(settings, Some(&group))).collect(),
+            pairs: settings.models.iter().flat_map(|model| count.pairs(&model.name, &settings.rows)).collect(),
+            answers: answers.to_vec(),
+        }
+    }
+
     /// Answers with status `within_budget` that a second pricing does not confirm, over all methods.
     #[must_use]
     pub fn violations(&self) -> usize {
         self.figures.iter().map(|figures| figures.violations).sum()
     }
-}
 
-const HEAD: [&str; 12] = [
-    "method",
-    "budget",
-    "within budget",
-    "refused benign",
-    "refused harmful",
-    "judged safe",
-    "reward",
-    "cost",
-    "s/prompt",
-    "sampled",
-    "scored",
-    "not confirmed",
-];
+    /// The row of this label.
+    #[must_use]
+    pub fn row(&self, label: &str) -> Option<&Row> {
+        self.settings.rows.iter().find(|row| row.label == label)
+    }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rule: Vec<&str> = HEAD.iter().enumerate().map(|(at, _)| if at == 0 { ":--" } else { "--:" }).collect();
-        writeln!(f, "| {} |\n| {} |", HEAD.join(" | "), rule.join(" | "))?;
-        for figures in &self.figures {
-            writeln!(f, "| {} |", row(figures).join(" | "))?;
+    /// Whether this is the demonstration: its numbers must not be read beside the paper's.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.settings.judge.is_some()
+    }
+
+    /// The paper's base model that this evaluation repeats, if it follows a recipe.
+    #[must_use]
+    pub fn paper_model(&self) -> Option<&'static str> {
+        match self.settings.recipe.as_deref() {
+            Some("paper-alpaca") => Some(paper::MODELS[0]),
+            Some("paper-beaver") => Some(paper::MODELS[1]),
+            _ => None,
         }
-        let n = self.prompts;
-        write!(f, "\n{n} prompts, seed {}. Reward and cost: mean ± deviation of what was answered. ", self.seed)?;
-        write!(f, "Not confirmed: within_budget answers whose second pricing exceeds the budget.")
+    }
+
+    /// The tables as Markdown, all of them.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        table::markdown(self)
+    }
+
+    /// One line per model and row, and those of the paper.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        csv::csv(self)
+    }
+
+    /// Its JSON, without the answers.
+    ///
+    /// # Errors
+    /// [`EvalError::Json`].
+    pub fn json(&self) -> Result<String, EvalError> {
+        Ok(serde_json::to_string_pretty(&Self { answers: Vec::new(), ..self.clone() })?)
+    }
+
+    /// Writes `table.md`, `table.csv`, `report.json`, the figures and `report.html` into a folder.
+    ///
+    /// # Errors
+    /// [`EvalError::Write`], [`EvalError::Picture`], [`EvalError::Page`].
+    pub fn write(&self, folder: &Path) -> Result<(), EvalError> {
+        let write = |name: &str, bytes: &[u8]| write_whole(&folder.join(name), bytes);
+        write("table.md", self.markdown().as_bytes())?;
+        write("table.csv", self.csv().as_bytes())?;
+        write("report.json", self.json()?.as_bytes())?;
+        let pictures = plots::all(self)?;
+        for picture in &pictures {
+            write(&format!("{}.svg", picture.name), picture.svg.as_bytes())?;
+            write(&format!("{}.png", picture.name), &picture.png)?;
+        }
+        write("report.html", html::page(self, &pictures)?.as_bytes())
     }
 }
 
-fn row(figures: &Figures) -> [String; 12] {
-    let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{:.1} %", 100.0 * share));
-    let spread = |spread: Spread| match spread.count {
-        0 => "–".into(),
-        _ => format!("{:.2} ± {:.2}", spread.mean, spread.deviation),
-    };
-    [
-        figures.method.clone(),
-        figures.budget.to_string(),
-        percent(Some(figures.within_budget)),
-        percent(figures.refused_benign),
-        percent(figures.refused_harmful),
-        percent(Some(figures.judged_safe)),
-        spread(figures.reward),
-        spread(figures.cost),
-        format!("{:.2}", figures.seconds.mean),
-        format!("{:.0}", figures.sampled_tokens),
-        format!("{:.0}", figures.scored_positions),
-        format!("{} of {}", figures.violations, figures.priced_again),
-    ]
+/// The summary: one table per model.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&table::summary(self))
+    }
+}
+
+/// Answers, and the draws that all figures share.
+struct Counting<'a> {
+    answers: &'a [Graded],
+    places: &'a Places,
+    resamples: &'a Resamples,
+}
+
+impl Counting<'_> {
+    fn groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = Vec::new();
+        let named = self.answers.iter().filter_map(|graded| graded.group.as_ref());
+        for group in named {
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+        groups
+    }
+
+    fn of(&self, model: &str, row: &str, group: Option<&str>) -> Vec<&Graded> {
+        let fits = |graded: &&Graded| {
+            graded.model == model && graded.row == row && (group.is_none() || graded.group.as_deref() == group)
+        };
+        self.answers.iter().filter(fits).collect()
+    }
+
+    fn figures(&self, settings: &Settings, group: Option<&str>) -> Vec<Figures> {
+        let mut all = Vec::new();
+        for (model, row) in settings.models.iter().flat_map(|model| settings.rows.iter().map(move |row| (model, row))) {
+            let answers = self.of(&model.name, &row.label, group);
+            if !answers.is_empty() {
+                all.push(Figures::of((&model.name, &row.label, group), &answers, self.places, self.resamples));
+            }
+        }
+        all
+    }
+
+    fn pairs(&self, model: &str, rows: &[Row]) -> Vec<Pair> {
+        let side = |row| Side { row, answers: self.of(model, &row.label, None) };
+        let sides: Vec<Side<'_>> = rows.iter().map(side).filter(|side| !side.answers.is_empty()).collect();
+        // Only prompts that every row answered can be paired.
+        let ids = |side: &Side<'_>| side.answers.iter().map(|graded| graded.prompt_id).collect::<BTreeSet<_>>();
+        let common = sides.iter().map(ids).reduce(|a, b| &a & &b).unwrap_or_default();
+        let kept = |graded: &&Graded| common.contains(&graded.prompt_id);
+        let sides: Vec<Side<'_>> = sides
+            .into_iter()
+            .map(|side| Side { row: side.row, answers: side.answers.into_iter().filter(kept).collect() })
+            .collect();
+        pairs(model, &sides, self.places, self.resamples)
+    }
 }

@@ -1,149 +1,120 @@
 //! Every prompt by every method.
 
-use crate::{EvalError, Figures, Intent, Prompt, Report};
-use serde::{Deserialize, Serialize};
+use crate::{Answer, EvalError, Graded, Journal, Priced, Prompt, Row, Status, Verdict};
 use std::error::Error;
-
-/// How safe an answer is, as the host says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Every constraint held.
-    WithinBudget,
-    /// Some constraint was broken.
-    BudgetExceeded,
-    /// Nothing fit was found: a refusal.
-    NoSafeCandidate,
-}
-
-/// One answer of a method.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The text.
-    pub text: String,
-    /// The generated ids; empty for a refusal.
-    pub tokens: Vec<u32>,
-    /// How safe it is.
-    pub status: Status,
-    /// The cost that counts against the budget of the first constraint.
-    pub cost: Option<f64>,
-    /// The reward, if a task cost is configured.
-    pub reward: Option<f64>,
-    /// Seconds it took.
-    pub seconds: f64,
-    /// Tokens sampled in all.
-    pub sampled_tokens: u64,
-    /// Positions given to score models.
-    pub scored_positions: u64,
-}
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What answers prompts, and prices answers again.
+/// What answers prompts, and prices what it emitted again.
 pub trait Method {
-    /// Its name in the table.
-    fn name(&self) -> &str;
-
-    /// The budget of the first constraint.
-    fn budget(&self) -> f64;
-
-    /// Answers a prompt.
+    /// Answers a prompt. What another prompt may not suffer from (it does not fit, a score is no number) is an answer
+    /// with [`Status::Failed`].
     ///
     /// # Errors
-    /// When the request fails; the evaluation then stops.
+    /// When no prompt would fare better; the evaluation then stops, and what was answered is kept.
     fn answer(&mut self, prompt: &str, seed: u64) -> Result<Answer, Failure>;
 
-    /// The cost of these ids, priced from scratch: no cache, no search, no tracker. `None` if the cost cannot be priced
-    /// in one piece.
+    /// Prices the emitted text from scratch: no cache, no search, no tracker.
     ///
     /// # Errors
-    /// When the cost model fails.
-    fn price_again(&mut self, prompt: &str, tokens: &[u32]) -> Result<Option<f64>, Failure>;
+    /// When a score model fails.
+    fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure>;
 }
 
-/// Says whether an answer is safe, knowing nothing of the costs: prompt, answer.
-pub type Judge<'a> = dyn Fn(&str, &str) -> bool + 'a;
+/// Says what an answer is worth, knowing nothing of the costs; `None` if it cannot tell.
+pub type Judge<'a> = dyn Fn(&Prompt, &str) -> Option<Verdict> + 'a;
 
-/// One answer with everything found out about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Graded {
-    /// The method.
-    pub method: String,
-    /// The budget.
-    pub budget: f64,
-    /// The prompt.
-    pub prompt: String,
-    /// What the user wants.
-    pub intent: Intent,
-    /// The answer.
-    #[serde(flatten)]
-    pub answer: Answer,
-    /// What the judge says.
-    pub judged_safe: bool,
-    /// The cost at the second pricing; only of answers with status `within_budget`.
-    pub priced_again: Option<f64>,
+/// A method that takes part.
+pub struct Contestant<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// Its line in the table.
+    pub row: &'a Row,
+    /// What answers.
+    pub method: &'a mut dyn Method,
 }
 
-impl Graded {
-    /// The share of `1 + budget` by which a second pricing may exceed the budget: rounding.
-    pub const EPSILON: f64 = 1e-5;
-
-    /// Whether the status promised what a second pricing does not confirm. NaN confirms nothing.
-    #[must_use]
-    pub fn is_violation(&self) -> bool {
-        let limit = self.budget + Self::EPSILON * (1.0 + self.budget);
-        self.priced_again.is_some_and(|cost| cost.is_nan() || cost > limit)
+impl std::fmt::Debug for Contestant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contestant").field("model", &self.model).field("row", &self.row.label).finish_non_exhaustive()
     }
 }
 
 /// Where an evaluation is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// Answers so far, of all methods.
+    /// Answers that are there, earlier runs included.
     pub done: usize,
     /// Answers in all.
     pub total: usize,
-    /// The newest.
-    pub newest: &'a Graded,
+    /// The model at work.
+    pub model: &'a str,
+    /// The row at work.
+    pub row: &'a str,
 }
 
-/// Answers every prompt by every method. The n-th prompt gets the seed `seed + n` from every method.
+/// Answers every prompt by every contestant with every seed, except what the journal has already.
+///
+/// The request's seed is made of the seed and the prompt's id, so that it depends neither on the order nor on a limit.
 ///
 /// # Errors
-/// [`EvalError::NoPrompts`], or the first failure of a method.
+/// [`EvalError::NoPrompts`], [`EvalError::Method`] at the first failure of a method, [`EvalError::Write`].
 pub fn evaluate(
     prompts: &[Prompt],
-    methods: &mut [&mut dyn Method],
-    seed: u64,
+    contestants: &mut [Contestant<'_>],
+    seeds: &[u64],
     judge: &Judge<'_>,
+    journal: &mut Journal,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Report, EvalError> {
+) -> Result<(), EvalError> {
     if prompts.is_empty() {
-        return Err(EvalError::NoPrompts);
+        return Err(EvalError::NoPrompts { name: "the evaluation".to_owned() });
     }
-    let total = prompts.len() * methods.len();
-    let (mut answers, mut figures) = (Vec::with_capacity(total), Vec::new());
-    for method in methods {
-        let first = answers.len();
-        for (seed, prompt) in (seed..).zip(prompts) {
-            let newest = grade(&mut **method, prompt, seed, judge)?;
-            progress(Progress { done: answers.len() + 1, total, newest: &newest });
-            answers.push(newest);
+    let total = prompts.len() * contestants.len() * seeds.len();
+    for one in contestants {
+        for (seed, prompt) in seeds.iter().flat_map(|seed| prompts.iter().map(move |prompt| (*seed, prompt))) {
+            if !journal.has(one.model, &one.row.label, seed, prompt.id) {
+                let graded = grade(one, prompt, seed, judge)?;
+                journal.append(graded)?;
+            }
+            progress(Progress { done: journal.answers().len(), total, model: one.model, row: &one.row.label });
         }
-        figures.push(Figures::of(method.name(), method.budget(), &answers[first..]));
     }
-    Ok(Report { prompts: prompts.len(), seed, figures, answers })
+    Ok(())
 }
 
-fn grade(method: &mut dyn Method, prompt: &Prompt, seed: u64, judge: &Judge<'_>) -> Result<Graded, EvalError> {
-    let name = method.name().to_owned();
-    let failed = |source| EvalError::Method { method: name.clone(), prompt: prompt.text.clone(), source };
-    let answer = method.answer(&prompt.text, seed).map_err(failed)?;
-    let priced_again = match answer.status {
-        Status::WithinBudget => method.price_again(&prompt.text, &answer.tokens).map_err(failed)?,
-        Status::BudgetExceeded | Status::NoSafeCandidate => None,
+/// One stream of draws per seed and prompt.
+fn request_seed(seed: u64, prompt: usize) -> u64 {
+    (seed << 32).wrapping_add(prompt as u64)
+}
+
+fn grade(one: &mut Contestant<'_>, prompt: &Prompt, seed: u64, judge: &Judge<'_>) -> Result<Graded, EvalError> {
+    let (model, row) = (one.model.to_owned(), one.row);
+    let failed = |source| {
+        let (model, method) = (model.clone(), row.label.clone());
+        EvalError::Method { model, method, prompt: prompt.text.clone(), source }
     };
-    let judged_safe = judge(&prompt.text, &answer.text);
-    let (budget, prompt, intent) = (method.budget(), prompt.text.clone(), prompt.intent);
-    Ok(Graded { method: name, budget, prompt, intent, answer, judged_safe, priced_again })
+    let answer = one.method.answer(&prompt.text, request_seed(seed, prompt.id)).map_err(failed)?;
+    let priced = match answer.status {
+        Status::Failed => Priced::default(),
+        _ => one.method.price_again(&prompt.text, &answer).map_err(failed)?,
+    };
+    // A failed answer has no text; with a judge it still has a verdict, so that it is counted.
+    let verdict = judge(prompt, &answer.text);
+    Ok(Graded {
+        model,
+        row: row.label.clone(),
+        method: row.method.clone(),
+        budget: row.budget,
+        seed,
+        prompt_id: prompt.id,
+        prompt: prompt.text.clone(),
+        intent: prompt.intent,
+        group: prompt.group.clone(),
+        priced_again: priced.cost.filter(|_| answer.status == Status::WithinBudget),
+        end_cost: priced.end,
+        emitted_reward: priced.reward,
+        verdict,
+        answer,
+    })
 }

@@ -6,6 +6,7 @@
 //! - [`Tokenizer`]: text to tokens and back, pure.
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
+//! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
 //! - [`toy`]: a scripted back end in memory.
 //! - [`conformance`]: what every back end must show.
 //!
@@ -20,6 +21,7 @@ mod language;
 mod rows;
 mod sampling;
 mod score;
+mod shared;
 mod tokenizer;
 pub mod toy;
 
@@ -28,4 +30,5 @@ pub use language::{BeamId, LatentSelector, Model, ModelInfo};
 pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
+pub use shared::{SharedModel, SharedScoreModel};
 pub use tokenizer::{Token, Tokenizer, TokenizerError};

@@ -43,7 +43,14 @@ impl Activation {
     fn value(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,
-            Self::Relu => x.max(0.0),
+            // `max` would turn NaN into zero.
+            Self::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
             Self::Tanh => x.tanh(),
             Self::Silu => x * sigmoid(x),
             Self::Sigmoid => sigmoid(x),

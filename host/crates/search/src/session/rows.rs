@@ -7,7 +7,10 @@ impl Session {
     fn moment(&self, rows: &[&Beam]) -> Moment {
         let depth = rows.iter().map(|b| b.tokens.len()).max().unwrap_or(0) as u32;
         let last = matches!(self.phase, Phase::Select) && rows.iter().all(|b| b.finished());
-        Moment { chunk: self.chunk, attempt: self.attempt, depth, max_depth: self.config.max_tokens, last }
+        // Without candidates there is nothing to sample again: all attempts are spent.
+        let spent = matches!(self.phase, Phase::Select) && self.candidates == 0;
+        let attempt = if spent { self.config.limits.retries.max(self.attempt) } else { self.attempt };
+        Moment { chunk: self.chunk, attempt, depth, max_depth: self.config.max_tokens, last }
     }
 
     fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)]) -> Result<Batch, SearchError> {

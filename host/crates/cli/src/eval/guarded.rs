@@ -1,0 +1,99 @@
+//! What answers in an evaluation: a method of an engine, or a refusal to everything.
+
+use super::models::Bench;
+use inferenceguard_eval::{Answer, Method, Priced, Status};
+use inferenceguard_host::{Engine, EngineError, Output, Request};
+use inferenceguard_model::ModelError;
+use inferenceguard_search::Status as HostStatus;
+use std::{collections::BTreeMap, error::Error};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The baseline that refuses everything.
+pub(crate) const ALWAYS_REFUSE: &str = "always-refuse";
+
+/// One method of one model.
+pub(crate) struct Guarded<'a> {
+    pub(crate) bench: &'a Bench,
+    pub(crate) engine: Engine,
+}
+
+impl Method for Guarded<'_> {
+    fn answer(&mut self, prompt: &str, seed: u64) -> Result<Answer, Failure> {
+        let before = self.bench.positions();
+        let request = Request { seed: Some(seed), ..Request::new(prompt) };
+        let output = match self.engine.generate(request) {
+            Ok(output) => output,
+            Err(error) if is_of_the_prompt(&error) => return Ok(Answer::failed(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        let scored = self.bench.positions().into_iter().map(|(name, after)| {
+            let before = before.get(&name).copied().unwrap_or_default();
+            (name, after - before)
+        });
+        Ok(answer(output, scored.collect()))
+    }
+
+    fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {
+        Ok(self.bench.pricer.borrow_mut().price(prompt, answer)?)
+    }
+}
+
+/// Whether another prompt may fare better.
+fn is_of_the_prompt(error: &EngineError) -> bool {
+    use ModelError::{ContextExceeded, EmptyPrompt, NotFinite, Tokenizer};
+    match error {
+        EngineError::EmptyPrompt | EngineError::DoesNotFit { .. } => true,
+        EngineError::Model(error) => {
+            matches!(error, Tokenizer(_) | EmptyPrompt | ContextExceeded { .. } | NotFinite(_))
+        }
+        _ => false,
+    }
+}
+
+fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
+    Answer {
+        status: match output.status {
+            HostStatus::WithinBudget => Status::WithinBudget,
+            HostStatus::BudgetExceeded => Status::BudgetExceeded,
+            HostStatus::NoSafeCandidate => Status::NoSafeCandidate,
+        },
+        cost: output.constraints.first().map(|constraint| constraint.max_cost),
+        text: output.text,
+        tokens: output.tokens,
+        reward: output.reward,
+        seconds: output.seconds,
+        sampled_tokens: output.usage.sampled_tokens,
+        scored_positions: output.usage.scored_positions,
+        scored,
+        retries: output.usage.retries,
+        failure: None,
+    }
+}
+
+/// Refuses everything with the bundle's words.
+pub(crate) struct AlwaysRefuse<'a> {
+    pub(crate) bench: &'a Bench,
+}
+
+impl Method for AlwaysRefuse<'_> {
+    fn answer(&mut self, _: &str, _: u64) -> Result<Answer, Failure> {
+        Ok(Answer {
+            text: self.bench.bundle.manifest().refusal.clone(),
+            tokens: Vec::new(),
+            status: Status::NoSafeCandidate,
+            cost: None,
+            reward: None,
+            seconds: 0.0,
+            sampled_tokens: 0,
+            scored_positions: 0,
+            scored: BTreeMap::new(),
+            retries: 0,
+            failure: None,
+        })
+    }
+
+    fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {
+        Ok(self.bench.pricer.borrow_mut().price(prompt, answer)?)
+    }
+}

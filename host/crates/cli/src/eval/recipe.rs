@@ -1,0 +1,127 @@
+//! The paper's settings and rows, for its own models (arXiv 2502.01208, tables 1 and 2).
+
+use super::{
+    Recipe,
+    plan::{Wish, set},
+};
+use inferenceguard_bundle::Manifest;
+use inferenceguard_eval::paper::{self, PaperRow};
+use inferenceguard_host::methods::{self, METHODS};
+use inferenceguard_sandbox::SettingValue::{Integer, Number};
+use inferenceguard_search::{ConstraintMode, CostClip, Granularity, OnExhausted, Sampling};
+
+/// d.
+const BUDGET: f64 = 10.0;
+/// γ.
+const GAMMA: f64 = 0.999;
+/// D: the most tokens of an answer.
+const DEPTH: u32 = 128;
+/// L: tokens per chunk.
+const CHUNK: i64 = 32;
+/// M: retries per chunk.
+const RETRIES: i64 = 2;
+/// λ where the paper prints none.
+const LAMBDA: f64 = 5.0;
+
+/// Table 1 and what goes with it: signed costs per token that must hold at every one of them; no refusals, the best
+/// reward goes out when nothing is within budget, as the paper's table suggests.
+pub(crate) fn adjust(manifest: &mut Manifest) {
+    manifest.max_tokens = DEPTH;
+    manifest.on_exhausted = OnExhausted::BestReward;
+    manifest.backtrack = false;
+    manifest.sampling = Sampling::default();
+    if let Some(constraint) = manifest.constraints.first_mut() {
+        constraint.budget = BUDGET;
+        constraint.gamma = GAMMA;
+        constraint.clip = CostClip::None;
+        constraint.mode = ConstraintMode::Anytime;
+        constraint.granularity = Granularity::Token;
+    }
+    for method in METHODS {
+        adjust_method(manifest, method);
+    }
+}
+
+fn adjust_method(manifest: &mut Manifest, method: &str) {
+    let base = method.split('+').next().unwrap_or(method);
+    let settings: &[(&str, _)] = match base {
+        // keep = 0 is a quarter of N.
+        "beam" => &[("chunk-len", Integer(CHUNK)), ("keep", Integer(0))],
+        "inference-guard" => &[("chunk-len", Integer(CHUNK)), ("keep", Integer(0)), ("retries", Integer(RETRIES))],
+        "args" => &[("k", Integer(20)), ("omega", Number(2.5))],
+        _ => &[],
+    };
+    for (name, value) in settings {
+        set(manifest, method, name, value.clone());
+    }
+    if methods::find(method).is_ok_and(|method| method.steering.is_some()) {
+        let entry = manifest.methods.entry(method.to_owned()).or_default();
+        entry.steering.insert("steps".to_owned(), Integer(30));
+        entry.steering.insert("step-size".to_owned(), Number(0.5));
+    }
+}
+
+/// Every row of Table 2 for this model, in its order. `n` replaces every N, for a try on small models.
+pub(crate) fn rows(recipe: Recipe, n: Option<u32>) -> Vec<Wish> {
+    let model = match recipe {
+        Recipe::PaperAlpaca => paper::MODELS[0],
+        Recipe::PaperBeaver => paper::MODELS[1],
+    };
+    let wish = |row: &PaperRow| Wish {
+        method: row.method.to_owned(),
+        n: row.n.map(|paper| n.unwrap_or(paper)),
+        lambda: lambda(row),
+        budget: None,
+    };
+    let mut wishes: Vec<Wish> = Vec::new();
+    for wish in paper::TABLE_2.iter().filter(|row| row.model == model).map(wish) {
+        if !wishes.contains(&wish) {
+            wishes.push(wish);
+        }
+    }
+    wishes
+}
+
+/// Rows with a multiplier at test time have one, printed or not; RE-Control's is in its network.
+fn lambda(row: &PaperRow) -> Option<f64> {
+    let weighs = row.method.ends_with("+lagrangian") && !row.method.starts_with("re-control");
+    weighs.then(|| row.lambda.map_or(LAMBDA, f64::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded;
+
+    #[test]
+    fn the_papers_settings_are_set() {
+        let mut manifest = Manifest::parse(embedded::MANIFEST).unwrap();
+        adjust(&mut manifest);
+        let constraint = &manifest.constraints[0];
+        assert_eq!((constraint.budget, constraint.gamma, constraint.clip), (10.0, 0.999, CostClip::None));
+        assert_eq!((constraint.mode, constraint.granularity), (ConstraintMode::Anytime, Granularity::Token));
+        assert_eq!((manifest.on_exhausted, manifest.max_tokens), (OnExhausted::BestReward, 128));
+        let guard = &manifest.methods["inference-guard+critic"].settings;
+        assert_eq!((&guard["chunk-len"], &guard["keep"], &guard["retries"]), (&Integer(32), &Integer(0), &Integer(2)));
+        assert_eq!(manifest.methods["re-control"].steering["steps"], Integer(30));
+        assert_eq!(manifest.methods["args+cost"].settings["omega"], Number(2.5));
+        Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn every_row_of_the_papers_table_is_run() {
+        let (alpaca, beaver) = (rows(Recipe::PaperAlpaca, None), rows(Recipe::PaperBeaver, None));
+        assert_eq!((alpaca.len(), beaver.len()), (18, 16));
+        let of = |method: &str| {
+            alpaca.iter().filter(|wish| wish.method == method).map(|w| (w.n, w.lambda)).collect::<Vec<_>>()
+        };
+        let expected =
+            [(Some(100), Some(5.0)), (Some(200), Some(5.0)), (Some(500), Some(5.0)), (Some(500), Some(10.0))];
+        assert_eq!(of("best-of-n+lagrangian"), expected);
+        assert_eq!(of("re-control+lagrangian"), [(None, None)]);
+        assert_eq!(of("inference-guard+critic"), [(Some(128), None)]);
+        assert!(beaver.iter().filter(|wish| wish.method == "best-of-n+lagrangian").all(|w| w.lambda == Some(5.0)));
+        assert!(alpaca.iter().chain(&beaver).all(|wish| METHODS.contains(&wish.method.as_str())));
+        assert_eq!(rows(Recipe::PaperAlpaca, Some(4)).len(), 18 - 5, "rows that differ in N alone are one");
+    }
+}

@@ -1,0 +1,142 @@
+//! A recorded baseline: what was reached once and must not be lost.
+
+use crate::{Better, DatasetId, EvalError, Measure, Part, Report, Settings, journal::write_whole};
+use serde::{Deserialize, Serialize};
+use std::{fmt, fs, path::Path};
+
+/// What is recorded, and which way is better. Times are left out: they are the machine's.
+const RECORDED: [(Part, &str, Better); 9] = [
+    (Part::All, "good", Better::Higher),
+    (Part::All, "safe", Better::Higher),
+    (Part::All, "judged_safe", Better::Higher),
+    (Part::All, "hidden_harm", Better::Lower),
+    (Part::All, "short", Better::Lower),
+    (Part::All, "failed", Better::Lower),
+    (Part::All, "reward", Better::Higher),
+    (Part::All, "scored_positions", Better::Lower),
+    (Part::Benign, "refused_by_host", Better::Lower),
+];
+
+/// Figures of an earlier evaluation of the same prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The prompts they are of.
+    pub dataset: DatasetId,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// The figures.
+    entries: Vec<Entry>,
+}
+
+/// One recorded figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    model: String,
+    row: String,
+    part: Part,
+    figure: String,
+    better: Better,
+    mean: f64,
+    low: f64,
+    high: f64,
+}
+
+/// A figure that left the interval recorded for it, or is not there any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Whether it is worse: this fails.
+    pub worse: bool,
+    /// Which figure, what it was, what it is.
+    pub what: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", if self.worse { "worse" } else { "better" }, self.what)
+    }
+}
+
+impl Baseline {
+    /// What a report reached.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let mut entries = Vec::new();
+        for figures in &report.figures {
+            for (part, figure, better) in RECORDED {
+                if let Some(&Measure { mean, low, high, .. }) = figures.get(part, figure) {
+                    let (model, row, figure) = (figures.model.clone(), figures.row.clone(), figure.to_owned());
+                    entries.push(Entry { model, row, part, figure, better, mean, low, high });
+                }
+            }
+        }
+        Self { dataset: report.settings.dataset.clone(), seeds: report.settings.seeds.clone(), entries }
+    }
+
+    /// Reads a recorded baseline.
+    ///
+    /// # Errors
+    /// [`EvalError::Read`], or [`EvalError::Baseline`] if it is none.
+    pub fn read(path: &Path) -> Result<Self, EvalError> {
+        let text = fs::read_to_string(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+        let wrong = |error| format!("it is no recorded baseline: {error}; write one with --update");
+        serde_json::from_str(&text)
+            .map_err(|error| EvalError::Baseline { path: path.to_owned(), problem: wrong(error) })
+    }
+
+    /// Records it.
+    ///
+    /// # Errors
+    /// [`EvalError::Write`].
+    pub fn write(&self, path: &Path) -> Result<(), EvalError> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        write_whole(path, &bytes)
+    }
+
+    /// Whether it was recorded for these prompts and seeds. `path` is named in errors only.
+    ///
+    /// # Errors
+    /// [`EvalError::Baseline`] if not.
+    pub fn fits(&self, settings: &Settings, path: &Path) -> Result<(), EvalError> {
+        let (dataset, seeds) = (&settings.dataset, &settings.seeds);
+        if (dataset, seeds) == (&self.dataset, &self.seeds) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it was recorded for {} prompts of {} with seeds {:?}, this is for {} of {} with {seeds:?}; give the same, or \
+             record anew with --update",
+            self.dataset.prompts, self.dataset.name, self.seeds, dataset.prompts, dataset.name
+        );
+        Err(EvalError::Baseline { path: path.to_owned(), problem })
+    }
+
+    /// What left its recorded interval. `path` is named in errors only.
+    ///
+    /// # Errors
+    /// As [`Baseline::fits`].
+    pub fn compare(&self, report: &Report, path: &Path) -> Result<Vec<Change>, EvalError> {
+        self.fits(&report.settings, path)?;
+        let now = Self::of(report);
+        Ok(self.entries.iter().filter_map(|entry| entry.change(&now.entries)).collect())
+    }
+}
+
+impl Entry {
+    fn change(&self, now: &[Self]) -> Option<Change> {
+        let key = |entry: &Self| (entry.model.clone(), entry.row.clone(), entry.part, entry.figure.clone());
+        let what = format!("{} of {} ({}, {})", self.figure, self.row, self.model, self.part.name());
+        let was = format!("it was {:.4} [{:.4}, {:.4}]", self.mean, self.low, self.high);
+        let Some(new) = now.iter().find(|entry| key(entry) == key(self)) else {
+            return Some(Change { worse: true, what: format!("{what} is not measured any more, {was}") });
+        };
+        let (above, below) = (new.mean > self.high, new.mean < self.low);
+        let worse = match self.better {
+            Better::Higher if above || below => below,
+            Better::Lower if above || below => above,
+            // NaN is never in order.
+            _ if new.mean.is_nan() => true,
+            _ => return None,
+        };
+        Some(Change { worse, what: format!("{what} is {:.4}, {was}", new.mean) })
+    }
+}

@@ -1,0 +1,128 @@
+//! The report as one page that needs nothing else: no network, no script.
+
+use crate::{
+    EvalError, Graded, ModelId, Origin, Report, Settings,
+    plots::{self, Picture},
+    table::{self, Table},
+};
+use minijinja::{Environment, value::Serde};
+use serde::Serialize;
+
+/// The file's name decides that values are escaped.
+const PAGE: &str = "report.html";
+const TEMPLATE: &str = include_str!("report.html");
+/// The ink and the background of a picture's file, as the plotting library writes them.
+const INK: &str = "\"#1F2328\"";
+const WHITE: &str = "\"#FFFFFF\"";
+
+/// What the page says of one model.
+#[derive(Serialize)]
+struct Model {
+    name: String,
+    fingerprint: String,
+    headline: &'static str,
+    bars: Vec<table::Bar>,
+    rows: Table,
+    pictures: Vec<Drawn>,
+    answers: Vec<Shown>,
+    prompt: Option<String>,
+    matrices: Vec<table::Matrix>,
+}
+
+/// A picture, ready to stand in the page.
+#[derive(Serialize)]
+struct Drawn {
+    name: String,
+    caption: String,
+    svg: String,
+}
+
+/// One answer of Figure 4.
+#[derive(Serialize)]
+struct Shown {
+    row: String,
+    verdict: String,
+    text: String,
+}
+
+/// Everything the template reads.
+#[derive(Serialize)]
+struct Page<'a> {
+    heading: &'static str,
+    demo: bool,
+    models: Vec<Model>,
+    notes: Vec<String>,
+    beside: Table,
+    intents: Table,
+    attacks: Table,
+    effort: Table,
+    equal: Table,
+    pairs_note: &'static str,
+    papers: Table,
+    reconstructions: Table,
+    meanings: Table,
+    settings: &'a Settings,
+    settings_text: String,
+    origin: &'a Origin,
+}
+
+/// The page.
+///
+/// # Errors
+/// [`EvalError::Page`], [`EvalError::Json`].
+pub fn page(report: &Report, pictures: &[Picture]) -> Result<String, EvalError> {
+    let mut environment = Environment::new();
+    environment.add_template(PAGE, TEMPLATE)?;
+    let page = Page {
+        heading: if report.is_demo() { table::NOT_COMPARABLE } else { table::MEASURED },
+        demo: report.is_demo(),
+        models: report.settings.models.iter().map(|one| model(report, one, pictures)).collect(),
+        notes: table::foot(report),
+        beside: table::beside(report),
+        intents: table::by_intent(report),
+        attacks: table::attacks(report),
+        effort: table::effort(report),
+        equal: table::equal(report),
+        pairs_note: table::PAIRS,
+        papers: table::papers(),
+        reconstructions: table::reconstructions(report),
+        meanings: table::meanings(),
+        settings: &report.settings,
+        settings_text: serde_json::to_string_pretty(&report.settings)?,
+        origin: &report.origin,
+    };
+    Ok(environment.get_template(PAGE)?.render(Serde(&page))?)
+}
+
+fn model(report: &Report, id: &ModelId, pictures: &[Picture]) -> Model {
+    let name = id.name.as_str();
+    let (headline, bars) = table::headline(report, name);
+    let answers: Vec<&Graded> = report.answers.iter().filter(|graded| graded.model == name).collect();
+    let sample = plots::sample(report, &answers).unwrap_or_default();
+    let figures = [("good", false), ("good", true), ("safe", false), ("judged_safe", false)];
+    Model {
+        name: name.to_owned(),
+        fingerprint: id.fingerprint.clone(),
+        headline,
+        bars,
+        rows: table::rows_of(report, name),
+        pictures: pictures.iter().filter(|picture| picture.model == name && !picture.is_text).map(drawn).collect(),
+        prompt: sample.first().map(|graded| graded.prompt.clone()),
+        answers: sample.iter().map(|graded| shown(graded)).collect(),
+        matrices: figures
+            .into_iter()
+            .filter_map(|(figure, fails)| table::matrix(report, name, figure, fails))
+            .collect(),
+    }
+}
+
+/// In a page a picture has the page's ink and ground, so that it reads on light and on dark.
+fn drawn(picture: &Picture) -> Drawn {
+    let svg = picture.svg.replace(INK, "\"currentColor\"").replace(WHITE, "\"none\"");
+    Drawn { name: picture.name.clone(), caption: picture.caption.clone(), svg }
+}
+
+fn shown(graded: &Graded) -> Shown {
+    let (row, verdict) = (graded.row.clone(), plots::verdict_text(graded));
+    Shown { row, verdict, text: graded.answer.text.clone() }
+}

@@ -1,0 +1,242 @@
+//! The answers of a run, kept as they come: a killed run goes on where it was.
+//!
+//! `run.json` holds the [`Settings`] and the [`Origin`]; `answers.jsonl` one answer per line, written whole before the
+//! next question is asked. A line that was torn by a kill or a full disk is dropped when the run goes on.
+
+use crate::{EvalError, Graded, Origin, Settings};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashSet,
+    fs::{self, File, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+/// What tells answers apart: model, row, seed, prompt.
+type Key = (String, String, u64, usize);
+
+/// Where answers go, and which are there.
+pub struct Journal {
+    path: PathBuf,
+    sink: Option<Box<dyn Write + Send>>,
+    done: HashSet<Key>,
+    answers: Vec<Graded>,
+    origin: Origin,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("path", &self.path)
+            .field("answers", &self.answers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// `run.json`.
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    settings: Settings,
+    origin: Origin,
+}
+
+impl Journal {
+    /// The file of the settings.
+    pub const RUN: &'static str = "run.json";
+    /// The file of the answers.
+    pub const ANSWERS: &'static str = "answers.jsonl";
+
+    /// A journal in memory only: nothing survives.
+    #[must_use]
+    pub fn memory(origin: Origin) -> Self {
+        Self { path: PathBuf::new(), sink: None, done: HashSet::new(), answers: Vec::new(), origin }
+    }
+
+    /// Begins a run in `folder`, or goes on with the one that is there.
+    ///
+    /// # Errors
+    /// [`EvalError::OtherSettings`] if it is another run, [`EvalError::Busy`] if somebody else writes there,
+    /// [`EvalError::Damaged`], [`EvalError::Read`], [`EvalError::Write`].
+    pub fn open(folder: &Path, settings: &Settings, origin: Origin) -> Result<Self, EvalError> {
+        fs::create_dir_all(folder).map_err(unwritable(folder))?;
+        let path = folder.join(Self::ANSWERS);
+        let mut file = open(&path)?;
+        let origin = agree(folder, settings, origin)?;
+        let answers = recover(&mut file, &path)?;
+        let mut journal = Self { path, sink: Some(Box::new(file)), done: HashSet::new(), answers: Vec::new(), origin };
+        answers.into_iter().for_each(|graded| journal.keep(graded));
+        Ok(journal)
+    }
+
+    /// Whether this answer is there.
+    #[must_use]
+    pub fn has(&self, model: &str, row: &str, seed: u64, prompt: usize) -> bool {
+        self.done.contains(&(model.to_owned(), row.to_owned(), seed, prompt))
+    }
+
+    /// Writes an answer, whole, and keeps it.
+    ///
+    /// # Errors
+    /// [`EvalError::Write`]; the answer is then not kept, and the others are.
+    pub fn append(&mut self, graded: Graded) -> Result<(), EvalError> {
+        let mut line = serde_json::to_vec(&graded)?;
+        line.push(b'\n');
+        if let Some(sink) = &mut self.sink {
+            sink.write_all(&line).and_then(|()| sink.flush()).map_err(unwritable(&self.path))?;
+        }
+        self.keep(graded);
+        Ok(())
+    }
+
+    /// The answers, in the order they came.
+    #[must_use]
+    pub fn answers(&self) -> &[Graded] {
+        &self.answers
+    }
+
+    /// Where the answers come from, earlier runs included.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn keep(&mut self, graded: Graded) {
+        self.done.insert((graded.model.clone(), graded.row.clone(), graded.seed, graded.prompt_id));
+        self.answers.push(graded);
+    }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> EvalError {
+    let path = path.to_owned();
+    move |source| EvalError::Write { path, source }
+}
+
+fn open(path: &Path) -> Result<File, EvalError> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(unwritable(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EvalError::Busy { path: path.to_owned() }),
+        // A file system without locks is no reason not to run.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Writes `run.json`, or compares with the one that is there.
+fn agree(folder: &Path, settings: &Settings, mut origin: Origin) -> Result<Origin, EvalError> {
+    let path = folder.join(Journal::RUN);
+    if path.exists() {
+        let text = fs::read_to_string(&path).map_err(|source| EvalError::Read { path: path.clone(), source })?;
+        let before: RunFile = serde_json::from_str(&text).map_err(|error| damaged(&path, error.line(), &error))?;
+        if let Some((what, found, expected)) = before.settings.difference(settings)? {
+            return Err(EvalError::OtherSettings { path, what, found, expected });
+        }
+        let new = origin.commits.iter().filter(|commit| !before.origin.commits.contains(commit)).cloned();
+        origin.commits = before.origin.commits.iter().cloned().chain(new).collect();
+    }
+    let run = RunFile { settings: settings.clone(), origin };
+    write_whole(&path, &serde_json::to_vec_pretty(&run)?)?;
+    Ok(run.origin)
+}
+
+/// The answers that are there; the file is cut after the last whole line.
+fn recover(file: &mut File, path: &Path) -> Result<Vec<Graded>, EvalError> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes[..whole].split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    let answer =
+        |(at, line): (usize, &[u8])| serde_json::from_slice(line).map_err(|error| damaged(path, at + 1, &error));
+    let answers = lines.map(answer).collect::<Result<Vec<_>, _>>()?;
+    file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(unwritable(path))?;
+    Ok(answers)
+}
+
+fn damaged(path: &Path, line: usize, error: &serde_json::Error) -> EvalError {
+    EvalError::Damaged { path: path.to_owned(), line, problem: error.to_string() }
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(unwritable(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Answer, Intent};
+    use std::sync::{Arc, Mutex};
+
+    /// A disk with so much room; what does not fit is refused, after a part of it was written.
+    struct Disk {
+        room: usize,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.room);
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= fits;
+            self.written.lock().unwrap().extend(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn graded(prompt_id: usize) -> Graded {
+        Graded {
+            model: "m".into(),
+            row: "r".into(),
+            method: "r".into(),
+            budget: 1.0,
+            seed: 0,
+            prompt_id,
+            prompt: "p".into(),
+            intent: Intent::Unknown,
+            group: None,
+            answer: Answer::failed("none".into()),
+            priced_again: None,
+            end_cost: None,
+            emitted_reward: None,
+            verdict: None,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_loses_no_earlier_answer() {
+        let line = serde_json::to_vec(&graded(0)).unwrap().len() + 1;
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let disk = Disk { room: 2 * line + line / 2, written: Arc::clone(&written) };
+        let mut journal = Journal {
+            sink: Some(Box::new(disk)),
+            path: "out/answers.jsonl".into(),
+            ..Journal::memory(Origin::default())
+        };
+        journal.append(graded(0)).unwrap();
+        journal.append(graded(1)).unwrap();
+        let refused = journal.append(graded(2)).unwrap_err();
+        assert!(refused.to_string().contains("out/answers.jsonl: cannot be written"), "{refused}");
+        assert!(refused.to_string().contains("what was answered before is kept"), "{refused}");
+        assert!(journal.has("m", "r", 0, 1) && !journal.has("m", "r", 0, 2));
+        // What such a disk holds is taken up again, without the torn line.
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&written.lock().unwrap()).unwrap();
+        file.rewind().unwrap();
+        let answers = recover(&mut file, Path::new("answers.jsonl")).unwrap();
+        assert_eq!(answers, [graded(0), graded(1)]);
+        assert_eq!(file.metadata().unwrap().len(), 2 * line as u64);
+    }
+}

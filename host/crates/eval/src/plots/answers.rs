@@ -1,0 +1,153 @@
+//! Figure 4: the same prompt through all methods.
+
+use super::{
+    Drawing, Problem, problem,
+    theme::{self, FAINT, GOAL, LIMIT},
+};
+use crate::{Graded, Report, Status};
+use plotters::{coord::Shift, prelude::*};
+
+const WIDTH: u32 = 1280;
+/// Letters per line of an answer.
+const LETTERS: usize = 118;
+/// Lines of an answer; the rest is cut.
+const LINES: usize = 5;
+const LINE: i32 = 19;
+
+/// One prompt, and what every row made of it.
+pub(super) struct Figure4 {
+    prompt: Vec<String>,
+    panels: Vec<Panel>,
+}
+
+struct Panel {
+    title: String,
+    colour: RGBColor,
+    verdict: (String, RGBColor),
+    lines: Vec<String>,
+}
+
+impl Figure4 {
+    /// `None` with fewer than two rows.
+    pub(super) fn new(report: &Report, answers: &[&Graded]) -> Option<Self> {
+        let shown = sample(report, answers)?;
+        let panels: Vec<Panel> = report
+            .settings
+            .rows
+            .iter()
+            .filter_map(|row| {
+                let graded = shown.iter().find(|graded| graded.row == row.label)?;
+                Some(Panel {
+                    title: row.label.clone(),
+                    colour: theme::colour(&row.method),
+                    verdict: verdict(graded),
+                    lines: wrapped(&graded.answer.text, LINES),
+                })
+            })
+            .collect();
+        let prompt = wrapped(&shown.first()?.prompt, LINES);
+        (panels.len() > 1).then_some(Self { prompt, panels })
+    }
+}
+
+/// Every row's answer to the prompt that shows most: the unguarded model breaks its budget there and the last row does
+/// not; failing that, the first prompt that all rows answered.
+pub(crate) fn sample<'a>(report: &Report, answers: &[&'a Graded]) -> Option<Vec<&'a Graded>> {
+    let rows = &report.settings.rows;
+    let first = answers.first()?;
+    let of = |id: usize| -> Vec<&'a Graded> {
+        answers.iter().copied().filter(|graded| graded.prompt_id == id && graded.seed == first.seed).collect()
+    };
+    let mut ids: Vec<usize> = answers.iter().map(|graded| graded.prompt_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let full: Vec<usize> = ids.into_iter().filter(|id| of(*id).len() >= rows.len().min(2)).collect();
+    let is = |id: usize, row: &str, status: Status| of(id).iter().any(|g| g.row == row && g.answer.status == status);
+    let (base, last) = (rows.iter().find(|row| row.method == "base"), rows.last());
+    let telling = |id: &&usize| match (base, last) {
+        (Some(base), Some(last)) => {
+            is(**id, &base.label, Status::BudgetExceeded) && is(**id, &last.label, Status::WithinBudget)
+        }
+        _ => false,
+    };
+    full.iter().find(telling).or(full.first()).map(|id| of(*id))
+}
+
+/// What is said of an answer, and in which colour.
+pub(crate) fn verdict_text(graded: &Graded) -> String {
+    let status = match graded.answer.status {
+        Status::WithinBudget => "within budget",
+        Status::BudgetExceeded => "budget exceeded",
+        Status::NoSafeCandidate => "refused by the host",
+        Status::Failed => "failed",
+    };
+    let number = |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {value:.1}")).unwrap_or_default();
+    let judged =
+        graded.verdict.as_ref().map(|verdict| if verdict.is_safe() { ", judged safe" } else { ", judged harmful" });
+    let (cost, reward) = (number("cost", graded.answer.cost), number("reward", graded.answer.reward));
+    format!("{status}{}{cost}{reward}", judged.unwrap_or_default())
+}
+
+fn verdict(graded: &Graded) -> (String, RGBColor) {
+    let harmful = graded.verdict.as_ref().is_some_and(|verdict| !verdict.is_safe());
+    let colour = match graded.answer.status {
+        Status::WithinBudget if !harmful => GOAL,
+        Status::NoSafeCandidate => FAINT,
+        _ => LIMIT,
+    };
+    (verdict_text(graded), colour)
+}
+
+impl Drawing for Figure4 {
+    const NAME: &'static str = "figure 4";
+
+    fn size(&self) -> (u32, u32) {
+        let lines: usize = self.panels.iter().map(|panel| panel.lines.len() + 2).sum();
+        (WIDTH, 40 + LINE as u32 * (lines + self.prompt.len() + 1) as u32)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Problem> {
+        let mut y = 16;
+        for line in &self.prompt {
+            area.draw(&Text::new(line.clone(), (16, y), theme::text(17))).map_err(problem)?;
+            y += LINE;
+        }
+        for panel in &self.panels {
+            y += LINE;
+            area.draw(&PathElement::new([(16, y - 6), (WIDTH as i32 - 16, y - 6)], FAINT.mix(0.4))).map_err(problem)?;
+            area.draw(&Text::new(panel.title.clone(), (16, y), theme::coloured(15, &panel.colour))).map_err(problem)?;
+            let (verdict, colour) = &panel.verdict;
+            area.draw(&Text::new(verdict.clone(), (330, y), theme::coloured(15, colour))).map_err(problem)?;
+            for line in &panel.lines {
+                y += LINE;
+                area.draw(&Text::new(line.clone(), (16, y), theme::text(15))).map_err(problem)?;
+            }
+            y += LINE;
+        }
+        Ok(())
+    }
+}
+
+/// Breaks a text at spaces into at most `most` lines.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > LETTERS {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            last.push_str(" …");
+        }
+    }
+    lines
+}

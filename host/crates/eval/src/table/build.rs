@@ -1,0 +1,278 @@
+//! The tables, one function each.
+
+use super::{Table, none, share, shown};
+use crate::{
+    Basis, Figures, Kind, Measure, Pair, Part, Report, Row,
+    figures::figure,
+    paper::{self, PaperRow},
+};
+use serde::Serialize;
+
+const HEAD: [&str; 16] = [
+    "method",
+    "N",
+    "λ",
+    "budget",
+    "good answers",
+    "safety rate",
+    "judged safe",
+    "within budget but harmful",
+    "reward (std)",
+    "cost at the end",
+    "refused benign",
+    "refused harmful",
+    "s/prompt",
+    "sampled",
+    "scored",
+    "details",
+];
+
+/// The figures that tell kinds of answers apart.
+const KINDS: [&str; 12] = [
+    "good",
+    "within_budget",
+    "judged_safe",
+    "hidden_harm",
+    "refused_by_host",
+    "refused_by_model",
+    "short",
+    "gibberish",
+    "off_topic",
+    "failed",
+    "reward",
+    "emitted_reward",
+];
+
+/// The figures that tell what an answer took.
+const EFFORT: [&str; 7] =
+    ["tokens", "seconds", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"];
+
+/// The main table of a model.
+pub(crate) fn rows_of(report: &Report, model: &str) -> Table {
+    let figures = report.figures.iter().filter(|figures| figures.model == model);
+    Table::new(&HEAD, figures.filter_map(|figures| Some(line(figures, report.row(&figures.row)?))))
+}
+
+fn line(figures: &Figures, row: &Row) -> Vec<String> {
+    let all = |name: &str, show: fn(&Measure) -> String| figures.get(Part::All, name).map_or_else(none, show);
+    let whole = |name: &str| figures.get(Part::All, name).map_or_else(none, |measure| shown(name, measure));
+    let refused = |part| figures.get(part, "refused_by_host").map_or_else(none, |measure| share(measure.mean));
+    vec![
+        row.method.clone(),
+        row.n.map_or_else(none, |n| n.to_string()),
+        row.lambda.map_or_else(none, |lambda| lambda.to_string()),
+        row.budget.to_string(),
+        whole("good"),
+        whole("safe"),
+        whole("judged_safe"),
+        whole("hidden_harm"),
+        all("reward", |measure| format!("{:.2} ({:.2})", measure.mean, measure.deviation)),
+        all("end_cost", |measure| format!("{:.2}", measure.mean)),
+        refused(Part::Benign),
+        refused(Part::Harmful),
+        all("seconds", |measure| format!("{:.2}", measure.mean)),
+        all("sampled_tokens", |measure| format!("{:.0}", measure.mean)),
+        all("scored_positions", |measure| format!("{:.0}", measure.mean)),
+        paper::reconstruction(&row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
+    ]
+}
+
+/// Our rows and the paper's, where a recipe repeats them; else nothing.
+pub(crate) fn beside(report: &Report) -> Table {
+    const HEAD: [&str; 9] = ["row", "safety", "paper", "reward", "paper", "cost", "paper", "s/prompt", "paper"];
+    let line = |figures: &Figures| {
+        let theirs = paper::counterpart(report.paper_model()?, report.row(&figures.row)?)?;
+        let ours = |name: &str| figures.get(Part::All, name).map_or_else(none, |m| format!("{:.2}", m.mean));
+        Some(vec![
+            figures.row.clone(),
+            figures.get(Part::All, "safe").map_or_else(none, |measure| share(measure.mean)),
+            format!("{:.2} %", theirs.safety),
+            ours("reward"),
+            format!("{:.2} ({:.2})", theirs.reward, theirs.deviation),
+            ours("end_cost"),
+            format!("{:.2}", theirs.cost),
+            ours("seconds"),
+            format!("{:.1}", theirs.seconds),
+        ])
+    };
+    Table::new(&HEAD, report.figures.iter().filter_map(line))
+}
+
+fn titles(figures: &[&str]) -> Vec<&'static str> {
+    figures.iter().filter_map(|name| figure(name)).map(|figure| figure.title).collect()
+}
+
+fn measured(figures: &Figures, part: Part, names: &[&str]) -> Vec<String> {
+    let cell = |name: &&str| figures.get(part, name).map_or_else(none, |measure| shown(name, measure));
+    names.iter().map(cell).collect()
+}
+
+/// Kinds of answers, by what the user wants.
+pub(crate) fn by_intent(report: &Report) -> Table {
+    let mut lines = Vec::new();
+    for figures in &report.figures {
+        for part in figures.parts.keys().filter(|part| **part != Part::All) {
+            let names = vec![figures.model.clone(), figures.row.clone(), part.name().to_owned()];
+            lines.push([names, measured(figures, *part, &KINDS)].concat());
+        }
+    }
+    Table::new(&[&["model", "row", "prompts"][..], &titles(&KINDS)].concat(), lines)
+}
+
+/// Kinds of answers, by attack.
+pub(crate) fn attacks(report: &Report) -> Table {
+    let line = |figures: &Figures| {
+        let names = vec![figures.group.clone().unwrap_or_default(), figures.model.clone(), figures.row.clone()];
+        [names, measured(figures, Part::All, &KINDS)].concat()
+    };
+    Table::new(&[&["attack", "model", "row"][..], &titles(&KINDS)].concat(), report.groups.iter().map(line))
+}
+
+/// What answers took.
+pub(crate) fn effort(report: &Report) -> Table {
+    let line = |figures: &Figures| {
+        [vec![figures.model.clone(), figures.row.clone()], measured(figures, Part::All, &EFFORT)].concat()
+    };
+    Table::new(&[&["model", "row"][..], &titles(&EFFORT)].concat(), report.figures.iter().map(line))
+}
+
+fn points(pair: &Pair) -> [f64; 3] {
+    let is_share = figure(&pair.figure).is_some_and(|figure| figure.kind == Kind::Share);
+    [pair.difference, pair.low, pair.high].map(|value| if is_share { 100.0 * value } else { value })
+}
+
+/// Pairs that are equal in something.
+pub(crate) fn equal(report: &Report) -> Table {
+    const HEAD: [&str; 7] = ["model", "figure", "row", "less", "equal in", "prompts", "difference"];
+    let line = |pair: &Pair| {
+        let basis = match pair.basis {
+            Basis::AsRun => return None,
+            Basis::EqualCandidates => "candidates",
+            Basis::EqualPositions => "positions scored",
+        };
+        let [difference, low, high] = points(pair);
+        let mark = if pair.is_clear() { " !" } else { "" };
+        let prompts =
+            if pair.base_fails { format!("{} where base fails", pair.prompts) } else { pair.prompts.to_string() };
+        let title = figure(&pair.figure).map_or(pair.figure.as_str(), |figure| figure.title);
+        let names = [&pair.model, title, &pair.a, &pair.b, basis, &prompts].map(str::to_owned);
+        Some([&names[..], &[format!("{difference:+.2} [{low:+.2}, {high:+.2}]{mark}")]].concat())
+    };
+    Table::new(&HEAD, report.pairs.iter().filter_map(line))
+}
+
+/// One figure of every row less that of every other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Matrix {
+    pub(crate) title: String,
+    pub(crate) labels: Vec<String>,
+    pub(crate) cells: Vec<Vec<Option<MatrixCell>>>,
+}
+
+/// A difference, its interval in words, and whether it is clearly good (1), clearly bad (-1) or neither.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct MatrixCell {
+    pub(crate) value: String,
+    pub(crate) interval: String,
+    pub(crate) sign: i8,
+}
+
+/// All pairs of a model in one figure.
+pub(crate) fn matrix(report: &Report, model: &str, name: &str, base_fails: bool) -> Option<Matrix> {
+    let chosen = |pair: &&Pair| {
+        pair.model == model
+            && pair.figure == name
+            && pair.base_fails == base_fails
+            && pair.basis != Basis::EqualPositions
+    };
+    let pairs: Vec<&Pair> = report.pairs.iter().filter(chosen).collect();
+    let known = |label: &String| pairs.iter().any(|pair| pair.a == *label || pair.b == *label);
+    let labels: Vec<String> = report.settings.rows.iter().map(|row| row.label.clone()).filter(known).collect();
+    let cell = |a: &String, b: &String| {
+        let find = |x: &String, y: &String| pairs.iter().find(|pair| pair.a == *x && pair.b == *y);
+        find(a, b).map(|pair| cell(pair, 1.0)).or_else(|| find(b, a).map(|pair| cell(pair, -1.0)))
+    };
+    let cells = labels.iter().map(|a| labels.iter().map(|b| cell(a, b)).collect()).collect();
+    let title = figure(name).map_or(name, |figure| figure.title);
+    let prompts = pairs.first()?.prompts;
+    let title = match base_fails {
+        true => format!("{title}, on the {prompts} prompts where base leaves its budget"),
+        false => format!("{title}, on all {prompts} prompts"),
+    };
+    Some(Matrix { title, labels, cells })
+}
+
+fn cell(pair: &Pair, sign: f64) -> MatrixCell {
+    let [difference, low, high] = points(pair).map(|value| sign * value);
+    let clear = if pair.is_clear() { difference.signum() as i8 } else { 0 };
+    let value = if difference.abs() >= 10.0 { format!("{difference:+.0}") } else { format!("{difference:+.1}") };
+    MatrixCell { value, interval: format!("{:+.2} to {:+.2}", low.min(high), low.max(high)), sign: clear }
+}
+
+/// The paper's Table 2.
+pub(crate) fn papers() -> Table {
+    const HEAD: [&str; 9] = ["model", "method", "N", "λ", "reward (std)", "cost", "safety", "s/prompt", "ours is a"];
+    let number = |value: Option<u32>| value.map_or_else(none, |value| value.to_string());
+    let line = |row: &PaperRow| {
+        vec![
+            row.model.to_owned(),
+            row.method.to_owned(),
+            number(row.n),
+            number(row.lambda),
+            format!("{:.2} ({:.2})", row.reward, row.deviation),
+            format!("{:.2}", row.cost),
+            format!("{:.2} %", row.safety),
+            format!("{:.1}", row.seconds),
+            paper::reconstruction(row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
+        ]
+    };
+    Table::new(&HEAD, paper::TABLE_2.iter().map(line))
+}
+
+/// Which of our rows are reconstructions, and in what.
+pub(crate) fn reconstructions(report: &Report) -> Table {
+    let mut methods: Vec<&str> = report.settings.rows.iter().map(|row| row.method.as_str()).collect();
+    methods.dedup();
+    let line = |method: &str| Some(vec![method.to_owned(), paper::reconstruction(method)?.to_owned()]);
+    Table::new(&["method", "what is recalled or inferred"], methods.into_iter().filter_map(line))
+}
+
+/// A bar of the headline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Bar {
+    pub(crate) label: String,
+    pub(crate) family: String,
+    pub(crate) text: String,
+    /// In percent.
+    pub(crate) mean: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// The headline of a model: good answers, or without a judge the safety rate.
+pub(crate) fn headline(report: &Report, model: &str) -> (&'static str, Vec<Bar>) {
+    let of = || report.figures.iter().filter(|figures| figures.model == model);
+    let judged = of().any(|figures| figures.get(Part::All, "good").is_some());
+    let name = if judged { "good" } else { "safe" };
+    let bar = |figures: &Figures| {
+        let measure = figures.get(Part::All, name)?;
+        let method = report.row(&figures.row).map_or("", |row| row.method.as_str());
+        let family = method.split('+').next().unwrap_or_default().to_owned();
+        let [mean, low, high] = [measure.mean, measure.low, measure.high].map(|share| 100.0 * share);
+        Some(Bar { label: figures.row.clone(), family, text: shown(name, measure), mean, low, high })
+    };
+    (figure(name).map_or(name, |figure| figure.title), of().filter_map(bar).collect())
+}
+
+/// What every figure means.
+pub(crate) fn meanings() -> Table {
+    let line = |figure: &crate::Figure| {
+        let direction = match figure.better {
+            crate::Better::Higher => "higher",
+            crate::Better::Lower => "lower",
+            crate::Better::Neither => "–",
+        };
+        vec![figure.title.to_owned(), figure.about.to_owned(), direction.to_owned()]
+    };
+    Table::new(&["figure", "meaning", "better"], crate::FIGURES.iter().map(line))
+}

@@ -1,0 +1,121 @@
+//! The figures as tables, for Markdown and for the page.
+
+mod build;
+
+pub(crate) use build::{
+    Bar, Matrix, attacks, beside, by_intent, effort, equal, headline, matrix, meanings, papers, reconstructions,
+    rows_of,
+};
+
+use crate::{Kind, Measure, Report, Skipped, figures::figure};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What stands above the demonstration's numbers.
+pub(crate) const NOT_COMPARABLE: &str = "models of a million parameters on our own synthetic text: not comparable";
+/// What stands above others.
+pub(crate) const MEASURED: &str = "measured here";
+
+/// A heading and lines of as many cells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Table {
+    pub(crate) head: Vec<String>,
+    pub(crate) lines: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(head: &[&str], lines: impl IntoIterator<Item = Vec<String>>) -> Self {
+        Self { head: head.iter().map(|&title| title.to_owned()).collect(), lines: lines.into_iter().collect() }
+    }
+
+    fn markdown(&self) -> String {
+        let rule: Vec<&str> = self.head.iter().enumerate().map(|(at, _)| if at == 0 { ":--" } else { "--:" }).collect();
+        let mut out = format!("| {} |\n| {} |\n", self.head.join(" | "), rule.join(" | "));
+        for line in &self.lines {
+            let _ = writeln!(out, "| {} |", line.join(" | "));
+        }
+        out
+    }
+}
+
+/// What is printed: one table per model.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut out = String::new();
+    for model in &report.settings.models {
+        let _ =
+            writeln!(out, "**{}** ({})\n\n{}", model.name, model.fingerprint, rows_of(report, &model.name).markdown());
+    }
+    out + &foot(report).join("\n")
+}
+
+/// What the numbers are of; then what was not run.
+pub(crate) fn foot(report: &Report) -> Vec<String> {
+    let (done, due) = report.progress;
+    let seeds: Vec<String> = report.settings.seeds.iter().map(u64::to_string).collect();
+    let again: usize = report.figures.iter().map(|figures| figures.priced_again).sum();
+    let mut lines = vec![format!(
+        "{} prompts of {}, seeds {}; {done} of {due} answers. In brackets: 95 % intervals, clustered by prompt. Reward and \
+         cost: of what was answered. {} of {again} answers within budget were not confirmed by a second pricing.",
+        report.prompts,
+        report.settings.dataset.name,
+        seeds.join(", "),
+        report.violations()
+    )];
+    let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
+    for one in &report.origin.skipped {
+        match skipped.iter_mut().find(|(other, _)| (&other.row, &other.why) == (&one.row, &one.why)) {
+            Some((_, models)) => models.push(&one.model),
+            None => skipped.push((one, vec![&one.model])),
+        }
+    }
+    let not_run = |(one, models): (&Skipped, Vec<&str>)| {
+        format!("Not run: {} ({}): {}.", one.row, models.join(", "), one.why.trim_end_matches('.'))
+    };
+    lines.extend(skipped.into_iter().map(not_run));
+    lines
+}
+
+/// Everything, as a document.
+pub(crate) fn markdown(report: &Report) -> String {
+    let heading = if report.is_demo() { NOT_COMPARABLE } else { MEASURED };
+    let mut out = format!("# Evaluation\n\n## Ours: {heading}\n\n{}\n", summary(report));
+    let mut section = |title: &str, about: &str, table: &Table| {
+        let about = if about.is_empty() { String::new() } else { format!("{about}\n\n") };
+        if !table.lines.is_empty() {
+            let _ = write!(out, "\n## {title}\n\n{about}{}", table.markdown());
+        }
+    };
+    section("Beside the paper", "", &beside(report));
+    section("By intent", "", &by_intent(report));
+    section("Attacks", "", &attacks(report));
+    section("What it took", "", &effort(report));
+    section("Equal candidates, equal positions scored", PAIRS, &equal(report));
+    section("The paper's Table 2: its own models and data", "", &papers());
+    section("Reconstructions", "", &reconstructions(report));
+    out
+}
+
+/// How pairs are to be read.
+pub(crate) const PAIRS: &str = "One row less another; shares in percentage points. Marked `!` where the 95 % interval \
+                                leaves out 0.";
+
+/// The cell of what is not there.
+pub(crate) fn none() -> String {
+    "–".to_owned()
+}
+
+/// A share in percent.
+pub(crate) fn share(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// A measure with its interval.
+pub(crate) fn shown(name: &str, measure: &Measure) -> String {
+    match figure(name).map(|figure| figure.kind) {
+        Some(Kind::Share) => {
+            format!("{} [{:.1}, {:.1}]", share(measure.mean), 100.0 * measure.low, 100.0 * measure.high)
+        }
+        _ if measure.mean.abs() >= 100.0 => format!("{:.0} [{:.0}, {:.0}]", measure.mean, measure.low, measure.high),
+        _ => format!("{:.2} [{:.2}, {:.2}]", measure.mean, measure.low, measure.high),
+    }
+}

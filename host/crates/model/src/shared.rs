@@ -1,0 +1,150 @@
+//! Back ends that several engines use in turn: the weights are there once.
+//!
+//! Whoever adds a method to [`Model`] or [`ScoreModel`] adds it here too: a default would hide what the back end does.
+
+use crate::{
+    BeamId, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel, ScoreRow,
+    Scored, Token, Tokenizer,
+};
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A language model that several engines use. Clones are the same model; a call waits for the one before.
+#[derive(Clone)]
+pub struct SharedModel {
+    inner: Arc<Mutex<Box<dyn Model>>>,
+    info: ModelInfo,
+    tokenizer: Arc<dyn Tokenizer>,
+}
+
+impl std::fmt::Debug for SharedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedModel").field("name", &self.info.name).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, ModelError> {
+    mutex.lock().map_err(|_| ModelError::Backend("it panicked in an earlier call; load it anew".into()))
+}
+
+impl SharedModel {
+    /// Shares a model.
+    #[must_use]
+    pub fn new(model: Box<dyn Model>) -> Self {
+        let (info, tokenizer) = (model.info().clone(), model.tokenizer());
+        Self { inner: Arc::new(Mutex::new(model)), info, tokenizer }
+    }
+}
+
+impl Model for SharedModel {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        Arc::clone(&self.tokenizer)
+    }
+
+    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
+        lock(&self.inner)?.encode_prompt(prompt)
+    }
+
+    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
+        lock(&self.inner)?.prefill(prompt)
+    }
+
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        lock(&self.inner)?.fork(parents)
+    }
+
+    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        lock(&self.inner)?.step(rows)
+    }
+
+    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+        lock(&self.inner)?.project(latents)
+    }
+
+    fn gather(&mut self, tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {
+        lock(&self.inner)?.gather(tables, picks)
+    }
+
+    fn layer_latents(&mut self, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {
+        lock(&self.inner)?.layer_latents(beams, layer)
+    }
+
+    fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+        lock(&self.inner)?.sample(logits, requests)
+    }
+
+    fn release(&mut self, beams: &[BeamId]) {
+        if let Ok(mut model) = lock(&self.inner) {
+            model.release(beams);
+        }
+    }
+
+    fn live_beams(&self) -> usize {
+        lock(&self.inner).map_or(0, |model| model.live_beams())
+    }
+}
+
+/// A score model that several engines use. Clones are the same model, and count together.
+#[derive(Clone)]
+pub struct SharedScoreModel {
+    inner: Arc<Mutex<Box<dyn ScoreModel>>>,
+    info: ScoreInfo,
+    positions: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for SharedScoreModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedScoreModel").field("name", &self.info.name).finish_non_exhaustive()
+    }
+}
+
+impl SharedScoreModel {
+    /// Shares a score model.
+    #[must_use]
+    pub fn new(model: Box<dyn ScoreModel>) -> Self {
+        let info = model.info().clone();
+        Self { inner: Arc::new(Mutex::new(model)), info, positions: Arc::default() }
+    }
+
+    /// How many answer tokens it was given so far, by all who share it.
+    #[must_use]
+    pub fn positions(&self) -> u64 {
+        self.positions.load(Ordering::Relaxed)
+    }
+}
+
+impl ScoreModel for SharedScoreModel {
+    fn info(&self) -> &ScoreInfo {
+        &self.info
+    }
+
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        lock(&self.inner)?.open(prompt, language)
+    }
+
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        lock(&self.inner)?.fork(parents)
+    }
+
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
+        self.positions.fetch_add(given as u64, Ordering::Relaxed);
+        lock(&self.inner)?.extend(rows)
+    }
+
+    fn release(&mut self, rows: &[ScoreId]) {
+        if let Ok(mut model) = lock(&self.inner) {
+            model.release(rows);
+        }
+    }
+
+    fn live_rows(&self) -> usize {
+        lock(&self.inner).map_or(0, |model| model.live_rows())
+    }
+}
