@@ -42,7 +42,18 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-host",
         &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-sandbox", "inferenceguard-search"],
     ),
-    ("inferenceguard-train", &["inferenceguard-candle", "inferenceguard-host"]),
+    // A critic is trained through the traits of any back end, by the host's own arithmetic of budgets, and written as a
+    // bundle's network: each of these is described once.
+    (
+        "inferenceguard-train",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-candle",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-search",
+        ],
+    ),
     ("inferenceguard-eval", &["inferenceguard-host"]),
     ("inferenceguard-componentize", &[]),
     ("inferenceguard-guest", &[]),

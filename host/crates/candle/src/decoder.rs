@@ -1,14 +1,15 @@
 //! The decoder: one implementation for Llama, Mistral, Qwen 2 and Qwen 3, with options.
 //!
 //! Two ways in: [`Decoder::prefill`] runs a prompt and keeps its keys and values as a prefix, [`Decoder::extend`]
-//! brings new tokens to any number of beams in one pass. Both return latents: the last hidden state after the final
-//! norm, f32.
+//! brings new tokens to any number of beams in one pass. Both return a [`Pass`]: the last hidden state after the final
+//! norm, f32, and what the layers gave on the way.
 
 use crate::{
     CandleError, DecoderConfig,
     attention::{self, Context, MASKED},
     batch::{Batch, Group, Sizes, Slots},
     direct::{self, Direct, Heads, Sight, Store},
+    inner::Inner,
     kv::{self, Cache, Key, Prefix},
     layers::{Angles, Block, Loader, Norm, Qkv},
     rope::Table,
@@ -43,6 +44,14 @@ pub(crate) enum Keep {
     Last,
     /// Of all tokens, `[tokens, hidden]`.
     All,
+}
+
+/// What came of a pass.
+pub(crate) struct Pass {
+    /// `[tokens, hidden]`, f32: the last hidden state after the final norm.
+    pub(crate) latents: Tensor,
+    /// The outputs of all layers for the same tokens; of a prompt, for its last one.
+    pub(crate) inner: Inner,
 }
 
 impl Decoder {
@@ -103,7 +112,7 @@ impl Decoder {
         &mut self,
         tokens: &[Token],
         keep: Keep,
-    ) -> std::result::Result<(Arc<Prefix>, Tensor), ModelError> {
+    ) -> std::result::Result<(Arc<Prefix>, Pass), ModelError> {
         if tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
@@ -111,25 +120,34 @@ impl Decoder {
         rayon::scope(|_| self.prefill_blocks(tokens, keep)).map_err(crate::error::backend)
     }
 
-    fn prefill_blocks(&mut self, tokens: &[Token], keep: Keep) -> Result<(Arc<Prefix>, Tensor)> {
+    fn prefill_blocks(&mut self, tokens: &[Token], keep: Keep) -> Result<(Arc<Prefix>, Pass)> {
         let prefix = Arc::new(Prefix::zeros(&self.shape(), tokens.len())?);
-        let mut latents = Vec::new();
+        let (mut latents, mut inner) = (Vec::new(), Inner::default());
         for (i, block) in tokens.chunks(BLOCK).enumerate() {
             let start = i * BLOCK;
             let end = start + block.len();
             let positions: Vec<usize> = (start..end).collect();
             let angles = self.angles.of_prompt(&positions, tokens.len(), self.dtype, &self.device)?;
-            let out = self.prefill_block(&prefix, block, start, &angles)?;
+            let streams = self.prefill_block(&prefix, block, start, &angles)?;
             if keep == Keep::All {
-                latents.push(out);
+                latents.push(top(&streams)?.clone());
             } else if end == tokens.len() {
-                latents.push(out.narrow(0, block.len() - 1, 1)?);
+                latents.push(top(&streams)?.narrow(0, block.len() - 1, 1)?);
+            }
+            if end == tokens.len() {
+                inner = Inner::last(&streams)?;
             }
         }
-        Ok((prefix, self.latents(&Tensor::cat(&latents, 0)?)?))
+        Ok((prefix, Pass { latents: self.latents(&Tensor::cat(&latents, 0)?)?, inner }))
     }
 
-    fn prefill_block(&self, prefix: &Arc<Prefix>, block: &[Token], start: usize, angles: &Angles) -> Result<Tensor> {
+    fn prefill_block(
+        &self,
+        prefix: &Arc<Prefix>,
+        block: &[Token],
+        start: usize,
+        angles: &Angles,
+    ) -> Result<Vec<Tensor>> {
         if self.direct {
             return self.prefill_direct(prefix, block, start, angles);
         }
@@ -146,7 +164,13 @@ impl Decoder {
         })
     }
 
-    fn prefill_direct(&self, prefix: &Arc<Prefix>, block: &[Token], start: usize, angles: &Angles) -> Result<Tensor> {
+    fn prefill_direct(
+        &self,
+        prefix: &Arc<Prefix>,
+        block: &[Token],
+        start: usize,
+        angles: &Angles,
+    ) -> Result<Vec<Tensor>> {
         let seen = start + 1..=start + block.len();
         let sights: Vec<_> = seen.map(|prompt_len| Sight { prompt: 0, prompt_len, slot: 0, suffix_len: 0 }).collect();
         let prompts = std::slice::from_ref(prefix);
@@ -168,7 +192,7 @@ impl Decoder {
         &mut self,
         cache: &mut Cache,
         rows: &[(Key, &[Token])],
-    ) -> std::result::Result<Tensor, ModelError> {
+    ) -> std::result::Result<Pass, ModelError> {
         let mut longest = 0;
         let mut keys: Vec<Key> = rows.iter().map(|(key, _)| *key).collect();
         for (key, tokens) in rows {
@@ -183,16 +207,17 @@ impl Decoder {
             return Err(ModelError::Shape { what: "rows", expected, found: "a beam twice, or no tokens".into() });
         }
         // Inside the pool at once, or each small kernel would wake it anew.
-        let latents = rayon::scope(|_| self.extend_all(cache, rows, longest)).map_err(crate::error::backend)?;
+        let pass = rayon::scope(|_| self.extend_all(cache, rows, longest)).map_err(crate::error::backend)?;
         for (key, tokens) in rows {
             cache.advance(*key, tokens.len());
         }
-        Ok(latents)
+        Ok(pass)
     }
 
-    fn extend_all(&mut self, cache: &mut Cache, rows: &[(Key, &[Token])], longest: usize) -> Result<Tensor> {
+    fn extend_all(&mut self, cache: &mut Cache, rows: &[(Key, &[Token])], longest: usize) -> Result<Pass> {
         if rows.is_empty() {
-            return Tensor::zeros((0, self.config.hidden), DType::F32, &self.device);
+            let latents = Tensor::zeros((0, self.config.hidden), DType::F32, &self.device)?;
+            return Ok(Pass { latents, inner: Inner::default() });
         }
         cache.reserve(longest)?;
         if self.direct {
@@ -203,31 +228,31 @@ impl Decoder {
         let places = rows.iter().filter_map(|(key, tokens)| Some((*key, cache.place(*key).ok()?, *tokens)));
         let batch = Batch::plan(cache, &places.collect::<Vec<_>>(), &sizes)?;
         let angles = self.angles.of_steps(&batch.positions, self.dtype, &self.device)?;
-        let out = self.run(&batch.tokens, &angles, |layer, qkv| {
+        let streams = self.run(&batch.tokens, &angles, |layer, qkv| {
             store(cache, layer, &batch.targets, &qkv)?;
             let parts = batch.groups.iter().map(|group| self.attend(cache, group, layer, &qkv.queries));
             let parts = parts.collect::<Result<Vec<_>>>()?;
             if parts.len() == 1 { Ok(parts[0].clone()) } else { Tensor::cat(&parts, 0) }
         })?;
         let out = match &batch.order {
-            Some(order) => out.index_select(order, 0)?,
-            None => out,
+            Some(order) => top(&streams)?.index_select(order, 0)?,
+            None => top(&streams)?.clone(),
         };
-        self.latents(&out)
+        Ok(Pass { latents: self.latents(&out)?, inner: Inner::new(streams, batch.order) })
     }
 
-    fn extend_direct(&mut self, cache: &Cache, rows: &[(Key, &[Token])]) -> Result<Tensor> {
+    fn extend_direct(&mut self, cache: &Cache, rows: &[(Key, &[Token])]) -> Result<Pass> {
         let plan = Direct::plan(cache, rows);
         let angles = self.angles.of_steps(&plan.positions, self.dtype, &self.device)?;
         let heads = self.heads();
         let store = Store { sights: &plan.sights, kv_heads: heads.keys, capacity: cache.capacity, dim: heads.dim };
-        let out = self.run(&plan.tokens, &angles, |layer, qkv| {
+        let streams = self.run(&plan.tokens, &angles, |layer, qkv| {
             cache.keys[layer].inplace_op2(&qkv.keys.contiguous()?, &store)?;
             cache.values[layer].inplace_op2(&qkv.values.contiguous()?, &store)?;
             let window = self.config.windows[layer];
             direct::attend(&qkv.queries, &plan.prompts, Some(cache), &plan.sights, layer, window, heads)
         })?;
-        self.latents(&out)
+        Ok(Pass { latents: self.latents(top(&streams)?)?, inner: Inner::new(streams, None) })
     }
 
     /// One layer's attention for the beams of one prompt: `[group's tokens, heads * head_dim]`.
@@ -263,24 +288,31 @@ impl Decoder {
         }
     }
 
-    /// All blocks: `[tokens, hidden]` before the final norm.
+    /// All blocks: the output of each, `[tokens, hidden]`, before any norm.
     fn run(
         &self,
         tokens: &[Token],
         angles: &Angles,
         mut attend: impl FnMut(usize, Qkv) -> Result<Tensor>,
-    ) -> Result<Tensor> {
+    ) -> Result<Vec<Tensor>> {
         let mut stream = self.embedding.index_select(&Tensor::new(tokens, &self.device)?, 0)?;
+        let mut streams = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
             let attended = attend(layer, block.qkv(&stream, angles)?)?;
             stream = block.finish(&stream, &attended)?;
+            streams.push(stream.clone());
         }
-        Ok(stream)
+        Ok(streams)
     }
 
     fn latents(&self, stream: &Tensor) -> Result<Tensor> {
         self.norm.forward(stream)?.to_dtype(DType::F32)
     }
+}
+
+/// The output of the last layer.
+fn top(streams: &[Tensor]) -> Result<&Tensor> {
+    streams.last().ok_or_else(|| candle_core::Error::Msg("the model has no layers".into()))
 }
 
 /// Writes keys and values of a block of a prompt; returns the layer's tables.

@@ -77,7 +77,7 @@ impl DeviceChoice {
     ///
     /// # Errors
     /// [`CandleError::Device`] when GPUs were not compiled in, none is there, or a half format is asked of the CPU.
-    pub(crate) fn open(self, precision: Precision) -> Result<Device, CandleError> {
+    pub fn open(self, precision: Precision) -> Result<Device, CandleError> {
         match self {
             Self::Cpu if precision != Precision::F32 => Err(CandleError::Device {
                 device: self.to_string(),

@@ -6,6 +6,7 @@ use crate::{
     decoder::{Decoder, Keep},
     error::backend,
     head::LanguageHead,
+    inner::Newest,
     kv::{Cache, Key},
     load::Folder,
     rows::{gather, to_rows, to_tensor},
@@ -20,6 +21,8 @@ use std::{path::Path, sync::Arc};
 pub struct CandleModel {
     decoder: Decoder,
     cache: Cache,
+    /// The layers' outputs at the newest position of each beam.
+    newest: Newest,
     head: LanguageHead,
     tokenizer: Arc<HfTokenizer>,
     template: Template,
@@ -54,9 +57,9 @@ impl CandleModel {
         }
         let head = LanguageHead::load(&folder.decoder, &folder.weights)?;
         let info = info(&folder);
-        let cache = folder.decoder.cache();
+        let (cache, newest) = (folder.decoder.cache(), Newest::default());
         let Folder { decoder, tokenizer, template, generation, .. } = folder;
-        Ok(Self { decoder, cache, head, tokenizer: Arc::new(tokenizer), template, generation, info })
+        Ok(Self { decoder, cache, newest, head, tokenizer: Arc::new(tokenizer), template, generation, info })
     }
 
     /// How the authors sample from it.
@@ -111,20 +114,26 @@ impl Model for CandleModel {
     }
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
-        let (prefix, latents) = self.decoder.prefill(prompt, Keep::Last)?;
-        let rows = to_rows(&latents)?;
+        let (prefix, pass) = self.decoder.prefill(prompt, Keep::Last)?;
+        let rows = to_rows(&pass.latents)?;
         let key = self.cache.insert(prefix).map_err(backend)?;
+        self.newest.set([key], pass.inner);
         Ok((BeamId(key), rows))
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        Ok(self.cache.fork(&keys(parents))?.into_iter().map(BeamId).collect())
+        let parents = keys(parents);
+        let children = self.cache.fork(&parents)?;
+        self.newest.fork(&parents, &children);
+        Ok(children.into_iter().map(BeamId).collect())
     }
 
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         let rows: Vec<(Key, &[Token])> =
             rows.iter().map(|(beam, token)| (beam.0, std::slice::from_ref(token))).collect();
-        to_rows(&self.decoder.extend(&mut self.cache, &rows)?)
+        let pass = self.decoder.extend(&mut self.cache, &rows)?;
+        self.newest.set(rows.iter().map(|(key, _)| *key), pass.inner);
+        to_rows(&pass.latents)
     }
 
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
@@ -143,7 +152,17 @@ impl Model for CandleModel {
         gather(tables, picks, &self.decoder.device)
     }
 
+    fn layer_latents(&mut self, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {
+        let layers = self.decoder.config.layers;
+        if layer as usize >= layers {
+            let found = format!("give the latents of layer {layer}; its layers are 0 to {}", layers - 1);
+            return Err(ModelError::Unsupported(found));
+        }
+        self.newest.read(&keys(beams), layer as usize, &self.decoder.device)
+    }
+
     fn release(&mut self, beams: &[BeamId]) {
+        self.newest.release(&keys(beams));
         self.cache.release(keys(beams));
     }
 

@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod generation_config;
 mod head;
+mod inner;
 mod kernels;
 mod kv;
 mod language;

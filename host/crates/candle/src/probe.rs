@@ -79,7 +79,7 @@ impl Prober {
     /// # Errors
     /// When there are none, one is outside the vocabulary, or they do not fit the context.
     pub fn run_tokens(&mut self, tokens: Vec<Token>) -> Result<Probe, CandleError> {
-        let (_, latents) = self.decoder.prefill(&tokens, Keep::All)?;
+        let latents = self.decoder.prefill(&tokens, Keep::All)?.1.latents;
         let (mut logits, mut scores) = (None, None);
         match &self.head {
             ProbeHead::Language(head) => logits = Some(table(&head.forward(&latents)?)?),

@@ -121,17 +121,17 @@ impl CandleScoreModel {
 
     fn open_same(&mut self, text: &str, frame: bool) -> Result<ScoreId, ModelError> {
         let tokens = self.tokenizer.encode_framed(text, frame)?;
-        let (prefix, latents) = self.decoder.prefill(&tokens, Keep::Last)?;
-        let end = self.scores(&latents)?[0];
+        let (prefix, pass) = self.decoder.prefill(&tokens, Keep::Last)?;
+        let end = self.scores(&pass.latents)?[0];
         let key = self.cache.insert(prefix).map_err(backend)?;
         Ok(self.add(Answer { key, telling: Telling::Same { end } }))
     }
 
     fn open_retold(&mut self, text: &str, frame: bool, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
         let (mut retold, catch) = Retold::new(language, &self.tokenizer, text, frame)?;
-        let (prefix, latents) = self.decoder.prefill(retold.prefix(), Keep::Last)?;
+        let (prefix, pass) = self.decoder.prefill(retold.prefix(), Keep::Last)?;
         let key = self.cache.insert(prefix).map_err(backend)?;
-        match self.catch_up(key, &catch, &latents) {
+        match self.catch_up(key, &catch, &pass.latents) {
             Ok((opening, scores)) => {
                 retold.open(opening);
                 retold.take(&catch, &scores);
@@ -150,8 +150,8 @@ impl CandleScoreModel {
         if catch.tokens.is_empty() {
             return Ok((opening, Vec::new()));
         }
-        let latents = self.decoder.extend(&mut self.cache, &[(key, &catch.tokens)])?;
-        Ok((opening, self.scores(&latents)?))
+        let pass = self.decoder.extend(&mut self.cache, &[(key, &catch.tokens)])?;
+        Ok((opening, self.scores(&pass.latents)?))
     }
 
     /// What each row brings to the cache.
@@ -219,8 +219,8 @@ impl ScoreModel for CandleScoreModel {
         let scores = if batch.is_empty() {
             Vec::new()
         } else {
-            let latents = self.decoder.extend(&mut self.cache, &batch)?;
-            self.scores(&latents)?
+            let pass = self.decoder.extend(&mut self.cache, &batch)?;
+            self.scores(&pass.latents)?
         };
         let mut rest = scores.as_slice();
         let mut scored = Vec::with_capacity(rows.len());

@@ -22,10 +22,10 @@
 mod read;
 mod write;
 
+pub use inferenceguard_sandbox::{Layer, LayerActivation};
 pub use read::NetworkError;
 pub use write::WriteError;
 
-use inferenceguard_sandbox::Layer;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The metadata key that names the activations.

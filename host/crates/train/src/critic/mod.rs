@@ -1,0 +1,42 @@
+//! Critics and value networks for any language model: trained on its own answers, written for a bundle.
+//!
+//! ```text
+//! prompts -> [collect] -> trajectories -> [split] by prompt -> [objective, targets] -> examples
+//!                                                                                         |
+//!            bundle's network <- [export] <- [report] on held-out prompts <- [fit] <------+
+//! ```
+//!
+//! - [`collect`]: answers of the frozen model, their costs, and latents along them; resumable files;
+//! - [`targets`]: what a position of an answer teaches, by the host's own arithmetic of budgets;
+//! - [`objective`]: a critic (P(safe to the end) and task cost), or RE-Control's value;
+//! - [`fit`](Recipe): the network, early stopping, checkpoints, calibration;
+//! - [`report`]: Brier score, calibration error, AUC, explained variance, reliability plots, on prompts nothing was
+//!   decided on;
+//! - [`export`]: layers and what they were made for.
+//!
+//! Paper: section 4 (the critic), table 3 (its settings); RE-Control for the value network.
+//!
+//! **Invariant**: the same model, labels, prompts and options give the same files, whether or not a run was killed in
+//! between. A file of another model or of other options is refused in words.
+
+pub mod collect;
+mod error;
+pub mod export;
+mod files;
+mod fit;
+mod network;
+pub mod objective;
+mod options;
+mod reading;
+pub mod report;
+mod run;
+mod setting;
+mod split;
+pub mod targets;
+
+pub use error::{CriticError, Result};
+pub use fit::{Recipe, Schedule};
+pub use options::CriticOptions;
+pub use reading::Reading;
+pub use run::{network_path, train};
+pub use split::{Shares, Split};

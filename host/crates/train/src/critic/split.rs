@@ -1,0 +1,88 @@
+//! Which prompts are learnt from, which stop the training, and which measure it. A prompt's answers stay together.
+
+use super::{
+    collect::Trajectories,
+    error::{CriticError, Result},
+};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// How prompts are split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// The share of prompts that decide when to stop, and that probabilities are calibrated on.
+    pub validation: f64,
+    /// The share of prompts that nothing is decided on: the report's.
+    pub test: f64,
+    /// The seed of the split.
+    pub seed: u64,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { validation: 0.15, test: 0.15, seed: 0 }
+    }
+}
+
+/// The answers of each part, as places in [`Trajectories::all`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Split {
+    /// Learnt from.
+    pub train: Vec<usize>,
+    /// Decides when to stop.
+    pub validation: Vec<usize>,
+    /// Measured.
+    pub test: Vec<usize>,
+}
+
+impl Split {
+    /// Splits by prompt: texts in the order of a seeded digest, so that prompts of the same text stay together and other
+    /// prompts do not move a prompt far.
+    ///
+    /// # Errors
+    /// When a share is not in (0, 1), both leave nothing to learn from, or there are fewer than three distinct prompts
+    /// with answers.
+    pub fn new(data: &Trajectories, shares: &Shares) -> Result<Self> {
+        for (name, share) in [("validation", shares.validation), ("test", shares.test)] {
+            if !(share > 0.0 && share < 1.0) {
+                return Err(CriticError::option(name, share, "a share above 0, below 1"));
+            }
+        }
+        if shares.validation + shares.test >= 1.0 {
+            let found = format!("{} beside test {}", shares.validation, shares.test);
+            return Err(CriticError::option("validation", found, "shares that leave something to learn from"));
+        }
+        let mut answers: BTreeMap<(Vec<u8>, &str), Vec<usize>> = BTreeMap::new();
+        for (place, one) in data.all.iter().enumerate() {
+            let text = data.prompts[one.prompt].as_str();
+            answers.entry((key(text, shares.seed), text)).or_default().push(place);
+        }
+        let found = answers.len();
+        if found < 3 {
+            return Err(CriticError::TooFew { what: "different prompts with answers", found, expected: 3 });
+        }
+        let count = |share: f64| ((share * found as f64).round() as usize).clamp(1, found - 2);
+        let validation = count(shares.validation);
+        let test = count(shares.test).min(found - 1 - validation);
+        let mut split = Self::default();
+        for (at, places) in answers.into_values().enumerate() {
+            let part = match at {
+                at if at < validation => &mut split.validation,
+                at if at < validation + test => &mut split.test,
+                _ => &mut split.train,
+            };
+            part.extend(places);
+        }
+        for part in [&mut split.train, &mut split.validation, &mut split.test] {
+            part.sort_unstable();
+        }
+        Ok(split)
+    }
+}
+
+fn key(text: &str, seed: u64) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(text);
+    hash.finalize().to_vec()
+}
