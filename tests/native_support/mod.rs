@@ -30,8 +30,8 @@ const PACKAGES: [&str; 12] = [
     "score-cost",
 ];
 
-const HIDDEN: usize = 4;
-const CONSTRAINTS: usize = 2;
+pub(crate) const HIDDEN: usize = 4;
+pub(crate) const CONSTRAINTS: usize = 2;
 
 /// Names and weights of the networks: one linear layer each, `[outputs][inputs]`, without bias.
 fn networks() -> [(&'static str, Vec<Vec<f32>>); 3] {

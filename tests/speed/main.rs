@@ -1,0 +1,25 @@
+//! What guarding costs, each beside the most it may cost: figures and ratios of one run, on this machine.
+//!
+//! `cargo bench -p inferenceguard-tests --bench speed` measures; `-- --test` runs everything once, to see that it runs.
+//! Nothing fails for being slow: a loaded machine is no defect.
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod crossings;
+mod instances;
+mod native;
+mod question;
+mod request;
+mod stopwatch;
+
+#[path = "../native_support/mod.rs"]
+mod native_support;
+#[path = "../sandbox_support/mod.rs"]
+mod sandbox_support;
+
+fn main() {
+    let watch = stopwatch::Stopwatch { quick: std::env::args().any(|argument| argument == "--test") };
+    crossings::measure(watch);
+    instances::measure(watch);
+    native::measure(watch);
+    request::measure(watch);
+}
