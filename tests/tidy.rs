@@ -63,7 +63,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const BUILDER: &str = "inferenceguard-componentize";
 
 /// Those that put everything together.
-const TOGETHER: [&str; 2] = ["inferenceguard", "inferenceguard-tests"];
+const TOGETHER: [&str; 3] = ["inferenceguard", "inferenceguard-tests", "inferenceguard-guarantee-tests"];
 
 /// Heavy or telling dependencies, and the only crates of ours that may name them outside of tests.
 const HOMES: &[(&str, &[&str])] = &[

@@ -1,0 +1,82 @@
+//! Whole requests on scripted models: no answer `within_budget` breaks its budget, whatever the method, the retries, the
+//! forks, the end, the fallback or the failures on the way.
+//!
+//! First-party components play natively, so that a hundred thousand trajectories take seconds; `sandboxed.rs` plays some of
+//! the same requests in the sandbox.
+
+mod broken;
+mod case;
+mod cast;
+mod config;
+mod native;
+mod reprice;
+mod rogue;
+mod sandboxed;
+mod script;
+mod verdict;
+
+use case::{Case, Player};
+use inferenceguard_host::methods::METHODS;
+use verdict::Tally;
+
+/// Plays `count` cases of every player, from seeds of their own.
+fn play(players: &[Player], count: u64, broken: bool) -> Tally {
+    let mut tally = Tally::default();
+    for (which, player) in (1_u64..).zip(players) {
+        for i in 0..count {
+            let seed = (which << 32) + i + if broken { 1 << 48 } else { 0 };
+            tally.add(&Case::draw(seed, *player, broken));
+        }
+    }
+    tally
+}
+
+fn methods(guarded: bool) -> Vec<Player> {
+    let chosen = METHODS.into_iter().filter(|name| is_guarded(name) == guarded);
+    chosen.map(Player::Method).collect()
+}
+
+/// Whether a method lets only safe beams through.
+fn is_guarded(name: &str) -> bool {
+    name.ends_with("+augmented") || name.starts_with("inference-guard")
+}
+
+#[test]
+fn methods_without_a_guard_never_call_a_broken_budget_kept() {
+    let tally = play(&methods(false), 1_500, false);
+    tally.demand(&[("within", 1_500), ("exceeded", 2_000), ("eos", 2_000), ("stop", 300), ("length", 1_000)]);
+    tally.demand(&[("released early", 60), ("trajectories", 40_000)]);
+}
+
+#[test]
+fn guarded_methods_answer_within_budget() {
+    let tally = play(&methods(true), 3_000, false);
+    tally.demand(&[
+        ("within", 5_000),
+        ("exceeded", 500),
+        ("refused", 500),
+        ("eos", 3_000),
+        ("stop", 300),
+        ("length", 800),
+    ]);
+    tally.demand(&[
+        ("retried", 1_000),
+        ("stepped back", 50),
+        ("released early", 300),
+        ("plainly released early", 50),
+        ("trajectories", 100_000),
+    ]);
+}
+
+#[test]
+fn no_policy_whatever_it_does_gets_a_broken_budget_called_kept() {
+    let tally = play(&[Player::Rogue, Player::Forced], 5_000, false);
+    tally.demand(&[("within", 1_000), ("exceeded", 500), ("refused", 1_000), ("failed", 500), ("stepped back", 50)]);
+}
+
+#[test]
+fn components_that_fail_or_lie_never_make_an_answer_safe() {
+    let players = [methods(true), methods(false), vec![Player::Rogue, Player::Forced]].concat();
+    let tally = play(&players, 800, true);
+    tally.demand(&[("within", 1_000), ("refused", 1_000), ("failed", 2_000), ("lied to", 1_000), ("no answer", 50)]);
+}
