@@ -11,6 +11,7 @@ mod question;
 mod request;
 mod stopwatch;
 
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../native_support/mod.rs"]
 mod native_support;
 #[path = "../sandbox_support/mod.rs"]

@@ -198,7 +198,7 @@ impl Case {
         let policy = match self.player {
             Player::Method(name) => {
                 let method = methods::find(name).expect("a known method");
-                cast.policy(method.component, &configured(&method, &self.settings))
+                cast.policy(method.policy.component, &configured(&method, &self.settings))
             }
             Player::Rogue => {
                 Box::new(Rogue { needs, dice: Dice::new(dice.seed()), chunk_len, critic: self.critic.is_some() })
@@ -247,9 +247,9 @@ fn maybe(cost: Box<dyn Cost>, fault: Option<(u32, How)>) -> Box<dyn Cost> {
 
 /// Those of `settings` that the method's component takes; the method's own win.
 fn configured<'a>(method: &'a Method, settings: &[(&'a str, Value)]) -> Vec<(&'a str, Value)> {
-    let own = method.settings.iter().map(|(name, value)| (name.as_str(), value_of(value)));
-    let given = settings.iter().filter(|(name, _)| !method.settings.contains_key(*name)).cloned();
-    let known = settings_of(method.component);
+    let own = method.policy.settings.iter().map(|(name, value)| (name.as_str(), value_of(value)));
+    let given = settings.iter().filter(|(name, _)| !method.policy.settings.contains_key(*name)).cloned();
+    let known = settings_of(method.policy.component);
     given.chain(own).filter(|(name, _)| known.iter().any(|one| one.name == *name)).collect()
 }
 

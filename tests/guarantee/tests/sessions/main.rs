@@ -16,7 +16,7 @@ mod script;
 mod verdict;
 
 use case::{Case, Player};
-use inferenceguard_host::methods::METHODS;
+use inferenceguard_host::methods::{METHODS, find};
 use verdict::Tally;
 
 /// Plays `count` cases of every player, from seeds of their own.
@@ -32,8 +32,15 @@ fn play(players: &[Player], count: u64, broken: bool) -> Tally {
 }
 
 fn methods(guarded: bool) -> Vec<Player> {
-    let chosen = METHODS.into_iter().filter(|name| is_guarded(name) == guarded);
+    let chosen = played().filter(|name| is_guarded(name) == guarded);
     chosen.map(Player::Method).collect()
+}
+
+/// Methods whose decisions are all the policy's: no steering, and no forced expansion, which `Player::Forced` plays.
+fn played() -> impl Iterator<Item = &'static str> {
+    let plays =
+        |name: &&str| find(name).is_ok_and(|method| method.steering.is_none() && method.policy.component != "args");
+    METHODS.into_iter().filter(plays)
 }
 
 /// Whether a method lets only safe beams through.
@@ -45,7 +52,7 @@ fn is_guarded(name: &str) -> bool {
 fn methods_without_a_guard_never_call_a_broken_budget_kept() {
     let tally = play(&methods(false), 1_500, false);
     tally.demand(&[("within", 1_500), ("exceeded", 2_000), ("eos", 2_000), ("stop", 300), ("length", 1_000)]);
-    tally.demand(&[("released early", 60), ("trajectories", 40_000)]);
+    tally.demand(&[("released early", 60), ("trajectories", 60_000)]);
 }
 
 #[test]
@@ -64,14 +71,14 @@ fn guarded_methods_answer_within_budget() {
         ("stepped back", 50),
         ("released early", 300),
         ("plainly released early", 50),
-        ("trajectories", 100_000),
+        ("trajectories", 120_000),
     ]);
 }
 
 #[test]
 fn no_policy_whatever_it_does_gets_a_broken_budget_called_kept() {
-    let tally = play(&[Player::Rogue, Player::Forced], 5_000, false);
-    tally.demand(&[("within", 1_000), ("exceeded", 500), ("refused", 1_000), ("failed", 500), ("stepped back", 50)]);
+    let tally = play(&[Player::Rogue, Player::Forced], 2_500, false);
+    tally.demand(&[("within", 2_000), ("exceeded", 500), ("refused", 700), ("failed", 250), ("stepped back", 100)]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn with_need(mut needs: Needs, need: Need) -> Needs {
             needs.latents = Some(inferenceguard_model::LatentSelector::Layer(layer));
         }
         Need::Scores(model) => needs.scores.push(model),
+        Need::Network(name) => needs.networks.push(name),
     }
     needs
 }

@@ -4,12 +4,12 @@
 use crate::{
     case::{Case, Player},
     cast::{Cast, Settings},
-    is_guarded,
+    is_guarded, played,
     verdict::Tally,
 };
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_guest::Value;
-use inferenceguard_host::{Output, methods::METHODS};
+use inferenceguard_host::Output;
 use inferenceguard_sandbox::{Activation, Component, Limits, Sandbox, SettingValue};
 use inferenceguard_search::{Cost, Policy, Tracker};
 use std::{collections::BTreeMap, env, fs, path::Path, sync::Arc};
@@ -98,7 +98,7 @@ fn same(there: Output, here: Output, case: &Case) {
 fn in_the_sandbox_requests_end_the_same() {
     let sandbox: Arc<dyn Cast> = Arc::new(InSandbox::load());
     let mut tally = Tally::default();
-    for (which, name) in (1_u64..).zip(METHODS) {
+    for (which, name) in (1_u64..).zip(played()) {
         let count = if is_guarded(name) { 60 } else { 20 };
         for i in 0..count {
             let case = Case::draw((which << 32) + i, Player::Method(name), false);

@@ -6,6 +6,9 @@ use crate::dice::Dice;
 use half::f16;
 use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Pick, Rows, SampleRequest, Token};
 
+/// Beams, tables of logits, and the table of each beam.
+type Planted = (Vec<Beam>, Vec<Rows>, Vec<usize>);
+
 /// One sampled answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sampled {
@@ -56,7 +59,7 @@ impl Drop for Grower<'_> {
 
 impl Grower<'_> {
     /// Runs the prompts: beams before their first token, the latents of each prompt's end, prompts without room.
-    fn plant(&mut self, prompts: &[(usize, &str)]) -> Result<(Vec<Beam>, Vec<Rows>, Vec<usize>), ModelError> {
+    fn plant(&mut self, prompts: &[(usize, &str)]) -> Result<Planted, ModelError> {
         let (mut beams, mut tables, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for &(prompt, text) in prompts {
             let tokens = self.model.encode_prompt(text)?;
