@@ -17,7 +17,7 @@ pub(crate) enum Command {
     /// Answers a prompt under guard
     Run(RunArguments),
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
-    Eval(EvalArguments),
+    Eval(Box<EvalArguments>),
     /// Trains models
     #[command(subcommand)]
     Train(TrainCommand),

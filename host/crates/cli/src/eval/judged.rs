@@ -39,7 +39,7 @@ fn names(answer: &str, topic: &str) -> Option<bool> {
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let text = format!(" {} ", words.join(" "));
     let said = |thing: &&str| text.contains(&format!(" {thing} ")) || text.contains(&format!(" {thing}s "));
-    Some(topic.objects.iter().any(|object| said(&object)))
+    Some(topic.objects.iter().any(said))
 }
 
 #[cfg(test)]

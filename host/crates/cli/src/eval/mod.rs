@@ -258,7 +258,7 @@ fn compare(report: &Report, path: &Path, update: bool) -> anyhow::Result<()> {
         Err(_) if update => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    changes.iter().for_each(|change| output::note(change));
+    changes.iter().for_each(output::note);
     if update {
         Baseline::of(report).write(path)?;
         return Ok(());
