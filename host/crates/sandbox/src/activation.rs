@@ -1,7 +1,7 @@
 //! A component with its settings: tried once, then started afresh for every request.
 //!
 //! An instance is configured when it starts. That was chosen by measurement over snapshots of configured instances
-//! (see the bench `instances`); the choice is private to [`Activation::configured`].
+//! (see the bench `speed`); the choice is private to [`Activation::configured`].
 
 use crate::{
     Dense, SandboxError, SettingValue,
