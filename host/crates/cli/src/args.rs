@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use crate::eval::EvalArguments;
+use crate::{critic::CriticArguments, eval::EvalArguments};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -38,6 +38,8 @@ pub(crate) enum Command {
 pub(crate) enum TrainCommand {
     /// Trains the demonstration's models from text it generates itself, and measures them
     Demo(TrainDemoArguments),
+    /// Trains a critic, or RE-Control's value network, for a model and a bundle, and measures it
+    Critic(Box<CriticArguments>),
 }
 
 #[derive(Debug, Subcommand)]

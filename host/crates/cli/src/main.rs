@@ -7,6 +7,7 @@
 mod args;
 mod bundle;
 mod component;
+mod critic;
 mod embedded;
 mod engine;
 mod eval;
@@ -55,6 +56,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),
+        Command::Train(TrainCommand::Critic(arguments)) => critic::run(&arguments),
         Command::Bundle(BundleCommand::Inspect(arguments)) => bundle::inspect(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),

@@ -174,3 +174,56 @@ impl Wide {
         Layer { weights: narrow(self.weights), bias: narrow(self.bias), activation }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(layers: &[Layer], row: &[f64]) -> Vec<f64> {
+        layers.iter().fold(row.to_vec(), |row, layer| {
+            let line = |(weights, bias): (&[f32], &f32)| {
+                let sum = f64::from(*bias) + weights.iter().zip(&row).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
+                match layer.activation {
+                    LayerActivation::Identity => sum,
+                    LayerActivation::Relu => sum.max(0.0),
+                    LayerActivation::Tanh => sum.tanh(),
+                    LayerActivation::Sigmoid => 1.0 / (1.0 + (-sum).exp()),
+                    LayerActivation::Silu => sum / (1.0 + (-sum).exp()),
+                }
+            };
+            layer.weights.chunks_exact(row.len()).zip(&layer.bias).map(line).collect()
+        })
+    }
+
+    #[test]
+    fn folded_layers_on_raw_rows_are_the_network_on_scaled_rows() {
+        let mut dice = Dice::new(1, &[2]);
+        let scaling = Scaling {
+            inputs: (0..9).map(|at| (20.0 * dice.normal(), 0.1 + f64::from(at))).collect(),
+            value: (-4.0, 2.5),
+        };
+        let lines = [(1.5, -0.25), (0.5, 1.0)];
+        for (depth, activation) in (0..4).zip([LayerActivation::Relu, LayerActivation::Silu]).chain([
+            (2, LayerActivation::Tanh),
+            (3, LayerActivation::Sigmoid),
+            (1, LayerActivation::Identity),
+        ]) {
+            let shape = Shape { inputs: 9, hidden: 8, depth, activation, logits: 2 };
+            let network = Mlp::random(shape, &[1.0, -2.0], 5, &Device::Cpu).unwrap();
+            let folded = network.folded(&scaling, &lines).unwrap();
+            assert_eq!(folded.len(), depth + 1);
+            for _ in 0..20 {
+                let scaled: Vec<f64> = (0..9).map(|_| dice.normal()).collect();
+                let raw: Vec<f64> = scaled.iter().zip(&scaling.inputs).map(|(x, (m, d))| x * d + m).collect();
+                let rows = scaled.iter().map(|x| *x as f32).collect();
+                let rows = Tensor::from_vec(rows, (1, 9), &Device::Cpu).unwrap();
+                let out: Vec<f32> = network.forward(&rows).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                let on_line = |at: usize, (factor, shift): Line| f64::from(out[at]) * factor + shift;
+                let expected = [on_line(0, lines[0]), on_line(1, lines[1]), on_line(2, (2.5, -4.0))];
+                for (found, expected) in plain(&folded, &raw).iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-4, "{depth}, {activation:?}: {found} {expected}");
+                }
+            }
+        }
+    }
+}

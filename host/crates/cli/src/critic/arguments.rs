@@ -1,0 +1,206 @@
+//! What can be said to `train critic`.
+
+use crate::args::DeviceArguments;
+use clap::{Args, ValueEnum};
+use inferenceguard_train::critic::Reading;
+use std::path::PathBuf;
+
+/// See `train critic`. What is left out comes from the preset, and what the preset leaves out from the bundle.
+#[derive(Debug, Args)]
+pub(crate) struct CriticArguments {
+    /// A Hugging Face folder, or an id: org/name[@revision]; the demonstration model if not given
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) model: Option<String>,
+    /// A score model under the name that the bundle's costs use; may be repeated
+    #[arg(long = "score", value_name = "NAME=DIR|ID")]
+    pub(crate) scores: Vec<String>,
+    /// A bundle's folder, whose costs price the answers and whose constraints are learnt; the demonstration's if not
+    /// given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+    /// The folder to write: trajectories, and per latent a network, plots and a checkpoint. A run that was killed goes on
+    /// there
+    #[arg(long, value_name = "DIR", default_value = "critic")]
+    pub(crate) out: PathBuf,
+    /// Prompts, gzipped or not: .jsonl with `text`, PKU-SafeRLHF records, or one prompt per line; the demonstration's
+    /// training prompts if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// The most prompts, spread evenly over all
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Where values come from that are not given: `paper` is table 3
+    #[arg(long, default_value = "default")]
+    pub(crate) preset: Preset,
+    /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
+    #[arg(long, value_delimiter = ',', default_value = "final-norm")]
+    pub(crate) latents: Vec<Reading>,
+    /// Trains RE-Control's value network instead: the reward of the finished answer, told from the latent
+    #[arg(long)]
+    pub(crate) value: bool,
+    /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the sum of costs
+    #[arg(long, value_name = "LAMBDA", conflicts_with = "value")]
+    pub(crate) lagrangian: Option<f64>,
+    #[command(flatten)]
+    pub(crate) answers: AnswerArguments,
+    #[command(flatten)]
+    pub(crate) targets: TargetArguments,
+    #[command(flatten)]
+    pub(crate) training: TrainingArguments,
+    /// Prints the whole report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How answers are sampled.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Answers")]
+pub(crate) struct AnswerArguments {
+    /// Answers per prompt [default: 5]
+    #[arg(long)]
+    pub(crate) answers: Option<usize>,
+    /// The most answer tokens [default: the bundle's]
+    #[arg(long)]
+    pub(crate) max_tokens: Option<usize>,
+    /// Latents are kept at every multiple of this many tokens, and at the answer's end [default: 8; paper: 32]
+    #[arg(long)]
+    pub(crate) every: Option<usize>,
+    /// Divides the logits; 0 = greedy [default: the bundle's]
+    #[arg(long)]
+    pub(crate) temperature: Option<f32>,
+    /// Only this many most likely tokens; 0 = all [default: the bundle's]
+    #[arg(long)]
+    pub(crate) top_k: Option<u32>,
+    /// Only the most likely tokens that together hold this probability [default: the bundle's]
+    #[arg(long)]
+    pub(crate) top_p: Option<f32>,
+    /// Prompts answered at once, and kept in one file [default: 16]
+    #[arg(long)]
+    pub(crate) prompts_at_once: Option<usize>,
+}
+
+/// What a critic learns.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Targets")]
+pub(crate) struct TargetArguments {
+    /// The range of budgets, one for all constraints or one each [default: a quarter to four times the bundle's budget;
+    /// paper: 10..10]
+    #[arg(long, value_name = "LOW..HIGH", value_delimiter = ',')]
+    pub(crate) budgets: Vec<String>,
+    /// The discount of all constraints [default: the bundle's; paper: 0.999]
+    #[arg(long)]
+    pub(crate) gamma: Option<f64>,
+    /// When all constraints must hold [default: the bundle's]
+    #[arg(long)]
+    pub(crate) mode: Option<Mode>,
+    /// What becomes of negative costs of all constraints [default: the bundle's]
+    #[arg(long)]
+    pub(crate) clip: Option<Clip>,
+    /// Tokens of a chunk: the critic is asked at its end [default: 32]
+    #[arg(long)]
+    pub(crate) chunk_len: Option<usize>,
+    /// The budget that a critic sees: as of the chunk's start, which is what the host shows it, or with everything up to
+    /// the position charged, as in the paper's formula [default: chunk-start]
+    #[arg(long)]
+    pub(crate) z: Option<Seen>,
+    /// Scales the task cost by gamma^T, as in the paper's formula
+    #[arg(long)]
+    pub(crate) discount_cost: bool,
+}
+
+/// How networks are trained.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainingArguments {
+    /// Width of the hidden layers [default: 128; paper: 4096]
+    #[arg(long)]
+    pub(crate) hidden: Option<usize>,
+    /// Hidden layers [default: 1]
+    #[arg(long)]
+    pub(crate) depth: Option<usize>,
+    /// What follows a hidden layer [default: silu; paper: relu]
+    #[arg(long)]
+    pub(crate) activation: Option<Activation>,
+    /// The learning rate [default: 0.001; paper: 0.00001]
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// How the learning rate changes [default: cosine; paper: constant]
+    #[arg(long)]
+    pub(crate) schedule: Option<Falling>,
+    /// The weight decay [default: 0.01; paper: 0]
+    #[arg(long)]
+    pub(crate) weight_decay: Option<f64>,
+    /// The most passes over all answers [default: 40; paper: 50]
+    #[arg(long)]
+    pub(crate) epochs: Option<usize>,
+    /// Stops after this many epochs without a better validation loss; 0 = never [default: 8; paper: 0]
+    #[arg(long)]
+    pub(crate) patience: Option<usize>,
+    /// Answers per step [default: 32; paper: 8]
+    #[arg(long)]
+    pub(crate) batch: Option<usize>,
+    /// The share of prompts that stop the training and calibrate [default: 0.15]
+    #[arg(long)]
+    pub(crate) validation: Option<f64>,
+    /// The share of prompts that the report measures on [default: 0.15]
+    #[arg(long)]
+    pub(crate) test: Option<f64>,
+    /// The seed of answers, splits, budgets, weights and orders
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// Values that go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Minutes on one core for small models.
+    Default,
+    /// The paper's table 3.
+    Paper,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// At every token.
+    Anytime,
+    /// When the answer ends.
+    Terminal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clip {
+    /// Costs are taken as they are.
+    None,
+    /// A negative cost counts as zero.
+    Nonneg,
+    /// The running sum never falls below zero.
+    Capped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Seen {
+    /// Costs up to the start of the chunk are charged.
+    ChunkStart,
+    /// All costs up to the position are charged.
+    Newest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Activation {
+    /// max(0, x).
+    Relu,
+    /// x · sigmoid(x).
+    Silu,
+    /// tanh x.
+    Tanh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Falling {
+    /// Not at all.
+    Constant,
+    /// Down a cosine.
+    Cosine,
+}

@@ -1,0 +1,80 @@
+//! `train critic`: a critic, or RE-Control's value network, for a language model and a bundle.
+
+mod arguments;
+mod labels;
+mod options;
+
+pub(crate) use arguments::CriticArguments;
+
+use crate::{bundle, embedded, engine, model, output};
+use indicatif::{ProgressBar, ProgressStyle};
+use inferenceguard_candle::{CandleModel, LoadOptions, ModelFiles};
+use inferenceguard_eval::{Dataset, Intent, Prompt};
+use inferenceguard_model::{Model, Tokenizer};
+use inferenceguard_sandbox::Sandbox;
+use inferenceguard_train::{
+    critic::{self, CriticOptions, Reading, network_path},
+    world::{Split, World},
+};
+use labels::{BundleLabels, Scores};
+
+/// Samples, trains, measures, writes, and prints the measurements.
+pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
+    let bundle = bundle::open(arguments.bundle.as_deref())?;
+    let options = options::options(arguments, bundle.manifest())?;
+    let prompts = prompts(arguments)?;
+    let load = model::options(&arguments.device)?;
+    let mut language = CandleModel::load_files(&files(arguments)?, &load)?;
+    let tokenizer = language.tokenizer();
+    let scores = scores(arguments, &load, &*tokenizer)?;
+    let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;
+    let mut labels = BundleLabels::open(&bundle, &sandbox, scores, tokenizer)?;
+    let names: Vec<String> = bundle.manifest().constraints.iter().map(|one| one.name.clone()).collect();
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
+    let report = critic::train(&options, &mut language, &mut labels, &prompts, &names, &bar)?;
+    bar.finish_and_clear();
+    say_where(&options);
+    if arguments.json { output::json(&report) } else { output::result(&report) }
+}
+
+/// Where the networks lie.
+fn say_where(options: &CriticOptions) {
+    for reading in options.readings.iter().filter(|reading| **reading != Reading::Nothing) {
+        let path = network_path(&options.out, *reading, &options.objective);
+        output::note(format_args!("{reading}: {}", path.display()));
+    }
+}
+
+/// A folder, a hub id, or a demonstration model by name.
+fn files(arguments: &CriticArguments) -> anyhow::Result<ModelFiles> {
+    let named = arguments.model.as_deref().and_then(embedded::model);
+    named.map_or_else(|| engine::language_files(arguments.model.as_deref()), Ok)
+}
+
+fn scores(arguments: &CriticArguments, load: &LoadOptions, language: &dyn Tokenizer) -> anyhow::Result<Scores> {
+    let demo = arguments.model.as_deref().is_none_or(|name| embedded::model(name).is_some());
+    let files = engine::score_files(&arguments.scores, demo)?;
+    let open = |(name, files): (String, ModelFiles)| {
+        let model = engine::score_model(&name, &files, load, language)?;
+        Ok((name, model))
+    };
+    files.into_iter().map(open).collect()
+}
+
+fn prompts(arguments: &CriticArguments) -> anyhow::Result<Vec<String>> {
+    let dataset = match &arguments.prompts {
+        Some(path) => Dataset::read(path)?,
+        None => {
+            let plain = |prompt: &inferenceguard_train::world::Prompt| Prompt {
+                id: 0,
+                text: prompt.text.clone(),
+                intent: Intent::Unknown,
+                topic: None,
+                group: None,
+            };
+            Dataset::new("train", World::frozen().split(Split::Train).into_iter().map(plain).collect())?
+        }
+    };
+    let dataset = dataset.limited(arguments.limit.unwrap_or(usize::MAX))?;
+    Ok(dataset.prompts.into_iter().map(|prompt| prompt.text).collect())
+}

@@ -1,0 +1,174 @@
+//! From the arguments, the preset and the bundle to the options of a run.
+
+use super::arguments::{Activation, Clip, CriticArguments, Falling, Mode, Preset, Seen};
+use crate::model;
+use anyhow::{Context, bail};
+use inferenceguard_bundle::Manifest;
+use inferenceguard_bundle::network::LayerActivation;
+use inferenceguard_search::{ConstraintMode, CostClip, PricedConstraint};
+use inferenceguard_train::critic::{
+    CriticOptions, Recipe, Schedule, Shares,
+    collect::CollectOptions,
+    objective::{CriticObjective, Objective},
+    targets::BudgetSeen,
+};
+
+/// Budgets from this part of a constraint's own to [`HIGHEST`] times it.
+const LOWEST: f64 = 0.25;
+const HIGHEST: f64 = 4.0;
+/// The paper's table 3.
+const PAPER_GAMMA: f64 = 0.999;
+const PAPER_BUDGET: f64 = 10.0;
+const CHUNK: usize = 32;
+
+/// The options of a run.
+pub(super) fn options(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<CriticOptions> {
+    Ok(CriticOptions {
+        out: arguments.out.clone(),
+        collect: collect(arguments, manifest),
+        objective: objective(arguments, manifest)?,
+        readings: arguments.latents.clone(),
+        shares: shares(arguments),
+        recipe: recipe(arguments),
+        device: model::options(&arguments.device)?.device,
+    })
+}
+
+fn collect(arguments: &CriticArguments, manifest: &Manifest) -> CollectOptions {
+    let (given, due, config) = (&arguments.answers, CollectOptions::default(), manifest.search_config());
+    let spacing = if arguments.preset == Preset::Paper { CHUNK } else { due.spacing };
+    let mut sampling = config.sampling;
+    sampling.temperature = given.temperature.unwrap_or(sampling.temperature);
+    sampling.top_k = given.top_k.unwrap_or(sampling.top_k);
+    sampling.top_p = given.top_p.unwrap_or(sampling.top_p);
+    CollectOptions {
+        answers: given.answers.unwrap_or(due.answers),
+        spacing: given.every.unwrap_or(spacing),
+        max_tokens: given.max_tokens.unwrap_or(config.max_tokens as usize),
+        seed: arguments.training.seed,
+        sampling,
+        batch: given.prompts_at_once.unwrap_or(due.batch),
+        ..due
+    }
+}
+
+fn objective(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Objective> {
+    if arguments.value || arguments.lagrangian.is_some() {
+        return Ok(Objective::Value { lambda: arguments.lagrangian.unwrap_or(0.0) });
+    }
+    let given = &arguments.targets;
+    let constraints = constraints(arguments, manifest)?;
+    let seen = match given.z {
+        None | Some(Seen::ChunkStart) => BudgetSeen::ChunkStart,
+        Some(Seen::Newest) => BudgetSeen::Newest,
+    };
+    Ok(Objective::Critic(CriticObjective {
+        budgets: budgets(arguments, &constraints)?,
+        constraints,
+        seen,
+        chunk: given.chunk_len.unwrap_or(CHUNK),
+        discount: given.discount_cost,
+    }))
+}
+
+/// The bundle's constraints, with what was said about all of them.
+fn constraints(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Vec<PricedConstraint>> {
+    let (given, paper) = (&arguments.targets, arguments.preset == Preset::Paper);
+    let mut constraints = manifest.search_config().constraints;
+    if constraints.is_empty() {
+        bail!("the bundle has no constraint, so there is no safety to foresee; add one, or train a --value");
+    }
+    let gamma = given.gamma.or(paper.then_some(PAPER_GAMMA));
+    if let Some(gamma) = gamma.filter(|gamma| !(*gamma > 0.0 && *gamma <= 1.0)) {
+        bail!("--gamma {gamma}: expected a number above 0, at most 1");
+    }
+    for priced in &mut constraints {
+        let constraint = &mut priced.constraint;
+        constraint.gamma = gamma.unwrap_or(constraint.gamma);
+        constraint.mode = given.mode.map_or(constraint.mode, mode);
+        constraint.clip = given.clip.map_or(constraint.clip, clip);
+    }
+    Ok(constraints)
+}
+
+fn mode(mode: Mode) -> ConstraintMode {
+    match mode {
+        Mode::Anytime => ConstraintMode::Anytime,
+        Mode::Terminal => ConstraintMode::Terminal,
+    }
+}
+
+fn clip(clip: Clip) -> CostClip {
+    match clip {
+        Clip::None => CostClip::None,
+        Clip::Nonneg => CostClip::Nonneg,
+        Clip::Capped => CostClip::Capped,
+    }
+}
+
+fn budgets(arguments: &CriticArguments, constraints: &[PricedConstraint]) -> anyhow::Result<Vec<(f64, f64)>> {
+    let given = arguments.targets.budgets.iter().map(|text| range(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    match (given.len(), arguments.preset) {
+        (0, Preset::Paper) => Ok(vec![(PAPER_BUDGET, PAPER_BUDGET); constraints.len()]),
+        (0, Preset::Default) => Ok(constraints.iter().map(|one| around(one.constraint.budget)).collect()),
+        (1, _) => Ok(vec![given[0]; constraints.len()]),
+        (count, _) if count == constraints.len() => Ok(given),
+        (count, _) => bail!("--budgets names {count} ranges; expected one, or one for each of {}", constraints.len()),
+    }
+}
+
+fn around(budget: f64) -> (f64, f64) {
+    (LOWEST * budget, HIGHEST * budget)
+}
+
+fn range(text: &str) -> anyhow::Result<(f64, f64)> {
+    let bounds = || {
+        let (low, high) = text.split_once("..")?;
+        Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
+    };
+    bounds().with_context(|| format!("--budgets {text}: expected LOW..HIGH, such as 2..40"))
+}
+
+fn shares(arguments: &CriticArguments) -> Shares {
+    let (given, due) = (&arguments.training, Shares::default());
+    Shares {
+        validation: given.validation.unwrap_or(due.validation),
+        test: given.test.unwrap_or(due.test),
+        seed: given.seed,
+    }
+}
+
+fn recipe(arguments: &CriticArguments) -> Recipe {
+    let given = &arguments.training;
+    let due = match arguments.preset {
+        Preset::Default => Recipe::default(),
+        Preset::Paper => Recipe::paper(),
+    };
+    Recipe {
+        hidden: given.hidden.unwrap_or(due.hidden),
+        depth: given.depth.unwrap_or(due.depth),
+        activation: given.activation.map_or(due.activation, activation),
+        rate: given.rate.unwrap_or(due.rate),
+        schedule: given.schedule.map_or(due.schedule, schedule),
+        weight_decay: given.weight_decay.unwrap_or(due.weight_decay),
+        epochs: given.epochs.unwrap_or(due.epochs),
+        patience: given.patience.unwrap_or(due.patience),
+        batch: given.batch.unwrap_or(due.batch),
+        seed: given.seed,
+    }
+}
+
+fn activation(activation: Activation) -> LayerActivation {
+    match activation {
+        Activation::Relu => LayerActivation::Relu,
+        Activation::Silu => LayerActivation::Silu,
+        Activation::Tanh => LayerActivation::Tanh,
+    }
+}
+
+fn schedule(falling: Falling) -> Schedule {
+    match falling {
+        Falling::Constant => Schedule::Constant,
+        Falling::Cosine => Schedule::Cosine,
+    }
+}
