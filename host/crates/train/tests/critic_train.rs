@@ -144,7 +144,8 @@ fn the_same_run_writes_the_same_bytes_and_a_finished_one_is_not_repeated() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let changed: [(&str, fn(&mut CriticOptions)); 8] = [
+    type Change = fn(&mut CriticOptions);
+    let changed: [(&str, Change); 8] = [
         ("latents", |o| o.readings.clear()),
         ("latents", |o| o.readings.push(Reading::Nothing)),
         ("epochs", |o| o.recipe.epochs = 0),
