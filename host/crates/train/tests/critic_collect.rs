@@ -106,7 +106,8 @@ fn files_of_another_model_or_setting_are_refused() {
     let error = run(&mut model(&other), &mut Labels::default(), &collect_options(), folder.path()).unwrap_err();
     assert!(matches!(&error, CriticError::OtherSetting { name, .. } if name == "model"), "{error}");
     assert!(error.to_string().contains("write to another folder"), "{error}");
-    let changed: [(&str, fn(&mut CollectOptions)); 4] = [
+    type Change = fn(&mut CollectOptions);
+    let changed: [(&str, Change); 4] = [
         ("seed", |o| o.seed = 8),
         ("every", |o| o.spacing = 3),
         ("temperature", |o| o.sampling.temperature = 0.5),
@@ -126,7 +127,8 @@ fn files_of_another_model_or_setting_are_refused() {
 
 #[test]
 fn bad_numbers_are_refused_with_their_record() {
-    let spoilers: [(fn(&mut inferenceguard_train::critic::collect::Label), &str); 4] = [
+    type Spoil = fn(&mut inferenceguard_train::critic::collect::Label);
+    let spoilers: [(Spoil, &str); 4] = [
         (|label| label.task_cost = f64::NAN, "the task cost (the negative reward) is NaN, expected a finite number"),
         (|label| label.costs[0][0] = f64::INFINITY, "the cost of token 0 for constraint 0 is inf"),
         (|label| label.costs[0].push(0.0), "expected one per token"),
