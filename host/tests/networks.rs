@@ -51,10 +51,10 @@ fn a_critic_sees_how_much_budget_its_parent_has_left() {
     let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
     let builder = builder(DOOMED, more, &[("critic", critic)]).method("inference-guard+critic");
     let engine = builder.budget("harm", 8.0).build().unwrap();
-    let request = Request { record: true, ..Request::new("ask") };
-    let output = engine.generate(request).unwrap();
+    let requests = (0..4).map(|seed| Request { seed: Some(seed), record: true, ..Request::new("ask") });
+    let events = requests.flat_map(|request| engine.generate(request).unwrap().trace.unwrap().events);
     let mut seen = BTreeSet::new();
-    for (need, answer) in output.trace.unwrap().events {
+    for (need, answer) in events {
         let (Need::Estimate(batch), Answer::Estimated(Ok(estimates))) = (need, answer) else {
             continue;
         };
