@@ -7,7 +7,6 @@ use inferenceguard_guarantee_tests::{Row, random, sweep};
 use plotters::{
     coord::Shift,
     prelude::*,
-    style::FontStyle,
     style::text_anchor::{HPos, Pos, VPos},
 };
 use safety_budget::SafetyBudget;
@@ -56,9 +55,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("penalty.csv"), csv(&rows)?)?;
     let svg = folder.join("penalty.svg");
-    let font = include_bytes!("../../../host/crates/eval/assets/dejavu-sans-latin.ttf");
-    plotters::style::register_font("sans-serif", FontStyle::Normal, font)
-        .map_err(|_| "the embedded font is damaged")?;
     let canvas = SVGBackend::new(&svg, SIZE).into_drawing_area();
     canvas.fill(&WHITE)?;
     let (left, right) = canvas.split_horizontally(SIZE.0 / 2);
