@@ -184,13 +184,9 @@ impl<'m> Beams<'m> {
     }
 
     fn project(&mut self, keys: &[BeamKey]) -> Result<(), ModelError> {
-        let drawn =
-            |key: &BeamKey| Ok(self.beam(*key)?).map(|beam| beam.steered.clone().unwrap_or(beam.latent.clone()));
+        let drawn = |key: &BeamKey| self.beam(*key).map(|beam| beam.steered.as_ref().unwrap_or(&beam.latent).clone());
         let places = keys.iter().map(drawn).collect::<Result<Vec<_>, ModelError>>()?;
-        let latents = self.gather(&places)?;
-        let logits = self.model.project(&latents)?;
-        check_rows("logits", &logits, keys.len(), self.model.info().vocab)?;
-        let table = Rc::new(logits);
+        let table = self.projected(&places)?;
         for (row, key) in keys.iter().enumerate() {
             if let Some(beam) = self.live.get_mut(key) {
                 beam.logits = Some(Place { table: Rc::clone(&table), row });
@@ -200,11 +196,16 @@ impl<'m> Beams<'m> {
     }
 
     fn unsteered_logits(&mut self, keys: &[BeamKey]) -> Result<Vec<Place>, ModelError> {
-        let latents = self.gather(&self.latents(keys)?)?;
-        let logits = self.model.project(&latents)?;
-        check_rows("logits", &logits, keys.len(), self.model.info().vocab)?;
-        let table = Rc::new(logits);
+        let table = self.projected(&self.latents(keys)?)?;
         Ok((0..keys.len()).map(|row| Place { table: Rc::clone(&table), row }).collect())
+    }
+
+    /// The logits of these latents, one row each.
+    fn projected(&mut self, latents: &[Place]) -> Result<Rc<Rows>, ModelError> {
+        let gathered = self.gather(latents)?;
+        let logits = self.model.project(&gathered)?;
+        check_rows("logits", &logits, latents.len(), self.model.info().vocab)?;
+        Ok(Rc::new(logits))
     }
 
     fn latents(&self, keys: &[BeamKey]) -> Result<Vec<Place>, ModelError> {
