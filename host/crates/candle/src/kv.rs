@@ -13,7 +13,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use inferenceguard_model::ModelError;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -25,6 +25,15 @@ pub(crate) struct Shape {
     pub(crate) head_dim: usize,
     pub(crate) dtype: DType,
     pub(crate) device: Device,
+}
+
+/// Bytes that a model holds beside its weights: keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldMemory {
+    /// Of prompts that live beams go on from, each counted once.
+    pub prompts: usize,
+    /// Of the room for answers; it is kept after beams are released.
+    pub answers: usize,
 }
 
 /// Keys and values of a prompt, per layer `[kv_heads, len, head_dim]`.
@@ -82,6 +91,18 @@ impl Cache {
 
     pub(crate) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Bytes of keys and values: of prompts, each counted once however many beams share it, and of the pool.
+    pub(crate) fn memory(&self) -> HeldMemory {
+        let bytes =
+            |tensors: &[Tensor]| tensors.iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>();
+        let prompts: BTreeMap<*const Prefix, usize> = self
+            .places
+            .values()
+            .map(|place| (Arc::as_ptr(&place.prefix), bytes(&place.prefix.keys) + bytes(&place.prefix.values)))
+            .collect();
+        HeldMemory { prompts: prompts.values().sum(), answers: bytes(&self.keys) + bytes(&self.values) }
     }
 
     pub(crate) fn place(&self, key: Key) -> std::result::Result<&Place, ModelError> {

@@ -7,7 +7,7 @@ use crate::{
     error::backend,
     head::LanguageHead,
     inner::Newest,
-    kv::{Cache, Key},
+    kv::{Cache, HeldMemory, Key},
     load::Folder,
     rows::{gather, to_rows, to_tensor},
     tokenizer::HfTokenizer,
@@ -66,6 +66,12 @@ impl CandleModel {
     #[must_use]
     pub fn generation_config(&self) -> &GenerationConfig {
         &self.generation
+    }
+
+    /// What the keys and values of its beams take.
+    #[must_use]
+    pub fn held_memory(&self) -> HeldMemory {
+        self.cache.memory()
     }
 
     /// Tokens of a whole conversation that ends with a turn of the user.

@@ -40,6 +40,7 @@ pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
 pub use files::ModelFiles;
 pub use generation_config::GenerationConfig;
+pub use kv::HeldMemory;
 pub use language::CandleModel;
 pub use load::LoadOptions;
 pub use probe::{Probe, Prober, Table};

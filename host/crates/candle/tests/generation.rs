@@ -156,6 +156,25 @@ fn long_prompts_run_in_blocks() {
 }
 
 #[test]
+fn a_prompt_is_held_once_whatever_the_number_of_beams() {
+    let mut model = load("llama2-gqa");
+    let (root, _) = model.prefill(&prompts()[0]).unwrap();
+    let prompt = model.held_memory().prompts;
+    assert!(prompt > 0);
+    let ids = model.fork(&[root; 64]).unwrap();
+    model.release(&[root]);
+    let children = model.fork(&ids).unwrap();
+    model.step(&children.iter().map(|id| (*id, 5)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(model.held_memory().prompts, prompt);
+    let answers = model.held_memory().answers;
+    let (other, _) = model.prefill(&prompts()[0].repeat(10)).unwrap();
+    assert_eq!(model.held_memory().prompts, 11 * prompt);
+    assert_eq!(model.held_memory().answers, answers, "the room for answers does not grow with the prompt");
+    model.release(&[&ids[..], &children, &[other]].concat());
+    assert_eq!(model.held_memory().prompts, 0);
+}
+
+#[test]
 fn impossible_requests_are_refused() {
     let mut model = load("llama1");
     let context = model.info().context;
