@@ -36,6 +36,8 @@ fn embed() -> Result<(), Box<dyn Error>> {
         let about = format!("The files of the demo model `{model}`; none before it is trained.");
         write_table(&mut table, &model.to_uppercase(), &about, &files)?;
     }
+    let networks = files(&root.join("host/demo/bundle-weak"))?;
+    write_table(&mut table, "WEAK_BUNDLE", "The bundle with networks for the demo model `weak`.", &networks)?;
     Ok(fs::write(out.join("embedded.rs"), table)?)
 }
 

@@ -8,12 +8,39 @@ use inferenceguard_sandbox::SettingValue;
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// The bundle of a folder, or the default one.
+/// What is taken where no bundle is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// The default bundle, which fits any model.
+    Plain,
+    /// The same with the networks that were trained for the demonstration model.
+    Networks,
+}
+
+impl Fallback {
+    /// Networks for the demonstration model, if one of these methods opens any.
+    pub(crate) fn of(demo: bool, methods: &[String]) -> Self {
+        let opens = |name: &String| methods::find(name).is_ok_and(|method| method.critic || method.steering.is_some());
+        if demo && methods.iter().any(opens) { Self::Networks } else { Self::Plain }
+    }
+
+    fn open(self) -> anyhow::Result<Bundle> {
+        let mut files = first_party();
+        if self == Self::Plain {
+            return Ok(Bundle::from_parts(embedded::MANIFEST, &files)?);
+        }
+        files.extend(embedded::weak_bundle().iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
+        let manifest = files.remove(MANIFEST).context("this build carries no networks for the demonstration model")?;
+        Ok(Bundle::from_parts(&String::from_utf8(manifest)?, &files)?)
+    }
+}
+
+/// The bundle of a folder, or the fallback.
 ///
 /// A folder may name first-party components (`safety-budget.wasm`) without holding them; then those of this program
 /// are taken.
-pub(crate) fn open(dir: Option<&Path>) -> anyhow::Result<Bundle> {
-    let Some(dir) = dir else { return Ok(Bundle::from_parts(embedded::MANIFEST, &first_party())?) };
+pub(crate) fn open(dir: Option<&Path>, fallback: Fallback) -> anyhow::Result<Bundle> {
+    let Some(dir) = dir else { return fallback.open() };
     let path = dir.join(MANIFEST);
     let text = fs::read_to_string(&path).with_context(|| format!("{}: a bundle has one", path.display()))?;
     let manifest = Manifest::parse(&text)?;
@@ -86,7 +113,7 @@ pub(crate) fn budgets(bundle: &Bundle, given: &[String]) -> anyhow::Result<BTree
 
 /// `bundle inspect`.
 pub(crate) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
-    let bundle = open(arguments.dir.as_deref())?;
+    let bundle = open(arguments.dir.as_deref(), Fallback::Plain)?;
     if arguments.json {
         let digests: BTreeMap<&String, String> = bundle.digests().iter().map(|(k, v)| (k, v.to_string())).collect();
         return output::json(&json!({

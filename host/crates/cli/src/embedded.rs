@@ -8,6 +8,11 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// The manifest of the default bundle; its files are first-party components.
 pub(crate) const MANIFEST: &str = include_str!("../../../demo/bundle/bundle.toml");
 
+/// The files of the bundle with networks for the demonstration model, other than first-party components.
+pub(crate) fn weak_bundle() -> &'static [(&'static str, &'static [u8])] {
+    WEAK_BUNDLE
+}
+
 /// The bytes of a first-party component.
 pub(crate) fn component(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)

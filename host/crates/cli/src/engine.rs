@@ -1,6 +1,10 @@
 //! From the arguments to an engine: the model, its score models, the bundle.
 
-use crate::{args::GuardArguments, bundle, embedded, hub, model};
+use crate::{
+    args::GuardArguments,
+    bundle::{self, Fallback},
+    embedded, hub, model,
+};
 use anyhow::{Context, bail};
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
@@ -11,7 +15,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 /// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
 pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Engine> {
-    let mut bundle = bundle::open(arguments.bundle.as_deref())?;
+    let fallback = Fallback::of(arguments.model.is_none(), methods);
+    let mut bundle = bundle::open(arguments.bundle.as_deref(), fallback)?;
     if let Some(n) = arguments.n {
         bundle = bundle::with_candidates(&bundle, methods, n)?;
     }

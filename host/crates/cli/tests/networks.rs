@@ -35,10 +35,23 @@ fn quick(arguments: &[&str]) -> common::Ran {
 }
 
 #[test]
-fn what_the_default_bundle_lacks_is_named() {
-    quick(&["--method", "re-control", PROMPT]).refuses("Add `[networks.value]`");
-    quick(&["--method", "re-control+lagrangian", PROMPT]).refuses("Add `[networks.value-lagrangian]`");
-    quick(&["--method", "inference-guard+critic", PROMPT]).refuses("add `[critic]` to its manifest");
+fn what_a_bundle_lacks_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = bundle(dir.path(), "");
+    let without = |method: &str| quick(&["--bundle", &folder, "--method", method, PROMPT]);
+    without("re-control").refuses("Add `[networks.value]`");
+    without("re-control+lagrangian").refuses("Add `[networks.value-lagrangian]`");
+    without("inference-guard+critic").refuses("add `[critic]` to its manifest");
+}
+
+#[test]
+fn the_demonstration_brings_its_networks() {
+    for method in ["re-control", "re-control+lagrangian", "inference-guard+critic"] {
+        let output = quick(&["--method", method, PROMPT]).json();
+        assert_eq!((&output["method"], &output["failures"]), (&method.into(), &serde_json::json!([])), "{output}");
+        assert_eq!(output["bundle"]["name"], "household-demo-weak", "{output}");
+    }
+    assert_eq!(quick(&[PROMPT]).json()["bundle"]["name"], "household-demo");
 }
 
 #[test]

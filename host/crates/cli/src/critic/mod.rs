@@ -6,7 +6,10 @@ mod options;
 
 pub(crate) use arguments::CriticArguments;
 
-use crate::{bundle, embedded, engine, model, output};
+use crate::{
+    bundle::{self, Fallback},
+    embedded, engine, model, output,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_candle::{CandleModel, LoadOptions, ModelFiles};
 use inferenceguard_eval::{Dataset, Intent, Prompt};
@@ -20,7 +23,7 @@ use labels::{BundleLabels, Scores};
 
 /// Samples, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
-    let bundle = bundle::open(arguments.bundle.as_deref())?;
+    let bundle = bundle::open(arguments.bundle.as_deref(), Fallback::Plain)?;
     let options = options::options(arguments, bundle.manifest())?;
     let prompts = prompts(arguments)?;
     let load = model::options(&arguments.device)?;

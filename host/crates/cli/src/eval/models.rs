@@ -1,7 +1,10 @@
 //! The models of an evaluation: each opened once, with its score models, and shared by all its engines.
 
 use super::{EvalArguments, Recipe, pricer::Pricer};
-use crate::{bundle, embedded, engine, model};
+use crate::{
+    bundle::{self, Fallback},
+    embedded, engine, model,
+};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, ModelFiles};
@@ -24,6 +27,7 @@ pub(crate) struct Bench {
 struct Source {
     name: String,
     files: ModelFiles,
+    fallback: Fallback,
 }
 
 /// Whether the demonstration's score models are taken: none are given, and its language model takes part.
@@ -48,7 +52,7 @@ pub(crate) fn open(
         .into_iter()
         .map(|source| {
             let given = bundles.get(&source.name).map(String::as_str).map(Path::new);
-            let bundle = adjusted(&bundle::open(given.or(arguments.guard.bundle.as_deref()))?)?;
+            let bundle = adjusted(&bundle::open(given.or(arguments.guard.bundle.as_deref()), source.fallback)?)?;
             bench(arguments, source, &scores, bundle)
         })
         .collect()
@@ -58,7 +62,8 @@ fn sources(arguments: &EvalArguments) -> anyhow::Result<Vec<Source>> {
     if arguments.models.is_empty() {
         let files = engine::language_files(arguments.guard.model.as_deref())?;
         let name = arguments.recipe.map_or_else(|| last(files.path()), |recipe| paper_name(recipe).to_owned());
-        return Ok(vec![Source { name, files }]);
+        let fallback = fallback(arguments.guard.model.is_none());
+        return Ok(vec![Source { name, files, fallback }]);
     }
     let sources: Vec<Source> = arguments.models.iter().map(|text| source(text)).collect::<Result<_, _>>()?;
     for (at, one) in sources.iter().enumerate() {
@@ -79,13 +84,22 @@ fn paper_name(recipe: Recipe) -> &'static str {
 /// `NAME=DIR`, a folder or id, or a demonstration model by name.
 fn source(text: &str) -> anyhow::Result<Source> {
     if let Some((name, place)) = text.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains('/')) {
-        return Ok(Source { name: name.to_owned(), files: engine::language_files(Some(place))? });
+        return Ok(Source {
+            name: name.to_owned(),
+            files: engine::language_files(Some(place))?,
+            fallback: Fallback::Plain,
+        });
     }
     if let Some(files) = embedded::model(text) {
-        return Ok(Source { name: text.to_owned(), files });
+        return Ok(Source { name: text.to_owned(), files, fallback: fallback(true) });
     }
     let files = engine::language_files(Some(text))?;
-    Ok(Source { name: last(Path::new(text)), files })
+    Ok(Source { name: last(Path::new(text)), files, fallback: Fallback::Plain })
+}
+
+/// The demonstration model comes with its networks.
+fn fallback(demo: bool) -> Fallback {
+    if demo { Fallback::Networks } else { Fallback::Plain }
 }
 
 fn last(path: &Path) -> String {
