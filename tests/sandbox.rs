@@ -4,7 +4,7 @@
 mod support;
 
 use inferenceguard_sandbox::{CpuDense, Layer, LayerActivation, Limits, Sandbox, SandboxError, SettingValue};
-use inferenceguard_search::{BudgetState, Decision, Role, Steered, Tracked};
+use inferenceguard_search::{BudgetState, Decision, FailureKind, Needs, Role, Steered, Tracked};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use support::{activate, constraint, guest, limits, load, mode, rows};
 
@@ -43,6 +43,28 @@ fn a_cost_reads_what_it_declared() {
         assert_eq!(answer[0], prices, "{mode}");
         assert_eq!(answer.len(), 2);
     }
+}
+
+#[test]
+fn what_a_network_computes_counts_as_fuel() {
+    let sandbox = Sandbox::new(Limits { fuel: 1_000_000, ..limits() }, None).unwrap();
+    let estimate = |hidden: usize| {
+        let width = rows(1, &Needs::default()).rows[0].latent.as_ref().unwrap().len();
+        let layer = |inputs: usize, outputs: usize| Layer {
+            weights: vec![0.0; inputs * outputs],
+            bias: vec![0.0; outputs],
+            activation: LayerActivation::Identity,
+        };
+        let layers = vec![layer(width, hidden), layer(hidden, 1)];
+        let networks = Arc::new(CpuDense::default().with_network("value", layers).unwrap());
+        let component = sandbox.load("rogue-critic", &guest("rogue-critic")).unwrap();
+        let active = component.activate_with(&mode("network"), networks).unwrap();
+        active.critic().unwrap().estimate(&rows(2, active.needs()))
+    };
+    estimate(100).unwrap();
+    // Some instructions, and 4 x a million and more multiply-adds at 8 for one unit of fuel.
+    let kind = estimate(1_000_000).unwrap_err().kind;
+    assert_eq!(kind, FailureKind::OutOfFuel { limit: 1_000_000 });
 }
 
 #[test]

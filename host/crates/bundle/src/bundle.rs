@@ -36,6 +36,14 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`], naming file and key.
     pub fn open(dir: &Path) -> Result<Self, BundleError> {
+        Self::open_with(dir, |_| None)
+    }
+
+    /// As [`Bundle::open`]; a file that the folder does not hold is asked of `lend`, by the path that the manifest names.
+    ///
+    /// # Errors
+    /// [`BundleError`], naming file and key.
+    pub fn open_with(dir: &Path, lend: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, BundleError> {
         let root = dir.canonicalize().map_err(|source| unreadable(dir, "folder", source))?;
         let path = root.join(MANIFEST);
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;
@@ -44,8 +52,16 @@ impl Bundle {
         let mut files = BTreeMap::new();
         for (key, file) in manifest.files() {
             if let Entry::Vacant(vacant) = files.entry(file.to_owned()) {
-                let path = inside(&root, &key, vacant.key())?;
-                vacant.insert(read_limited(&path, limit(&manifest, &key))?);
+                let limit = limit(&manifest, &key);
+                let bytes = match inside(&root, &key, vacant.key()) {
+                    Ok(path) => read_limited(&path, limit)?,
+                    Err(missing @ BundleError::Missing { .. }) => {
+                        let lent = lend(vacant.key()).ok_or(missing)?;
+                        within(Path::new(vacant.key()), lent.len() as u64, limit).map(|()| lent)?
+                    }
+                    Err(error) => return Err(error),
+                };
+                vacant.insert(bytes);
             }
         }
         Self::assemble(&text, manifest, files)
@@ -62,6 +78,7 @@ impl Bundle {
         for (key, file) in parsed.files() {
             check_relative(&key, file)?;
             let bytes = files.get(file).ok_or_else(|| missing(&key, file))?;
+            within(Path::new(file), bytes.len() as u64, limit(&parsed, &key))?;
             named.insert(file.to_owned(), bytes.clone());
         }
         Self::assemble(manifest, parsed, named)
@@ -160,12 +177,15 @@ fn read_limited(path: &Path, limit: Limit) -> Result<Vec<u8>, BundleError> {
     let size = file.metadata().map_err(failed)?.len();
     let mut bytes = Vec::new();
     file.take(limit.bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let found = size.max(bytes.len() as u64);
-    if found > limit.bytes {
-        let (path, limit, remedy) = (path.to_owned(), limit.bytes, limit.remedy);
-        return Err(BundleError::TooLarge { path, found, limit, remedy });
+    within(path, size.max(bytes.len() as u64), limit).map(|()| bytes)
+}
+
+fn within(path: &Path, found: u64, limit: Limit) -> Result<(), BundleError> {
+    if found <= limit.bytes {
+        return Ok(());
     }
-    Ok(bytes)
+    let (path, limit, remedy) = (path.to_owned(), limit.bytes, limit.remedy);
+    Err(BundleError::TooLarge { path, found, limit, remedy })
 }
 
 fn unreadable(path: &Path, expected: &'static str, source: std::io::Error) -> BundleError {

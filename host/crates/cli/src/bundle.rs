@@ -2,11 +2,11 @@
 
 use crate::{args::InspectArguments, embedded, output};
 use anyhow::Context;
-use inferenceguard_bundle::{Bundle, MANIFEST, Manifest};
+use inferenceguard_bundle::{Bundle, MANIFEST};
 use inferenceguard_host::methods::{self, candidates_setting};
 use inferenceguard_sandbox::SettingValue;
 use serde_json::json;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 /// What is taken where no bundle is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,23 +41,7 @@ impl Fallback {
 /// are taken.
 pub(crate) fn open(dir: Option<&Path>, fallback: Fallback) -> anyhow::Result<Bundle> {
     let Some(dir) = dir else { return fallback.open() };
-    let path = dir.join(MANIFEST);
-    let text = fs::read_to_string(&path).with_context(|| format!("{}: a bundle has one", path.display()))?;
-    let manifest = Manifest::parse(&text)?;
-    let lent = |file: &str| !dir.join(file).exists() && first_party_name(file).is_some();
-    let named = manifest.files();
-    if !named.iter().any(|(_, file)| lent(file)) {
-        return Ok(Bundle::open(dir)?);
-    }
-    let mut files = BTreeMap::new();
-    for (key, file) in named {
-        let bytes = match first_party_name(file).and_then(embedded::component).filter(|_| lent(file)) {
-            Some(bytes) => bytes.to_vec(),
-            None => read_inside(dir, file).with_context(|| format!("{}: `{key}`", path.display()))?,
-        };
-        files.insert(file.to_owned(), bytes);
-    }
-    Ok(Bundle::from_parts(&text, &files)?)
+    Ok(Bundle::open_with(dir, |file| first_party_name(file).and_then(embedded::component).map(<[u8]>::to_vec))?)
 }
 
 /// `NAME.wasm` or `NAME`, if a first-party component is called so.
@@ -68,16 +52,6 @@ fn first_party_name(file: &str) -> Option<&str> {
 
 fn first_party() -> BTreeMap<String, Vec<u8>> {
     embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())).collect()
-}
-
-fn read_inside(dir: &Path, file: &str) -> anyhow::Result<Vec<u8>> {
-    let root = dir.canonicalize()?;
-    let real = dir
-        .join(file)
-        .canonicalize()
-        .with_context(|| format!("{file} is neither a file of the bundle nor a first-party component"))?;
-    anyhow::ensure!(real.starts_with(&root), "{file} leads out of the bundle");
-    Ok(fs::read(real)?)
 }
 
 /// The same bundle with another number of candidates for its own policy and for these methods.

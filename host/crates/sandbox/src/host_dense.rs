@@ -7,12 +7,15 @@ use crate::{
 };
 use inferenceguard_search::Batch;
 use std::sync::Arc;
-use wasmtime::{Result as Trapped, component::Resource};
+use wasmtime::{Result as Trapped, Trap, component::Resource};
 
 type Dense<T> = Trapped<Result<T, DenseError>>;
 
 /// What a handle costs beside its numbers.
 const HANDLE: u64 = 128;
+
+/// Multiply-adds that cost as much as one unit of fuel.
+const PER_FUEL: u64 = 8;
 
 /// Ends the function with an error for the component.
 macro_rules! attempt {
@@ -33,6 +36,14 @@ fn shape_error(found: impl std::fmt::Display, expected: impl std::fmt::Display) 
 }
 
 impl State {
+    /// Counts what the host computes for the component against its fuel, before it is computed: a network is no way
+    /// around the limit. The arithmetic of one call may cost as much as its instructions, and not more.
+    fn charge(&mut self, rows: u32, multiply_adds: u64) -> Trapped<()> {
+        let cost = u64::from(rows).saturating_mul(multiply_adds) / PER_FUEL;
+        self.dense.work = self.dense.work.saturating_add(cost.max(1));
+        if self.dense.work <= self.limits.fuel { Ok(()) } else { Err(Trap::OutOfFuel.into()) }
+    }
+
     /// Whether this many numbers more would fit.
     fn room(&self, numbers: usize) -> Result<(), DenseError> {
         let wanted = self.dense.used.saturating_add(HANDLE).saturating_add(bytes(numbers));
@@ -131,7 +142,10 @@ impl HostTensor for State {
         if left.shape != right.shape {
             return Ok(Err(shape_error(format!("{:?}", right.shape), format!("{:?}", left.shape))));
         }
-        attempt!(self.room(left.data.len()));
+        let (room, numbers) = (self.room(left.data.len()), left.data.len() as u64);
+        attempt!(room);
+        self.charge(1, numbers)?;
+        let (left, right) = (self.dense.table.get(&tensor)?, self.dense.table.get(&other)?);
         let data = left.data.iter().zip(&right.data).map(|(a, b)| a + factor * b).collect();
         self.keep(left.shape.clone(), data)
     }
@@ -164,9 +178,10 @@ impl HostNetwork for State {
 
     fn forward(&mut self, network: Resource<OpenNetwork>, input: Resource<Tensor>) -> Dense<Resource<Tensor>> {
         let network = self.network(&network)?;
-        let input = self.dense.table.get(&input)?;
-        let rows = attempt!(rows_for(&*network, input));
+        let rows = attempt!(rows_for(&*network, self.dense.table.get(&input)?));
         attempt!(self.room((rows as usize).saturating_mul(network.outputs())));
+        self.charge(rows, network.multiply_adds())?;
+        let input = self.dense.table.get(&input)?;
         let output = attempt!(network.forward(&input.data).map_err(DenseError::Device));
         self.keep(vec![rows, narrow(network.outputs())], output)
     }
@@ -177,10 +192,11 @@ impl HostNetwork for State {
         input: Resource<Tensor>,
     ) -> Dense<(Resource<Tensor>, Resource<Tensor>)> {
         let network = self.network(&network)?;
-        let input = self.dense.table.get(&input)?;
-        let rows = attempt!(rows_for(&*network, input));
+        let rows = attempt!(rows_for(&*network, self.dense.table.get(&input)?));
         let numbers = (rows as usize).saturating_mul(network.outputs() + network.inputs());
         attempt!(self.room(numbers.saturating_add(HANDLE as usize)));
+        self.charge(rows, network.multiply_adds().saturating_mul(2))?;
+        let input = self.dense.table.get(&input)?;
         let (value, gradient) = attempt!(network.value_and_gradient(&input.data).map_err(DenseError::Device));
         let value = attempt!(self.keep(vec![rows, narrow(network.outputs())], value)?);
         let gradient = attempt!(self.keep(vec![rows, narrow(network.inputs())], gradient)?);

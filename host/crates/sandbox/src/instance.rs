@@ -65,6 +65,7 @@ impl Guest {
 
     fn arm(&mut self) {
         let (fuel, millis) = (self.limits().fuel, self.limits().deadline_ms);
+        self.store.data_mut().dense.work = 0;
         // Fails only when fuel is off, and then every call is refused by the deadline at the latest.
         drop(self.store.set_fuel(fuel));
         self.store.set_epoch_deadline(Clock::ticks(millis));
@@ -81,7 +82,7 @@ impl Guest {
         self.arm();
         let result = call(&mut self.store);
         let left = self.store.get_fuel().unwrap_or(0);
-        self.used = self.limits().fuel.saturating_sub(left);
+        self.used = self.limits().fuel.saturating_sub(left) + self.store.data().dense.work;
         self.store.data_mut().batch = None;
         // A wrong read weighs more than whatever came of it.
         let result = match self.store.data_mut().bad_read.take() {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// Fuel per call (about one unit per wasm instruction). Deterministic: the same call always uses the same.
+    /// Fuel per call (about one unit per wasm instruction, and as much again for what the host computes on tensors, one
+    /// unit per 8 multiply-adds). Deterministic: the same call always uses the same.
     pub fuel: u64,
     /// Wall-clock milliseconds per call: the second fence. It kills.
     pub deadline_ms: u64,

@@ -213,6 +213,10 @@ impl Network for Stack {
         self.0.last().map_or(0, Layer::outputs)
     }
 
+    fn multiply_adds(&self) -> u64 {
+        self.0.iter().map(|layer| (layer.weights.len() + layer.outputs()) as u64).sum()
+    }
+
     fn forward(&self, input: &[f32]) -> Result<Vec<f32>, String> {
         Ok(input.chunks_exact(self.inputs()).flat_map(|row| self.forward_row(row)).collect())
     }

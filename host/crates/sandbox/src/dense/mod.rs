@@ -22,6 +22,9 @@ pub trait Network: Send + Sync {
     fn inputs(&self) -> usize;
     /// Width of one output row.
     fn outputs(&self) -> usize;
+    /// Multiply-adds of [`Network::forward`] for one row; a gradient takes as many again. They count against a
+    /// component's fuel.
+    fn multiply_adds(&self) -> u64;
     /// `[rows, inputs]` to `[rows, outputs]`, both row-major. The input's length is a multiple of [`Network::inputs`].
     ///
     /// # Errors
@@ -60,10 +63,12 @@ pub(crate) struct DenseState {
     pub(crate) table: ResourceTable,
     /// Bytes of all handles.
     pub(crate) used: u64,
+    /// Fuel that the call's arithmetic came to.
+    pub(crate) work: u64,
 }
 
 impl DenseState {
     pub(crate) fn new(networks: Arc<dyn Dense>) -> Self {
-        Self { networks, table: ResourceTable::new(), used: 0 }
+        Self { networks, table: ResourceTable::new(), used: 0, work: 0 }
     }
 }
