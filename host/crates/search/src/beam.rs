@@ -126,8 +126,13 @@ impl Beam {
 
     /// Tracker and audit agree that every constraint holds, and nothing failed.
     pub(crate) fn safe(&self, constraints: &[Constraint]) -> bool {
+        self.priced && self.within(constraints)
+    }
+
+    /// The same of what was charged so far.
+    pub(crate) fn within(&self, constraints: &[Constraint]) -> bool {
         let holds = |(l, c): (&Ledger, &Constraint)| l.tracker_safe && l.audit.holds(c);
-        self.priced && !self.failed && self.ledgers.iter().zip(constraints).all(holds)
+        !self.failed && self.ledgers.iter().zip(constraints).all(holds)
     }
 
     /// The smallest margin left, in shares of the budget.

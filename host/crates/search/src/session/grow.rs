@@ -87,7 +87,7 @@ impl Session {
 
     fn after_newest(&self) -> Phase {
         let live = self.rows[..self.candidates].iter().any(|b| !b.finished() && !b.failed);
-        if self.plan.as_ref().is_some_and(|p| p.estimate) && live { Phase::Estimate } else { Phase::Score }
+        if self.plan.as_ref().is_some_and(|p| p.estimate) && live { Phase::Estimate } else { Phase::Score(0) }
     }
 
     /// A step without rows is not asked for.
@@ -102,7 +102,7 @@ impl Session {
     fn enter(&mut self) {
         match self.phase {
             Phase::Sample if self.offset == 0 || self.rows.is_empty() => self.breed(),
-            Phase::Score => self.price_first(),
+            Phase::Score(_) => self.price_first(),
             _ => {}
         }
     }
@@ -242,7 +242,7 @@ impl Session {
             self.phase = Phase::StepNewest;
             self.skip_empty_step();
         } else {
-            self.phase = Phase::Score;
+            self.phase = Phase::Score(0);
             self.enter();
         }
     }
@@ -267,7 +267,7 @@ impl Session {
                 self.fail(failure);
             }
         }
-        self.phase = Phase::Score;
+        self.phase = Phase::Score(0);
         self.enter();
         Ok(())
     }

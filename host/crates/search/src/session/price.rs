@@ -2,8 +2,8 @@
 
 use super::{Phase, Session};
 use crate::{
-    Advanced, Batch, CostGrain, Granularity, Need, Role, RoleFailure, ScoreNeed, SearchError, Tracked, beam::ROOT,
-    check::Check,
+    Advanced, Batch, CostGrain, Granularity, Need, OnExhausted, Pricing, Role, RoleFailure, ScoreNeed, SearchError,
+    Tracked, beam::ROOT, check::Check,
 };
 use inferenceguard_model::Scored;
 
@@ -11,32 +11,43 @@ impl Session {
     /// Begins to price these rows.
     pub(super) fn price_rows(&mut self, targets: Vec<usize>) {
         self.targets = targets.into_iter().filter(|i| !self.rows[*i].priced && !self.rows[*i].failed).collect();
-        self.phase = if self.targets.is_empty() { Phase::Select } else { Phase::Score };
-        if self.phase == Phase::Score && self.score_needs().is_empty() {
+        if self.targets.is_empty() {
+            self.phase = Phase::Select;
+        } else {
             self.next_price(0);
         }
     }
 
+    /// Whether this row's task cost is computed. A policy that asks for prices one by one pays for nothing that it cannot
+    /// emit: unsafe rows cost it nothing where the host refuses rather than falls back, nor does a double that only
+    /// checks another row.
     fn task_due(&self, row: usize) -> bool {
-        self.rows[row].finished() || self.plan.as_ref().is_none_or(|p| p.task_cost)
+        let Some(plan) = self.plan.as_ref().filter(|plan| !plan.task_cost) else { return true };
+        let (beam, falls_back) = (&self.rows[row], self.config.on_exhausted != OnExhausted::Refuse);
+        let emittable = plan.pricing == Pricing::All || falls_back || beam.within(&self.constraints);
+        beam.finished() && emittable && self.checking.is_none()
     }
 
-    fn models_for(&self, row: usize) -> Vec<String> {
-        let task = self.config.task.as_ref().filter(|_| self.task_due(row));
-        let costs = self.config.constraints.iter().map(|c| &c.cost).chain(task);
-        let mut models: Vec<String> =
-            costs.filter_map(|name| self.roles.costs.get(name)).flat_map(|c| c.needs.scores.clone()).collect();
-        models.extend(self.roles.policy.scores.clone());
+    /// The score models that the cost at `at` reads of this row; the policy's own come with the first.
+    fn models_for(&self, row: usize, at: usize) -> Vec<String> {
+        let task = at == self.config.constraints.len();
+        let cost = self.cost_at(at).filter(|_| !task || self.task_due(row));
+        let mut models =
+            cost.and_then(|name| self.roles.costs.get(name)).map_or(Vec::new(), |c| c.needs.scores.clone());
+        if at == 0 {
+            models.extend(self.roles.policy.scores.clone());
+        }
         models.sort();
         models.dedup();
         models
     }
 
-    pub(super) fn score_needs(&self) -> Vec<ScoreNeed> {
+    /// What must be scored before the cost at `at` can price.
+    pub(super) fn score_needs(&self, at: usize) -> Vec<ScoreNeed> {
         let mut needs = Vec::new();
-        for &row in &self.targets {
+        for &row in self.targets.iter().filter(|row| !self.rows[**row].failed) {
             let beam = &self.rows[row];
-            for model in self.models_for(row) {
+            for model in self.models_for(row, at) {
                 let (anchor, handed, ended) =
                     beam.scores.get(&model).map_or((ROOT, 0, false), |t| (t.anchor, t.handed, t.ended));
                 if handed < beam.tokens.len() || (beam.finished() && !ended) {
@@ -65,7 +76,8 @@ impl Session {
             let fits = track.tokens.len() <= track.handed && (!need.ended || track.tokens.len() == track.handed);
             beam.failed |= !fits || !track.end.is_finite() || track.tokens.iter().any(|s| !s.is_finite());
         }
-        self.next_price(0);
+        let Phase::Score(at) = self.phase else { return Ok(()) };
+        self.next_price(at);
         Ok(())
     }
 
@@ -78,14 +90,19 @@ impl Session {
         }
     }
 
-    /// Moves to the first cost from `at` on that has rows to price.
+    /// Moves to the first cost from `at` on that has rows to score or to price.
     fn next_price(&mut self, at: usize) {
-        let last = self.config.constraints.len();
-        let due = (at..=last).find(|at| self.cost_at(*at).is_some() && !self.price_ranges(*at).is_empty());
-        match due {
-            Some(at) => self.phase = Phase::Price(at),
-            None => self.targets_priced(),
+        for at in at..=self.config.constraints.len() {
+            if !self.score_needs(at).is_empty() {
+                self.phase = Phase::Score(at);
+                return;
+            }
+            if !self.price_ranges(at).is_empty() {
+                self.phase = Phase::Price(at);
+                return;
+            }
         }
+        self.targets_priced();
     }
 
     /// Rows to price at this cost, with their range of answer tokens.

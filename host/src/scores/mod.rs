@@ -1,6 +1,9 @@
 //! Scored beams of the score models by the search's keys.
 
+mod family;
+
 use crate::beams::check_count;
+use family::Member;
 use inferenceguard_model::{BeamId, ModelError, ScoreId, ScoreModel, ScoreRow, Scored, Tokenizer};
 use inferenceguard_search::{BeamKey, ROOT, ScoreNeed};
 use std::{
@@ -58,12 +61,14 @@ impl<'m> Scores<'m> {
         if needs.iter().any(|need| need.anchor == ROOT) && !live.contains_key(&ROOT) {
             live.insert(ROOT, model.open(&self.prompt, Arc::clone(&self.language))?);
         }
-        fork(model.as_mut(), live, &needs)?;
         let due = needs.len();
-        let row = |need: ScoreNeed| Ok(ScoreRow { id: find(live, need.beam)?, tokens: need.tokens, ended: need.ended });
-        let rows = needs.into_iter().map(row).collect::<Result<Vec<_>, ModelError>>()?;
-        let scored = model.extend(&rows)?;
+        let (begun, rows) = rows(model.as_mut(), live, needs)?;
+        let mut scored = model.extend(&rows)?;
         check_count("scored rows", scored.len(), due)?;
+        for (scored, mut begun) in scored.iter_mut().zip(begun) {
+            begun.append(&mut scored.tokens);
+            scored.tokens = begun;
+        }
         let finite = scored.iter().all(|row| row.end.is_finite() && row.tokens.iter().all(|s| s.is_finite()));
         if finite { Ok(scored) } else { Err(ModelError::NotFinite("scores")) }
     }
@@ -78,23 +83,48 @@ impl<'m> Scores<'m> {
     }
 }
 
+/// The row of every need, and the scores it has already: beams that continue another one are made, and what they have
+/// in common is scored once.
+fn rows(
+    model: &mut dyn ScoreModel,
+    live: &mut HashMap<BeamKey, ScoreId>,
+    needs: Vec<ScoreNeed>,
+) -> Result<(Vec<Vec<f32>>, Vec<ScoreRow>), ModelError> {
+    let new = needs.iter().filter(|need| need.anchor != need.beam);
+    let member =
+        |need: &ScoreNeed| Ok(Member { from: find(live, need.anchor)?, left: need.tokens.clone(), scores: Vec::new() });
+    let mut members = new.map(member).collect::<Result<Vec<_>, ModelError>>()?;
+    let mut made = Vec::new();
+    let forked = family::gather(model, &mut members, &mut made).and_then(|()| fork(model, live, &needs, &members));
+    model.release(&made);
+    forked?;
+    let mut members = members.into_iter();
+    let row = |need: ScoreNeed| {
+        let (id, ended) = (find(live, need.beam)?, need.ended);
+        let begun = if need.anchor == need.beam { None } else { members.next() };
+        let (tokens, scores) = begun.map_or((need.tokens, Vec::new()), |member| (member.left, member.scores));
+        Ok((scores, ScoreRow { id, tokens, ended }))
+    };
+    Ok(needs.into_iter().map(row).collect::<Result<Vec<_>, ModelError>>()?.into_iter().unzip())
+}
+
 /// Makes the beams that continue another one.
 fn fork(
     model: &mut dyn ScoreModel,
     live: &mut HashMap<BeamKey, ScoreId>,
     needs: &[ScoreNeed],
+    members: &[Member],
 ) -> Result<(), ModelError> {
-    let new: Vec<&ScoreNeed> = needs.iter().filter(|need| need.anchor != need.beam).collect();
-    if new.is_empty() {
+    if members.is_empty() {
         return Ok(());
     }
-    let parents = new.iter().map(|need| find(live, need.anchor)).collect::<Result<Vec<_>, _>>()?;
+    let parents: Vec<ScoreId> = members.iter().map(|member| member.from).collect();
     let ids = model.fork(&parents)?;
-    if ids.len() != new.len() {
+    if ids.len() != members.len() {
         model.release(&ids);
     }
-    check_count("forks", ids.len(), new.len())?;
-    for (need, id) in new.into_iter().zip(ids) {
+    check_count("forks", ids.len(), members.len())?;
+    for (need, id) in needs.iter().filter(|need| need.anchor != need.beam).zip(ids) {
         if let Some(old) = live.insert(need.beam, id) {
             model.release(&[old]);
         }
