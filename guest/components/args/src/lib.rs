@@ -67,19 +67,24 @@ impl Policy for Args {
 }
 
 impl Args {
-    /// The priced row with the highest score; of equals the more likely one, which comes first.
+    /// The priced row with the highest score; of equals the more likely one, which comes first. A row that a component
+    /// failed on has no score, and the others go on without it.
     fn best(&self, rows: &dyn BatchView) -> Result<Option<u32>, RoleError> {
-        let mut best: Option<(u32, f64)> = None;
+        let (mut best, mut unscored): (Option<(u32, f64)>, _) = (None, None);
         for row in 0..rows.len() {
             if !rows.priced(row)? {
                 continue;
             }
-            let score = self.score(rows, row)?;
-            if best.is_none_or(|(_, other)| score > other) {
-                best = Some((row, score));
+            match self.score(rows, row) {
+                Ok(score) if best.is_none_or(|(_, other)| score > other) => best = Some((row, score)),
+                Ok(_) => {}
+                Err(error) => unscored = Some(error),
             }
         }
-        Ok(best.map(|(row, _)| row))
+        match (best, unscored) {
+            (None, Some(error)) => Err(error),
+            (best, _) => Ok(best.map(|(row, _)| row)),
+        }
     }
 
     fn score(&self, rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {

@@ -89,6 +89,13 @@ fn only_priced_rows_are_taken() {
 }
 
 #[test]
+fn one_row_without_a_price_does_not_end_the_request() {
+    let mut rows = candidates(&[(9.0, 9.0, 0.0), (1.0, 1.0, 0.0)]);
+    rows.rows[0].task_cost = None;
+    assert_eq!(choice("reward", &[], &rows), Decision::Keep(vec![1]));
+}
+
+#[test]
 fn the_plan_expands_every_beam_by_k_single_tokens() {
     let plan = args("reward", &[]).plan(&BatchDouble::of([RowDouble::default()])).unwrap();
     assert_eq!((plan.source, plan.chunk_len, plan.task_cost), (Source::Expand(20), 1, true));
