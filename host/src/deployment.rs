@@ -1,7 +1,7 @@
 //! What an engine runs: default settings, and the roles of every method.
 
 use crate::{
-    BundleIdentity, EngineError, RolesFactory,
+    BundleIdentity, EngineError, Generation, RolesFactory,
     networks::{self, Networks},
     roles::readers,
     scores::ScoreModels,
@@ -23,8 +23,10 @@ impl Ready {
     }
 }
 
-/// Everything fixed at build time.
+/// Everything fixed when a bundle is activated.
 pub(crate) struct Deployment {
+    /// Which activation in this engine, from 1.
+    pub(crate) generation: u64,
     pub(crate) identity: BundleIdentity,
     pub(crate) config: SearchConfig,
     networks: Networks,
@@ -35,6 +37,7 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// The first method is the one of requests that name none.
     pub(crate) fn new(
+        generation: u64,
         identity: BundleIdentity,
         config: SearchConfig,
         networks: Networks,
@@ -42,7 +45,11 @@ impl Deployment {
     ) -> Result<Self, EngineError> {
         let missing = EngineError::Incomplete { what: "roles", call: "bundle` or `EngineBuilder::roles" };
         let default = methods.first().map(|(name, _)| name.clone()).ok_or(missing)?;
-        Ok(Self { identity, config, networks, methods: methods.into_iter().collect(), default })
+        Ok(Self { generation, identity, config, networks, methods: methods.into_iter().collect(), default })
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation { number: self.generation, bundle: self.identity.clone() }
     }
 
     pub(crate) fn default_method(&self) -> &str {

@@ -1,32 +1,38 @@
 //! Runs requests.
 
 use crate::{
-    CancelToken, EngineError, Event, ModelIdentity, Output, Progress, Request,
+    CancelToken, EngineError, Event, Generation, ModelIdentity, Output, Progress, Request,
     beams::Beams,
+    blueprint::Blueprint,
     deployment::Deployment,
     driver::Driver,
+    gate::Gate,
     output::Origin,
     request::ValidRequest,
     scores::{ScoreModels, Scores},
 };
-use inferenceguard_model::{Model, ModelInfo, Tokenizer};
-use inferenceguard_search::{Finish, Need, Outcome, SearchError, Session, Vocabulary};
+use inferenceguard_bundle::Bundle;
+use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel};
+use inferenceguard_search::{Need, SearchError, Session, Vocabulary};
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
 
-/// A model under guard. One request runs at a time; others wait for it.
-pub struct Engine {
-    deployment: Deployment,
-    info: ModelInfo,
-    tokenizer: Arc<dyn Tokenizer>,
-    back_ends: Mutex<BackEnds>,
-}
+/// How many requests run at once if nothing else is said.
+const MAX_LIVE: usize = 8;
 
-struct BackEnds {
-    model: Box<dyn Model>,
-    scores: ScoreModels,
+/// A model under guard. Any number of threads may ask it; each request runs on the thread that asks, and steps of the
+/// model that wait for one another are made as one.
+pub struct Engine {
+    blueprint: Blueprint,
+    deployment: RwLock<Arc<Deployment>>,
+    /// Held while a bundle is prepared: one activation after the other.
+    activating: Mutex<()>,
+    gate: Gate,
+    model: SharedModel,
+    scores: BTreeMap<String, SharedScoreModel>,
 }
 
 /// What the back ends hold for requests.
@@ -40,36 +46,91 @@ pub struct Held {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("model", &self.info.name).finish_non_exhaustive()
+        f.debug_struct("Engine").field("model", &self.model().name).finish_non_exhaustive()
     }
 }
 
 impl Engine {
-    pub(crate) fn new(deployment: Deployment, model: Box<dyn Model>, scores: ScoreModels) -> Self {
-        let (info, tokenizer) = (model.info().clone(), model.tokenizer());
-        Self { deployment, info, tokenizer, back_ends: Mutex::new(BackEnds { model, scores }) }
+    pub(crate) fn new(
+        blueprint: Blueprint,
+        deployment: Deployment,
+        model: Box<dyn Model>,
+        scores: BTreeMap<String, SharedScoreModel>,
+        max_live: Option<usize>,
+    ) -> Self {
+        let (deployment, gate) = (RwLock::new(Arc::new(deployment)), Gate::new(max_live.unwrap_or(MAX_LIVE)));
+        Self { blueprint, deployment, activating: Mutex::new(()), gate, model: SharedModel::new(model), scores }
+    }
+
+    /// Whether the back ends have all that the roles read.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        self.current().check(&mut self.model.clone(), &self.score_models())
     }
 
     /// The language model.
     #[must_use]
     pub fn model(&self) -> &ModelInfo {
-        &self.info
+        self.model.info()
     }
 
     /// The methods a request may name.
     #[must_use]
-    pub fn methods(&self) -> Vec<&str> {
-        self.deployment.methods().collect()
+    pub fn methods(&self) -> Vec<String> {
+        self.current().methods().map(str::to_owned).collect()
     }
 
     /// What the back ends hold. Between requests: nothing.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let scored = self.scores.values().map(ScoreModel::live_rows).sum();
+        Held { beams: self.model.live_beams(), scored }
+    }
+
+    /// Requests that run.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.gate.counts().0
+    }
+
+    /// Requests that wait for their turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.gate.counts().1
+    }
+
+    /// What decides for requests that begin now.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.current().generation()
+    }
+
+    /// Puts another bundle in place, under running requests: with the methods, components, budgets and settings that
+    /// this engine was built with. Compiling, configuring and checking happen on this thread while requests go on; the
+    /// same components are not compiled again. When it returns, every request that begins is decided by the new bundle;
+    /// those under way are finished by the one they began with.
     ///
     /// # Errors
-    /// [`EngineError::Poisoned`].
-    pub fn held(&self) -> Result<Held, EngineError> {
-        let back_ends = self.lock()?;
-        let scored = back_ends.scores.values().map(|model| model.live_rows()).sum();
-        Ok(Held { beams: back_ends.model.live_beams(), scored })
+    /// As [`crate::EngineBuilder::build`]; the old bundle then stays.
+    pub fn activate(&self, bundle: &Bundle) -> Result<Generation, EngineError> {
+        let _one = self.activating.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.generation().number + 1;
+        let next = self.blueprint.deployment(Some(bundle), number)?;
+        next.check(&mut self.model.clone(), &self.score_models())?;
+        let next = Arc::new(next);
+        let generation = next.generation();
+        *self.deployment.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(generation)
+    }
+
+    fn current(&self) -> Arc<Deployment> {
+        Arc::clone(&self.deployment.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn score_models(&self) -> ScoreModels {
+        let boxed = |(name, model): (&String, &SharedScoreModel)| {
+            (name.clone(), Box::new(model.clone()) as Box<dyn ScoreModel>)
+        };
+        self.scores.iter().map(boxed).collect()
     }
 
     /// Answers a request.
@@ -80,11 +141,11 @@ impl Engine {
         self.stream(request, &CancelToken::new(), |_| {})
     }
 
-    /// Answers a request and reports on the way. Text arrives as soon as the request's release rule and the audit
-    /// allow, in order, and is never taken back.
+    /// Answers a request and reports on the way, on this thread. Text arrives as soon as the request's release rule and
+    /// the audit allow, in order, and is never taken back.
     ///
     /// # Errors
-    /// As [`Engine::generate`].
+    /// As [`Engine::generate`]; [`EngineError::CancelledWaiting`] if it is cancelled before its turn.
     pub fn stream(
         &self,
         request: Request,
@@ -92,59 +153,53 @@ impl Engine {
         mut on_event: impl FnMut(Event),
     ) -> Result<Output, EngineError> {
         let start = Instant::now();
-        let mut back_ends = self.lock()?;
-        let valid = ValidRequest::new(request, &self.deployment, back_ends.model.as_ref(), &back_ends.scores)?;
+        let _place = self.gate.enter(cancel)?;
+        let deployment = self.current();
+        let (mut model, mut scores) = (self.model.clone(), self.score_models());
+        let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
-            bundle: self.deployment.identity.clone(),
-            model: ModelIdentity::from(&self.info),
+            bundle: deployment.identity.clone(),
+            generation: deployment.generation,
+            model: ModelIdentity::from(self.model()),
             method: valid.method.clone(),
             seed: valid.config.seed,
             seconds: 0.0,
             trace: None,
         };
-        let session = self.run(&mut back_ends, valid, cancel, &mut on_event)?;
+        let session = run(&deployment, &mut model, &mut scores, valid, cancel, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
-        release_rest(&outcome, session.released(), &mut on_event);
         let trace = session.trace().cloned();
         Ok(Output::new(outcome, Origin { seconds: start.elapsed().as_secs_f64(), trace, ..origin }))
     }
+}
 
-    fn run(
-        &self,
-        back_ends: &mut BackEnds,
-        valid: ValidRequest,
-        cancel: &CancelToken,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<Session, EngineError> {
-        let ready = self.deployment.method(&valid.method)?;
-        let mut driver = Driver {
-            beams: Beams::new(back_ends.model.as_mut()),
-            scores: Scores::new(&mut back_ends.scores, valid.prompt.clone(), Arc::clone(&self.tokenizer)),
-            roles: ready.roles.open()?,
-        };
-        let mut session = Session::new(
-            valid.config,
-            ready.info.clone(),
-            self.vocabulary(),
-            &valid.prompt,
-            valid.prompt_tokens,
-            Arc::clone(&self.tokenizer),
-        )?;
-        if valid.record {
-            session.record();
-        }
-        drive(&mut session, &mut driver, cancel, on_event)?;
-        Ok(session)
+fn run(
+    deployment: &Deployment,
+    model: &mut SharedModel,
+    scores: &mut ScoreModels,
+    valid: ValidRequest,
+    cancel: &CancelToken,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Session, EngineError> {
+    let ready = deployment.method(&valid.method)?;
+    let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
+    let mut driver = Driver {
+        beams: Beams::new(model),
+        scores: Scores::new(scores, valid.prompt.clone(), Arc::clone(&tokenizer)),
+        roles: ready.roles.open()?,
+    };
+    let mut session =
+        Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
+    if valid.record {
+        session.record();
     }
+    drive(&mut session, &mut driver, cancel, on_event)?;
+    Ok(session)
+}
 
-    fn vocabulary(&self) -> Vocabulary {
-        let size = u32::try_from(self.info.vocab).unwrap_or(u32::MAX);
-        Vocabulary { size, eos: self.info.eos.clone(), special: self.info.special.clone() }
-    }
-
-    fn lock(&self) -> Result<MutexGuard<'_, BackEnds>, EngineError> {
-        self.back_ends.lock().map_err(|_| EngineError::Poisoned)
-    }
+fn vocabulary(info: &ModelInfo) -> Vocabulary {
+    let size = u32::try_from(info.vocab).unwrap_or(u32::MAX);
+    Vocabulary { size, eos: info.eos.clone(), special: info.special.clone() }
 }
 
 fn drive(
@@ -175,14 +230,6 @@ fn drive(
             on_event(Event::Released { text: new.to_owned() });
             released = text.len();
         }
-    }
-}
-
-/// What the end of the request released: the outcome is audited as a whole.
-fn release_rest(outcome: &Outcome, released: &str, on_event: &mut dyn FnMut(Event)) {
-    let rest = outcome.text.strip_prefix(released).unwrap_or_default();
-    if !rest.is_empty() && outcome.finish != Finish::Cancelled {
-        on_event(Event::Released { text: rest.to_owned() });
     }
 }
 

@@ -167,9 +167,9 @@ pub enum EngineError {
         /// The deployment's budget.
         allowed: f64,
     },
-    /// An earlier request panicked while it held the back end.
-    #[error("a back end panicked in an earlier request, so its state is unknown; build a new engine")]
-    Poisoned,
+    /// The request was cancelled before it began.
+    #[error("the request was cancelled while it waited for its turn")]
+    CancelledWaiting,
     /// The back end failed; the request is over and holds nothing any more.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -191,6 +191,7 @@ impl EngineError {
         matches!(
             self,
             Self::EmptyPrompt
+                | Self::CancelledWaiting
                 | Self::DoesNotFit { .. }
                 | Self::UnknownConstraint { .. }
                 | Self::LooserBudget { .. }

@@ -26,7 +26,8 @@
 //! ```
 //!
 //! # Key types
-//! - [`EngineBuilder`], [`Engine`]: no globals, no async; an engine answers one request at a time.
+//! - [`EngineBuilder`], [`Engine`]: no globals, no async. Many threads may ask one engine at once, and
+//!   [`Engine::activate`] changes the bundle under them.
 //! - [`Request`], [`CancelToken`], [`Event`], [`Output`].
 //! - [`Roles`], [`RolesFactory`]: who plays the roles; wasm components of a bundle, or plain Rust.
 //! - [`methods`]: the methods by name.
@@ -35,12 +36,14 @@
 //! error, a failing component is part of the outcome.
 
 mod beams;
+mod blueprint;
 mod builder;
 mod columns;
 mod deployment;
 mod driver;
 mod engine;
 mod error;
+mod gate;
 pub mod methods;
 mod networks;
 mod output;
@@ -53,6 +56,6 @@ mod steer;
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};
 pub use error::EngineError;
-pub use output::{Best, BundleIdentity, Event, ModelIdentity, Output, Progress};
+pub use output::{Best, BundleIdentity, Event, Generation, ModelIdentity, Output, Progress};
 pub use request::{CancelToken, Request};
 pub use roles::{Roles, RolesFactory};

@@ -15,6 +15,16 @@ pub struct BundleIdentity {
     pub digest: String,
 }
 
+/// One activation of a bundle in an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The bundle.
+    pub bundle: BundleIdentity,
+}
+
 /// Which model spoke.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ModelIdentity {
@@ -55,6 +65,8 @@ pub struct Output {
     pub usage: Usage,
     /// Which bundle decided.
     pub bundle: BundleIdentity,
+    /// Which activations of the engine decided, oldest first.
+    pub generations: Vec<u64>,
     /// Which model spoke.
     pub model: ModelIdentity,
     /// By which method.
@@ -73,6 +85,7 @@ pub struct Output {
 /// Where an output comes from.
 pub(crate) struct Origin {
     pub(crate) bundle: BundleIdentity,
+    pub(crate) generation: u64,
     pub(crate) model: ModelIdentity,
     pub(crate) method: String,
     pub(crate) seed: u64,
@@ -97,6 +110,7 @@ impl Output {
             failures: outcome.failures,
             seconds: origin.seconds,
             bundle: origin.bundle,
+            generations: vec![origin.generation],
             model: origin.model,
             method: origin.method,
             seed: origin.seed,

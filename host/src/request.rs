@@ -1,6 +1,6 @@
 //! What is asked of an engine; only a checked request reaches the search.
 
-use crate::{EngineError, builder::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
+use crate::{EngineError, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
 use inferenceguard_model::{Model, Token};
 use inferenceguard_search::{Release, RolesInfo, Sampling, SearchConfig};
 use serde::{Deserialize, Serialize};

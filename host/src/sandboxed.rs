@@ -85,10 +85,9 @@ impl<'a> Loader<'a> {
     pub(crate) fn new(
         bundle: &'a Bundle,
         parts: &'a BTreeMap<String, Vec<u8>>,
-        sandbox: Option<Sandbox>,
+        sandbox: Sandbox,
     ) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
-        let sandbox = sandbox.map_or_else(|| Sandbox::new(manifest.limits.clone(), None), Ok)?;
         manifest.methods.iter().try_for_each(|(name, entry)| check_entry(name, entry))?;
         let activator = Activator { bundle, sandbox, networks: Arc::new(networks(bundle)?) };
         let shared = Arc::new(shared(&activator, manifest)?);
@@ -96,13 +95,13 @@ impl<'a> Loader<'a> {
     }
 
     /// The bundle's own policy, with everything the bundle has.
-    pub(crate) fn own(&self) -> Result<(String, Ready), EngineError> {
+    pub(crate) fn own(&self) -> Result<Ready, EngineError> {
         let policy = self.activator.only(Role::Policy, &self.manifest().policy)?;
-        self.ready(OWN_METHOD, policy, self.shared.critic.clone(), self.shared.steering.clone())
+        self.ready(policy, self.shared.critic.clone(), self.shared.steering.clone())
     }
 
     /// A method by name.
-    pub(crate) fn method(&self, name: &str) -> Result<(String, Ready), EngineError> {
+    pub(crate) fn method(&self, name: &str) -> Result<Ready, EngineError> {
         if name == OWN_METHOD {
             return self.own();
         }
@@ -115,18 +114,17 @@ impl<'a> Loader<'a> {
         let policy = self.part(name, Role::Policy, policy, own, entry.settings)?;
         let own = self.manifest().steering.as_ref();
         let steering = steering.map(|part| self.part(name, Role::Steering, part, own, entry.steering)).transpose()?;
-        self.ready(name, policy, self.shared.critic.clone().filter(|_| critic), steering)
+        self.ready(policy, self.shared.critic.clone().filter(|_| critic), steering)
     }
 
     fn ready(
         &self,
-        name: &str,
         policy: Activation,
         critic: Option<Activation>,
         steering: Option<Activation>,
-    ) -> Result<(String, Ready), EngineError> {
+    ) -> Result<Ready, EngineError> {
         let roles = Sandboxed { policy, critic, steering, shared: Arc::clone(&self.shared) };
-        Ok((name.to_owned(), Ready::new(Arc::new(roles))?))
+        Ready::new(Arc::new(roles))
     }
 
     /// The component of a method: the bundle's own if it is the same, else one that was given. Settings, each over the

@@ -16,6 +16,7 @@
 
 pub mod conformance;
 
+mod combine;
 mod error;
 mod language;
 mod rows;

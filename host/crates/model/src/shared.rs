@@ -1,20 +1,27 @@
-//! Back ends that several engines use in turn: the weights are there once.
+//! Back ends that several engines and requests use at once: the weights are there once, and steps that wait are made as
+//! one.
 //!
 //! Whoever adds a method to [`Model`] or [`ScoreModel`] adds it here too: a default would hide what the back end does.
 
 use crate::{
     BeamId, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel, ScoreRow,
     Scored, Token, Tokenizer,
+    combine::{Job, Waiting, fail_all},
 };
 use std::sync::{
     Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
-/// A language model that several engines use. Clones are the same model; a call waits for the one before.
+type Step = Job<(BeamId, Token), Rows>;
+type Extension = Job<ScoreRow, Vec<Scored>>;
+
+/// A language model that several engines and requests use. Clones are the same model; a call waits for the one before,
+/// and the steps that wait meanwhile are made as one. A step that fails fails for all who were part of it.
 #[derive(Clone)]
 pub struct SharedModel {
     inner: Arc<Mutex<Box<dyn Model>>>,
+    steps: Arc<Waiting<(BeamId, Token), Rows>>,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
 }
@@ -34,8 +41,47 @@ impl SharedModel {
     #[must_use]
     pub fn new(model: Box<dyn Model>) -> Self {
         let (info, tokenizer) = (model.info().clone(), model.tokenizer());
-        Self { inner: Arc::new(Mutex::new(model)), info, tokenizer }
+        Self { inner: Arc::new(Mutex::new(model)), steps: Arc::default(), info, tokenizer }
     }
+}
+
+/// One step for all of them.
+fn step_all(model: &mut dyn Model, jobs: Vec<Step>) {
+    let rows: Vec<(BeamId, Token)> = jobs.iter().flat_map(|job| job.rows.iter().copied()).collect();
+    let table = match model.step(&rows) {
+        Ok(table) => table,
+        Err(error) => return fail_all(jobs, error),
+    };
+    let mut jobs = jobs.into_iter();
+    match (jobs.next(), jobs.len()) {
+        (Some(only), 0) => only.answer(Ok(table)),
+        (Some(first), _) => {
+            let mut start = 0;
+            for job in std::iter::once(first).chain(jobs) {
+                let picks: Vec<(usize, usize)> = (start..start + job.rows.len()).map(|row| (0, row)).collect();
+                start += job.rows.len();
+                job.answer(model.gather(&[&table], &picks));
+            }
+        }
+        (None, _) => {}
+    }
+}
+
+/// One call for all of them.
+fn extend_all(model: &mut dyn ScoreModel, jobs: Vec<Extension>) {
+    let rows: Vec<ScoreRow> = jobs.iter().flat_map(|job| job.rows.iter().cloned()).collect();
+    let mut scored = match model.extend(&rows) {
+        Ok(scored) => scored.into_iter(),
+        Err(error) => return fail_all(jobs, error),
+    };
+    for job in jobs {
+        let own = scored.by_ref().take(job.rows.len()).collect();
+        job.answer(Ok(own));
+    }
+}
+
+fn unanswered<T>() -> Result<T, ModelError> {
+    Err(ModelError::Backend("it lost a call".into()))
 }
 
 impl Model for SharedModel {
@@ -60,7 +106,13 @@ impl Model for SharedModel {
     }
 
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
-        lock(&self.inner)?.step(rows)
+        let ticket = self.steps.join(rows.to_vec());
+        let mut model = lock(&self.inner)?;
+        if let Some(answer) = ticket.take() {
+            return answer;
+        }
+        step_all(model.as_mut(), self.steps.drain());
+        ticket.take().unwrap_or_else(unanswered)
     }
 
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
@@ -90,10 +142,12 @@ impl Model for SharedModel {
     }
 }
 
-/// A score model that several engines use. Clones are the same model, and count together.
+/// A score model that several engines and requests use, as a [`SharedModel`]. Clones are the same model, and count
+/// together.
 #[derive(Clone)]
 pub struct SharedScoreModel {
     inner: Arc<Mutex<Box<dyn ScoreModel>>>,
+    extensions: Arc<Waiting<ScoreRow, Vec<Scored>>>,
     info: ScoreInfo,
     positions: Arc<AtomicU64>,
 }
@@ -109,7 +163,7 @@ impl SharedScoreModel {
     #[must_use]
     pub fn new(model: Box<dyn ScoreModel>) -> Self {
         let info = model.info().clone();
-        Self { inner: Arc::new(Mutex::new(model)), info, positions: Arc::default() }
+        Self { inner: Arc::new(Mutex::new(model)), extensions: Arc::default(), info, positions: Arc::default() }
     }
 
     /// How many answer tokens it was given so far, by all who share it.
@@ -135,7 +189,13 @@ impl ScoreModel for SharedScoreModel {
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
         self.positions.fetch_add(given as u64, Ordering::Relaxed);
-        lock(&self.inner)?.extend(rows)
+        let ticket = self.extensions.join(rows.to_vec());
+        let mut model = lock(&self.inner)?;
+        if let Some(answer) = ticket.take() {
+            return answer;
+        }
+        extend_all(model.as_mut(), self.extensions.drain());
+        ticket.take().unwrap_or_else(unanswered)
     }
 
     fn release(&mut self, rows: &[ScoreId]) {

@@ -83,9 +83,11 @@ impl Sandbox {
 
     fn compile(&self, name: &str, bytes: &[u8]) -> Result<InstancePre<State>, SandboxError> {
         // `from_binary` never takes precompiled code, whatever the bytes say.
-        let component = wasmtime::component::Component::from_binary(self.engine(), bytes);
-        let component = component.map_err(|error| invalid(name, &error))?;
-        self.linker().instantiate_pre(&component).map_err(|error| invalid(name, &error))
+        self.compiled().get(bytes, || {
+            let component = wasmtime::component::Component::from_binary(self.engine(), bytes);
+            let component = component.map_err(|error| invalid(name, &error))?;
+            self.linker().instantiate_pre(&component).map_err(|error| invalid(name, &error))
+        })
     }
 }
 

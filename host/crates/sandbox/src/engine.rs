@@ -1,6 +1,6 @@
 //! The sandbox: one wasm engine, its pool of instances and its clock.
 
-use crate::{Limits, SandboxError, bindings::AllRoles, clock::Clock, state::State};
+use crate::{Limits, SandboxError, bindings::AllRoles, clock::Clock, compiled::Compiled, state::State};
 use std::{path::Path, sync::Arc};
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -25,6 +25,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     limits: Arc<Limits>,
+    compiled: Compiled,
     // Held for its drop, which ends the thread.
     _clock: Clock,
 }
@@ -40,7 +41,15 @@ impl Sandbox {
         let engine = Engine::new(&config).map_err(engine_error)?;
         let linker = linker(&engine).map_err(engine_error)?;
         let clock = Clock::start(engine.clone()).map_err(|e| SandboxError::Engine { reason: e.to_string() })?;
-        Ok(Self { inner: Arc::new(Inner { engine, linker, limits: Arc::new(limits), _clock: clock }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                linker,
+                limits: Arc::new(limits),
+                compiled: Compiled::default(),
+                _clock: clock,
+            }),
+        })
     }
 
     /// What a component may use.
@@ -55,6 +64,10 @@ impl Sandbox {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.inner.compiled
     }
 
     pub(crate) fn linker(&self) -> &Linker<State> {

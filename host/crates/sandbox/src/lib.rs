@@ -19,6 +19,7 @@ mod activation;
 mod bindings;
 mod check;
 mod clock;
+mod compiled;
 mod component;
 mod convert;
 mod dense;

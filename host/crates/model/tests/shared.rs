@@ -1,0 +1,104 @@
+//! A model that many threads use at once: steps that wait are made as one, and everybody gets their own rows.
+
+use inferenceguard_model::{
+    BeamId, Model, ModelError, ModelInfo, Rows, SharedModel, Token, Tokenizer,
+    toy::{ToyModel, ToyScript},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+const SCRIPT: &str = "vocab: <eos>* a b c\ncontext: 64\nafter a: b 3, c 1\nafter b: a 1, c 2\nafter c: a 5, b 1";
+const STEPS: usize = 20;
+
+/// Takes its time, counts its steps, and fails at one.
+struct Slow {
+    inner: ToyModel,
+    steps: Arc<AtomicUsize>,
+    fails_at: usize,
+}
+
+impl Model for Slow {
+    fn info(&self) -> &ModelInfo {
+        self.inner.info()
+    }
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.inner.tokenizer()
+    }
+    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
+        self.inner.encode_prompt(prompt)
+    }
+    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
+        self.inner.prefill(prompt)
+    }
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        self.inner.fork(parents)
+    }
+    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        thread::sleep(Duration::from_millis(2));
+        if self.steps.fetch_add(1, Ordering::Relaxed) == self.fails_at {
+            return Err(ModelError::NotFinite("latents"));
+        }
+        self.inner.step(rows)
+    }
+    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+        self.inner.project(latents)
+    }
+    fn release(&mut self, beams: &[BeamId]) {
+        self.inner.release(beams);
+    }
+    fn live_beams(&self) -> usize {
+        self.inner.live_beams()
+    }
+}
+
+fn shared(fails_at: usize) -> (SharedModel, Arc<AtomicUsize>) {
+    let steps = Arc::new(AtomicUsize::new(0));
+    let inner = ToyScript::parse(SCRIPT).unwrap().model();
+    (SharedModel::new(Box::new(Slow { inner, steps: Arc::clone(&steps), fails_at })), steps)
+}
+
+/// The latents after each of the steps along one walk.
+fn walk(mut model: SharedModel, start: usize) -> Result<Vec<Vec<f32>>, ModelError> {
+    let (beam, _) = model.prefill(&[1])?;
+    let token = |step: usize| u32::try_from((start + step) % 3).unwrap_or(0) + 1;
+    let walked = (0..STEPS).map(|step| Ok(model.step(&[(beam, token(step))])?.to_host()?.into_owned())).collect();
+    model.release(&[beam]);
+    walked
+}
+
+fn together(model: &SharedModel) -> Vec<Result<Vec<Vec<f32>>, ModelError>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|start| scope.spawn(move || walk(model.clone(), start))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn waiting_steps_are_one_call_and_nobody_gets_the_rows_of_another() {
+    let (model, steps) = shared(usize::MAX);
+    for (start, walked) in together(&model).into_iter().enumerate() {
+        assert_eq!(walked.unwrap(), walk(shared(usize::MAX).0, start).unwrap(), "walk {start}");
+    }
+    let calls = steps.load(Ordering::Relaxed);
+    assert!((STEPS..8 * STEPS / 2).contains(&calls), "{calls} calls for {} steps", 8 * STEPS);
+    assert_eq!(model.live_beams(), 0);
+}
+
+#[test]
+fn a_failed_step_fails_for_all_who_were_part_of_it_and_for_nobody_else() {
+    let (model, _) = shared(5);
+    let walks = together(&model);
+    let failed = walks.iter().filter(|walk| walk.is_err()).count();
+    assert!((1..=8).contains(&failed));
+    for error in walks.into_iter().filter_map(Result::err) {
+        assert!(error.to_string().contains("latents holds NaN"), "{error}");
+    }
+    assert!(walk(model.clone(), 0).is_ok(), "the model goes on");
+    assert_eq!(model.live_beams(), 0);
+}
