@@ -1,14 +1,14 @@
-//! Calls that wait for a back end are made together: whoever gets it next does the work of all who wait.
+//! Calls that wait for a back end are made together: whoever finds it free does the work of all who wait.
 
 use crate::ModelError;
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 type Slot<T> = Arc<Mutex<Option<Result<T, ModelError>>>>;
 
-/// One waiting call: its rows, and where its answer goes.
+/// One call: its rows, and where its answer goes.
 pub(crate) struct Job<R, T> {
     pub(crate) rows: Vec<R>,
     slot: Slot<T>,
@@ -16,41 +16,70 @@ pub(crate) struct Job<R, T> {
 
 impl<R, T> Job<R, T> {
     pub(crate) fn answer(self, answer: Result<T, ModelError>) {
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        *hold(&self.slot) = Some(answer);
     }
 }
 
-/// The calls that wait.
-pub(crate) struct Waiting<R, T>(Mutex<Vec<Job<R, T>>>);
+impl<R, T> Drop for Job<R, T> {
+    /// Nobody waits for ever, whatever became of the one who did the work.
+    fn drop(&mut self) {
+        hold(&self.slot).get_or_insert_with(|| Err(ModelError::Backend("it panicked in this call".into())));
+    }
+}
 
-impl<R, T> Default for Waiting<R, T> {
+struct Queue<R, T> {
+    jobs: Vec<Job<R, T>>,
+    /// Somebody is at work.
+    busy: bool,
+}
+
+/// Makes one call of many.
+pub(crate) struct Combiner<R, T> {
+    queue: Mutex<Queue<R, T>>,
+    changed: Condvar,
+}
+
+impl<R, T> Default for Combiner<R, T> {
     fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self { queue: Mutex::new(Queue { jobs: Vec::new(), busy: false }), changed: Condvar::new() }
     }
 }
 
-/// The place of a call that waits.
-pub(crate) struct Ticket<T>(Slot<T>);
+/// Whoever is at work; the next one may begin when it is dropped.
+struct AtWork<'a, R, T>(&'a Combiner<R, T>);
 
-impl<T> Ticket<T> {
-    /// The answer, if somebody did the work meanwhile.
-    pub(crate) fn take(&self) -> Option<Result<T, ModelError>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+impl<R, T> Drop for AtWork<'_, R, T> {
+    fn drop(&mut self) {
+        hold(&self.0.queue).busy = false;
+        self.0.changed.notify_all();
     }
 }
 
-impl<R, T> Waiting<R, T> {
-    pub(crate) fn join(&self, rows: Vec<R>) -> Ticket<T> {
+impl<R, T> Combiner<R, T> {
+    /// The answer for these rows. `work` answers the jobs of all who wait; it runs on the thread of one of them.
+    pub(crate) fn call(&self, rows: Vec<R>, work: impl FnOnce(Vec<Job<R, T>>)) -> Result<T, ModelError> {
         let slot = Slot::default();
-        let job = Job { rows, slot: Arc::clone(&slot) };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(job);
-        Ticket(slot)
+        let mut queue = hold(&self.queue);
+        queue.jobs.push(Job { rows, slot: Arc::clone(&slot) });
+        while queue.busy {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if let Some(answer) = hold(&slot).take() {
+                return answer;
+            }
+        }
+        queue.busy = true;
+        let jobs = mem::take(&mut queue.jobs);
+        drop(queue);
+        let at_work = AtWork(self);
+        work(jobs);
+        drop(at_work);
+        let answer = hold(&slot).take();
+        answer.unwrap_or_else(|| Err(ModelError::Backend("it lost a call".into())))
     }
+}
 
-    /// All who wait, in order of arrival.
-    pub(crate) fn drain(&self) -> Vec<Job<R, T>> {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The same failure for every call that was part of it.

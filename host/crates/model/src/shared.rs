@@ -6,7 +6,7 @@
 use crate::{
     BeamId, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel, ScoreRow,
     Scored, Token, Tokenizer,
-    combine::{Job, Waiting, fail_all},
+    combine::{Combiner, Job, fail_all},
 };
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -21,7 +21,7 @@ type Extension = Job<ScoreRow, Vec<Scored>>;
 #[derive(Clone)]
 pub struct SharedModel {
     inner: Arc<Mutex<Box<dyn Model>>>,
-    steps: Arc<Waiting<(BeamId, Token), Rows>>,
+    steps: Arc<Combiner<(BeamId, Token), Rows>>,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
 }
@@ -80,10 +80,6 @@ fn extend_all(model: &mut dyn ScoreModel, jobs: Vec<Extension>) {
     }
 }
 
-fn unanswered<T>() -> Result<T, ModelError> {
-    Err(ModelError::Backend("it lost a call".into()))
-}
-
 impl Model for SharedModel {
     fn info(&self) -> &ModelInfo {
         &self.info
@@ -106,13 +102,10 @@ impl Model for SharedModel {
     }
 
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
-        let ticket = self.steps.join(rows.to_vec());
-        let mut model = lock(&self.inner)?;
-        if let Some(answer) = ticket.take() {
-            return answer;
-        }
-        step_all(model.as_mut(), self.steps.drain());
-        ticket.take().unwrap_or_else(unanswered)
+        self.steps.call(rows.to_vec(), |jobs| match lock(&self.inner) {
+            Ok(mut model) => step_all(model.as_mut(), jobs),
+            Err(error) => fail_all(jobs, error),
+        })
     }
 
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
@@ -147,7 +140,7 @@ impl Model for SharedModel {
 #[derive(Clone)]
 pub struct SharedScoreModel {
     inner: Arc<Mutex<Box<dyn ScoreModel>>>,
-    extensions: Arc<Waiting<ScoreRow, Vec<Scored>>>,
+    extensions: Arc<Combiner<ScoreRow, Vec<Scored>>>,
     info: ScoreInfo,
     positions: Arc<AtomicU64>,
 }
@@ -189,13 +182,10 @@ impl ScoreModel for SharedScoreModel {
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
         self.positions.fetch_add(given as u64, Ordering::Relaxed);
-        let ticket = self.extensions.join(rows.to_vec());
-        let mut model = lock(&self.inner)?;
-        if let Some(answer) = ticket.take() {
-            return answer;
-        }
-        extend_all(model.as_mut(), self.extensions.drain());
-        ticket.take().unwrap_or_else(unanswered)
+        self.extensions.call(rows.to_vec(), |jobs| match lock(&self.inner) {
+            Ok(mut model) => extend_all(model.as_mut(), jobs),
+            Err(error) => fail_all(jobs, error),
+        })
     }
 
     fn release(&mut self, rows: &[ScoreId]) {

@@ -13,14 +13,16 @@ use std::{
     time::Duration,
 };
 
-const SCRIPT: &str = "vocab: <eos>* a b c\ncontext: 64\nafter a: b 3, c 1\nafter b: a 1, c 2\nafter c: a 5, b 1";
+const SCRIPT: &str =
+    "vocab: <eos>* a b c\ncontext: 64\nafter : a 1\nafter a : b 3, c 1\nafter b : a 1, c 2\nafter c : a 5, b 1";
 const STEPS: usize = 20;
 
-/// Takes its time, counts its steps, and fails at one.
+/// Takes its time, counts its steps, and fails or panics at one.
 struct Slow {
     inner: ToyModel,
     steps: Arc<AtomicUsize>,
     fails_at: usize,
+    panics: bool,
 }
 
 impl Model for Slow {
@@ -42,6 +44,7 @@ impl Model for Slow {
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         thread::sleep(Duration::from_millis(2));
         if self.steps.fetch_add(1, Ordering::Relaxed) == self.fails_at {
+            assert!(!self.panics, "a bug in the back end");
             return Err(ModelError::NotFinite("latents"));
         }
         self.inner.step(rows)
@@ -58,9 +61,13 @@ impl Model for Slow {
 }
 
 fn shared(fails_at: usize) -> (SharedModel, Arc<AtomicUsize>) {
+    faulty(fails_at, false)
+}
+
+fn faulty(fails_at: usize, panics: bool) -> (SharedModel, Arc<AtomicUsize>) {
     let steps = Arc::new(AtomicUsize::new(0));
     let inner = ToyScript::parse(SCRIPT).unwrap().model();
-    (SharedModel::new(Box::new(Slow { inner, steps: Arc::clone(&steps), fails_at })), steps)
+    (SharedModel::new(Box::new(Slow { inner, steps: Arc::clone(&steps), fails_at, panics })), steps)
 }
 
 /// The latents after each of the steps along one walk.
@@ -101,4 +108,23 @@ fn a_failed_step_fails_for_all_who_were_part_of_it_and_for_nobody_else() {
     }
     assert!(walk(model.clone(), 0).is_ok(), "the model goes on");
     assert_eq!(model.live_beams(), 0);
+}
+
+#[test]
+fn a_panic_of_the_back_end_reaches_everybody_as_an_error_and_hangs_nobody() {
+    let (model, _) = faulty(5, true);
+    let ended: Vec<bool> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|start| {
+                scope.spawn({
+                    let model = model.clone();
+                    move || walk(model, start)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| matches!(thread.join(), Ok(Ok(_)))).collect()
+    });
+    assert_eq!(ended, [false; 8]);
+    let error = walk(model, 0).unwrap_err();
+    assert!(error.to_string().contains("panicked in an earlier call"), "{error}");
 }
