@@ -185,7 +185,7 @@ fn run(
     let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
     let mut driver = Driver {
         beams: Beams::new(model),
-        scores: Scores::new(scores, valid.prompt.clone(), Arc::clone(&tokenizer)),
+        scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
         roles: ready.roles.open()?,
     };
     let mut session =

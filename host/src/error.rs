@@ -198,7 +198,12 @@ impl EngineError {
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
                 | Self::Search(SearchError::Config { .. })
-                | Self::Model(ModelError::Tokenizer(_) | ModelError::EmptyPrompt | ModelError::ContextExceeded { .. })
+                | Self::Model(
+                    ModelError::Tokenizer(_)
+                        | ModelError::Conversation(_)
+                        | ModelError::EmptyPrompt
+                        | ModelError::ContextExceeded { .. }
+                )
         )
     }
 }

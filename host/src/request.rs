@@ -1,7 +1,7 @@
 //! What is asked of an engine; only a checked request reaches the search.
 
 use crate::{EngineError, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
-use inferenceguard_model::{Model, Token};
+use inferenceguard_model::{Message, Model, Token};
 use inferenceguard_search::{Release, RolesInfo, Sampling, SearchConfig};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -18,6 +18,9 @@ use std::{
 pub struct Request {
     /// The user's text; the model's chat template is applied.
     pub prompt: String,
+    /// The turns before it, oldest first, if the model's chat template takes any. They are read and not priced: budgets
+    /// are those of this answer.
+    pub history: Vec<Message>,
     /// One of the engine's methods; the engine's first if left out.
     pub method: Option<String>,
     /// Budgets by constraint name: finite, above 0, and no larger than the deployment's. A request can only tighten.
@@ -70,6 +73,7 @@ impl CancelToken {
 /// A request that fits its deployment and its model.
 pub(crate) struct ValidRequest {
     pub(crate) prompt: String,
+    pub(crate) messages: Vec<Message>,
     pub(crate) prompt_tokens: Vec<Token>,
     pub(crate) method: String,
     pub(crate) config: SearchConfig,
@@ -88,14 +92,21 @@ impl ValidRequest {
         }
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
-        let prompt_tokens = model.encode_prompt(&request.prompt)?;
+        let messages = messages(&request);
+        let prompt_tokens = model.encode_chat(&messages)?;
         let context = context(model, scores, info);
         let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), context)?;
         let config = merge(&request, &deployment.config, max_tokens)?;
         config.validate(info)?;
         deployment.check_budgets(info, &config)?;
-        Ok(Self { prompt: request.prompt, prompt_tokens, method, config, record: request.record })
+        Ok(Self { prompt: request.prompt, messages, prompt_tokens, method, config, record: request.record })
     }
+}
+
+/// The whole conversation.
+fn messages(request: &Request) -> Vec<Message> {
+    let prompt = std::iter::once(Message::user(request.prompt.clone()));
+    request.history.iter().cloned().chain(prompt).collect()
 }
 
 /// The smallest context of the language model and of the score models that some role reads.

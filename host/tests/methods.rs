@@ -21,7 +21,7 @@ fn every_method_answers_under_its_name() {
     let networks = [("critic", critic), ("value", raises(GOOD, 0.1)), ("value-lagrangian", raises(GOOD, 0.1))];
     let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
     let engine = engine(TEMPTING, more, &networks, &METHODS);
-    assert_eq!(engine.methods().into_iter().collect::<BTreeSet<_>>(), METHODS.into_iter().collect());
+    assert_eq!(engine.methods().into_iter().collect::<BTreeSet<_>>(), METHODS.map(str::to_owned).into());
     for method in METHODS {
         let output = answer(&engine, method);
         let guarded = method.contains("augmented") || method.contains("inference-guard");

@@ -4,7 +4,7 @@ mod family;
 
 use crate::beams::check_count;
 use family::Member;
-use inferenceguard_model::{BeamId, ModelError, ScoreId, ScoreModel, ScoreRow, Scored, Tokenizer};
+use inferenceguard_model::{BeamId, Message, ModelError, ScoreId, ScoreModel, ScoreRow, Scored, Tokenizer};
 use inferenceguard_search::{BeamKey, ROOT, ScoreNeed};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ pub(crate) type ScoreModels = BTreeMap<String, Box<dyn ScoreModel>>;
 /// The scored beams of one request. Dropping it releases them all.
 pub(crate) struct Scores<'m> {
     models: &'m mut ScoreModels,
-    prompt: String,
+    messages: Vec<Message>,
     language: Arc<dyn Tokenizer>,
     live: HashMap<String, HashMap<BeamKey, ScoreId>>,
 }
@@ -33,8 +33,8 @@ impl Drop for Scores<'_> {
 }
 
 impl<'m> Scores<'m> {
-    pub(crate) fn new(models: &'m mut ScoreModels, prompt: String, language: Arc<dyn Tokenizer>) -> Self {
-        Self { models, prompt, language, live: HashMap::new() }
+    pub(crate) fn new(models: &'m mut ScoreModels, messages: Vec<Message>, language: Arc<dyn Tokenizer>) -> Self {
+        Self { models, messages, language, live: HashMap::new() }
     }
 
     /// One answer per need, in order; one call of each score model for all its needs.
@@ -59,7 +59,7 @@ impl<'m> Scores<'m> {
         };
         let live = self.live.entry(name.to_owned()).or_default();
         if needs.iter().any(|need| need.anchor == ROOT) && !live.contains_key(&ROOT) {
-            live.insert(ROOT, model.open(&self.prompt, Arc::clone(&self.language))?);
+            live.insert(ROOT, model.open_chat(&self.messages, Arc::clone(&self.language))?);
         }
         let due = needs.len();
         let (begun, rows) = rows(model.as_mut(), live, needs)?;

@@ -151,6 +151,7 @@ impl From<CandleError> for ModelError {
     fn from(error: CandleError) -> Self {
         match error {
             CandleError::Model(inner) => inner,
+            CandleError::Template { message, .. } => Self::Conversation(message),
             other => Self::Backend(Box::new(other)),
         }
     }

@@ -1,7 +1,7 @@
 //! A language model of a folder.
 
 use crate::{
-    CandleError, GenerationConfig, LoadOptions, Message, ModelFiles, Template,
+    CandleError, GenerationConfig, LoadOptions, ModelFiles, Template,
     config::Head,
     decoder::{Decoder, Keep},
     error::backend,
@@ -12,7 +12,7 @@ use crate::{
     rows::{gather, to_rows, to_tensor},
     tokenizer::HfTokenizer,
 };
-use inferenceguard_model::{BeamId, Model, ModelError, ModelInfo, Rows, Token, Tokenizer};
+use inferenceguard_model::{BeamId, Message, Model, ModelError, ModelInfo, Rows, Token, Tokenizer};
 use std::{path::Path, sync::Arc};
 
 /// A language model that runs on candle.
@@ -73,15 +73,6 @@ impl CandleModel {
     pub fn held_memory(&self) -> HeldMemory {
         self.cache.memory()
     }
-
-    /// Tokens of a whole conversation that ends with a turn of the user.
-    ///
-    /// # Errors
-    /// When the template refuses it or the tokenizer fails.
-    pub fn encode_conversation(&self, messages: &[Message]) -> Result<Vec<Token>, CandleError> {
-        let rendered = self.template.render(messages)?;
-        Ok(self.tokenizer.encode_framed(&rendered.text, rendered.frame).map_err(ModelError::from)?)
-    }
 }
 
 fn info(folder: &Folder) -> ModelInfo {
@@ -116,7 +107,12 @@ impl Model for CandleModel {
     }
 
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        Ok(self.encode_conversation(&[Message::user(prompt)])?)
+        self.encode_chat(&[Message::user(prompt)])
+    }
+
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        let rendered = self.template.render(messages)?;
+        Ok(self.tokenizer.encode_framed(&rendered.text, rendered.frame)?)
     }
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {

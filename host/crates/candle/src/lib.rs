@@ -46,5 +46,5 @@ pub use load::LoadOptions;
 pub use probe::{Probe, Prober, Table};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
-pub use template::{Message, Rendered, Template, TemplateChoice};
+pub use template::{Rendered, Template, TemplateChoice};
 pub use tokenizer::HfTokenizer;

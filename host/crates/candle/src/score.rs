@@ -1,7 +1,7 @@
 //! A score model of a folder: rewards and costs, position by position, along beams.
 
 use crate::{
-    CandleError, LoadOptions, Message, ModelFiles, Template,
+    CandleError, LoadOptions, ModelFiles, Template,
     decoder::{Decoder, Keep},
     error::backend,
     head::ScoreHead,
@@ -11,7 +11,9 @@ use crate::{
     tokenizer::HfTokenizer,
 };
 use candle_core::Tensor;
-use inferenceguard_model::{BeamId, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer};
+use inferenceguard_model::{
+    BeamId, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+};
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// A score model that runs on candle: `LlamaForScore` or a sequence classifier with one label.
@@ -195,10 +197,14 @@ impl ScoreModel for CandleScoreModel {
     }
 
     fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        if prompt.is_empty() {
+        self.open_chat(&[Message::user(prompt)], language)
+    }
+
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        if messages.last().is_none_or(|message| message.content.is_empty()) {
             return Err(ModelError::EmptyPrompt);
         }
-        let rendered = self.template.render(&[Message::user(prompt)])?;
+        let rendered = self.template.render(messages)?;
         if language.fingerprint() == self.tokenizer.fingerprint() {
             self.open_same(&rendered.text, rendered.frame)
         } else {

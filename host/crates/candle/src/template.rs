@@ -5,26 +5,10 @@
 //! back to its default or fails.
 
 use crate::{CandleError, ModelFiles};
+use inferenceguard_model::Message;
 use minijinja::{Environment, ErrorKind, Value, context, syntax::SyntaxConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `user`, `assistant` or `system`.
-    pub role: String,
-    /// The text.
-    pub content: String,
-}
-
-impl Message {
-    /// A turn of the user.
-    #[must_use]
-    pub fn user(content: &str) -> Self {
-        Self { role: "user".into(), content: content.into() }
-    }
-}
 
 /// Which template a model gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

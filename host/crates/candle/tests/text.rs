@@ -3,7 +3,8 @@
 mod common;
 
 use common::{about, copy, golden};
-use inferenceguard_candle::{CandleError, CandleModel, HfTokenizer, LoadOptions, Message, TemplateChoice};
+use inferenceguard_candle::{CandleModel, HfTokenizer, LoadOptions, TemplateChoice};
+use inferenceguard_model::{Message, ModelError};
 use inferenceguard_model::{Model, Tokenizer};
 
 const MODELS: [&str; 6] = ["llama1", "llama3-rope", "llama3-tied", "qwen2", "qwen3", "mistral-window"];
@@ -18,7 +19,7 @@ fn chat_templates_render_as_the_reference() {
         let about = about(name);
         let messages: Vec<Message> = serde_json::from_value(about["messages"].clone()).unwrap();
         let expected: Vec<u32> = serde_json::from_value(about["chat_tokens"].clone()).unwrap();
-        let found = load(name, TemplateChoice::Auto).encode_conversation(&messages).unwrap();
+        let found = load(name, TemplateChoice::Auto).encode_chat(&messages).unwrap();
         assert_eq!(found, expected, "{name}");
     }
 }
@@ -53,8 +54,8 @@ fn special_tokens_and_ends() {
 fn a_template_may_refuse() {
     let model = load("llama1", TemplateChoice::Auto);
     let wrong = [Message::user("a"), Message::user("b")];
-    let error = model.encode_conversation(&wrong).unwrap_err();
-    assert!(matches!(error, CandleError::Template { .. }));
+    let error = model.encode_chat(&wrong).unwrap_err();
+    assert!(matches!(error, ModelError::Conversation(_)));
     assert!(error.to_string().contains("alternate"), "{error}");
 }
 
@@ -67,15 +68,15 @@ fn beaver_and_formats() {
     assert_eq!(model.tokenizer().decode(&tokens).unwrap(), expected);
     let turn = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
     let turns = [turn("user", "Hi"), turn("assistant", "Ho"), turn("user", "He")];
-    let tokens = model.encode_conversation(&turns).unwrap();
+    let tokens = model.encode_chat(&turns).unwrap();
     assert_eq!(tokens.iter().filter(|t| **t == 2).count(), 1, "the earlier answer is closed");
-    assert!(model.encode_conversation(&turns[..2]).is_err());
-    assert!(model.encode_conversation(&[turn("system", "x")]).is_err());
+    assert!(model.encode_chat(&turns[..2]).is_err());
+    assert!(model.encode_chat(&[turn("system", "x")]).is_err());
 
     let model = load("llama1", TemplateChoice::Format("Human: {prompt} Assistant:".into()));
     let tokens = model.encode_prompt("Hi").unwrap();
     assert_eq!(model.tokenizer().decode(&tokens).unwrap(), "Human: Hi Assistant:");
-    assert!(model.encode_conversation(&turns).is_err());
+    assert!(model.encode_chat(&turns).is_err());
 }
 
 #[test]

@@ -41,6 +41,9 @@ pub enum ModelError {
     /// The model gave NaN or infinity where a number was due.
     #[error("{0} holds NaN or infinity; check the weights and the number format")]
     NotFinite(&'static str),
+    /// The chat template does not take these turns.
+    #[error("this conversation does not fit the model's chat template: {0}")]
+    Conversation(String),
     /// The model cannot do what was asked.
     #[error("this back end cannot {0}")]
     Unsupported(String),

@@ -1,6 +1,6 @@
 //! The language model.
 
-use crate::{ModelError, RowSampler, Rows, SampleRequest, Sampled, Token, Tokenizer};
+use crate::{Message, ModelError, RowSampler, Rows, SampleRequest, Sampled, Token, Tokenizer, message::only_prompt};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -55,6 +55,15 @@ pub trait Model: Send {
     /// # Errors
     /// When the template or the tokenizer fails.
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError>;
+
+    /// The same of a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
+    /// the user and nothing else.
+    ///
+    /// # Errors
+    /// As [`Model::encode_prompt`]; [`ModelError::Conversation`] for turns that the template does not take.
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        only_prompt(messages).map_or_else(|| Err(one_turn()), |prompt| self.encode_prompt(prompt))
+    }
 
     /// Runs the prompt; returns its beam and its latent (one row, `[1, hidden]`).
     ///
@@ -118,6 +127,10 @@ pub trait Model: Send {
 
     /// How many beams are held, for tests of leaks.
     fn live_beams(&self) -> usize;
+}
+
+pub(crate) fn one_turn() -> ModelError {
+    ModelError::Conversation("this back end takes one turn of the user and nothing else".to_owned())
 }
 
 fn gather_on_host(tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {

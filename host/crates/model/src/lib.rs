@@ -19,6 +19,7 @@ pub mod conformance;
 mod combine;
 mod error;
 mod language;
+mod message;
 mod rows;
 mod sampling;
 mod score;
@@ -28,6 +29,7 @@ pub mod toy;
 
 pub use error::ModelError;
 pub use language::{BeamId, LatentSelector, Model, ModelInfo};
+pub use message::Message;
 pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};

@@ -1,6 +1,6 @@
 //! Models that score an answer.
 
-use crate::{ModelError, Token, Tokenizer};
+use crate::{Message, ModelError, Token, Tokenizer, language::one_turn, message::only_prompt};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -53,6 +53,15 @@ pub trait ScoreModel: Send {
     /// # Errors
     /// When the prompt is empty or does not fit, or a failure below.
     fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError>;
+
+    /// The same of a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
+    /// the user and nothing else.
+    ///
+    /// # Errors
+    /// As [`ScoreModel::open`]; [`ModelError::Conversation`] for turns that the template does not take.
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        only_prompt(messages).map_or_else(|| Err(one_turn()), |prompt| self.open(prompt, language))
+    }
 
     /// One new scored beam for each entry of `parents`, equal to it.
     ///

@@ -4,8 +4,8 @@
 //! Whoever adds a method to [`Model`] or [`ScoreModel`] adds it here too: a default would hide what the back end does.
 
 use crate::{
-    BeamId, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel, ScoreRow,
-    Scored, Token, Tokenizer,
+    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel,
+    ScoreRow, Scored, Token, Tokenizer,
     combine::{Combiner, Job, fail_all},
 };
 use std::sync::{
@@ -93,6 +93,10 @@ impl Model for SharedModel {
         lock(&self.inner)?.encode_prompt(prompt)
     }
 
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        lock(&self.inner)?.encode_chat(messages)
+    }
+
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
         lock(&self.inner)?.prefill(prompt)
     }
@@ -173,6 +177,10 @@ impl ScoreModel for SharedScoreModel {
 
     fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
         lock(&self.inner)?.open(prompt, language)
+    }
+
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        lock(&self.inner)?.open_chat(messages, language)
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
