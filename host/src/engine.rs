@@ -12,8 +12,8 @@ use crate::{
     scores::{ScoreModels, Scores},
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel};
-use inferenceguard_search::{Need, SearchError, Session, Vocabulary};
+use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
+use inferenceguard_search::{Need, Sampling, SearchError, Session, Vocabulary};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -71,6 +71,18 @@ impl Engine {
     #[must_use]
     pub fn model(&self) -> &ModelInfo {
         self.model.info()
+    }
+
+    /// Its tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.model.tokenizer()
+    }
+
+    /// How the model is sampled where a request says nothing.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        self.current().config.sampling
     }
 
     /// The methods a request may name.

@@ -206,4 +206,10 @@ impl EngineError {
                 )
         )
     }
+
+    /// Whether all instances were in use: the same request may do better a little later.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        matches!(self, Self::Sandbox(SandboxError::PoolDry { .. }))
+    }
 }

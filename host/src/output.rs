@@ -51,6 +51,9 @@ pub struct Output {
     pub finish: Finish,
     /// The generated ids of the answer; empty for a refusal.
     pub tokens: Vec<Token>,
+    /// The log-probability of each of them.
+    #[serde(skip)]
+    pub logprobs: Vec<f32>,
     /// The constraints, as they were held.
     pub constraints: Vec<ConstraintReport>,
     /// z of the first constraint: at the start, then after each token; empty without constraints.
@@ -104,6 +107,7 @@ impl Output {
             status: outcome.status,
             finish: outcome.finish,
             tokens: outcome.tokens,
+            logprobs: outcome.logprobs,
             constraints: outcome.constraints,
             usage: outcome.usage,
             logprob: outcome.logprob,

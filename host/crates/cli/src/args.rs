@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use crate::{critic::CriticArguments, eval::EvalArguments};
+use crate::{critic::CriticArguments, eval::EvalArguments, serve::ServeArguments};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answers a prompt under guard
     Run(RunArguments),
+    /// Serves guarded answers over HTTP, as OpenAI's clients ask for them
+    Serve(ServeArguments),
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
     Eval(Box<EvalArguments>),
     /// Trains models

@@ -6,6 +6,7 @@ use crate::{
     embedded, hub, model,
 };
 use anyhow::{Context, bail};
+use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
 use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
@@ -15,6 +16,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 /// Opens an engine with these methods (without any, with the bundle's own) and these budgets, as `[NAME=]D`.
 pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[String]) -> anyhow::Result<Engine> {
+    build(builder(arguments, methods, budgets)?.0)
+}
+
+/// The same before it is built, and the bundle.
+pub(crate) fn builder(
+    arguments: &GuardArguments,
+    methods: &[String],
+    budgets: &[String],
+) -> anyhow::Result<(EngineBuilder, Bundle)> {
     let fallback = Fallback::of(arguments.model.is_none(), methods);
     let mut bundle = bundle::open(arguments.bundle.as_deref(), fallback)?;
     if let Some(n) = arguments.n {
@@ -34,7 +44,7 @@ pub(crate) fn open(arguments: &GuardArguments, methods: &[String], budgets: &[St
     for (name, budget) in bundle::budgets(&bundle, budgets)? {
         builder = builder.budget(name, budget);
     }
-    build(with_components(builder)?)
+    Ok((with_components(builder)?, bundle))
 }
 
 /// Gives the components that methods are made of.

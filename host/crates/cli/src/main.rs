@@ -16,6 +16,7 @@ mod model;
 mod output;
 mod probe;
 mod run;
+mod serve;
 mod show;
 mod train;
 
@@ -54,6 +55,7 @@ fn show_log() {
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),
         Command::Train(TrainCommand::Critic(arguments)) => critic::run(&arguments),

@@ -51,6 +51,23 @@ pub enum FailureKind {
     Dead,
 }
 
+impl FailureKind {
+    /// Its name, for metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::OutOfFuel { .. } => "out_of_fuel",
+            Self::Deadline { .. } => "deadline",
+            Self::Memory { .. } => "memory",
+            Self::Read { .. } => "read",
+            Self::Refused(_) => "refused",
+            Self::BadOutput { .. } => "bad_output",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// A failed call: which role, which component, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{role} `{component}` failed: {kind}")]

@@ -73,6 +73,8 @@ pub struct Outcome {
     pub text: String,
     /// The generated ids of the answer; empty for a refusal.
     pub tokens: Vec<Token>,
+    /// The log-probability of each of them, as it was drawn (before any steering or penalty).
+    pub logprobs: Vec<f32>,
     /// How safe it is.
     pub status: Status,
     /// Why it ended.

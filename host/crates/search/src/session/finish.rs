@@ -100,10 +100,12 @@ impl Session {
 
     fn end(&mut self, beam: Option<&Beam>, text: String, status: Status, finish: Finish) {
         let tokens = beam.map(|b| b.tokens.clone()).unwrap_or_default();
+        let logprobs = beam.map(|b| b.logprobs.clone()).unwrap_or_default();
         self.usage.completion_tokens = tokens.len() as u64;
         self.outcome = Some(Outcome {
             text,
             tokens,
+            logprobs,
             status,
             finish,
             constraints: self.reports(beam),

@@ -1,0 +1,99 @@
+//! `serve`: the engine behind HTTP.
+
+use crate::{
+    args::GuardArguments,
+    bundle::{self, Fallback},
+    engine, output,
+};
+use anyhow::Context;
+use clap::Args;
+use inferenceguard_host::OWN_METHOD;
+use inferenceguard_server::{Server, Settings};
+use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use tokio::net::TcpListener;
+
+/// See `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// Where clients are served
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where administrators are served; keep it away from clients
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    admin_listen: SocketAddr,
+    /// Serves no administrators at all
+    #[arg(long, conflicts_with = "admin_listen")]
+    no_admin: bool,
+    /// The server's settings (TOML): limits, tenants, the administrators' token
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Methods that requests may name, the first being the default; the bundle's own if not given
+    #[arg(long, value_delimiter = ',')]
+    methods: Vec<String>,
+    /// The budget of a constraint, of the first one if no name is given; may be repeated
+    #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
+    budgets: Vec<String>,
+    /// Requests that run at once; others wait
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    max_live: usize,
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+    let settings = arguments.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
+    let methods = if arguments.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { arguments.methods.clone() };
+    let (builder, active) = engine::builder(&arguments.guard, &methods, &arguments.budgets)?;
+    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live))?);
+    let (n, names) = (arguments.guard.n, methods);
+    let opener = move |path: &Path| open(path, n, &names).map_err(|error| format!("{error:#}"));
+    let server = Server::new(engine, active, Box::new(opener), settings)?;
+    tokio::runtime::Runtime::new()?.block_on(run(arguments, &server))
+}
+
+/// A bundle to activate, with the same number of candidates as the first.
+fn open(path: &Path, n: Option<u32>, methods: &[String]) -> anyhow::Result<inferenceguard_bundle::Bundle> {
+    let opened = bundle::open(Some(path), Fallback::Plain)?;
+    n.map_or(Ok(opened.clone()), |n| bundle::with_candidates(&opened, methods, n))
+}
+
+fn settings(path: &Path) -> anyhow::Result<Settings> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    let settings: Settings = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    settings.validate().with_context(|| format!("{}", path.display()))?;
+    Ok(settings)
+}
+
+async fn run(arguments: &ServeArguments, server: &Server) -> anyhow::Result<()> {
+    let clients = listen(arguments.listen, "--listen").await?;
+    let admin = match arguments.no_admin {
+        true => None,
+        false => Some(listen(arguments.admin_listen, "--admin-listen").await?),
+    };
+    output::note(format_args!("clients         http://{}/v1", clients.local_addr()?));
+    if let Some(admin) = &admin {
+        output::note(format_args!("administrators  http://{}/admin/", admin.local_addr()?));
+    }
+    server.run(clients, admin, stop()?).await?;
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{option} {address}: cannot listen there"))
+}
+
+/// Ends on Ctrl-C, and on SIGTERM where there is such a thing.
+fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        #[cfg(not(unix))]
+        drop(tokio::signal::ctrl_c().await);
+    })
+}

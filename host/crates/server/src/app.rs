@@ -1,0 +1,165 @@
+//! The server as a whole.
+
+use crate::{
+    admin,
+    auth::Clients,
+    bundles::{Bundles, Opener},
+    connections,
+    error::ApiError,
+    live::Live,
+    metrics::Metrics,
+    openai,
+    settings::{Settings, SettingsError},
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use inferenceguard_bundle::Bundle;
+use inferenceguard_host::Engine;
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicU64},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::net::TcpListener;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+/// What all handlers share.
+pub(crate) struct App {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) settings: Settings,
+    /// The name clients give.
+    pub(crate) model: String,
+    /// Seconds since 1970 when it began.
+    pub(crate) since: u64,
+    pub(crate) clients: Clients,
+    pub(crate) metrics: Metrics,
+    pub(crate) live: Live,
+    pub(crate) bundles: Bundles,
+    pub(crate) numbers: AtomicU64,
+}
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A setting cannot be.
+    #[error("settings of the server, {0}")]
+    Settings(#[from] SettingsError),
+    /// The network failed.
+    #[error("the server's network failed: {0}")]
+    Network(#[from] std::io::Error),
+}
+
+/// An engine behind HTTP.
+#[derive(Clone)]
+pub struct Server {
+    app: Arc<App>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("model", &self.app.model).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server over an engine that runs `active`; `opener` opens the bundles that administrators name.
+    ///
+    /// # Errors
+    /// [`ServerError::Settings`].
+    pub fn new(
+        engine: Arc<Engine>,
+        active: Bundle,
+        opener: Box<Opener>,
+        settings: Settings,
+    ) -> Result<Self, ServerError> {
+        settings.validate()?;
+        let metrics = Metrics::new();
+        metrics.active(&engine.generation());
+        let app = App {
+            model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
+            since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            clients: Clients::new(&settings),
+            metrics,
+            live: Live::default(),
+            bundles: Bundles::new(Arc::clone(&engine), active, opener),
+            numbers: AtomicU64::new(1),
+            engine,
+            settings,
+        };
+        Ok(Self { app: Arc::new(app) })
+    }
+
+    /// What clients see.
+    pub fn router(&self) -> Router {
+        let v1 = Router::new()
+            .route("/v1/chat/completions", post(openai::chat))
+            .route("/v1/completions", post(openai::completions))
+            .route("/v1/models", get(openai::models));
+        self.finished(v1)
+    }
+
+    /// What administrators see.
+    pub fn admin_router(&self) -> Router {
+        self.finished(admin::routes(&self.app))
+    }
+
+    fn finished(&self, routes: Router<Arc<App>>) -> Router {
+        routes
+            .route("/health", get(async || "ok\n"))
+            .route("/ready", get(async || "ready\n"))
+            .route("/metrics", get(metrics))
+            .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "unknown_url", "there is no such path here"))
+            .method_not_allowed_fallback(async || {
+                ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
+            })
+            .layer(middleware::from_fn(in_words))
+            .layer(RequestBodyTimeoutLayer::new(self.app.settings.read_time()))
+            .layer(DefaultBodyLimit::max(self.app.settings.max_body))
+            .with_state(Arc::clone(&self.app))
+    }
+
+    /// Serves clients, and administrators on the second listener, until `stop` ends; then running requests get
+    /// `stop_seconds` to finish.
+    ///
+    /// # Errors
+    /// [`ServerError::Network`].
+    pub async fn run(
+        &self,
+        clients: TcpListener,
+        admin: Option<TcpListener>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
+        let settings = &self.app.settings;
+        let mut doors = vec![(clients, self.router())];
+        doors.extend(admin.map(|listener| (listener, self.admin_router())));
+        connections::serve(doors, settings.read_time(), settings.stop_seconds, stop).await?;
+        Ok(())
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, TYPE)], app.metrics.text(app.engine.live(), app.engine.waiting())).into_response()
+}
+
+/// Refusals of the layers below become sentences in JSON as well.
+async fn in_words(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let message = match response.status() {
+        _ if is_json => return response,
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this server takes",
+        StatusCode::BAD_REQUEST => "the body did not arrive whole or in time",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body must be JSON",
+        _ => return response,
+    };
+    ApiError::new(response.status(), "invalid_body", message).into_response()
+}

@@ -1,0 +1,78 @@
+//! Errors as OpenAI's clients expect them.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use inferenceguard_host::EngineError;
+use serde_json::{Value, json};
+
+/// What is said to a client instead of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+    pub(crate) param: Option<String>,
+    pub(crate) code: &'static str,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), param: None, code, retry_after: None }
+    }
+
+    pub(crate) fn bad(param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_value", message) }
+    }
+
+    pub(crate) fn later(status: StatusCode, code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(status, code, message) }
+    }
+
+    /// The kind of error, as OpenAI names it.
+    fn kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            429 => "rate_limit_error",
+            500..=599 => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        json!({ "error": {
+            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
+        } })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        if error.is_dry() {
+            return Self::later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message, 1);
+        }
+        match &error {
+            EngineError::DoesNotFit { .. } => Self::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message),
+            _ if error.is_request() => Self::new(StatusCode::BAD_REQUEST, "invalid_value", message),
+            _ => {
+                tracing::error!(%error, "a request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message)
+            }
+        }
+    }
+}

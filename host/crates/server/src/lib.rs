@@ -1,0 +1,31 @@
+//! An OpenAI-compatible server over a guarded [`Engine`](inferenceguard_host::Engine).
+//!
+//! 1. Build an engine, say what clients may do in [`Settings`], and make a [`Server`] of both.
+//! 2. [`Server::run`] it on a listener; a second one takes the administrators.
+//!
+//! | path | |
+//! |---|---|
+//! | `/v1/chat/completions`, `/v1/completions` | answers, whole or as server-sent events |
+//! | `/v1/models`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
+//! | `/admin/` | on the second listener: a status page, `status`, `swaps`, and `PUT bundle` |
+//!
+//! A request may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
+//! with its status, what is left of each budget, and the generation that decided it.
+//!
+//! **Invariant**: text reaches a client only after its audit, in order, and is never taken back. A client that leaves
+//! cancels its request.
+
+mod admin;
+mod app;
+mod auth;
+mod bundles;
+mod connections;
+mod error;
+mod live;
+mod metrics;
+mod openai;
+mod settings;
+
+pub use app::{Server, ServerError};
+pub use bundles::Opener;
+pub use settings::{Settings, SettingsError, StreamRelease, Tenant};

@@ -1,0 +1,204 @@
+//! What is counted, in Prometheus' text format. Names and base units follow its conventions.
+
+use inferenceguard_host::{EngineError, Generation, Output};
+use inferenceguard_search::{Finish, Status};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::time::Duration;
+
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// Shares of a budget; below zero it was exceeded.
+const SHARES: [f64; 8] = [-1.0, 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    status: &'static str,
+    finish: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Constraint {
+    constraint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failure {
+    role: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Result {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Bundle {
+    name: String,
+    version: String,
+    digest: String,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All of them.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Ended, Counter>,
+    errors: Family<Kind, Counter>,
+    seconds: Histogram,
+    first_text: Histogram,
+    tokens: Family<Kind, Counter>,
+    remaining: Histograms<Constraint>,
+    failures: Family<Failure, Counter>,
+    swaps: Family<Result, Counter>,
+    swap_seconds: Histogram,
+    generation: Gauge,
+    bundle: Family<Bundle, Gauge>,
+    live: Gauge,
+    waiting: Gauge,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn shares() -> Histogram {
+    Histogram::new(SHARES)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("inferenceguard"),
+            requests: Family::default(),
+            errors: Family::default(),
+            seconds: seconds(),
+            first_text: seconds(),
+            tokens: Family::default(),
+            remaining: Family::new_with_constructor(shares),
+            failures: Family::default(),
+            swaps: Family::default(),
+            swap_seconds: seconds(),
+            generation: Gauge::default(),
+            bundle: Family::default(),
+            live: Gauge::default(),
+            waiting: Gauge::default(),
+        };
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let r = &mut self.registry;
+        r.register("requests", "Answered or refused requests", self.requests.clone());
+        r.register("request_errors", "Requests that ended with an error", self.errors.clone());
+        r.register_with_unit("request", "From the request to its end", Unit::Seconds, self.seconds.clone());
+        r.register_with_unit(
+            "first_text",
+            "From the request to its first text",
+            Unit::Seconds,
+            self.first_text.clone(),
+        );
+        r.register("tokens", "Tokens: prompt, completion, sampled, scored", self.tokens.clone());
+        let help = "What was left of the budget, as a share of it";
+        r.register_with_unit("safety_budget_remaining", help, Unit::Ratios, self.remaining.clone());
+        r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
+        r.register("policy_swaps", "Activations of bundles", self.swaps.clone());
+        r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
+        r.register("policy_generation", "The active generation", self.generation.clone());
+        r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
+        r.register("requests_running", "Requests under way", self.live.clone());
+        r.register("requests_waiting", "Requests that wait for their turn", self.waiting.clone());
+        self
+    }
+
+    pub(crate) fn answered(&self, output: &Output, seconds: f64) {
+        let ended = Ended { status: status(output.status), finish: finish(output.finish) };
+        self.requests.get_or_create(&ended).inc();
+        self.seconds.observe(seconds);
+        let usage = &output.usage;
+        for (kind, count) in [
+            ("prompt", usage.prompt_tokens),
+            ("completion", usage.completion_tokens),
+            ("sampled", usage.sampled_tokens),
+            ("scored", usage.scored_positions),
+        ] {
+            self.tokens.get_or_create(&Kind { kind }).inc_by(count);
+        }
+        for constraint in &output.constraints {
+            let left = (constraint.budget - constraint.max_cost) / constraint.budget;
+            self.remaining.get_or_create(&Constraint { constraint: constraint.name.clone() }).observe(left);
+        }
+        for failure in &output.failures {
+            let (role, kind) = (failure.role.to_string(), failure.kind.name());
+            self.failures.get_or_create(&Failure { role, kind }).inc();
+        }
+    }
+
+    pub(crate) fn first_text(&self, seconds: f64) {
+        self.first_text.observe(seconds);
+    }
+
+    pub(crate) fn failed(&self, error: &EngineError) {
+        let kind = if error.is_request() {
+            "request"
+        } else if error.is_dry() {
+            "overload"
+        } else {
+            "engine"
+        };
+        self.errors.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn swapped(&self, fine: bool, time: Duration, active: Option<&Generation>) {
+        self.swaps.get_or_create(&Result { result: if fine { "activated" } else { "refused" } }).inc();
+        self.swap_seconds.observe(time.as_secs_f64());
+        if let Some(generation) = active {
+            self.active(generation);
+        }
+    }
+
+    pub(crate) fn active(&self, generation: &Generation) {
+        self.generation.set(i64::try_from(generation.number).unwrap_or(i64::MAX));
+        let bundle = &generation.bundle;
+        self.bundle.clear();
+        let (name, version, digest) = (bundle.name.clone(), bundle.version.clone(), bundle.digest.clone());
+        self.bundle.get_or_create(&Bundle { name, version, digest }).set(1);
+    }
+
+    /// The text of all, with these two as they are now.
+    pub(crate) fn text(&self, live: usize, waiting: usize) -> String {
+        self.live.set(i64::try_from(live).unwrap_or(i64::MAX));
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a text cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+pub(crate) fn status(status: Status) -> &'static str {
+    match status {
+        Status::WithinBudget => "within_budget",
+        Status::BudgetExceeded => "budget_exceeded",
+        Status::NoSafeCandidate => "no_safe_candidate",
+    }
+}
+
+fn finish(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Eos => "eos",
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::Refused => "refused",
+        Finish::Cancelled => "cancelled",
+    }
+}

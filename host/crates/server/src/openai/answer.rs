@@ -1,0 +1,157 @@
+//! Outputs in OpenAI's JSON, with our own object beside each choice.
+
+use crate::metrics;
+use inferenceguard_host::Output;
+use inferenceguard_model::{Token, Tokenizer};
+use inferenceguard_search::{Finish, Status};
+use serde_json::{Value, json};
+
+/// Which of the two ways it was asked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Chat,
+    Completion,
+}
+
+/// What all parts of one answer have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) style: Style,
+    pub(crate) id: String,
+    pub(crate) created: u64,
+    pub(crate) model: String,
+}
+
+impl Head {
+    fn object(&self, whole: bool) -> &'static str {
+        match (self.style, whole) {
+            (Style::Chat, true) => "chat.completion",
+            (Style::Chat, false) => "chat.completion.chunk",
+            (Style::Completion, _) => "text_completion",
+        }
+    }
+
+    fn with(&self, whole: bool, choices: Vec<Value>) -> Value {
+        json!({
+            "id": self.id, "object": self.object(whole), "created": self.created, "model": self.model,
+            "choices": choices,
+        })
+    }
+
+    /// The answer as a whole.
+    pub(crate) fn answer(&self, outputs: &[Output], logprobs: Option<&dyn Tokenizer>) -> Value {
+        let choices = outputs.iter().enumerate().map(|(index, output)| {
+            let mut choice = self.end(index, output, logprobs);
+            match self.style {
+                Style::Chat => {
+                    let refusal = (output.finish == Finish::Refused).then_some(&output.text);
+                    choice["message"] = json!({"role": "assistant", "content": output.text, "refusal": refusal});
+                }
+                Style::Completion => choice["text"] = json!(output.text),
+            }
+            choice
+        });
+        let mut answer = self.with(true, choices.collect());
+        answer["usage"] = usage(outputs);
+        answer
+    }
+
+    /// One event of a stream: the beginning of a choice.
+    pub(crate) fn beginning(&self, index: usize) -> Value {
+        self.with(false, vec![self.part(index, json!({"role": "assistant", "content": ""}), "")])
+    }
+
+    /// More text of a choice.
+    pub(crate) fn text(&self, index: usize, text: &str) -> Value {
+        self.with(false, vec![self.part(index, json!({"content": text}), text)])
+    }
+
+    fn part(&self, index: usize, delta: Value, text: &str) -> Value {
+        let mut choice = json!({"index": index, "finish_reason": null, "logprobs": null});
+        match self.style {
+            Style::Chat => choice["delta"] = delta,
+            Style::Completion => choice["text"] = json!(text),
+        }
+        choice
+    }
+
+    /// The end of a choice.
+    pub(crate) fn ending(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
+        let mut choice = self.end(index, output, logprobs);
+        match self.style {
+            Style::Chat => choice["delta"] = json!({}),
+            Style::Completion => choice["text"] = json!(""),
+        }
+        self.with(false, vec![choice])
+    }
+
+    /// The last event, for those who asked for it.
+    pub(crate) fn usage(&self, outputs: &[Output]) -> Value {
+        let mut event = self.with(false, Vec::new());
+        event["usage"] = usage(outputs);
+        event
+    }
+
+    fn end(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
+        let logprobs = logprobs.map(|tokenizer| match self.style {
+            Style::Chat => json!({"content": chat_logprobs(output, tokenizer), "refusal": null}),
+            Style::Completion => completion_logprobs(output, tokenizer),
+        });
+        json!({
+            "index": index, "finish_reason": reason(output), "logprobs": logprobs, "inferenceguard": extension(output),
+        })
+    }
+}
+
+fn reason(output: &Output) -> &'static str {
+    match output.finish {
+        Finish::Eos | Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::Refused | Finish::Cancelled => "content_filter",
+    }
+}
+
+/// What OpenAI's answer has no place for.
+fn extension(output: &Output) -> Value {
+    let constraints = output.constraints.iter().map(|one| {
+        json!({
+            "name": one.name, "budget": one.budget, "max_cost": one.max_cost,
+            "left": (output.status != Status::NoSafeCandidate).then_some(one.budget - one.max_cost),
+        })
+    });
+    json!({
+        "status": metrics::status(output.status), "finish": output.finish, "method": output.method,
+        "seed": output.seed, "generations": output.generations, "bundle": output.bundle,
+        "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
+        "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
+        "retries": output.usage.retries, "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// What the client got; what was sampled and scored for it stands in the extension.
+fn usage(outputs: &[Output]) -> Value {
+    let prompt = outputs.first().map_or(0, |output| output.usage.prompt_tokens);
+    let completion: u64 = outputs.iter().map(|output| output.usage.completion_tokens).sum();
+    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+}
+
+fn spelled(tokenizer: &dyn Tokenizer, token: Token) -> String {
+    tokenizer.decode(&[token]).unwrap_or_default()
+}
+
+fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
+    let one = |(token, logprob): (&Token, &f32)| {
+        let text = spelled(tokenizer, *token);
+        json!({"token": text, "logprob": logprob, "bytes": text.as_bytes(), "top_logprobs": []})
+    };
+    output.tokens.iter().zip(&output.logprobs).map(one).collect()
+}
+
+fn completion_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Value {
+    let tokens: Vec<String> = output.tokens.iter().map(|token| spelled(tokenizer, *token)).collect();
+    let offsets = tokens.iter().scan(0, |at, text| Some(std::mem::replace(at, *at + text.chars().count())));
+    json!({
+        "tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets.collect::<Vec<_>>(),
+        "top_logprobs": null,
+    })
+}

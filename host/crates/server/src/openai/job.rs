@@ -1,0 +1,54 @@
+//! One choice on a thread of its own, from the engine to a channel.
+
+use crate::app::App;
+use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+/// What a choice says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// More text.
+    Text(usize, String),
+    /// It ended; the output is large.
+    Ended(usize, Result<Box<Output>, EngineError>),
+}
+
+/// A request under way, and what cancels it: all of it when this is dropped.
+pub(crate) struct Job {
+    pub(crate) number: u64,
+    pub(crate) cancel: CancelToken,
+}
+
+/// Asks for every choice; the first with the request's seed, the next with those after it.
+pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) -> UnboundedReceiverStream<Said> {
+    let (sender, receiver) = unbounded_channel();
+    let first = request.seed.unwrap_or_default();
+    for index in 0..choices {
+        let request = Request { seed: Some(first.wrapping_add(index.into())), ..request.clone() };
+        let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
+        tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
+    }
+    UnboundedReceiverStream::new(receiver)
+}
+
+fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: usize, sender: &UnboundedSender<Said>) {
+    let (start, mut silent) = (Instant::now(), true);
+    // Whoever listened may have left: then the request is cancelled, and nobody misses what is said.
+    let result = app.engine.stream(request, cancel, |event| match event {
+        Event::Released { text } => {
+            if std::mem::take(&mut silent) {
+                app.metrics.first_text(start.elapsed().as_secs_f64());
+            }
+            drop(sender.send(Said::Text(index, text)));
+        }
+        Event::Progress(progress) => app.live.advance(number, progress),
+        _ => {}
+    });
+    match &result {
+        Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
+        Err(error) => app.metrics.failed(error),
+    }
+    drop(sender.send(Said::Ended(index, result.map(Box::new))));
+}

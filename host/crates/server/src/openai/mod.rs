@@ -1,0 +1,9 @@
+//! OpenAI's two ways to ask for text, in its JSON.
+
+mod answer;
+mod ask;
+mod handlers;
+mod job;
+mod stream;
+
+pub(crate) use handlers::{chat, completions, models};

@@ -1,0 +1,149 @@
+//! What clients may do: the server's configuration file.
+
+use inferenceguard_search::Release;
+use serde::Deserialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Everything a server is told beside its engine. TOML; every key may be left out.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The name clients give as `model`; the language model's own if not given.
+    pub model: Option<String>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// Requests that may wait for their turn; more are told to come back later.
+    pub max_waiting: usize,
+    /// The most choices (`n`) of one request.
+    pub max_choices: u32,
+    /// Seconds a client has to send its headers, and again its body.
+    pub read_seconds: u64,
+    /// Seconds that running requests are given when the server stops.
+    pub stop_seconds: u64,
+    /// When streams release text, if a request does not say.
+    pub release: StreamRelease,
+    /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
+    pub admin_token_sha256: Option<String>,
+    /// Who may ask; without any, everybody.
+    pub tenants: BTreeMap<String, Tenant>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: None,
+            max_body: 1 << 20,
+            max_waiting: 256,
+            max_choices: 8,
+            read_seconds: 10,
+            stop_seconds: 30,
+            release: StreamRelease::Agreement,
+            admin_token_sha256: None,
+            tenants: BTreeMap::new(),
+        }
+    }
+}
+
+/// When a stream releases text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamRelease {
+    /// All of it, at the end.
+    AtEnd,
+    /// What all live beams agree on.
+    Agreement,
+    /// Every so many chunks the best beam alone goes on, and its text is released.
+    Commit(u32),
+}
+
+impl From<StreamRelease> for Release {
+    fn from(release: StreamRelease) -> Self {
+        match release {
+            StreamRelease::AtEnd => Self::AtEnd,
+            StreamRelease::Agreement => Self::Agreement,
+            StreamRelease::Commit(chunks) => Self::Commit(chunks),
+        }
+    }
+}
+
+/// One client of the server.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tenant {
+    /// SHA-256 of its key, in hex: `printf %s KEY | sha256sum`.
+    pub key_sha256: String,
+    /// Requests a minute; no limit if not given.
+    pub per_minute: Option<u32>,
+    /// Requests at once; no limit if not given.
+    pub at_once: Option<usize>,
+    /// Budgets by constraint, at most the bundle's: its requests may tighten them further.
+    pub budgets: BTreeMap<String, f64>,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key `{key}`: found {found}; expected {expected}")]
+pub struct SettingsError {
+    /// The key.
+    pub key: String,
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+impl Settings {
+    pub(crate) fn read_time(&self) -> Duration {
+        Duration::from_secs(self.read_seconds)
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for the first that cannot be.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        at_least_one("max_body", self.max_body as u64)?;
+        at_least_one("max_choices", self.max_choices.into())?;
+        at_least_one("read_seconds", self.read_seconds)?;
+        if let StreamRelease::Commit(chunks) = self.release {
+            at_least_one("release.commit", chunks.into())?;
+        }
+        if let Some(digest) = &self.admin_token_sha256 {
+            digest_of("admin_token_sha256", digest)?;
+        }
+        self.tenants.iter().try_for_each(|(name, tenant)| tenant.validate(name))
+    }
+}
+
+impl Tenant {
+    fn validate(&self, name: &str) -> Result<(), SettingsError> {
+        digest_of(&format!("tenants.{name}.key_sha256"), &self.key_sha256)?;
+        if let Some(limit) = self.per_minute {
+            at_least_one(&format!("tenants.{name}.per_minute"), limit.into())?;
+        }
+        if let Some(limit) = self.at_once {
+            at_least_one(&format!("tenants.{name}.at_once"), limit as u64)?;
+        }
+        let wrong = self.budgets.iter().find(|(_, budget)| !(budget.is_finite() && **budget > 0.0));
+        wrong.map_or(Ok(()), |(constraint, budget)| {
+            let key = format!("tenants.{name}.budgets.{constraint}");
+            Err(SettingsError { key, found: budget.to_string(), expected: "a finite number above 0" })
+        })
+    }
+}
+
+fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
+    if found > 0 {
+        return Ok(());
+    }
+    Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "at least 1" })
+}
+
+fn digest_of(key: &str, found: &str) -> Result<(), SettingsError> {
+    if found.len() == 64 && found.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    // Whatever stands here may be the secret itself.
+    let found = format!("{} characters", found.chars().count());
+    Err(SettingsError { key: key.to_owned(), found, expected: "a SHA-256 in 64 hexadecimal digits" })
+}
