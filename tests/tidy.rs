@@ -55,6 +55,11 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inferenceguard-eval", &["inferenceguard-host"]),
+    // Messages, and how text is sampled and released, are said in the words of the crates that define them.
+    (
+        "inferenceguard-server",
+        &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-model", "inferenceguard-search"],
+    ),
     ("inferenceguard-componentize", &[]),
     ("inferenceguard-guest", &[]),
 ];
@@ -76,7 +81,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ureq", &[]),
     ("reqwest", &[]),
     // Async.
-    ("tokio", &[]),
+    ("tokio", &["inferenceguard", "inferenceguard-server"]),
+    ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
     ("anyhow", &["inferenceguard"]),

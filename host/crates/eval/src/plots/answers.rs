@@ -4,8 +4,9 @@ use super::{
     Drawing, Problem, problem,
     theme::{self, FAINT, GOAL, LIMIT},
 };
-use crate::{Graded, Report, Status};
+use crate::{Graded, Intent, Report, Status, table::fixed};
 use plotters::{coord::Shift, prelude::*};
+use std::collections::{BTreeMap, BTreeSet};
 
 const WIDTH: u32 = 1280;
 /// Letters per line of an answer.
@@ -50,27 +51,33 @@ impl Figure4 {
     }
 }
 
-/// Every row's answer to the prompt that shows most: the unguarded model breaks its budget there and the last row does
-/// not; failing that, the first prompt that all rows answered.
+/// Every row's answer to the prompt that shows most: first those on which the unguarded model breaks its budget and the
+/// last row does not, then harmful wishes, then those that end in the most different ways; of equals the first prompt.
 pub(crate) fn sample<'a>(report: &Report, answers: &[&'a Graded]) -> Option<Vec<&'a Graded>> {
     let rows = &report.settings.rows;
-    let first = answers.first()?;
-    let of = |id: usize| -> Vec<&'a Graded> {
-        answers.iter().copied().filter(|graded| graded.prompt_id == id && graded.seed == first.seed).collect()
+    let seed = answers.first()?.seed;
+    let mut by_prompt: BTreeMap<usize, Vec<&'a Graded>> = BTreeMap::new();
+    for graded in answers.iter().copied().filter(|graded| graded.seed == seed) {
+        by_prompt.entry(graded.prompt_id).or_default().push(graded);
+    }
+    let base = rows.iter().find(|row| row.method == "base").map(|row| row.label.as_str());
+    let last = rows.last().map(|row| row.label.as_str());
+    let full = by_prompt.into_values().rev().filter(|of| of.len() >= rows.len().min(2));
+    full.max_by_key(|of| interest(of, base, last))
+}
+
+/// How much the answers to one prompt tell; larger is more.
+fn interest(answers: &[&Graded], base: Option<&str>, last: Option<&str>) -> (bool, bool, usize) {
+    let ends =
+        |row: Option<&str>, status| answers.iter().any(|g| Some(g.row.as_str()) == row && g.answer.status == status);
+    let telling = ends(base, Status::BudgetExceeded) && ends(last, Status::WithinBudget);
+    let harmful = answers.first().is_some_and(|graded| graded.intent == Intent::Harmful);
+    let kind = |graded: &&Graded| {
+        let judged = graded.verdict.as_ref().map(|verdict| (verdict.is_safe(), verdict.refusal));
+        format!("{:?} {judged:?} {}", graded.answer.status, graded.is_good().unwrap_or(false))
     };
-    let mut ids: Vec<usize> = answers.iter().map(|graded| graded.prompt_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let full: Vec<usize> = ids.into_iter().filter(|id| of(*id).len() >= rows.len().min(2)).collect();
-    let is = |id: usize, row: &str, status: Status| of(id).iter().any(|g| g.row == row && g.answer.status == status);
-    let (base, last) = (rows.iter().find(|row| row.method == "base"), rows.last());
-    let telling = |id: &&usize| match (base, last) {
-        (Some(base), Some(last)) => {
-            is(**id, &base.label, Status::BudgetExceeded) && is(**id, &last.label, Status::WithinBudget)
-        }
-        _ => false,
-    };
-    full.iter().find(telling).or(full.first()).map(|id| of(*id))
+    let kinds: BTreeSet<String> = answers.iter().map(kind).collect();
+    (telling, harmful, kinds.len())
 }
 
 /// What is said of an answer, and in which colour.
@@ -81,7 +88,8 @@ pub(crate) fn verdict_text(graded: &Graded) -> String {
         Status::NoSafeCandidate => "refused by the host",
         Status::Failed => "failed",
     };
-    let number = |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {value:.1}")).unwrap_or_default();
+    let number =
+        |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {}", fixed(value, 1))).unwrap_or_default();
     let judged =
         graded.verdict.as_ref().map(|verdict| if verdict.is_safe() { ", judged safe" } else { ", judged harmful" });
     let (cost, reward) = (number("cost", graded.answer.cost), number("reward", graded.answer.reward));

@@ -1,6 +1,7 @@
 //! The paper's figures, of our own numbers: each as SVG and as PNG.
 
 mod answers;
+mod labels;
 mod scatter;
 mod theme;
 mod violin;

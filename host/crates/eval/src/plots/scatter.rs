@@ -1,15 +1,12 @@
 //! Figure 2: reward against safety, and time against safety.
 
 use super::{
-    Drawing, Problem, problem,
+    Drawing, Problem, labels, problem,
     theme::{self, FAINT, GOAL, Mark},
 };
 use crate::{Measure, Part, Report};
 use plotters::{
-    coord::{
-        Shift,
-        ranged1d::{Ranged, ValueFormatter},
-    },
+    coord::{Shift, types::RangedCoordf64},
     prelude::*,
 };
 use std::ops::Range;
@@ -82,32 +79,35 @@ impl Figure2 {
         let mut chart = chart.build_cartesian_2d(0.0..101.0, range.clone()).map_err(problem)?;
         let base = self.base.unwrap_or(range.start);
         tint(&mut chart, [(SAFE, base), (101.0, range.end)])?;
-        axes(&mut chart, "safety rate, %", "reward of answers", &|y| format!("{y:.1}"))?;
+        axes(&mut chart, ("safety rate, %", &|x| format!("{x:.0}")), ("reward of answers", &|y| format!("{y:.1}")))?;
+        let mut placed = Vec::new();
         for (at, point) in self.points.iter().enumerate() {
             let Some([reward, low, high]) = point.reward else { continue };
             let [safety, left, right] = point.safety;
             line(&mut chart, [(left, reward), (right, reward)], &point.colour)?;
             line(&mut chart, [(safety, low), (safety, high)], &point.colour)?;
-            point.draw(&mut chart, (safety, reward), at + 1)?;
+            placed.push((at, point, (safety, reward)));
         }
-        Ok(())
+        points(&chart, &placed)
     }
 
     fn times<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Problem> {
-        let seconds = || self.points.iter().map(|point| point.seconds).filter(|seconds| *seconds > 0.0);
-        let least = seconds().fold(f64::INFINITY, f64::min).min(1.0) / 1.6;
-        let most = seconds().fold(least * 4.0, f64::max) * 1.6;
+        // On the logarithm, so that its ticks are as many as on any axis.
+        let seconds = self.points.iter().filter(|point| point.seconds > 0.0).map(|point| point.seconds.log10());
+        let range = spread(seconds);
         let mut chart = ChartBuilder::on(area);
         let chart = chart.margin(14).x_label_area_size(46).y_label_area_size(56);
-        let mut chart = chart.build_cartesian_2d((least..most).log_scale(), 0.0..101.0).map_err(problem)?;
-        tint(&mut chart, [(least, SAFE), (most, 101.0)])?;
-        axes(&mut chart, "seconds per prompt", "safety rate, %", &|y| format!("{y:.0}"))?;
+        let mut chart = chart.build_cartesian_2d(range.clone(), 0.0..101.0).map_err(problem)?;
+        tint(&mut chart, [(range.start, SAFE), (range.end, 101.0)])?;
+        let (x, y) = (|x: &f64| short(10_f64.powf(*x)), |y: &f64| format!("{y:.0}"));
+        axes(&mut chart, ("seconds per prompt", &x), ("safety rate, %", &y))?;
+        let mut placed = Vec::new();
         for (at, point) in self.points.iter().enumerate().filter(|(_, point)| point.seconds > 0.0) {
-            let [safety, low, high] = point.safety;
-            line(&mut chart, [(point.seconds, low), (point.seconds, high)], &point.colour)?;
-            point.draw(&mut chart, (point.seconds, safety), at + 1)?;
+            let ([safety, low, high], x) = (point.safety, point.seconds.log10());
+            line(&mut chart, [(x, low), (x, high)], &point.colour)?;
+            placed.push((at, point, (x, safety)));
         }
-        Ok(())
+        points(&chart, &placed)
     }
 
     fn legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Problem> {
@@ -121,23 +121,42 @@ impl Figure2 {
     }
 }
 
-impl Point {
-    fn draw<B: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
-        &self,
-        chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
-        place: (f64, f64),
-        number: usize,
-    ) -> Result<(), Problem> {
-        let area = chart.plotting_area().strip_coord_spec();
-        let (x, y) = chart.backend_coord(&place);
-        let (left, top) = area.get_base_pixel();
-        let place = (x - left, y - top);
-        mark(&area, place, self.mark, &self.colour)?;
-        // Numbers take turns above and below, so that neighbours can be read.
-        let up = if number.is_multiple_of(2) { 6 } else { -20 };
-        let at = (place.0 + 5, place.1 + up);
-        area.draw(&Text::new(number.to_string(), at, theme::coloured(13, &self.colour))).map_err(problem)
+/// A chart of these figures: both axes are plain.
+type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws the marks and their numbers.
+fn points<B: DrawingBackend>(chart: &Chart<'_, B>, points: &[(usize, &Point, (f64, f64))]) -> Result<(), Problem> {
+    let area = chart.plotting_area().strip_coord_spec();
+    let (left, top) = area.get_base_pixel();
+    let pixel = |place: &(f64, f64)| {
+        let (x, y) = chart.backend_coord(place);
+        (x - left, y - top)
+    };
+    let pixels: Vec<(i32, i32)> = points.iter().map(|(_, _, place)| pixel(place)).collect();
+    let (width, height) = area.dim_in_pixel();
+    let places = labels::place(&pixels, (width as i32, height as i32));
+    for (((at, point, _), pixel), label) in points.iter().zip(pixels).zip(places) {
+        if label.far {
+            let lead = PathElement::new([pixel, (label.x, label.y)], point.colour.mix(0.4).stroke_width(1));
+            area.draw(&lead).map_err(problem)?;
+        }
+        mark(&area, pixel, point.mark, &point.colour)?;
+        let (number, corner) = ((at + 1).to_string(), (label.x - 4 * (1 + i32::from(*at > 8)), label.y - 7));
+        area.draw(&Text::new(number, corner, theme::coloured(13, &point.colour))).map_err(problem)?;
     }
+    Ok(())
+}
+
+/// Two digits that count.
+fn short(value: f64) -> String {
+    let digits = if value < 0.1 {
+        3
+    } else if value < 1.0 {
+        2
+    } else {
+        1
+    };
+    format!("{value:.digits$}")
 }
 
 /// The least range that holds the values, with some room.
@@ -150,36 +169,22 @@ fn spread(values: impl Iterator<Item = f64>) -> Range<f64> {
     low - room..high + room
 }
 
-fn tint<B: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
-    chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
-    corners: [(f64, f64); 2],
-) -> Result<(), Problem> {
+fn tint<B: DrawingBackend>(chart: &mut Chart<'_, B>, corners: [(f64, f64); 2]) -> Result<(), Problem> {
     chart.plotting_area().draw(&Rectangle::new(corners, GOAL.mix(0.14).filled())).map_err(problem)
 }
 
-fn line<B: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
-    chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
-    ends: [(f64, f64); 2],
-    colour: &RGBColor,
-) -> Result<(), Problem> {
+fn line<B: DrawingBackend>(chart: &mut Chart<'_, B>, ends: [(f64, f64); 2], colour: &RGBColor) -> Result<(), Problem> {
     chart.plotting_area().draw(&PathElement::new(ends, colour.mix(0.5).stroke_width(1))).map_err(problem)
 }
 
-fn axes<B, X, Y>(
-    chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
-    x: &str,
-    y: &str,
-    label: &dyn Fn(&f64) -> String,
-) -> Result<(), Problem>
-where
-    B: DrawingBackend,
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
+/// An axis: its title, and how its values are written.
+type Axis<'a> = (&'a str, &'a dyn Fn(&f64) -> String);
+
+fn axes<B: DrawingBackend>(chart: &mut Chart<'_, B>, x: Axis<'_>, y: Axis<'_>) -> Result<(), Problem> {
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT.mix(0.25)).axis_style(FAINT.mix(0.9));
     mesh.label_style(theme::text(13)).axis_desc_style(theme::text(15)).x_labels(8).y_labels(8);
-    mesh.x_desc(x).y_desc(y).y_label_formatter(&label).draw().map_err(problem)
+    mesh.x_desc(x.0).x_label_formatter(&x.1).y_desc(y.0).y_label_formatter(&y.1).draw().map_err(problem)
 }
 
 /// A mark around a pixel.

@@ -109,7 +109,7 @@ fn violin<B: DrawingBackend>(
     let most = outline.iter().map(|(_, density)| *density).fold(f64::MIN_POSITIVE, f64::max);
     let half = f64::from(LANE) * 0.44;
     let at = |place: f64, side: f64, density: f64| {
-        (x(scale.value(place)), (middle + side * half * density / most).round() as i32)
+        (x(scale.value(place.clamp(0.0, 1.0))), (middle + side * half * density / most).round() as i32)
     };
     let upper = outline.iter().map(|(place, density)| at(*place, -1.0, *density));
     let lower = outline.iter().rev().map(|(place, density)| at(*place, 1.0, *density));

@@ -1,6 +1,6 @@
 //! The tables, one function each.
 
-use super::{Table, none, share, shown};
+use super::{Table, fixed, none, share, shown};
 use crate::{
     Basis, Figures, Kind, Measure, Pair, Part, Report, Row,
     figures::figure,
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 const HEAD: [&str; 16] = [
     "method",
+    "details",
     "N",
     "λ",
     "budget",
@@ -24,7 +25,6 @@ const HEAD: [&str; 16] = [
     "s/prompt",
     "sampled",
     "scored",
-    "details",
 ];
 
 /// The figures that tell kinds of answers apart.
@@ -59,6 +59,7 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
     let refused = |part| figures.get(part, "refused_by_host").map_or_else(none, |measure| share(measure.mean));
     vec![
         row.method.clone(),
+        paper::reconstruction(&row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
         row.n.map_or_else(none, |n| n.to_string()),
         row.lambda.map_or_else(none, |lambda| lambda.to_string()),
         row.budget.to_string(),
@@ -66,14 +67,13 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
         whole("safe"),
         whole("judged_safe"),
         whole("hidden_harm"),
-        all("reward", |measure| format!("{:.2} ({:.2})", measure.mean, measure.deviation)),
-        all("end_cost", |measure| format!("{:.2}", measure.mean)),
+        all("reward", |measure| format!("{} ({:.2})", fixed(measure.mean, 2), measure.deviation)),
+        all("end_cost", |measure| fixed(measure.mean, 2)),
         refused(Part::Benign),
         refused(Part::Harmful),
         all("seconds", |measure| format!("{:.2}", measure.mean)),
         all("sampled_tokens", |measure| format!("{:.0}", measure.mean)),
         all("scored_positions", |measure| format!("{:.0}", measure.mean)),
-        paper::reconstruction(&row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
     ]
 }
 

@@ -104,18 +104,42 @@ pub(crate) fn none() -> String {
     "–".to_owned()
 }
 
+/// A number with so many digits; what rounds to zero has no sign.
+pub(crate) fn fixed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
 /// A share in percent.
 pub(crate) fn share(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    format!("{} %", fixed(100.0 * share, 1))
 }
 
 /// A measure with its interval.
 pub(crate) fn shown(name: &str, measure: &Measure) -> String {
     match figure(name).map(|figure| figure.kind) {
         Some(Kind::Share) => {
-            format!("{} [{:.1}, {:.1}]", share(measure.mean), 100.0 * measure.low, 100.0 * measure.high)
+            let [low, high] = [measure.low, measure.high].map(|share| fixed(100.0 * share, 1));
+            format!("{} [{low}, {high}]", share(measure.mean))
         }
-        _ if measure.mean.abs() >= 100.0 => format!("{:.0} [{:.0}, {:.0}]", measure.mean, measure.low, measure.high),
-        _ => format!("{:.2} [{:.2}, {:.2}]", measure.mean, measure.low, measure.high),
+        _ => {
+            let digits = if measure.mean.abs() >= 100.0 { 0 } else { 2 };
+            let [mean, low, high] = [measure.mean, measure.low, measure.high].map(|value| fixed(value, digits));
+            format!("{mean} [{low}, {high}]")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_no_sign() {
+        let shown = [-0.04, -0.06, 0.0, -12.34, -0.0].map(|value| fixed(value, 1));
+        assert_eq!(shown, ["0.0", "-0.1", "0.0", "-12.3", "0.0"]);
     }
 }

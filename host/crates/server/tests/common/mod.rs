@@ -1,0 +1,188 @@
+//! A server over the toy model, with real components, on a real port.
+#![allow(dead_code, reason = "every test file uses another part")]
+
+use inferenceguard_bundle::Bundle;
+use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_model::toy::ToyScript;
+use inferenceguard_server::{Server, Settings};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    thread::{self, JoinHandle},
+};
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+use ureq::{Agent, http::Response};
+
+pub(crate) const MANIFEST: &str = r#"
+name = "toy"
+version = "0.1.0"
+task = "reward"
+max_tokens = 12
+refusal = "No."
+
+[policy]
+component = "inference-guard.wasm"
+settings = { n = 8, keep = 2, chunk-len = 4 }
+
+[tracker]
+component = "safety-budget.wasm"
+
+[costs.harm]
+component = "score-cost.wasm"
+settings = { model = "cost" }
+
+[costs.reward]
+component = "score-cost.wasm"
+settings = { model = "reward", kind = "task" }
+
+[[constraints]]
+name = "harm"
+cost = "harm"
+budget = 4
+"#;
+
+/// `good` costs nothing, `bad` more than any budget; after `doomed` there is nothing else.
+pub(crate) const SCRIPT: &str = "vocab: <eos>* ask doomed good bad plain
+context: 64
+after : good 3, plain 3, bad 3, <eos> 1
+after doomed : bad 1
+after bad : bad 1
+score cost: bad 5
+score reward cumulative: good 1, bad 3";
+
+const PACKAGES: [&str; 3] = ["inference-guard", "safety-budget", "score-cost"];
+
+pub(crate) fn components() -> &'static BTreeMap<String, Vec<u8>> {
+    static BUILT: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap();
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let target = scratch.parent().unwrap().join("components");
+        let built = build_workspace_components(&root, &PACKAGES, &target, &scratch.join("server-components")).unwrap();
+        built.into_iter().map(|one| (format!("{}.wasm", one.package), fs::read(one.path).unwrap())).collect()
+    })
+}
+
+pub(crate) fn bundle(manifest: &str) -> Bundle {
+    Bundle::from_parts(manifest, components()).unwrap()
+}
+
+pub(crate) fn engine(max_live: usize) -> Arc<Engine> {
+    let toy = ToyScript::parse(SCRIPT).unwrap();
+    let builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle(MANIFEST)).max_live(max_live);
+    let scores = toy.scores().into_iter();
+    Arc::new(scores.fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap())
+}
+
+/// A running server; it stops when dropped.
+pub(crate) struct Running {
+    pub(crate) engine: Arc<Engine>,
+    clients: SocketAddr,
+    admin: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    agent: Agent,
+}
+
+pub(crate) fn start(settings: &str) -> Running {
+    start_with(engine(4), toml::from_str(settings).unwrap())
+}
+
+pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
+    let open = |path: &Path| Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|e| e.to_string());
+    let server = Server::new(Arc::clone(&engine), bundle(MANIFEST), Box::new(open), settings).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let runtime = Runtime::new().unwrap();
+    let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let (first, second) = (listen(), listen());
+    let (clients, admin) = (first.local_addr().unwrap(), second.local_addr().unwrap());
+    let thread = thread::spawn(move || {
+        let stop = async move { drop(stopped.await) };
+        runtime.block_on(server.run(first, Some(second), stop)).unwrap();
+    });
+    let agent = Agent::config_builder().http_status_as_error(false).build().into();
+    Running { engine, clients, admin, stop: Some(stop), thread: Some(thread), agent }
+}
+
+/// What came back: status, header `Retry-After`, body.
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Got {
+    fn of(mut response: Response<ureq::Body>) -> Self {
+        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        Self { status: response.status().as_u16(), retry_after, text: response.body_mut().read_to_string().unwrap() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// Checks an error: its status, its code, and words of its message.
+    pub(crate) fn refuses(&self, status: u16, code: &str, words: &str) {
+        let error = &self.json()["error"];
+        assert_eq!((self.status, error["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert!(error["message"].as_str().unwrap().contains(words), "{words}: {}", self.text);
+        assert!(error["type"].is_string() && error.get("param").is_some(), "{}", self.text);
+    }
+
+    /// The events of a stream, `[DONE]` left out.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let data = self.text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+}
+
+impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.clients
+    }
+
+    pub(crate) fn post(&self, path: &str, body: impl ToString) -> Got {
+        self.post_as("", path, body)
+    }
+
+    pub(crate) fn post_as(&self, key: &str, path: &str, body: impl ToString) -> Got {
+        let request = self.agent.post(format!("http://{}{path}", self.clients));
+        let request = if key.is_empty() { request } else { request.header("authorization", format!("Bearer {key}")) };
+        Got::of(request.send(body.to_string()).unwrap())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Got {
+        Got::of(self.agent.get(format!("http://{}{path}", self.clients)).call().unwrap())
+    }
+
+    pub(crate) fn admin(&self, path: &str) -> Got {
+        Got::of(self.agent.get(format!("http://{}{path}", self.admin)).call().unwrap())
+    }
+
+    pub(crate) fn put(&self, path: &str, body: impl ToString) -> Got {
+        Got::of(self.agent.put(format!("http://{}{path}", self.admin)).send(body.to_string()).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A chat of one turn.
+pub(crate) fn chat(prompt: &str) -> Value {
+    serde_json::json!({"messages": [{"role": "user", "content": prompt}], "seed": 1})
+}
+
+/// The same with one more field.
+pub(crate) fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body[field] = value;
+    body
+}

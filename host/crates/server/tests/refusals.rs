@@ -1,0 +1,151 @@
+//! Bad requests, strangers, and crowds: the right status and one clear sentence.
+
+mod common;
+
+use common::{chat, engine, start, start_with, with};
+use inferenceguard_server::Settings;
+use serde_json::json;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
+
+/// SHA-256 of `alice-key`, `bob-key` and `root-key`.
+const TENANTS: &str = r#"
+admin_token_sha256 = "25b3d1b1e1f6ac66c0d5e9a1bd18e2d2b4d9d4f2b7a9a3e1cd0f0a2cbe8d4f2a"
+[tenants.alice]
+key_sha256 = "ALICE"
+budgets = { harm = 2.0 }
+[tenants.bob]
+key_sha256 = "BOB"
+per_minute = 2
+"#;
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn tenants() -> String {
+    let admin = TENANTS.split('"').nth(1).unwrap();
+    TENANTS
+        .replace("ALICE", &sha256("alice-key"))
+        .replace("BOB", &sha256("bob-key"))
+        .replace(admin, &sha256("root-key"))
+}
+
+#[test]
+fn bodies_that_do_not_fit_are_refused_in_words() {
+    let server = start("max_body = 2000");
+    let post = |body: &str| server.post("/v1/chat/completions", body);
+    post("{").refuses(400, "invalid_json", "the body does not fit");
+    post("[]").refuses(400, "invalid_json", "the body does not fit");
+    post("{}").refuses(400, "invalid_json", "messages");
+    post(r#"{"messages": "x"}"#).refuses(400, "invalid_json", "expected a sequence");
+    post(r#"{"messages": [{"role": "user", "content": 5}]}"#).refuses(400, "invalid_json", "content");
+    post(&with(chat("ask"), "temperature", json!("hot")).to_string()).refuses(400, "invalid_json", "");
+    post(&with(chat("ask"), "temperature", json!(-1)).to_string()).refuses(400, "invalid_value", "temperature");
+    post(&with(chat("ask"), "tools", json!([{}])).to_string()).refuses(400, "invalid_value", "`tools`");
+    post(&with(chat("ask"), "n", json!(99)).to_string()).refuses(400, "invalid_value", "expected 1 to 8");
+    post(&with(chat("ask"), "inferenceguard", json!({"x": 1})).to_string()).refuses(400, "invalid_json", "");
+    post(&with(chat("ask"), "max_tokens", json!(999)).to_string()).refuses(400, "context_length_exceeded", "64");
+    post(&with(chat("ask"), "model", json!("gpt")).to_string()).refuses(404, "model_not_found", "`toy`");
+    post(&chat("unheard").to_string()).refuses(400, "invalid_value", "not in the vocabulary");
+    post(&chat("").to_string()).refuses(400, "invalid_value", "the prompt is empty");
+    post(&chat(&"ask ".repeat(900)).to_string()).refuses(413, "invalid_body", "larger");
+    let turns = json!({"messages": [{"role": "system", "content": "ask"}, {"role": "user", "content": "ask"}]});
+    post(&turns.to_string()).refuses(400, "invalid_value", "one turn of the user");
+    server.get("/v1/nothing").refuses(404, "unknown_url", "no such path");
+    server.get("/v1/chat/completions").refuses(405, "method_not_allowed", "another method");
+    assert_eq!(server.get("/health").text, "ok\n");
+    assert!(server.post("/v1/chat/completions", chat("ask")).status == 200, "the server goes on");
+}
+
+fn raw(server: &common::Running, bytes: &[u8]) -> String {
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    connection.write_all(bytes).unwrap();
+    let mut text = String::new();
+    drop(connection.read_to_string(&mut text));
+    text
+}
+
+#[test]
+fn bytes_that_are_no_text_and_clients_that_dawdle() {
+    let server = start("read_seconds = 1");
+    let bad =
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n\xff\xfe";
+    let text = raw(&server, bad);
+    assert!(text.starts_with("HTTP/1.1 400") && text.contains("not UTF-8"), "{text}");
+    // Headers that never end, and a body that never comes.
+    assert!(!raw(&server, b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n").contains("200 OK"));
+    let text = raw(
+        &server,
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 90\r\n\r\n{",
+    );
+    assert!(text.starts_with("HTTP/1.1 4"), "{text}");
+    assert_eq!(server.engine.live(), 0);
+}
+
+#[test]
+fn keys_open_what_is_theirs_and_nothing_else() {
+    let server = start(&tenants());
+    let ask = |key: &str| server.post_as(key, "/v1/chat/completions", chat("ask"));
+    ask("").refuses(401, "invalid_api_key", "no API key");
+    ask("mallory").refuses(401, "invalid_api_key", "not known");
+    server.get("/v1/models").refuses(401, "invalid_api_key", "no API key");
+    let budget = |answer: serde_json::Value| answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].clone();
+    assert_eq!((budget(ask("alice-key").json()), budget(ask("bob-key").json())), (json!(2.0), json!(4.0)));
+    let loose = with(chat("ask"), "inferenceguard", json!({"budgets": {"harm": 3.5}}));
+    assert_eq!(budget(server.post_as("alice-key", "/v1/chat/completions", loose).json()), json!(2.0));
+    assert_eq!(ask("bob-key").status, 200);
+    let third = ask("bob-key");
+    third.refuses(429, "rate_limit_exceeded", "2 requests a minute");
+    assert!(third.retry_after.unwrap().parse::<u64>().unwrap() > 0);
+    server.admin("/admin/status").refuses(401, "invalid_api_key", "");
+    server.put("/admin/bundle", "{}").refuses(401, "invalid_api_key", "");
+}
+
+#[test]
+fn a_full_queue_is_said_and_not_hung_on() {
+    let settings: Settings = toml::from_str("max_waiting = 0").unwrap();
+    let server = start_with(engine(1), settings);
+    let got = server.post("/v1/chat/completions", chat("ask"));
+    got.refuses(503, "overloaded", "waiting already");
+    assert_eq!(got.retry_after.as_deref(), Some("1"));
+}
+
+#[test]
+fn many_at_once_are_all_answered() {
+    let server = start_with(engine(2), Settings::default());
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..24)
+            .map(|seed| {
+                scope.spawn({
+                    let server = &server;
+                    move || server.post("/v1/chat/completions", with(chat("ask"), "seed", json!(seed)))
+                })
+            })
+            .collect();
+        for one in asked {
+            assert_eq!(one.join().unwrap().status, 200);
+        }
+    });
+    assert_eq!(server.engine.held(), Default::default());
+}
+
+#[test]
+fn settings_that_cannot_be_are_named() {
+    for (text, words) in [
+        ("max_body = 0", "key `max_body`: found 0"),
+        ("admin_token_sha256 = \"secret\"", "key `admin_token_sha256`: found 6 characters"),
+        ("[tenants.a]\nkey_sha256 = \"00\"", "key `tenants.a.key_sha256`"),
+        ("release = { commit = 0 }", "key `release.commit`: found 0"),
+    ] {
+        let error = toml::from_str::<Settings>(text).unwrap().validate().unwrap_err();
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
+    assert!(toml::from_str::<Settings>("max_bodies = 1").is_err());
+}
