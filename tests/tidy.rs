@@ -55,10 +55,17 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inferenceguard-eval", &["inferenceguard-host"]),
+    ("inferenceguard-record", &["inferenceguard-host", "inferenceguard-model", "inferenceguard-search"]),
     // Messages, and how text is sampled and released, are said in the words of the crates that define them.
     (
         "inferenceguard-server",
-        &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-model", "inferenceguard-search"],
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-record",
+            "inferenceguard-search",
+        ],
     ),
     ("inferenceguard-componentize", &[]),
     ("inferenceguard-guest", &[]),

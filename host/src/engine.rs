@@ -1,7 +1,7 @@
 //! Runs requests.
 
 use crate::{
-    CancelToken, EngineError, Event, Generation, ModelIdentity, Output, Progress, Request,
+    CancelToken, EngineError, Event, Generation, Inputs, ModelIdentity, Output, Progress, Request,
     beams::Beams,
     blueprint::Blueprint,
     deployment::Deployment,
@@ -177,6 +177,7 @@ impl Engine {
             seed: valid.config.seed,
             seconds: 0.0,
             trace: None,
+            inputs: valid.record.then(|| inputs(&deployment, &valid)).transpose()?,
         };
         let session = run(&deployment, &mut model, &mut scores, valid, cancel, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
@@ -207,6 +208,15 @@ fn run(
     }
     drive(&mut session, &mut driver, cancel, on_event)?;
     Ok(session)
+}
+
+fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {
+    Ok(Inputs {
+        config: valid.config.clone(),
+        roles: deployment.method(&valid.method)?.info.clone(),
+        prompt: valid.prompt.clone(),
+        prompt_tokens: valid.prompt_tokens.clone(),
+    })
 }
 
 fn vocabulary(info: &ModelInfo) -> Vocabulary {

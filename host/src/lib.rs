@@ -56,6 +56,6 @@ mod steer;
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};
 pub use error::EngineError;
-pub use output::{Best, BundleIdentity, Event, Generation, ModelIdentity, Output, Progress};
+pub use output::{Best, BundleIdentity, Event, Generation, Inputs, ModelIdentity, Output, Progress, Recorded};
 pub use request::{CancelToken, Request};
 pub use roles::{Roles, RolesFactory};

@@ -1,11 +1,13 @@
 //! What comes back.
 
 use inferenceguard_model::{ModelInfo, Token};
-use inferenceguard_search::{Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, Status, Trace, Usage};
-use serde::Serialize;
+use inferenceguard_search::{
+    Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage,
+};
+use serde::{Deserialize, Serialize};
 
 /// Which bundle decided.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BundleIdentity {
     /// Its name.
     pub name: String,
@@ -26,7 +28,7 @@ pub struct Generation {
 }
 
 /// Which model spoke.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
@@ -83,6 +85,31 @@ pub struct Output {
     /// Every decision, if the request asked for it.
     #[serde(skip)]
     pub trace: Option<Trace>,
+    /// What the search was given and what came of it, if the request asked for it.
+    #[serde(skip)]
+    pub recorded: Option<Box<Recorded>>,
+}
+
+/// What a record needs beside the trace.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// What the search was given.
+    pub inputs: Inputs,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a search is given: with the same inputs and answers it needs the same things.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The settings.
+    pub config: SearchConfig,
+    /// What the roles declared.
+    pub roles: RolesInfo,
+    /// The user's text.
+    pub prompt: String,
+    /// The whole conversation as tokens.
+    pub prompt_tokens: Vec<Token>,
 }
 
 /// Where an output comes from.
@@ -94,10 +121,12 @@ pub(crate) struct Origin {
     pub(crate) seed: u64,
     pub(crate) seconds: f64,
     pub(crate) trace: Option<Trace>,
+    pub(crate) inputs: Option<Inputs>,
 }
 
 impl Output {
     pub(crate) fn new(outcome: Outcome, origin: Origin) -> Self {
+        let recorded = origin.inputs.map(|inputs| Box::new(Recorded { inputs, outcome: outcome.clone() }));
         let first = outcome.constraints.first();
         Self {
             z: first.map(|c| c.z.clone()).unwrap_or_default(),
@@ -119,6 +148,7 @@ impl Output {
             method: origin.method,
             seed: origin.seed,
             trace: origin.trace,
+            recorded,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     /// Looks at bundles
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Checks records: the chain, and that each answer's costs add up to what it claims
+    Verify(VerifyArguments),
     /// Shows what a model computes at every position of a text
     Probe(ProbeArguments),
     /// Looks at models
@@ -112,8 +114,21 @@ pub(crate) struct RunArguments {
     /// Prints text as soon as all kept beams agree on it
     #[arg(long, conflicts_with_all = ["json", "compare"])]
     pub(crate) stream: bool,
+    /// Appends a record of the answer to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    pub(crate) record: Option<PathBuf>,
     /// What the user says
     pub(crate) prompt: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Files of records
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Prints one JSON object per file
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod hub;
 mod model;
 mod output;
 mod probe;
+mod records;
 mod run;
 mod serve;
 mod show;
@@ -55,6 +56,7 @@ fn show_log() {
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Verify(arguments) => records::verify(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),

@@ -4,6 +4,7 @@ use crate::{args::RunArguments, engine, output, show};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
+use inferenceguard_record::Journal;
 use inferenceguard_search::Release;
 use serde_json::json;
 use std::io::{self, Write};
@@ -26,9 +27,15 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         seed: Some(arguments.seed),
         max_tokens: arguments.max_tokens,
         release: arguments.stream.then_some(Release::Agreement),
+        record: arguments.record.is_some(),
         ..Request::new(arguments.prompt.clone())
     };
+    // Before the answer: a file that cannot be written is said at once.
+    let journal = arguments.record.as_deref().map(|path| Journal::open(path, true)).transpose()?;
     let guarded = generate(&engine, request(&own), arguments.stream)?;
+    if let Some(journal) = journal {
+        journal.append(&guarded)?;
+    }
     if !arguments.compare {
         return print(arguments, &guarded);
     }

@@ -8,6 +8,7 @@ use crate::{
 use anyhow::Context;
 use clap::Args;
 use inferenceguard_host::OWN_METHOD;
+use inferenceguard_record::Journal;
 use inferenceguard_server::{Server, Settings};
 use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
@@ -35,6 +36,12 @@ pub(crate) struct ServeArguments {
     /// The budget of a constraint, of the first one if no name is given; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     budgets: Vec<String>,
+    /// Appends a record of every answer to this file
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
+    /// Records without prompts and answers: they can be counted, and not replayed
+    #[arg(long, requires = "records")]
+    no_bodies: bool,
     /// Requests that run at once; others wait
     #[arg(long, value_name = "N", default_value_t = 8)]
     max_live: usize,
@@ -48,7 +55,10 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let engine = Arc::new(engine::build(builder.max_live(arguments.max_live))?);
     let (n, names) = (arguments.guard.n, methods);
     let opener = move |path: &Path| open(path, n, &names).map_err(|error| format!("{error:#}"));
-    let server = Server::new(engine, active, Box::new(opener), settings)?;
+    let mut server = Server::new(engine, active, Box::new(opener), settings)?;
+    if let Some(path) = &arguments.records {
+        server = server.with_records(Journal::open(path, !arguments.no_bodies)?);
+    }
     tokio::runtime::Runtime::new()?.block_on(run(arguments, &server))
 }
 

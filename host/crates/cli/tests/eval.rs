@@ -59,12 +59,12 @@ fn a_folder_holds_answers_tables_figures_and_a_page() {
             refused || answer["status"] == "no_safe_candidate"
         );
         assert!(answer["emitted_reward"].is_number(), "refusals are priced too: {answer}");
-        // What score models were given adds up to what the host counted.
+        // What candidates have in common is given to score models once.
         let scored = answer["scored"].as_object().unwrap().values().map(|value| value.as_u64().unwrap()).sum::<u64>();
-        assert_eq!(scored, answer["scored_positions"].as_u64().unwrap(), "{answer}");
+        assert!(scored <= answer["scored_positions"].as_u64().unwrap(), "{answer}");
         assert_eq!(scored > 0, !refused);
     }
-    assert!(ran.stdout.contains("| always-refuse | – |") && ran.stdout.contains("| 0.0 % ["), "{}", ran.stdout);
+    assert!(ran.stdout.contains("| always-refuse |  | – |") && ran.stdout.contains("| 0.0 % ["), "{}", ran.stdout);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn bad_requests_are_refused_in_words() {
     quick(&["--device", "cuda:x", PROMPT]).refuses("cuda");
     quick(&["--score", "cost", PROMPT]).refuses("NAME=DIR");
     quick(&["--model", "/no/such/model", PROMPT]).refuses("no such model folder");
-    quick(&["--bundle", "/no/such/bundle", PROMPT]).refuses("bundle.toml");
+    quick(&["--bundle", "/no/such/bundle", PROMPT]).refuses("expected a readable folder");
     run(&["run", "--n", "0", PROMPT]).refuses("`n`");
     run(&["run", "--max-tokens", "0", PROMPT]).refuses("max_tokens");
     run(&["run", "--max-tokens", "1000000", PROMPT]).refuses("do not fit");

@@ -117,7 +117,7 @@ fn tables_show_every_row_and_mark_reconstructions() {
         text.contains("## Ours: models of a million parameters on our own synthetic text: not comparable"),
         "{text}"
     );
-    assert!(text.contains("| base | – | – | 10 | 50.0 % [") && text.contains("| inference-guard | 8 |"), "{text}");
+    assert!(text.contains("| base |  | – | – | 10 | 50.0 % ["), "{text}");
     let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
     assert!(text.contains("| inference-guard | reconstruction | 8 |"), "{text}");
     assert!(!line("| base |").contains("reconstruction"));

@@ -20,7 +20,8 @@ use axum::{
     routing::{get, post},
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::Engine;
+use inferenceguard_host::{Engine, Output};
+use inferenceguard_record::Journal;
 use std::{
     future::Future,
     sync::{Arc, atomic::AtomicU64},
@@ -41,6 +42,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) live: Live,
     pub(crate) bundles: Bundles,
+    /// Where answers leave their records, if anywhere.
+    pub(crate) records: Option<Journal>,
     pub(crate) numbers: AtomicU64,
 }
 
@@ -88,12 +91,22 @@ impl Server {
             clients: Clients::new(&settings),
             metrics,
             live: Live::default(),
+            records: None,
             bundles: Bundles::new(Arc::clone(&engine), active, opener),
             numbers: AtomicU64::new(1),
             engine,
             settings,
         };
         Ok(Self { app: Arc::new(app) })
+    }
+
+    /// The same, with a record of every answer. An answer whose record cannot be written ends with an error.
+    #[must_use]
+    pub fn with_records(self, journal: Journal) -> Self {
+        match Arc::try_unwrap(self.app) {
+            Ok(app) => Self { app: Arc::new(App { records: Some(journal), ..app }) },
+            Err(app) => Self { app },
+        }
     }
 
     /// What clients see.
@@ -141,6 +154,18 @@ impl Server {
         doors.extend(admin.map(|listener| (listener, self.admin_router())));
         connections::serve(doors, settings.read_time(), settings.stop_seconds, stop).await?;
         Ok(())
+    }
+}
+
+impl App {
+    /// Writes the record of an answer, where records are kept.
+    pub(crate) fn keep(&self, output: &Output) -> Result<(), ApiError> {
+        let Some(journal) = &self.records else { return Ok(()) };
+        journal.append(output).map(drop).map_err(|error| {
+            tracing::error!(%error, "a record could not be written");
+            let message = format!("the record of this answer could not be written: {error}");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "record_error", message)
+        })
     }
 }
 

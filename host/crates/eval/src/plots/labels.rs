@@ -4,7 +4,7 @@
 const NUMBER: (i32, i32) = (9, 8);
 const MARK: (i32, i32) = (7, 7);
 /// How far from its point a number may stand; beyond the first a line leads to it.
-const RINGS: [i32; 6] = [15, 28, 42, 58, 76, 96];
+const RINGS: [i32; 6] = [17, 28, 42, 58, 76, 96];
 /// Twelve directions, the best to read first: (x, y) in hundredths.
 const DIRECTIONS: [(i32, i32); 12] = [
     (100, 0),
@@ -80,6 +80,6 @@ mod tests {
 
     #[test]
     fn a_lonely_point_has_its_number_beside_it() {
-        assert_eq!(place(&[(50, 50)], (100, 100)), [Place { x: 65, y: 50, far: false }]);
+        assert_eq!(place(&[(50, 50)], (100, 100)), [Place { x: 67, y: 50, far: false }]);
     }
 }

@@ -9,8 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// Whether a field's value changes nothing.
+type Harmless = fn(&Value) -> bool;
+
 /// Fields that would change an answer, and the values that change nothing.
-const UNSUPPORTED: [(&str, fn(&Value) -> bool); 16] = [
+const UNSUPPORTED: [(&str, Harmless); 16] = [
     ("tools", empty),
     ("tool_choice", |value| value == "none" || value == "auto"),
     ("functions", empty),
@@ -77,7 +80,7 @@ struct Extension {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected `stop` to be a text or a list of texts")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -108,7 +111,7 @@ struct Turn {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected `content` to be a text or a list of text parts")]
 enum Content {
     Text(String),
     Parts(Vec<Part>),

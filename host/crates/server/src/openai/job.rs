@@ -1,7 +1,7 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
-use crate::app::App;
-use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
+use crate::{app::App, error::ApiError};
+use inferenceguard_host::{CancelToken, Event, Output, Request};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -12,7 +12,7 @@ pub(crate) enum Said {
     /// More text.
     Text(usize, String),
     /// It ended; the output is large.
-    Ended(usize, Result<Box<Output>, EngineError>),
+    Ended(usize, Result<Box<Output>, ApiError>),
 }
 
 /// A request under way, and what cancels it: all of it when this is dropped.
@@ -26,7 +26,8 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
     let (sender, receiver) = unbounded_channel();
     let first = request.seed.unwrap_or_default();
     for index in 0..choices {
-        let request = Request { seed: Some(first.wrapping_add(index.into())), ..request.clone() };
+        let (seed, record) = (Some(first.wrapping_add(index.into())), app.records.is_some());
+        let request = Request { seed, record, ..request.clone() };
         let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
         tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
     }
@@ -50,5 +51,6 @@ fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: us
         Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
         Err(error) => app.metrics.failed(error),
     }
-    drop(sender.send(Said::Ended(index, result.map(Box::new))));
+    let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
+    drop(sender.send(Said::Ended(index, kept)));
 }

@@ -5,7 +5,7 @@ use super::{
     ask::Asked,
     job::{self, Job, Said},
 };
-use crate::{app::App, auth::Admitted, error::ApiError, live::Entry};
+use crate::{app::App, auth::Admitted, live::Entry};
 use axum::response::{
     IntoResponse, Response,
     sse::{Event, KeepAlive, Sse},
@@ -77,7 +77,7 @@ impl Told {
             Said::Ended(_, Err(error)) => {
                 // The status line is out already.
                 self.failed = true;
-                vec![event(&ApiError::from(error).body())]
+                vec![event(&error.body())]
             }
         }
     }

@@ -1,0 +1,73 @@
+//! `verify`: files of records, checked without any model.
+
+use crate::{args::VerifyArguments, output};
+use anyhow::Context;
+use inferenceguard_record::read;
+use inferenceguard_search::Status;
+use serde::Serialize;
+use std::path::Path;
+
+/// What a file holds.
+#[derive(Debug, Default, Serialize)]
+struct Counted {
+    file: String,
+    records: u64,
+    /// Those whose costs were added up again.
+    verified: u64,
+    /// Those whose bodies were removed.
+    without_body: u64,
+    within_budget: u64,
+    budget_exceeded: u64,
+    no_safe_candidate: u64,
+    /// The hash of the last record: whoever keeps it elsewhere can tell whether records were cut off.
+    last: String,
+}
+
+/// Checks every file; fails at the first record that does not verify.
+pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
+    for path in &arguments.files {
+        let counted = count(path)?;
+        if arguments.json {
+            output::json(&counted)?;
+        } else {
+            output::result(text(&counted))?;
+        }
+    }
+    Ok(())
+}
+
+fn count(path: &Path) -> anyhow::Result<Counted> {
+    let mut counted = Counted { file: path.display().to_string(), ..Counted::default() };
+    for line in read(path)? {
+        let line = line?;
+        let header = &line.header;
+        match &line.body {
+            Some(body) => {
+                let place = || format!("{}, record {}", path.display(), header.sequence);
+                body.verify().with_context(place)?;
+                counted.verified += 1;
+            }
+            None => counted.without_body += 1,
+        }
+        match header.status {
+            Status::WithinBudget => counted.within_budget += 1,
+            Status::BudgetExceeded => counted.budget_exceeded += 1,
+            Status::NoSafeCandidate => counted.no_safe_candidate += 1,
+        }
+        counted.records += 1;
+        counted.last = line.hash;
+    }
+    Ok(counted)
+}
+
+fn text(counted: &Counted) -> String {
+    let Counted { file, records, verified, without_body, last, .. } = counted;
+    let statuses = format!(
+        "{} within budget, {} beyond, {} refused",
+        counted.within_budget, counted.budget_exceeded, counted.no_safe_candidate
+    );
+    format!(
+        "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body\n  \
+         {statuses}\n  last {last}"
+    )
+}

@@ -1,0 +1,150 @@
+//! One record: a header without text, and a body with everything.
+
+use crate::{RecordError, Wrong};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use inferenceguard_host::{BundleIdentity, Inputs, ModelIdentity, Output};
+use inferenceguard_search::{Finish, Outcome, Status, Trace, Usage};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The most that a body may unfold to, in bytes.
+const MOST: u64 = 1 << 30;
+
+/// What is said of an answer without its text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of this format.
+    pub format: u32,
+    /// Its number in the file, from 1.
+    pub sequence: u64,
+    /// The hash of the record before; of the first, 64 zeros.
+    pub previous: String,
+    /// Seconds since 1970 when it was written.
+    pub at: u64,
+    /// Which bundle decided.
+    pub bundle: BundleIdentity,
+    /// Which activations of it.
+    pub generations: Vec<u64>,
+    /// Which model spoke.
+    pub model: ModelIdentity,
+    /// By which method.
+    pub method: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How safe the answer is.
+    pub status: Status,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Budgets by constraint.
+    pub budgets: BTreeMap<String, f64>,
+    /// What was used.
+    pub usage: Usage,
+    /// SHA-256 of the body's bytes.
+    pub body: String,
+}
+
+/// Everything about an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// What the search was given.
+    pub inputs: Inputs,
+    /// What it needed, and what it was answered.
+    pub trace: Trace,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Body {
+    /// Of an output that was recorded.
+    ///
+    /// # Errors
+    /// [`RecordError::NotRecorded`].
+    pub fn of(output: &Output) -> Result<Self, RecordError> {
+        let missing = || RecordError::NotRecorded;
+        let recorded = output.recorded.as_ref().ok_or_else(missing)?;
+        let (inputs, outcome) = (recorded.inputs.clone(), recorded.outcome.clone());
+        Ok(Self { inputs, trace: output.trace.clone().ok_or_else(missing)?, outcome })
+    }
+
+    /// The bytes that are kept.
+    pub(crate) fn pack(&self) -> Result<Vec<u8>, std::io::Error> {
+        let mut plain = Vec::new();
+        ciborium::into_writer(self, &mut plain).map_err(std::io::Error::other)?;
+        let mut deflated = ZlibEncoder::new(Vec::new(), Compression::fast());
+        deflated.write_all(&plain)?;
+        deflated.finish()
+    }
+
+    pub(crate) fn unpack(bytes: &[u8]) -> Result<Self, Wrong> {
+        let unreadable = |error: &dyn std::fmt::Display| Wrong::Unreadable(format!("its body: {error}"));
+        let mut plain = Vec::new();
+        ZlibDecoder::new(bytes).take(MOST).read_to_end(&mut plain).map_err(|error| unreadable(&error))?;
+        ciborium::from_reader(plain.as_slice()).map_err(|error| unreadable(&error))
+    }
+}
+
+/// What stands before a record in a file.
+pub(crate) struct Place {
+    pub(crate) sequence: u64,
+    pub(crate) previous: String,
+}
+
+impl Header {
+    /// The version of the format that is written.
+    pub const FORMAT: u32 = 1;
+
+    pub(crate) fn of(output: &Output, place: Place, body: &[u8]) -> Self {
+        Self {
+            format: Self::FORMAT,
+            sequence: place.sequence,
+            previous: place.previous,
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            bundle: output.bundle.clone(),
+            generations: output.generations.clone(),
+            model: output.model.clone(),
+            method: output.method.clone(),
+            seed: output.seed,
+            status: output.status,
+            finish: output.finish,
+            budgets: output.constraints.iter().map(|one| (one.name.clone(), one.budget)).collect(),
+            usage: output.usage,
+            body: digest(body),
+        }
+    }
+
+    /// Checks that this header speaks of that body.
+    pub(crate) fn agrees(&self, body: &Body) -> Result<(), Wrong> {
+        let outcome = &body.outcome;
+        let budgets = outcome.constraints.iter().map(|one| (one.name.clone(), one.budget)).collect();
+        for (what, same) in [
+            ("status", self.status == outcome.status),
+            ("finish", self.finish == outcome.finish),
+            ("budgets", self.budgets == budgets),
+            ("usage", self.usage == outcome.usage),
+            ("seed", self.seed == body.inputs.config.seed),
+        ] {
+            if !same {
+                return Err(Wrong::Disagreement(what));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Wrong> {
+    STANDARD.decode(text).map_err(|error| Wrong::Unreadable(format!("its body: {error}")))
+}

@@ -1,0 +1,107 @@
+//! Lines of a file, and the chain that holds them together.
+
+use crate::{
+    Body, Header, RecordError, Wrong,
+    body::{decode, digest, encode},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+/// What the first record follows.
+pub(crate) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// One line of a file, its hash checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The hash of its header.
+    pub hash: String,
+    /// Its header.
+    pub header: Header,
+    /// Its body; nothing if it was removed.
+    pub body: Option<Body>,
+}
+
+/// As it is written. The header is kept as its bytes, which are what is hashed.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    hash: String,
+    #[serde(borrow)]
+    header: &'a RawValue,
+    body: Option<String>,
+}
+
+/// The text of a record, with its line break.
+pub(crate) fn written(header: &Header, body: Option<&[u8]>) -> Result<(String, Vec<u8>), serde_json::Error> {
+    let header = serde_json::to_string(header)?;
+    let hash = digest(header.as_bytes());
+    let raw = RawValue::from_string(header)?;
+    let mut line = serde_json::to_vec(&Written { hash: hash.clone(), header: &raw, body: body.map(encode) })?;
+    line.push(b'\n');
+    Ok((hash, line))
+}
+
+impl Line {
+    /// Reads one line that follows `previous`.
+    pub(crate) fn parse(text: &str, previous: &str) -> Result<Self, Wrong> {
+        let unreadable = |error: serde_json::Error| Wrong::Unreadable(error.to_string());
+        let written: Written<'_> = serde_json::from_str(text).map_err(unreadable)?;
+        let found = digest(written.header.get().as_bytes());
+        if found != written.hash {
+            return Err(Wrong::Hash { found, expected: written.hash });
+        }
+        let header: Header = serde_json::from_str(written.header.get()).map_err(unreadable)?;
+        if header.previous != previous {
+            return Err(Wrong::Chain { found: header.previous, expected: previous.to_owned() });
+        }
+        let body = written.body.map(|text| opened(&text, &header)).transpose()?;
+        Ok(Self { hash: written.hash, header, body })
+    }
+}
+
+fn opened(text: &str, header: &Header) -> Result<Body, Wrong> {
+    let bytes = decode(text)?;
+    let found = digest(&bytes);
+    if found != header.body {
+        return Err(Wrong::Body { found, expected: header.body.clone() });
+    }
+    let body = Body::unpack(&bytes)?;
+    header.agrees(&body).map(|()| body)
+}
+
+/// The records of a file, in order; each is checked against the one before. A last line without its line break was never
+/// acknowledged and is left out.
+///
+/// # Errors
+/// [`RecordError::File`]; in the iterator [`RecordError::Line`], after which nothing more comes.
+pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Line, RecordError>>, RecordError> {
+    let failed = |source| RecordError::File { path: path.to_owned(), source };
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let (path, mut previous, mut number) = (path.to_owned(), BEGINNING.to_owned(), 0);
+    let mut broken = false;
+    Ok(std::iter::from_fn(move || {
+        let mut text = String::new();
+        if broken {
+            return None;
+        }
+        number += 1;
+        let line = match file.read_line(&mut text) {
+            Ok(_) if !text.ends_with('\n') => return None,
+            Ok(_) => Line::parse(&text, &previous).map_err(|wrong| RecordError::Line {
+                path: path.clone(),
+                line: number,
+                wrong,
+            }),
+            Err(source) => Err(RecordError::File { path: path.clone(), source }),
+        };
+        match &line {
+            Ok(line) => previous.clone_from(&line.hash),
+            Err(_) => broken = true,
+        }
+        Some(line)
+    }))
+}

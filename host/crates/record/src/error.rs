@@ -1,0 +1,82 @@
+//! What can be wrong with records.
+
+use std::{io, path::PathBuf};
+
+/// Why a file of records could not be written or does not verify.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process appends to it.
+    #[error("{path}: another process writes records there; give each its own file")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line is not a record, or not the one that followed.
+    #[error("{path}, line {line}: {wrong}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        wrong: Wrong,
+    },
+    /// The output was not recorded.
+    #[error("the request was not recorded; set `record` in it")]
+    NotRecorded,
+}
+
+/// What is wrong with one record.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Wrong {
+    /// It cannot be read.
+    #[error("it is no record: {0}")]
+    Unreadable(String),
+    /// Its header is not what its hash says.
+    #[error("the header was changed: its hash is {found}, and the line says {expected}")]
+    Hash {
+        /// Of the bytes.
+        found: String,
+        /// As written.
+        expected: String,
+    },
+    /// It does not follow the line before.
+    #[error("the chain is broken: it follows {found}; expected {expected}")]
+    Chain {
+        /// As written.
+        found: String,
+        /// The hash of the line before.
+        expected: String,
+    },
+    /// Its body is not the one that the header names.
+    #[error("the body was changed: its digest is {found}, and the header says {expected}")]
+    Body {
+        /// Of the bytes.
+        found: String,
+        /// As written.
+        expected: String,
+    },
+    /// What the answer claims is not what its costs add up to.
+    #[error("{what}: the record says {found}, and its costs add up to {expected}")]
+    Sum {
+        /// Which number.
+        what: String,
+        /// As claimed.
+        found: String,
+        /// As computed.
+        expected: String,
+    },
+    /// Header and body speak of different answers.
+    #[error("header and body disagree in `{0}`")]
+    Disagreement(&'static str),
+}

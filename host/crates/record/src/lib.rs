@@ -1,0 +1,31 @@
+//! Records: what an answer was, what decided it, and everything that is needed to check both later.
+//!
+//! A file of records has one JSON object per line, only ever appended to:
+//!
+//! ```text
+//! {"hash": sha256 of the header's bytes, "header": {…, "previous": hash of the line before, "body": sha256}, "body": …}
+//! ```
+//!
+//! The header says which bundle, model, method and seed made the answer, and how it ended; it holds no text. The body
+//! (CBOR, deflated, base64) holds the prompt, the settings, every need and answer of the search, and the outcome. Bodies
+//! may be removed by whoever keeps the file: the chain of headers still verifies.
+//!
+//! # Key types
+//! - [`Journal`]: appends records; a line torn by a kill is cut off when it is opened again.
+//! - [`read`]: the lines of a file, with their chain checked.
+//! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
+//!   and no component.
+//!
+//! **Invariant**: a record that was acknowledged is on the disk, whole, and nothing before it can be changed without
+//! breaking the chain.
+
+mod arithmetic;
+mod body;
+mod chain;
+mod error;
+mod journal;
+
+pub use body::{Body, Header};
+pub use chain::{Line, read};
+pub use error::{RecordError, Wrong};
+pub use journal::Journal;

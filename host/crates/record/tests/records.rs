@@ -1,0 +1,125 @@
+//! Records of real requests on the toy model: they verify, and whatever is changed in them is found.
+
+use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
+use inferenceguard_model::toy::ToyScript;
+use inferenceguard_record::{Journal, Line, RecordError, Wrong, read};
+use std::{fs, path::Path};
+
+#[path = "../../../tests/common/mod.rs"]
+mod common;
+
+fn engine(budget: f64) -> Engine {
+    let toy = ToyScript::parse(common::SCRIPT).unwrap();
+    let roles: fn() -> Roles = common::roles;
+    let builder =
+        EngineBuilder::new().model(Box::new(toy.model())).config(common::config(budget)).roles("native", roles);
+    toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap()
+}
+
+fn outputs(budget: f64, count: u64) -> Vec<Output> {
+    let engine = engine(budget);
+    let request = |seed| Request { seed: Some(seed), record: true, ..Request::new("good") };
+    (0..count).map(|seed| engine.generate(request(seed)).unwrap()).collect()
+}
+
+fn lines(path: &Path) -> Vec<Line> {
+    read(path).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn records_verify_and_say_what_the_output_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let outputs = [outputs(11.0, 12), outputs(1.0, 4)].concat();
+    let journal = Journal::open(&path, true).unwrap();
+    outputs.iter().for_each(|output| drop(journal.append(output).unwrap()));
+    let lines = lines(&path);
+    assert_eq!(lines.len(), outputs.len());
+    for (at, (line, output)) in lines.iter().zip(&outputs).enumerate() {
+        let body = line.body.as_ref().unwrap();
+        body.verify().unwrap();
+        assert_eq!((line.header.sequence, &line.header.status), (at as u64 + 1, &output.status));
+        assert_eq!((&body.outcome.text, &body.trace), (&output.text, output.trace.as_ref().unwrap()));
+    }
+}
+
+#[test]
+fn a_claim_that_does_not_add_up_is_found() {
+    let output = outputs(11.0, 20).into_iter().find(|output| output.constraints[0].cost > 0.0).expect("one that costs");
+    let body = || inferenceguard_record::Body::of(&output).unwrap();
+    let mut cheaper = body();
+    cheaper.outcome.constraints[0].max_cost -= 1.0;
+    assert!(matches!(cheaper.verify(), Err(Wrong::Sum { what, .. }) if what == "`max_cost` of `harm`"));
+    let mut looser = body();
+    looser.outcome.constraints[0].budget = 99.0;
+    assert!(matches!(looser.verify(), Err(Wrong::Sum { what, .. }) if what == "`budget` of `harm`"));
+    let mut exceeded = body();
+    exceeded.inputs.config.constraints[0].constraint.budget = 0.5;
+    exceeded.outcome.constraints[0].budget = 0.5;
+    assert!(matches!(exceeded.verify(), Err(Wrong::Sum { what, .. }) if what == "status"));
+}
+
+#[test]
+fn whatever_is_changed_in_a_file_is_found_and_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let journal = Journal::open(&path, true).unwrap();
+    outputs(11.0, 4).iter().for_each(|output| drop(journal.append(output).unwrap()));
+    drop(journal);
+    let good = fs::read_to_string(&path).unwrap();
+    let all: Vec<&str> = good.split_inclusive('\n').collect();
+    let line = |text: String| {
+        fs::write(&path, text).unwrap();
+        match read(&path).unwrap().find_map(Result::err) {
+            Some(RecordError::Line { line, wrong, .. }) => (line, wrong),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (at, wrong) = line(good.replacen("within_budget", "budget_exceeded", 1));
+    assert!(matches!((at, wrong), (1, Wrong::Hash { .. })));
+    let (at, wrong) = line([all[0], all[2], all[3]].concat());
+    assert!(matches!((at, wrong), (2, Wrong::Chain { .. })), "one is missing");
+    let (at, wrong) = line([all[1], all[0]].concat());
+    assert!(matches!((at, wrong), (1, Wrong::Chain { .. })), "the order is another");
+    let start = all[1].find("\"body\":\"").unwrap_or(0);
+    let body = all[1].rfind("\"body\":\"").unwrap() + 8;
+    assert!(start > 0);
+    let other = if all[1].as_bytes()[body + 40] == b'A' { "B" } else { "A" };
+    let mut changed = all[1].to_owned();
+    changed.replace_range(body + 40..body + 41, other);
+    let (at, wrong) = line([all[0], &changed].concat());
+    assert!(matches!((at, wrong), (2, Wrong::Body { .. })));
+    assert!(matches!(line("nonsense\n".to_owned()), (1, Wrong::Unreadable(_))));
+}
+
+#[test]
+fn a_torn_line_is_cut_off_and_the_chain_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let outputs = outputs(11.0, 3);
+    let journal = Journal::open(&path, true).unwrap();
+    drop(journal.append(&outputs[0]).unwrap());
+    assert!(matches!(Journal::open(&path, true), Err(RecordError::Busy { .. })));
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    for kept in [0, 1, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, [&whole[..], &whole[..kept]].concat()).unwrap();
+        assert_eq!(lines(&path).len(), 1, "a line without its end was never acknowledged");
+        let journal = Journal::open(&path, true).unwrap();
+        assert_eq!(journal.append(&outputs[1]).unwrap().sequence, 2);
+        drop(journal);
+        assert_eq!(lines(&path).len(), 2);
+    }
+}
+
+#[test]
+fn bodies_may_be_left_out_or_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let journal = Journal::open(&path, false).unwrap();
+    outputs(11.0, 2).iter().for_each(|output| drop(journal.append(output).unwrap()));
+    assert!(lines(&path).iter().all(|line| line.body.is_none()));
+    assert!(!fs::read_to_string(&path).unwrap().contains("good"), "no text at all");
+    let unrecorded = engine(11.0).generate(Request::new("good")).unwrap();
+    assert!(matches!(journal.append(&unrecorded), Err(RecordError::NotRecorded)));
+}
