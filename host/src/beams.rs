@@ -131,6 +131,15 @@ impl<'m> Beams<'m> {
         Ok(drawn)
     }
 
+    /// This token for every draw, with its log-probability; after the last one, a sample.
+    pub(crate) fn take(&mut self, needs: &[SampleNeed], token: Option<Token>) -> Result<Vec<Sampled>, ModelError> {
+        let Some(token) = token else { return self.sample(needs.to_vec()) };
+        let keys: Vec<BeamKey> = needs.iter().map(|need| need.from).collect();
+        let logits = self.host_logits(&keys)?;
+        let logprob = |row: &Arc<[f32]>| log_softmax(row).get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        Ok(logits.iter().map(|row| Sampled { token, logprob: logprob(row) }).collect())
+    }
+
     /// The `k` most likely next tokens of these beams.
     pub(crate) fn expand(&mut self, keys: &[BeamKey], k: u32) -> Result<Vec<Vec<Expansion>>, ModelError> {
         let expansion = |logits: &[f32]| {

@@ -18,6 +18,7 @@ pub struct EngineBuilder {
     bundle: Option<Bundle>,
     blueprint: Blueprint,
     max_live: Option<usize>,
+    generation: Option<u64>,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -113,12 +114,19 @@ impl EngineBuilder {
         self
     }
 
+    /// The number of the first generation; 1 if not set. For those who remember what ran before.
+    #[must_use]
+    pub fn generation(mut self, number: u64) -> Self {
+        self.generation = Some(number);
+        self
+    }
+
     /// Compiles and configures the components, and checks that everything they read is there.
     ///
     /// # Errors
     /// What is missing or does not fit, in words.
     pub fn build(self) -> Result<Engine, EngineError> {
-        let deployment = self.blueprint.deployment(self.bundle.as_ref(), 1)?;
+        let deployment = self.blueprint.deployment(self.bundle.as_ref(), self.generation.unwrap_or(1))?;
         let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let engine = Engine::new(self.blueprint, deployment, model, by_name(self.scores)?, self.max_live);
         engine.check()?;

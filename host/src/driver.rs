@@ -1,13 +1,17 @@
 //! Does what the search needs: one need in, one answer out.
 
 use crate::{EngineError, Roles, beams::Beams, columns, scores::Scores, steer};
+use inferenceguard_model::Token;
 use inferenceguard_search::{Answer, Batch, BeamKey, FailureKind, Need, Role, RoleFailure};
+use std::collections::VecDeque;
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
     pub(crate) beams: Beams<'m>,
     pub(crate) scores: Scores<'m>,
     pub(crate) roles: Roles,
+    /// Tokens that are taken instead of samples, one per draw.
+    pub(crate) forced: Option<VecDeque<Token>>,
 }
 
 impl Driver<'_> {
@@ -38,7 +42,10 @@ impl Driver<'_> {
                 Answer::Done
             }
             Need::Nothing => Answer::Done,
-            Need::Sample(needs) => Answer::Sampled(self.beams.sample(needs)?),
+            Need::Sample(needs) => match self.forced.as_mut().map(VecDeque::pop_front) {
+                Some(token) => Answer::Sampled(self.beams.take(&needs, token)?),
+                None => Answer::Sampled(self.beams.sample(needs)?),
+            },
             Need::Expand { rows, k } => Answer::Expanded(self.beams.expand(&rows, k)?),
             Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
             Need::Start(constraint) => Answer::Budget(self.roles.tracker.start(&constraint)),

@@ -7,6 +7,7 @@ use crate::{
     deployment::Deployment,
     driver::Driver,
     gate::Gate,
+    lanes::{Lanes, Prepared},
     output::Origin,
     request::ValidRequest,
     scores::{ScoreModels, Scores},
@@ -16,7 +17,7 @@ use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScor
 use inferenceguard_search::{Need, Sampling, SearchError, Session, Vocabulary};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -27,7 +28,7 @@ const MAX_LIVE: usize = 8;
 /// model that wait for one another are made as one.
 pub struct Engine {
     blueprint: Blueprint,
-    deployment: RwLock<Arc<Deployment>>,
+    lanes: Lanes,
     /// Held while a bundle is prepared: one activation after the other.
     activating: Mutex<()>,
     gate: Gate,
@@ -58,8 +59,8 @@ impl Engine {
         scores: BTreeMap<String, SharedScoreModel>,
         max_live: Option<usize>,
     ) -> Self {
-        let (deployment, gate) = (RwLock::new(Arc::new(deployment)), Gate::new(max_live.unwrap_or(MAX_LIVE)));
-        Self { blueprint, deployment, activating: Mutex::new(()), gate, model: SharedModel::new(model), scores }
+        let (lanes, gate) = (Lanes::new(deployment), Gate::new(max_live.unwrap_or(MAX_LIVE)));
+        Self { blueprint, lanes, activating: Mutex::new(()), gate, model: SharedModel::new(model), scores }
     }
 
     /// Whether the back ends have all that the roles read.
@@ -125,17 +126,50 @@ impl Engine {
     /// As [`crate::EngineBuilder::build`]; the old bundle then stays.
     pub fn activate(&self, bundle: &Bundle) -> Result<Generation, EngineError> {
         let _one = self.activating.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = self.generation().number + 1;
-        let next = self.blueprint.deployment(Some(bundle), number)?;
+        Ok(self.install(None, self.prepare(bundle)?))
+    }
+
+    /// The first half of [`Engine::activate`]: everything that takes time or can fail. Nothing changes yet.
+    ///
+    /// # Errors
+    /// As [`crate::EngineBuilder::build`].
+    pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
+        let mut next = self.blueprint.deployment(Some(bundle), 0)?;
         next.check(&mut self.model.clone(), &self.score_models())?;
-        let next = Arc::new(next);
-        let generation = next.generation();
-        *self.deployment.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(generation)
+        next.generation = self.lanes.next_number();
+        Ok(Prepared(Arc::new(next)))
+    }
+
+    /// The second half: from now on it decides for requests that begin in this lane, `None` being the lane of requests
+    /// that name none. A lane is made by what is installed in it first.
+    pub fn install(&self, lane: Option<&str>, prepared: Prepared) -> Generation {
+        self.lanes.install(lane, prepared)
+    }
+
+    /// Removes a lane; requests that name it are errors from now on, those under way go on.
+    pub fn close(&self, lane: &str) {
+        self.lanes.close(lane);
+    }
+
+    /// What decides for requests that begin in this lane now.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownLane`].
+    pub fn generation_in(&self, lane: Option<&str>) -> Result<Generation, EngineError> {
+        Ok(self.lanes.get(lane)?.generation())
     }
 
     fn current(&self) -> Arc<Deployment> {
-        Arc::clone(&self.deployment.read().unwrap_or_else(PoisonError::into_inner))
+        self.lanes.main()
+    }
+
+    /// The back ends, for one who asks alone.
+    pub(crate) fn back_ends(&self) -> (SharedModel, ScoreModels) {
+        (self.model.clone(), self.score_models())
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     fn score_models(&self) -> ScoreModels {
@@ -166,7 +200,7 @@ impl Engine {
     ) -> Result<Output, EngineError> {
         let start = Instant::now();
         let _place = self.gate.enter(cancel)?;
-        let deployment = self.current();
+        let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
         let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
@@ -200,6 +234,7 @@ fn run(
         beams: Beams::new(model),
         scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
         roles: ready.roles.open()?,
+        forced: None,
     };
     let mut session =
         Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
@@ -219,12 +254,12 @@ fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, Engin
     })
 }
 
-fn vocabulary(info: &ModelInfo) -> Vocabulary {
+pub(crate) fn vocabulary(info: &ModelInfo) -> Vocabulary {
     let size = u32::try_from(info.vocab).unwrap_or(u32::MAX);
     Vocabulary { size, eos: info.eos.clone(), special: info.special.clone() }
 }
 
-fn drive(
+pub(crate) fn drive(
     session: &mut Session,
     driver: &mut Driver<'_>,
     cancel: &CancelToken,
@@ -255,6 +290,6 @@ fn drive(
     }
 }
 
-fn unfinished() -> SearchError {
+pub(crate) fn unfinished() -> SearchError {
     SearchError::Protocol { need: "nothing", answer: "no outcome".to_owned() }
 }

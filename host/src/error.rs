@@ -49,6 +49,12 @@ pub enum EngineError {
         #[source]
         source: ModelError,
     },
+    /// Nothing was installed in this lane.
+    #[error("there is no lane `{found}`: install a bundle in it first")]
+    UnknownLane {
+        /// The name given.
+        found: String,
+    },
     /// There is no such method.
     #[error("there is no method `{found}`; expected one of: {known}")]
     UnknownMethod {

@@ -29,6 +29,7 @@
 //! - [`EngineBuilder`], [`Engine`]: no globals, no async. Many threads may ask one engine at once, and
 //!   [`Engine::activate`] changes the bundle under them.
 //! - [`Request`], [`CancelToken`], [`Event`], [`Output`].
+//! - [`Prepared`], [`Judgement`]: bundles beside the active one, and what they would have said of an answer.
 //! - [`Roles`], [`RolesFactory`]: who plays the roles; wasm components of a bundle, or plain Rust.
 //! - [`methods`]: the methods by name.
 //!
@@ -44,6 +45,8 @@ mod driver;
 mod engine;
 mod error;
 mod gate;
+mod judge;
+mod lanes;
 pub mod methods;
 mod networks;
 mod output;
@@ -56,6 +59,8 @@ mod steer;
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};
 pub use error::EngineError;
+pub use judge::Judgement;
+pub use lanes::Prepared;
 pub use output::{Best, BundleIdentity, Event, Generation, Inputs, ModelIdentity, Output, Progress, Recorded};
 pub use request::{CancelToken, Request};
 pub use roles::{Roles, RolesFactory};

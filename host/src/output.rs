@@ -18,7 +18,7 @@ pub struct BundleIdentity {
 }
 
 /// One activation of a bundle in an engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Generation {
     /// Its number, from 1.

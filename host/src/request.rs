@@ -25,6 +25,9 @@ pub struct Request {
     pub method: Option<String>,
     /// Budgets by constraint name: finite, above 0, and no larger than the deployment's. A request can only tighten.
     pub budgets: BTreeMap<String, f64>,
+    /// Budgets by constraint name that hold where they are smaller than all others: the operator's, for this client.
+    #[serde(skip)]
+    pub ceilings: BTreeMap<String, f64>,
     /// The seed of all draws; 0 if left out.
     pub seed: Option<u64>,
     /// The most answer tokens. Must fit the context beside the prompt; the bundle's own number is shortened to fit.
@@ -37,6 +40,9 @@ pub struct Request {
     pub release: Option<Release>,
     /// Whether the output carries the trace.
     pub record: bool,
+    /// The lane whose bundle decides; see [`crate::Engine::install`].
+    #[serde(skip)]
+    pub lane: Option<String>,
 }
 
 impl Request {
@@ -136,6 +142,10 @@ fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<
             return Err(EngineError::LooserBudget { constraint: name.clone(), found: *budget, allowed });
         }
         constraint.budget = *budget;
+    }
+    for (name, ceiling) in &request.ceilings {
+        let constraint = constraint(&mut config, name)?;
+        constraint.budget = constraint.budget.min(*ceiling);
     }
     config.seed = request.seed.unwrap_or(config.seed);
     config.sampling = request.sampling.unwrap_or(config.sampling);

@@ -1,6 +1,7 @@
 //! Why a bundle was not taken.
 
 use crate::network::NetworkError;
+use semver::Version;
 use std::path::PathBuf;
 
 /// Everything that can be wrong with a bundle before its components are compiled.
@@ -76,6 +77,14 @@ pub enum BundleError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A packed bundle is not what it should be.
+    #[error("the packed bundle: found that {found}; expected {expected}")]
+    Archive {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// A network's file cannot be used.
     #[error("{file}, `[networks.{network}]`: {source}")]
     Network {
@@ -86,5 +95,83 @@ pub enum BundleError {
         /// What is wrong with it.
         #[source]
         source: NetworkError,
+    },
+}
+
+/// Why a bundle is not trusted, or could not be signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The version is none that can be compared.
+    #[error("the bundle's version is `{found}`: {source}; expected one such as 1.2.0")]
+    Version {
+        /// What was found.
+        found: String,
+        /// What is wrong with it.
+        #[source]
+        source: semver::Error,
+    },
+    /// A key cannot be read or used.
+    #[error("the key cannot be used: {0}")]
+    Key(String),
+    /// The file that says what is trusted cannot be read.
+    #[error("what is trusted cannot be read: {0}")]
+    Trust(String),
+    /// No signature, where one is required.
+    #[error("the bundle `{name}` is not signed; sign it with a key that is trusted here")]
+    Unsigned {
+        /// The bundle.
+        name: String,
+    },
+    /// Signed by somebody else.
+    #[error("the bundle is signed with the key {key}, which is none of the {known} that are trusted here")]
+    UnknownKey {
+        /// The key's id.
+        key: String,
+        /// How many keys are trusted.
+        known: usize,
+    },
+    /// Signed by a key that is trusted no more.
+    #[error("the bundle is signed with the key {key}, which was revoked; sign it again with another one")]
+    Revoked {
+        /// The key's id.
+        key: String,
+    },
+    /// Not signed by the key it names.
+    #[error("the bundle's signature is forged or damaged: the key {key} did not sign this statement")]
+    Forged {
+        /// The key's id.
+        key: String,
+    },
+    /// Not a signature.
+    #[error("the bundle's signature cannot be read: {0}")]
+    Broken(String),
+    /// Signed, but another bundle.
+    #[error("the signature of `{name}` is about other content: {what} differs; expected exactly what was signed")]
+    Differs {
+        /// The bundle.
+        name: String,
+        /// The first difference.
+        what: String,
+    },
+    /// Signed too long ago.
+    #[error("the signature of `{name}` expired at {at} (now {now}, seconds since 1970); sign it again")]
+    Expired {
+        /// The bundle.
+        name: String,
+        /// When.
+        at: u64,
+        /// The time of the check.
+        now: u64,
+    },
+    /// Older than allowed.
+    #[error("the bundle `{name}` has version {found}; nothing older than {minimum} is taken here")]
+    TooOld {
+        /// The bundle.
+        name: String,
+        /// Its version.
+        found: Version,
+        /// The oldest allowed.
+        minimum: Version,
     },
 }

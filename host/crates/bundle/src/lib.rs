@@ -1,9 +1,11 @@
-//! A bundle: the policy of one deployment, as a folder of a manifest and the component files it names.
+//! A bundle: the policy of one deployment, as a folder of a manifest and the component files it names, or as one file of
+//! all that.
 //!
 //! # Key types
 //! - [`Bundle`]: a bundle that was read and checked, with the bytes and the digest of every file.
 //! - [`Manifest`]: `bundle.toml`, typed.
 //! - [`Network`]: a network of the bundle, for costs, critics and steering; its file's format is at [`network`].
+//! - [`Signature`], [`Trust`]: who vouches for a bundle, and which bundles a deployment takes.
 //! - [`Digest`]: SHA-256, shown as `sha256:…`.
 //!
 //! # The manifest
@@ -45,14 +47,20 @@
 //! **Invariant**: a bundle names files inside its own folder only, and nothing it names stays unread: what runs is what
 //! the digest covers.
 
+mod archive;
 mod bundle;
 mod digest;
 mod error;
+mod folder;
 mod manifest;
 pub mod network;
+mod signature;
+mod trust;
 
 pub use bundle::{Bundle, MANIFEST};
 pub use digest::Digest;
-pub use error::BundleError;
+pub use error::{BundleError, SignatureError};
 pub use manifest::{ConstraintEntry, Manifest, MethodEntry, NetworkEntry, RoleEntry};
 pub use network::Network;
+pub use signature::{NewKey, Signature, SigningKey, Statement};
+pub use trust::{Signer, Trust};

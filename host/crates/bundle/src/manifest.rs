@@ -70,7 +70,7 @@ pub struct ConstraintEntry {
 pub struct Manifest {
     /// The bundle's name.
     pub name: String,
-    /// The bundle's version.
+    /// The bundle's version, semantic: `1.2.0`.
     pub version: String,
     /// The cost that ranks answers, if any: a key of `[costs]`.
     #[serde(default)]
@@ -187,7 +187,8 @@ impl Manifest {
 
     fn check(&self) -> Result<(), BundleError> {
         named("name", &self.name)?;
-        named("version", &self.version)?;
+        let version = semver::Version::parse(&self.version);
+        require(version.is_ok(), "version", &format!("{:?}", self.version), "a semantic version, such as 1.2.0")?;
         require(self.max_tokens > 0, "max_tokens", &self.max_tokens, "at least 1")?;
         let temperature = self.sampling.temperature;
         let fine = temperature.is_finite() && temperature >= 0.0;

@@ -3,27 +3,30 @@
 use crate::{
     admin,
     auth::Clients,
-    bundles::{Bundles, Opener},
+    bundles::{Bundles, Next, Opener},
     connections,
     error::ApiError,
     live::Live,
     metrics::Metrics,
     openai,
     settings::{Settings, SettingsError},
+    store::{Store, StoreError},
+    trials::Trials,
 };
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
-    middleware::{self, Next},
+    middleware::{self, Next as Inner},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, Output};
+use inferenceguard_host::{Engine, Generation, Output};
 use inferenceguard_record::Journal;
 use std::{
     future::Future,
+    path::Path,
     sync::{Arc, atomic::AtomicU64},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -42,6 +45,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) live: Live,
     pub(crate) bundles: Bundles,
+    pub(crate) trials: Trials,
     /// Where answers leave their records, if anywhere.
     pub(crate) records: Option<Journal>,
     pub(crate) numbers: AtomicU64,
@@ -54,6 +58,12 @@ pub enum ServerError {
     /// A setting cannot be.
     #[error("settings of the server, {0}")]
     Settings(#[from] SettingsError),
+    /// The bundle it should begin with is not trusted.
+    #[error("the first bundle is refused: {0}")]
+    Untrusted(String),
+    /// What it should remember cannot be read or written.
+    #[error("the server's store, {0}")]
+    Store(#[from] StoreError),
     /// The network failed.
     #[error("the server's network failed: {0}")]
     Network(#[from] std::io::Error),
@@ -75,7 +85,7 @@ impl Server {
     /// A server over an engine that runs `active`; `opener` opens the bundles that administrators name.
     ///
     /// # Errors
-    /// [`ServerError::Settings`].
+    /// [`ServerError::Settings`], [`ServerError::Untrusted`].
     pub fn new(
         engine: Arc<Engine>,
         active: Bundle,
@@ -85,6 +95,8 @@ impl Server {
         settings.validate()?;
         let metrics = Metrics::new();
         metrics.active(&engine.generation());
+        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, settings.trust.clone());
+        bundles.check(&active).map_err(ServerError::Untrusted)?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
             since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
@@ -92,7 +104,8 @@ impl Server {
             metrics,
             live: Live::default(),
             records: None,
-            bundles: Bundles::new(Arc::clone(&engine), active, opener),
+            trials: Trials::new(Arc::clone(&engine), settings.canary),
+            bundles,
             numbers: AtomicU64::new(1),
             engine,
             settings,
@@ -107,6 +120,30 @@ impl Server {
             Ok(app) => Self { app: Arc::new(App { records: Some(journal), ..app }) },
             Err(app) => Self { app },
         }
+    }
+
+    /// The same, remembering what is active in a store. The engine must have been built with the bundle and the generation
+    /// that the store remembers, if it remembers any.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`].
+    pub fn with_store(self, store: Store) -> Result<Self, ServerError> {
+        match Arc::try_unwrap(self.app) {
+            Ok(app) => {
+                let bundles = app.bundles.remembered_in(store)?;
+                Ok(Self { app: Arc::new(App { bundles, ..app }) })
+            }
+            Err(app) => Ok(Self { app }),
+        }
+    }
+
+    /// Activates a bundle of this machine, as `PUT /admin/bundle` does. Blocks.
+    ///
+    /// # Errors
+    /// One sentence for the operator; the old bundle then stays.
+    pub fn activate(&self, path: &Path) -> Result<Generation, String> {
+        let next = Next::Path(path.to_owned());
+        self.app.bundles.activate(&next, &self.app.metrics).map_err(|error| error.message)
     }
 
     /// What clients see.
@@ -175,7 +212,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Refusals of the layers below become sentences in JSON as well.
-async fn in_words(request: Request, next: Next) -> Response {
+async fn in_words(request: Request, next: Inner) -> Response {
     let response = next.run(request).await;
     let is_json =
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));

@@ -1,12 +1,17 @@
 //! The active bundle, and how it changes.
 
-use crate::{error::ApiError, metrics::Metrics};
+use crate::{
+    error::ApiError,
+    metrics::Metrics,
+    store::{Remembered, Store, StoreError},
+};
 use axum::http::StatusCode;
-use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, Generation};
+use inferenceguard_bundle::{Bundle, Trust};
+use inferenceguard_host::{Engine, Generation, Prepared};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -17,6 +22,8 @@ pub type Opener = dyn Fn(&Path) -> Result<Bundle, String> + Send + Sync;
 
 /// How many activations are remembered.
 const HISTORY: usize = 100;
+/// How many bundles one can go back.
+const PREVIOUS: usize = 5;
 
 /// What an administrator puts in place.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,67 +35,183 @@ pub(crate) enum Next {
     Manifest(String),
 }
 
-/// One attempt to activate a bundle.
-#[derive(Debug, Clone, Serialize)]
+/// What was attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    Activate,
+    RollBack,
+    Canary,
+    Promote,
+    Shadow,
+}
+
+/// One attempt to change what decides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Swap {
     /// Seconds since 1970.
     pub(crate) at: u64,
+    pub(crate) change: Change,
     /// How long it took, compilation included.
     pub(crate) seconds: f64,
     pub(crate) generation: Option<Generation>,
     pub(crate) error: Option<String>,
 }
 
+/// What is active and what was.
+struct State {
+    active: Bundle,
+    previous: Vec<Bundle>,
+    denied: Option<String>,
+}
+
 pub(crate) struct Bundles {
     engine: Arc<Engine>,
     opener: Box<Opener>,
-    active: Mutex<Bundle>,
+    trust: Option<PathBuf>,
+    store: Option<Store>,
+    state: Mutex<State>,
     history: Mutex<VecDeque<Swap>>,
 }
 
 impl Bundles {
-    pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>) -> Self {
-        Self { engine, opener, active: Mutex::new(active), history: Mutex::default() }
+    pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>, trust: Option<PathBuf>) -> Self {
+        let state = Mutex::new(State { active, previous: Vec::new(), denied: None });
+        Self { engine, opener, trust, store: None, state, history: Mutex::default() }
+    }
+
+    /// The same, remembered in a store, and going on from what that remembers.
+    pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = store.remembered()? {
+            state.previous = found.previous.iter().map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
+            state.denied = found.denied;
+        }
+        store.keep(&state.active)?;
+        store.commit(&state.remembered(self.engine.generation().number))?;
+        let history = Mutex::new(store.history(HISTORY).into());
+        Ok(Self { state: Mutex::new(state), store: Some(store), history, ..self })
+    }
+
+    /// Whether a bundle may be activated here: what is trusted is read anew each time.
+    pub(crate) fn check(&self, bundle: &Bundle) -> Result<(), String> {
+        let Some(path) = &self.trust else { return Ok(()) };
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let trust = Trust::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        trust.check(bundle, seconds_now()).map(drop).map_err(|error| error.to_string())
     }
 
     /// Puts a bundle in place; blocks while it is compiled and checked. The old one stays if anything is wrong.
     pub(crate) fn activate(&self, next: &Next, metrics: &Metrics) -> Result<Generation, ApiError> {
-        let start = Instant::now();
         // One at a time: a manifest is laid over the files of what is active by then.
-        let mut active = lock(&self.active);
-        let made = self.open(next, &active).and_then(|bundle| {
-            let generation = self.engine.activate(&bundle).map_err(|error| error.to_string())?;
-            Ok((bundle, generation))
-        });
-        let (outcome, error) = match made {
-            Ok((bundle, generation)) => {
-                *active = bundle;
-                (Some(generation), None)
-            }
-            Err(message) => (None, Some(message)),
+        let mut state = lock(&self.state);
+        self.told(Change::Activate, metrics, || {
+            let (bundle, prepared) = self.prepare(next, &state.active)?;
+            let previous = state.previous.iter().chain([&state.active]).cloned().collect::<Vec<_>>();
+            let from = previous.len().saturating_sub(PREVIOUS);
+            self.switch(&mut state, bundle, previous[from..].to_vec(), prepared)
+        })
+    }
+
+    /// Puts back what was active before.
+    pub(crate) fn roll_back(&self, metrics: &Metrics) -> Result<Generation, ApiError> {
+        let mut state = lock(&self.state);
+        self.told(Change::RollBack, metrics, || {
+            let mut previous = state.previous.clone();
+            let bundle = previous.pop().ok_or("nothing was active before")?;
+            self.check(&bundle)?;
+            let prepared = self.engine.prepare(&bundle).map_err(|error| error.to_string())?;
+            self.switch(&mut state, bundle, previous, prepared)
+        })
+    }
+
+    /// Puts in place what was prepared from this bundle.
+    pub(crate) fn promote(&self, bundle: Bundle, from: Prepared, metrics: &Metrics) -> Result<Generation, ApiError> {
+        let mut state = lock(&self.state);
+        self.told(Change::Promote, metrics, || {
+            let mut previous = state.previous.clone();
+            previous.push(state.active.clone());
+            self.switch(&mut state, bundle, previous, from)
+        })
+    }
+
+    /// A bundle, trusted, compiled and checked, which decides nothing yet.
+    pub(crate) fn prepare_next(&self, next: &Next) -> Result<(Bundle, Prepared), String> {
+        let active = lock(&self.state).active.clone();
+        self.prepare(next, &active)
+    }
+
+    fn prepare(&self, next: &Next, active: &Bundle) -> Result<(Bundle, Prepared), String> {
+        let bundle = match next {
+            Next::Path(path) => (self.opener)(path)?,
+            Next::Manifest(text) => Bundle::from_parts(text, active.files()).map_err(|error| error.to_string())?,
         };
-        drop(active);
-        metrics.swapped(error.is_none(), start.elapsed(), outcome.as_ref());
-        self.remember(Swap {
-            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            seconds: start.elapsed().as_secs_f64(),
-            generation: outcome.clone(),
-            error: error.clone(),
-        });
-        outcome.ok_or_else(|| {
-            let message = format!("the bundle was not activated; the old one stays: {}", error.unwrap_or_default());
+        self.check(&bundle)?;
+        let prepared = self.engine.prepare(&bundle).map_err(|error| error.to_string())?;
+        Ok((bundle, prepared))
+    }
+
+    /// First on the disk, then for requests: what was acknowledged survives a kill.
+    fn switch(
+        &self,
+        state: &mut State,
+        active: Bundle,
+        previous: Vec<Bundle>,
+        prepared: Prepared,
+    ) -> Result<Generation, String> {
+        let next = State { active, previous, denied: state.denied.clone() };
+        self.commit(&next, prepared.generation().number)?;
+        *state = next;
+        Ok(self.engine.install(None, prepared))
+    }
+
+    fn commit(&self, next: &State, number: u64) -> Result<(), String> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let kept = store.keep(&next.active).and_then(|()| store.commit(&next.remembered(number)));
+        kept.map_err(|error| error.to_string())
+    }
+
+    /// Why all requests are denied, if they are.
+    pub(crate) fn denied(&self) -> Option<String> {
+        lock(&self.state).denied.clone()
+    }
+
+    /// Denies all requests that begin, or none any more.
+    pub(crate) fn deny(&self, reason: Option<String>) -> Result<(), ApiError> {
+        let mut state = lock(&self.state);
+        let before = std::mem::replace(&mut state.denied, reason);
+        let Err(message) = self.commit(&state, self.engine.generation().number) else { return Ok(()) };
+        // A denial holds even where it cannot be remembered; an end to it does not.
+        if state.denied.is_none() {
+            state.denied = before;
+        }
+        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", message))
+    }
+
+    /// Does it, counts it, and remembers how it went.
+    pub(crate) fn told(
+        &self,
+        change: Change,
+        metrics: &Metrics,
+        work: impl FnOnce() -> Result<Generation, String>,
+    ) -> Result<Generation, ApiError> {
+        let start = Instant::now();
+        let made = work();
+        let seconds = start.elapsed().as_secs_f64();
+        let decides = !matches!(change, Change::Canary | Change::Shadow);
+        metrics.swapped(made.is_ok(), seconds, made.as_ref().ok().filter(|_| decides));
+        let (generation, error) = (made.as_ref().ok().cloned(), made.as_ref().err().cloned());
+        self.remember(Swap { at: seconds_now(), change, seconds, generation, error });
+        made.map_err(|error| {
+            let message = format!("the bundle was not activated; the old one stays: {error}");
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle_refused", message)
         })
     }
 
-    fn open(&self, next: &Next, active: &Bundle) -> Result<Bundle, String> {
-        match next {
-            Next::Path(path) => (self.opener)(path),
-            Next::Manifest(text) => Bundle::from_parts(text, active.files()).map_err(|error| error.to_string()),
+    pub(crate) fn remember(&self, swap: Swap) {
+        if let Some(Err(error)) = self.store.as_ref().map(|store| store.note(&swap)) {
+            tracing::error!(%error, "the history of activations could not be written");
         }
-    }
-
-    fn remember(&self, swap: Swap) {
         let mut history = lock(&self.history);
         history.push_front(swap);
         history.truncate(HISTORY);
@@ -100,6 +223,22 @@ impl Bundles {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+impl State {
+    fn remembered(&self, generation: u64) -> Remembered {
+        Remembered {
+            format: Remembered::FORMAT,
+            generation,
+            bundle: self.active.digest().to_string(),
+            previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
+            denied: self.denied.clone(),
+        }
+    }
+}
+
+pub(crate) fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

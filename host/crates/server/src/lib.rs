@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `/v1/chat/completions`, `/v1/completions` | answers, whole or as server-sent events |
 //! | `/v1/models`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
-//! | `/admin/` | on the second listener: a status page, `status`, `swaps`, and `PUT bundle` |
+//! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` and `DELETE` of `bundle`, `canary`, `shadow`, `denial` |
 //!
 //! A request may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
 //! with its status, what is left of each budget, and the generation that decided it.
@@ -25,7 +25,10 @@ mod live;
 mod metrics;
 mod openai;
 mod settings;
+mod store;
+mod trials;
 
 pub use app::{Server, ServerError};
 pub use bundles::Opener;
-pub use settings::{Settings, SettingsError, StreamRelease, Tenant};
+pub use settings::{CanarySettings, Settings, SettingsError, StreamRelease, Tenant};
+pub use store::{Remembered, Store, StoreError};

@@ -18,6 +18,8 @@ pub(crate) struct Seen {
     pub(crate) progress: Option<Progress>,
     #[serde(skip)]
     since: Instant,
+    #[serde(skip)]
+    cancel: CancelToken,
 }
 
 /// All of them.
@@ -35,8 +37,10 @@ pub(crate) struct Entry {
 impl Live {
     pub(crate) fn enter(&self, number: u64, id: &str, client: &str) -> Entry {
         let (id, client) = (id.to_owned(), client.to_owned());
-        self.lock().insert(number, Seen { id, client, seconds: 0.0, progress: None, since: Instant::now() });
-        Entry { live: self.clone(), number, cancel: CancelToken::new() }
+        let cancel = CancelToken::new();
+        let (since, kept) = (Instant::now(), cancel.clone());
+        self.lock().insert(number, Seen { id, client, seconds: 0.0, progress: None, since, cancel: kept });
+        Entry { live: self.clone(), number, cancel }
     }
 
     pub(crate) fn advance(&self, number: u64, progress: Progress) {
@@ -47,6 +51,11 @@ impl Live {
 
     pub(crate) fn list(&self) -> Vec<Seen> {
         self.lock().values().map(|seen| Seen { seconds: seen.since.elapsed().as_secs_f64(), ..seen.clone() }).collect()
+    }
+
+    /// Cancels every request under way; what was released stays released.
+    pub(crate) fn cancel_all(&self) {
+        self.lock().values().for_each(|seen| seen.cancel.cancel());
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {

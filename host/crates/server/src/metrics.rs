@@ -7,7 +7,6 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::time::Duration;
 
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// Shares of a budget; below zero it was exceeded.
@@ -61,6 +60,7 @@ pub(crate) struct Metrics {
     failures: Family<Failure, Counter>,
     swaps: Family<Result, Counter>,
     swap_seconds: Histogram,
+    shadow: Family<Result, Counter>,
     generation: Gauge,
     bundle: Family<Bundle, Gauge>,
     live: Gauge,
@@ -88,6 +88,7 @@ impl Metrics {
             failures: Family::default(),
             swaps: Family::default(),
             swap_seconds: seconds(),
+            shadow: Family::default(),
             generation: Gauge::default(),
             bundle: Family::default(),
             live: Gauge::default(),
@@ -113,6 +114,7 @@ impl Metrics {
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register("policy_swaps", "Activations of bundles", self.swaps.clone());
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
+        r.register("shadow_answers", "What the shadow would have said, against what was said", self.shadow.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
         r.register("requests_running", "Requests under way", self.live.clone());
@@ -158,12 +160,16 @@ impl Metrics {
         self.errors.get_or_create(&Kind { kind }).inc();
     }
 
-    pub(crate) fn swapped(&self, fine: bool, time: Duration, active: Option<&Generation>) {
+    pub(crate) fn swapped(&self, fine: bool, seconds: f64, active: Option<&Generation>) {
         self.swaps.get_or_create(&Result { result: if fine { "activated" } else { "refused" } }).inc();
-        self.swap_seconds.observe(time.as_secs_f64());
+        self.swap_seconds.observe(seconds);
         if let Some(generation) = active {
             self.active(generation);
         }
+    }
+
+    pub(crate) fn shadowed(&self, result: &'static str) {
+        self.shadow.get_or_create(&Result { result }).inc();
     }
 
     pub(crate) fn active(&self, generation: &Generation) {

@@ -2,7 +2,7 @@
 
 use inferenceguard_search::Release;
 use serde::Deserialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Everything a server is told beside its engine. TOML; every key may be left out.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,6 +24,11 @@ pub struct Settings {
     pub release: StreamRelease,
     /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
     pub admin_token_sha256: Option<String>,
+    /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
+    /// are changed and revoked without a restart. Without it, all bundles are.
+    pub trust: Option<PathBuf>,
+    /// When a canary is rolled back.
+    pub canary: CanarySettings,
     /// Who may ask; without any, everybody.
     pub tenants: BTreeMap<String, Tenant>,
 }
@@ -39,6 +44,8 @@ impl Default for Settings {
             stop_seconds: 30,
             release: StreamRelease::Agreement,
             admin_token_sha256: None,
+            trust: None,
+            canary: CanarySettings::default(),
             tenants: BTreeMap::new(),
         }
     }
@@ -63,6 +70,24 @@ impl From<StreamRelease> for Release {
             StreamRelease::Agreement => Self::Agreement,
             StreamRelease::Commit(chunks) => Self::Commit(chunks),
         }
+    }
+}
+
+/// When a canary is rolled back: it did worse than the requests beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanarySettings {
+    /// Not before so many of its requests have ended.
+    pub least: u64,
+    /// How many more of its requests may have a failing component, as a share.
+    pub more_failures: f64,
+    /// How many more of its requests may be refused, as a share.
+    pub more_refusals: f64,
+}
+
+impl Default for CanarySettings {
+    fn default() -> Self {
+        Self { least: 20, more_failures: 0.02, more_refusals: 0.1 }
     }
 }
 
@@ -108,6 +133,9 @@ impl Settings {
         if let StreamRelease::Commit(chunks) = self.release {
             at_least_one("release.commit", chunks.into())?;
         }
+        at_least_one("canary.least", self.canary.least)?;
+        share("canary.more_failures", self.canary.more_failures)?;
+        share("canary.more_refusals", self.canary.more_refusals)?;
         if let Some(digest) = &self.admin_token_sha256 {
             digest_of("admin_token_sha256", digest)?;
         }
@@ -137,6 +165,13 @@ fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
         return Ok(());
     }
     Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "at least 1" })
+}
+
+pub(crate) fn share(key: &str, found: f64) -> Result<(), SettingsError> {
+    if (0.0..=1.0).contains(&found) {
+        return Ok(());
+    }
+    Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "a number from 0 to 1" })
 }
 
 fn digest_of(key: &str, found: &str) -> Result<(), SettingsError> {

@@ -96,3 +96,105 @@ fn what_happens_is_counted() {
     }
     assert!(server.admin("/admin/").text.contains("<title>InferenceGuard</title>"));
 }
+
+fn path_of(manifest: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("bundle.toml"), manifest).unwrap();
+    dir
+}
+
+/// Decided by which generation, and what came of it.
+fn asked(server: &common::Running) -> (u64, serde_json::Value) {
+    let answer = server.post("/v1/chat/completions", chat("ask")).json();
+    let guard = answer["choices"][0]["inferenceguard"].clone();
+    (guard["generations"][0].as_u64().unwrap(), guard)
+}
+
+#[test]
+fn one_goes_back_and_further_back() {
+    let server = start("");
+    server.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
+    for budget in [3, 2] {
+        let dir = path_of(&MANIFEST.replace("budget = 4", &format!("budget = {budget}")));
+        assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200);
+    }
+    let budget = || asked(&server).1["constraints"][0]["budget"].clone();
+    assert_eq!(budget(), 2.0);
+    assert_eq!(server.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(), 3.0);
+    assert_eq!(server.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(), 4.0);
+    server.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
+}
+
+#[test]
+fn a_canary_takes_its_share_and_can_be_promoted() {
+    let server = start("");
+    server.admin_post("/admin/canary/promote").refuses(404, "no_trial", "no canary is running");
+    let manifest = MANIFEST.replace("budget = 4", "budget = 3");
+    for (share, words) in [(json!(1.5), "a number from 0 to 1"), (json!("x"), "share")] {
+        let got = server.put("/admin/canary", json!({"manifest": manifest, "share": share}));
+        assert!(got.status == 400 && got.text.contains(words), "{}", got.text);
+    }
+    assert_eq!(server.put("/admin/canary", json!({"manifest": manifest, "share": 0.5})).status, 200);
+    let canaries = (0..40).filter(|_| asked(&server).0 == 2).count();
+    assert!((18..=22).contains(&canaries), "{canaries}");
+    let status = server.admin("/admin/status").json();
+    assert_eq!(status["canary"]["canary"]["requests"], canaries);
+    assert_eq!(status["generation"]["number"], 1);
+    assert_eq!(server.admin_post("/admin/canary/promote").json()["number"], 2);
+    assert!((0..10).all(|_| asked(&server).0 == 2));
+    assert!(server.admin("/admin/status").json()["canary"].is_null());
+}
+
+#[test]
+fn a_canary_that_refuses_more_is_rolled_back() {
+    let server = start("[canary]\nleast = 5");
+    let loose = MANIFEST.replace("budget = 4", "budget = 1000");
+    assert_eq!(server.put("/admin/bundle", json!({"manifest": loose})).status, 200);
+    assert_eq!(server.put("/admin/canary", json!({"manifest": MANIFEST, "share": 0.5})).status, 200);
+    for _ in 0..30 {
+        server.post("/v1/chat/completions", chat("doomed"));
+    }
+    let swaps = server.admin("/admin/swaps").json();
+    assert!(swaps[0]["error"].as_str().unwrap_or_default().contains("refusals, against 0.0 %"), "{swaps}");
+    assert!(server.admin("/admin/status").json()["canary"].is_null());
+    assert!((0..10).all(|_| asked(&server).0 == 2));
+}
+
+#[test]
+fn a_shadow_looks_and_changes_nothing() {
+    let server = start("");
+    let before: Vec<_> = (0..10).map(|_| asked(&server).1).collect();
+    let manifest = MANIFEST.replace("budget = 4", "budget = 0.5").replace("model = \"cost\"", "model = \"reward\"");
+    assert_eq!(server.put("/admin/shadow", json!({"manifest": manifest, "share": 1.0})).json()["number"], 2);
+    let after: Vec<_> = (0..10).map(|_| asked(&server).1).collect();
+    assert_eq!(before, after);
+    let looked = || {
+        let shadow = server.admin("/admin/status").json()["shadow"].clone();
+        ["agrees", "stricter", "looser", "failed"].map(|key| shadow[key].as_u64().unwrap())
+    };
+    // It looks after the answer has gone out.
+    for _ in 0..100 {
+        if looked().iter().sum::<u64>() == 10 {
+            break;
+        }
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let [agrees, stricter, looser, failed] = looked();
+    assert_eq!((agrees + stricter, looser, failed), (10, 0, 0), "{:?}", looked());
+    assert!(stricter > 0, "a stricter bundle would have refused some of them");
+    assert!(server.get("/metrics").text.contains("inferenceguard_shadow_answers_total{result=\"stricter\"}"));
+    assert_eq!(server.admin_delete("/admin/shadow").status, 204);
+    server.admin_delete("/admin/shadow").refuses(404, "no_trial", "no shadow");
+}
+
+#[test]
+fn denied_requests_get_no_answer_until_they_are_allowed() {
+    let server = start("");
+    assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+    server.post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
+    assert_eq!(server.admin("/admin/status").json()["denied"], "a leak");
+    assert_eq!(server.admin_delete("/admin/denial").status, 204);
+    assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 200);
+}

@@ -6,7 +6,7 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, auth::Client, error::ApiError};
+use crate::{app::App, error::ApiError};
 use axum::{
     Json,
     body::Bytes,
@@ -64,9 +64,10 @@ async fn answer(
     asked: impl FnOnce(&Defaults) -> Result<Asked, ApiError>,
 ) -> Result<Response, ApiError> {
     let mut asked = asked(&app.defaults())?;
+    app.is_open()?;
     app.has_room()?;
     let admitted = app.clients.admit(headers)?;
-    tighten(&mut asked, &admitted.0);
+    asked.request.ceilings.clone_from(&admitted.0.tenant.budgets);
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
     let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
     let entry = app.live.enter(number, &head.id, &admitted.0.name);
@@ -93,14 +94,6 @@ async fn whole(app: &Arc<App>, asked: &Asked, job: &Job) -> Result<Vec<Output>, 
     }
     outputs.sort_by_key(|(index, _)| *index);
     Ok(outputs.into_iter().map(|(_, output)| output).collect())
-}
-
-/// A tenant's budgets hold where its request names none, or larger ones.
-fn tighten(asked: &mut Asked, client: &Client) {
-    for (constraint, budget) in &client.tenant.budgets {
-        let own = asked.request.budgets.entry(constraint.clone()).or_insert(*budget);
-        *own = own.min(*budget);
-    }
 }
 
 fn prefix(style: Style) -> &'static str {
@@ -135,6 +128,18 @@ impl App {
             release: self.settings.release,
             max_choices: self.settings.max_choices,
         }
+    }
+
+    /// Whether requests are answered at all.
+    fn is_open(&self) -> Result<(), ApiError> {
+        let denied = |reason| {
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "denied",
+                format!("the operator denies all requests: {reason}"),
+            )
+        };
+        self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
     }
 
     /// Whether another request may wait.

@@ -1,7 +1,7 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
 use crate::{app::App, error::ApiError};
-use inferenceguard_host::{CancelToken, Event, Output, Request};
+use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -27,7 +27,7 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
     let first = request.seed.unwrap_or_default();
     for index in 0..choices {
         let (seed, record) = (Some(first.wrapping_add(index.into())), app.records.is_some());
-        let request = Request { seed, record, ..request.clone() };
+        let request = Request { seed, record, lane: app.trials.lane(job.number), ..request.clone() };
         let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
         tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
     }
@@ -35,9 +35,33 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
 }
 
 fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: usize, sender: &UnboundedSender<Said>) {
+    let start = Instant::now();
+    let result = ask(app, &request, cancel, number, index, sender);
+    match &result {
+        Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
+        Err(error) => app.metrics.failed(error),
+    }
+    app.trials.ended(request.lane.as_deref(), &result, &app.bundles);
+    let shadow = result.as_ref().ok().filter(|output| app.trials.looks(number) && !output.tokens.is_empty());
+    let shadow = shadow.map(|output| (output.tokens.clone(), output.status));
+    let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
+    drop(sender.send(Said::Ended(index, kept)));
+    if let Some((tokens, said)) = shadow {
+        app.trials.look(&request, &tokens, said, &app.metrics);
+    }
+}
+
+/// Whoever listened may have left: then the request is cancelled, and nobody misses what is said.
+fn ask(
+    app: &App,
+    request: &Request,
+    cancel: &CancelToken,
+    number: u64,
+    index: usize,
+    sender: &UnboundedSender<Said>,
+) -> Result<Output, EngineError> {
     let (start, mut silent) = (Instant::now(), true);
-    // Whoever listened may have left: then the request is cancelled, and nobody misses what is said.
-    let result = app.engine.stream(request, cancel, |event| match event {
+    let mut hear = |event| match event {
         Event::Released { text } => {
             if std::mem::take(&mut silent) {
                 app.metrics.first_text(start.elapsed().as_secs_f64());
@@ -46,11 +70,12 @@ fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: us
         }
         Event::Progress(progress) => app.live.advance(number, progress),
         _ => {}
-    });
-    match &result {
-        Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
-        Err(error) => app.metrics.failed(error),
+    };
+    match app.engine.stream(request.clone(), cancel, &mut hear) {
+        // Its trial ended before its turn came.
+        Err(EngineError::UnknownLane { .. }) => {
+            app.engine.stream(Request { lane: None, ..request.clone() }, cancel, &mut hear)
+        }
+        result => result,
     }
-    let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
-    drop(sender.send(Said::Ended(index, kept)));
 }

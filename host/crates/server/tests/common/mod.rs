@@ -5,7 +5,7 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_server::{Server, Settings};
+use inferenceguard_server::{Server, ServerError, Settings, Store};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -73,8 +73,13 @@ pub(crate) fn bundle(manifest: &str) -> Bundle {
 }
 
 pub(crate) fn engine(max_live: usize) -> Arc<Engine> {
+    engine_with(max_live, &bundle(MANIFEST), 1)
+}
+
+pub(crate) fn engine_with(max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
     let toy = ToyScript::parse(SCRIPT).unwrap();
-    let builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle(MANIFEST)).max_live(max_live);
+    let builder =
+        EngineBuilder::new().model(Box::new(toy.model())).bundle(active).max_live(max_live).generation(generation);
     let scores = toy.scores().into_iter();
     Arc::new(scores.fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap())
 }
@@ -94,8 +99,26 @@ pub(crate) fn start(settings: &str) -> Running {
 }
 
 pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
+    let server = server(&engine, bundle(MANIFEST), settings).unwrap();
+    run(engine, server)
+}
+
+pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
     let open = |path: &Path| Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|e| e.to_string());
-    let server = Server::new(Arc::clone(&engine), bundle(MANIFEST), Box::new(open), settings).unwrap();
+    Server::new(Arc::clone(engine), active, Box::new(open), settings)
+}
+
+/// As a program would: with what the folder remembers, if anything.
+pub(crate) fn start_stored(dir: &Path) -> Running {
+    let store = Store::open(dir).unwrap();
+    let remembered = store.remembered().unwrap();
+    let active = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
+    let engine = engine_with(4, &active, remembered.map_or(1, |found| found.generation));
+    let server = server(&engine, active, Settings::default()).unwrap().with_store(store).unwrap();
+    run(engine, server)
+}
+
+fn run(engine: Arc<Engine>, server: Server) -> Running {
     let (stop, stopped) = oneshot::channel::<()>();
     let runtime = Runtime::new().unwrap();
     let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -162,6 +185,14 @@ impl Running {
 
     pub(crate) fn admin(&self, path: &str) -> Got {
         Got::of(self.agent.get(format!("http://{}{path}", self.admin)).call().unwrap())
+    }
+
+    pub(crate) fn admin_post(&self, path: &str) -> Got {
+        Got::of(self.agent.post(format!("http://{}{path}", self.admin)).send_empty().unwrap())
+    }
+
+    pub(crate) fn admin_delete(&self, path: &str) -> Got {
+        Got::of(self.agent.delete(format!("http://{}{path}", self.admin)).call().unwrap())
     }
 
     pub(crate) fn put(&self, path: &str, body: impl ToString) -> Got {

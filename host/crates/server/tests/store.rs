@@ -1,0 +1,147 @@
+//! What a server remembers, and whom it trusts.
+
+mod common;
+
+use common::{MANIFEST, bundle, chat, server, start, start_stored};
+use inferenceguard_bundle::{NewKey, SigningKey, Statement};
+use inferenceguard_server::{Settings, Store, StoreError};
+use serde_json::json;
+use std::{
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+fn manifest(budget: u32) -> String {
+    MANIFEST.replace("budget = 4", &format!("budget = {budget}"))
+}
+
+fn budget(server: &common::Running) -> (f64, u64) {
+    let answer = server.post("/v1/chat/completions", chat("ask")).json();
+    let guard = &answer["choices"][0]["inferenceguard"];
+    (guard["constraints"][0]["budget"].as_f64().unwrap(), guard["generations"][0].as_u64().unwrap())
+}
+
+#[test]
+fn the_next_server_goes_on_with_the_bundle_and_its_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = start_stored(dir.path());
+    assert_eq!(budget(&first), (4.0, 1));
+    for wanted in [3, 2] {
+        assert_eq!(first.put("/admin/bundle", json!({"manifest": manifest(wanted)})).status, 200);
+    }
+    assert_eq!(first.put("/admin/bundle", json!({"manifest": "name = 5"})).status, 422);
+    drop(first);
+
+    let second = start_stored(dir.path());
+    assert_eq!(budget(&second), (2.0, 3));
+    let swaps = second.admin("/admin/swaps").json();
+    assert_eq!(swaps.as_array().unwrap().len(), 3, "history is remembered: {swaps}");
+    assert_eq!(second.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&second), (3.0, 4));
+    assert_eq!(second.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+    drop(second);
+
+    let third = start_stored(dir.path());
+    third.post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
+    assert_eq!(third.admin_delete("/admin/denial").status, 204);
+    assert_eq!(budget(&third), (3.0, 4));
+    assert_eq!(third.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&third).0, 4.0);
+    let kept = fs::read_dir(dir.path().join("bundles")).unwrap().count();
+    assert_eq!(kept, 1, "bundles that nothing names are removed");
+}
+
+#[test]
+fn one_server_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Store::open(dir.path()).unwrap();
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::Busy { .. })));
+}
+
+#[test]
+fn a_damaged_store_is_told_and_not_guessed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(start_stored(dir.path()));
+    let store = || Store::open(dir.path()).unwrap();
+    let found = store().remembered().unwrap().unwrap();
+    let file = fs::read_dir(dir.path().join("bundles")).unwrap().next().unwrap().unwrap().path();
+    let packed = fs::read(&file).unwrap();
+
+    let other = bundle(&manifest(3)).pack().unwrap();
+    fs::write(&file, other).unwrap();
+    let message = store().bundle(&found.bundle).unwrap_err().to_string();
+    assert!(message.contains("expected sha256:"), "{message}");
+    fs::write(&file, &packed[..packed.len() / 2]).unwrap();
+    assert!(matches!(store().bundle(&found.bundle), Err(StoreError::Bundle { .. })));
+
+    fs::write(dir.path().join("active.json"), "{").unwrap();
+    let message = store().remembered().unwrap_err().to_string();
+    assert!(message.contains("active.json") && message.contains("move the folder away"), "{message}");
+}
+
+#[test]
+fn an_activation_that_cannot_be_remembered_does_not_happen() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_stored(dir.path());
+    // A folder where the file must go: it cannot be replaced, whoever runs this.
+    fs::remove_file(dir.path().join("active.json")).unwrap();
+    fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
+    running.put("/admin/bundle", json!({"manifest": manifest(3)})).refuses(422, "bundle_refused", "active.json");
+    assert_eq!(budget(&running), (4.0, 1));
+}
+
+/// A folder with a signed bundle in it; its components are lent.
+fn signed(budget: u32, key: &NewKey, expires: Option<u64>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let made = bundle(&manifest(budget));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let statement = Statement::of(&made, now, expires).unwrap();
+    let signature = SigningKey::parse(&key.secret, None).unwrap().sign(&statement).unwrap();
+    fs::write(dir.path().join("bundle.toml"), manifest(budget)).unwrap();
+    for (name, text) in signature.files() {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+fn trust(path: &Path, key: &NewKey, more: &str) {
+    let line = key.public.lines().nth(1).unwrap();
+    fs::write(path, format!("{more}\n[keys]\nalice = \"{line}\"\n")).unwrap();
+}
+
+#[test]
+fn only_trusted_bundles_are_activated_and_trust_changes_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trust.toml");
+    let (alice, mallory) = (NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap());
+    trust(&file, &alice, "require_signature = false");
+    let running = start(&format!("trust = {:?}", file.to_str().unwrap()));
+    let put = |dir: &tempfile::TempDir| running.put("/admin/bundle", json!({"path": dir.path()}));
+
+    trust(&file, &alice, "require_signature = true");
+    running.put("/admin/bundle", json!({"manifest": manifest(3)})).refuses(422, "bundle_refused", "is not signed");
+    put(&signed(3, &mallory, None)).refuses(422, "bundle_refused", "none of the 1 that are trusted");
+    put(&signed(3, &alice, Some(1))).refuses(422, "bundle_refused", "expired");
+    assert_eq!(budget(&running), (4.0, 1));
+    assert_eq!(put(&signed(3, &alice, None)).status, 200);
+    assert_eq!(budget(&running).0, 3.0);
+
+    trust(&file, &alice, "require_signature = true\nminimum_versions = { toy = \"0.2.0\" }");
+    put(&signed(2, &alice, None)).refuses(422, "bundle_refused", "nothing older than 0.2.0");
+    trust(&file, &mallory, "require_signature = true");
+    put(&signed(2, &alice, None)).refuses(422, "bundle_refused", "none of the 1 that are trusted");
+    fs::remove_file(&file).unwrap();
+    put(&signed(2, &alice, None)).refuses(422, "bundle_refused", "trust.toml");
+    assert_eq!(budget(&running).0, 3.0);
+}
+
+#[test]
+fn a_server_does_not_begin_with_a_bundle_it_does_not_trust() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trust.toml");
+    trust(&file, &NewKey::generate(None).unwrap(), "require_signature = true");
+    let settings = Settings { trust: Some(file), ..Settings::default() };
+    let error = server(&common::engine(1), bundle(MANIFEST), settings).unwrap_err().to_string();
+    assert!(error.contains("the first bundle is refused") && error.contains("is not signed"), "{error}");
+}

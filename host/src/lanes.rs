@@ -1,0 +1,71 @@
+//! Several deployments in one engine: each in a lane of its own, and one for requests that name none.
+
+use crate::{EngineError, Generation, deployment::Deployment};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A bundle that was compiled, configured and checked against the models of an engine, and decides nothing yet.
+#[derive(Clone)]
+pub struct Prepared(pub(crate) Arc<Deployment>);
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Prepared").field(&self.generation()).finish()
+    }
+}
+
+impl Prepared {
+    /// What it will be called.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.0.generation()
+    }
+}
+
+pub(crate) struct Lanes {
+    main: RwLock<Arc<Deployment>>,
+    others: RwLock<BTreeMap<String, Arc<Deployment>>>,
+    newest: AtomicU64,
+}
+
+impl Lanes {
+    pub(crate) fn new(main: Deployment) -> Self {
+        let newest = AtomicU64::new(main.generation);
+        Self { main: RwLock::new(Arc::new(main)), others: RwLock::default(), newest }
+    }
+
+    /// A number that no generation of this engine has had.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.newest.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn main(&self) -> Arc<Deployment> {
+        Arc::clone(&self.main.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn get(&self, lane: Option<&str>) -> Result<Arc<Deployment>, EngineError> {
+        let Some(lane) = lane else { return Ok(self.main()) };
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.get(lane).cloned().ok_or_else(|| EngineError::UnknownLane { found: lane.to_owned() })
+    }
+
+    pub(crate) fn install(&self, lane: Option<&str>, Prepared(next): Prepared) -> Generation {
+        let generation = next.generation();
+        match lane {
+            None => *self.main.write().unwrap_or_else(PoisonError::into_inner) = next,
+            Some(lane) => {
+                self.others.write().unwrap_or_else(PoisonError::into_inner).insert(lane.to_owned(), next);
+            }
+        }
+        generation
+    }
+
+    pub(crate) fn close(&self, lane: &str) {
+        self.others.write().unwrap_or_else(PoisonError::into_inner).remove(lane);
+    }
+}
