@@ -85,7 +85,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wit-bindgen", &["inferenceguard-guest"]),
     // The network.
     ("hf-hub", &["inferenceguard"]),
-    ("ureq", &[]),
+    ("ureq", &["inferenceguard"]),
     ("reqwest", &[]),
     // Async.
     ("tokio", &["inferenceguard", "inferenceguard-server"]),

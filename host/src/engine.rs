@@ -14,7 +14,7 @@ use crate::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
-use inferenceguard_search::{Need, Sampling, SearchError, Session, Vocabulary};
+use inferenceguard_search::{Need, RolesInfo, Sampling, SearchError, Session, Vocabulary};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -90,6 +90,14 @@ impl Engine {
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
         self.current().methods().map(str::to_owned).collect()
+    }
+
+    /// What the roles of a method declared.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownMethod`].
+    pub fn roles(&self, method: &str) -> Result<RolesInfo, EngineError> {
+        Ok(self.current().method(method)?.info.clone())
     }
 
     /// What the back ends hold. Between requests: nothing.

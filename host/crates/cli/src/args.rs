@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use crate::{critic::CriticArguments, eval::EvalArguments, serve::ServeArguments};
+use crate::{bundle::args::BundleCommand, critic::CriticArguments, eval::EvalArguments, serve::ServeArguments};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(crate) enum Command {
     /// Trains models
     #[command(subcommand)]
     Train(TrainCommand),
-    /// Looks at bundles
+    /// Makes, checks, signs and activates bundles
     #[command(subcommand)]
     Bundle(BundleCommand),
     /// Checks records: the chain, and that each answer's costs add up to what it claims
@@ -44,12 +44,6 @@ pub(crate) enum TrainCommand {
     Demo(TrainDemoArguments),
     /// Trains a critic, or RE-Control's value network, for a model and a bundle, and measures it
     Critic(Box<CriticArguments>),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BundleCommand {
-    /// Shows what a bundle decides, and the digests of its files
-    Inspect(InspectArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,7 +73,7 @@ pub(crate) struct GuardArguments {
     /// A score model under the name that the bundle's costs use; may be repeated
     #[arg(long = "score", value_name = "NAME=DIR|ID")]
     pub(crate) scores: Vec<String>,
-    /// A bundle's folder; the demonstration's if not given
+    /// A bundle's folder or file; the demonstration's if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
     /// Candidates per chunk (best-of-n: answers; args: tokens tried), instead of the bundle's number
@@ -142,15 +136,6 @@ pub(crate) struct TrainDemoArguments {
     /// The seed of weights and examples
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InspectArguments {
-    /// The bundle's folder; the demonstration's if not given
-    pub(crate) dir: Option<PathBuf>,
-    /// Prints one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// A model, and where it runs.

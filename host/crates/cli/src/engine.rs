@@ -25,26 +25,39 @@ pub(crate) fn builder(
     methods: &[String],
     budgets: &[String],
 ) -> anyhow::Result<(EngineBuilder, Bundle)> {
+    let bundle = chosen(arguments, methods)?;
+    Ok((builder_of(&bundle, arguments, methods, budgets)?, bundle))
+}
+
+/// The bundle that the arguments name.
+pub(crate) fn chosen(arguments: &GuardArguments, methods: &[String]) -> anyhow::Result<Bundle> {
     let fallback = Fallback::of(arguments.model.is_none(), methods);
-    let mut bundle = bundle::open(arguments.bundle.as_deref(), fallback)?;
-    if let Some(n) = arguments.n {
-        bundle = bundle::with_candidates(&bundle, methods, n)?;
-    }
+    let bundle = bundle::open(arguments.bundle.as_deref(), fallback)?;
+    arguments.n.map_or(Ok(bundle.clone()), |n| bundle::with_candidates(&bundle, methods, n))
+}
+
+/// The same for a bundle from elsewhere.
+pub(crate) fn builder_of(
+    bundle: &Bundle,
+    arguments: &GuardArguments,
+    methods: &[String],
+    budgets: &[String],
+) -> anyhow::Result<EngineBuilder> {
     let options = model::options(&arguments.device)?;
     let language = CandleModel::load_files(&language_files(arguments.model.as_deref())?, &options)?;
     let (tokenizer, scores) = (language.tokenizer(), score_files(&arguments.scores, arguments.model.is_none())?);
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
-    let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(&bundle).sandbox(sandbox);
+    let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(bundle).sandbox(sandbox);
     for (name, files) in &scores {
         builder = builder.score_model(Box::new(score_model(name, files, &options, &*tokenizer)?));
     }
     for method in methods {
         builder = builder.method(method);
     }
-    for (name, budget) in bundle::budgets(&bundle, budgets)? {
+    for (name, budget) in bundle::budgets(bundle, budgets)? {
         builder = builder.budget(name, budget);
     }
-    Ok((with_components(builder)?, bundle))
+    with_components(builder)
 }
 
 /// Gives the components that methods are made of.

@@ -20,8 +20,9 @@ mod run;
 mod serve;
 mod show;
 mod train;
+mod watch;
 
-use args::{BundleCommand, Command, ComponentCommand, ModelCommand, TrainCommand};
+use args::{Command, ComponentCommand, ModelCommand, TrainCommand};
 use clap::Parser;
 use std::{io::IsTerminal, process::ExitCode};
 use tracing_subscriber::EnvFilter;
@@ -61,7 +62,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),
         Command::Train(TrainCommand::Critic(arguments)) => critic::run(&arguments),
-        Command::Bundle(BundleCommand::Inspect(arguments)) => bundle::inspect(&arguments),
+        Command::Bundle(command) => bundle::command(&command),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
         Command::Component(ComponentCommand::New(arguments)) => component::new(&arguments),

@@ -3,13 +3,13 @@
 use crate::{
     args::GuardArguments,
     bundle::{self, Fallback},
-    engine, output,
+    engine, output, watch,
 };
 use anyhow::Context;
 use clap::Args;
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_record::Journal;
-use inferenceguard_server::{Server, Settings};
+use inferenceguard_server::{Server, Settings, Store};
 use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -36,6 +36,12 @@ pub(crate) struct ServeArguments {
     /// The budget of a constraint, of the first one if no name is given; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     budgets: Vec<String>,
+    /// Remembers in this folder what is active: the next server goes on with it, whatever --bundle says
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Activates the bundle anew whenever its files change
+    #[arg(long, requires = "bundle")]
+    watch: bool,
     /// Appends a record of every answer to this file
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
@@ -51,15 +57,36 @@ pub(crate) struct ServeArguments {
 pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let settings = arguments.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
     let methods = if arguments.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { arguments.methods.clone() };
-    let (builder, active) = engine::builder(&arguments.guard, &methods, &arguments.budgets)?;
-    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live))?);
+    // Before it is read: a change while it is read is a change.
+    let looks = arguments.guard.bundle.as_deref().and_then(|bundle| watch::looks(bundle).ok());
+    let store = arguments.state.as_deref().map(Store::open).transpose()?;
+    let (active, generation) = beginning(store.as_ref(), &arguments.guard, &methods)?;
+    let builder = engine::builder_of(&active, &arguments.guard, &methods, &arguments.budgets)?;
+    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(generation))?);
     let (n, names) = (arguments.guard.n, methods);
     let opener = move |path: &Path| open(path, n, &names).map_err(|error| format!("{error:#}"));
     let mut server = Server::new(engine, active, Box::new(opener), settings)?;
+    if let Some(store) = store {
+        server = server.with_store(store)?;
+    }
     if let Some(path) = &arguments.records {
         server = server.with_records(Journal::open(path, !arguments.no_bodies)?);
     }
-    tokio::runtime::Runtime::new()?.block_on(run(arguments, &server))
+    tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
+}
+
+/// The bundle to begin with and its generation: what is remembered, or what the arguments say.
+fn beginning(
+    store: Option<&Store>,
+    guard: &GuardArguments,
+    methods: &[String],
+) -> anyhow::Result<(inferenceguard_bundle::Bundle, u64)> {
+    let Some((store, found)) = store.and_then(|store| Some((store, store.remembered().transpose()?))) else {
+        return Ok((engine::chosen(guard, methods)?, 1));
+    };
+    let found = found?;
+    output::note(format_args!("remembered      generation {}, {}", found.generation, found.bundle));
+    Ok((store.bundle(&found.bundle)?, found.generation))
 }
 
 /// A bundle to activate, with the same number of candidates as the first.
@@ -75,7 +102,7 @@ fn settings(path: &Path) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-async fn run(arguments: &ServeArguments, server: &Server) -> anyhow::Result<()> {
+async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -> anyhow::Result<()> {
     let clients = listen(arguments.listen, "--listen").await?;
     let admin = match arguments.no_admin {
         true => None,
@@ -84,6 +111,12 @@ async fn run(arguments: &ServeArguments, server: &Server) -> anyhow::Result<()> 
     output::note(format_args!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {
         output::note(format_args!("administrators  http://{}/admin/", admin.local_addr()?));
+    }
+    if let Some(bundle) = &arguments.guard.bundle {
+        watch::on_hangup(server, bundle)?;
+        if arguments.watch {
+            watch::on_change(server, bundle, looks);
+        }
     }
     server.run(clients, admin, stop()?).await?;
     Ok(())

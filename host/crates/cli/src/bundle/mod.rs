@@ -1,12 +1,34 @@
-//! Bundles: the default one, folders, and `bundle inspect`.
+//! Bundles: the default one, folders and packed ones, and the commands about them.
 
-use crate::{args::InspectArguments, embedded, output};
+pub(crate) mod args;
+mod check;
+mod describe;
+mod keys;
+mod make;
+mod remote;
+
+use crate::embedded;
 use anyhow::Context;
+use args::BundleCommand;
 use inferenceguard_bundle::{Bundle, MANIFEST};
 use inferenceguard_host::methods::{self, candidates_setting};
 use inferenceguard_sandbox::SettingValue;
-use serde_json::json;
 use std::{collections::BTreeMap, path::Path};
+
+/// `bundle …`.
+pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
+    match command {
+        BundleCommand::Init(arguments) => make::init(arguments),
+        BundleCommand::Inspect(arguments) => describe::inspect(arguments),
+        BundleCommand::Check(arguments) => check::check(arguments),
+        BundleCommand::Keygen(arguments) => keys::generate(arguments),
+        BundleCommand::Sign(arguments) => keys::sign(arguments),
+        BundleCommand::Verify(arguments) => keys::verify(arguments),
+        BundleCommand::Pack(arguments) => make::pack(arguments),
+        BundleCommand::Activate(arguments) => remote::activate(arguments),
+        BundleCommand::Rollback(arguments) => remote::roll_back(arguments),
+    }
+}
 
 /// What is taken where no bundle is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,42 +105,4 @@ pub(crate) fn budgets(bundle: &Bundle, given: &[String]) -> anyhow::Result<BTree
         Ok((name.to_owned(), number.trim().parse().with_context(wrong)?))
     };
     given.iter().map(budget).collect()
-}
-
-/// `bundle inspect`.
-pub(crate) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
-    let bundle = open(arguments.dir.as_deref(), Fallback::Plain)?;
-    if arguments.json {
-        let digests: BTreeMap<&String, String> = bundle.digests().iter().map(|(k, v)| (k, v.to_string())).collect();
-        return output::json(&json!({
-            "digest": bundle.digest().to_string(), "files": digests, "manifest": bundle.manifest(),
-        }));
-    }
-    output::result(describe(&bundle))
-}
-
-fn describe(bundle: &Bundle) -> String {
-    let manifest = bundle.manifest();
-    let mut lines = vec![format!("{} {}  {}", manifest.name, manifest.version, bundle.digest())];
-    lines.extend(manifest.roles().into_iter().map(|(key, entry)| {
-        let settings = entry.settings.iter().map(|(name, value)| format!(" {name}={}", plain(value)));
-        format!("{key:<14} {}{}", entry.component, settings.collect::<String>())
-    }));
-    lines.extend(bundle.networks().iter().map(|(name, network)| {
-        let widths = network.layers.iter().map(|layer| format!(" -> {}", layer.bias.len())).collect::<String>();
-        let made_for = network.metadata.iter().map(|(key, text)| format!(" {key}={text:?}")).collect::<String>();
-        format!("network        {name}: {}{widths}{made_for}", network.inputs())
-    }));
-    lines.extend(manifest.constraints.iter().map(|c| {
-        format!(
-            "constraint     {}: at most {} of {}, discount {}, {:?}, {:?}",
-            c.name, c.budget, c.cost, c.gamma, c.clip, c.mode
-        )
-    }));
-    lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
-    lines.join("\n")
-}
-
-fn plain(value: &SettingValue) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,0 +1,118 @@
+//! The arguments of `bundle`.
+
+use crate::args::GuardArguments;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Writes a bundle to begin with: the demonstration's, and its components
+    Init(InitArguments),
+    /// Shows what a bundle decides, and the digests of its files
+    Inspect(InspectArguments),
+    /// Loads a bundle beside a model, runs it once, and says what each of its components sees and may do
+    Check(Box<CheckArguments>),
+    /// Makes a key to sign bundles with
+    Keygen(KeygenArguments),
+    /// Signs a bundle
+    Sign(SignArguments),
+    /// Checks a bundle's signature, its age and its version
+    Verify(VerifyArguments),
+    /// Writes a bundle into one file
+    Pack(PackArguments),
+    /// Activates a bundle in a running server
+    Activate(ActivateArguments),
+    /// Activates what a running server had active before
+    Rollback(ServerArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The folder to write
+    pub(crate) dir: PathBuf,
+    /// The bundle's name; the folder's if not given
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The bundle's folder or file; the demonstration's if not given
+    pub(crate) bundle: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) guard: GuardArguments,
+    /// What is asked in the trial
+    #[arg(long, default_value = "How do I clean a kitchen knife?")]
+    pub(crate) prompt: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArguments {
+    /// The file of the secret key; the public one is written beside it, with .pub at its end
+    pub(crate) key: PathBuf,
+    /// Encrypts the secret key with the password in the variable INFERGUARD_KEY_PASSWORD
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// The bundle's folder, or its file
+    pub(crate) bundle: PathBuf,
+    /// The secret key, as `bundle keygen` or minisign wrote it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Days after which the bundle is not to be activated any more
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expires_in: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The bundle's folder, or its file
+    pub(crate) bundle: PathBuf,
+    /// The public key that must have signed it
+    #[arg(long, value_name = "FILE", required_unless_present = "trust", conflicts_with = "trust")]
+    pub(crate) key: Option<PathBuf>,
+    /// A file that says what is trusted, as a server reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackArguments {
+    /// The bundle's folder
+    pub(crate) bundle: PathBuf,
+    /// The file to write; NAME-VERSION.tar if not given
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A running server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArguments {
+    /// The administrators' address of the server. Its token, if it has one, is read from INFERGUARD_ADMIN_TOKEN
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActivateArguments {
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+    /// The bundle's folder or file, as the server's machine names it
+    pub(crate) bundle: PathBuf,
+    /// Only for this share of the requests, on trial
+    #[arg(long, value_name = "SHARE", conflicts_with = "shadow")]
+    pub(crate) canary: Option<f64>,
+    /// Only to look at this share of the answers, without changing any
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) shadow: Option<f64>,
+}

@@ -1,0 +1,54 @@
+//! `bundle init` and `bundle pack`.
+
+use super::{
+    Fallback,
+    args::{InitArguments, PackArguments},
+    open,
+};
+use crate::{embedded, output};
+use anyhow::{Context, ensure};
+use inferenceguard_bundle::{Bundle, MANIFEST};
+use std::{fs, path::Path};
+
+/// Writes the demonstration's bundle under another name.
+pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
+    let dir = &arguments.dir;
+    let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    ensure!(empty, "{}: not empty; name a new folder", dir.display());
+    let own = || dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = arguments.name.clone().or_else(own).context("give the bundle a name: --name NAME")?;
+    let demo = open(None, Fallback::Plain)?;
+    let (was, version) = (&demo.manifest().name, &demo.manifest().version);
+    let text = embedded::MANIFEST.replacen(&format!("name = {was:?}"), &format!("name = {name:?}"), 1);
+    let text = text.replacen(&format!("version = {version:?}"), "version = \"1.0.0\"", 1);
+    let made = Bundle::from_parts(&text, demo.files())?;
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    write(dir, &made)?;
+    output::file(&dir.join(MANIFEST), text.as_bytes())?;
+    output::result(format_args!(
+        "{}: edit bundle.toml, then try it\n  inferguard bundle check --bundle {0}",
+        dir.display()
+    ))
+}
+
+/// Writes the files of a bundle that a folder does not hold; those of this program are lent until then.
+pub(super) fn write(dir: &Path, bundle: &Bundle) -> anyhow::Result<()> {
+    for (name, bytes) in bundle.files() {
+        let path = dir.join(name);
+        if !path.exists() {
+            fs::create_dir_all(path.parent().unwrap_or(dir)).with_context(|| path.display().to_string())?;
+            output::file(&path, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a bundle into one file.
+pub(super) fn pack(arguments: &PackArguments) -> anyhow::Result<()> {
+    let bundle = open(Some(&arguments.bundle), Fallback::Plain)?;
+    let manifest = bundle.manifest();
+    let own = || format!("{}-{}.tar", manifest.name, manifest.version).into();
+    let out = arguments.out.clone().unwrap_or_else(own);
+    output::file(&out, &bundle.pack()?)?;
+    output::result(format_args!("{}  {}", out.display(), bundle.digest()))
+}

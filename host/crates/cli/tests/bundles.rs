@@ -1,0 +1,78 @@
+//! Bundles from the first idea to the signed file.
+
+mod common;
+
+use common::{command, run, text};
+use std::{fs, path::Path};
+
+fn quick(bundle: &Path) -> common::Ran {
+    run(&["bundle", "check", "--bundle", text(bundle), "--n", "4"])
+}
+
+#[test]
+fn a_new_bundle_is_checked_signed_packed_and_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (bundle, key, public, packed) = (path("kitchen"), path("k"), path("k.pub"), path("kitchen.tar"));
+
+    let made = run(&["bundle", "init", text(&bundle)]);
+    assert!(made.code == Some(0) && made.stdout.contains("bundle check"), "{}", made.stderr);
+    run(&["bundle", "init", text(&bundle)]).refuses("not empty");
+
+    let checked = quick(&bundle);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    for words in [
+        "kitchen 1.0.0  sha256:",
+        "not signed",
+        "cost `safety`: sees the scores of cost. It prices every token against a budget",
+        "none of them reaches files, network, clock or each other",
+        "trial: ",
+    ] {
+        assert!(checked.stdout.contains(words), "{words}: {}", checked.stdout);
+    }
+
+    assert_eq!(run(&["bundle", "keygen", text(&key)]).code, Some(0));
+    run(&["bundle", "keygen", text(&key)]).refuses("no key is overwritten");
+    let verify = |what: &Path| run(&["bundle", "verify", text(what), "--key", text(&public)]);
+    verify(&bundle).refuses("is not signed");
+    let signed = run(&["bundle", "sign", text(&bundle), "--key", text(&key), "--expires-in", "30"]);
+    assert_eq!(signed.code, Some(0), "{}", signed.stderr);
+    assert!(verify(&bundle).stdout.contains("signed by"));
+
+    assert_eq!(run(&["bundle", "pack", text(&bundle), "--out", text(&packed)]).code, Some(0));
+    assert!(verify(&packed).stdout.contains("signed by"));
+    assert_eq!(quick(&packed).code, Some(0), "a packed bundle runs");
+    let digest = |what: &Path| run(&["bundle", "inspect", text(what), "--json"]).json()["digest"].clone();
+    assert_eq!(digest(&bundle), digest(&packed));
+
+    let manifest = fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    fs::write(bundle.join("bundle.toml"), manifest.replace("budget = 10.0", "budget = 1000.0")).unwrap();
+    verify(&bundle).refuses("`bundle.toml` differs");
+    let bytes = fs::read(&packed).unwrap();
+    fs::write(&packed, &bytes[..bytes.len() / 3]).unwrap();
+    verify(&packed).refuses("the packed bundle");
+}
+
+#[test]
+fn keys_with_passwords_open_with_them_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bundle, key) = (dir.path().join("b"), dir.path().join("k"));
+    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    let with = |password: &str, arguments: &[&str]| -> common::Ran {
+        command(arguments).env("INFERGUARD_KEY_PASSWORD", password).output().unwrap().into()
+    };
+    run(&["bundle", "keygen", text(&key), "--encrypt"]).refuses("INFERGUARD_KEY_PASSWORD");
+    assert_eq!(with("open sesame", &["bundle", "keygen", text(&key), "--encrypt"]).code, Some(0));
+    let sign = ["bundle", "sign", text(&bundle), "--key", text(&key)];
+    with("wrong", &sign).refuses("cannot be used");
+    run(&sign).refuses("cannot be used");
+    assert_eq!(with("open sesame", &sign).code, Some(0));
+}
+
+#[test]
+fn nobody_answers_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    // Port 9 is the discard service's, and nobody runs it.
+    run(&["bundle", "activate", text(dir.path()), "--server", "http://127.0.0.1:9"]).refuses("no server answers");
+    run(&["bundle", "rollback", "--server", "http://127.0.0.1:9"]).refuses("no server answers");
+}

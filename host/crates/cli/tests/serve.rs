@@ -1,0 +1,163 @@
+//! The server as a process: bundles under it, and kills.
+
+mod common;
+
+use common::{command, run, text};
+use serde_json::{Value, json};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Stdio},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+use ureq::Agent;
+
+const MANIFEST: &str = include_str!("../../../demo/bundle/bundle.toml");
+
+struct Server {
+    process: Child,
+    clients: String,
+    admin: String,
+    agent: Agent,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let doors = ["serve", "--n", "4", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let arguments: Vec<&str> = doors.iter().chain(arguments).copied().collect();
+        let mut process = command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut address = |door: &str| {
+            let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with(door)));
+            let line = line.expect("the server says where it listens").unwrap();
+            line.split_whitespace().nth(1).unwrap().trim_end_matches("/v1").trim_end_matches("/admin/").to_owned()
+        };
+        let (clients, admin) = (address("clients"), address("administrators"));
+        // Nobody reads what it says later, and nothing must wait for that.
+        thread::spawn(move || lines.for_each(drop));
+        let agent = Agent::config_builder().http_status_as_error(false).build().into();
+        Self { process, clients, admin, agent }
+    }
+
+    fn ask(&self, body: &Value) -> Option<Value> {
+        let sent = self.agent.post(format!("{}/v1/chat/completions", self.clients)).send(body.to_string());
+        serde_json::from_str(&sent.ok()?.body_mut().read_to_string().ok()?).ok()
+    }
+
+    fn activate(&self, manifest: &str) -> Option<Value> {
+        let sent =
+            self.agent.put(format!("{}/admin/bundle", self.admin)).send(json!({"manifest": manifest}).to_string());
+        serde_json::from_str(&sent.ok()?.body_mut().read_to_string().ok()?).ok()
+    }
+
+    fn status(&self) -> Value {
+        let got = self.agent.get(format!("{}/admin/status", self.admin)).call();
+        serde_json::from_str(&got.unwrap().body_mut().read_to_string().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn question(seed: u64) -> Value {
+    json!({"messages": [{"role": "user", "content": "How do I clean a knife?"}], "max_tokens": 12, "seed": seed})
+}
+
+#[test]
+fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("kitchen");
+    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    let server = Server::start(&[]);
+    let tell = |arguments: &[&str]| run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
+    let told = tell(&["activate", text(&bundle)]);
+    assert!(told.stdout.starts_with("generation 2: kitchen 1.0.0  sha256:"), "{}{}", told.stdout, told.stderr);
+    assert!(tell(&["activate", text(&bundle), "--canary", "0.5"]).stdout.starts_with("generation 3"));
+    assert!(tell(&["activate", text(&bundle), "--shadow", "0.5"]).stdout.starts_with("generation 4"));
+    tell(&["activate", text(&bundle), "--canary", "5"]).refuses("a number from 0 to 1");
+    tell(&["activate", "/no/such/bundle"]).refuses("/no/such/bundle");
+    assert!(tell(&["rollback"]).stdout.starts_with("generation 5: household-demo"));
+    tell(&["rollback"]).refuses("nothing was active before");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("bundle.toml"), MANIFEST).unwrap();
+    let server = Server::start(&["--watch", "--bundle", text(dir.path())]);
+    let becomes = |number: u64| {
+        let there = (0..150).any(|_| {
+            thread::sleep(Duration::from_millis(100));
+            server.status()["generation"]["number"] == number
+        });
+        assert!(there, "{}", server.status());
+    };
+    fs::write(dir.path().join("bundle.toml"), MANIFEST.replace("budget = 10.0", "budget = 5.0")).unwrap();
+    becomes(2);
+    let hangup = std::process::Command::new("kill").args(["-HUP", &server.process.id().to_string()]).status();
+    assert!(hangup.unwrap().success());
+    becomes(3);
+    let answer = server.ask(&question(1)).unwrap();
+    assert_eq!(answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"], 5.0);
+    fs::write(dir.path().join("bundle.toml"), "name = 5").unwrap();
+    thread::sleep(Duration::from_secs(4));
+    assert_eq!(server.status()["generation"]["number"], 3, "what does not fit is not activated");
+}
+
+/// Kills the server while bundles are activated and records are written. `INFERGUARD_KILLS` says how often.
+#[test]
+fn whenever_it_is_killed_what_was_acknowledged_is_there() {
+    let kills: u64 = env::var("INFERGUARD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
+    let dir = tempfile::tempdir().unwrap();
+    let (state, records) = (dir.path().join("state"), dir.path().join("records.jsonl"));
+    let acknowledged = AtomicU64::new(1);
+    let mut written = 0;
+    for round in 0..kills {
+        let mut server = Server::start(&["--state", text(&state), "--records", text(&records)]);
+        let number = server.status()["generation"]["number"].as_u64().unwrap();
+        assert!(number >= acknowledged.load(Ordering::Relaxed), "round {round}: {number}");
+        let verified = run(&["verify", text(&records)]);
+        assert_eq!(verified.code, Some(0), "round {round}: {}", verified.stderr);
+        let count = lines(&records);
+        assert!(count >= written, "round {round}");
+        written = count;
+        let killed = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (server, killed, acknowledged) = (&server, &killed, &acknowledged);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    let manifest = MANIFEST.replace("budget = 10.0", &format!("budget = {}.5", 5 + turn % 4));
+                    match server.activate(&manifest) {
+                        Some(done) => acknowledged.store(done["number"].as_u64().unwrap(), Ordering::Relaxed),
+                        None => break,
+                    }
+                }
+            });
+            scope.spawn(move || {
+                (0..).take_while(|_| !killed.load(Ordering::Relaxed)).for_each(|seed| {
+                    server.ask(&question(seed));
+                })
+            });
+            // Anywhere in what it does: rounds differ in how long it is let.
+            thread::sleep(Duration::from_millis(40 + round * 37 % 160));
+            let kill = std::process::Command::new("kill").args(["-9", &server.process.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+            killed.store(true, Ordering::Relaxed);
+        });
+        server.process.wait().unwrap();
+    }
+    assert!(acknowledged.load(Ordering::Relaxed) > kills, "bundles were activated");
+    assert!(written > 0, "records were written");
+}
+
+fn lines(path: &Path) -> usize {
+    fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+}
