@@ -121,6 +121,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Only the roles of a method, without any model: for those who ask them again what they were asked before.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::build`].
+    pub fn build_roles(self, method: &str) -> Result<Arc<dyn RolesFactory>, EngineError> {
+        let deployment = self.blueprint.deployment(self.bundle.as_ref(), 0)?;
+        Ok(Arc::clone(&deployment.method(method)?.roles))
+    }
+
     /// Compiles and configures the components, and checks that everything they read is there.
     ///
     /// # Errors

@@ -257,6 +257,8 @@ fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, Engin
     Ok(Inputs {
         config: valid.config.clone(),
         roles: deployment.method(&valid.method)?.info.clone(),
+        // The last message is the prompt.
+        history: valid.messages.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default(),
         prompt: valid.prompt.clone(),
         prompt_tokens: valid.prompt_tokens.clone(),
     })

@@ -1,6 +1,6 @@
 //! What comes back.
 
-use inferenceguard_model::{ModelInfo, Token};
+use inferenceguard_model::{Message, ModelInfo, Token};
 use inferenceguard_search::{
     Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage,
 };
@@ -106,6 +106,9 @@ pub struct Inputs {
     pub config: SearchConfig,
     /// What the roles declared.
     pub roles: RolesInfo,
+    /// The turns before the prompt, oldest first.
+    #[serde(default)]
+    pub history: Vec<Message>,
     /// The user's text.
     pub prompt: String,
     /// The whole conversation as tokens.

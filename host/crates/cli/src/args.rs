@@ -1,6 +1,12 @@
 //! What can be said on the command line.
 
-use crate::{bundle::args::BundleCommand, critic::CriticArguments, eval::EvalArguments, serve::ServeArguments};
+use crate::{
+    bundle::args::BundleCommand,
+    critic::CriticArguments,
+    eval::EvalArguments,
+    records::args::{ExplainArguments, ReplayArguments, VerifyArguments},
+    serve::ServeArguments,
+};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -28,6 +34,10 @@ pub(crate) enum Command {
     Bundle(BundleCommand),
     /// Checks records: the chain, and that each answer's costs add up to what it claims
     Verify(VerifyArguments),
+    /// Lets the components of a bundle decide again what records say they decided
+    Replay(Box<ReplayArguments>),
+    /// Tells why recorded answers are what they are: decisions, and where the budget went
+    Explain(ExplainArguments),
     /// Shows what a model computes at every position of a text
     Probe(ProbeArguments),
     /// Looks at models
@@ -65,7 +75,7 @@ pub(crate) enum ComponentCommand {
 }
 
 /// What answers, and what guards it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct GuardArguments {
     /// A Hugging Face folder, or an id: org/name[@revision]; the demonstration model if not given
     #[arg(long, value_name = "DIR|ID")]
@@ -113,16 +123,6 @@ pub(crate) struct RunArguments {
     pub(crate) record: Option<PathBuf>,
     /// What the user says
     pub(crate) prompt: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
-    /// Files of records
-    #[arg(required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Prints one JSON object per file
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

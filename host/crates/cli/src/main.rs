@@ -58,6 +58,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Verify(arguments) => records::verify(&arguments),
+        Command::Replay(arguments) => records::replay(&arguments),
+        Command::Explain(arguments) => records::explain(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),

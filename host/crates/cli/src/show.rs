@@ -36,7 +36,7 @@ fn budget(constraint: &ConstraintReport) -> [String; 2] {
     ]
 }
 
-fn status(status: Status) -> &'static str {
+pub(crate) fn status(status: Status) -> &'static str {
     match status {
         Status::WithinBudget => "within budget",
         Status::BudgetExceeded => "budget exceeded",
@@ -44,7 +44,7 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-fn finish(finish: Finish) -> &'static str {
+pub(crate) fn finish(finish: Finish) -> &'static str {
     match finish {
         Finish::Eos => "ended by the model",
         Finish::Stop => "ended by a stop text",

@@ -33,7 +33,7 @@ impl Body {
     }
 
     /// The beam that was emitted: the row of the last decision to answer, if its tokens are the outcome's.
-    fn emitted(&self) -> Option<BeamKey> {
+    pub(crate) fn emitted(&self) -> Option<BeamKey> {
         self.trace.events.iter().rev().find_map(|(need, answer)| match (need, answer) {
             (Need::Select(batch), Answer::Decided(Ok(Decision::Answer(row)))) => {
                 batch.rows.get(*row as usize).map(|row| row.id)
@@ -50,7 +50,7 @@ impl Body {
     }
 
     /// The beam and its ancestors, oldest first.
-    fn lineage(&self, answer: BeamKey) -> Vec<BeamKey> {
+    pub(crate) fn lineage(&self, answer: BeamKey) -> Vec<BeamKey> {
         let parents: BTreeMap<BeamKey, BeamKey> =
             self.rows().map(|row| (row.id, row.parent)).filter(|(id, parent)| id != parent).collect();
         let mut line = vec![answer];
@@ -72,7 +72,7 @@ impl Body {
     }
 
     /// The costs along a lineage, one per token, in the order they were charged.
-    fn charges(&self, priced: &PricedConstraint, line: &[BeamKey]) -> Vec<f64> {
+    pub(crate) fn charges(&self, priced: &PricedConstraint, line: &[BeamKey]) -> Vec<f64> {
         let mut charges = Vec::new();
         for (need, answer) in &self.trace.events {
             let (Need::Price { cost, batch }, Answer::Priced(Ok(prices))) = (need, answer) else { continue };

@@ -76,6 +76,18 @@ pub enum Wrong {
         /// As computed.
         expected: String,
     },
+    /// A component answers otherwise than it did.
+    #[error("event {event}, {need}: the component answers {found}; it answered {expected}")]
+    Replay {
+        /// The number of the event, from 0.
+        event: usize,
+        /// What was asked.
+        need: &'static str,
+        /// The answer now.
+        found: String,
+        /// The answer then.
+        expected: String,
+    },
     /// Header and body speak of different answers.
     #[error("header and body disagree in `{0}`")]
     Disagreement(&'static str),

@@ -15,6 +15,8 @@
 //! - [`read`]: the lines of a file, with their chain checked.
 //! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
 //!   and no component.
+//! - [`Body::replay`]: the components of the bundle decide again, from the recorded inputs, bit for bit.
+//! - [`Body::steps`], [`Body::nearest`]: why the answer is what it is.
 //!
 //! **Invariant**: a record that was acknowledged is on the disk, whole, and nothing before it can be changed without
 //! breaking the chain.
@@ -23,9 +25,13 @@ mod arithmetic;
 mod body;
 mod chain;
 mod error;
+mod explain;
 mod journal;
+mod replay;
 
 pub use body::{Body, Header};
 pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
+pub use explain::{Candidate, Span, Step};
 pub use journal::Journal;
+pub use replay::Replayed;

@@ -8,8 +8,8 @@ use std::{fs, path::Path};
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
-fn engine(budget: f64) -> Engine {
-    let toy = ToyScript::parse(common::SCRIPT).unwrap();
+fn engine(script: &str, budget: f64) -> Engine {
+    let toy = ToyScript::parse(script).unwrap();
     let roles: fn() -> Roles = common::roles;
     let builder =
         EngineBuilder::new().model(Box::new(toy.model())).config(common::config(budget)).roles("native", roles);
@@ -17,7 +17,11 @@ fn engine(budget: f64) -> Engine {
 }
 
 fn outputs(budget: f64, count: u64) -> Vec<Output> {
-    let engine = engine(budget);
+    outputs_of(common::SCRIPT, budget, count)
+}
+
+fn outputs_of(script: &str, budget: f64, count: u64) -> Vec<Output> {
+    let engine = engine(script, budget);
     let request = |seed| Request { seed: Some(seed), record: true, ..Request::new("good") };
     (0..count).map(|seed| engine.generate(request(seed)).unwrap()).collect()
 }
@@ -120,6 +124,42 @@ fn bodies_may_be_left_out_or_removed() {
     outputs(11.0, 2).iter().for_each(|output| drop(journal.append(output).unwrap()));
     assert!(lines(&path).iter().all(|line| line.body.is_none()));
     assert!(!fs::read_to_string(&path).unwrap().contains("good"), "no text at all");
-    let unrecorded = engine(11.0).generate(Request::new("good")).unwrap();
+    let unrecorded = engine(common::SCRIPT, 11.0).generate(Request::new("good")).unwrap();
     assert!(matches!(journal.append(&unrecorded), Err(RecordError::NotRecorded)));
+}
+
+#[test]
+fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
+    for output in outputs(11.0, 8) {
+        let body = inferenceguard_record::Body::of(&output).unwrap();
+        let replayed = body.replay(&mut common::roles()).unwrap();
+        assert!(replayed.same > 5 && replayed.skipped == 0, "{replayed:?}");
+        let mut dearer = body.clone();
+        let price = dearer.trace.events.iter_mut().find_map(|(_, answer)| match answer {
+            inferenceguard_search::Answer::Priced(Ok(prices)) => prices.first_mut()?.first_mut(),
+            _ => None,
+        });
+        *price.unwrap() += 1e-12;
+        let wrong = dearer.replay(&mut common::roles()).unwrap_err();
+        assert!(matches!(wrong, Wrong::Replay { need: "price", .. }), "{wrong}");
+    }
+}
+
+#[test]
+fn an_explanation_names_the_decisions_and_the_nearest_candidate() {
+    let script = common::SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let refused = outputs_of(&script, 11.0, 1).remove(0);
+    let body = inferenceguard_record::Body::of(&refused).unwrap();
+    let steps = body.steps();
+    assert!(steps.iter().any(|step| step.safe < step.candidates), "{steps:?}");
+    assert!(steps.last().unwrap().decision.contains("nothing is fit"), "{steps:?}");
+    let nearest = body.nearest().unwrap();
+    assert!(!nearest.emitted && nearest.margins.iter().any(|(_, left, _)| *left < 0.0), "{nearest:?}");
+    let span = &nearest.dearest[0];
+    assert!(span.cost > 0.0 && span.to <= nearest.tokens.len(), "{nearest:?}");
+
+    let answered = outputs(11.0, 20).into_iter().find(|output| !output.tokens.is_empty()).unwrap();
+    let nearest = inferenceguard_record::Body::of(&answered).unwrap().nearest().unwrap();
+    assert!(nearest.emitted);
+    assert_eq!(nearest.tokens, answered.tokens);
 }

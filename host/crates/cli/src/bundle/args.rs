@@ -20,6 +20,8 @@ pub(crate) enum BundleCommand {
     Verify(VerifyArguments),
     /// Writes a bundle into one file
     Pack(PackArguments),
+    /// Shows which recorded answers another bundle would have judged otherwise
+    Diff(Box<DiffArguments>),
     /// Activates a bundle in a running server
     Activate(ActivateArguments),
     /// Activates what a running server had active before
@@ -115,4 +117,20 @@ pub(crate) struct ActivateArguments {
     /// Only to look at this share of the answers, without changing any
     #[arg(long, value_name = "SHARE")]
     pub(crate) shadow: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    #[command(flatten)]
+    pub(crate) guard: GuardArguments,
+    /// A file of records
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: PathBuf,
+    /// Prints one JSON object per answer that is judged otherwise
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The one bundle
+    pub(crate) old: PathBuf,
+    /// The other bundle
+    pub(crate) new: PathBuf,
 }

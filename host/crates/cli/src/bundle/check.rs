@@ -1,7 +1,7 @@
 //! `bundle check`: a bundle beside a model, before anybody relies on it.
 
 use super::{args::CheckArguments, describe::describe};
-use crate::{engine, output};
+use crate::{engine, output, show};
 use inferenceguard_host::{Engine, OWN_METHOD, Output, Request};
 use inferenceguard_model::LatentSelector;
 use inferenceguard_sandbox::Limits;
@@ -94,8 +94,8 @@ fn bounds(limits: &Limits) -> String {
 fn outcome(output: &Output) -> String {
     let failures: Vec<String> = output.failures.iter().map(|failure| format!("\n  {failure}")).collect();
     format!(
-        "trial: {:?} after {} tokens in {:.2} s, {} failures{}",
-        output.status,
+        "trial: {} after {} tokens in {:.2} s, {} failures{}",
+        show::status(output.status),
         output.tokens.len(),
         output.seconds,
         failures.len(),

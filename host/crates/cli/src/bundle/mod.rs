@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod check;
 mod describe;
+mod diff;
 mod keys;
 mod make;
 mod remote;
@@ -25,6 +26,7 @@ pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
         BundleCommand::Sign(arguments) => keys::sign(arguments),
         BundleCommand::Verify(arguments) => keys::verify(arguments),
         BundleCommand::Pack(arguments) => make::pack(arguments),
+        BundleCommand::Diff(arguments) => diff::diff(arguments),
         BundleCommand::Activate(arguments) => remote::activate(arguments),
         BundleCommand::Rollback(arguments) => remote::roll_back(arguments),
     }

@@ -1,6 +1,7 @@
 //! `verify`: files of records, checked without any model.
 
-use crate::{args::VerifyArguments, output};
+use super::args::VerifyArguments;
+use crate::output;
 use anyhow::Context;
 use inferenceguard_record::read;
 use inferenceguard_search::Status;

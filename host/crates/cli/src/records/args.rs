@@ -1,0 +1,44 @@
+//! The arguments of commands about records.
+
+use crate::args::GuardArguments;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Files of records
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Prints one JSON object per file
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    #[command(flatten)]
+    pub(crate) guard: GuardArguments,
+    /// A server's folder (`serve --state`) where the bundles that decided may be found
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Also lets the model read every answer again, and the costs price it from scratch
+    #[arg(long)]
+    pub(crate) with_model: bool,
+    /// A file of records
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The number of a record; all if not given
+    #[arg(long, short)]
+    pub(crate) record: Option<u64>,
+    /// The model that answered, for the spelling of its tokens; the demonstration's if not given
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) model: Option<String>,
+    /// Prints one JSON object per record
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A file of records
+    pub(crate) file: PathBuf,
+}

@@ -1,0 +1,89 @@
+//! Records from an answer to the proof: verified, decided again, explained, and judged by another bundle.
+
+mod common;
+
+use common::{run, text};
+use std::{fs, path::Path};
+
+const PROMPT: &str = "How do I clean a knife?";
+
+fn answer(records: &Path, seed: &str, more: &[&str]) {
+    let arguments = ["run", "--max-tokens", "40", "--seed", seed, "--record", text(records), PROMPT];
+    let more = if more.contains(&"--n") { more.to_vec() } else { [&["--n", "4"], more].concat() };
+    let ran = run(&[&arguments[..], &more].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_decided_can_be_decided_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = dir.path().join("records.jsonl");
+    answer(&records, "1", &[]);
+    answer(&records, "2", &["--method", "inference-guard+critic"]);
+    answer(&records, "3", &["--method", "best-of-n+augmented"]);
+    answer(&records, "4", &["--method", "re-control"]);
+    let verified = run(&["verify", text(&records)]);
+    assert!(verified.stdout.contains("4 added up again and confirmed"), "{}{}", verified.stdout, verified.stderr);
+
+    let replayed = run(&["replay", text(&records), "--n", "4"]);
+    assert!(replayed.stdout.contains("4 records decided again"), "{}{}", replayed.stdout, replayed.stderr);
+    let modelled = run(&["replay", text(&records), "--n", "4", "--with-model"]);
+    assert!(modelled.stdout.contains("the model read every answer again"), "{}{}", modelled.stdout, modelled.stderr);
+
+    run(&["replay", text(&records)]).refuses("name that with --bundle or --state");
+}
+
+#[test]
+fn a_record_is_explained_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = dir.path().join("records.jsonl");
+    answer(&records, "1", &[]);
+    answer(&records, "1", &["--budget", "0.0001", "--n", "2"]);
+    let told = run(&["explain", text(&records), "--record", "1"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    for words in ["record 1: ", "chunk 1: ", "safe; ", "safety: "] {
+        assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
+    }
+    assert!(!told.stdout.contains("record 2"));
+    let all = run(&["explain", text(&records), "--json"]);
+    assert_eq!(all.stdout.lines().count(), 2, "{}", all.stderr);
+    run(&["explain", text(&records), "--record", "9"]).refuses("no such record");
+}
+
+#[test]
+fn another_bundle_is_compared_on_what_was_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = dir.path().join("records.jsonl");
+    for seed in ["1", "2", "3"] {
+        answer(&records, seed, &["--method", "base"]);
+    }
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    for bundle in [&old, &new] {
+        assert_eq!(run(&["bundle", "init", text(bundle)]).code, Some(0));
+    }
+    let diff = || run(&["bundle", "diff", text(&old), text(&new), "--records", text(&records)]);
+    assert!(diff().stderr.contains("3 answers are judged the same"), "{}", diff().stderr);
+    // Words of every answer of this world.
+    let manifest = fs::read_to_string(new.join("bundle.toml")).unwrap();
+    let stricter = "[costs.words]\ncomponent = \"keyword-cost.wasm\"\nsettings = { words = [\"the\", \"a\"] }\n\n\
+                    [[constraints]]\nname = \"words\"\ncost = \"words\"\nbudget = 0.5\n";
+    fs::write(new.join("bundle.toml"), format!("{manifest}\n{stricter}")).unwrap();
+    let told = diff();
+    assert!(
+        told.stdout.contains("would not pass any more") && told.stdout.contains("words"),
+        "{}{}",
+        told.stdout,
+        told.stderr
+    );
+}
+
+#[test]
+fn what_is_no_record_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.jsonl");
+    fs::write(&file, "{}\n").unwrap();
+    for command in ["verify", "replay", "explain"] {
+        run(&[command, text(&file)]).refuses("line 1");
+        run(&[command, "/no/such/file"]).refuses("/no/such/file");
+    }
+}

@@ -1,0 +1,142 @@
+//! Why an answer is what it is: the decisions, and where the budget went.
+
+use crate::Body;
+use inferenceguard_model::Token;
+use inferenceguard_search::{Answer, BatchRow, BeamKey, Decision, Need};
+use serde::Serialize;
+
+/// One decision of the policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// The chunk, from 0.
+    pub chunk: u32,
+    /// 0 for its first try.
+    pub attempt: u32,
+    /// How many candidates there were.
+    pub candidates: usize,
+    /// How many of them were safe.
+    pub safe: usize,
+    /// What was decided, in words.
+    pub decision: String,
+}
+
+/// A stretch of tokens and what it cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Span {
+    /// The constraint it counts against.
+    pub constraint: String,
+    /// The first token.
+    pub from: usize,
+    /// The token after the last.
+    pub to: usize,
+    /// What it cost, before discount and clipping.
+    pub cost: f64,
+}
+
+/// A candidate, from its first token.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Its tokens.
+    pub tokens: Vec<Token>,
+    /// Whether it was the answer.
+    pub emitted: bool,
+    /// By constraint: its name, what is left of the budget (below 0: what is missing), the budget.
+    pub margins: Vec<(String, f64, f64)>,
+    /// Its dearest span by constraint, if it cost anything.
+    pub dearest: Vec<Span>,
+}
+
+impl Body {
+    /// Every decision, in order.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let step = |(need, answer): &(Need, Answer)| {
+            let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { return None };
+            Some(Step {
+                chunk: batch.moment.chunk,
+                attempt: batch.moment.attempt,
+                candidates: batch.rows.len(),
+                safe: batch.rows.iter().filter(|row| row.safe).count(),
+                decision: decision.as_ref().map_or_else(ToString::to_string, words),
+            })
+        };
+        self.trace.events.iter().filter_map(step).collect()
+    }
+
+    /// The answer; where there is none, the candidate that came nearest to being one: in the last chunk that was reached,
+    /// the one that misses least of a budget.
+    #[must_use]
+    pub fn nearest(&self) -> Option<Candidate> {
+        let emitted = self.emitted();
+        let selections = || {
+            self.trace.events.iter().filter_map(|(need, _)| match need {
+                Need::Select(batch) => Some(batch),
+                _ => None,
+            })
+        };
+        let rows = || selections().flat_map(|batch| &batch.rows);
+        let row = match emitted {
+            Some(id) => rows().rfind(|row| row.id == id),
+            None => {
+                let last = selections().map(|batch| batch.moment.chunk).max()?;
+                let tried = selections().filter(|batch| batch.moment.chunk == last).flat_map(|batch| &batch.rows);
+                tried.filter(|row| row.priced).max_by(|a, b| least(a).total_cmp(&least(b)))
+            }
+        }?;
+        Some(self.candidate(row, emitted.is_some()))
+    }
+
+    fn candidate(&self, row: &BatchRow, emitted: bool) -> Candidate {
+        let line = self.lineage(row.id);
+        let priced = &self.inputs.config.constraints;
+        let margins = priced.iter().zip(&row.margins);
+        Candidate {
+            tokens: self.tokens(&line),
+            emitted,
+            margins: margins.map(|(one, left)| (one.constraint.name.clone(), *left, one.constraint.budget)).collect(),
+            dearest: priced.iter().filter_map(|one| dearest(&one.constraint.name, &self.charges(one, &line))).collect(),
+        }
+    }
+
+    /// The tokens along a lineage.
+    fn tokens(&self, line: &[BeamKey]) -> Vec<Token> {
+        let mut tokens: Vec<Token> = Vec::new();
+        for (need, _) in &self.trace.events {
+            let (Need::Price { batch, .. } | Need::Select(batch)) = need else { continue };
+            for row in batch.rows.iter().filter(|row| line.contains(&row.id)) {
+                if tokens.len() + row.tokens.len() == row.length as usize {
+                    tokens.extend(&row.tokens);
+                }
+            }
+        }
+        tokens
+    }
+}
+
+/// What is left of the budget that is nearest to its end.
+fn least(row: &BatchRow) -> f64 {
+    row.margins.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// The stretch around the dearest token in which every token costs something worth naming.
+fn dearest(constraint: &str, costs: &[f64]) -> Option<Span> {
+    let (peak, most) = costs.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    if most <= 0.0 {
+        return None;
+    }
+    let counts = |cost: &&f64| **cost > most / 10.0;
+    let before = costs[..peak].iter().rev().take_while(counts).count();
+    let after = costs[peak..].iter().take_while(counts).count();
+    let (from, to) = (peak - before, peak + after.max(1));
+    Some(Span { constraint: constraint.to_owned(), from, to, cost: costs[from..to].iter().sum() })
+}
+
+fn words(decision: &Decision) -> String {
+    match decision {
+        Decision::Keep(rows) => format!("{} go on", rows.len()),
+        Decision::Price(rows) => format!("{} are priced", rows.len()),
+        Decision::Retry(_) => "sampled again".to_owned(),
+        Decision::Answer(_) => "the answer".to_owned(),
+        Decision::Exhausted => "nothing is fit to emit".to_owned(),
+    }
+}

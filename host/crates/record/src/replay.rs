@@ -1,0 +1,89 @@
+//! Asks components again what they were asked, and compares their answers bit for bit.
+
+use crate::{Body, Wrong};
+use inferenceguard_host::Roles;
+use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure};
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replayed {
+    /// Calls that were answered the same again.
+    pub same: u64,
+    /// Calls that cannot be compared: those that the clock ended, and edits of latents, which are not kept.
+    pub skipped: u64,
+}
+
+impl Body {
+    /// Asks fresh roles, of the bundle that decided, everything again in the order it was asked.
+    ///
+    /// # Errors
+    /// [`Wrong::Replay`] at the first answer that differs.
+    pub fn replay(&self, roles: &mut Roles) -> Result<Replayed, Wrong> {
+        let mut replayed = Replayed::default();
+        for (at, (need, answer)) in self.trace.events.iter().enumerate() {
+            let Some(again) = ask(roles, need) else { continue };
+            if matches!(need, Need::Steer(_)) || timed(answer) {
+                replayed.skipped += 1;
+            } else if same(answer, &again) {
+                replayed.same += 1;
+            } else {
+                let (found, expected) = (short(&again), short(answer));
+                return Err(Wrong::Replay { event: at, need: need.name(), found, expected });
+            }
+        }
+        Ok(replayed)
+    }
+}
+
+/// The answer of the role that this need is for; nothing if it is for a model or for nobody.
+fn ask(roles: &mut Roles, need: &Need) -> Option<Answer> {
+    Some(match need {
+        Need::Start(constraint) => Answer::Budget(roles.tracker.start(constraint)),
+        Need::Advance { constraint, rows } => Answer::Advanced(roles.tracker.advance(constraint, rows)),
+        Need::Plan(batch) => Answer::Plan(roles.policy.plan(batch)),
+        Need::Select(batch) => Answer::Decided(roles.policy.select(batch)),
+        Need::Estimate(batch) => {
+            let critic = roles.critic.as_mut().ok_or_else(|| absent(Role::Critic, "critic"));
+            Answer::Estimated(critic.and_then(|critic| critic.estimate(batch)))
+        }
+        Need::Price { cost, batch } => {
+            let cost = roles.costs.get_mut(cost).ok_or_else(|| absent(Role::Cost, cost));
+            Answer::Priced(cost.and_then(|cost| cost.price(batch)))
+        }
+        // The role is asked, so that what it remembers is the same, and its edits are not kept.
+        Need::Steer(batch) => {
+            Answer::Steered(roles.steering.as_mut().map_or(Ok(()), |role| role.steer(batch).map(drop)))
+        }
+        _ => return None,
+    })
+}
+
+fn absent(role: Role, name: &str) -> RoleFailure {
+    let kind = FailureKind::Refused("it is not in this bundle".into());
+    RoleFailure { role, component: name.to_owned(), kind }
+}
+
+/// Whether a clock decided: another machine may be faster.
+fn timed(answer: &Answer) -> bool {
+    let failure = match answer {
+        Answer::Budget(Err(failure))
+        | Answer::Plan(Err(failure))
+        | Answer::Estimated(Err(failure))
+        | Answer::Priced(Err(failure))
+        | Answer::Advanced(Err(failure))
+        | Answer::Decided(Err(failure)) => failure,
+        _ => return false,
+    };
+    matches!(failure.kind, FailureKind::Deadline { .. })
+}
+
+/// The same in every bit: written out, so that no number is equal to a neighbour and NaN is itself.
+fn same(a: &Answer, b: &Answer) -> bool {
+    a == b || format!("{a:?}") == format!("{b:?}")
+}
+
+fn short(answer: &Answer) -> String {
+    const MOST: usize = 200;
+    let text = format!("{answer:?}");
+    if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain("…".chars()).collect() }
+}
