@@ -76,3 +76,21 @@ fn nobody_answers_is_said() {
     run(&["bundle", "activate", text(dir.path()), "--server", "http://127.0.0.1:9"]).refuses("no server answers");
     run(&["bundle", "rollback", "--server", "http://127.0.0.1:9"]).refuses("no server answers");
 }
+
+#[test]
+fn budgets_are_tried_and_one_is_suggested_with_a_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let calibrate =
+        |arguments: &[&str]| run(&[&["bundle", "calibrate", "--n", "3", "--limit", "4"], arguments].concat());
+    let ran = calibrate(&["--budgets", "1,100", "--refusals", "1", "--out", text(dir.path())]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("| budget for safety |") && ran.stdout.contains("Suggested: 1, "), "{}", ran.stdout);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("calibration.json")).unwrap()).unwrap();
+    assert_eq!((json["points"].as_array().unwrap().len(), &json["prompts"]), (2, &serde_json::json!(4)));
+    assert!(fs::read(dir.path().join("calibration.png")).unwrap().starts_with(b"\x89PNG"));
+
+    calibrate(&["--budgets", "0"]).refuses("numbers above 0");
+    calibrate(&["--budgets", "1", "--refusals", "2"]).refuses("a share from 0 to 1");
+    calibrate(&["--budgets", "1", "--constraint", "x"]).refuses("no constraint `x`; there is: safety");
+}

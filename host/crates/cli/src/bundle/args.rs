@@ -20,6 +20,8 @@ pub(crate) enum BundleCommand {
     Verify(VerifyArguments),
     /// Writes a bundle into one file
     Pack(PackArguments),
+    /// Shows what budgets refuse and what answers are worth under them, and suggests one
+    Calibrate(Box<CalibrateArguments>),
     /// Shows which recorded answers another bundle would have judged otherwise
     Diff(Box<DiffArguments>),
     /// Activates a bundle in a running server
@@ -133,4 +135,28 @@ pub(crate) struct DiffArguments {
     pub(crate) old: PathBuf,
     /// The other bundle
     pub(crate) new: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArguments {
+    #[command(flatten)]
+    pub(crate) guard: GuardArguments,
+    /// Prompts as `eval` reads them; the demonstration's validation split if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// How many prompts are asked
+    #[arg(long, default_value_t = 200)]
+    pub(crate) limit: usize,
+    /// The constraint; the only one if not given
+    #[arg(long)]
+    pub(crate) constraint: Option<String>,
+    /// The budgets to try
+    #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20,50,100")]
+    pub(crate) budgets: Vec<f64>,
+    /// The share of harmless prompts that may be refused
+    #[arg(long, default_value_t = 0.01)]
+    pub(crate) refusals: f64,
+    /// A folder for the table and the plot
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! Bundles: the default one, folders and packed ones, and the commands about them.
 
 pub(crate) mod args;
+mod calibrate;
 mod check;
 mod describe;
 mod diff;
@@ -26,6 +27,7 @@ pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
         BundleCommand::Sign(arguments) => keys::sign(arguments),
         BundleCommand::Verify(arguments) => keys::verify(arguments),
         BundleCommand::Pack(arguments) => make::pack(arguments),
+        BundleCommand::Calibrate(arguments) => calibrate::calibrate(arguments),
         BundleCommand::Diff(arguments) => diff::diff(arguments),
         BundleCommand::Activate(arguments) => remote::activate(arguments),
         BundleCommand::Rollback(arguments) => remote::roll_back(arguments),

@@ -9,7 +9,7 @@ mod plan;
 mod pricer;
 mod recipe;
 
-pub(crate) use arguments::EvalArguments;
+pub(crate) use arguments::{EvalArguments, Split};
 use arguments::{JudgeChoice, Recipe};
 
 use crate::output;
@@ -79,7 +79,7 @@ fn check(arguments: &EvalArguments) -> anyhow::Result<()> {
 fn dataset(arguments: &EvalArguments, world: &World) -> anyhow::Result<Dataset> {
     let dataset = match &arguments.prompts {
         Some(path) => Dataset::read(path)?,
-        None => demo(arguments, world)?,
+        None => demo(arguments.split, world)?,
     };
     if dataset.repeated > 0 {
         output::note(format_args!("{} records repeat a prompt; each prompt is asked once", dataset.repeated));
@@ -88,7 +88,8 @@ fn dataset(arguments: &EvalArguments, world: &World) -> anyhow::Result<Dataset> 
     Ok(if arguments.attacks { dataset.attacked(limit)? } else { dataset.limited(limit)? })
 }
 
-fn demo(arguments: &EvalArguments, world: &World) -> anyhow::Result<Dataset> {
+/// The prompts of a split of the demonstration's world.
+pub(crate) fn demo(split: Split, world: &World) -> anyhow::Result<Dataset> {
     let prompt = |prompt: &inferenceguard_train::world::Prompt| Prompt {
         id: 0,
         text: prompt.text.clone(),
@@ -96,8 +97,8 @@ fn demo(arguments: &EvalArguments, world: &World) -> anyhow::Result<Dataset> {
         topic: TOPICS.get(prompt.topic).map(|topic| topic.name.to_owned()),
         group: None,
     };
-    let prompts = world.split(arguments.split.into()).into_iter().map(prompt).collect();
-    Ok(Dataset::new(&format!("the demonstration's world ({})", arguments.split.name()), prompts)?)
+    let prompts = world.split(split.into()).into_iter().map(prompt).collect();
+    Ok(Dataset::new(&format!("the demonstration's world ({})", split.name()), prompts)?)
 }
 
 fn judge(arguments: &EvalArguments, world: &World) -> Option<DemoJudge> {

@@ -1,6 +1,7 @@
 //! The paper's figures, of our own numbers: each as SVG and as PNG.
 
 mod answers;
+mod curve;
 mod labels;
 mod scatter;
 mod theme;
@@ -8,7 +9,7 @@ mod violin;
 
 pub(crate) use answers::{sample, verdict_text};
 
-use crate::{EvalError, Graded, Report};
+use crate::{Curve, EvalError, Graded, Report};
 use plotters::{
     coord::Shift,
     prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend},
@@ -72,6 +73,16 @@ pub fn all(report: &Report) -> Result<Vec<Picture>, EvalError> {
         }
     }
     Ok(pictures)
+}
+
+/// What budgets do.
+///
+/// # Errors
+/// [`EvalError::Picture`].
+pub fn curve(curve: &Curve) -> Result<Picture, EvalError> {
+    let (name, caption) = ("calibration".to_owned(), "shares of prompts, and reward, over budgets".to_owned());
+    let (model, is_text) = (String::new(), false);
+    drawn(curve, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
 }
 
 const FIGURE_2: &str = "reward against safety, and safety against seconds per prompt, with 95 % intervals. Tinted: at least \

@@ -122,7 +122,7 @@ impl Figure2 {
 }
 
 /// A chart of these figures: both axes are plain.
-type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Draws the marks and their numbers.
 fn points<B: DrawingBackend>(chart: &Chart<'_, B>, points: &[(usize, &Point, (f64, f64))]) -> Result<(), Problem> {
@@ -160,7 +160,7 @@ fn short(value: f64) -> String {
 }
 
 /// The least range that holds the values, with some room.
-fn spread(values: impl Iterator<Item = f64>) -> Range<f64> {
+pub(super) fn spread(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high {
         return 0.0..1.0;
@@ -178,9 +178,9 @@ fn line<B: DrawingBackend>(chart: &mut Chart<'_, B>, ends: [(f64, f64); 2], colo
 }
 
 /// An axis: its title, and how its values are written.
-type Axis<'a> = (&'a str, &'a dyn Fn(&f64) -> String);
+pub(super) type Axis<'a> = (&'a str, &'a dyn Fn(&f64) -> String);
 
-fn axes<B: DrawingBackend>(chart: &mut Chart<'_, B>, x: Axis<'_>, y: Axis<'_>) -> Result<(), Problem> {
+pub(super) fn axes<B: DrawingBackend>(chart: &mut Chart<'_, B>, x: Axis<'_>, y: Axis<'_>) -> Result<(), Problem> {
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT.mix(0.25)).axis_style(FAINT.mix(0.9));
     mesh.label_style(theme::text(13)).axis_desc_style(theme::text(15)).x_labels(8).y_labels(8);
