@@ -86,6 +86,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // The network.
     ("hf-hub", &["inferenceguard"]),
     ("ureq", &["inferenceguard"]),
+    ("oci-client", &["inferenceguard"]),
     ("reqwest", &[]),
     // Async.
     ("tokio", &["inferenceguard", "inferenceguard-server"]),

@@ -20,6 +20,10 @@ pub(crate) enum BundleCommand {
     Verify(VerifyArguments),
     /// Writes a bundle into one file
     Pack(PackArguments),
+    /// Puts a bundle into an OCI registry
+    Push(PushArguments),
+    /// Takes a bundle out of an OCI registry, into one file
+    Pull(PullArguments),
     /// Shows what budgets refuse and what answers are worth under them, and suggests one
     Calibrate(Box<CalibrateArguments>),
     /// Shows which recorded answers another bundle would have judged otherwise
@@ -158,5 +162,33 @@ pub(crate) struct CalibrateArguments {
     pub(crate) refusals: f64,
     /// A folder for the table and the plot
     #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A bundle's place in an OCI registry.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArguments {
+    /// REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST. User and password, if there are any, are read from
+    /// INFERGUARD_REGISTRY_USER and INFERGUARD_REGISTRY_PASSWORD
+    pub(crate) reference: String,
+    /// Without TLS, for a registry on this machine
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArguments {
+    /// The bundle's folder or file
+    pub(crate) bundle: PathBuf,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArguments {
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+    /// The file to write; NAME-VERSION.tar if not given
+    #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

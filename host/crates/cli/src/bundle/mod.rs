@@ -7,6 +7,7 @@ mod describe;
 mod diff;
 mod keys;
 mod make;
+mod registry;
 mod remote;
 
 use crate::embedded;
@@ -27,6 +28,8 @@ pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
         BundleCommand::Sign(arguments) => keys::sign(arguments),
         BundleCommand::Verify(arguments) => keys::verify(arguments),
         BundleCommand::Pack(arguments) => make::pack(arguments),
+        BundleCommand::Push(arguments) => registry::push(arguments),
+        BundleCommand::Pull(arguments) => registry::pull(arguments),
         BundleCommand::Calibrate(arguments) => calibrate::calibrate(arguments),
         BundleCommand::Diff(arguments) => diff::diff(arguments),
         BundleCommand::Activate(arguments) => remote::activate(arguments),
