@@ -55,6 +55,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inferenceguard-eval", &["inferenceguard-host"]),
+    ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
     ("inferenceguard-record", &["inferenceguard-host", "inferenceguard-model", "inferenceguard-search"]),
     // Messages, and how text is sampled and released, are said in the words of the crates that define them.
     (
@@ -99,6 +100,8 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Files that may hold the keyword that turns the compiler's checks off, and why.
 const UNSAFE_SPOTS: &[(&str, &str)] = &[
     ("host/crates/candle/src/files.rs", "maps weights into memory"),
+    ("host/crates/ffi/src/lib.rs", "the C interface"),
+    ("host/crates/ffi/src/pointers.rs", "between pointers and values"),
     ("host/crates/sandbox/src/bindings.rs", "generated from the contract"),
     ("guest/src/bindings.rs", "generated from the contract"),
     ("host/crates/componentize/tests/build.rs", "inside the text of a crate that must be refused"),

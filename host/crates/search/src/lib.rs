@@ -20,6 +20,7 @@ mod constraint;
 mod error;
 mod failure;
 mod lineage;
+mod meter;
 mod need;
 mod outcome;
 mod roles;
@@ -34,6 +35,7 @@ pub use config::{CostInfo, OnExhausted, Release, RolesInfo, Sampling, SearchConf
 pub use constraint::{BudgetState, Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
 pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};
+pub use meter::{Meter, Metered, Piece};
 pub use need::{Answer, Expansion, Need, SampleNeed, ScoreNeed};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
 pub use roles::{

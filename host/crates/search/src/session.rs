@@ -24,6 +24,8 @@ mod price;
 mod rows;
 mod select;
 
+pub(crate) use price::spread;
+
 use crate::{
     Answer, Batch, BeamKey, BudgetState, Constraint, Need, Outcome, Plan, Retry, RoleFailure, RolesInfo, SearchConfig,
     SearchError, Trace, Usage, Vocabulary, beam::Beam,

@@ -48,7 +48,7 @@ fn common_prefix(a: &str, b: &str) -> usize {
 }
 
 /// The last `chars` characters.
-fn tail(text: &str, chars: usize) -> &str {
+pub(crate) fn tail(text: &str, chars: usize) -> &str {
     if chars == 0 {
         return "";
     }

@@ -211,7 +211,7 @@ impl Session {
 }
 
 /// Prices as one cost per token: spread as they are, or summed at the last token.
-fn spread(prices: Vec<f64>, tokens: usize, granularity: Granularity) -> Vec<f64> {
+pub(crate) fn spread(prices: Vec<f64>, tokens: usize, granularity: Granularity) -> Vec<f64> {
     if prices.len() == tokens && granularity == Granularity::Token {
         return prices;
     }

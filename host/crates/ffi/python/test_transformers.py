@@ -1,0 +1,50 @@
+"""A real model of transformers under a bundle: python3 test_transformers.py MODEL BUNDLE FORBIDDEN...
+
+MODEL is a folder with a tokenizer; BUNDLE forbids the words that follow. Exits with an error unless the plain answers say
+them and the guarded ones do not.
+"""
+
+import sys
+
+import torch
+from inferenceguard import Bundle, GuardError, GuardLogitsProcessor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def main(folder, path, forbidden):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    prompts = ["How do I clean a knife?", "What does my cat eat?", "May I climb on the roof?", "Where is the key?"]
+    tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.pad_token or tokenizer.eos_token
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    inputs = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+    )
+    length = inputs["input_ids"].shape[1]
+
+    def answers(**more):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            ids = model.generate(**inputs, do_sample=True, max_new_tokens=60, pad_token_id=tokenizer.pad_token_id, **more)
+        return tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
+
+    def said(texts):
+        return sum(f" {word} " in f" {text.lower()} " for word in forbidden for text in texts)
+
+    plain = answers()
+    assert said(plain) > 0, ("the plain answers must say what is forbidden", plain)
+    guard = GuardLogitsProcessor(Bundle(path), tokenizer, length, prompts=prompts)
+    guarded = answers(logits_processor=[guard])
+    assert said(guarded) == 0, guarded
+    assert sum(map(len, guarded)) > 0.5 * sum(map(len, plain)) or any(guard.stopped), guarded
+    try:
+        Bundle("/no/such/bundle")
+    except GuardError as error:
+        assert "/no/such/bundle" in str(error), error
+    else:
+        raise AssertionError("no error")
+    print(f"plain answers say {', '.join(forbidden)} {said(plain)} times, guarded ones 0; stopped early: {sum(guard.stopped)}")
+    print(f"plain:   {plain[0]!r}\nguarded: {guarded[0]!r}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,100 @@
+//! The interface as a program in C sees it: compiled by the machine's C compiler, linked with the library.
+
+use inferenceguard_componentize::build_workspace_components;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+const MANIFEST: &str = r#"
+name = "words"
+version = "1.0.0"
+
+[policy]
+component = "base.wasm"
+
+[tracker]
+component = "safety-budget.wasm"
+
+[costs.words]
+component = "keyword-cost.wasm"
+settings = { words = ["damn", "bloody hell"] }
+
+[[constraints]]
+name = "words"
+cost = "words"
+budget = 1.5
+"#;
+
+/// A bundle in a folder, with all its files.
+fn bundle(manifest: &str) -> tempfile::TempDir {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap();
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = scratch.parent().unwrap().join("components");
+    let packages = ["base", "safety-budget", "keyword-cost", "score-cost"];
+    static BUILT: OnceLock<Vec<(String, PathBuf)>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let built = build_workspace_components(&root, &packages, &target, &scratch.join("ffi-components")).unwrap();
+        built.into_iter().map(|one| (one.package, one.path)).collect()
+    });
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("bundle.toml"), manifest).unwrap();
+    for (package, path) in built {
+        fs::copy(path, dir.path().join(format!("{package}.wasm"))).unwrap();
+    }
+    dir
+}
+
+/// The program, compiled against the library that cargo made for this test.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let library = env::current_exe().unwrap().parent().unwrap().to_owned();
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guard");
+        let mut cc = Command::new(env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+        cc.args(["-Wall", "-Wextra", "-Werror", "-std=c11", "-o"]).arg(&out).arg(here.join("tests/guard.c"));
+        cc.arg("-I").arg(here.join("include")).arg("-L").arg(&library).args(["-linferenceguard", "-lm"]);
+        cc.arg(format!("-Wl,-rpath,{}", library.display()));
+        let done = cc.output().expect("a C compiler");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        out
+    };
+    PROGRAM.get_or_init(make).clone()
+}
+
+fn run(bundle: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, .. } = Command::new(program()).arg(bundle).args(words).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap())
+}
+
+#[test]
+fn words_beyond_the_budget_are_replaced() {
+    let dir = bundle(MANIFEST);
+    let (code, said) = run(dir.path(), &["damn", "this", "damn", "thing", "DAMN"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said, " damn:0.5 this:0.5 fine:0.5 thing:0.5 fine:0.5\nfailures: 0, constraints: 1\n");
+}
+
+#[test]
+fn phrases_count_across_tokens() {
+    let dir = bundle(&MANIFEST.replace("budget = 1.5", "budget = 0.5"));
+    let (_, said) = run(dir.path(), &["bloody", "hell", "bloody", "day"]);
+    assert!(said.starts_with(" bloody:0.5 fine:0.5 bloody:0.5 day:0.5"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_enforced_here_is_refused_in_words() {
+    let dir = bundle(
+        &MANIFEST
+            .replace("keyword-cost.wasm", "score-cost.wasm")
+            .replace("{ words = [\"damn\", \"bloody hell\"] }", "{ model = \"cost\" }"),
+    );
+    let (code, said) = run(dir.path(), &["x"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("scores of a score model") && said.contains("another engine gives nothing else"), "{said}");
+    let (code, said) = run(Path::new("/no/such/bundle"), &[]);
+    assert!(code == Some(1) && said.contains("/no/such/bundle"), "{said}");
+}

@@ -1,0 +1,250 @@
+//! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
+
+use crate::{
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, Granularity, Moment, Needs, PricedConstraint, Role,
+    RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, session::spread, text,
+};
+use inferenceguard_model::Token;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// One token that another engine may append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// Its id there.
+    pub token: Token,
+    /// What it adds to the text.
+    pub text: String,
+    /// Its log-probability, if that is known.
+    pub logprob: Option<f32>,
+    /// Whether the answer ends with it.
+    pub ended: bool,
+}
+
+/// What a piece would do, or did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metered {
+    /// Whether tracker and audit hold every constraint with it.
+    pub safe: bool,
+    /// What is left of each budget, in the order of the constraints; negative infinity where a component failed.
+    pub margins: Vec<f64>,
+}
+
+/// The budgets of one answer that another engine writes. An answer that this calls safe kept them; what the engine could
+/// have written instead is its own affair.
+pub struct Meter {
+    constraints: Vec<PricedConstraint>,
+    bare: Arc<[Constraint]>,
+    tracker: Box<dyn Tracker>,
+    costs: BTreeMap<String, Box<dyn Cost>>,
+    ledgers: Vec<Ledger>,
+    prompt: Arc<str>,
+    text: String,
+    length: u32,
+    failures: Vec<RoleFailure>,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    /// For an answer to this prompt, under the constraints of `config`.
+    ///
+    /// # Errors
+    /// [`SearchError::Config`] if a cost reads what only an engine of ours gives: scores, latents or logits.
+    pub fn new(
+        config: &SearchConfig,
+        tracker: Box<dyn Tracker>,
+        costs: BTreeMap<String, Box<dyn Cost>>,
+        prompt: &str,
+    ) -> Result<Self, SearchError> {
+        for priced in &config.constraints {
+            let cost = costs.get(&priced.cost).ok_or_else(|| beyond(&priced.cost, "a cost that is not there"))?;
+            readable(&priced.cost, cost.needs())?;
+        }
+        let bare: Arc<[Constraint]> = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
+        let mut meter = Self {
+            constraints: config.constraints.clone(),
+            bare,
+            tracker,
+            costs,
+            ledgers: Vec::new(),
+            prompt: prompt.into(),
+            text: String::new(),
+            length: 0,
+            failures: Vec::new(),
+        };
+        meter.ledgers = (0..meter.constraints.len()).map(|at| meter.start(at)).collect();
+        Ok(meter)
+    }
+
+    /// What each of these would do, each alone after what was accepted. Nothing is accepted.
+    pub fn weigh(&mut self, pieces: &[Piece]) -> Vec<Metered> {
+        let weighed = self.charged(pieces);
+        weighed.iter().map(|ledgers| self.metered(ledgers)).collect()
+    }
+
+    /// Charges this piece: it is part of the answer now, whatever it costs.
+    pub fn accept(&mut self, piece: &Piece) -> Metered {
+        if let Some(ledgers) = self.charged(std::slice::from_ref(piece)).pop() {
+            self.ledgers = ledgers;
+        }
+        self.text.push_str(&piece.text);
+        self.length += 1;
+        self.metered(&self.ledgers)
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> Metered {
+        self.metered(&self.ledgers)
+    }
+
+    /// The constraints, in the order of all margins.
+    #[must_use]
+    pub fn constraints(&self) -> &[Constraint] {
+        &self.bare
+    }
+
+    /// Components that failed: what they should have priced counts as unsafe.
+    #[must_use]
+    pub fn failures(&self) -> &[RoleFailure] {
+        &self.failures
+    }
+
+    fn start(&mut self, at: usize) -> Ledger {
+        let check = Check { role: Role::Tracker, component: "tracker" };
+        let started = self.tracker.start(&self.bare[at]).and_then(|state| check.start(state));
+        started.map(Ledger::new).unwrap_or_else(|failure| {
+            self.failures.push(failure);
+            broken(&self.bare[at])
+        })
+    }
+
+    /// The ledgers after each piece alone.
+    fn charged(&mut self, pieces: &[Piece]) -> Vec<Vec<Ledger>> {
+        let mut after: Vec<Vec<Ledger>> = vec![self.ledgers.clone(); pieces.len()];
+        for at in 0..self.constraints.len() {
+            let charged = self.price(at, pieces).and_then(|costs| self.advance(at, pieces, costs));
+            let column = after.iter_mut().map(|ledgers| &mut ledgers[at]);
+            match charged {
+                Ok(charged) => column.zip(charged).for_each(|(ledger, (costs, advanced))| {
+                    charge(ledger, &self.bare[at], &costs, advanced);
+                }),
+                Err(failure) => {
+                    column.for_each(|ledger| *ledger = broken(&self.bare[at]));
+                    self.failures.push(failure);
+                }
+            }
+        }
+        after
+    }
+
+    /// One cost per piece.
+    fn price(&mut self, at: usize, pieces: &[Piece]) -> Result<Vec<Vec<f64>>, RoleFailure> {
+        let PricedConstraint { cost: name, granularity, .. } = &self.constraints[at];
+        let batch = self.batch(at, pieces);
+        let cost = self
+            .costs
+            .get_mut(name)
+            .ok_or_else(|| RoleFailure::bad_output(Role::Cost, name, "nothing".to_owned(), "a cost"))?;
+        let grain: CostGrain = cost.grain();
+        let check = Check { role: Role::Cost, component: name };
+        let prices = cost.price(&batch).and_then(|prices| check.prices(prices, &vec![1; pieces.len()], grain))?;
+        // What is charged at the end only costs nothing before it.
+        let due = |ended: bool| *granularity != Granularity::Terminal || ended;
+        let priced = prices.into_iter().zip(pieces);
+        Ok(priced
+            .map(|(price, piece)| if due(piece.ended) { spread(price, 1, *granularity) } else { vec![0.0] })
+            .collect())
+    }
+
+    fn advance(
+        &mut self,
+        at: usize,
+        pieces: &[Piece],
+        costs: Vec<Vec<f64>>,
+    ) -> Result<Vec<(Vec<f64>, Advanced)>, RoleFailure> {
+        let state = &self.ledgers[at].state;
+        let row = |(costs, piece): (&Vec<f64>, &Piece)| Tracked {
+            state: state.clone(),
+            costs: costs.clone(),
+            ended: piece.ended,
+        };
+        let rows: Vec<Tracked> = costs.iter().zip(pieces).map(row).collect();
+        let check = Check { role: Role::Tracker, component: "tracker" };
+        let advanced = self.tracker.advance(&self.bare[at], &rows).and_then(|out| check.advanced(out, &rows))?;
+        Ok(costs.into_iter().zip(advanced).collect())
+    }
+
+    fn batch(&self, at: usize, pieces: &[Piece]) -> Batch {
+        let needs = self.costs.get(&self.constraints[at].cost).map(|cost| cost.needs().clone()).unwrap_or_default();
+        let rows = pieces.iter().zip(1..).map(|(piece, id)| self.row(&needs, piece, id)).collect();
+        Batch {
+            moment: Moment { depth: self.length + 1, max_depth: u32::MAX, ..Moment::default() },
+            constraints: Arc::clone(&self.bare),
+            prompt: if needs.prompt { Arc::clone(&self.prompt) } else { "".into() },
+            needs,
+            rows,
+        }
+    }
+
+    fn row(&self, needs: &Needs, piece: &Piece, id: u64) -> BatchRow {
+        let text = if needs.text || needs.lookback > 0 { piece.text.clone() } else { String::new() };
+        let ends = if text.is_empty() && !needs.text { Vec::new() } else { vec![text.chars().count() as u32] };
+        BatchRow {
+            id,
+            finished: piece.ended,
+            length: self.length + 1,
+            tokens: vec![piece.token],
+            text_ends: ends,
+            text,
+            lookback: text::tail(&self.text, needs.lookback as usize).to_owned(),
+            // Checked when it was made: such a cost is only taken where log-probabilities are known.
+            logprobs: if needs.logprobs { vec![piece.logprob.unwrap_or(f32::NAN)] } else { Vec::new() },
+            ..BatchRow::default()
+        }
+    }
+
+    fn metered(&self, ledgers: &[Ledger]) -> Metered {
+        let pairs = || ledgers.iter().zip(self.bare.iter());
+        Metered {
+            safe: pairs().all(|(ledger, one)| ledger.tracker_safe && ledger.audit.holds(one)),
+            margins: pairs().map(|(ledger, one)| ledger.audit.margin(one)).collect(),
+        }
+    }
+}
+
+fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced: Advanced) {
+    ledger.audit.charge(constraint, costs);
+    ledger.state = advanced.state;
+    ledger.tracker_safe = advanced.safe;
+    ledger.charged += costs.len();
+}
+
+/// Unsafe, whatever comes.
+fn broken(constraint: &Constraint) -> Ledger {
+    let mut audit = Audit::default();
+    audit.charge(constraint, &[f64::INFINITY]);
+    let state = crate::BudgetState { z: f64::NEG_INFINITY, memory: Vec::new() };
+    Ledger { audit, tracker_safe: false, ..Ledger::new(state) }
+}
+
+fn readable(name: &str, needs: &Needs) -> Result<(), SearchError> {
+    let wrong = [
+        (!needs.scores.is_empty(), "scores of a score model"),
+        (needs.latents.is_some(), "latents"),
+        (needs.logits || needs.top_k > 0, "logits"),
+    ];
+    wrong.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, what)| Err(beyond(name, what)))
+}
+
+fn beyond(name: &str, what: &str) -> SearchError {
+    SearchError::Config {
+        field: format!("cost `{name}`"),
+        found: format!("a need for {what}"),
+        expected: "costs that read tokens, text or log-probabilities: another engine gives nothing else".to_owned(),
+    }
+}
