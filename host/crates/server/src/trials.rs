@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 const LANE: &str = "canary";
 /// Shares are drawn by number: every request in the order they come.
 const WHOLE: u64 = 1000;
+/// Shares that differ by less are the same.
+const ROUNDING: f64 = 1e-9;
 
 /// How requests of one generation ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -229,8 +231,9 @@ impl Trials {
 
 /// Every request has a number: shares are kept exactly, and spread.
 fn chosen(number: u64, share: f64) -> bool {
-    // 381 and 1000 have no common divisor: neighbours are spread, and in 1000 numbers each place comes once.
-    let place = number.wrapping_mul(381) % WHOLE;
+    // 619 is near the golden section of 1000 and has no common divisor with it: neighbours are spread, and in 1000 numbers
+    // each place comes once.
+    let place = (number % WHOLE) * 619 % WHOLE;
     (place as f64) < share * WHOLE as f64
 }
 
@@ -250,16 +253,17 @@ impl CanarySettings {
         ];
         // Refusals are compared with others', of whom there must be enough as well.
         let comparable = |what: &str| what == "failures" || others.requests >= self.least;
-        rates.into_iter().find(|(what, canary, others, more)| comparable(what) && canary - others > *more).map(
-            |(what, canary, others, more)| {
+        rates
+            .into_iter()
+            .find(|(what, canary, others, more)| comparable(what) && canary - others > *more + ROUNDING)
+            .map(|(what, canary, others, more)| {
                 format!(
                     "{:.1} % {what}, against {:.1} % of the others; at most {:.1} points more are allowed",
                     100.0 * canary,
                     100.0 * others,
                     100.0 * more
                 )
-            },
-        )
+            })
     }
 }
 
