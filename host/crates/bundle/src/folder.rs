@@ -35,7 +35,7 @@ pub(crate) fn open(dir: &Path, lend: impl Fn(&str) -> Option<Vec<u8>>) -> Result
     Ok(Bundle::assemble(&text, manifest, files)?.with_signature(signature(&root)?))
 }
 
-fn file_of(
+pub(crate) fn file_of(
     root: &Path,
     key: &str,
     file: &str,
@@ -63,7 +63,7 @@ fn signature(root: &Path) -> Result<Option<Signature>, BundleError> {
     Ok(statement.zip(signature).map(|(statement, signature)| Signature { statement, signature }))
 }
 
-fn text(path: &Path, limit: Limit) -> Result<String, BundleError> {
+pub(crate) fn text(path: &Path, limit: Limit) -> Result<String, BundleError> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     String::from_utf8(read_limited(path, limit)?).map_err(|_| not_text(&name))
 }

@@ -4,6 +4,7 @@
 //! # Key types
 //! - [`Bundle`]: a bundle that was read and checked, with the bytes and the digest of every file.
 //! - [`Manifest`]: `bundle.toml`, typed.
+//! - [`Layer`]: what a tenant adds; it can only tighten.
 //! - [`Network`]: a network of the bundle, for costs, critics and steering; its file's format is at [`network`].
 //! - [`Signature`], [`Trust`]: who vouches for a bundle, and which bundles a deployment takes.
 //! - [`Digest`]: SHA-256, shown as `sha256:…`.
@@ -52,6 +53,7 @@ mod bundle;
 mod digest;
 mod error;
 mod folder;
+mod layer;
 mod manifest;
 pub mod network;
 mod signature;
@@ -60,6 +62,7 @@ mod trust;
 pub use bundle::{Bundle, MANIFEST};
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
+pub use layer::{LAYER, Layer, LayerManifest};
 pub use manifest::{ConstraintEntry, Manifest, MethodEntry, NetworkEntry, RoleEntry};
 pub use network::Network;
 pub use signature::{NewKey, Signature, SigningKey, Statement};

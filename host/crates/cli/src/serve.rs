@@ -64,8 +64,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let builder = engine::builder_of(&active, &arguments.guard, &methods, &arguments.budgets)?;
     let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(generation))?);
     let (n, names) = (arguments.guard.n, methods);
-    let opener = move |path: &Path| open(path, n, &names).map_err(|error| format!("{error:#}"));
+    let opener = move |path: &Path| open(path, n, &names).map_err(|error| error.to_string());
     let mut server = Server::new(engine, active, Box::new(opener), settings)?;
+    server = server.with_layers(Box::new(bundle::first_party_file))?;
     if let Some(store) = store {
         server = server.with_store(store)?;
     }

@@ -3,7 +3,7 @@
 use crate::{
     admin,
     auth::Clients,
-    bundles::{Bundles, Next, Opener},
+    bundles::{Bundles, Lender, Next, Opener},
     connections,
     error::ApiError,
     live::Live,
@@ -61,6 +61,9 @@ pub enum ServerError {
     /// The bundle it should begin with is not trusted.
     #[error("the first bundle is refused: {0}")]
     Untrusted(String),
+    /// A tenant's layer does not fit the bundle.
+    #[error("a layer is refused: {0}")]
+    Layer(String),
     /// What it should remember cannot be read or written.
     #[error("the server's store, {0}")]
     Store(#[from] StoreError),
@@ -95,7 +98,7 @@ impl Server {
         settings.validate()?;
         let metrics = Metrics::new();
         metrics.active(&engine.generation());
-        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, settings.trust.clone());
+        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, &settings);
         bundles.check(&active).map_err(ServerError::Untrusted)?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
@@ -119,6 +122,22 @@ impl Server {
         match Arc::try_unwrap(self.app) {
             Ok(app) => Self { app: Arc::new(App { records: Some(journal), ..app }) },
             Err(app) => Self { app },
+        }
+    }
+
+    /// The same, with the layers of its tenants over the active bundle; `lender` gives files that layers name and do not
+    /// hold. Needed where a tenant has a layer.
+    ///
+    /// # Errors
+    /// [`ServerError::Layer`].
+    pub fn with_layers(self, lender: Box<Lender>) -> Result<Self, ServerError> {
+        match Arc::try_unwrap(self.app) {
+            Ok(app) => {
+                let bundles = app.bundles.lent_by(lender);
+                bundles.begin_layers().map_err(ServerError::Layer)?;
+                Ok(Self { app: Arc::new(App { bundles, ..app }) })
+            }
+            Err(app) => Ok(Self { app }),
         }
     }
 

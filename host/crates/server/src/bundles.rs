@@ -3,14 +3,15 @@
 use crate::{
     error::ApiError,
     metrics::Metrics,
+    settings::{Settings, Tenant},
     store::{Remembered, Store, StoreError},
 };
 use axum::http::StatusCode;
-use inferenceguard_bundle::{Bundle, Trust};
+use inferenceguard_bundle::{Bundle, Layer, Trust};
 use inferenceguard_host::{Engine, Generation, Prepared};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,6 +20,9 @@ use std::{
 
 /// Opens a bundle of the server's machine; the error is one sentence for the administrator.
 pub type Opener = dyn Fn(&Path) -> Result<Bundle, String> + Send + Sync;
+
+/// Gives a file that a layer names and does not hold, such as a first-party component.
+pub type Lender = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
 
 /// How many activations are remembered.
 const HISTORY: usize = 100;
@@ -69,15 +73,44 @@ pub(crate) struct Bundles {
     engine: Arc<Engine>,
     opener: Box<Opener>,
     trust: Option<PathBuf>,
+    /// Folders of layers, by the lane they are installed in.
+    layers: BTreeMap<String, PathBuf>,
+    lender: Box<Lender>,
     store: Option<Store>,
     state: Mutex<State>,
     history: Mutex<VecDeque<Swap>>,
 }
 
 impl Bundles {
-    pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>, trust: Option<PathBuf>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>, settings: &Settings) -> Self {
         let state = Mutex::new(State { active, previous: Vec::new(), denied: None });
-        Self { engine, opener, trust, store: None, state, history: Mutex::default() }
+        let layer = |(name, tenant): (&String, &Tenant)| Some((lane_of(name), tenant.layer.clone()?));
+        let (trust, layers) = (settings.trust.clone(), settings.tenants.iter().filter_map(layer).collect());
+        let lender: Box<Lender> = Box::new(|_| None);
+        Self { engine, opener, trust, layers, lender, store: None, state, history: Mutex::default() }
+    }
+
+    /// The same with a lender of files.
+    pub(crate) fn lent_by(self, lender: Box<Lender>) -> Self {
+        Self { lender, ..self }
+    }
+
+    /// Puts the layers of all tenants over the active bundle.
+    pub(crate) fn begin_layers(&self) -> Result<(), String> {
+        let layered = self.layered(&lock(&self.state).active)?;
+        layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(lane), prepared)));
+        Ok(())
+    }
+
+    /// Every layer over this bundle, compiled and checked.
+    fn layered(&self, bundle: &Bundle) -> Result<Vec<(&str, Prepared)>, String> {
+        let one = |(lane, path): (&String, &PathBuf)| -> Result<Prepared, String> {
+            let failed = |error: &dyn std::fmt::Display| format!("{lane}, {}: {error}", path.display());
+            let layer = Layer::open_with(path, &self.lender).map_err(|error| failed(&error))?;
+            let bundle = layer.over(bundle).map_err(|error| failed(&error))?;
+            self.engine.prepare(&bundle).map_err(|error| failed(&error))
+        };
+        self.layers.iter().map(|entry| Ok((entry.0.as_str(), one(entry)?))).collect()
     }
 
     /// The same, remembered in a store, and going on from what that remembers.
@@ -160,9 +193,12 @@ impl Bundles {
         prepared: Prepared,
     ) -> Result<Generation, String> {
         let next = State { active, previous, denied: state.denied.clone() };
+        let layered = self.layered(&next.active)?;
         self.commit(&next, prepared.generation().number)?;
         *state = next;
-        Ok(self.engine.install(None, prepared))
+        let generation = self.engine.install(None, prepared);
+        layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(lane), prepared)));
+        Ok(generation)
     }
 
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {
@@ -233,6 +269,11 @@ impl State {
             denied: self.denied.clone(),
         }
     }
+}
+
+/// The lane of a tenant with a layer.
+pub(crate) fn lane_of(tenant: &str) -> String {
+    format!("tenant {tenant}")
 }
 
 pub(crate) fn seconds_now() -> u64 {

@@ -29,6 +29,6 @@ mod store;
 mod trials;
 
 pub use app::{Server, ServerError};
-pub use bundles::Opener;
+pub use bundles::{Lender, Opener};
 pub use settings::{CanarySettings, Settings, SettingsError, StreamRelease, Tenant};
 pub use store::{Remembered, Store, StoreError};

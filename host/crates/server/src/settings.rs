@@ -103,6 +103,8 @@ pub struct Tenant {
     pub at_once: Option<usize>,
     /// Budgets by constraint, at most the bundle's: its requests may tighten them further.
     pub budgets: BTreeMap<String, f64>,
+    /// A folder with what this tenant adds to the bundle ([`inferenceguard_bundle::Layer`]): read at every activation.
+    pub layer: Option<PathBuf>,
 }
 
 /// A setting that cannot be.

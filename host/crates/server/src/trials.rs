@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::sync::{Arc, Mutex};
 
 /// The lane of the canary.
-const LANE: &str = "canary";
+pub(crate) const LANE: &str = "canary";
 /// Shares are drawn by number: every request in the order they come.
 const WHOLE: u64 = 1000;
 /// Shares that differ by less are the same.
@@ -146,7 +146,8 @@ impl Trials {
         let mut running = lock(&self.canary);
         let Some(canary) = running.as_mut() else { return };
         match lane {
-            Some(_) => canary.canary.add(result),
+            Some(LANE) => canary.canary.add(result),
+            Some(_) => return,
             None => canary.others.add(result),
         }
         let Some(error) = self.settings.worse(&canary.canary, &canary.others) else { return };

@@ -198,3 +198,34 @@ fn denied_requests_get_no_answer_until_they_are_allowed() {
     assert_eq!(server.admin_delete("/admin/denial").status, 204);
     assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 200);
 }
+
+#[test]
+fn a_tenant_with_a_layer_is_held_by_it_and_others_are_not() {
+    let layer = tempfile::tempdir().unwrap();
+    let write = |budget: f64| {
+        let text = format!("name = \"kitchen\"\nbudgets = {{ harm = {budget} }}\n");
+        fs::write(layer.path().join("layer.toml"), text).unwrap();
+    };
+    write(3.0);
+    let (kitchen, garden) = (common::sha256("k"), common::sha256("g"));
+    let settings = format!(
+        "[tenants.kitchen]\nkey_sha256 = \"{kitchen}\"\nlayer = {:?}\n[tenants.garden]\nkey_sha256 = \"{garden}\"\n",
+        layer.path().to_str().unwrap()
+    );
+    let server = start(&settings);
+    let budget = |key: &str| {
+        let answer = server.post_as(key, "/v1/chat/completions", chat("ask")).json();
+        answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].as_f64().unwrap()
+    };
+    assert_eq!((budget("k"), budget("g")), (3.0, 4.0));
+    // Another bundle, and a layer that was changed: both hold from the acknowledgement on.
+    write(1.0);
+    let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 2"));
+    assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200);
+    assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
+    // A bundle that the layer would loosen is refused as a whole.
+    let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 0.5"));
+    let got = server.put("/admin/bundle", json!({"path": dir.path()}));
+    got.refuses(422, "bundle_refused", "at most 0.5");
+    assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
+}

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// SHA-256 of `alice-key`, `bob-key` and `root-key`.
+/// The placeholders stand for SHA-256 of `alice-key`, `bob-key` and `root-key`.
 const TENANTS: &str = r#"
 admin_token_sha256 = "25b3d1b1e1f6ac66c0d5e9a1bd18e2d2b4d9d4f2b7a9a3e1cd0f0a2cbe8d4f2a"
 [tenants.alice]
@@ -23,17 +23,12 @@ key_sha256 = "BOB"
 per_minute = 2
 "#;
 
-fn sha256(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn tenants() -> String {
     let admin = TENANTS.split('"').nth(1).unwrap();
     TENANTS
-        .replace("ALICE", &sha256("alice-key"))
-        .replace("BOB", &sha256("bob-key"))
-        .replace(admin, &sha256("root-key"))
+        .replace("ALICE", &common::sha256("alice-key"))
+        .replace("BOB", &common::sha256("bob-key"))
+        .replace(admin, &common::sha256("root-key"))
 }
 
 #[test]

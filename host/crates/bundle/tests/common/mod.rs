@@ -1,4 +1,5 @@
 //! A bundle for tests: its components are no components, which nobody looks at here.
+#![allow(dead_code, reason = "every test file uses another part")]
 
 use inferenceguard_bundle::Bundle;
 use std::collections::BTreeMap;

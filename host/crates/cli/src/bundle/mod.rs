@@ -70,7 +70,12 @@ impl Fallback {
 /// are taken.
 pub(crate) fn open(dir: Option<&Path>, fallback: Fallback) -> anyhow::Result<Bundle> {
     let Some(dir) = dir else { return fallback.open() };
-    Ok(Bundle::open_with(dir, |file| first_party_name(file).and_then(embedded::component).map(<[u8]>::to_vec))?)
+    Ok(Bundle::open_with(dir, first_party_file)?)
+}
+
+/// The first-party component that a file is named after.
+pub(crate) fn first_party_file(file: &str) -> Option<Vec<u8>> {
+    first_party_name(file).and_then(embedded::component).map(<[u8]>::to_vec)
 }
 
 /// `NAME.wasm` or `NAME`, if a first-party component is called so.

@@ -6,7 +6,7 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, error::ApiError};
+use crate::{app::App, bundles::lane_of, error::ApiError};
 use axum::{
     Json,
     body::Bytes,
@@ -67,7 +67,9 @@ async fn answer(
     app.is_open()?;
     app.has_room()?;
     let admitted = app.clients.admit(headers)?;
-    asked.request.ceilings.clone_from(&admitted.0.tenant.budgets);
+    let client = &admitted.0;
+    asked.request.ceilings.clone_from(&client.tenant.budgets);
+    asked.request.lane = client.tenant.layer.as_ref().map(|_| lane_of(&client.name));
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
     let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
     let entry = app.live.enter(number, &head.id, &admitted.0.name);

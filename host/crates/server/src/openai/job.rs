@@ -1,6 +1,6 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, trials};
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -27,7 +27,9 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
     let first = request.seed.unwrap_or_default();
     for index in 0..choices {
         let (seed, record) = (Some(first.wrapping_add(index.into())), app.records.is_some());
-        let request = Request { seed, record, lane: app.trials.lane(job.number), ..request.clone() };
+        // A tenant's own lane comes before any trial.
+        let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
+        let request = Request { seed, record, lane, ..request.clone() };
         let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
         tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
     }
@@ -72,8 +74,8 @@ fn ask(
         _ => {}
     };
     match app.engine.stream(request.clone(), cancel, &mut hear) {
-        // Its trial ended before its turn came.
-        Err(EngineError::UnknownLane { .. }) => {
+        // Its trial ended before its turn came. A tenant's own lane is never left.
+        Err(EngineError::UnknownLane { found }) if found == trials::LANE => {
             app.engine.stream(Request { lane: None, ..request.clone() }, cancel, &mut hear)
         }
         result => result,

@@ -105,7 +105,8 @@ pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
 
 pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
     let open = |path: &Path| Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|e| e.to_string());
-    Server::new(Arc::clone(engine), active, Box::new(open), settings)
+    let server = Server::new(Arc::clone(engine), active, Box::new(open), settings)?;
+    server.with_layers(Box::new(|file| components().get(file).cloned()))
 }
 
 /// As a program would: with what the folder remembers, if anything.
@@ -216,4 +217,10 @@ pub(crate) fn chat(prompt: &str) -> Value {
 pub(crate) fn with(mut body: Value, field: &str, value: Value) -> Value {
     body[field] = value;
     body
+}
+
+/// The digest of a key, in hex.
+pub(crate) fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
