@@ -2,16 +2,25 @@
 
 use crate::{EngineError, Roles, beams::Beams, columns, scores::Scores, steer};
 use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, Batch, BeamKey, FailureKind, Need, Role, RoleFailure};
-use std::collections::VecDeque;
+use inferenceguard_search::{Answer, Batch, BeamKey, Constraint, Cost, FailureKind, Need, Role, RoleFailure, Tracker};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
     pub(crate) beams: Beams<'m>,
     pub(crate) scores: Scores<'m>,
     pub(crate) roles: Roles,
+    /// Roles of bundles that came while the request ran, each for constraints and costs of its own.
+    pub(crate) more: Vec<More>,
     /// Tokens that are taken instead of samples, one per draw.
     pub(crate) forced: Option<VecDeque<Token>>,
+}
+
+/// Tracker and costs of one bundle more, by the names that they have in the session.
+pub(crate) struct More {
+    pub(crate) constraints: Vec<String>,
+    pub(crate) tracker: Box<dyn Tracker>,
+    pub(crate) costs: BTreeMap<String, Box<dyn Cost>>,
 }
 
 impl Driver<'_> {
@@ -48,8 +57,10 @@ impl Driver<'_> {
             },
             Need::Expand { rows, k } => Answer::Expanded(self.beams.expand(&rows, k)?),
             Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
-            Need::Start(constraint) => Answer::Budget(self.roles.tracker.start(&constraint)),
-            Need::Advance { constraint, rows } => Answer::Advanced(self.roles.tracker.advance(&constraint, &rows)),
+            Need::Start(constraint) => Answer::Budget(self.tracker(&constraint).start(&constraint)),
+            Need::Advance { constraint, rows } => {
+                Answer::Advanced(self.tracker(&constraint).advance(&constraint, &rows))
+            }
         };
         Ok((answer, None))
     }
@@ -68,8 +79,15 @@ impl Driver<'_> {
         Answer::Estimated(critic.and_then(|critic| critic.estimate(batch)))
     }
 
+    /// The tracker of a constraint.
+    fn tracker(&mut self, constraint: &Constraint) -> &mut dyn Tracker {
+        let more = self.more.iter_mut().find(|more| more.constraints.contains(&constraint.name));
+        more.map_or(&mut *self.roles.tracker, |more| &mut *more.tracker)
+    }
+
     fn price(&mut self, name: &str, batch: &Batch) -> Answer {
-        let cost = self.roles.costs.get_mut(name).ok_or_else(|| absent(Role::Cost, name));
+        let more = self.more.iter_mut().find_map(|more| more.costs.get_mut(name));
+        let cost = more.or_else(|| self.roles.costs.get_mut(name)).ok_or_else(|| absent(Role::Cost, name));
         Answer::Priced(cost.and_then(|cost| cost.price(batch)))
     }
 

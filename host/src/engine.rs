@@ -6,6 +6,7 @@ use crate::{
     blueprint::Blueprint,
     deployment::Deployment,
     driver::Driver,
+    follow::Follow,
     gate::Gate,
     lanes::{Lanes, Prepared},
     output::Origin,
@@ -176,6 +177,10 @@ impl Engine {
         (self.model.clone(), self.score_models())
     }
 
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -210,10 +215,11 @@ impl Engine {
         let _place = self.gate.enter(cancel)?;
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
+        let request_of = request.clone();
         let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
             bundle: deployment.identity.clone(),
-            generation: deployment.generation,
+            generations: Vec::new(),
             model: ModelIdentity::from(self.model()),
             method: valid.method.clone(),
             seed: valid.config.seed,
@@ -221,10 +227,14 @@ impl Engine {
             trace: None,
             inputs: valid.record.then(|| inputs(&deployment, &valid)).transpose()?,
         };
-        let session = run(&deployment, &mut model, &mut scores, valid, cancel, &mut on_event)?;
+        let mut follow = Follow::new(self, &deployment, &request_of);
+        let session = run(&deployment, &mut model, &mut scores, valid, cancel, &mut follow, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
         let trace = session.trace().cloned();
-        Ok(Output::new(outcome, Origin { seconds: start.elapsed().as_secs_f64(), trace, ..origin }))
+        // What was recorded is what was decided by: with the constraints that came later.
+        let inputs = origin.inputs.map(|inputs| Inputs { config: session.config().clone(), ..inputs });
+        let (generations, seconds) = (follow.generations, start.elapsed().as_secs_f64());
+        Ok(Output::new(outcome, Origin { seconds, trace, inputs, generations, ..origin }))
     }
 }
 
@@ -234,6 +244,7 @@ fn run(
     scores: &mut ScoreModels,
     valid: ValidRequest,
     cancel: &CancelToken,
+    follow: &mut Follow<'_>,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Session, EngineError> {
     let ready = deployment.method(&valid.method)?;
@@ -242,6 +253,7 @@ fn run(
         beams: Beams::new(model),
         scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
         roles: ready.roles.open()?,
+        more: Vec::new(),
         forced: None,
     };
     let mut session =
@@ -249,7 +261,7 @@ fn run(
     if valid.record {
         session.record();
     }
-    drive(&mut session, &mut driver, cancel, on_event)?;
+    drive(&mut session, &mut driver, cancel, Some(follow), on_event)?;
     Ok(session)
 }
 
@@ -273,6 +285,7 @@ pub(crate) fn drive(
     session: &mut Session,
     driver: &mut Driver<'_>,
     cancel: &CancelToken,
+    mut follow: Option<&mut Follow<'_>>,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<(), EngineError> {
     let (mut released, mut cancelled) = (0, false);
@@ -280,6 +293,9 @@ pub(crate) fn drive(
         if cancel.is_cancelled() && !cancelled {
             session.cancel();
             cancelled = true;
+        }
+        if let Some(follow) = follow.as_deref_mut().filter(|_| session.between_chunks()) {
+            follow.newest(session, driver)?;
         }
         let need = session.next()?;
         match &need {

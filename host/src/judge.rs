@@ -71,10 +71,11 @@ impl Engine {
             beams: Beams::new(&mut model),
             scores: Scores::new(&mut scores, valid.messages, Arc::clone(&tokenizer)),
             roles,
+            more: Vec::new(),
             forced: Some(tokens.iter().copied().collect()),
         };
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
-        drive(&mut session, &mut driver, &crate::CancelToken::new(), &mut |_| {})?;
+        drive(&mut session, &mut driver, &crate::CancelToken::new(), None, &mut |_| {})?;
         let outcome = session.outcome().ok_or_else(unfinished)?;
         Ok(Judgement {
             generation: deployment.generation,

@@ -44,6 +44,7 @@ mod deployment;
 mod driver;
 mod engine;
 mod error;
+mod follow;
 mod gate;
 mod judge;
 mod lanes;

@@ -118,7 +118,7 @@ pub struct Inputs {
 /// Where an output comes from.
 pub(crate) struct Origin {
     pub(crate) bundle: BundleIdentity,
-    pub(crate) generation: u64,
+    pub(crate) generations: Vec<u64>,
     pub(crate) model: ModelIdentity,
     pub(crate) method: String,
     pub(crate) seed: u64,
@@ -146,7 +146,7 @@ impl Output {
             failures: outcome.failures,
             seconds: origin.seconds,
             bundle: origin.bundle,
-            generations: vec![origin.generation],
+            generations: origin.generations,
             model: origin.model,
             method: origin.method,
             seed: origin.seed,

@@ -40,6 +40,10 @@ pub struct Request {
     pub release: Option<Release>,
     /// Whether the output carries the trace.
     pub record: bool,
+    /// Whether a bundle that is activated while this runs is followed, at the next chunk: its constraints then hold beside
+    /// those it began with, for all that was said. Where a critic decides, or a new cost reads latents, it is not.
+    #[serde(skip)]
+    pub migrate: bool,
     /// The lane whose bundle decides; see [`crate::Engine::install`].
     #[serde(skip)]
     pub lane: Option<String>,

@@ -104,3 +104,73 @@ fn ceilings_only_tighten() {
         (4.0, 3.0, 3.0, 2.0)
     );
 }
+
+/// Asks while another bundle is activated after the first chunk.
+fn asked_under_a_change(engine: &Engine, request: Request, next: &Bundle) -> inferenceguard_host::Output {
+    let mut due = true;
+    let change = |event| {
+        if matches!(event, inferenceguard_host::Event::Progress(_)) && std::mem::take(&mut due) {
+            engine.activate(next).unwrap();
+        }
+    };
+    engine.stream(request, &inferenceguard_host::CancelToken::new(), change).unwrap()
+}
+
+#[test]
+fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
+    let (mut followed, mut refused) = (0, 0);
+    for seed in 0..40 {
+        let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+        let migrating = Request { migrate: true, record: true, ..request(None, seed) };
+        let output = asked_under_a_change(&engine, migrating, &bundle(0.5));
+        if output.generations == [1] {
+            // It ended with its first chunk.
+            continue;
+        }
+        assert_eq!(output.generations, [1, 2]);
+        followed += 1;
+        let budgets: Vec<(&str, f64)> = output.constraints.iter().map(|one| (one.name.as_str(), one.budget)).collect();
+        assert_eq!(budgets, [("harm", 4.0), ("harm@2", 0.5)]);
+        match output.status {
+            Status::WithinBudget => {
+                // The new bundle alone, from the start, says the same.
+                let judge = engine.prepare(&bundle(0.5)).unwrap();
+                assert!(engine.judge(&judge, &request(None, seed), &output).unwrap().within_budget, "{output:?}");
+                assert!(output.constraints.iter().all(|one| one.max_cost < one.budget), "{output:?}");
+            }
+            Status::NoSafeCandidate => refused += 1,
+            Status::BudgetExceeded => panic!("never under `refuse`: {output:?}"),
+        }
+        assert_eq!(engine.held(), Held::default());
+    }
+    assert!(followed > 20, "{followed} followed, {refused} of them refused");
+}
+
+#[test]
+fn what_was_said_before_counts_under_the_new_bundle() {
+    // `bad` costs 5: within the first budget, beyond the second one.
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["inference-guard"]);
+    engine.activate(&bundle(1000.0)).unwrap();
+    let request = |migrate| Request { migrate, ..request(None, 1) };
+    let drained = asked_under_a_change(&engine, request(false), &bundle(4.0));
+    assert_eq!((drained.status, drained.generations), (Status::WithinBudget, vec![2]));
+    engine.activate(&bundle(1000.0)).unwrap();
+    let migrated = asked_under_a_change(&engine, request(true), &bundle(4.0));
+    assert_eq!((migrated.status, migrated.generations), (Status::NoSafeCandidate, vec![4, 5]));
+}
+
+#[test]
+fn a_request_that_asked_for_less_keeps_it_under_the_new_bundle() {
+    for seed in 0..20 {
+        let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+        let mut request = Request { migrate: true, ..request(None, seed) };
+        request.budgets.insert("harm".to_owned(), 2.0);
+        let output = asked_under_a_change(&engine, request, &bundle(3.0));
+        if output.generations.len() == 2 {
+            assert_eq!(output.constraints[1].budget, 2.0);
+            return;
+        }
+    }
+    panic!("no request lived long enough");
+}

@@ -15,6 +15,7 @@
 //! | `select` | decisions, retries, fallback, backtrack, the re-tokenised check |
 //! | `rows` | what each role sees |
 //! | `finish` | release of text, outcome, garbage |
+//! | `tighten` | constraints that come while it runs |
 //!
 //! **Invariant**: a beam that is not priced is neither kept nor emitted; a beam on which a component failed is never safe.
 
@@ -23,6 +24,7 @@ mod grow;
 mod price;
 mod rows;
 mod select;
+mod tighten;
 
 pub(crate) use price::spread;
 
@@ -273,8 +275,13 @@ impl Session {
             Ok(state) => self.states.push(state),
             Err(failure) => return self.abandon(failure),
         }
-        if self.states.len() == self.constraints.len() {
+        if self.states.len() < self.constraints.len() {
+            return Ok(());
+        }
+        if self.live.is_empty() {
             self.begin();
+        } else {
+            self.hold_to_more();
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub stop_seconds: u64,
     /// When streams release text, if a request does not say.
     pub release: StreamRelease,
+    /// What becomes of requests under way when a bundle is activated.
+    pub in_flight: InFlight,
     /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
     pub admin_token_sha256: Option<String>,
     /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
@@ -43,12 +45,23 @@ impl Default for Settings {
             read_seconds: 10,
             stop_seconds: 30,
             release: StreamRelease::Agreement,
+            in_flight: InFlight::Drain,
             admin_token_sha256: None,
             trust: None,
             canary: CanarySettings::default(),
             tenants: BTreeMap::new(),
         }
     }
+}
+
+/// What becomes of requests under way when a bundle is activated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InFlight {
+    /// They are finished by the bundle they began with.
+    Drain,
+    /// From the next chunk on, the new bundle's constraints hold as well, for all that was said.
+    Migrate,
 }
 
 /// When a stream releases text.

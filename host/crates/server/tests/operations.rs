@@ -3,6 +3,8 @@
 mod common;
 
 use common::{MANIFEST, chat, start};
+use inferenceguard_host::{CancelToken, Event, Request};
+use inferenceguard_record::Body;
 use serde_json::json;
 use std::{
     fs,
@@ -228,4 +230,36 @@ fn a_tenant_with_a_layer_is_held_by_it_and_others_are_not() {
     let got = server.put("/admin/bundle", json!({"path": dir.path()}));
     got.refuses(422, "bundle_refused", "at most 0.5");
     assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
+}
+
+#[test]
+fn a_stream_under_way_is_tightened_where_requests_migrate() {
+    let engine = common::engine(4);
+    let (loose, tight) =
+        (MANIFEST.replace("budget = 4", "budget = 1000"), MANIFEST.replace("chunk-len = 4", "chunk-len = 1"));
+    let mut seen = 0;
+    for seed in 0..20 {
+        engine.activate(&common::bundle(&loose.replace("chunk-len = 4", "chunk-len = 1"))).unwrap();
+        let request = Request { seed: Some(seed), migrate: true, record: true, ..Request::new("ask") };
+        let mut due = true;
+        let change = |event| {
+            if matches!(event, Event::Progress(_)) && std::mem::take(&mut due) {
+                engine.activate(&common::bundle(&tight)).unwrap();
+            }
+        };
+        let output = engine.stream(request, &CancelToken::new(), change).unwrap();
+        if output.generations.len() == 2 {
+            seen += 1;
+            assert_eq!(output.constraints.len(), 2);
+            // The record adds up under both, and a lie about the second is found.
+            let body = Body::of(&output).unwrap();
+            body.verify().unwrap();
+            let mut lie = body.clone();
+            lie.outcome.constraints[1].max_cost += 0.5;
+            assert!(output.tokens.is_empty() || lie.verify().is_err());
+        }
+    }
+    assert!(seen > 5, "{seen}");
+    let settings: inferenceguard_server::Settings = toml::from_str("in_flight = \"migrate\"").unwrap();
+    assert_eq!(settings.in_flight, inferenceguard_server::InFlight::Migrate);
 }

@@ -14,10 +14,15 @@ const TOLERANCE: f64 = 1e-3;
 pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let mut source = Source::new(&arguments.guard, arguments.state.as_deref())?;
     let model = arguments.with_model.then(|| model(arguments)).transpose()?;
-    let (mut records, mut skipped, mut calls, mut largest) = (0_u64, 0, Replayed::default(), 0.0_f64);
+    let (mut records, mut migrated, mut skipped) = (0_u64, 0_u64, 0);
+    let (mut calls, mut largest) = (Replayed::default(), 0.0_f64);
     for record in bodies(&arguments.file, &mut skipped)? {
         let (header, body) = record?;
         let place = || format!("{}, record {}", arguments.file.display(), header.sequence);
+        if header.generations.len() > 1 {
+            migrated += 1;
+            continue;
+        }
         let replayed = body.replay(&mut source.roles(&header).with_context(place)?).with_context(place)?;
         (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
         if let Some(engine) = &model {
@@ -31,7 +36,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         None => String::new(),
     };
     output::result(format_args!(
-        "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
+        "{file}: {records} records decided again, {migrated} of several bundles left out, {skipped} without a body\n  {} answers of components are the same, bit \
          for bit; {} cannot be compared{model}",
         calls.same, calls.skipped
     ))

@@ -275,7 +275,8 @@ impl Session {
     /// Prices all candidates, or leaves the choice to the policy.
     fn price_first(&mut self) {
         let on_demand = self.plan.as_ref().is_some_and(|p| p.pricing == Pricing::OnDemand);
-        let targets = if on_demand { Vec::new() } else { (0..self.candidates).collect() };
+        // Finished beams of earlier chunks are priced already, unless constraints have come since.
+        let targets = if on_demand { Vec::new() } else { (0..self.rows.len()).collect() };
         self.price_rows(targets);
     }
 }

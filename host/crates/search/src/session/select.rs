@@ -75,11 +75,10 @@ impl Session {
             beam.finish = Some(Finish::Length);
             beam.priced = beam.failed;
         }
-        let cut = self.live.len();
         self.rows = std::mem::take(&mut self.live);
         self.rows.extend(self.pool.iter().cloned());
         self.candidates = 0;
-        self.price_rows((0..cut).collect());
+        self.price_rows((0..self.rows.len()).collect());
     }
 
     /// With `commit(c)`, every c chunks only the best beam goes on.

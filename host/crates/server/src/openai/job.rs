@@ -1,6 +1,6 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
-use crate::{app::App, error::ApiError, trials};
+use crate::{app::App, error::ApiError, settings::InFlight, trials};
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -29,7 +29,8 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
         let (seed, record) = (Some(first.wrapping_add(index.into())), app.records.is_some());
         // A tenant's own lane comes before any trial.
         let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
-        let request = Request { seed, record, lane, ..request.clone() };
+        let migrate = app.settings.in_flight == InFlight::Migrate;
+        let request = Request { seed, record, lane, migrate, ..request.clone() };
         let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
         tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
     }

@@ -1,0 +1,67 @@
+//! Constraints that come while a request runs: those of a bundle that was activated meanwhile.
+
+use super::{Phase, Session};
+use crate::{CostInfo, PricedConstraint, SearchConfig, SearchError, beam::Ledger};
+use std::collections::BTreeMap;
+
+impl Session {
+    /// Its settings as they are now.
+    #[must_use]
+    pub fn config(&self) -> &SearchConfig {
+        &self.config
+    }
+
+    /// Whether constraints can come now: between two chunks.
+    #[must_use]
+    pub fn between_chunks(&self) -> bool {
+        self.asked.is_none() && self.phase == Phase::Plan && self.chunk > 0
+    }
+
+    /// Adds constraints, under names of their own, and the costs that price them. What the beams have said so far is
+    /// priced under them, from the start, before any of it goes on or goes out. Nothing that held before is given up.
+    ///
+    /// # Errors
+    /// [`SearchError::Config`] if they do not fit, or if a critic or a cost is there that reads latents: neither can look
+    /// back. Then nothing is changed.
+    pub fn tighten(
+        &mut self,
+        constraints: Vec<PricedConstraint>,
+        costs: BTreeMap<String, CostInfo>,
+    ) -> Result<(), SearchError> {
+        let (mut config, mut roles) = (self.config.clone(), self.roles.clone());
+        config.constraints.extend(constraints);
+        self.can_look_back(&costs)?;
+        roles.costs.extend(costs);
+        config.validate(&roles)?;
+        self.constraints = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
+        (self.config, self.roles) = (config, roles);
+        if self.states.len() < self.constraints.len() {
+            self.phase = Phase::Start;
+        }
+        Ok(())
+    }
+
+    fn can_look_back(&self, costs: &BTreeMap<String, CostInfo>) -> Result<(), SearchError> {
+        let blind = costs.iter().find(|(_, cost)| cost.needs.newest_position()).map(|(name, _)| name.as_str());
+        let found = match blind {
+            _ if !self.between_chunks() => "a chunk that is under way".to_owned(),
+            _ if self.roles.critic.is_some() => "a critic, which foresees for the constraints it knows".to_owned(),
+            Some(cost) => format!("the cost `{cost}`, which reads latents or logits of the newest token only"),
+            None => return Ok(()),
+        };
+        let expected = "costs that can price what was said before, between two chunks".to_owned();
+        Err(SearchError::Config { field: "constraints that come later".to_owned(), found, expected })
+    }
+
+    /// The trackers of the new constraints have begun: every beam is held to them from its first token.
+    pub(super) fn hold_to_more(&mut self) {
+        let states = &self.states;
+        for beam in self.live.iter_mut().chain(&mut self.pool).chain(&mut self.runners_up) {
+            let held = beam.ledgers.len();
+            beam.ledgers.extend(states[held..].iter().cloned().map(Ledger::new));
+            beam.priced = beam.failed;
+            beam.rechecked = false;
+        }
+        self.phase = Phase::Plan;
+    }
+}

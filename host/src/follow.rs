@@ -1,0 +1,74 @@
+//! Follows a lane while a request runs: what is activated meanwhile binds the request as well.
+
+use crate::{
+    Engine, EngineError, Request,
+    deployment::Deployment,
+    driver::{Driver, More},
+};
+use inferenceguard_search::{PricedConstraint, SearchError, Session};
+use std::sync::Arc;
+
+/// One request's view of its lane.
+pub(crate) struct Follow<'e> {
+    engine: &'e Engine,
+    request: &'e Request,
+    newest: u64,
+    /// Those that decided, oldest first.
+    pub(crate) generations: Vec<u64>,
+}
+
+impl<'e> Follow<'e> {
+    pub(crate) fn new(engine: &'e Engine, deployment: &Deployment, request: &'e Request) -> Self {
+        Self { engine, request, newest: deployment.generation, generations: vec![deployment.generation] }
+    }
+
+    /// Adds the constraints of what is active now, if that is new and the request migrates.
+    pub(crate) fn newest(&mut self, session: &mut Session, driver: &mut Driver<'_>) -> Result<(), EngineError> {
+        if !self.request.migrate {
+            return Ok(());
+        }
+        // A lane that was closed decides to its end.
+        let Ok(next) = self.engine.lanes().get(self.request.lane.as_deref()) else { return Ok(()) };
+        if next.generation == self.newest {
+            return Ok(());
+        }
+        self.newest = next.generation;
+        match self.tighten(&next, session, driver) {
+            // It cannot look back: the request ends as it began, and its answer names no other generation.
+            Err(EngineError::Search(SearchError::Config { .. })) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn tighten(
+        &mut self,
+        next: &Arc<Deployment>,
+        session: &mut Session,
+        driver: &mut Driver<'_>,
+    ) -> Result<(), EngineError> {
+        let ready = next.method(next.default_method())?;
+        let named = |name: &str| format!("{name}@{}", next.generation);
+        let constraints: Vec<PricedConstraint> =
+            next.config.constraints.iter().map(|one| self.renamed(one, &named)).collect();
+        let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
+        let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
+        let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
+        session.tighten(constraints, infos.map(|(name, info)| (named(name), info.clone())).collect())?;
+        let roles = ready.roles.open()?;
+        let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();
+        driver.more.push(More { constraints: names, tracker: roles.tracker, costs });
+        self.generations.push(next.generation);
+        Ok(())
+    }
+
+    /// Under a name of its own, and no looser than the request asked for.
+    fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String) -> PricedConstraint {
+        let mut renamed = one.clone();
+        let asked = [self.request.budgets.get(&one.constraint.name), self.request.ceilings.get(&one.constraint.name)];
+        for budget in asked.into_iter().flatten() {
+            renamed.constraint.budget = renamed.constraint.budget.min(*budget);
+        }
+        (renamed.constraint.name, renamed.cost) = (named(&one.constraint.name), named(&one.cost));
+        renamed
+    }
+}
