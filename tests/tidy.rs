@@ -65,6 +65,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
+            "inferenceguard-sandbox",
             "inferenceguard-search",
         ],
     ),

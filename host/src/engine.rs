@@ -215,11 +215,13 @@ impl Engine {
         let _place = self.gate.enter(cancel)?;
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
+        let request = if request.whole_conversation { self.less_spent(&deployment, request)? } else { request };
         let request_of = request.clone();
         let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
             bundle: deployment.identity.clone(),
             generations: Vec::new(),
+            lane: request_of.lane.clone(),
             model: ModelIdentity::from(self.model()),
             method: valid.method.clone(),
             seed: valid.config.seed,

@@ -3,6 +3,7 @@
 use crate::{
     Engine, EngineError, Output, Prepared, Request,
     beams::Beams,
+    deployment::Deployment,
     driver::Driver,
     engine::{drive, unfinished, vocabulary},
     request::ValidRequest,
@@ -53,7 +54,16 @@ impl Engine {
         tokens: &[Token],
     ) -> Result<Judgement, EngineError> {
         let _place = self.gate().enter(&crate::CancelToken::new())?;
-        let deployment = &judge.0;
+        self.judged(&judge.0, request, tokens)
+    }
+
+    /// The same for one who has a place already.
+    pub(crate) fn judged(
+        &self,
+        deployment: &Deployment,
+        request: &Request,
+        tokens: &[Token],
+    ) -> Result<Judgement, EngineError> {
         let (mut model, mut scores) = self.back_ends();
         let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX).max(1);
         let request =

@@ -40,6 +40,7 @@ mod beams;
 mod blueprint;
 mod builder;
 mod columns;
+mod conversation;
 mod deployment;
 mod driver;
 mod engine;

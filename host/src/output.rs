@@ -72,6 +72,9 @@ pub struct Output {
     pub bundle: BundleIdentity,
     /// Which activations of the engine decided, oldest first.
     pub generations: Vec<u64>,
+    /// The lane it was decided in, if the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
     /// Which model spoke.
     pub model: ModelIdentity,
     /// By which method.
@@ -119,6 +122,7 @@ pub struct Inputs {
 pub(crate) struct Origin {
     pub(crate) bundle: BundleIdentity,
     pub(crate) generations: Vec<u64>,
+    pub(crate) lane: Option<String>,
     pub(crate) model: ModelIdentity,
     pub(crate) method: String,
     pub(crate) seed: u64,
@@ -147,6 +151,7 @@ impl Output {
             seconds: origin.seconds,
             bundle: origin.bundle,
             generations: origin.generations,
+            lane: origin.lane,
             model: origin.model,
             method: origin.method,
             seed: origin.seed,

@@ -18,8 +18,8 @@ use std::{
 pub struct Request {
     /// The user's text; the model's chat template is applied.
     pub prompt: String,
-    /// The turns before it, oldest first, if the model's chat template takes any. They are read and not priced: budgets
-    /// are those of this answer.
+    /// The turns before it, oldest first, if the model's chat template takes any. They are read and not priced, unless
+    /// budgets are those of the whole conversation.
     pub history: Vec<Message>,
     /// One of the engine's methods; the engine's first if left out.
     pub method: Option<String>,
@@ -40,6 +40,9 @@ pub struct Request {
     pub release: Option<Release>,
     /// Whether the output carries the trace.
     pub record: bool,
+    /// Whether budgets are those of the whole conversation: what the assistant's turns in `history` cost is taken from them.
+    #[serde(skip)]
+    pub whole_conversation: bool,
     /// Whether a bundle that is activated while this runs is followed, at the next chunk: its constraints then hold beside
     /// those it began with, for all that was said. Where a critic decides, or a new cost reads latents, it is not.
     #[serde(skip)]

@@ -9,6 +9,7 @@ use components::bundle_with;
 use deployment::{MANIFEST, engine};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineError, Held, Request};
+use inferenceguard_model::Message;
 use inferenceguard_search::Status;
 
 const SCRIPT: &str = "vocab: <eos>* ask good bad plain
@@ -173,4 +174,27 @@ fn a_request_that_asked_for_less_keeps_it_under_the_new_bundle() {
         }
     }
     panic!("no request lived long enough");
+}
+
+#[test]
+fn a_conversation_has_one_budget_and_its_earlier_answers_spent_of_it() {
+    // Every `bad` costs 5, and there is nothing else to say.
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["base"]);
+    engine.activate(&bundle(12.0)).unwrap();
+    let ask = |earlier: &[(&str, &str)], whole: bool| {
+        let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+        let history = earlier.iter().flat_map(|(user, said)| [turn("user", user), turn("assistant", said)]).collect();
+        let request = Request { history, whole_conversation: whole, max_tokens: Some(1), ..request(None, 1) };
+        engine.generate(request).unwrap()
+    };
+    let left = |output: &inferenceguard_host::Output| output.budget.unwrap();
+    assert_eq!(left(&ask(&[], true)), 12.0);
+    let one = ask(&[("ask", "bad")], true);
+    assert_eq!((left(&one), one.status), (7.0, Status::WithinBudget));
+    let two = ask(&[("ask", "bad"), ("ask", "good bad")], true);
+    assert_eq!(two.status, Status::BudgetExceeded, "2 are left, and `bad` costs 5");
+    let three = ask(&[("ask", "bad bad bad")], true);
+    assert!(three.status == Status::BudgetExceeded && left(&three) < 1e-9, "nothing is left");
+    assert_eq!(left(&ask(&[("ask", "bad bad bad")], false)), 12.0);
 }

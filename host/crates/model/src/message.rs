@@ -19,6 +19,12 @@ impl Message {
     }
 }
 
+/// The turns of user and assistant as one text, in order; nothing if somebody else speaks.
+pub(crate) fn joined(messages: &[Message]) -> Option<String> {
+    let spoken = messages.iter().all(|one| one.role == "user" || one.role == "assistant");
+    spoken.then(|| messages.iter().map(|one| one.content.as_str()).collect::<Vec<_>>().join(" "))
+}
+
 /// The text of a conversation that is nothing but one turn of the user.
 pub(crate) fn only_prompt(messages: &[Message]) -> Option<&str> {
     match messages {

@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// The same, with the layers of its tenants over the active bundle; `lender` gives files that layers name and do not
-    /// hold. Needed where a tenant has a layer.
+    /// hold. Needed where a tenant has a layer, and for `overload`.
     ///
     /// # Errors
     /// [`ServerError::Layer`].

@@ -3,12 +3,13 @@
 use crate::{
     error::ApiError,
     metrics::Metrics,
-    settings::{Settings, Tenant},
+    settings::{Overload, Settings, Tenant},
     store::{Remembered, Store, StoreError},
 };
 use axum::http::StatusCode;
 use inferenceguard_bundle::{Bundle, Layer, Trust};
-use inferenceguard_host::{Engine, Generation, Prepared};
+use inferenceguard_host::{Engine, Generation, Prepared, methods::candidates_setting};
+use inferenceguard_sandbox::SettingValue;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,6 +25,8 @@ pub type Opener = dyn Fn(&Path) -> Result<Bundle, String> + Send + Sync;
 /// Gives a file that a layer names and does not hold, such as a first-party component.
 pub type Lender = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
 
+/// The lane of requests that come while many wait.
+pub(crate) const REDUCED: &str = "reduced";
 /// How many activations are remembered.
 const HISTORY: usize = 100;
 /// How many bundles one can go back.
@@ -76,6 +79,7 @@ pub(crate) struct Bundles {
     /// Folders of layers, by the lane they are installed in.
     layers: BTreeMap<String, PathBuf>,
     lender: Box<Lender>,
+    overload: Option<Overload>,
     store: Option<Store>,
     state: Mutex<State>,
     history: Mutex<VecDeque<Swap>>,
@@ -87,7 +91,8 @@ impl Bundles {
         let layer = |(name, tenant): (&String, &Tenant)| Some((lane_of(name), tenant.layer.clone()?));
         let (trust, layers) = (settings.trust.clone(), settings.tenants.iter().filter_map(layer).collect());
         let lender: Box<Lender> = Box::new(|_| None);
-        Self { engine, opener, trust, layers, lender, store: None, state, history: Mutex::default() }
+        let overload = settings.overload;
+        Self { engine, opener, trust, layers, lender, overload, store: None, state, history: Mutex::default() }
     }
 
     /// The same with a lender of files.
@@ -110,7 +115,18 @@ impl Bundles {
             let bundle = layer.over(bundle).map_err(|error| failed(&error))?;
             self.engine.prepare(&bundle).map_err(|error| failed(&error))
         };
-        self.layers.iter().map(|entry| Ok((entry.0.as_str(), one(entry)?))).collect()
+        let mut layered: Vec<(&str, Prepared)> =
+            self.layers.iter().map(|entry| Ok((entry.0.as_str(), one(entry)?))).collect::<Result<_, String>>()?;
+        if let Some(overload) = self.overload {
+            let reduced = reduced(bundle, overload.n)?;
+            layered.push((REDUCED, self.engine.prepare(&reduced).map_err(|error| format!("overload: {error}"))?));
+        }
+        Ok(layered)
+    }
+
+    /// The lane of a request that begins while so many wait.
+    pub(crate) fn lane_of_crowd(&self, waiting: usize) -> Option<String> {
+        self.overload.filter(|overload| waiting >= overload.waiting).map(|_| REDUCED.to_owned())
     }
 
     /// The same, remembered in a store, and going on from what that remembers.
@@ -269,6 +285,18 @@ impl State {
             denied: self.denied.clone(),
         }
     }
+}
+
+/// The same bundle with fewer candidates for its own policy.
+fn reduced(bundle: &Bundle, n: u32) -> Result<Bundle, String> {
+    let mut manifest = bundle.manifest().clone();
+    let policy = &mut manifest.policy;
+    let own = policy.component.rsplit('/').next().unwrap_or_default();
+    let setting = candidates_setting(own.strip_suffix(".wasm").unwrap_or(own));
+    let setting = setting.ok_or_else(|| format!("overload: {} has no number of candidates", policy.component))?;
+    policy.settings.insert(setting.to_owned(), SettingValue::Integer(n.into()));
+    let text = toml::to_string(&manifest).map_err(|error| error.to_string())?;
+    Bundle::from_parts(&text, bundle.files()).map_err(|error| error.to_string())
 }
 
 /// The lane of a tenant with a layer.

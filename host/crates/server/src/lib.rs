@@ -30,5 +30,5 @@ mod trials;
 
 pub use app::{Server, ServerError};
 pub use bundles::{Lender, Opener};
-pub use settings::{CanarySettings, InFlight, Settings, SettingsError, StreamRelease, Tenant};
+pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, SettingsError, StreamRelease, Tenant};
 pub use store::{Remembered, Store, StoreError};

@@ -22,8 +22,12 @@ pub struct Settings {
     pub stop_seconds: u64,
     /// When streams release text, if a request does not say.
     pub release: StreamRelease,
+    /// What budgets are for.
+    pub budget_per: BudgetPer,
     /// What becomes of requests under way when a bundle is activated.
     pub in_flight: InFlight,
+    /// Fewer candidates for requests that come while many wait; without it, none is ever given less.
+    pub overload: Option<Overload>,
     /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
     pub admin_token_sha256: Option<String>,
     /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
@@ -45,13 +49,36 @@ impl Default for Settings {
             read_seconds: 10,
             stop_seconds: 30,
             release: StreamRelease::Agreement,
+            budget_per: BudgetPer::Answer,
             in_flight: InFlight::Drain,
+            overload: None,
             admin_token_sha256: None,
             trust: None,
             canary: CanarySettings::default(),
             tenants: BTreeMap::new(),
         }
     }
+}
+
+/// What budgets are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPer {
+    /// One answer.
+    Answer,
+    /// All of the assistant's turns that a request brings, and its answer.
+    Conversation,
+}
+
+/// A reduced mode, declared in every answer of it: the same bundle with fewer candidates, under a generation and a digest of
+/// its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overload {
+    /// From so many waiting requests on.
+    pub waiting: usize,
+    /// The candidates of the bundle's own policy.
+    pub n: u32,
 }
 
 /// What becomes of requests under way when a bundle is activated.
@@ -147,6 +174,10 @@ impl Settings {
         at_least_one("read_seconds", self.read_seconds)?;
         if let StreamRelease::Commit(chunks) = self.release {
             at_least_one("release.commit", chunks.into())?;
+        }
+        if let Some(overload) = &self.overload {
+            at_least_one("overload.waiting", overload.waiting as u64)?;
+            at_least_one("overload.n", overload.n.into())?;
         }
         at_least_one("canary.least", self.canary.least)?;
         share("canary.more_failures", self.canary.more_failures)?;

@@ -263,3 +263,22 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
     let settings: inferenceguard_server::Settings = toml::from_str("in_flight = \"migrate\"").unwrap();
     assert_eq!(settings.in_flight, inferenceguard_server::InFlight::Migrate);
 }
+
+#[test]
+fn a_crowd_gets_fewer_candidates_and_is_told_so() {
+    let engine = common::engine(1);
+    let settings = "[overload]\nwaiting = 1\nn = 2\n";
+    let server = common::start_with(std::sync::Arc::clone(&engine), toml::from_str(settings).unwrap());
+    let alone = asked(&server).1;
+    assert!(alone["lane"].is_null(), "{alone}");
+    let crowd: Vec<_> = thread::scope(|scope| {
+        let asked: Vec<_> = (0..24).map(|_| scope.spawn(|| asked(&server).1)).collect();
+        asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let reduced: Vec<_> = crowd.iter().filter(|guard| guard["lane"] == "reduced").collect();
+    assert!(!reduced.is_empty(), "some came while others waited");
+    for guard in reduced {
+        assert_ne!(guard["bundle"]["digest"], alone["bundle"]["digest"], "it has a digest of its own");
+        assert!(guard["sampled_tokens"].as_u64() <= alone["sampled_tokens"].as_u64(), "{guard}");
+    }
+}

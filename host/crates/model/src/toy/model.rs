@@ -5,7 +5,9 @@ use super::{
     script::Fault,
     tokenizer::{ToyTokenizer, Word},
 };
-use crate::{BeamId, Model, ModelError, ModelInfo, Rows, Token, Tokenizer};
+use crate::{
+    BeamId, Message, Model, ModelError, ModelInfo, Rows, Token, Tokenizer, language::one_turn, message::joined,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -104,6 +106,10 @@ impl Model for ToyModel {
 
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
         Ok(self.script.tokenizer.encode(&self.script.template.replace("{}", prompt))?)
+    }
+
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        joined(messages).map_or_else(|| Err(one_turn()), |text| self.encode_prompt(&text))
     }
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {

@@ -6,7 +6,11 @@ use super::{
     suffix::SuffixTable,
     tokenizer::{ToyTokenizer, digest},
 };
-use crate::{ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer, language::BeamId};
+use crate::{
+    Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    language::{BeamId, one_turn},
+    message::joined,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -164,6 +168,10 @@ impl ScoreModel for ToyScore {
         }
         self.check_length(prompt_len)?;
         Ok(self.add(Answer { language, prompt_len, tokens: Vec::new(), scored: 0, end: 0.0 }))
+    }
+
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        joined(messages).map_or_else(|| Err(one_turn()), |text| self.open(&text, language))
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

@@ -121,7 +121,7 @@ fn extension(output: &Output) -> Value {
     });
     json!({
         "status": metrics::status(output.status), "finish": output.finish, "method": output.method,
-        "seed": output.seed, "generations": output.generations, "bundle": output.bundle,
+        "seed": output.seed, "generations": output.generations, "lane": output.lane, "bundle": output.bundle,
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
         "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
         "retries": output.usage.retries, "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),

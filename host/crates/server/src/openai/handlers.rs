@@ -6,7 +6,7 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, bundles::lane_of, error::ApiError};
+use crate::{app::App, bundles::lane_of, error::ApiError, settings::BudgetPer};
 use axum::{
     Json,
     body::Bytes,
@@ -69,7 +69,9 @@ async fn answer(
     let admitted = app.clients.admit(headers)?;
     let client = &admitted.0;
     asked.request.ceilings.clone_from(&client.tenant.budgets);
-    asked.request.lane = client.tenant.layer.as_ref().map(|_| lane_of(&client.name));
+    let own = client.tenant.layer.as_ref().map(|_| lane_of(&client.name));
+    asked.request.lane = own.or_else(|| app.bundles.lane_of_crowd(app.engine.waiting()));
+    asked.request.whole_conversation = app.settings.budget_per == BudgetPer::Conversation;
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
     let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
     let entry = app.live.enter(number, &head.id, &admitted.0.name);
