@@ -66,10 +66,10 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let (n, names) = (arguments.guard.n, methods);
     let opener = move |path: &Path| open(path, n, &names).map_err(|error| error.to_string());
     let mut server = Server::new(engine, active, Box::new(opener), settings)?;
-    server = server.with_layers(Box::new(bundle::first_party_file))?;
     if let Some(store) = store {
         server = server.with_store(store)?;
     }
+    server = server.with_layers(Box::new(bundle::first_party_file))?;
     if let Some(path) = &arguments.records {
         server = server.with_records(Journal::open(path, !arguments.no_bodies)?);
     }

@@ -87,6 +87,30 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     tell(&["rollback"]).refuses("nothing was active before");
 }
 
+#[test]
+fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, records, bundle) =
+        (dir.path().join("state"), dir.path().join("records.jsonl"), dir.path().join("kitchen"));
+    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    let server = Server::start(&["--state", text(&state), "--records", text(&records)]);
+    let tell = |arguments: &[&str]| {
+        let told = run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
+        assert_eq!(told.code, Some(0), "{}", told.stderr);
+    };
+    server.ask(&question(1)).unwrap();
+    tell(&["activate", text(&bundle)]);
+    server.ask(&question(2)).unwrap();
+    tell(&["rollback"]);
+    let other = fs::read_to_string(bundle.join("bundle.toml")).unwrap().replace("budget = 10.0", "budget = 7.0");
+    fs::write(bundle.join("bundle.toml"), other).unwrap();
+    tell(&["activate", text(&bundle), "--canary", "1"]);
+    server.ask(&question(3)).unwrap();
+    drop(server);
+    let replayed = run(&["replay", text(&records), "--state", text(&state), "--with-model"]);
+    assert!(replayed.stdout.contains("3 records decided again"), "{}{}", replayed.stdout, replayed.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {

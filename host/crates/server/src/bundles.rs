@@ -113,12 +113,14 @@ impl Bundles {
             let failed = |error: &dyn std::fmt::Display| format!("{lane}, {}: {error}", path.display());
             let layer = Layer::open_with(path, &self.lender).map_err(|error| failed(&error))?;
             let bundle = layer.over(bundle).map_err(|error| failed(&error))?;
+            self.keep(&bundle)?;
             self.engine.prepare(&bundle).map_err(|error| failed(&error))
         };
         let mut layered: Vec<(&str, Prepared)> =
             self.layers.iter().map(|entry| Ok((entry.0.as_str(), one(entry)?))).collect::<Result<_, String>>()?;
         if let Some(overload) = self.overload {
             let reduced = reduced(bundle, overload.n)?;
+            self.keep(&reduced)?;
             layered.push((REDUCED, self.engine.prepare(&reduced).map_err(|error| format!("overload: {error}"))?));
         }
         Ok(layered)
@@ -215,6 +217,11 @@ impl Bundles {
         let generation = self.engine.install(None, prepared);
         layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(lane), prepared)));
         Ok(generation)
+    }
+
+    /// Remembers a bundle that will decide, whatever lane in: records name it.
+    pub(crate) fn keep(&self, bundle: &Bundle) -> Result<(), String> {
+        self.store.as_ref().map_or(Ok(()), |store| store.keep(bundle)).map_err(|error| error.to_string())
     }
 
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/lock             held by the server that runs
 //! DIR/active.json      which bundle decides, under which generation; replaced whole
-//! DIR/bundles/HEX.tar  every bundle it names, packed, by its digest
+//! DIR/bundles/HEX.tar  every bundle that decided, packed, by its digest: records name them
 //! DIR/swaps.jsonl      activations and failed attempts
 //! ```
 //!
@@ -21,6 +21,8 @@ use std::{
 const ACTIVE: &str = "active.json";
 const SWAPS: &str = "swaps.jsonl";
 const BUNDLES: &str = "bundles";
+/// How many bundles are kept beside those that one can go back to.
+const KEPT: usize = 1000;
 
 /// A folder that one server at a time remembers in.
 #[derive(Debug)]
@@ -148,7 +150,7 @@ impl Store {
         replace(&path, &packed).map_err(|source| file(&path, source))
     }
 
-    /// Acknowledges; then bundles that nothing names any more are removed.
+    /// Acknowledges; then bundles that decided long ago are removed.
     ///
     /// # Errors
     /// [`StoreError::File`]; what was acknowledged before then still is.
@@ -161,15 +163,19 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps what is named, and the newest of the rest.
     fn prune(&self, named: &Remembered) -> io::Result<()> {
         let kept: Vec<PathBuf> = named.previous.iter().chain([&named.bundle]).map(|digest| self.path(digest)).collect();
+        let mut others = Vec::new();
         for entry in fs::read_dir(self.dir.join(BUNDLES))? {
-            let path = entry?.path();
-            if !kept.contains(&path) {
-                fs::remove_file(path)?;
+            let entry = entry?;
+            if !kept.contains(&entry.path()) {
+                others.push((entry.metadata()?.modified()?, entry.path()));
             }
         }
-        Ok(())
+        others.sort();
+        let most = others.len().saturating_sub(KEPT);
+        others[..most].iter().try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     /// Appends to the history.

@@ -113,6 +113,7 @@ impl Trials {
     ) -> Result<Generation, ApiError> {
         bundles.told(Change::Canary, metrics, || {
             let (bundle, prepared) = bundles.prepare_next(next)?;
+            bundles.keep(&bundle)?;
             let mut canary = lock(&self.canary);
             let generation = self.engine.install(Some(LANE), prepared.clone());
             let (fresh, others) = (Counted::default(), Counted::default());

@@ -271,14 +271,28 @@ fn a_crowd_gets_fewer_candidates_and_is_told_so() {
     let server = common::start_with(std::sync::Arc::clone(&engine), toml::from_str(settings).unwrap());
     let alone = asked(&server).1;
     assert!(alone["lane"].is_null(), "{alone}");
-    let crowd: Vec<_> = thread::scope(|scope| {
-        let asked: Vec<_> = (0..24).map(|_| scope.spawn(|| asked(&server).1)).collect();
-        asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+    // One request holds the only place until it is told to go on, another one waits, and then somebody asks.
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let waiting = |count: usize| {
+        let there = (0..500).any(|_| {
+            thread::sleep(std::time::Duration::from_millis(10));
+            engine.waiting() == count && engine.live() == 1
+        });
+        assert!(there, "{} wait, {} run", engine.waiting(), engine.live());
+    };
+    let crowded = thread::scope(|scope| {
+        let engine = &engine;
+        let hold = move |_| held.recv().unwrap_or(());
+        scope.spawn(move || engine.stream(Request::new("ask"), &CancelToken::new(), hold).unwrap());
+        waiting(0);
+        scope.spawn(|| engine.generate(Request::new("ask")).unwrap());
+        waiting(1);
+        let crowded = scope.spawn(|| asked(&server).1);
+        waiting(2);
+        drop(go);
+        crowded.join().unwrap()
     });
-    let reduced: Vec<_> = crowd.iter().filter(|guard| guard["lane"] == "reduced").collect();
-    assert!(!reduced.is_empty(), "some came while others waited");
-    for guard in reduced {
-        assert_ne!(guard["bundle"]["digest"], alone["bundle"]["digest"], "it has a digest of its own");
-        assert!(guard["sampled_tokens"].as_u64() <= alone["sampled_tokens"].as_u64(), "{guard}");
-    }
+    assert_eq!(crowded["lane"], "reduced", "{crowded}");
+    assert_ne!(crowded["bundle"]["digest"], alone["bundle"]["digest"], "it has a digest of its own");
+    assert!(crowded["sampled_tokens"].as_u64() <= alone["sampled_tokens"].as_u64(), "{crowded}");
 }
