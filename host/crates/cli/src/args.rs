@@ -4,7 +4,7 @@ use crate::{
     bundle::args::BundleCommand,
     critic::CriticArguments,
     eval::EvalArguments,
-    records::args::{ExplainArguments, ReplayArguments, VerifyArguments},
+    records::args::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArguments},
     serve::ServeArguments,
 };
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Replay(Box<ReplayArguments>),
     /// Tells why recorded answers are what they are: decisions, and where the budget went
     Explain(ExplainArguments),
+    /// Removes prompts and answers from old records; what is left still verifies
+    Forget(ForgetArguments),
     /// Shows what a model computes at every position of a text
     Probe(ProbeArguments),
     /// Looks at models

@@ -60,6 +60,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Verify(arguments) => records::verify(&arguments),
         Command::Replay(arguments) => records::replay(&arguments),
         Command::Explain(arguments) => records::explain(&arguments),
+        Command::Forget(arguments) => records::forget(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),

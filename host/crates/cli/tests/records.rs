@@ -24,6 +24,8 @@ fn what_was_decided_can_be_decided_again() {
     answer(&records, "4", &["--method", "re-control"]);
     let verified = run(&["verify", text(&records)]);
     assert!(verified.stdout.contains("4 added up again and confirmed"), "{}{}", verified.stdout, verified.stderr);
+    let kept = run(&["forget", "--keep", "1", text(&records)]);
+    assert!(kept.stdout.contains("0 bodies removed"), "{}{}", kept.stdout, kept.stderr);
 
     let replayed = run(&["replay", text(&records), "--n", "4"]);
     assert!(replayed.stdout.contains("4 records decided again"), "{}{}", replayed.stdout, replayed.stderr);

@@ -28,11 +28,11 @@ pub struct Line {
 
 /// As it is written. The header is kept as its bytes, which are what is hashed.
 #[derive(Serialize, Deserialize)]
-struct Written<'a> {
+pub(crate) struct Written<'a> {
     hash: String,
     #[serde(borrow)]
     header: &'a RawValue,
-    body: Option<String>,
+    pub(crate) body: Option<String>,
 }
 
 /// The text of a record, with its line break.

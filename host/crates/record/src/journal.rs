@@ -8,7 +8,7 @@ use crate::{
 use inferenceguard_host::Output;
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -82,9 +82,14 @@ impl Journal {
 }
 
 /// How many bytes are whole lines.
-fn whole(file: &mut File) -> std::io::Result<u64> {
-    let mut bytes = Vec::new();
+fn whole(file: &mut File) -> io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1))
+    let (mut lines, mut line, mut whole) = (BufReader::new(file), Vec::new(), 0);
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        if line.ends_with(b"\n") {
+            whole += line.len() as u64;
+        }
+        line.clear();
+    }
+    Ok(whole)
 }

@@ -13,6 +13,7 @@
 //! # Key types
 //! - [`Journal`]: appends records; a line torn by a kill is cut off when it is opened again.
 //! - [`read`]: the lines of a file, with their chain checked.
+//! - [`forget`]: removes bodies when their time is over.
 //! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
 //!   and no component.
 //! - [`Body::replay`]: the components of the bundle decide again, from the recorded inputs, bit for bit.
@@ -26,6 +27,7 @@ mod body;
 mod chain;
 mod error;
 mod explain;
+mod forget;
 mod journal;
 mod replay;
 
@@ -33,5 +35,6 @@ pub use body::{Body, Header};
 pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
 pub use explain::{Candidate, Span, Step};
+pub use forget::forget;
 pub use journal::Journal;
 pub use replay::Replayed;

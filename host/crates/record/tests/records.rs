@@ -2,7 +2,7 @@
 
 use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_record::{Journal, Line, RecordError, Wrong, read};
+use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, read};
 use std::{fs, path::Path};
 
 #[path = "../../../tests/common/mod.rs"]
@@ -126,6 +126,29 @@ fn bodies_may_be_left_out_or_removed() {
     assert!(!fs::read_to_string(&path).unwrap().contains("good"), "no text at all");
     let unrecorded = engine(common::SCRIPT, 11.0).generate(Request::new("good")).unwrap();
     assert!(matches!(journal.append(&unrecorded), Err(RecordError::NotRecorded)));
+}
+
+#[test]
+fn what_is_forgotten_is_gone_and_the_chain_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let journal = Journal::open(&path, true).unwrap();
+    let outputs = outputs(11.0, 3);
+    outputs.iter().for_each(|output| drop(journal.append(output).unwrap()));
+    assert!(matches!(forget(&path, u64::MAX), Err(RecordError::Busy { .. })), "not while it is written");
+    drop(journal);
+    let before = lines(&path);
+    assert_eq!(forget(&path, before[0].header.at).unwrap(), 0, "none is older than the first");
+    assert_eq!(forget(&path, u64::MAX).unwrap(), 3);
+    assert_eq!(forget(&path, u64::MAX).unwrap(), 0);
+    assert!(
+        !fs::read_to_string(&path).unwrap().contains("\"body\":\"ey") && lines(&path).iter().all(|l| l.body.is_none())
+    );
+    let hashes = |lines: &[Line]| lines.iter().map(|line| line.hash.clone()).collect::<Vec<_>>();
+    assert_eq!(hashes(&lines(&path)), hashes(&before));
+    let journal = Journal::open(&path, true).unwrap();
+    journal.append(&outputs[0]).unwrap();
+    assert_eq!(lines(&path).len(), 4);
 }
 
 #[test]

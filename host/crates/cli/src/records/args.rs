@@ -42,3 +42,13 @@ pub(crate) struct ExplainArguments {
     /// A file of records
     pub(crate) file: PathBuf,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArguments {
+    /// Keeps the prompts and answers of so many days; 0 keeps none
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) keep: u64,
+    /// Files of records that nobody writes to
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}

@@ -2,11 +2,13 @@
 
 pub(crate) mod args;
 mod explain;
+mod forget;
 mod replay;
 mod source;
 mod verify;
 
 pub(crate) use explain::explain;
+pub(crate) use forget::forget;
 pub(crate) use replay::replay;
 pub(crate) use source::Source;
 pub(crate) use verify::verify;
