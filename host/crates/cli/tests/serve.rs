@@ -66,6 +66,12 @@ impl Drop for Server {
     }
 }
 
+/// By the shell's own command: not every machine has a program for it.
+fn signal(name: &str, server: &Server) {
+    let command = format!("kill -{name} {}", server.process.id());
+    assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
+}
+
 fn question(seed: u64) -> Value {
     json!({"messages": [{"role": "user", "content": "How do I clean a knife?"}], "max_tokens": 12, "seed": seed})
 }
@@ -126,8 +132,7 @@ fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {
     };
     fs::write(dir.path().join("bundle.toml"), MANIFEST.replace("budget = 10.0", "budget = 5.0")).unwrap();
     becomes(2);
-    let hangup = std::process::Command::new("kill").args(["-HUP", &server.process.id().to_string()]).status();
-    assert!(hangup.unwrap().success());
+    signal("HUP", &server);
     becomes(3);
     let answer = server.ask(&question(1)).unwrap();
     assert_eq!(answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"], 5.0);
@@ -137,6 +142,7 @@ fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {
 }
 
 /// Kills the server while bundles are activated and records are written. `INFERGUARD_KILLS` says how often.
+#[cfg(unix)]
 #[test]
 fn whenever_it_is_killed_what_was_acknowledged_is_there() {
     let kills: u64 = env::var("INFERGUARD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
@@ -170,10 +176,15 @@ fn whenever_it_is_killed_what_was_acknowledged_is_there() {
                     server.ask(&question(seed));
                 })
             });
-            // Anywhere in what it does: rounds differ in how long it is let.
-            thread::sleep(Duration::from_millis(40 + round * 37 % 160));
-            let kill = std::process::Command::new("kill").args(["-9", &server.process.id().to_string()]).status();
-            assert!(kill.unwrap().success());
+            // On a slow machine too, something is acknowledged first; then anywhere in what it does.
+            for _ in 0..2000 {
+                if acknowledged.load(Ordering::Relaxed) > number && lines(&records) > written {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            thread::sleep(Duration::from_millis(round * 37 % 160));
+            signal("KILL", server);
             killed.store(true, Ordering::Relaxed);
         });
         server.process.wait().unwrap();
