@@ -142,6 +142,15 @@ impl Trials {
         lock(&self.canary).as_ref().filter(|canary| chosen(number, canary.share)).map(|_| LANE.to_owned())
     }
 
+    /// Counts a request that the canary could not take and the active bundle could.
+    pub(crate) fn passed_on(&self, error: &EngineError, answered: bool) {
+        let ended = matches!(error, EngineError::UnknownLane { .. });
+        if let Some(canary) = lock(&self.canary).as_mut().filter(|_| answered && !ended) {
+            canary.canary.requests += 1;
+            canary.canary.failed += 1;
+        }
+    }
+
     /// Counts how a request ended; a canary that does worse than the others is rolled back.
     pub(crate) fn ended(&self, lane: Option<&str>, result: &Result<Output, EngineError>, bundles: &Bundles) {
         let mut running = lock(&self.canary);
@@ -192,7 +201,8 @@ impl Trials {
     pub(crate) fn look(&self, request: &Request, tokens: &[Token], said: Status, metrics: &Metrics) {
         let Some(prepared) = lock(&self.shadow).as_ref().map(|shadow| shadow.prepared.clone()) else { return };
         // The shadow's own budgets hold, not those that the request was given under others.
-        let request = Request { budgets: Default::default(), lane: None, ..request.clone() };
+        let (budgets, ceilings) = Default::default();
+        let request = Request { budgets, ceilings, lane: None, whole_conversation: false, ..request.clone() };
         let judged = self.engine.judge_tokens(&prepared, &request, tokens);
         let verdict = match &judged {
             Ok(judged) if !judged.failures.is_empty() => "failed",
@@ -229,6 +239,13 @@ impl Trials {
             counted: shadow.counted,
         })
     }
+}
+
+/// Whether a request fails because of the trial it was drawn for: that has ended, or its bundle does not know what the
+/// request names, such as a constraint.
+pub(crate) fn is_its_own(request: &Request, error: &EngineError) -> bool {
+    let unknown = matches!(error, EngineError::UnknownLane { found } if found == LANE);
+    request.lane.as_deref() == Some(LANE) && (unknown || error.is_request())
 }
 
 /// Every request has a number: shares are kept exactly, and spread.

@@ -296,3 +296,19 @@ fn a_crowd_gets_fewer_candidates_and_is_told_so() {
     assert_ne!(crowded["bundle"]["digest"], alone["bundle"]["digest"], "it has a digest of its own");
     assert!(crowded["sampled_tokens"].as_u64() <= alone["sampled_tokens"].as_u64(), "{crowded}");
 }
+
+#[test]
+fn a_canary_that_cannot_take_a_request_passes_it_on_and_is_rolled_back() {
+    let server = start("[canary]\nleast = 5");
+    // Clients tighten a constraint by a name that the canary does not have.
+    let manifest = MANIFEST.replace("name = \"harm\"", "name = \"injury\"");
+    assert_eq!(server.put("/admin/canary", json!({"manifest": manifest, "share": 1.0})).status, 200);
+    for _ in 0..8 {
+        let tightened = common::with(chat("ask"), "inferenceguard", json!({"budgets": {"harm": 2.0}}));
+        let answer = server.post("/v1/chat/completions", tightened);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json()["choices"][0]["inferenceguard"]["constraints"][0]["budget"], 2.0);
+    }
+    let swaps = server.admin("/admin/swaps").json();
+    assert!(swaps[0]["error"].as_str().unwrap_or_default().contains("100.0 % failures"), "{swaps}");
+}

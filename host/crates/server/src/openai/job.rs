@@ -44,7 +44,8 @@ fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: us
         Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
         Err(error) => app.metrics.failed(error),
     }
-    app.trials.ended(request.lane.as_deref(), &result, &app.bundles);
+    let lane = result.as_ref().map_or(request.lane.as_deref(), |output| output.lane.as_deref());
+    app.trials.ended(lane, &result, &app.bundles);
     let shadow = result.as_ref().ok().filter(|output| app.trials.looks(number) && !output.tokens.is_empty());
     let shadow = shadow.map(|output| (output.tokens.clone(), output.status));
     let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
@@ -75,9 +76,11 @@ fn ask(
         _ => {}
     };
     match app.engine.stream(request.clone(), cancel, &mut hear) {
-        // Its trial ended before its turn came. A tenant's own lane is never left.
-        Err(EngineError::UnknownLane { found }) if found == trials::LANE => {
-            app.engine.stream(Request { lane: None, ..request.clone() }, cancel, &mut hear)
+        // A tenant's own lane is never left; a trial is nobody's trouble but its own. Nothing was said yet.
+        Err(error) if trials::is_its_own(request, &error) => {
+            let result = app.engine.stream(Request { lane: None, ..request.clone() }, cancel, &mut hear);
+            app.trials.passed_on(&error, result.is_ok());
+            result
         }
         result => result,
     }
