@@ -15,6 +15,8 @@ mod audit;
 mod batch;
 mod beam;
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod config;
 mod constraint;
 mod error;
