@@ -241,6 +241,8 @@ fn bad_settings_are_named() {
         ("stop", |c| c.stop = vec![String::new()]),
         ("budget", |c| c.constraints[0].constraint.budget = -1.0),
         ("gamma", |c| c.constraints[0].constraint.gamma = 1.5),
+        ("commit(0)", |c| c.release = Release::Commit(0)),
+        ("constraint name: found nothing", |c| c.constraints[0].constraint.name.clear()),
         ("every name once", |c| c.constraints.push(c.constraints[0].clone())),
     ];
     for (named, damage) in broken {
@@ -252,5 +254,18 @@ fn bad_settings_are_named() {
         let roles = RolesInfo { costs, ..RolesInfo::default() };
         let error = config.validate(&roles).expect_err(named).to_string();
         assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn critics_and_steering_that_want_scores_are_refused() {
+    let config = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2)).config;
+    let config = SearchConfig { constraints: Vec::new(), task: None, ..config };
+    let wants = || Some(Needs { scores: vec!["cost".into()], ..Needs::default() });
+    for roles in
+        [RolesInfo { critic: wants(), ..RolesInfo::default() }, RolesInfo { steering: wants(), ..RolesInfo::default() }]
+    {
+        let error = config.validate(&roles).unwrap_err().to_string();
+        assert!(error.contains("a need for scores of cost"), "{error}");
     }
 }
