@@ -56,7 +56,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("inferenceguard-eval", &["inferenceguard-host"]),
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
-    ("inferenceguard-record", &["inferenceguard-host", "inferenceguard-model", "inferenceguard-search"]),
+    // One kind of key signs bundles and records.
+    (
+        "inferenceguard-record",
+        &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-model", "inferenceguard-search"],
+    ),
     // Messages, and how text is sampled and released, are said in the words of the crates that define them.
     (
         "inferenceguard-server",

@@ -2,7 +2,12 @@
 
 use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, Sampled, Token, log_softmax, top_k};
 use inferenceguard_search::{BeamKey, Expansion, ROOT, SampleNeed};
-use std::{collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A row of a table that may live on a device.
 #[derive(Clone)]
@@ -25,6 +30,8 @@ struct Beam {
 pub(crate) struct Beams<'m> {
     model: &'m mut dyn Model,
     live: HashMap<BeamKey, Beam>,
+    /// Time spent on projections since somebody asked.
+    projecting: Duration,
 }
 
 impl Drop for Beams<'_> {
@@ -36,11 +43,16 @@ impl Drop for Beams<'_> {
 
 impl<'m> Beams<'m> {
     pub(crate) fn new(model: &'m mut dyn Model) -> Self {
-        Self { model, live: HashMap::new() }
+        Self { model, live: HashMap::new(), projecting: Duration::ZERO }
     }
 
     pub(crate) fn holds(&self, key: BeamKey) -> bool {
         self.live.contains_key(&key)
+    }
+
+    /// The time of projections since the last call.
+    pub(crate) fn take_projecting(&mut self) -> Duration {
+        std::mem::take(&mut self.projecting)
     }
 
     pub(crate) fn hidden(&self) -> usize {
@@ -211,8 +223,10 @@ impl<'m> Beams<'m> {
 
     /// The logits of these latents, one row each.
     fn projected(&mut self, latents: &[Place]) -> Result<Rc<Rows>, ModelError> {
+        let start = Instant::now();
         let gathered = self.gather(latents)?;
         let logits = self.model.project(&gathered)?;
+        self.projecting += start.elapsed();
         check_rows("logits", &logits, latents.len(), self.model.info().vocab)?;
         Ok(Rc::new(logits))
     }

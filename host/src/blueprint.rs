@@ -42,6 +42,12 @@ impl Blueprint {
         Deployment::new(generation, identity, config, networks, methods)
     }
 
+    /// Fuel used in this engine's sandbox.
+    pub(crate) fn fuel(&self) -> u64 {
+        let own = self.own_sandbox.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sandbox.as_ref().or(own.as_ref()).map_or(0, Sandbox::fuel)
+    }
+
     fn ready_methods(&self, bundle: Option<&Bundle>) -> Result<Vec<(String, Ready)>, EngineError> {
         let mut ready = Vec::new();
         for (name, roles) in &self.native {

@@ -1,9 +1,19 @@
 //! Does what the search needs: one need in, one answer out.
 
-use crate::{EngineError, Roles, beams::Beams, columns, scores::Scores, steer};
+use crate::{
+    EngineError, Roles,
+    beams::Beams,
+    columns,
+    profile::{Stage, Stopwatch},
+    scores::Scores,
+    steer,
+};
 use inferenceguard_model::Token;
 use inferenceguard_search::{Answer, Batch, BeamKey, Constraint, Cost, FailureKind, Need, Role, RoleFailure, Tracker};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
@@ -14,6 +24,7 @@ pub(crate) struct Driver<'m> {
     pub(crate) more: Vec<More>,
     /// Tokens that are taken instead of samples, one per draw.
     pub(crate) forced: Option<VecDeque<Token>>,
+    pub(crate) watch: Stopwatch,
 }
 
 /// Tracker and costs of one bundle more, by the names that they have in the session.
@@ -24,9 +35,16 @@ pub(crate) struct More {
 }
 
 impl Driver<'_> {
-    /// Does it, and gives back the batch as a role saw it. A failing component is an answer; a failing back end is an
+    /// Does it and counts the time, and gives back the batch as a role saw it. A failing component is an answer; a failing back end is an
     /// error and ends the request.
     pub(crate) fn perform(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
+        let (stage, start) = (Stage::of(&need), Instant::now());
+        let answer = self.answer(need);
+        self.watch.count(stage, start, self.beams.take_projecting());
+        answer
+    }
+
+    fn answer(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
         let answer = match need {
             Need::Plan(batch) => {
                 return self.ask(batch, |driver, batch| Ok(Answer::Plan(driver.roles.policy.plan(batch))));

@@ -10,6 +10,7 @@ use crate::{
     gate::Gate,
     lanes::{Lanes, Prepared},
     output::Origin,
+    profile::{Profile, Stopwatch},
     request::ValidRequest,
     scores::{ScoreModels, Scores},
 };
@@ -120,6 +121,12 @@ impl Engine {
         self.gate.counts().1
     }
 
+    /// Fuel that components have used so far, those of requests that ended included.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.blueprint.fuel()
+    }
+
     /// What decides for requests that begin now.
     #[must_use]
     pub fn generation(&self) -> Generation {
@@ -213,6 +220,7 @@ impl Engine {
     ) -> Result<Output, EngineError> {
         let start = Instant::now();
         let _place = self.gate.enter(cancel)?;
+        let queue = start.elapsed().as_secs_f64();
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
         let request = if request.whole_conversation { self.less_spent(&deployment, request)? } else { request };
@@ -226,17 +234,19 @@ impl Engine {
             method: valid.method.clone(),
             seed: valid.config.seed,
             seconds: 0.0,
+            profile: Profile::default(),
             trace: None,
             inputs: valid.record.then(|| inputs(&deployment, &valid)).transpose()?,
         };
         let mut follow = Follow::new(self, &deployment, &request_of);
-        let session = run(&deployment, &mut model, &mut scores, valid, cancel, &mut follow, &mut on_event)?;
+        let (session, watch) = run(&deployment, &mut model, &mut scores, valid, cancel, &mut follow, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
         let trace = session.trace().cloned();
         // What was recorded is what was decided by: with the constraints that came later.
         let inputs = origin.inputs.map(|inputs| Inputs { config: session.config().clone(), ..inputs });
         let (generations, seconds) = (follow.generations, start.elapsed().as_secs_f64());
-        Ok(Output::new(outcome, Origin { seconds, trace, inputs, generations, ..origin }))
+        let profile = watch.profile(queue, seconds);
+        Ok(Output::new(outcome, Origin { seconds, profile, trace, inputs, generations, ..origin }))
     }
 }
 
@@ -248,7 +258,7 @@ fn run(
     cancel: &CancelToken,
     follow: &mut Follow<'_>,
     on_event: &mut dyn FnMut(Event),
-) -> Result<Session, EngineError> {
+) -> Result<(Session, Stopwatch), EngineError> {
     let ready = deployment.method(&valid.method)?;
     let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
     let mut driver = Driver {
@@ -257,6 +267,7 @@ fn run(
         roles: ready.roles.open()?,
         more: Vec::new(),
         forced: None,
+        watch: Stopwatch::default(),
     };
     let mut session =
         Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
@@ -264,7 +275,7 @@ fn run(
         session.record();
     }
     drive(&mut session, &mut driver, cancel, Some(follow), on_event)?;
-    Ok(session)
+    Ok((session, driver.watch))
 }
 
 fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {

@@ -6,6 +6,7 @@ use crate::{
     deployment::Deployment,
     driver::Driver,
     engine::{drive, unfinished, vocabulary},
+    profile::Stopwatch,
     request::ValidRequest,
     scores::Scores,
 };
@@ -82,6 +83,7 @@ impl Engine {
             scores: Scores::new(&mut scores, valid.messages, Arc::clone(&tokenizer)),
             roles,
             more: Vec::new(),
+            watch: Stopwatch::default(),
             forced: Some(tokens.iter().copied().collect()),
         };
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;

@@ -1,5 +1,6 @@
 //! What comes back.
 
+use crate::Profile;
 use inferenceguard_model::{Message, ModelInfo, Token};
 use inferenceguard_search::{
     Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage,
@@ -66,6 +67,8 @@ pub struct Output {
     pub reward: Option<f64>,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// Where they went.
+    pub profile: Profile,
     /// What was used.
     pub usage: Usage,
     /// Which bundle decided.
@@ -127,6 +130,7 @@ pub(crate) struct Origin {
     pub(crate) method: String,
     pub(crate) seed: u64,
     pub(crate) seconds: f64,
+    pub(crate) profile: Profile,
     pub(crate) trace: Option<Trace>,
     pub(crate) inputs: Option<Inputs>,
 }
@@ -149,6 +153,7 @@ impl Output {
             logprob: outcome.logprob,
             failures: outcome.failures,
             seconds: origin.seconds,
+            profile: origin.profile,
             bundle: origin.bundle,
             generations: origin.generations,
             lane: origin.lane,

@@ -65,5 +65,5 @@ pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};
 pub use manifest::{ConstraintEntry, Manifest, MethodEntry, NetworkEntry, RoleEntry};
 pub use network::Network;
-pub use signature::{NewKey, Signature, SigningKey, Statement};
+pub use signature::{NewKey, Signature, SigningKey, Statement, VerifyingKey};
 pub use trust::{Signer, Trust};

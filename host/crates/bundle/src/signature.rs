@@ -104,12 +104,19 @@ impl SigningKey {
     /// # Errors
     /// [`SignatureError::Key`] if the system gives no random numbers.
     pub fn sign(&self, statement: &Statement) -> Result<Signature, SignatureError> {
-        let failed = |error: &dyn fmt::Display| SignatureError::Key(error.to_string());
-        let text = toml::to_string(statement).map_err(|error| failed(&error))?;
+        let text = toml::to_string(statement).map_err(|error| SignatureError::Key(error.to_string()))?;
         let trusted = format!("{} {}", statement.name, statement.version);
-        let signed = minisign::sign(None, &self.0, text.as_bytes(), Some(&trusted), Some("signature of a bundle"));
-        let signature = signed.map_err(|error| failed(&error))?.into_string();
+        let signature = self.sign_text(&text, &trusted)?;
         Ok(Signature { statement: text, signature })
+    }
+
+    /// Signs any text; `comment` is signed with it. Gives the text of a minisign signature file.
+    ///
+    /// # Errors
+    /// [`SignatureError::Key`] if the system gives no random numbers.
+    pub fn sign_text(&self, text: &str, comment: &str) -> Result<String, SignatureError> {
+        let signed = minisign::sign(None, &self.0, text.as_bytes(), Some(comment), Some("InferenceGuard"));
+        Ok(signed.map_err(|error| SignatureError::Key(error.to_string()))?.into_string())
     }
 }
 
@@ -141,11 +148,14 @@ impl NewKey {
 
 /// The public half of a signing key.
 #[derive(Debug, Clone)]
-pub(crate) struct VerifyingKey(PublicKey);
+pub struct VerifyingKey(PublicKey);
 
 impl VerifyingKey {
     /// Reads the one line of base64 of a key, or the whole text of its file.
-    pub(crate) fn parse(text: &str) -> Result<Self, SignatureError> {
+    ///
+    /// # Errors
+    /// [`SignatureError::Key`].
+    pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let failed = |error: minisign::PError| SignatureError::Key(error.to_string());
         let text = text.trim();
         let key = match text.contains('\n') {
@@ -157,6 +167,12 @@ impl VerifyingKey {
 
     pub(crate) fn id(&self) -> String {
         id(self.0.keynum())
+    }
+
+    /// Whether `signature`, the text of a minisign signature file, is this key's under `text`.
+    #[must_use]
+    pub fn vouches_for(&self, text: &str, signature: &str) -> bool {
+        minisign::SignatureBox::from_string(signature).is_ok_and(|signature| self.verifies(text, &signature))
     }
 
     pub(crate) fn verifies(&self, statement: &str, signature: &minisign::SignatureBox) -> bool {

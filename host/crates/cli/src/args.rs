@@ -123,6 +123,9 @@ pub(crate) struct RunArguments {
     /// Appends a record of the answer to this file
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub(crate) record: Option<PathBuf>,
+    /// Signs the record with this key (its secret half; `bundle keygen` makes one)
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub(crate) record_key: Option<PathBuf>,
     /// What the user says
     pub(crate) prompt: String,
 }

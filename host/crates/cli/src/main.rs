@@ -19,21 +19,17 @@ mod records;
 mod run;
 mod serve;
 mod show;
+mod telemetry;
 mod train;
 mod watch;
 
 use args::{Command, ComponentCommand, ModelCommand, TrainCommand};
 use clap::Parser;
-use std::{io::IsTerminal, process::ExitCode};
-use tracing_subscriber::EnvFilter;
-
-/// Names the level of log lines that are shown.
-const LOG_VARIABLE: &str = "INFERGUARD_LOG";
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    show_log();
-    match dispatch(arguments.command) {
+    match begin(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,15 +39,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn show_log() {
-    let colours = std::io::stderr().is_terminal();
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .without_time()
-        .init();
+fn begin(command: Command) -> anyhow::Result<()> {
+    let collector = match &command {
+        Command::Serve(arguments) => arguments.otlp(),
+        _ => None,
+    };
+    let _telemetry = telemetry::begin(collector)?;
+    dispatch(command)
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {

@@ -1,10 +1,9 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{args::RunArguments, engine, output, show};
+use crate::{args::RunArguments, engine, output, records, show};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
-use inferenceguard_record::Journal;
 use inferenceguard_search::Release;
 use serde_json::json;
 use std::io::{self, Write};
@@ -31,7 +30,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         ..Request::new(arguments.prompt.clone())
     };
     // Before the answer: a file that cannot be written is said at once.
-    let journal = arguments.record.as_deref().map(|path| Journal::open(path, true)).transpose()?;
+    let journal = arguments.record.as_deref().map(|path| records::journal(path, true, arguments.record_key.as_deref()));
+    let journal = journal.transpose()?;
     let guarded = generate(&engine, request(&own), arguments.stream)?;
     if let Some(journal) = journal {
         journal.append(&guarded)?;

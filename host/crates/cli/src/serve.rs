@@ -3,12 +3,11 @@
 use crate::{
     args::GuardArguments,
     bundle::{self, Fallback},
-    engine, output, watch,
+    engine, output, records, watch,
 };
 use anyhow::Context;
 use clap::Args;
 use inferenceguard_host::OWN_METHOD;
-use inferenceguard_record::Journal;
 use inferenceguard_server::{Server, Settings, Store};
 use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
@@ -48,9 +47,22 @@ pub(crate) struct ServeArguments {
     /// Records without prompts and answers: they can be counted, and not replayed
     #[arg(long, requires = "records")]
     no_bodies: bool,
+    /// Sends a span of every request to this OpenTelemetry collector, OTLP over HTTP (http://localhost:4318)
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp: Option<String>,
+    /// Signs every record with this key (its secret half; `bundle keygen` makes one)
+    #[arg(long, value_name = "FILE", requires = "records")]
+    record_key: Option<PathBuf>,
     /// Requests that run at once; others wait
     #[arg(long, value_name = "N", default_value_t = 8)]
     max_live: usize,
+}
+
+impl ServeArguments {
+    /// The collector that is to be told of requests, if any.
+    pub(crate) fn otlp(&self) -> Option<&str> {
+        self.otlp.as_deref()
+    }
 }
 
 /// Serves until it is told to stop.
@@ -71,7 +83,8 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     }
     server = server.with_layers(Box::new(bundle::first_party_file))?;
     if let Some(path) = &arguments.records {
-        server = server.with_records(Journal::open(path, !arguments.no_bodies)?);
+        let key = arguments.record_key.as_deref();
+        server = server.with_records(records::journal(path, !arguments.no_bodies, key)?);
     }
     tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
 }

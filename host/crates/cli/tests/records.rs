@@ -36,6 +36,20 @@ fn what_was_decided_can_be_decided_again() {
 }
 
 #[test]
+fn a_servers_records_are_signed_if_it_has_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, key) = (dir.path().join("records.jsonl"), dir.path().join("key"));
+    assert_eq!(run(&["bundle", "keygen", text(&key)]).code, Some(0));
+    let public = dir.path().join("key.pub");
+    answer(&records, "1", &["--record-key", text(&key)]);
+    let verified = run(&["verify", "--key", text(&public), text(&records)]);
+    assert!(verified.stdout.contains("1 signed"), "{}{}", verified.stdout, verified.stderr);
+    answer(&records, "2", &[]);
+    run(&["verify", "--key", text(&public), text(&records)]).refuses("record 2");
+    assert_eq!(run(&["verify", text(&records)]).code, Some(0));
+}
+
+#[test]
 fn a_record_is_explained_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let records = dir.path().join("records.jsonl");

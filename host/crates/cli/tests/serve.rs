@@ -3,10 +3,13 @@
 mod common;
 
 use common::{command, run, text};
+use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span};
+use prost::Message;
 use serde_json::{Value, json};
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     path::Path,
     process::{Child, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -91,6 +94,57 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     tell(&["activate", "/no/such/bundle"]).refuses("/no/such/bundle");
     assert!(tell(&["rollback"]).stdout.starts_with("generation 5: household-demo"));
     tell(&["rollback"]).refuses("nothing was active before");
+}
+
+/// Takes one OTLP export and answers it; gives its spans.
+fn collected(listener: &TcpListener) -> Vec<Span> {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).unwrap() > 2 {
+        let lower = line.to_lowercase();
+        length = lower.strip_prefix("content-length:").map_or(length, |number| number.trim().parse().unwrap());
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    let export = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    export.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans).collect()
+}
+
+fn attribute(span: &Span, key: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    Some(format!("{:?}", found.value.as_ref()?.value.as_ref()?))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_collector_is_told_of_every_request_and_of_no_text_unless_the_operator_says_so() {
+    let (listener, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
+    let collector = format!("http://{}", listener.local_addr().unwrap());
+    let config = dir.path().join("server.toml");
+    fs::write(&config, "trace_content = true").unwrap();
+    for content in [false, true] {
+        let mut arguments = vec!["--otlp", &collector];
+        arguments.extend(if content { vec!["--config", text(&config)] } else { Vec::new() });
+        let mut server = Server::start(&arguments);
+        let asked = server.agent.post(format!("{}/v1/chat/completions", server.clients));
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let answer = asked.header("traceparent", parent).send(question(1).to_string()).unwrap();
+        assert_eq!(answer.status(), 200);
+        signal("TERM", &server);
+        let spans = collected(&listener);
+        server.process.wait().unwrap();
+        let span = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span of the request");
+        assert_eq!(attribute(span, "gen_ai.operation.name").unwrap(), "StringValue(\"chat\")");
+        assert!(attribute(span, "inferenceguard.status").unwrap().contains("within_budget"));
+        assert!(attribute(span, "gen_ai.response.finish_reasons").unwrap().starts_with("ArrayValue"));
+        assert!(attribute(span, "gen_ai.usage.output_tokens").unwrap().starts_with("IntValue"));
+        assert_eq!((span.trace_id[..2].to_vec(), span.parent_span_id[0]), (vec![0x0a, 0xf7], 0xb7));
+        let told = format!("{spans:?}").contains("clean a knife");
+        assert_eq!((told, attribute(span, "gen_ai.output.messages").is_some()), (content, content));
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@ use crate::{
     Body, Header, RecordError, Wrong,
     body::{decode, digest, encode},
 };
+use inferenceguard_bundle::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
@@ -24,6 +25,8 @@ pub struct Line {
     pub header: Header,
     /// Its body; nothing if it was removed.
     pub body: Option<Body>,
+    /// The text of a minisign signature of the hash, if it was signed.
+    pub signature: Option<String>,
 }
 
 /// As it is written. The header is kept as its bytes, which are what is hashed.
@@ -33,14 +36,22 @@ pub(crate) struct Written<'a> {
     #[serde(borrow)]
     header: &'a RawValue,
     pub(crate) body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
 }
 
-/// The text of a record, with its line break.
-pub(crate) fn written(header: &Header, body: Option<&[u8]>) -> Result<(String, Vec<u8>), serde_json::Error> {
+/// The hash of a record and its text, with its line break.
+pub(crate) fn written(
+    header: &Header,
+    body: Option<&[u8]>,
+    key: Option<&SigningKey>,
+) -> Result<(String, Vec<u8>), io::Error> {
     let header = serde_json::to_string(header)?;
     let hash = digest(header.as_bytes());
     let raw = RawValue::from_string(header)?;
-    let mut line = serde_json::to_vec(&Written { hash: hash.clone(), header: &raw, body: body.map(encode) })?;
+    let signature = key.map(|key| key.sign_text(&hash, "record")).transpose().map_err(io::Error::other)?;
+    let mut line =
+        serde_json::to_vec(&Written { hash: hash.clone(), header: &raw, body: body.map(encode), signature })?;
     line.push(b'\n');
     Ok((hash, line))
 }
@@ -59,7 +70,19 @@ impl Line {
             return Err(Wrong::Chain { found: header.previous, expected: previous.to_owned() });
         }
         let body = written.body.map(|text| opened(&text, &header)).transpose()?;
-        Ok(Self { hash: written.hash, header, body })
+        Ok(Self { hash: written.hash, header, body, signature: written.signature })
+    }
+
+    /// Checks that this key signed it. The hash speaks for the header, the header for the body and for all records before.
+    ///
+    /// # Errors
+    /// [`Wrong::Unsigned`].
+    pub fn signed_by(&self, key: &VerifyingKey) -> Result<(), Wrong> {
+        let signature = self.signature.as_deref().ok_or(Wrong::Unsigned("it has no signature"))?;
+        match key.vouches_for(&self.hash, signature) {
+            true => Ok(()),
+            false => Err(Wrong::Unsigned("its signature is not this key's")),
+        }
     }
 }
 

@@ -88,6 +88,9 @@ pub enum Wrong {
         /// The answer then.
         expected: String,
     },
+    /// The key that should have signed it did not.
+    #[error("the record is not signed by the key given: {0}")]
+    Unsigned(&'static str),
     /// Header and body speak of different answers.
     #[error("header and body disagree in `{0}`")]
     Disagreement(&'static str),

@@ -5,6 +5,7 @@ use crate::{
     body::Place,
     chain::{BEGINNING, read, written},
 };
+use inferenceguard_bundle::SigningKey;
 use inferenceguard_host::Output;
 use std::{
     fs::{File, TryLockError},
@@ -25,6 +26,7 @@ struct Open {
 pub struct Journal {
     path: PathBuf,
     bodies: bool,
+    key: Option<SigningKey>,
     open: Mutex<Open>,
 }
 
@@ -54,7 +56,13 @@ impl Journal {
         }
         let len = whole(&mut file).map_err(failed)?;
         file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len))).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), bodies, open: Mutex::new(Open { file, len, next, previous }) })
+        Ok(Self { path: path.to_owned(), bodies, key: None, open: Mutex::new(Open { file, len, next, previous }) })
+    }
+
+    /// The same, and signs every record that it appends.
+    #[must_use]
+    pub fn signing(self, key: SigningKey) -> Self {
+        Self { key: Some(key), ..self }
     }
 
     /// Appends the record of an output and waits until it is on the disk. What a failed write left is cut off again.
@@ -68,7 +76,7 @@ impl Journal {
         let place = Place { sequence: open.next, previous: open.previous.clone() };
         let header = Header::of(output, place, &body);
         let kept = self.bodies.then_some(body.as_slice());
-        let (hash, line) = written(&header, kept).map_err(|error| failed(error.into()))?;
+        let (hash, line) = written(&header, kept, self.key.as_ref()).map_err(failed)?;
         let done = open.file.write_all(&line).and_then(|()| open.file.sync_data());
         if let Err(source) = done {
             let len = open.len;

@@ -1,5 +1,6 @@
 //! Records of real requests on the toy model: they verify, and whatever is changed in them is found.
 
+use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, read};
@@ -185,4 +186,25 @@ fn an_explanation_names_the_decisions_and_the_nearest_candidate() {
     let nearest = inferenceguard_record::Body::of(&answered).unwrap().nearest().unwrap();
     assert!(nearest.emitted);
     assert_eq!(nearest.tokens, answered.tokens);
+}
+
+#[test]
+fn a_signed_record_is_its_signers_with_and_without_its_body() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let outputs = outputs(11.0, 2);
+    let keys = [NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap()];
+    let [mine, other] = keys.each_ref().map(|key| VerifyingKey::parse(&key.public).unwrap());
+    let signing = SigningKey::parse(&keys[0].secret, None).unwrap();
+    drop(Journal::open(&path, true).unwrap().signing(signing).append(&outputs[0]).unwrap());
+    drop(Journal::open(&path, true).unwrap().append(&outputs[1]).unwrap());
+    for _ in 0..2 {
+        let [signed, bare] = lines(&path).try_into().unwrap();
+        assert_eq!(signed.signed_by(&mine), Ok(()));
+        assert!(matches!(signed.signed_by(&other), Err(Wrong::Unsigned(_))));
+        assert!(matches!(bare.signed_by(&mine), Err(Wrong::Unsigned(_))));
+        let moved = Line { signature: signed.signature, ..bare };
+        assert!(matches!(moved.signed_by(&mine), Err(Wrong::Unsigned(_))));
+        assert_eq!(forget(&path, u64::MAX).unwrap() % 2, 0);
+    }
 }

@@ -1,7 +1,13 @@
 //! The sandbox: one wasm engine, its pool of instances and its clock.
 
 use crate::{Limits, SandboxError, bindings::AllRoles, clock::Clock, compiled::Compiled, state::State};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{HasSelf, Linker},
@@ -26,6 +32,7 @@ struct Inner {
     linker: Linker<State>,
     limits: Arc<Limits>,
     compiled: Compiled,
+    fuel: Arc<AtomicU64>,
     // Held for its drop, which ends the thread.
     _clock: Clock,
 }
@@ -47,6 +54,7 @@ impl Sandbox {
                 linker,
                 limits: Arc::new(limits),
                 compiled: Compiled::default(),
+                fuel: Arc::default(),
                 _clock: clock,
             }),
         })
@@ -56,6 +64,16 @@ impl Sandbox {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// Fuel that all calls have used so far.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.inner.fuel.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn fuel_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.inner.fuel)
     }
 
     pub(crate) fn shared_limits(&self) -> Arc<Limits> {

@@ -10,7 +10,10 @@ use crate::{
     state::{BatchHandle, State},
 };
 use inferenceguard_search::{Batch, FailureKind, Role, RoleFailure};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use wasmtime::{
     PoolConcurrencyLimitError, Store, Trap,
     component::{Instance, InstancePre, Resource},
@@ -24,6 +27,8 @@ pub(crate) struct Guest {
     dead: bool,
     /// Fuel used by the newest call.
     pub(crate) used: u64,
+    /// Fuel used by all calls of the sandbox.
+    total: Arc<AtomicU64>,
 }
 
 impl Guest {
@@ -39,7 +44,7 @@ impl Guest {
         let mut store = Store::new(sandbox.engine(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(usize::try_from(sandbox.limits().output).unwrap_or(usize::MAX));
-        let mut guest = Self { store, role, dead: false, used: 0 };
+        let mut guest = Self { store, role, dead: false, used: 0, total: sandbox.fuel_counter() };
         guest.arm();
         match pre.instantiate(&mut guest.store) {
             Ok(instance) => Ok((guest, instance)),
@@ -83,6 +88,7 @@ impl Guest {
         let result = call(&mut self.store);
         let left = self.store.get_fuel().unwrap_or(0);
         self.used = self.limits().fuel.saturating_sub(left) + self.store.data().dense.work;
+        self.total.fetch_add(self.used, Ordering::Relaxed);
         self.store.data_mut().batch = None;
         // A wrong read weighs more than whatever came of it.
         let result = match self.store.data_mut().bad_read.take() {

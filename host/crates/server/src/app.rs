@@ -227,7 +227,7 @@ impl App {
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], app.metrics.text(app.engine.live(), app.engine.waiting())).into_response()
+    ([(CONTENT_TYPE, TYPE)], app.metrics.text(&app.engine)).into_response()
 }
 
 /// Refusals of the layers below become sentences in JSON as well.

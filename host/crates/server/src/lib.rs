@@ -25,6 +25,7 @@ mod live;
 mod metrics;
 mod openai;
 mod settings;
+mod span;
 mod store;
 mod trials;
 

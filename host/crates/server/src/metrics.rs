@@ -1,14 +1,16 @@
 //! What is counted, in Prometheus' text format. Names and base units follow its conventions.
 
-use inferenceguard_host::{EngineError, Generation, Output};
+use inferenceguard_host::{Engine, EngineError, Generation, Output, Profile};
 use inferenceguard_search::{Finish, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const STEPS: [f64; 12] = [2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 /// Shares of a budget; below zero it was exceeded.
 const SHARES: [f64; 8] = [-1.0, 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
@@ -40,6 +42,11 @@ struct Kind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stage {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Bundle {
     name: String,
     version: String,
@@ -63,6 +70,10 @@ pub(crate) struct Metrics {
     shadow: Family<Result, Counter>,
     generation: Gauge,
     bundle: Family<Bundle, Gauge>,
+    queue: Histogram,
+    step: Histogram,
+    stages: Family<Stage, Counter<f64, AtomicU64>>,
+    fuel: Counter,
     live: Gauge,
     waiting: Gauge,
 }
@@ -91,6 +102,10 @@ impl Metrics {
             shadow: Family::default(),
             generation: Gauge::default(),
             bundle: Family::default(),
+            queue: seconds(),
+            step: Histogram::new(STEPS),
+            stages: Family::default(),
+            fuel: Counter::default(),
             live: Gauge::default(),
             waiting: Gauge::default(),
         };
@@ -117,6 +132,12 @@ impl Metrics {
         r.register("shadow_answers", "What the shadow would have said, against what was said", self.shadow.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
+        r.register_with_unit("queue", "Waiting for a place among the running", Unit::Seconds, self.queue.clone());
+        let help = "A step of the language model, the mean of each request";
+        r.register_with_unit("model_step", help, Unit::Seconds, self.step.clone());
+        let help = "Where the time of requests went; steps of different requests overlap";
+        r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
+        r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
         r.register("requests_running", "Requests under way", self.live.clone());
         r.register("requests_waiting", "Requests that wait for their turn", self.waiting.clone());
         self
@@ -126,6 +147,7 @@ impl Metrics {
         let ended = Ended { status: status(output.status), finish: finish(output.finish) };
         self.requests.get_or_create(&ended).inc();
         self.seconds.observe(seconds);
+        self.profiled(&output.profile);
         let usage = &output.usage;
         for (kind, count) in [
             ("prompt", usage.prompt_tokens),
@@ -142,6 +164,22 @@ impl Metrics {
         for failure in &output.failures {
             let (role, kind) = (failure.role.to_string(), failure.kind.name());
             self.failures.get_or_create(&Failure { role, kind }).inc();
+        }
+    }
+
+    fn profiled(&self, profile: &Profile) {
+        self.queue.observe(profile.queue);
+        if profile.steps > 0 {
+            self.step.observe(profile.model / profile.steps as f64);
+        }
+        for (stage, seconds) in [
+            ("model", profile.model),
+            ("sampling", profile.sampling),
+            ("scoring", profile.scoring),
+            ("components", profile.components),
+            ("other", profile.other),
+        ] {
+            self.stages.get_or_create(&Stage { stage }).inc_by(seconds);
         }
     }
 
@@ -180,10 +218,11 @@ impl Metrics {
         self.bundle.get_or_create(&Bundle { name, version, digest }).set(1);
     }
 
-    /// The text of all, with these two as they are now.
-    pub(crate) fn text(&self, live: usize, waiting: usize) -> String {
-        self.live.set(i64::try_from(live).unwrap_or(i64::MAX));
-        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    /// The text of all, with what the engine knows as it is now.
+    pub(crate) fn text(&self, engine: &Engine) -> String {
+        self.live.set(i64::try_from(engine.live()).unwrap_or(i64::MAX));
+        self.waiting.set(i64::try_from(engine.waiting()).unwrap_or(i64::MAX));
+        self.fuel.inner().store(engine.fuel(), Ordering::Relaxed);
         let mut text = String::new();
         // Writing to a text cannot fail.
         let _ = encode(&mut text, &self.registry);

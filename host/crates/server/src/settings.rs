@@ -33,6 +33,8 @@ pub struct Settings {
     /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
     /// are changed and revoked without a restart. Without it, all bundles are.
     pub trust: Option<PathBuf>,
+    /// Whether traces carry prompts and answers.
+    pub trace_content: bool,
     /// When a canary is rolled back.
     pub canary: CanarySettings,
     /// Who may ask; without any, everybody.
@@ -54,6 +56,7 @@ impl Default for Settings {
             overload: None,
             admin_token_sha256: None,
             trust: None,
+            trace_content: false,
             canary: CanarySettings::default(),
             tenants: BTreeMap::new(),
         }

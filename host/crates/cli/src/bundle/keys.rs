@@ -7,7 +7,7 @@ use super::{
 };
 use crate::output;
 use anyhow::{Context, bail, ensure};
-use inferenceguard_bundle::{NewKey, SigningKey, Statement, Trust};
+use inferenceguard_bundle::{NewKey, SigningKey, Statement, Trust, VerifyingKey};
 use std::{
     env,
     fs::{self, OpenOptions},
@@ -55,13 +55,22 @@ fn secret_file(path: &Path, text: &str) -> anyhow::Result<()> {
     written.with_context(|| format!("{} could not be written", path.display()))
 }
 
+/// The secret half of a key.
+pub(crate) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+    let key = SigningKey::parse(&read(path)?, env::var(PASSWORD).ok().as_deref());
+    key.with_context(|| format!("{} (password: {PASSWORD})", path.display()))
+}
+
+/// The public half of a key.
+pub(crate) fn verifying_key(path: &Path) -> anyhow::Result<VerifyingKey> {
+    VerifyingKey::parse(&read(path)?).with_context(|| path.display().to_string())
+}
+
 /// Signs a bundle: two files beside its manifest, or in its archive.
 pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
     let path = &arguments.bundle;
     let bundle = open(Some(path), Fallback::Plain)?;
-    let text = read(&arguments.key)?;
-    let key = SigningKey::parse(&text, env::var(PASSWORD).ok().as_deref());
-    let key = key.with_context(|| format!("{} (password: {PASSWORD})", arguments.key.display()))?;
+    let key = signing_key(&arguments.key)?;
     let now = now();
     let expires = arguments.expires_in.map(|days| now.saturating_add(days.saturating_mul(DAY)));
     let signature = key.sign(&Statement::of(&bundle, now, expires)?)?;

@@ -10,6 +10,8 @@ mod make;
 mod registry;
 mod remote;
 
+pub(crate) use keys::{signing_key, verifying_key};
+
 use crate::embedded;
 use anyhow::Context;
 use args::BundleCommand;

@@ -13,8 +13,18 @@ pub(crate) use replay::replay;
 pub(crate) use source::Source;
 pub(crate) use verify::verify;
 
-use inferenceguard_record::{Body, Header, RecordError, read};
+use crate::bundle::signing_key;
+use inferenceguard_record::{Body, Header, Journal, RecordError, read};
 use std::path::Path;
+
+/// A file to append to, signed with a key if one is given.
+pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>) -> anyhow::Result<Journal> {
+    let journal = Journal::open(path, bodies)?;
+    Ok(match key {
+        Some(key) => journal.signing(signing_key(key)?),
+        None => journal,
+    })
+}
 
 /// The records of a file that have a body, in order; those without are counted by `skipped`.
 pub(crate) fn bodies<'a>(

@@ -1,8 +1,9 @@
 //! `verify`: files of records, checked without any model.
 
 use super::args::VerifyArguments;
-use crate::output;
+use crate::{bundle::verifying_key, output};
 use anyhow::Context;
+use inferenceguard_bundle::VerifyingKey;
 use inferenceguard_record::read;
 use inferenceguard_search::Status;
 use serde::Serialize;
@@ -17,6 +18,7 @@ struct Counted {
     verified: u64,
     /// Those whose bodies were removed.
     without_body: u64,
+    signed: u64,
     within_budget: u64,
     budget_exceeded: u64,
     no_safe_candidate: u64,
@@ -26,8 +28,9 @@ struct Counted {
 
 /// Checks every file; fails at the first record that does not verify.
 pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
+    let key = arguments.key.as_deref().map(verifying_key).transpose()?;
     for path in &arguments.files {
-        let counted = count(path)?;
+        let counted = count(path, key.as_ref())?;
         if arguments.json {
             output::json(&counted)?;
         } else {
@@ -37,14 +40,18 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn count(path: &Path) -> anyhow::Result<Counted> {
+fn count(path: &Path, key: Option<&VerifyingKey>) -> anyhow::Result<Counted> {
     let mut counted = Counted { file: path.display().to_string(), ..Counted::default() };
     for line in read(path)? {
         let line = line?;
         let header = &line.header;
+        let place = || format!("{}, record {}", path.display(), header.sequence);
+        if let Some(key) = key {
+            line.signed_by(key).with_context(place)?;
+        }
+        counted.signed += u64::from(line.signature.is_some());
         match &line.body {
             Some(body) => {
-                let place = || format!("{}, record {}", path.display(), header.sequence);
                 body.verify().with_context(place)?;
                 counted.verified += 1;
             }
@@ -62,13 +69,13 @@ fn count(path: &Path) -> anyhow::Result<Counted> {
 }
 
 fn text(counted: &Counted) -> String {
-    let Counted { file, records, verified, without_body, last, .. } = counted;
+    let Counted { file, records, verified, without_body, signed, last, .. } = counted;
     let statuses = format!(
         "{} within budget, {} beyond, {} refused",
         counted.within_budget, counted.budget_exceeded, counted.no_safe_candidate
     );
     format!(
-        "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body\n  \
+        "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body, {signed} signed\n  \
          {statuses}\n  last {last}"
     )
 }

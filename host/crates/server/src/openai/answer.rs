@@ -98,12 +98,13 @@ impl Head {
             Style::Completion => completion_logprobs(output, tokenizer),
         });
         json!({
-            "index": index, "finish_reason": reason(output), "logprobs": logprobs, "inferenceguard": extension(output),
+            "index": index, "finish_reason": finish_reason(output), "logprobs": logprobs, "inferenceguard": extension(output),
         })
     }
 }
 
-fn reason(output: &Output) -> &'static str {
+/// `finish_reason`: a refusal and a cancelled answer were filtered.
+pub(crate) fn finish_reason(output: &Output) -> &'static str {
     match output.finish {
         Finish::Eos | Finish::Stop => "stop",
         Finish::Length => "length",

@@ -6,7 +6,7 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, bundles::lane_of, error::ApiError, settings::BudgetPer};
+use crate::{app::App, bundles::lane_of, error::ApiError, settings::BudgetPer, span::RequestSpan};
 use axum::{
     Json,
     body::Bytes,
@@ -75,7 +75,8 @@ async fn answer(
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
     let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
     let entry = app.live.enter(number, &head.id, &admitted.0.name);
-    let job = Job { number, cancel: entry.cancel.clone() };
+    let span = Arc::new(RequestSpan::begin(&app, headers, style, &asked.request, &head.id));
+    let job = Job { number, cancel: entry.cancel.clone(), span };
     if asked.stream {
         return Ok(stream::respond(app, &asked, head, entry, admitted, &job));
     }

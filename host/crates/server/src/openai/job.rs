@@ -1,6 +1,6 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
-use crate::{app::App, error::ApiError, settings::InFlight, trials};
+use crate::{app::App, error::ApiError, settings::InFlight, span::RequestSpan, trials};
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -16,9 +16,11 @@ pub(crate) enum Said {
 }
 
 /// A request under way, and what cancels it: all of it when this is dropped.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) cancel: CancelToken,
+    pub(crate) span: Arc<RequestSpan>,
 }
 
 /// Asks for every choice; the first with the request's seed, the next with those after it.
@@ -31,22 +33,23 @@ pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) 
         let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
         let migrate = app.settings.in_flight == InFlight::Migrate;
         let request = Request { seed, record, lane, migrate, ..request.clone() };
-        let (app, cancel, sender, number) = (Arc::clone(app), job.cancel.clone(), sender.clone(), job.number);
-        tokio::task::spawn_blocking(move || run(&app, request, &cancel, number, index as usize, &sender));
+        let (app, job, sender) = (Arc::clone(app), job.clone(), sender.clone());
+        tokio::task::spawn_blocking(move || run(&app, request, &job, index as usize, &sender));
     }
     UnboundedReceiverStream::new(receiver)
 }
 
-fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: usize, sender: &UnboundedSender<Said>) {
+fn run(app: &App, request: Request, job: &Job, index: usize, sender: &UnboundedSender<Said>) {
     let start = Instant::now();
-    let result = ask(app, &request, cancel, number, index, sender);
+    let result = job.span.within(|| ask(app, &request, job, index, sender));
+    job.span.ended(&result);
     match &result {
         Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
         Err(error) => app.metrics.failed(error),
     }
     let lane = result.as_ref().map_or(request.lane.as_deref(), |output| output.lane.as_deref());
     app.trials.ended(lane, &result, &app.bundles);
-    let shadow = result.as_ref().ok().filter(|output| app.trials.looks(number) && !output.tokens.is_empty());
+    let shadow = result.as_ref().ok().filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
     let shadow = shadow.map(|output| (output.tokens.clone(), output.status));
     let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
     drop(sender.send(Said::Ended(index, kept)));
@@ -59,8 +62,7 @@ fn run(app: &App, request: Request, cancel: &CancelToken, number: u64, index: us
 fn ask(
     app: &App,
     request: &Request,
-    cancel: &CancelToken,
-    number: u64,
+    job: &Job,
     index: usize,
     sender: &UnboundedSender<Said>,
 ) -> Result<Output, EngineError> {
@@ -72,13 +74,13 @@ fn ask(
             }
             drop(sender.send(Said::Text(index, text)));
         }
-        Event::Progress(progress) => app.live.advance(number, progress),
+        Event::Progress(progress) => app.live.advance(job.number, progress),
         _ => {}
     };
-    match app.engine.stream(request.clone(), cancel, &mut hear) {
+    match app.engine.stream(request.clone(), &job.cancel, &mut hear) {
         // A tenant's own lane is never left; a trial is nobody's trouble but its own. Nothing was said yet.
         Err(error) if trials::is_its_own(request, &error) => {
-            let result = app.engine.stream(Request { lane: None, ..request.clone() }, cancel, &mut hear);
+            let result = app.engine.stream(Request { lane: None, ..request.clone() }, &job.cancel, &mut hear);
             app.trials.passed_on(&error, result.is_ok());
             result
         }

@@ -6,4 +6,5 @@ mod handlers;
 mod job;
 mod stream;
 
+pub(crate) use answer::{Style, finish_reason};
 pub(crate) use handlers::{chat, completions, models};

@@ -1,0 +1,153 @@
+//! One span per request, by OpenTelemetry's conventions for generative AI; who listens decides whether it goes anywhere.
+//!
+//! Prompts and answers are in it only if the operator asked for that ([`Settings::trace_content`]).
+//!
+//! [`Settings::trace_content`]: crate::Settings::trace_content
+
+use crate::{
+    app::App,
+    metrics::status,
+    openai::{Style, finish_reason},
+};
+use axum::http::HeaderMap;
+use inferenceguard_host::{EngineError, Output, Request};
+use inferenceguard_model::Message;
+use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
+use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use serde_json::json;
+use std::sync::{Mutex, PoisonError};
+use tracing::{Span, field::Empty, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The span of a request; it ends when the last of its choices has.
+#[derive(Debug)]
+pub(crate) struct RequestSpan {
+    span: Span,
+    content: bool,
+    answers: Mutex<Vec<Answer>>,
+}
+
+/// What a choice came to.
+#[derive(Debug)]
+struct Answer {
+    finish: &'static str,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    text: Option<String>,
+}
+
+impl RequestSpan {
+    /// Begins it, as a child of the caller's span if the headers name one (W3C Trace Context).
+    pub(crate) fn begin(app: &App, headers: &HeaderMap, style: Style, request: &Request, id: &str) -> Self {
+        let (operation, model) = (operation(style), app.model.as_str());
+        let span = info_span!(
+            "request",
+            "otel.name" = format!("{operation} {model}"),
+            "otel.kind" = "server",
+            "otel.status_code" = Empty,
+            "error.type" = Empty,
+            "gen_ai.operation.name" = operation,
+            "gen_ai.provider.name" = "inferenceguard",
+            "gen_ai.request.model" = model,
+            "gen_ai.response.model" = model,
+            "gen_ai.response.id" = id,
+        );
+        // Fails only where nobody listens.
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&HeaderExtractor(headers)));
+        let told = Self { span, content: app.settings.trace_content, answers: Mutex::default() };
+        told.asked(request);
+        told
+    }
+
+    fn asked(&self, request: &Request) {
+        let set = |key: &'static str, value: Option<Value>| {
+            value.into_iter().for_each(|value| self.span.set_attribute(key, value));
+        };
+        set("gen_ai.request.max_tokens", request.max_tokens.map(|most| i64::from(most).into()));
+        set("gen_ai.request.seed", request.seed.map(|seed| (seed as i64).into()));
+        set("gen_ai.request.temperature", request.sampling.map(|sampling| f64::from(sampling.temperature).into()));
+        set("gen_ai.request.top_p", request.sampling.map(|sampling| f64::from(sampling.top_p).into()));
+        set("inferenceguard.method", request.method.clone().map(Value::from));
+        set("gen_ai.input.messages", self.content.then(|| inputs(request).into()));
+    }
+
+    /// What is logged meanwhile belongs to it.
+    pub(crate) fn within<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.span.in_scope(work)
+    }
+
+    /// A choice ended.
+    pub(crate) fn ended(&self, result: &Result<Output, EngineError>) {
+        match result {
+            Ok(output) => self.answered(output),
+            Err(error) => {
+                self.span.record("otel.status_code", "ERROR");
+                self.span.record("error.type", if error.is_request() { "request" } else { "engine" });
+            }
+        }
+    }
+
+    fn answered(&self, output: &Output) {
+        let span = &self.span;
+        span.set_attribute("inferenceguard.status", status(output.status));
+        span.set_attribute("inferenceguard.method", output.method.clone());
+        span.set_attribute("inferenceguard.bundle.name", output.bundle.name.clone());
+        span.set_attribute("inferenceguard.bundle.digest", output.bundle.digest.clone());
+        let generations: Vec<i64> = output.generations.iter().map(|number| *number as i64).collect();
+        span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
+        for constraint in &output.constraints {
+            let left = constraint.budget - constraint.max_cost;
+            span.set_attribute(format!("inferenceguard.budget_remaining.{}", constraint.name), left);
+        }
+        let answer = Answer {
+            finish: finish_reason(output),
+            prompt_tokens: output.usage.prompt_tokens,
+            completion_tokens: output.usage.completion_tokens,
+            text: self.content.then(|| output.text.clone()),
+        };
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+    }
+}
+
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        let answers = std::mem::take(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Some(first) = answers.first() else { return };
+        let span = &self.span;
+        span.set_attribute("gen_ai.usage.input_tokens", first.prompt_tokens as i64);
+        let output: u64 = answers.iter().map(|answer| answer.completion_tokens).sum();
+        span.set_attribute("gen_ai.usage.output_tokens", output as i64);
+        let reasons: Vec<StringValue> = answers.iter().map(|answer| answer.finish.into()).collect();
+        span.set_attribute("gen_ai.response.finish_reasons", Value::Array(Array::String(reasons)));
+        if self.content {
+            span.set_attribute("gen_ai.output.messages", outputs(&answers));
+        }
+    }
+}
+
+fn operation(style: Style) -> &'static str {
+    match style {
+        Style::Chat => "chat",
+        Style::Completion => "text_completion",
+    }
+}
+
+fn inputs(request: &Request) -> String {
+    let said = |message: &Message| json!({"role": message.role, "parts": [part(&message.content)]});
+    let mut messages: Vec<_> = request.history.iter().map(said).collect();
+    messages.push(json!({"role": "user", "parts": [part(&request.prompt)]}));
+    json!(messages).to_string()
+}
+
+fn outputs(answers: &[Answer]) -> String {
+    let said = |answer: &Answer| {
+        let text = answer.text.as_deref().unwrap_or_default();
+        json!({"role": "assistant", "parts": [part(text)], "finish_reason": answer.finish})
+    };
+    json!(answers.iter().map(said).collect::<Vec<_>>()).to_string()
+}
+
+fn part(text: &str) -> serde_json::Value {
+    json!({"type": "text", "content": text})
+}

@@ -1,0 +1,85 @@
+//! Where the time of a request went.
+
+use inferenceguard_search::Need;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Wall-clock seconds of one request, by what they were spent on. They add up to its `seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Waiting for a place among the running requests.
+    pub queue: f64,
+    /// The language model: prompt, steps and projections, waiting for the steps of others included.
+    pub model: f64,
+    /// Drawing tokens from logits.
+    pub sampling: f64,
+    /// Reward and cost models.
+    pub scoring: f64,
+    /// Components (or the native roles in their place), and what is computed for them to read.
+    pub components: f64,
+    /// Everything else: the search itself, its audit, text, bookkeeping.
+    pub other: f64,
+    /// Steps of the language model, the prompt counted as none.
+    pub steps: u64,
+}
+
+/// Measures one.
+#[derive(Debug, Default)]
+pub(crate) struct Stopwatch {
+    profile: Profile,
+}
+
+/// What a need is work for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Stage {
+    Model,
+    Step,
+    Sampling,
+    Scoring,
+    Components,
+    Other,
+}
+
+impl Stage {
+    pub(crate) fn of(need: &Need) -> Self {
+        match need {
+            Need::Prefill(_) => Self::Model,
+            Need::Step { .. } => Self::Step,
+            Need::Sample(_) | Need::Expand { .. } => Self::Sampling,
+            Need::Score(_) => Self::Scoring,
+            Need::Plan(_)
+            | Need::Select(_)
+            | Need::Estimate(_)
+            | Need::Price { .. }
+            | Need::Steer(_)
+            | Need::Start(_)
+            | Need::Advance { .. } => Self::Components,
+            Need::Release { .. } | Need::Nothing => Self::Other,
+        }
+    }
+}
+
+impl Stopwatch {
+    /// Counts what was done since `start`; `projecting` of it was the model's.
+    pub(crate) fn count(&mut self, stage: Stage, start: Instant, projecting: Duration) {
+        let took = start.elapsed().saturating_sub(projecting).as_secs_f64();
+        let profile = &mut self.profile;
+        profile.model += projecting.as_secs_f64();
+        match stage {
+            Stage::Model => profile.model += took,
+            Stage::Step => (profile.model, profile.steps) = (profile.model + took, profile.steps + 1),
+            Stage::Sampling => profile.sampling += took,
+            Stage::Scoring => profile.scoring += took,
+            Stage::Components => profile.components += took,
+            Stage::Other => {}
+        }
+    }
+
+    /// The profile of a request that waited and took so many seconds in all.
+    pub(crate) fn profile(&self, queue: f64, seconds: f64) -> Profile {
+        let Profile { model, sampling, scoring, components, .. } = self.profile;
+        let other = (seconds - queue - model - sampling - scoring - components).max(0.0);
+        Profile { queue, other, ..self.profile }
+    }
+}
