@@ -6,6 +6,7 @@
 //! - [`ModelFiles`]: a folder, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
 //! - [`Prober`]: what a model computes at every position of a text.
+//! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
 //!
 //! **Invariant**: no network here; a model is a folder that exists, or files in memory. The one unsafe spot maps weights into memory.
@@ -28,6 +29,7 @@ mod layers;
 mod load;
 mod probe;
 mod retold;
+mod roofline;
 mod rope;
 mod rows;
 mod score;
@@ -44,6 +46,7 @@ pub use kv::HeldMemory;
 pub use language::CandleModel;
 pub use load::LoadOptions;
 pub use probe::{Probe, Prober, Table};
+pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
 pub use template::{Rendered, Template, TemplateChoice};

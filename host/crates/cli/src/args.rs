@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use crate::{
+    bench::BenchArguments,
     bundle::args::BundleCommand,
     critic::CriticArguments,
     eval::EvalArguments,
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
     Eval(Box<EvalArguments>),
+    /// Times whole requests, beside what the hardware allows and beside other programs
+    Bench(Box<BenchArguments>),
     /// Trains models
     #[command(subcommand)]
     Train(TrainCommand),

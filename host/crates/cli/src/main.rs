@@ -5,6 +5,7 @@
 //! The only crate that chooses a back end, and the only one that touches the network (for `--model org/name`).
 
 mod args;
+mod bench;
 mod bundle;
 mod component;
 mod critic;
@@ -57,6 +58,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Forget(arguments) => records::forget(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),
         Command::Train(TrainCommand::Critic(arguments)) => critic::run(&arguments),
         Command::Bundle(command) => bundle::command(&command),

@@ -45,6 +45,15 @@ impl SharedModel {
     }
 }
 
+impl SharedModel {
+    /// The same model, none of whose tokens ends an answer: for measurements, where every answer is as long as it may be.
+    #[must_use]
+    pub fn endless(mut self) -> Self {
+        self.info.eos.clear();
+        self
+    }
+}
+
 /// One step for all of them.
 fn step_all(model: &mut dyn Model, jobs: Vec<Step>) {
     let rows: Vec<(BeamId, Token)> = jobs.iter().flat_map(|job| job.rows.iter().copied()).collect();

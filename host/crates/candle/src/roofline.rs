@@ -1,0 +1,112 @@
+//! What the hardware allows: how fast it reads memory and multiplies, and how much of both a model asks for.
+
+use crate::{CandleError, DecoderConfig, DeviceChoice, Head, Precision, kernels::Packed};
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use std::time::Instant;
+
+/// Measured limits of a device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Roofline {
+    /// Bytes read per second, in order, by all cores or the whole GPU.
+    pub bytes: f64,
+    /// Floating point operations per second in matrix products (a multiply-add is two).
+    pub flops: f64,
+}
+
+/// What one model asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Bytes of weights that every pass reads.
+    pub bytes: u64,
+    /// Floating point operations per position, attention left out.
+    pub flops: u64,
+}
+
+/// Far above any cache.
+const STREAM: usize = 64 << 20;
+/// Rows and sides of the matrices that are multiplied.
+const ROWS: usize = 192;
+const SIDE: usize = 2048;
+const REPEATS: usize = 5;
+
+impl Roofline {
+    /// Measures it; takes about a second.
+    ///
+    /// # Errors
+    /// [`CandleError::Device`] if the device cannot be opened.
+    pub fn measure(device: DeviceChoice, precision: Precision) -> Result<Self, CandleError> {
+        match device.open(precision)? {
+            Device::Cpu => Ok(Self { bytes: cpu_bytes(), flops: cpu_flops() }),
+            other => gpu(&other, precision),
+        }
+    }
+
+    /// The least seconds for so many bytes and operations, whichever takes longer.
+    #[must_use]
+    pub fn seconds(&self, bytes: f64, flops: f64) -> f64 {
+        (bytes / self.bytes).max(flops / self.flops)
+    }
+}
+
+impl Demand {
+    /// Of a model with this configuration, in this number format.
+    #[must_use]
+    pub fn of(config: &DecoderConfig, precision: Precision) -> Self {
+        let c = config;
+        let (wide, narrow) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        let block = c.hidden * (2 * wide + 2 * narrow + 3 * c.intermediate);
+        let head = if c.head == Head::Language { c.hidden * c.vocab } else { c.hidden };
+        let weights = (c.layers * block + head) as u64;
+        Self { bytes: weights * precision.dtype().size_in_bytes() as u64, flops: 2 * weights }
+    }
+}
+
+/// The best of several tries, in units per second.
+fn best(units: f64, mut work: impl FnMut()) -> f64 {
+    let once = |()| {
+        let start = Instant::now();
+        work();
+        units / start.elapsed().as_secs_f64()
+    };
+    std::iter::repeat_n((), REPEATS).map(once).fold(0.0, f64::max)
+}
+
+fn cpu_bytes() -> f64 {
+    let numbers = vec![1.0f32; STREAM];
+    best((STREAM * size_of::<f32>()) as f64, || {
+        let sum = |part: &[f32]| {
+            let (chunks, _) = part.as_chunks::<64>();
+            let mut lanes = [0.0f32; 64];
+            for chunk in chunks {
+                lanes.iter_mut().zip(chunk).for_each(|(lane, number)| *lane += number);
+            }
+            lanes.iter().sum::<f32>()
+        };
+        std::hint::black_box(numbers.par_chunks(1 << 20).map(sum).sum::<f32>());
+    })
+}
+
+fn cpu_flops() -> f64 {
+    let weight = vec![0.5f32; SIDE * SIDE];
+    let (packed, x) = (Packed::new(&weight, SIDE, SIDE), vec![0.25f32; ROWS * SIDE]);
+    best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(packed.forward(&x, None))))
+}
+
+fn gpu(device: &Device, precision: Precision) -> Result<Roofline, CandleError> {
+    const BIG: usize = 8192;
+    let dtype = precision.dtype();
+    let a = Tensor::ones((BIG, BIG), dtype, device)?;
+    let moved = (2 * BIG * BIG * dtype.size_in_bytes()) as f64;
+    let run = |units: f64, work: &dyn Fn() -> candle_core::Result<Tensor>| {
+        work()?;
+        device.synchronize()?;
+        let mut failed = None;
+        let rate = best(units * REPEATS as f64, || {
+            let all = (0..REPEATS).try_for_each(|_| work().map(drop)).and_then(|()| device.synchronize());
+            failed = all.err();
+        });
+        failed.map_or(Ok(rate), Err)
+    };
+    Ok(Roofline { bytes: run(moved, &|| a.copy())?, flops: run(2.0 * (BIG as f64).powi(3), &|| a.matmul(&a))? })
+}

@@ -1,0 +1,154 @@
+//! Times requests.
+
+use super::{arguments::BenchArguments, models::Models};
+use inferenceguard_candle::{Demand, Roofline};
+use inferenceguard_host::{CancelToken, Engine, Event, Output, Profile, Request};
+use inferenceguard_search::{Release, Usage};
+use serde::Serialize;
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Answer tokens of the request that warms up.
+const WARM: u32 = 4;
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) method: String,
+    pub(crate) n: u32,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) concurrency: usize,
+    pub(crate) requests: usize,
+    /// The median request.
+    pub(crate) seconds_per_prompt: f64,
+    /// Answer tokens of all requests, over the time they took together.
+    pub(crate) tokens_per_second: f64,
+    /// The median time to the first text that all live beams agree on.
+    pub(crate) first_text_seconds: f64,
+    /// The most memory the process held meanwhile, where the system tells.
+    pub(crate) peak_bytes: Option<u64>,
+    /// The least seconds per prompt that memory and arithmetic allow, with everybody's rows in the same passes.
+    pub(crate) bound_seconds: f64,
+    /// Where the time of the median request went.
+    pub(crate) profile: Profile,
+    pub(crate) usage: Usage,
+}
+
+struct Timed {
+    seconds: f64,
+    first: f64,
+    output: Output,
+}
+
+/// Which row, and how.
+pub(crate) struct Case<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) n: u32,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) concurrency: usize,
+    pub(crate) arguments: &'a BenchArguments,
+}
+
+impl Case<'_> {
+    /// Measures it.
+    pub(crate) fn run(&self, models: &Models, roofline: &Roofline) -> anyhow::Result<Row> {
+        let engine = models.engine(self.arguments, self.method, self.n, self.concurrency)?;
+        let (prompt, prompt_tokens) = models.prompt(self.prompt_tokens)?;
+        time(&engine, Request { max_tokens: Some(WARM.min(self.arguments.depth)), ..Request::new(&prompt) })?;
+        forget_peak();
+        let start = Instant::now();
+        let mut timed = self.requests(&engine, &prompt)?;
+        let all = start.elapsed().as_secs_f64();
+        timed.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let tokens: u64 = timed.iter().map(|one| one.output.usage.completion_tokens).sum();
+        let (requests, mut firsts) = (timed.len(), timed.iter().map(|one| one.first).collect::<Vec<_>>());
+        firsts.sort_by(f64::total_cmp);
+        let middle = timed.swap_remove(requests / 2);
+        Ok(Row {
+            method: self.method.to_owned(),
+            n: self.n,
+            prompt_tokens,
+            concurrency: self.concurrency,
+            requests,
+            seconds_per_prompt: middle.seconds,
+            tokens_per_second: tokens as f64 / all,
+            first_text_seconds: firsts[requests / 2],
+            peak_bytes: peak(),
+            bound_seconds: self.bound(models, roofline, &middle.output),
+            profile: middle.output.profile,
+            usage: middle.output.usage,
+        })
+    }
+
+    /// So many at once, until the time is over; each of them at least twice unless that takes three times as long.
+    fn requests(&self, engine: &Engine, prompt: &str) -> anyhow::Result<Vec<Timed>> {
+        let (start, timed, failed) = (Instant::now(), Mutex::new(Vec::new()), Mutex::new(None));
+        let least = Duration::from_secs_f64(self.arguments.seconds.max(0.0));
+        let more = |done: u64| {
+            let spent = start.elapsed();
+            done == 0 || spent < least || (done < 2 && spent < 3 * least)
+        };
+        let client = |client: usize| {
+            for done in (0..).take_while(|done| more(*done)) {
+                let seed = Some((client as u64) << 32 | done);
+                match time(engine, Request { seed, ..Request::new(prompt) }) {
+                    Ok(one) => hold(&timed).push(one),
+                    Err(error) => return *hold(&failed) = Some(error),
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for number in 0..self.concurrency {
+                scope.spawn(move || client(number));
+            }
+        });
+        let failed = hold(&failed).take();
+        failed.map_or_else(|| Ok(std::mem::take(&mut *hold(&timed))), Err)
+    }
+
+    /// Steps of all requests read the weights once; so does each call of a score model.
+    fn bound(&self, models: &Models, roofline: &Roofline, output: &Output) -> f64 {
+        let (usage, profile, crowd) = (&output.usage, &output.profile, self.concurrency as f64);
+        let pass = |demand: &Demand, passes: f64, positions: f64| {
+            let passes = passes.max(1.0);
+            passes * roofline.seconds(demand.bytes as f64, demand.flops as f64 * positions * crowd / passes) / crowd
+        };
+        let prompt = usage.prompt_tokens as f64;
+        let language = pass(&models.demand, profile.steps as f64, usage.sampled_tokens as f64);
+        let scored =
+            if models.scoring.is_empty() { 0.0 } else { usage.scored_positions as f64 / models.scoring.len() as f64 };
+        let scoring = models.scoring.iter().filter(|_| scored > 0.0).map(|demand| pass(demand, 1.0, prompt + scored));
+        language + pass(&models.demand, 1.0, prompt) + scoring.sum::<f64>()
+    }
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn time(engine: &Engine, request: Request) -> anyhow::Result<Timed> {
+    let (start, mut first) = (Instant::now(), None);
+    let request = Request { release: Some(Release::Agreement), ..request };
+    let output = engine.stream(request, &CancelToken::new(), |event| {
+        if matches!(event, Event::Released { .. }) {
+            first.get_or_insert_with(|| start.elapsed().as_secs_f64());
+        }
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Timed { seconds, first: first.unwrap_or(seconds), output })
+}
+
+/// From here on the peak is counted anew, where the system can do that.
+fn forget_peak() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+fn peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}

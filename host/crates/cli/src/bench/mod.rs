@@ -1,0 +1,112 @@
+//! `bench`: whole requests, timed, beside what the hardware allows and beside other programs.
+
+mod arguments;
+mod measure;
+mod models;
+mod peer;
+mod report;
+mod shape;
+
+pub(crate) use arguments::BenchArguments;
+
+use crate::{model, output};
+use anyhow::{Context, ensure};
+use inferenceguard_candle::Roofline;
+use inferenceguard_host::methods::{self, candidates_setting};
+use measure::{Case, Row};
+use models::Models;
+use report::{Machine, Report, growth};
+use shape::Folders;
+use std::{path::Path, thread};
+
+/// Measures every row that was asked for.
+pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let folders = folders(arguments, temporary.path())?;
+    let options = model::options(&arguments.device)?;
+    let roofline = Roofline::measure(options.device, options.precision)?;
+    let models = Models::open(arguments, folders.as_ref())?;
+    let rows = rows(arguments, &models, &roofline)?;
+    let mut peers = Vec::new();
+    for (peer, row) in arguments.peers.iter().flat_map(|peer| rows.iter().map(move |row| (peer, row))) {
+        if let (Some(folders), 1) = (&folders, row.concurrency) {
+            match peer::run(peer, row, folders, arguments) {
+                Ok(measured) => peers.push(measured),
+                Err(error) => output::note(format_args!("left out: {} N = {}, {error:#}", row.method, row.n)),
+            }
+        }
+    }
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        machine: Machine {
+            device: arguments.device.device.clone(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            bytes_per_second: roofline.bytes,
+            flops_per_second: roofline.flops,
+        },
+        model: name(arguments),
+        precision: arguments.device.precision.clone(),
+        depth: arguments.depth,
+        growth: growth(&rows),
+        rows,
+        peers,
+    };
+    match arguments.json {
+        true => output::json(&report),
+        false => output::result(report.table()),
+    }
+}
+
+fn folders(arguments: &BenchArguments, temporary: &Path) -> anyhow::Result<Option<Folders>> {
+    let Some(shape) = arguments.shape else { return Ok(None) };
+    let precision = model::options(&arguments.device)?.precision;
+    output::note("writing random weights, unless they are there");
+    shape.write(arguments.keep.as_deref().unwrap_or(temporary), precision).map(Some)
+}
+
+fn name(arguments: &BenchArguments) -> String {
+    match (&arguments.shape, &arguments.model) {
+        (Some(shape), _) => format!("random weights of shape {shape:?}"),
+        (None, Some(model)) => model.clone(),
+        (None, None) => "the demonstration model".to_owned(),
+    }
+}
+
+fn rows(arguments: &BenchArguments, models: &Models, roofline: &Roofline) -> anyhow::Result<Vec<Row>> {
+    ensure!(!arguments.ns.contains(&0) && !arguments.concurrency.contains(&0), "--n and --concurrency: at least 1");
+    let mut rows = Vec::new();
+    for &prompt_tokens in &arguments.prompt_tokens {
+        if prompt_tokens + arguments.depth as usize > models.context() {
+            output::note(format_args!(
+                "left out: prompts of {prompt_tokens} tokens, the context is {}",
+                models.context()
+            ));
+            continue;
+        }
+        for &concurrency in &arguments.concurrency {
+            for (method, n) in contestants(arguments)? {
+                let case = Case { method, n, prompt_tokens, concurrency, arguments };
+                let row = case.run(models, roofline);
+                let row = row.with_context(|| format!("{method}, N = {n}, {concurrency} at once"))?;
+                output::note(format_args!(
+                    "{method:<16} N {n:<4} prompt {prompt_tokens:<5} at once {concurrency:<3} {:.3} s/prompt",
+                    row.seconds_per_prompt
+                ));
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Every method with every number of candidates that it can have.
+fn contestants(arguments: &BenchArguments) -> anyhow::Result<Vec<(&str, u32)>> {
+    let mut all = Vec::new();
+    for method in &arguments.methods {
+        match candidates_setting(methods::find(method)?.policy.component) {
+            None => all.push((method.as_str(), 1)),
+            Some(_) => all.extend(arguments.ns.iter().filter(|n| **n > 1).map(|n| (method.as_str(), *n))),
+        }
+    }
+    Ok(all)
+}

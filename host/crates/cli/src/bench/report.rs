@@ -1,0 +1,160 @@
+//! Rows as a table and as JSON, and how time grows with N.
+
+use super::{measure::Row, peer::PeerRow};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt::Write};
+
+/// Everything that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) version: &'static str,
+    /// Cores, and what was measured of them or of the GPU.
+    pub(crate) machine: Machine,
+    pub(crate) model: String,
+    pub(crate) precision: String,
+    pub(crate) depth: u32,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) growth: Vec<Growth>,
+    pub(crate) peers: Vec<PeerRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) device: String,
+    pub(crate) cores: usize,
+    pub(crate) bytes_per_second: f64,
+    pub(crate) flops_per_second: f64,
+}
+
+/// Time as a power of N, fitted by least squares over what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Growth {
+    pub(crate) method: String,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) concurrency: usize,
+    /// Of N up to 32, if there are two of them.
+    pub(crate) exponent_to_32: Option<f64>,
+    /// Of N from 32 on.
+    pub(crate) exponent_from_32: Option<f64>,
+}
+
+/// The growth of every method that was measured with several N.
+pub(crate) fn growth(rows: &[Row]) -> Vec<Growth> {
+    let mut groups: BTreeMap<(&str, usize, usize), Vec<(f64, f64)>> = BTreeMap::new();
+    for row in rows {
+        let point = (f64::from(row.n), row.seconds_per_prompt);
+        groups.entry((&row.method, row.prompt_tokens, row.concurrency)).or_default().push(point);
+    }
+    let fitted = groups.into_iter().filter(|(_, points)| points.len() > 1);
+    fitted
+        .map(|((method, prompt_tokens, concurrency), points)| Growth {
+            method: method.to_owned(),
+            prompt_tokens,
+            concurrency,
+            exponent_to_32: exponent(points.iter().filter(|(n, _)| *n <= 32.0)),
+            exponent_from_32: exponent(points.iter().filter(|(n, _)| *n >= 32.0)),
+        })
+        .collect()
+}
+
+/// The slope of log seconds over log N.
+fn exponent<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> Option<f64> {
+    let logs: Vec<(f64, f64)> = points.map(|(n, seconds)| (n.ln(), seconds.ln())).collect();
+    if logs.len() < 2 {
+        return None;
+    }
+    let count = logs.len() as f64;
+    let mean = |pick: fn(&(f64, f64)) -> f64| logs.iter().map(pick).sum::<f64>() / count;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let over: f64 = logs.iter().map(|p| (p.0 - x) * (p.1 - y)).sum();
+    let under: f64 = logs.iter().map(|p| (p.0 - x).powi(2)).sum();
+    Some(over / under)
+}
+
+impl Report {
+    /// Markdown, with a line about the machine before it.
+    pub(crate) fn table(&self) -> String {
+        let Machine { device, cores, bytes_per_second, flops_per_second } = &self.machine;
+        let mut out = format!(
+            "{}, {} {}, {cores} cores: reads {:.1} GB/s, multiplies {:.0} GFLOP/s; answers of {} tokens\n\n",
+            self.model,
+            device,
+            self.precision,
+            bytes_per_second / 1e9,
+            flops_per_second / 1e9,
+            self.depth
+        );
+        out += "| method | N | prompt | at once | s/prompt | x base | tokens/s | first text | model | sampling | scoring | components | other | bound | memory |\n";
+        out += "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+        for row in &self.rows {
+            self.row(&mut out, row);
+        }
+        self.fits(&mut out);
+        for peer in &self.peers {
+            let _ = writeln!(
+                out,
+                "\n{} {} N = {}, prompt {}: {:.3} s/prompt, {:.2} x ours",
+                peer.name, peer.method, peer.n, peer.prompt_tokens, peer.seconds_per_prompt, peer.times_ours
+            );
+        }
+        out
+    }
+
+    fn row(&self, out: &mut String, row: &Row) {
+        let share = |seconds: f64| format!("{:.1} %", 100.0 * seconds / row.seconds_per_prompt);
+        let p = &row.profile;
+        let base = self.rows.iter().find(|base| {
+            base.method == "base" && (base.prompt_tokens, base.concurrency) == (row.prompt_tokens, row.concurrency)
+        });
+        let times =
+            base.map_or_else(String::new, |base| format!("{:.1}", row.seconds_per_prompt / base.seconds_per_prompt));
+        let memory = row.peak_bytes.map_or_else(String::new, |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {:.3} | {times} | {:.0} | {:.3} | {} | {} | {} | {} | {} | {} | {memory} |",
+            row.method,
+            row.n,
+            row.prompt_tokens,
+            row.concurrency,
+            row.seconds_per_prompt,
+            row.tokens_per_second,
+            row.first_text_seconds,
+            share(p.model),
+            share(p.sampling),
+            share(p.scoring),
+            share(p.components),
+            share(p.other + p.queue),
+            share(row.bound_seconds),
+        );
+    }
+
+    fn fits(&self, out: &mut String) {
+        for fit in &self.growth {
+            let said = |range: &str, exponent: Option<f64>| exponent.map(|e| format!("N^{e:.2} {range}"));
+            let parts = [said("up to 32", fit.exponent_to_32), said("from 32 on", fit.exponent_from_32)];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            if !parts.is_empty() {
+                let _ = writeln!(
+                    out,
+                    "\n{}, prompt {}, {} at once: time grows as {}",
+                    fit.method,
+                    fit.prompt_tokens,
+                    fit.concurrency,
+                    parts.join(", ")
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_is_found() {
+        let points = [8.0, 16.0, 32.0].map(|n: f64| (n, 3.0 * n.powf(0.7)));
+        assert!((exponent(points.iter()).unwrap() - 0.7).abs() < 1e-12);
+        assert_eq!(exponent(points[..1].iter()), None);
+    }
+}
