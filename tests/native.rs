@@ -34,8 +34,8 @@ fn plan(plan: guest::Plan) -> Plan {
         guest::Pricing::All => Pricing::All,
         guest::Pricing::OnDemand => Pricing::OnDemand,
     };
-    let guest::Plan { candidates, chunk_len, task_cost, estimate, .. } = plan;
-    Plan { candidates, chunk_len, source, pricing, task_cost, estimate, unknown_options: Vec::new() }
+    let guest::Plan { candidates, chunk_len, task_cost, estimate, retry_candidates, .. } = plan;
+    Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates, unknown_options: Vec::new() }
 }
 
 fn decision(decision: guest::Decision) -> Decision {

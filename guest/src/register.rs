@@ -80,6 +80,8 @@ mod policy_exports {
     }
 
     fn planned(plan: Plan) -> out::ChunkPlan {
+        let retry_candidates =
+            plan.retry_candidates.map(|count| ("retry-candidates".to_owned(), wit::Value::Integer(count.into())));
         out::ChunkPlan {
             candidates: plan.candidates,
             chunk_len: plan.chunk_len,
@@ -93,7 +95,7 @@ mod policy_exports {
             },
             task_cost: plan.task_cost,
             estimate: plan.estimate,
-            options: Vec::new(),
+            options: retry_candidates.into_iter().collect(),
         }
     }
 

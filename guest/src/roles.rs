@@ -37,6 +37,9 @@ pub struct Plan {
     pub task_cost: bool,
     /// Whether the critic is asked before pricing.
     pub estimate: bool,
+    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. If not said, as many
+    /// as at first.
+    pub retry_candidates: Option<u32>,
 }
 
 /// How the chunk is sampled again.

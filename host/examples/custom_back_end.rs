@@ -156,6 +156,7 @@ impl Policy for OneSample {
             pricing: Pricing::All,
             task_cost: false,
             estimate: false,
+            retry_candidates: None,
             unknown_options: Vec::new(),
         })
     }

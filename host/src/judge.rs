@@ -114,6 +114,7 @@ impl Policy for Follow {
             pricing: Pricing::All,
             task_cost: false,
             estimate: false,
+            retry_candidates: None,
             unknown_options: Vec::new(),
         })
     }

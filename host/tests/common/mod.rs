@@ -66,6 +66,7 @@ impl Policy for BestSafe {
             pricing: Pricing::All,
             task_cost: true,
             estimate: false,
+            retry_candidates: None,
             unknown_options: Vec::new(),
         })
     }

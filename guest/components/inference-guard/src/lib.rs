@@ -4,9 +4,14 @@
 //! Without a critic every candidate is priced, and the safe ones are ranked by task cost. With one, unfinished
 //! candidates are ranked by its cost-to-go, and only those likely to stay safe are priced, as few as it takes. Finished
 //! candidates are always judged by their real costs.
+//!
+//! With `few`, chunks begin with few candidates while nothing is at risk: the safe ones are taken, and a chunk without any
+//! is sampled again with all `n`. What is kept or emitted is judged as ever. Not in the paper.
 
+mod few;
 mod foresight;
 
+use few::Few;
 use inferenceguard_guest::ranking::{Objective, Ranked, distinct, keep, spread, width};
 use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, Pricing, Retry, RoleError, Settings};
 use inferenceguard_guest::{Setup, Value, describe, register_policy};
@@ -22,6 +27,10 @@ pub struct InferenceGuard {
     retry: Retry,
     /// With a critic: how likely a beam must be to stay safe.
     threshold: Option<f64>,
+    /// Candidates of a chunk while nothing is at risk, and what that means; `None`: always `n`.
+    few: Option<Few>,
+    /// Beams kept after the first try of this chunk.
+    keep_now: usize,
     /// Ids of the finished beams kept so far; they do not make a failed chunk a good one.
     pool: BTreeSet<u64>,
 }
@@ -36,15 +45,25 @@ impl Setup for InferenceGuard {
             .setting("penalty", Value::Number(8.0), "Taken from the logits of failed tokens in a retry; 0 to 1000.")
             .setting("max-mass", Value::Number(0.9), "The most probability the penalised tokens may hold; 0.01 to 1.")
             .setting("critic", Value::Flag(false), "Whether a critic ranks unfinished beams before they are priced.")
+            .setting("few", Value::Integer(0), "Candidates of a chunk while nothing is at risk; 0 means always n.")
+            .setting(
+                "comfort",
+                Value::Number(0.5),
+                "At risk: a beam with less than this share of a budget left; 0 to 1.",
+            )
+            .setting("sure", Value::Number(0.9), "At risk, with a critic: P(safe to the end) at most this; 0 to 1.")
             .setting("threshold", Value::Number(0.5), "With a critic: P(safe to the end) must be above this; 0 to 1.")
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
         let n = settings.integer("n", 1..=4096)?;
         let threshold = settings.number("threshold", 0.0..=1.0)?;
+        let keep = width(settings.integer("keep", 0..=n)?, n);
         Ok(Self {
             n,
-            keep: width(settings.integer("keep", 0..=n)?, n),
+            keep,
+            keep_now: keep,
+            few: Few::configure(settings, n)?,
             chunk_len: settings.integer("chunk-len", 1..)?,
             retries: settings.integer("retries", 0..)?,
             retry: Retry {
@@ -60,8 +79,14 @@ impl Setup for InferenceGuard {
 impl Policy for InferenceGuard {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
         let critic = self.threshold.is_some();
+        let few = match &self.few {
+            Some(few) if few.enough(rows)? => Some(few.candidates),
+            _ => None,
+        };
+        self.keep_now = few.map_or(self.keep, |few| width(0, few).min(self.keep));
         Ok(Plan {
-            candidates: spread(self.n, rows.len()),
+            candidates: spread(few.unwrap_or(self.n), rows.len()),
+            retry_candidates: few.map(|_| self.n),
             chunk_len: self.chunk_len,
             pricing: if critic { Pricing::OnDemand } else { Pricing::All },
             // With a critic the real task cost is needed only at the end, where it is always computed.
@@ -76,7 +101,7 @@ impl Policy for InferenceGuard {
             None => distinct(rows, Objective::Augmented.rank(rows)?)?,
             Some(threshold) => {
                 let last_try = rows.attempt() >= self.retries;
-                match foresight::look(rows, threshold, self.keep, last_try)? {
+                match foresight::look(rows, threshold, self.width(rows), last_try)? {
                     foresight::Look::Price(unpriced) => return Ok(Decision::Price(unpriced)),
                     foresight::Look::Safe(safe) => safe,
                 }
@@ -94,12 +119,17 @@ impl InferenceGuard {
             return Ok(Decision::Retry(self.retry));
         }
         if !rows.last() && safe.iter().any(|one| !one.finished) {
-            let kept = keep(safe, self.keep, self.keep);
+            let kept = keep(safe, self.width(rows), self.keep);
             self.remember(rows, &kept)?;
             return Ok(Decision::Keep(kept));
         }
         // Nothing can grow: the best safe answer, even one of an earlier chunk, rather than none.
         Ok(safe.first().map_or(Decision::Exhausted, |best| Decision::Answer(best.row)))
+    }
+
+    /// Beams to keep: of few candidates fewer, of a retry's as ever.
+    fn width(&self, rows: &dyn BatchView) -> usize {
+        if rows.attempt() == 0 { self.keep_now } else { self.keep }
     }
 
     /// Whether any of these is a candidate of this chunk.

@@ -1,7 +1,10 @@
 //! The cases of the method: safe over rewarding, retries, what is left when they run out, and pricing on demand.
 
 use inference_guard::InferenceGuard;
-use inferenceguard_guest::{BatchDouble, Decision, Estimate, Policy, Pricing, Retry, RowDouble, Setup, Value};
+use inferenceguard_guest::{
+    BatchDouble, Constraint, ConstraintMode, CostClip, Decision, Estimate, Policy, Pricing, Retry, RowDouble, Setup,
+    Value,
+};
 
 const RETRY: Decision = Decision::Retry(Retry { penalty: 8.0, max_mass: 0.9 });
 
@@ -149,4 +152,58 @@ fn impossible_settings_are_refused_in_words() {
         let refused = InferenceGuard::with_settings(&[(name, value)]).unwrap_err();
         assert!(refused.starts_with(&format!("setting `{name}` is ")), "{refused}");
     }
+}
+
+fn frugal(critic: bool) -> InferenceGuard {
+    let settings = [
+        ("n", Value::Integer(16)),
+        ("few", Value::Integer(4)),
+        ("comfort", Value::Number(0.5)),
+        ("sure", Value::Number(0.9)),
+        ("critic", Value::Flag(critic)),
+    ];
+    InferenceGuard::with_settings(&settings).unwrap()
+}
+
+/// A live beam with this much left of a budget of 10.
+fn with_left(margin: f64) -> RowDouble {
+    RowDouble { id: 1, ..RowDouble::priced(true, margin, -1.0) }
+}
+
+fn under_budget(rows: &[RowDouble]) -> BatchDouble {
+    let constraint = Constraint {
+        name: "harm".into(),
+        budget: 10.0,
+        gamma: 1.0,
+        clip: CostClip::Capped,
+        mode: ConstraintMode::Anytime,
+    };
+    BatchDouble { constraints: vec![constraint], ..BatchDouble::of(rows.to_vec()) }
+}
+
+#[test]
+fn few_candidates_are_tried_while_nothing_is_at_risk_and_all_of_them_otherwise() {
+    let plan = |critic, rows: &[RowDouble]| {
+        let plan = frugal(critic).plan(&under_budget(rows)).unwrap();
+        (plan.candidates, plan.retry_candidates)
+    };
+    assert_eq!(plan(false, &[with_left(10.0)]), (vec![4], Some(16)));
+    assert_eq!(plan(false, &[with_left(10.0), with_left(5.0)]), (vec![2, 2], Some(16)));
+    assert_eq!(plan(false, &[with_left(10.0), with_left(4.9)]), (vec![8, 8], None));
+    let foreseen =
+        |safe| RowDouble { estimate: Some(Estimate { safe: vec![safe], cost_to_go: 0.0 }), ..with_left(9.0) };
+    assert_eq!(plan(true, &[foreseen(0.95)]), (vec![4], Some(16)));
+    assert_eq!(plan(true, &[foreseen(0.95), foreseen(0.9)]), (vec![8, 8], None));
+    assert_eq!(guard(false).plan(&under_budget(&[with_left(10.0)])).unwrap().retry_candidates, None);
+}
+
+#[test]
+fn of_few_candidates_fewer_are_kept_and_of_a_retry_as_many_as_ever() {
+    let mut guard = frugal(false);
+    guard.plan(&under_budget(&[with_left(10.0)])).unwrap();
+    let rows: Vec<RowDouble> = (0..4).map(|id| row(id, true, -(id as f64))).collect();
+    assert_eq!(guard.select(&BatchDouble::of(rows.clone())).unwrap(), Decision::Keep(vec![3]));
+    assert_eq!(guard.select(&at_attempt(1, &rows)).unwrap(), Decision::Keep(vec![3, 2, 1, 0]));
+    let unsafe_rows: Vec<RowDouble> = (0..4).map(|id| row(id, false, -1.0)).collect();
+    assert_eq!(guard.select(&BatchDouble::of(unsafe_rows)).unwrap(), RETRY);
 }

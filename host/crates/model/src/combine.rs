@@ -31,7 +31,12 @@ struct Queue<R, T> {
     jobs: Vec<Job<R, T>>,
     /// Somebody is at work.
     busy: bool,
+    /// How many calls came together or while the last ones were made: so many are about to come again.
+    expected: usize,
 }
+
+/// How often whoever is at work lets others run before it begins without them.
+const PATIENCE: usize = 32;
 
 /// Makes one call of many.
 pub(crate) struct Combiner<R, T> {
@@ -41,7 +46,7 @@ pub(crate) struct Combiner<R, T> {
 
 impl<R, T> Default for Combiner<R, T> {
     fn default() -> Self {
-        Self { queue: Mutex::new(Queue { jobs: Vec::new(), busy: false }), changed: Condvar::new() }
+        Self { queue: Mutex::new(Queue { jobs: Vec::new(), busy: false, expected: 1 }), changed: Condvar::new() }
     }
 }
 
@@ -68,13 +73,32 @@ impl<R, T> Combiner<R, T> {
             }
         }
         queue.busy = true;
-        let jobs = mem::take(&mut queue.jobs);
         drop(queue);
         let at_work = AtWork(self);
+        let jobs = self.gathered();
+        let made = jobs.len();
         work(jobs);
+        let mut queue = hold(&self.queue);
+        queue.expected = made + queue.jobs.len();
+        drop(queue);
         drop(at_work);
         let answer = hold(&slot).take();
         answer.unwrap_or_else(|| Err(ModelError::Backend("it lost a call".into())))
+    }
+}
+
+impl<R, T> Combiner<R, T> {
+    /// The jobs that wait, once all who are expected wait, or patience is over.
+    fn gathered(&self) -> Vec<Job<R, T>> {
+        for _ in 0..PATIENCE {
+            let mut queue = hold(&self.queue);
+            if queue.jobs.len() >= queue.expected {
+                return mem::take(&mut queue.jobs);
+            }
+            drop(queue);
+            std::thread::yield_now();
+        }
+        mem::take(&mut hold(&self.queue).jobs)
     }
 }
 

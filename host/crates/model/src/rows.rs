@@ -1,10 +1,10 @@
 //! Tables of f32 that may stay on a device.
 
 use crate::ModelError;
-use std::any::Any;
+use std::{any::Any, ops::Range, sync::Arc};
 
 /// A table of a back end's own kind.
-pub trait DeviceRows: Send {
+pub trait DeviceRows: Send + Sync {
     /// Copies all values to the host, row by row.
     ///
     /// # Errors
@@ -15,12 +15,15 @@ pub trait DeviceRows: Send {
     fn as_any(&self) -> &dyn Any;
 }
 
+#[derive(Clone)]
 enum Storage {
-    Host(Vec<f32>),
-    Device(Box<dyn DeviceRows>),
+    /// All numbers of a table, and which of its rows come first here.
+    Host(Arc<Vec<f32>>, usize),
+    Device(Arc<dyn DeviceRows>),
 }
 
-/// `len` rows of `width` numbers: latents or logits.
+/// `len` rows of `width` numbers: latents or logits. Clones are the same table, not copies.
+#[derive(Clone)]
 pub struct Rows {
     len: usize,
     width: usize,
@@ -34,13 +37,13 @@ impl Rows {
     /// When `data` is not `len * width` long.
     pub fn host(len: usize, width: usize, data: Vec<f32>) -> Result<Self, ModelError> {
         check_len(len, width, data.len())?;
-        Ok(Self { len, width, storage: Storage::Host(data) })
+        Ok(Self { len, width, storage: Storage::Host(Arc::new(data), 0) })
     }
 
     /// A table on a device.
     #[must_use]
     pub fn device(len: usize, width: usize, rows: Box<dyn DeviceRows>) -> Self {
-        Self { len, width, storage: Storage::Device(rows) }
+        Self { len, width, storage: Storage::Device(Arc::from(rows)) }
     }
 
     /// The number of rows.
@@ -61,11 +64,20 @@ impl Rows {
         self.width
     }
 
+    /// Some neighbouring rows of a table on the host, without a copy; `None` for those on a device, and beyond the end.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Option<Self> {
+        let Storage::Host(data, first) = &self.storage else { return None };
+        let inside = rows.start <= rows.end && rows.end <= self.len;
+        let storage = Storage::Host(Arc::clone(data), first + rows.start);
+        inside.then_some(Self { len: rows.len(), width: self.width, storage })
+    }
+
     /// The back end's own table, if this is one.
     #[must_use]
     pub fn as_device(&self) -> Option<&dyn Any> {
         match &self.storage {
-            Storage::Host(_) => None,
+            Storage::Host(..) => None,
             Storage::Device(rows) => Some(rows.as_any()),
         }
     }
@@ -76,7 +88,10 @@ impl Rows {
     /// When the device fails or returns another count.
     pub fn to_host(&self) -> Result<std::borrow::Cow<'_, [f32]>, ModelError> {
         match &self.storage {
-            Storage::Host(data) => Ok(data.as_slice().into()),
+            Storage::Host(data, first) => {
+                let own = first * self.width..(first + self.len) * self.width;
+                Ok(data.get(own).unwrap_or_default().into())
+            }
             Storage::Device(rows) => {
                 let data = rows.to_host()?;
                 check_len(self.len, self.width, data.len())?;

@@ -8,12 +8,16 @@ use crate::{
     ScoreRow, Scored, Token, Tokenizer,
     combine::{Combiner, Job, fail_all},
 };
-use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 type Step = Job<(BeamId, Token), Rows>;
+type Projection = Job<Rows, Rows>;
 type Extension = Job<ScoreRow, Vec<Scored>>;
 
 /// A language model that several engines and requests use. Clones are the same model; a call waits for the one before,
@@ -22,6 +26,7 @@ type Extension = Job<ScoreRow, Vec<Scored>>;
 pub struct SharedModel {
     inner: Arc<Mutex<Box<dyn Model>>>,
     steps: Arc<Combiner<(BeamId, Token), Rows>>,
+    projections: Arc<Combiner<Rows, Rows>>,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
 }
@@ -41,7 +46,7 @@ impl SharedModel {
     #[must_use]
     pub fn new(model: Box<dyn Model>) -> Self {
         let (info, tokenizer) = (model.info().clone(), model.tokenizer());
-        Self { inner: Arc::new(Mutex::new(model)), steps: Arc::default(), info, tokenizer }
+        Self { inner: Arc::new(Mutex::new(model)), steps: Arc::default(), projections: Arc::default(), info, tokenizer }
     }
 }
 
@@ -61,18 +66,42 @@ fn step_all(model: &mut dyn Model, jobs: Vec<Step>) {
         Ok(table) => table,
         Err(error) => return fail_all(jobs, error),
     };
-    let mut jobs = jobs.into_iter();
-    match (jobs.next(), jobs.len()) {
-        (Some(only), 0) => only.answer(Ok(table)),
-        (Some(first), _) => {
-            let mut start = 0;
-            for job in std::iter::once(first).chain(jobs) {
-                let picks: Vec<(usize, usize)> = (start..start + job.rows.len()).map(|row| (0, row)).collect();
-                start += job.rows.len();
-                job.answer(model.gather(&[&table], &picks));
-            }
+    hand_out(model, jobs, table, |job| job.rows.len());
+}
+
+/// One projection for all of them.
+fn project_all(model: &mut dyn Model, jobs: Vec<Projection>) {
+    let tables: Vec<&Rows> = jobs.iter().flat_map(|job| &job.rows).collect();
+    let logits = match tables.as_slice() {
+        [only] => model.project(only),
+        _ => {
+            let rows =
+                |(table, rows): (usize, &&Rows)| (0..rows.len()).map(move |row| (table, row)).collect::<Vec<_>>();
+            let picks: Vec<(usize, usize)> = tables.iter().enumerate().flat_map(rows).collect();
+            model.gather(&tables, &picks).and_then(|all| model.project(&all))
         }
-        (None, _) => {}
+    };
+    match logits {
+        Ok(logits) => hand_out(model, jobs, logits, |job| job.rows.iter().map(Rows::len).sum()),
+        Err(error) => fail_all(jobs, error),
+    }
+}
+
+/// To every job its own rows of a table, in order.
+fn hand_out<R>(model: &mut dyn Model, jobs: Vec<Job<R, Rows>>, table: Rows, own: impl Fn(&Job<R, Rows>) -> usize) {
+    let (alone, mut start) = (jobs.len() == 1, 0);
+    for job in jobs {
+        let rows = start..start + own(&job);
+        start = rows.end;
+        let answer = if alone { Ok(table.clone()) } else { part(model, &table, rows) };
+        job.answer(answer);
+    }
+}
+
+fn part(model: &mut dyn Model, table: &Rows, rows: Range<usize>) -> Result<Rows, ModelError> {
+    match table.slice(rows.clone()) {
+        Some(part) => Ok(part),
+        None => model.gather(&[table], &rows.map(|row| (0, row)).collect::<Vec<_>>()),
     }
 }
 
@@ -122,7 +151,14 @@ impl Model for SharedModel {
     }
 
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
-        lock(&self.inner)?.project(latents)
+        if latents.width() != self.info.hidden {
+            // Wrong, and nobody else's trouble.
+            return lock(&self.inner)?.project(latents);
+        }
+        self.projections.call(vec![latents.clone()], |jobs| match lock(&self.inner) {
+            Ok(mut model) => project_all(model.as_mut(), jobs),
+            Err(error) => fail_all(jobs, error),
+        })
     }
 
     fn gather(&mut self, tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {

@@ -25,6 +25,16 @@ fn model() -> impl Model {
 }
 
 #[test]
+fn a_slice_is_its_rows_and_nothing_beyond() {
+    let table = Rows::host(3, 2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+    let tail = table.slice(1..3).unwrap();
+    assert_eq!((tail.len(), tail.to_host().unwrap().into_owned()), (2, vec![3.0, 4.0, 5.0, 6.0]));
+    assert_eq!(tail.slice(1..2).unwrap().to_host().unwrap().into_owned(), [5.0, 6.0]);
+    assert_eq!(table.slice(3..3).unwrap().to_host().unwrap().into_owned(), [0.0; 0]);
+    assert!(table.slice(2..4).is_none() && tail.slice(0..3).is_none());
+}
+
+#[test]
 fn a_table_has_the_numbers_its_shape_says() {
     let rows = host(2, 3);
     assert_eq!((rows.len(), rows.width(), rows.is_empty()), (2, 3, false));

@@ -70,11 +70,16 @@ fn faulty(fails_at: usize, panics: bool) -> (SharedModel, Arc<AtomicUsize>) {
     (SharedModel::new(Box::new(Slow { inner, steps: Arc::clone(&steps), fails_at, panics })), steps)
 }
 
-/// The latents after each of the steps along one walk.
+/// The latents after each of the steps along one walk, each with its logits.
 fn walk(mut model: SharedModel, start: usize) -> Result<Vec<Vec<f32>>, ModelError> {
     let (beam, _) = model.prefill(&[1])?;
     let token = |step: usize| u32::try_from((start + step) % 3).unwrap_or(0) + 1;
-    let walked = (0..STEPS).map(|step| Ok(model.step(&[(beam, token(step))])?.to_host()?.into_owned())).collect();
+    let mut one = |step: usize| {
+        let latents = model.step(&[(beam, token(step))])?;
+        let logits = model.project(&latents)?;
+        Ok([latents.to_host()?, logits.to_host()?].concat())
+    };
+    let walked = (0..STEPS).map(&mut one).collect();
     model.release(&[beam]);
     walked
 }

@@ -50,7 +50,19 @@ pub(crate) fn our_advanced(from: tracker::Advanced) -> ours::Advanced {
     ours::Advanced { state: our_budget_state(from.state), safe: from.safe, trace: from.trace }
 }
 
+/// The option of a plan that says how many candidates a retry has.
+const RETRY_CANDIDATES: &str = "retry-candidates";
+
 pub(crate) fn our_plan(from: policy::ChunkPlan) -> ours::Plan {
+    let (mut retry_candidates, mut unknown_options) = (None, Vec::new());
+    for (name, value) in from.options {
+        match value {
+            types::Value::Integer(count) if name == RETRY_CANDIDATES && u32::try_from(count).is_ok_and(|n| n > 0) => {
+                retry_candidates = u32::try_from(count).ok();
+            }
+            _ => unknown_options.push(name),
+        }
+    }
     ours::Plan {
         candidates: from.candidates,
         chunk_len: from.chunk_len,
@@ -64,8 +76,8 @@ pub(crate) fn our_plan(from: policy::ChunkPlan) -> ours::Plan {
         },
         task_cost: from.task_cost,
         estimate: from.estimate,
-        // This version of the contract has no options yet.
-        unknown_options: from.options.into_iter().map(|(name, _)| name).collect(),
+        retry_candidates,
+        unknown_options,
     }
 }
 

@@ -36,13 +36,18 @@ impl Check<'_> {
     /// A plan for `live` beams.
     pub(crate) fn plan(&self, plan: Plan, live: usize, limits: &SearchLimits, critic: bool) -> Checked<Plan> {
         let unknown = &plan.unknown_options;
-        self.require(unknown.is_empty(), || format!("the options {unknown:?}"), "options this host knows: none")?;
+        self.require(
+            unknown.is_empty(),
+            || format!("the options {unknown:?}"),
+            "options this host knows: `retry-candidates`, an integer from 1 to 4294967295",
+        )?;
         self.require(plan.chunk_len > 0, || "a chunk of 0 tokens".into(), "at least 1 token")?;
         self.require(critic || !plan.estimate, || "estimate: true".into(), "false: the deployment has no critic")?;
         let total = match plan.source {
             Source::Sample => self.sampled_candidates(&plan, live)?,
             Source::Expand(k) => u64::from(k) * live as u64,
         };
+        let total = total.max(u64::from(plan.retry_candidates.unwrap_or_default()));
         let max = limits.candidates;
         self.require(
             (1..=u64::from(max)).contains(&total),

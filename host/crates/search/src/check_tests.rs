@@ -20,6 +20,7 @@ fn plan() -> Plan {
         pricing: Pricing::All,
         task_cost: true,
         estimate: false,
+        retry_candidates: None,
         unknown_options: Vec::new(),
     }
 }
@@ -28,6 +29,7 @@ fn plan() -> Plan {
 fn plans() {
     let check = |plan: Plan| CHECK.plan(plan, 2, &SearchLimits { candidates: 8, ..SearchLimits::default() }, false);
     assert!(check(plan()).is_ok());
+    refused(check(Plan { retry_candidates: Some(5000), ..plan() }), "5000 candidates");
     refused(check(Plan { unknown_options: vec!["new".into()], ..plan() }), "the options");
     refused(check(Plan { chunk_len: 0, ..plan() }), "a chunk of 0 tokens");
     refused(check(Plan { estimate: true, ..plan() }), "no critic");

@@ -124,6 +124,10 @@ pub struct Plan {
     pub task_cost: bool,
     /// Whether the critic is asked before pricing.
     pub estimate: bool,
+    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. If not said, as many
+    /// as at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_candidates: Option<u32>,
     /// Names of options this host does not know; a plan with any is refused.
     pub unknown_options: Vec<String>,
 }

@@ -34,6 +34,21 @@ fn a_retry_reaches_the_token_that_the_penalty_uncovers() {
     assert_eq!((out.status, out.text.as_str(), out.usage.retries), (Status::WithinBudget, "good", 1));
 }
 
+#[test]
+fn a_retry_may_have_more_candidates_than_the_first_try() {
+    let script =
+        "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : <eos> 1\n score cost: bad 5, worse 7";
+    let seen = |retry_n| {
+        let mut policy = Loop::new(2, 1, 1, 1);
+        policy.retry_n = retry_n;
+        let (out, trace) = Player::new(script, 4.0, 4, policy).play();
+        assert_eq!((out.status, out.usage.retries), (Status::NoSafeCandidate, 1));
+        let rows = |need: &Need| if let Need::Select(batch) = need { Some(batch.rows.len()) } else { None };
+        trace.events.iter().filter_map(|(need, _)| rows(need)).collect::<Vec<_>>()
+    };
+    assert_eq!((seen(None), seen(Some(50))), (vec![2, 2], vec![2, 50]));
+}
+
 const HOPELESS: &str = "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : <eos> 1\n after worse : <eos> 1\n score reward: worse 9, bad 1\n score cost: bad 5, worse 7";
 
 #[test]

@@ -54,7 +54,16 @@ impl<R: guest::Policy + Send> Policy for Native<R> {
             guest::Source::Expand(k) => Source::Expand(k),
         };
         let pricing = if pricing == guest::Pricing::All { Pricing::All } else { Pricing::OnDemand };
-        Ok(Plan { candidates, chunk_len, source, pricing, task_cost, estimate, unknown_options: Vec::new() })
+        Ok(Plan {
+            candidates,
+            chunk_len,
+            source,
+            pricing,
+            task_cost,
+            estimate,
+            retry_candidates: None,
+            unknown_options: Vec::new(),
+        })
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {

@@ -25,6 +25,7 @@ impl Policy for Rogue {
             pricing: self.dice.pick(&[Pricing::All, Pricing::OnDemand]),
             task_cost: self.dice.chance(0.5),
             estimate: self.critic && self.dice.chance(0.5),
+            retry_candidates: None,
             unknown_options: Vec::new(),
         })
     }
@@ -86,6 +87,7 @@ impl Policy for Forced {
             pricing: Pricing::All,
             task_cost: true,
             estimate: false,
+            retry_candidates: None,
             unknown_options: Vec::new(),
         })
     }

@@ -110,12 +110,12 @@ impl Case<'_> {
         failed.map_or_else(|| Ok(std::mem::take(&mut *hold(&timed))), Err)
     }
 
-    /// Steps of all requests read the weights once; so does each call of a score model.
+    /// Of the requests that run at once: their steps read the weights together, and so does each call of a score model.
     fn bound(&self, models: &Models, roofline: &Roofline, output: &Output) -> f64 {
         let (usage, profile, crowd) = (&output.usage, &output.profile, self.concurrency as f64);
         let pass = |demand: &Demand, passes: f64, positions: f64| {
             let passes = passes.max(1.0);
-            passes * roofline.seconds(demand.bytes as f64, demand.flops as f64 * positions * crowd / passes) / crowd
+            passes * roofline.seconds(demand.bytes as f64, demand.flops as f64 * positions * crowd / passes)
         };
         let prompt = usage.prompt_tokens as f64;
         let language = pass(&models.demand, profile.steps as f64, usage.sampled_tokens as f64);

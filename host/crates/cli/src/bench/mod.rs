@@ -21,10 +21,11 @@ use std::{path::Path, thread};
 
 /// Measures every row that was asked for.
 pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
-    let temporary = tempfile::tempdir()?;
-    let folders = folders(arguments, temporary.path())?;
+    contestants(arguments)?;
     let options = model::options(&arguments.device)?;
     let roofline = Roofline::measure(options.device, options.precision)?;
+    let temporary = tempfile::tempdir()?;
+    let folders = folders(arguments, temporary.path())?;
     let models = Models::open(arguments, folders.as_ref())?;
     let rows = rows(arguments, &models, &roofline)?;
     let mut peers = Vec::new();
@@ -60,7 +61,6 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 fn folders(arguments: &BenchArguments, temporary: &Path) -> anyhow::Result<Option<Folders>> {
     let Some(shape) = arguments.shape else { return Ok(None) };
     let precision = model::options(&arguments.device)?.precision;
-    output::note("writing random weights, unless they are there");
     shape.write(arguments.keep.as_deref().unwrap_or(temporary), precision).map(Some)
 }
 
@@ -73,7 +73,6 @@ fn name(arguments: &BenchArguments) -> String {
 }
 
 fn rows(arguments: &BenchArguments, models: &Models, roofline: &Roofline) -> anyhow::Result<Vec<Row>> {
-    ensure!(!arguments.ns.contains(&0) && !arguments.concurrency.contains(&0), "--n and --concurrency: at least 1");
     let mut rows = Vec::new();
     for &prompt_tokens in &arguments.prompt_tokens {
         if prompt_tokens + arguments.depth as usize > models.context() {
@@ -101,6 +100,7 @@ fn rows(arguments: &BenchArguments, models: &Models, roofline: &Roofline) -> any
 
 /// Every method with every number of candidates that it can have.
 fn contestants(arguments: &BenchArguments) -> anyhow::Result<Vec<(&str, u32)>> {
+    ensure!(!arguments.ns.contains(&0) && !arguments.concurrency.contains(&0), "--n and --concurrency: at least 1");
     let mut all = Vec::new();
     for method in &arguments.methods {
         match candidates_setting(methods::find(method)?.policy.component) {

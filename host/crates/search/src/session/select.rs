@@ -110,6 +110,11 @@ impl Session {
                 }
             }
         }
+        if let Some(plan) = &mut self.plan
+            && let Some(total) = plan.retry_candidates
+        {
+            plan.candidates = spread(total, plan.candidates.len());
+        }
         self.usage.retries += 1;
         self.attempt += 1;
         self.retry = Some(retry);
@@ -204,4 +209,10 @@ impl Session {
             Some(_) => self.keep(&rows),
         }
     }
+}
+
+/// As even as can be, the better beams first, each at least one.
+fn spread(total: u32, beams: usize) -> Vec<u32> {
+    let beams = beams.max(1) as u32;
+    (0..beams).map(|beam| (total / beams + u32::from(beam < total % beams)).max(1)).collect()
 }

@@ -13,6 +13,8 @@ pub(crate) struct Loop {
     pub(crate) keep: usize,
     pub(crate) chunk_len: u32,
     pub(crate) retries: u32,
+    /// Candidates of a retry, if not as many as at first.
+    pub(crate) retry_n: Option<u32>,
     pub(crate) guarded: bool,
     pub(crate) on_demand: bool,
     pub(crate) source: Source,
@@ -22,7 +24,7 @@ pub(crate) struct Loop {
 impl Loop {
     pub(crate) fn new(n: u32, keep: usize, chunk_len: u32, retries: u32) -> Self {
         let (guarded, on_demand, source, needs) = (true, false, Source::Sample, Needs::default());
-        Self { n, keep, chunk_len, retries, guarded, on_demand, source, needs }
+        Self { n, keep, chunk_len, retries, retry_n: None, guarded, on_demand, source, needs }
     }
 
     fn fit(&self, rows: &Batch) -> Vec<u32> {
@@ -45,7 +47,16 @@ impl Policy for Loop {
         let candidates = (0..live).map(|i| (self.n / live + u32::from(i < self.n % live)).max(1)).collect();
         let pricing = if self.on_demand { Pricing::OnDemand } else { Pricing::All };
         let (chunk_len, source) = (self.chunk_len, self.source);
-        Ok(Plan { candidates, chunk_len, source, pricing, task_cost: true, estimate: false, unknown_options: vec![] })
+        Ok(Plan {
+            candidates,
+            chunk_len,
+            source,
+            pricing,
+            task_cost: true,
+            estimate: false,
+            retry_candidates: self.retry_n,
+            unknown_options: vec![],
+        })
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {

@@ -1,0 +1,67 @@
+//! `bench` on a small shape of random weights, beside a peer.
+
+mod common;
+
+use common::{run, text};
+use std::fs;
+
+const SHORT: [&str; 11] =
+    ["bench", "--shape", "tiny", "--n", "4", "--depth", "6", "--prompt-tokens", "9", "--seconds", "0"];
+
+fn bench(more: &[&str]) -> common::Ran {
+    run(&[&SHORT[..], more].concat())
+}
+
+#[test]
+fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (kept, peer) = (dir.path().join("shape"), dir.path().join("peer.sh"));
+    fs::write(&peer, "echo \"$@\" >&2; test \"$8\" != beam && echo '{\"seconds_per_prompt\": 1e9, \"told\": 7}'")
+        .unwrap();
+    let peer = format!("other=sh {}", text(&peer));
+    let report = bench(&["--keep", text(&kept), "--concurrency", "1,2", "--peer", &peer, "--json"]);
+    assert!(
+        report.stderr.contains("left out: beam N = 4") && report.stderr.contains("--method beam"),
+        "{}",
+        report.stderr
+    );
+    let report = report.json();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 8, "four methods, one and two at once");
+    for row in rows {
+        let of = |name: &str| row[name].as_f64().unwrap();
+        assert_eq!(
+            (row["prompt_tokens"].as_u64(), row["usage"]["completion_tokens"].as_u64()),
+            (Some(9), Some(6)),
+            "{row}"
+        );
+        assert!(of("seconds_per_prompt") > of("bound_seconds") && of("bound_seconds") > 0.0, "{row}");
+        let parts = ["queue", "model", "sampling", "scoring", "components", "other"];
+        let sum: f64 = parts.iter().map(|part| row["profile"][part].as_f64().unwrap()).sum();
+        assert!(sum <= of("seconds_per_prompt") * 1.001 && sum > 0.5 * of("seconds_per_prompt"), "{row}");
+        assert_eq!(row["profile"]["steps"], 5, "the last token is not read: {row}");
+    }
+    let peers = report["peers"].as_array().unwrap();
+    assert_eq!(peers.len(), 3, "one row at a time, and not the one that it does not know");
+    assert!(peers[0]["times_ours"].as_f64().unwrap() > 1e6 && peers[0]["said"]["told"] == 7);
+    // What was kept is taken as it is.
+    let written = fs::metadata(kept.join("language/model.safetensors")).unwrap().modified().unwrap();
+    let table = bench(&["--keep", text(&kept), "--methods", "base,beam"]);
+    assert!(
+        table.stdout.contains("| base | 1 | 9 |") && table.stdout.contains("GFLOP/s"),
+        "{}{}",
+        table.stdout,
+        table.stderr
+    );
+    assert_eq!(fs::metadata(kept.join("language/model.safetensors")).unwrap().modified().unwrap(), written);
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    bench(&["--methods", "fast"]).refuses("fast");
+    bench(&["--concurrency", "0"]).refuses("at least 1");
+    bench(&["--device", "cuda"]).refuses("cuda");
+    bench(&["--methods", "re-control"]).refuses("re-control");
+    let long = run(&["bench", "--shape", "tiny", "--prompt-tokens", "5000", "--methods", "base", "--seconds", "0"]);
+    assert!(long.stderr.contains("the context is 4096") && long.code == Some(0), "{}", long.stderr);
+}
