@@ -12,6 +12,7 @@ use crate::{
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
     layers::{Angles, Block, Loader, Norm, Qkv},
+    recent::Recent,
     rope::Table,
     weights::Weights,
 };
@@ -33,6 +34,8 @@ pub(crate) struct Decoder {
     blocks: Vec<Block>,
     norm: Norm,
     angles: Table,
+    /// Prompts that may be begun from.
+    recent: Recent,
     /// The kinds of windows among the layers.
     windows: Vec<Option<usize>>,
 }
@@ -70,8 +73,13 @@ impl Decoder {
         let mut windows = config.windows.clone();
         windows.sort_unstable();
         windows.dedup();
-        let angles = Table::new(config.rope.clone());
-        Ok(Self { config, device: device.clone(), dtype, direct, embedding, blocks, norm, angles, windows })
+        let (angles, recent) = (Table::new(config.rope.clone()), Recent::new(0));
+        Ok(Self { config, device: device.clone(), dtype, direct, embedding, blocks, norm, angles, recent, windows })
+    }
+
+    /// Keeps keys and values of recent prompts, up to so many bytes, for prompts that begin as they do.
+    pub(crate) fn keep_prompts(&mut self, bytes: usize) {
+        self.recent = Recent::new(bytes);
     }
 
     /// The embedding, `[vocab, hidden]`: the LM head of tied models.
@@ -123,8 +131,9 @@ impl Decoder {
     fn prefill_blocks(&mut self, tokens: &[Token], keep: Keep) -> Result<(Arc<Prefix>, Pass)> {
         let prefix = Arc::new(Prefix::zeros(&self.shape(), tokens.len())?);
         let (mut latents, mut inner) = (Vec::new(), Inner::default());
-        for (i, block) in tokens.chunks(BLOCK).enumerate() {
-            let start = i * BLOCK;
+        let known = self.begun(tokens, keep, &prefix)?;
+        for (i, block) in tokens[known..].chunks(BLOCK).enumerate() {
+            let start = known + i * BLOCK;
             let end = start + block.len();
             let positions: Vec<usize> = (start..end).collect();
             let angles = self.angles.of_prompt(&positions, tokens.len(), self.dtype, &self.device)?;
@@ -138,7 +147,17 @@ impl Decoder {
                 inner = Inner::last(&streams)?;
             }
         }
+        self.recent.keep(tokens, &prefix);
         Ok((prefix, Pass { latents: self.latents(&Tensor::cat(&latents, 0)?)?, inner }))
+    }
+
+    /// Takes over the beginning of a recent prompt; gives its length.
+    fn begun(&self, tokens: &[Token], keep: Keep, prefix: &Prefix) -> Result<usize> {
+        // Beyond this length keys depend on where the prompt ends.
+        let fixed = tokens.len() <= self.config.rope.fixed_up_to() && keep == Keep::Last;
+        let Some((known, len)) = self.recent.longest(tokens).filter(|_| fixed) else { return Ok(0) };
+        prefix.begin_as(&known, len)?;
+        Ok(len)
     }
 
     fn prefill_block(

@@ -44,12 +44,30 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
+    /// What it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.keys) + bytes(&self.values)
+    }
+
+    /// The first `len` tokens of another one, copied to the beginning.
+    pub(crate) fn begin_as(&self, other: &Self, len: usize) -> Result<()> {
+        let tables = self.keys.iter().zip(&other.keys).chain(self.values.iter().zip(&other.values));
+        for (own, other) in tables {
+            own.slice_set(&other.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
+        }
+        Ok(())
+    }
+
     /// Room for a prompt of `len` tokens.
     pub(crate) fn zeros(shape: &Shape, len: usize) -> Result<Self> {
         let one = || Tensor::zeros((shape.kv_heads, len, shape.head_dim), shape.dtype, &shape.device);
         let all = || (0..shape.layers).map(|_| one()).collect::<Result<Vec<_>>>();
         Ok(Self { keys: all()?, values: all()?, len })
     }
+}
+
+fn bytes(tensors: &[Tensor]) -> usize {
+    tensors.iter().map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
 }
 
 /// A beam's place.
@@ -95,13 +113,8 @@ impl Cache {
 
     /// Bytes of keys and values: of prompts, each counted once however many beams share it, and of the pool.
     pub(crate) fn memory(&self) -> HeldMemory {
-        let bytes =
-            |tensors: &[Tensor]| tensors.iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>();
-        let prompts: BTreeMap<*const Prefix, usize> = self
-            .places
-            .values()
-            .map(|place| (Arc::as_ptr(&place.prefix), bytes(&place.prefix.keys) + bytes(&place.prefix.values)))
-            .collect();
+        let of = |place: &Place| (Arc::as_ptr(&place.prefix), place.prefix.bytes());
+        let prompts: BTreeMap<*const Prefix, usize> = self.places.values().map(of).collect();
         HeldMemory { prompts: prompts.values().sum(), answers: bytes(&self.keys) + bytes(&self.values) }
     }
 

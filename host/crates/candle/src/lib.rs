@@ -28,6 +28,7 @@ mod language;
 mod layers;
 mod load;
 mod probe;
+mod recent;
 mod retold;
 mod roofline;
 mod rope;

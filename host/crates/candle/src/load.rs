@@ -21,6 +21,9 @@ pub struct LoadOptions {
     pub kernels: Kernels,
     /// The prompt template.
     pub template: TemplateChoice,
+    /// Bytes of keys and values of recent prompts that are kept, so that a prompt that begins as one of them is read from
+    /// there on. Whoever can time answers can then tell whether a beginning was asked before; 0 keeps none.
+    pub prompt_cache: usize,
     /// Its name; the folder's if empty.
     pub name: String,
 }
@@ -54,7 +57,8 @@ impl Folder {
         let device = options.device.open(options.precision)?;
         let weights = Weights::open(files)?;
         let direct = device.is_cpu() && options.kernels == Kernels::Direct;
-        let decoder = Decoder::load(config, &weights, options.precision.dtype(), &device, direct)?;
+        let mut decoder = Decoder::load(config, &weights, options.precision.dtype(), &device, direct)?;
+        decoder.keep_prompts(options.prompt_cache);
         let fingerprint = fingerprint(&decoder.config, &weights);
         let name = name(files, options);
         Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint })

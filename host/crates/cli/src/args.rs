@@ -164,6 +164,10 @@ pub(crate) struct DeviceArguments {
     /// The number format on the device: f32, f16 or bf16 (cpu: f32)
     #[arg(long, default_value = "f32")]
     pub(crate) precision: String,
+    /// Megabytes of each model for recent prompts: one that begins as one of them is read from there on. Whoever can time
+    /// answers can then tell whether a beginning was asked before
+    #[arg(long, value_name = "MB", default_value_t = 0)]
+    pub(crate) prompt_cache: usize,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,8 @@ pub(crate) fn options(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions
         "bf16" => Precision::BF16,
         other => bail!("precision {other} is unknown; write f32, f16 or bf16"),
     };
-    Ok(LoadOptions { device: arguments.device.parse()?, precision, ..LoadOptions::default() })
+    let prompt_cache = arguments.prompt_cache << 20;
+    Ok(LoadOptions { device: arguments.device.parse()?, precision, prompt_cache, ..LoadOptions::default() })
 }
 
 /// `model check`: loads the folder and runs one word, as a request would.

@@ -46,7 +46,9 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
     assert!(peers[0]["times_ours"].as_f64().unwrap() > 1e6 && peers[0]["said"]["told"] == 7);
     // What was kept is taken as it is.
     let written = fs::metadata(kept.join("language/model.safetensors")).unwrap().modified().unwrap();
-    let table = bench(&["--keep", text(&kept), "--methods", "base,beam"]);
+    let plot = dir.path().join("time.svg");
+    let table = bench(&["--keep", text(&kept), "--methods", "base,beam", "--plot", text(&plot)]);
+    assert!(fs::read_to_string(&plot).unwrap().contains("beam N = 4, prompt 9, 4 at once"));
     assert!(
         table.stdout.contains("| base | 1 | 9 |") && table.stdout.contains("GFLOP/s"),
         "{}{}",

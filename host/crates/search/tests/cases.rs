@@ -36,8 +36,7 @@ fn a_retry_reaches_the_token_that_the_penalty_uncovers() {
 
 #[test]
 fn a_retry_may_have_more_candidates_than_the_first_try() {
-    let script =
-        "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : <eos> 1\n score reward: bad 1\n score cost: bad 5, worse 7";
+    let script = "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : <eos> 1\n score reward: bad 1\n score cost: bad 5, worse 7";
     let seen = |retry_n| {
         let mut policy = Loop::new(2, 1, 1, 1);
         policy.retry_n = retry_n;

@@ -44,6 +44,9 @@ pub(crate) struct BenchArguments {
     /// --prompt-tokens P --depth D --dtype F, and prints a JSON object with `seconds_per_prompt`
     #[arg(long = "peer", value_name = "NAME=COMMAND", requires = "shape")]
     pub(crate) peers: Vec<String>,
+    /// Draws where the time of each row went: FILE.svg or FILE.png
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
     /// Prints one JSON object instead of the table
     #[arg(long)]
     pub(crate) json: bool,

@@ -52,6 +52,11 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         rows,
         peers,
     };
+    if let Some(path) = &arguments.plot {
+        let picture = inferenceguard_eval::plots::bars(&report.bars())?;
+        let png = path.extension().is_some_and(|extension| extension == "png");
+        output::file(path, if png { &picture.png } else { picture.svg.as_bytes() })?;
+    }
     match arguments.json {
         true => output::json(&report),
         false => output::result(report.table()),

@@ -1,6 +1,7 @@
 //! Rows as a table and as JSON, and how time grows with N.
 
 use super::{measure::Row, peer::PeerRow};
+use inferenceguard_eval::plots::Bars;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -72,6 +73,21 @@ fn exponent<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> Option<f64> {
 }
 
 impl Report {
+    /// Where the time of each row went.
+    pub(crate) fn bars(&self) -> Bars {
+        let name = |row: &Row| {
+            format!("{} N = {}, prompt {}, {} at once", row.method, row.n, row.prompt_tokens, row.concurrency)
+        };
+        let parts = |row: &Row| {
+            let p = &row.profile;
+            vec![p.model, p.sampling, p.scoring, p.components, p.queue, p.other]
+        };
+        Bars {
+            parts: ["model", "sampling", "scoring", "components", "queue", "other"].map(str::to_owned).into(),
+            rows: self.rows.iter().map(|row| (name(row), parts(row), row.bound_seconds)).collect(),
+        }
+    }
+
     /// Markdown, with a line about the machine before it.
     pub(crate) fn table(&self) -> String {
         let Machine { device, cores, bytes_per_second, flops_per_second } = &self.machine;

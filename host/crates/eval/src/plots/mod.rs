@@ -1,11 +1,14 @@
 //! The paper's figures, of our own numbers: each as SVG and as PNG.
 
 mod answers;
+mod bars;
 mod curve;
 mod labels;
 mod scatter;
 mod theme;
 mod violin;
+
+pub use bars::Bars;
 
 pub(crate) use answers::{sample, verdict_text};
 
@@ -83,6 +86,16 @@ pub fn curve(curve: &Curve) -> Result<Picture, EvalError> {
     let (name, caption) = ("calibration".to_owned(), "shares of prompts, and reward, over budgets".to_owned());
     let (model, is_text) = (String::new(), false);
     drawn(curve, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
+}
+
+/// Where the time of rows went.
+///
+/// # Errors
+/// [`EvalError::Picture`].
+pub fn bars(bars: &Bars) -> Result<Picture, EvalError> {
+    let (name, caption) = ("time".to_owned(), "where the time went; the line is what the hardware allows".to_owned());
+    let (model, is_text) = (String::new(), false);
+    drawn(bars, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
 }
 
 const FIGURE_2: &str = "reward against safety, and safety against seconds per prompt, with 95 % intervals. Tinted: at least \
