@@ -10,7 +10,7 @@ use candle_core::{
 };
 use common::golden;
 use inferenceguard_candle::{CandleError, CandleModel, DeviceChoice, LoadOptions, ModelFiles, Prober};
-use made::{Parts, random, with_weights};
+use made::{Parts, SMALL, random, with_weights};
 use std::collections::BTreeMap;
 
 fn load(gguf: Vec<u8>, config: bool) -> Result<Prober, CandleError> {
@@ -92,7 +92,7 @@ fn tensors_that_do_not_fit() {
     let error = changed(false, |parts| drop(parts.tensors.insert("blk.1.attn_k.weight".into(), small)));
     assert!(matches!(&error, CandleError::TensorShape { tensor, .. } if tensor == "blk.1.attn_k.weight"), "{error}");
     for (kind, name) in [(GgmlDType::Q2K, "Q2K"), (GgmlDType::Q3K, "Q3K")] {
-        let (config, tensors) = random(325, 1);
+        let (config, tensors) = random(&SMALL);
         let error = refused(Parts::new(&config, 512, tensors).bytes(|_| kind), false);
         assert!(matches!(&error, CandleError::GgufFormat { found, .. } if found == name), "{error}");
         assert!(error.to_string().contains("Q4_K"), "the message lists what is read: {error}");

@@ -13,7 +13,7 @@ use inferenceguard_model::{
     Model, ScoreModel, Tokenizer,
     conformance::{LanguageOptions, ScoreOptions, language, score},
 };
-use made::{Parts, random, with_weights};
+use made::{Parts, SMALL, random, with_weights};
 use std::{path::Path, sync::Arc};
 
 /// All but llama-dynamic, whose scaling GGUF has no words for, and those below.
@@ -87,12 +87,12 @@ fn metadata_say_what_config_json_says() {
     }
 }
 
-/// The largest difference of logits, in standard deviations of the logits.
+/// How far logits are off (root mean square), in standard deviations of the logits.
 fn off(found: &[f32], expected: &[f32]) -> f32 {
-    let n = expected.len() as f32;
-    let mean = expected.iter().sum::<f32>() / n;
-    let std = (expected.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt();
-    found.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / std
+    let mean = expected.iter().sum::<f32>() / expected.len() as f32;
+    let spread: f32 = expected.iter().map(|v| (v - mean).powi(2)).sum();
+    let off: f32 = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
+    (off / spread).sqrt()
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn eight_bits_are_close() {
 }
 
 fn random_file(kind: impl Fn(&str) -> GgmlDType) -> ModelFiles {
-    let (config, tensors) = random(325, 2);
+    let (config, tensors) = random(&SMALL);
     with_weights(&golden("llama1"), Parts::new(&config, 512, tensors).bytes(kind), false)
 }
 
@@ -123,14 +123,14 @@ const TEXT: &str = "fill the kettle and wait, never mix them";
 fn every_format_is_as_close_as_its_bits() {
     let expected = logits(&random_file(|_| GgmlDType::F32), TEXT, Kernels::Direct);
     let cases: [(&str, fn(&str) -> GgmlDType, f32); 8] = [
-        ("F16", |_| GgmlDType::F16, 0.005),
-        ("Q8_0", |_| GgmlDType::Q8_0, 0.1),
-        ("Q6_K", |_| GgmlDType::Q6K, 0.2),
-        ("Q5_K", |_| GgmlDType::Q5K, 0.4),
-        ("Q5_0", |_| GgmlDType::Q5_0, 0.4),
-        ("Q4_K", |_| GgmlDType::Q4K, 0.8),
-        ("Q4_0", |_| GgmlDType::Q4_0, 0.9),
-        ("Q4_K_M", mixed, 0.7),
+        ("F16", |_| GgmlDType::F16, 0.002),
+        ("Q8_0", |_| GgmlDType::Q8_0, 0.03),
+        ("Q6_K", |_| GgmlDType::Q6K, 0.09),
+        ("Q5_K", |_| GgmlDType::Q5K, 0.18),
+        ("Q5_0", |_| GgmlDType::Q5_0, 0.18),
+        ("Q4_K", |_| GgmlDType::Q4K, 0.3),
+        ("Q4_0", |_| GgmlDType::Q4_0, 0.35),
+        ("Q4_K_M", mixed, 0.25),
     ];
     for (name, kind, most) in cases {
         let files = random_file(kind);
@@ -138,7 +138,7 @@ fn every_format_is_as_close_as_its_bits() {
         assert!(off(&found, &expected) <= most, "{name}: {}", off(&found, &expected));
         // The tensor library computes with the same weights and without rounding x: all that is left is that rounding.
         let exact = logits(&files, TEXT, Kernels::Tensors);
-        assert!(off(&found, &exact) <= 0.1, "{name}: {} from the same weights", off(&found, &exact));
+        assert!(off(&found, &exact) <= 0.03, "{name}: {} from the same weights", off(&found, &exact));
     }
 }
 

@@ -13,12 +13,20 @@ pub(super) struct Activations {
     parts: usize,
 }
 
-/// One row.
+/// One row, by blocks of `N` parts.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
-    pub(super) q: &'a [[i8; PART]],
-    pub(super) scales: &'a [f32],
-    pub(super) sums: &'a [f32],
+pub(super) struct Row<'a, const N: usize> {
+    pub(super) q: &'a [[[i8; PART]; N]],
+    pub(super) scales: &'a [[f32; N]],
+    pub(super) sums: &'a [[f32; N]],
+}
+
+impl<const N: usize> Row<'_, N> {
+    /// The first blocks. Said once, no index below is looked at again.
+    #[inline(always)]
+    pub(super) fn first(self, blocks: usize) -> Self {
+        Self { q: &self.q[..blocks], scales: &self.scales[..blocks], sums: &self.sums[..blocks] }
+    }
 }
 
 impl Activations {
@@ -31,9 +39,14 @@ impl Activations {
         all
     }
 
-    pub(super) fn row(&self, row: usize) -> Row<'_> {
+    #[inline(always)]
+    pub(super) fn row<const N: usize>(&self, row: usize) -> Row<'_, N> {
         let parts = row * self.parts..(row + 1) * self.parts;
-        Row { q: &self.q[parts.clone()], scales: &self.scales[parts.clone()], sums: &self.sums[parts] }
+        Row {
+            q: self.q[parts.clone()].as_chunks().0,
+            scales: self.scales[parts.clone()].as_chunks().0,
+            sums: self.sums[parts].as_chunks().0,
+        }
     }
 }
 

@@ -8,36 +8,25 @@ use half::f16;
 /// Numbers in a part.
 pub(super) const PART: usize = 32;
 
-/// A block, taken apart: up to eight parts.
+/// What the bytes of a block's parts are multiplied with.
 #[derive(Clone, Copy)]
-pub(super) struct Parts<const N: usize> {
-    pub(super) q: [[i8; PART]; N],
-    pub(super) scales: [[f32; 2]; N],
+pub(super) struct Scales<const N: usize> {
+    /// Of each part: one for each half.
+    pub(super) each: [[f32; 2]; N],
     /// All 0 in formats without.
     pub(super) mins: [f32; N],
-}
-
-impl<const N: usize> Parts<N> {
-    #[inline(always)]
-    fn zero() -> Self {
-        Self { q: [[0; PART]; N], scales: [[0.0; 2]; N], mins: [0.0; N] }
-    }
-
-    /// The numbers of part `p`.
-    #[inline(always)]
-    pub(super) fn numbers(&self, p: usize) -> [f32; PART] {
-        std::array::from_fn(|i| self.scales[p][i / 16] * f32::from(self.q[p][i]) - self.mins[p])
-    }
 }
 
 /// A format with `N` parts in a block.
 pub(super) trait Blocks<const N: usize> {
     /// Bytes of a block.
     const BYTES: usize;
-    /// Whether parts have a min.
+    /// Whether parts have a min; only in formats of eight parts.
     const MINS: bool = false;
-    /// Takes a block of `BYTES` bytes apart.
-    fn parts(block: &[u8]) -> Parts<N>;
+    /// Scales and mins of a block of `BYTES` bytes.
+    fn scales(block: &[u8]) -> Scales<N>;
+    /// The bytes of part `p`.
+    fn bytes(block: &[u8], p: usize) -> [i8; PART];
 }
 
 /// Which format, when it is known only at run time.
@@ -100,6 +89,12 @@ fn half(block: &[u8], at: usize) -> f32 {
     f32::from_bits(size.to_bits() | (bits & 0x8000) << 16)
 }
 
+/// The one scale of a block of 32, in front.
+#[inline(always)]
+fn one(block: &[u8]) -> Scales<1> {
+    Scales { each: [[half(block, 0); 2]], mins: [0.0] }
+}
+
 /// 32 bytes; one scale.
 pub(super) struct Q8_0;
 
@@ -107,11 +102,14 @@ impl Blocks<1> for Q8_0 {
     const BYTES: usize = 34;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<1> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        parts.scales[0] = [half(block, 0); 2];
-        parts.q[0] = std::array::from_fn(|i| block[2 + i] as i8);
-        parts
+    fn scales(block: &[u8]) -> Scales<1> {
+        one(block)
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
+        let bytes = &block[2..Self::BYTES];
+        std::array::from_fn(|i| bytes[i] as i8)
     }
 }
 
@@ -122,14 +120,18 @@ impl Blocks<1> for Q4_0 {
     const BYTES: usize = 18;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<1> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        parts.scales[0] = [half(block, 0); 2];
+    fn scales(block: &[u8]) -> Scales<1> {
+        one(block)
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
+        let (bytes, mut q) = (&block[2..Self::BYTES], [0; PART]);
         for i in 0..16 {
-            parts.q[0][i] = (block[2 + i] & 15) as i8 - 8;
-            parts.q[0][i + 16] = (block[2 + i] >> 4) as i8 - 8;
+            q[i] = (bytes[i] & 15) as i8 - 8;
+            q[i + 16] = (bytes[i] >> 4) as i8 - 8;
         }
-        parts
+        q
     }
 }
 
@@ -140,32 +142,39 @@ impl Blocks<1> for Q5_0 {
     const BYTES: usize = 22;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<1> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        parts.scales[0] = [half(block, 0); 2];
-        let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
+    fn scales(block: &[u8]) -> Scales<1> {
+        one(block)
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
+        let (bytes, mut q) = (&block[6..Self::BYTES], [0; PART]);
+        let high: [u8; PART] = std::array::from_fn(|i| (block[2 + i / 8] >> (i % 8) & 1) << 4);
         for i in 0..16 {
-            let bit = |i: usize| (high >> i & 1) as u8 * 16;
-            parts.q[0][i] = (block[6 + i] & 15 | bit(i)) as i8 - 16;
-            parts.q[0][i + 16] = (block[6 + i] >> 4 | bit(i + 16)) as i8 - 16;
+            q[i] = (bytes[i] & 15 | high[i]) as i8 - 16;
+            q[i + 16] = (bytes[i] >> 4 | high[i + 16]) as i8 - 16;
         }
-        parts
+        q
     }
 }
 
 /// The scales and mins of Q4_K and Q5_K: six bits each, packed into 12 bytes from `block[4]` on.
 #[inline(always)]
-fn six_bits(block: &[u8], parts: &mut Parts<8>) {
+fn six_bits(block: &[u8]) -> Scales<8> {
+    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    let (a, b, c) = (word(4), word(8), word(12));
+    let bytes = |low: u32, high: u32| (u64::from(low & 0x3f3f_3f3f) | u64::from(high) << 32).to_le_bytes();
+    let scales = bytes(a, c & 0x0f0f_0f0f | (a >> 6 & 0x0303_0303) << 4);
+    let mins = bytes(b, c >> 4 & 0x0f0f_0f0f | (b >> 6 & 0x0303_0303) << 4);
     let (scale, min) = (half(block, 0), half(block, 2));
-    let packed = &block[4..16];
-    for p in 0..4 {
-        let (low, high) = (packed[p], packed[p + 4]);
-        let both = packed[p + 8];
-        parts.scales[p] = [scale * f32::from(low & 63); 2];
-        parts.mins[p] = min * f32::from(high & 63);
-        parts.scales[p + 4] = [scale * f32::from(both & 15 | low >> 6 << 4); 2];
-        parts.mins[p + 4] = min * f32::from(both >> 4 | high >> 6 << 4);
-    }
+    Scales { each: scales.map(|six| [scale * f32::from(six); 2]), mins: mins.map(|six| min * f32::from(six)) }
+}
+
+/// Four bits of each of 32 bytes: the low ones in even parts, the high ones in odd parts.
+#[inline(always)]
+fn four_bits(bytes: &[u8], p: usize) -> [u8; PART] {
+    let bytes = &bytes[p / 2 * PART..][..PART];
+    std::array::from_fn(|i| bytes[i] >> (p % 2 * 4) & 15)
 }
 
 /// 256 numbers of 4 bits; eight scales and mins.
@@ -176,17 +185,13 @@ impl Blocks<8> for Q4K {
     const MINS: bool = true;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<8> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        six_bits(block, &mut parts);
-        for pair in 0..4 {
-            let bytes = &block[16 + pair * PART..16 + (pair + 1) * PART];
-            for i in 0..PART {
-                parts.q[2 * pair][i] = (bytes[i] & 15) as i8;
-                parts.q[2 * pair + 1][i] = (bytes[i] >> 4) as i8;
-            }
-        }
-        parts
+    fn scales(block: &[u8]) -> Scales<8> {
+        six_bits(block)
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
+        four_bits(&block[16..Self::BYTES], p).map(|q| q as i8)
     }
 }
 
@@ -198,18 +203,14 @@ impl Blocks<8> for Q5K {
     const MINS: bool = true;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<8> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        six_bits(block, &mut parts);
-        let high = &block[16..16 + PART];
-        for pair in 0..4 {
-            let bytes = &block[48 + pair * PART..48 + (pair + 1) * PART];
-            for i in 0..PART {
-                parts.q[2 * pair][i] = (bytes[i] & 15 | (high[i] >> (2 * pair) & 1) << 4) as i8;
-                parts.q[2 * pair + 1][i] = (bytes[i] >> 4 | (high[i] >> (2 * pair + 1) & 1) << 4) as i8;
-            }
-        }
-        parts
+    fn scales(block: &[u8]) -> Scales<8> {
+        six_bits(block)
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
+        let (high, low) = (&block[16..16 + PART], four_bits(&block[48..Self::BYTES], p));
+        std::array::from_fn(|i| (low[i] | (high[i] >> p & 1) << 4) as i8)
     }
 }
 
@@ -220,20 +221,19 @@ impl Blocks<8> for Q6K {
     const BYTES: usize = 210;
 
     #[inline(always)]
-    fn parts(block: &[u8]) -> Parts<8> {
-        let (block, mut parts) = (&block[..Self::BYTES], Parts::zero());
-        let scale = half(block, 208);
-        for p in 0..8 {
-            parts.scales[p] = [0, 1].map(|h| scale * f32::from(block[192 + 2 * p + h] as i8));
-            // Each half of the block: two times 32 bytes of low bits, 32 bytes of high bits.
-            let (side, quarter) = (p / 4, p % 4);
-            let low = &block[side * 64 + quarter % 2 * PART..][..PART];
-            let high = &block[128 + side * PART..][..PART];
-            for i in 0..PART {
-                let q = low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (2 * quarter) & 3) << 4;
-                parts.q[p][i] = q as i8 - 32;
-            }
-        }
-        parts
+    fn scales(block: &[u8]) -> Scales<8> {
+        let (scale, each) = (half(block, 208), &block[192..208]);
+        let of = |i: usize| scale * f32::from(each[i] as i8);
+        Scales { each: std::array::from_fn(|p| [of(2 * p), of(2 * p + 1)]), mins: [0.0; 8] }
+    }
+
+    #[inline(always)]
+    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
+        // Each half of the block: two times 32 bytes of low bits, 32 bytes of high bits.
+        let (side, quarter) = (p / 4, p % 4);
+        let low = &block[side * 64 + quarter % 2 * PART..][..PART];
+        let high = &block[128 + side * PART..][..PART];
+        let six = |i: usize| low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (2 * quarter) & 3) << 4;
+        std::array::from_fn(|i| six(i) as i8 - 32)
     }
 }

@@ -6,6 +6,7 @@
 
 mod activations;
 mod blocks;
+mod machine;
 mod product;
 
 use activations::Activations;
@@ -97,8 +98,11 @@ impl Quantized {
 
 fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
     for block in data.chunks_exact(B::BYTES) {
-        let parts = B::parts(block);
-        (0..N).for_each(|p| to.extend_from_slice(&parts.numbers(p)));
+        let scales = B::scales(block);
+        for p in 0..N {
+            let number = |(i, q): (usize, i8)| scales.each[p][i / 16] * f32::from(q) - scales.mins[p];
+            to.extend(B::bytes(block, p).into_iter().enumerate().map(number));
+        }
     }
 }
 
@@ -185,7 +189,7 @@ mod tests {
     fn all_kinds_of_instructions_agree() {
         use super::{
             blocks::PART,
-            product::{Fours, Plain},
+            machine::{Machine, Plain},
         };
         let bytes = |seed: usize| std::array::from_fn::<i8, PART, _>(|i| ((i + seed) * 37 % 256) as u8 as i8);
         for seed in 0..256 {

@@ -5,44 +5,10 @@
 
 use super::{
     activations::{Activations, Row},
-    blocks::{Blocks, PART},
+    blocks::Blocks,
+    machine::{Machine, Plain},
 };
 use std::marker::PhantomData;
-
-/// The products of 32 bytes with 32 others, summed by fours: exact, so that every machine gets the same.
-pub(super) trait Fours: Copy {
-    /// Whether a fused multiply-add is one instruction.
-    const FUSED: bool;
-    /// `w` is any byte, `x` from -127 to 127.
-    fn fours(self, w: &[i8; PART], x: &[i8; PART]) -> [i32; 8];
-}
-
-/// Any machine: what the compiler makes of it.
-#[derive(Clone, Copy)]
-pub(super) struct Plain;
-
-impl Fours for Plain {
-    const FUSED: bool = false;
-
-    #[inline(always)]
-    fn fours(self, w: &[i8; PART], x: &[i8; PART]) -> [i32; 8] {
-        std::array::from_fn(|lane| (4 * lane..4 * lane + 4).map(|i| i32::from(w[i]) * i32::from(x[i])).sum())
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Fours for pulp::x86::V3 {
-    const FUSED: bool = true;
-
-    #[inline(always)]
-    fn fours(self, w: &[i8; PART], x: &[i8; PART]) -> [i32; 8] {
-        let (w, x): (pulp::i8x32, pulp::i8x32) = (pulp::bytemuck::cast(*w), pulp::bytemuck::cast(*x));
-        // The instruction takes bytes without sign on the left: the signs go over to the right. Pairs stay below 2^15.
-        let (size, x) = (self.unsigned_abs_i8x32(w), self.apply_sign_i8x32(x, w));
-        let pairs = self.multiply_saturating_add_adjacent_i8x32(size, x);
-        pulp::bytemuck::cast(self.multiply_wrapping_add_adjacent_i16x16(pairs, self.splat_i16x16(1)))
-    }
-}
 
 /// Some outputs, for all rows.
 pub(super) struct Product<'a, B> {
@@ -79,7 +45,7 @@ impl<B> Product<'_, B> {
     }
 
     #[inline(always)]
-    fn with<const N: usize, F: Fours>(self, fours: F)
+    fn with<const N: usize, M: Machine>(self, machine: M)
     where
         B: Blocks<N>,
     {
@@ -89,9 +55,9 @@ impl<B> Product<'_, B> {
                 for (weights, tile) in self.data.chunks_exact(self.stride).zip(self.tile.chunks_exact_mut(self.rows)) {
                     let to = &mut tile[from..from + block];
                     match block {
-                        4 => rows::<B, F, N, 4>(fours, weights, self.x, from, to),
-                        2 => rows::<B, F, N, 2>(fours, weights, self.x, from, to),
-                        _ => rows::<B, F, N, 1>(fours, weights, self.x, from, to),
+                        4 => rows::<B, M, N, 4>(machine, weights, self.x, from, to),
+                        2 => rows::<B, M, N, 2>(machine, weights, self.x, from, to),
+                        _ => rows::<B, M, N, 1>(machine, weights, self.x, from, to),
                     }
                 }
                 from += block;
@@ -100,47 +66,35 @@ impl<B> Product<'_, B> {
     }
 }
 
-#[inline(always)]
-fn fused<F: Fours>(a: f32, b: f32, c: f32) -> f32 {
-    if F::FUSED { a.mul_add(b, c) } else { a * b + c }
-}
-
 /// One output for `R` rows from `from` on.
 #[inline(always)]
-fn rows<B: Blocks<N>, F: Fours, const N: usize, const R: usize>(
-    fours: F,
+fn rows<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
+    machine: M,
     weights: &[u8],
     x: &Activations,
     from: usize,
     to: &mut [f32],
 ) {
-    let x: [Row<'_>; R] = std::array::from_fn(|r| x.row(from + r));
-    let mut sums = [[0.0f32; 8]; R];
+    let blocks = weights.len() / B::BYTES;
+    let mut x: [Row<'_, N>; R] = std::array::from_fn(|r| x.row(from + r));
+    x.iter_mut().for_each(|row| *row = row.first(blocks));
+    let mut sums = [machine.zero(); R];
     for (i, block) in weights.chunks_exact(B::BYTES).enumerate() {
-        let parts = B::parts(block);
+        let scales = B::scales(block);
         for p in 0..N {
-            let scales: [f32; 8] = std::array::from_fn(|lane| parts.scales[p][lane / 4]);
+            let (q, lanes) = (B::bytes(block, p), machine.scales(scales.each[p]));
             for r in 0..R {
-                add::<F>(fours, &parts.q[p], &scales, &x[r], i * N + p, &mut sums[r]);
+                sums[r] = machine.add(sums[r], &q, &x[r].q[i][p], lanes, x[r].scales[i][p]);
             }
         }
-        for r in 0..if B::MINS { R } else { 0 } {
-            for p in 0..N {
-                sums[r][p % 8] = fused::<F>(-parts.mins[p], x[r].sums[i * N + p], sums[r][p % 8]);
+        if let (true, Some(mins)) = (B::MINS, scales.mins.first_chunk()) {
+            for r in 0..R {
+                let Some(x) = x[r].sums[i].first_chunk() else { continue };
+                sums[r] = machine.less(sums[r], mins, x);
             }
         }
     }
     for (to, sums) in to.iter_mut().zip(sums) {
-        let [a, b, c, d, e, f, g, h] = sums;
-        *to = ((a + e) + (c + g)) + ((b + f) + (d + h));
-    }
-}
-
-/// One part for one row.
-#[inline(always)]
-fn add<F: Fours>(fours: F, q: &[i8; PART], scales: &[f32; 8], x: &Row<'_>, part: usize, sums: &mut [f32; 8]) {
-    let (dots, scale) = (fours.fours(q, &x.q[part]), x.scales[part]);
-    for lane in 0..8 {
-        sums[lane] = fused::<F>(dots[lane] as f32, scales[lane] * scale, sums[lane]);
+        *to = machine.total(sums);
     }
 }

@@ -1,4 +1,5 @@
 //! GGUF files made from golden folders, as llama.cpp's converter would make them.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use candle_core::{
     DType, Device, Tensor,
@@ -162,9 +163,22 @@ pub(crate) fn with_weights(folder: &Path, gguf: Vec<u8>, config: bool) -> ModelF
     ModelFiles::memory("carried", files)
 }
 
-/// A random Llama: hidden 256, so that blocks of 256 fit; the tokenizer is that of a golden folder.
-pub(crate) fn random(vocab: usize, layers: usize) -> (DecoderConfig, HashMap<String, Tensor>) {
-    let (hidden, intermediate, heads, kv_heads) = (256, 512, 8, 4);
+/// The sizes of a random Llama.
+pub(crate) struct Sizes {
+    pub(crate) vocab: usize,
+    pub(crate) layers: usize,
+    pub(crate) hidden: usize,
+    pub(crate) intermediate: usize,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+}
+
+/// As small as blocks of 256 allow; the vocabulary is that of a golden folder.
+pub(crate) const SMALL: Sizes = Sizes { vocab: 325, layers: 2, hidden: 256, intermediate: 512, heads: 8, kv_heads: 4 };
+
+/// A random Llama, under Hugging Face's names.
+pub(crate) fn random(sizes: &Sizes) -> (DecoderConfig, HashMap<String, Tensor>) {
+    let Sizes { vocab, layers, hidden, intermediate, heads, kv_heads } = *sizes;
     let value = json!({
         "architectures": ["LlamaForCausalLM"], "hidden_size": hidden, "intermediate_size": intermediate,
         "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
