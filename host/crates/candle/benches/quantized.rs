@@ -69,7 +69,7 @@ fn mixed(name: &str) -> GgmlDType {
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
-    let (sizes, rounds) = if quick { (SMALL, 1) } else { (LARGE, 40) };
+    let (sizes, rounds) = if quick { (SMALL, 1) } else { (LARGE, 12) };
     let (config, tensors) = random(&sizes);
     let parts = Parts::new(&config, 512, tensors);
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/golden/llama1");

@@ -25,8 +25,8 @@ pub(super) trait Blocks<const N: usize> {
     const MINS: bool = false;
     /// Scales and mins of a block of `BYTES` bytes.
     fn scales(block: &[u8]) -> Scales<N>;
-    /// The bytes of part `p`.
-    fn bytes(block: &[u8], p: usize) -> [i8; PART];
+    /// The bytes of each part.
+    fn bytes(block: &[u8]) -> [[i8; PART]; N];
 }
 
 /// Which format, when it is known only at run time.
@@ -107,9 +107,9 @@ impl Blocks<1> for Q8_0 {
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
+    fn bytes(block: &[u8]) -> [[i8; PART]; 1] {
         let bytes = &block[2..Self::BYTES];
-        std::array::from_fn(|i| bytes[i] as i8)
+        [std::array::from_fn(|i| bytes[i] as i8)]
     }
 }
 
@@ -125,14 +125,23 @@ impl Blocks<1> for Q4_0 {
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
+    fn bytes(block: &[u8]) -> [[i8; PART]; 1] {
         let (bytes, mut q) = (&block[2..Self::BYTES], [0; PART]);
         for i in 0..16 {
             q[i] = (bytes[i] & 15) as i8 - 8;
             q[i + 16] = (bytes[i] >> 4) as i8 - 8;
         }
-        q
+        [q]
     }
+}
+
+/// 16 for each bit that is set, without a loop.
+#[inline(always)]
+fn sixteens(bits: u8) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let apart = (u64::from(bits) * ONES) & 0x8040_2010_0804_0201;
+    // The top bit of each byte that is not 0; no byte carries into the next.
+    (((apart + 0x7f * ONES) & (0x80 * ONES)) >> 3).to_le_bytes()
 }
 
 /// As Q4_0, with a fifth bit apart; 16 stands for zero.
@@ -147,20 +156,23 @@ impl Blocks<1> for Q5_0 {
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], _: usize) -> [i8; PART] {
-        let (bytes, mut q) = (&block[6..Self::BYTES], [0; PART]);
-        let high: [u8; PART] = std::array::from_fn(|i| (block[2 + i / 8] >> (i % 8) & 1) << 4);
-        for i in 0..16 {
-            q[i] = (bytes[i] & 15 | high[i]) as i8 - 16;
-            q[i + 16] = (bytes[i] >> 4 | high[i + 16]) as i8 - 16;
+    fn bytes(block: &[u8]) -> [[i8; PART]; 1] {
+        let (bytes, mut high, mut q) = (&block[6..Self::BYTES], [[0; 8]; 4], [0; PART]);
+        for (high, bits) in high.iter_mut().zip(&block[2..6]) {
+            *high = sixteens(*bits);
         }
-        q
+        let high = high.as_flattened();
+        for i in 0..16 {
+            q[i] = (bytes[i] & 15 | high[i]).wrapping_sub(16) as i8;
+            q[i + 16] = (bytes[i] >> 4 | high[i + 16]).wrapping_sub(16) as i8;
+        }
+        [q]
     }
 }
 
 /// The scales and mins of Q4_K and Q5_K: six bits each, packed into 12 bytes from `block[4]` on.
 #[inline(always)]
-fn six_bits(block: &[u8]) -> Scales<8> {
+fn packed(block: &[u8]) -> Scales<8> {
     let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
     let (a, b, c) = (word(4), word(8), word(12));
     let bytes = |low: u32, high: u32| (u64::from(low & 0x3f3f_3f3f) | u64::from(high) << 32).to_le_bytes();
@@ -170,11 +182,52 @@ fn six_bits(block: &[u8]) -> Scales<8> {
     Scales { each: scales.map(|six| [scale * f32::from(six); 2]), mins: mins.map(|six| min * f32::from(six)) }
 }
 
+/// `$part::<p>(block)` for each of eight parts: with p known to the compiler, shifts are instructions for all bytes.
+macro_rules! eight {
+    ($part:ident, $block:expr) => {
+        [
+            $part::<0>($block),
+            $part::<1>($block),
+            $part::<2>($block),
+            $part::<3>($block),
+            $part::<4>($block),
+            $part::<5>($block),
+            $part::<6>($block),
+            $part::<7>($block),
+        ]
+    };
+}
+
 /// Four bits of each of 32 bytes: the low ones in even parts, the high ones in odd parts.
 #[inline(always)]
-fn four_bits(bytes: &[u8], p: usize) -> [u8; PART] {
-    let bytes = &bytes[p / 2 * PART..][..PART];
-    std::array::from_fn(|i| bytes[i] >> (p % 2 * 4) & 15)
+fn four_bits<const P: usize>(bytes: &[[u8; PART]]) -> [i8; PART] {
+    let (bytes, mut q) = (&bytes[P / 2], [0; PART]);
+    for i in 0..PART {
+        q[i] = (bytes[i] >> (P % 2 * 4) & 15) as i8;
+    }
+    q
+}
+
+/// The fifth bits lie in front of the other four: one byte for one number of each part.
+#[inline(always)]
+fn five_bits<const P: usize>(bytes: &[[u8; PART]]) -> [i8; PART] {
+    let (high, mut q) = (&bytes[0], four_bits::<P>(&bytes[1..]));
+    for i in 0..PART {
+        q[i] |= ((high[i] >> P & 1) << 4) as i8;
+    }
+    q
+}
+
+/// Each half of the block: two times 32 bytes of low bits, 32 bytes of high bits.
+#[inline(always)]
+fn six_bits<const P: usize>(bytes: &[[u8; PART]]) -> [i8; PART] {
+    let (side, quarter) = (P / 4, P % 4);
+    let (low, high, mut q) = (&bytes[side * 2 + quarter % 2], &bytes[4 + side], [0; PART]);
+    for i in 0..PART {
+        let six = low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (2 * quarter) & 3) << 4;
+        q[i] = six.wrapping_sub(32) as i8;
+    }
+    q
 }
 
 /// 256 numbers of 4 bits; eight scales and mins.
@@ -186,12 +239,13 @@ impl Blocks<8> for Q4K {
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales<8> {
-        six_bits(block)
+        packed(block)
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
-        four_bits(&block[16..Self::BYTES], p).map(|q| q as i8)
+    fn bytes(block: &[u8]) -> [[i8; PART]; 8] {
+        let (bytes, _) = block[16..Self::BYTES].as_chunks();
+        eight!(four_bits, bytes)
     }
 }
 
@@ -204,13 +258,13 @@ impl Blocks<8> for Q5K {
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales<8> {
-        six_bits(block)
+        packed(block)
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
-        let (high, low) = (&block[16..16 + PART], four_bits(&block[48..Self::BYTES], p));
-        std::array::from_fn(|i| (low[i] | (high[i] >> p & 1) << 4) as i8)
+    fn bytes(block: &[u8]) -> [[i8; PART]; 8] {
+        let (bytes, _) = block[16..Self::BYTES].as_chunks();
+        eight!(five_bits, bytes)
     }
 }
 
@@ -228,12 +282,8 @@ impl Blocks<8> for Q6K {
     }
 
     #[inline(always)]
-    fn bytes(block: &[u8], p: usize) -> [i8; PART] {
-        // Each half of the block: two times 32 bytes of low bits, 32 bytes of high bits.
-        let (side, quarter) = (p / 4, p % 4);
-        let low = &block[side * 64 + quarter % 2 * PART..][..PART];
-        let high = &block[128 + side * PART..][..PART];
-        let six = |i: usize| low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (2 * quarter) & 3) << 4;
-        std::array::from_fn(|i| six(i) as i8 - 32)
+    fn bytes(block: &[u8]) -> [[i8; PART]; 8] {
+        let (bytes, _) = block[..192].as_chunks();
+        eight!(six_bits, bytes)
     }
 }

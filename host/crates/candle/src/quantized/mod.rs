@@ -99,9 +99,9 @@ impl Quantized {
 fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
     for block in data.chunks_exact(B::BYTES) {
         let scales = B::scales(block);
-        for p in 0..N {
+        for (p, bytes) in B::bytes(block).into_iter().enumerate() {
             let number = |(i, q): (usize, i8)| scales.each[p][i / 16] * f32::from(q) - scales.mins[p];
-            to.extend(B::bytes(block, p).into_iter().enumerate().map(number));
+            to.extend(bytes.into_iter().enumerate().map(number));
         }
     }
 }
@@ -109,8 +109,11 @@ fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
 /// From `[outputs][rows]` to rows.
 fn transposed(tiles: Vec<f32>, rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
     let outputs = tiles.len() / rows;
-    let mut y =
-        if rows == 1 { tiles } else { (0..tiles.len()).map(|i| tiles[i % outputs * rows + i / outputs]).collect() };
+    let mut y = tiles;
+    if rows > 1 {
+        let tiles = std::mem::replace(&mut y, Vec::with_capacity(rows * outputs));
+        (0..rows).for_each(|row| y.extend(tiles[row..].iter().step_by(rows)));
+    }
     if let Some(bias) = bias {
         y.chunks_exact_mut(outputs).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
     }

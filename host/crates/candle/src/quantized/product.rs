@@ -80,11 +80,11 @@ fn rows<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
     x.iter_mut().for_each(|row| *row = row.first(blocks));
     let mut sums = [machine.zero(); R];
     for (i, block) in weights.chunks_exact(B::BYTES).enumerate() {
-        let scales = B::scales(block);
+        let (scales, q) = (B::scales(block), B::bytes(block));
         for p in 0..N {
-            let (q, lanes) = (B::bytes(block, p), machine.scales(scales.each[p]));
+            let lanes = machine.scales(scales.each[p]);
             for r in 0..R {
-                sums[r] = machine.add(sums[r], &q, &x[r].q[i][p], lanes, x[r].scales[i][p]);
+                sums[r] = machine.add(sums[r], &q[p], &x[r].q[i][p], lanes, x[r].scales[i][p]);
             }
         }
         if let (true, Some(mins)) = (B::MINS, scales.mins.first_chunk()) {
