@@ -61,6 +61,9 @@ fn library(parts: &Parts, kind: GgmlDType, beams: usize, steps: usize) -> f64 {
     (0..steps).map(|_| run()).fold(f64::MAX, f64::min)
 }
 
+/// A tensor's name to its format.
+type Kind = fn(&str) -> GgmlDType;
+
 /// What a Q4_K_M file holds.
 fn mixed(name: &str) -> GgmlDType {
     let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
@@ -73,7 +76,7 @@ fn main() {
     let (config, tensors) = random(&sizes);
     let parts = Parts::new(&config, 512, tensors);
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/golden/llama1");
-    let kinds: [(&str, fn(&str) -> GgmlDType); 4] =
+    let kinds: [(&str, Kind); 4] =
         [("F32", |_| GgmlDType::F32), ("Q8_0", |_| GgmlDType::Q8_0), ("Q4_0", |_| GgmlDType::Q4_0), ("Q4_K_M", mixed)];
     for (name, kind) in kinds {
         let bytes = parts.bytes(kind);

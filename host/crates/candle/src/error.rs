@@ -134,7 +134,7 @@ pub enum CandleError {
         found: String,
     },
     /// A GGUF file and the config.json beside it describe different models.
-    #[error("{}: `{key}` is {metadata}, but `{field}` in {} is {value}; they belong to different models", gguf.display(), config.display())]
+    #[error("{}: `{key}` is {metadata}, but `{field}` in the config.json beside it is {value}; they belong to different models", gguf.display())]
     Disagreement {
         /// The GGUF file.
         gguf: PathBuf,
@@ -142,9 +142,7 @@ pub enum CandleError {
         key: String,
         /// What it holds.
         metadata: String,
-        /// config.json.
-        config: PathBuf,
-        /// Its key.
+        /// The key of config.json.
         field: &'static str,
         /// What that holds.
         value: String,

@@ -3,7 +3,7 @@
 //! # Key types
 //! - [`CandleModel`]: a language model; implements `Model`.
 //! - [`CandleScoreModel`]: a reward or cost model; implements `ScoreModel`.
-//! - [`ModelFiles`]: a folder, or files in memory.
+//! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.

@@ -111,6 +111,9 @@ fn random_file(kind: impl Fn(&str) -> GgmlDType) -> ModelFiles {
     with_weights(&golden("llama1"), Parts::new(&config, 512, tensors).bytes(kind), false)
 }
 
+/// A tensor's name to its format.
+type Kind = fn(&str) -> GgmlDType;
+
 /// What a Q4_K_M file holds.
 fn mixed(name: &str) -> GgmlDType {
     let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
@@ -122,7 +125,7 @@ const TEXT: &str = "fill the kettle and wait, never mix them";
 #[test]
 fn every_format_is_as_close_as_its_bits() {
     let expected = logits(&random_file(|_| GgmlDType::F32), TEXT, Kernels::Direct);
-    let cases: [(&str, fn(&str) -> GgmlDType, f32); 8] = [
+    let cases: [(&str, Kind, f32); 8] = [
         ("F16", |_| GgmlDType::F16, 0.002),
         ("Q8_0", |_| GgmlDType::Q8_0, 0.03),
         ("Q6_K", |_| GgmlDType::Q6K, 0.09),

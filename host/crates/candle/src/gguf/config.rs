@@ -22,12 +22,12 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     // Also what the layout of queries and keys goes by.
     gguf.needed("attention.head_count")?;
     if !files.has("config.json") {
-        return gguf.from_metadata();
+        return gguf.told_by_metadata();
     }
     let path = files.path().join("config.json");
     let config = DecoderConfig::parse(&path, &files.json("config.json", "config.json")?)?;
     for (key, field, value) in stated(&config) {
-        gguf.agree(files, key, field, value)?;
+        gguf.agree(key, field, value)?;
     }
     let family = match config.family {
         Family::Llama | Family::Mistral => "llama",
@@ -36,7 +36,7 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     };
     if family != gguf.architecture() {
         let found = gguf.architecture().to_owned();
-        return Err(gguf.disagreement(files, "general.architecture", found, "architectures", config.architecture));
+        return Err(gguf.disagreement("general.architecture", found, "architectures", config.architecture));
     }
     Ok(config)
 }
@@ -114,30 +114,22 @@ impl Gguf {
         }
     }
 
-    fn agree(&self, files: &ModelFiles, key: &str, field: &'static str, value: f64) -> Result<(), CandleError> {
+    fn agree(&self, key: &str, field: &'static str, value: f64) -> Result<(), CandleError> {
         let as_heads = (key == "attention.head_count_kv").then_some("attention.head_count");
         let Some(found) = self.number(key).or_else(|| self.number(as_heads?)) else { return Ok(()) };
         // The file holds f32.
         if (found - value).abs() <= 1e-6 * value.abs() {
             return Ok(());
         }
-        Err(self.disagreement(files, &self.key(key), found.to_string(), field, value.to_string()))
+        Err(self.disagreement(&self.key(key), found.to_string(), field, value.to_string()))
     }
 
-    fn disagreement(
-        &self,
-        files: &ModelFiles,
-        key: &str,
-        metadata: String,
-        field: &'static str,
-        value: String,
-    ) -> CandleError {
-        let config = files.path().join("config.json");
-        CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, config, field, value }
+    fn disagreement(&self, key: &str, metadata: String, field: &'static str, value: String) -> CandleError {
+        CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, field, value }
     }
 
     /// The metadata, told as a config.json and read as one.
-    fn from_metadata(&self) -> Result<DecoderConfig, CandleError> {
+    fn told_by_metadata(&self) -> Result<DecoderConfig, CandleError> {
         let mut fields = Map::new();
         for (key, field) in SIZES {
             fields.insert(field.into(), self.needed(key)?.into());

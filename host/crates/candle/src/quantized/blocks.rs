@@ -21,7 +21,7 @@ pub(super) struct Scales<const N: usize> {
 pub(super) trait Blocks<const N: usize> {
     /// Bytes of a block.
     const BYTES: usize;
-    /// Whether parts have a min; only in formats of eight parts.
+    /// Whether parts have a min; only in formats of eight parts, and their bytes are from 0 to 63.
     const MINS: bool = false;
     /// Scales and mins of a block of `BYTES` bytes.
     fn scales(block: &[u8]) -> Scales<N>;

@@ -200,8 +200,12 @@ mod tests {
             let plain = Plain.fours(&w, &x);
             #[cfg(target_arch = "x86_64")]
             if let Some(v3) = pulp::x86::V3::try_new() {
-                assert_eq!(plain, v3.fours(&w, &x));
-                assert_eq!(Plain.fours(&[-128; PART], &[-127; PART]), v3.fours(&[-128; PART], &[-127; PART]));
+                assert_eq!(plain, pulp::bytemuck::cast::<_, [i32; 8]>(v3.fours(&w, &x)));
+                let (lowest, small) = ([-128; PART], w.map(|b| b & 63));
+                let lowest_four: [i32; 8] = pulp::bytemuck::cast(v3.fours(&lowest, &[-127; PART]));
+                assert_eq!(Plain.fours(&lowest, &[-127; PART]), lowest_four);
+                let small_four: [i32; 8] = pulp::bytemuck::cast(v3.fours_of_positive(&small, &x));
+                assert_eq!(Plain.fours(&small, &x), small_four);
             }
             let sum: i32 = w.iter().zip(&x).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
             assert_eq!(plain.iter().sum::<i32>(), sum);

@@ -81,10 +81,13 @@ fn rows<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
     let mut sums = [machine.zero(); R];
     for (i, block) in weights.chunks_exact(B::BYTES).enumerate() {
         let (scales, q) = (B::scales(block), B::bytes(block));
-        for p in 0..N {
+        for (p, q) in q.iter().enumerate() {
             let lanes = machine.scales(scales.each[p]);
             for r in 0..R {
-                sums[r] = machine.add(sums[r], &q[p], &x[r].q[i][p], lanes, x[r].scales[i][p]);
+                let (x, scale) = (&x[r].q[i][p], x[r].scales[i][p]);
+                // With a min, bytes have no sign.
+                let fours = if B::MINS { machine.fours_of_positive(q, x) } else { machine.fours(q, x) };
+                sums[r] = machine.add(sums[r], fours, lanes, scale);
             }
         }
         if let (true, Some(mins)) = (B::MINS, scales.mins.first_chunk()) {
