@@ -37,9 +37,9 @@ impl HfTokenizer {
     }
 
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
-        let what = match files.gguf()? {
-            None => "tokenizer.json (the fast tokenizer; convert a slow one with transformers)",
-            Some(_) => {
+        let what = match files.gguf() {
+            Ok(None) | Err(_) => "tokenizer.json (the fast tokenizer; convert a slow one with transformers)",
+            Ok(Some(_)) => {
                 "tokenizer.json beside its GGUF file (take it from the model's repository; GGUF's own is not read)"
             }
         };
