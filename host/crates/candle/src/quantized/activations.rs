@@ -3,9 +3,14 @@
 use super::blocks::PART;
 use pulp::{Arch, Simd, WithSimd};
 
+/// A part, where it can be loaded at once.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+pub(super) struct Bytes(pub(super) [i8; PART]);
+
 /// `[rows][parts]`; number `i` of a part is `scale * q[i]`, to half a step of `largest / 127`.
 pub(super) struct Activations {
-    q: Vec<[i8; PART]>,
+    q: Vec<Bytes>,
     scales: Vec<f32>,
     /// The sums of the numbers as they were rounded.
     sums: Vec<f32>,
@@ -16,7 +21,7 @@ pub(super) struct Activations {
 /// One row, by blocks of `N` parts.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a, const N: usize> {
-    pub(super) q: &'a [[[i8; PART]; N]],
+    pub(super) q: &'a [[Bytes; N]],
     pub(super) scales: &'a [[f32; N]],
     pub(super) sums: &'a [[f32; N]],
 }
@@ -33,7 +38,7 @@ impl Activations {
     /// Of `x [rows, inputs]`; `inputs` is a multiple of 32. A part with NaN or infinity has the scale NaN.
     pub(super) fn new(x: &[f32], inputs: usize) -> Self {
         let (x, _) = x.as_chunks::<PART>();
-        let (q, scales, sums) = (vec![[0; PART]; x.len()], vec![0.0; x.len()], vec![0.0; x.len()]);
+        let (q, scales, sums) = (vec![Bytes([0; PART]); x.len()], vec![0.0; x.len()], vec![0.0; x.len()]);
         let mut all = Self { q, scales, sums, parts: inputs / PART };
         Arch::new().dispatch(Rounding { x, to: &mut all });
         all
@@ -62,7 +67,7 @@ impl WithSimd for Rounding<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Activations { q, scales, sums, .. } = self.to;
         for (((x, q), scale), sum) in self.x.iter().zip(q).zip(scales).zip(sums) {
-            (*q, *scale, *sum) = round(x);
+            (q.0, *scale, *sum) = round(x);
         }
     }
 }

@@ -84,9 +84,9 @@ impl Format {
 /// A finite half float as f32, exactly; without a branch, and without asking what the machine can do.
 #[inline(always)]
 fn half(block: &[u8], at: usize) -> f32 {
-    let bits = u32::from(u16::from_le_bytes([block[at], block[at + 1]]));
-    let size = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
-    f32::from_bits(size.to_bits() | (bits & 0x8000) << 16)
+    // The sign fills what lies above exponent and mantissa; one bit of it stays.
+    let bits = i32::from(i16::from_le_bytes([block[at], block[at + 1]])) << 13;
+    f32::from_bits(bits as u32 & 0x8fff_e000) * f32::from_bits((127 + 112) << 23)
 }
 
 /// The one scale of a block of 32, in front.

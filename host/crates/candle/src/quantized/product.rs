@@ -45,46 +45,54 @@ impl<B> Product<'_, B> {
     }
 
     #[inline(always)]
-    fn with<const N: usize, M: Machine>(self, machine: M)
+    fn with<const N: usize, M: Machine>(mut self, machine: M)
     where
         B: Blocks<N>,
     {
         let mut from = 0;
         for block in [4, 2, 1] {
             while from + block <= self.rows {
-                for (weights, tile) in self.data.chunks_exact(self.stride).zip(self.tile.chunks_exact_mut(self.rows)) {
-                    let to = &mut tile[from..from + block];
-                    match block {
-                        4 => rows::<B, M, N, 4>(machine, weights, self.x, from, to),
-                        2 => rows::<B, M, N, 2>(machine, weights, self.x, from, to),
-                        _ => rows::<B, M, N, 1>(machine, weights, self.x, from, to),
-                    }
+                match block {
+                    4 => self.group::<N, M, 4>(machine, from),
+                    2 => self.group::<N, M, 2>(machine, from),
+                    _ => self.group::<N, M, 1>(machine, from),
                 }
                 from += block;
             }
         }
     }
+
+    /// All outputs for `R` rows from `from` on.
+    #[inline(always)]
+    fn group<const N: usize, M: Machine, const R: usize>(&mut self, machine: M, from: usize)
+    where
+        B: Blocks<N>,
+    {
+        let blocks = self.stride / B::BYTES;
+        let x: [Row<'_, N>; R] = std::array::from_fn(|r| self.x.row(from + r).first(blocks));
+        for (weights, tile) in self.data.chunks_exact(self.stride).zip(self.tile.chunks_exact_mut(self.rows)) {
+            let sums = output::<B, M, N, R>(machine, &weights[..blocks * B::BYTES], &x);
+            tile[from..from + R].copy_from_slice(&sums);
+        }
+    }
 }
 
-/// One output for `R` rows from `from` on.
+/// One output for `R` rows.
 #[inline(always)]
-fn rows<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
+fn output<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
     machine: M,
     weights: &[u8],
-    x: &Activations,
-    from: usize,
-    to: &mut [f32],
-) {
-    let blocks = weights.len() / B::BYTES;
-    let mut x: [Row<'_, N>; R] = std::array::from_fn(|r| x.row(from + r));
-    x.iter_mut().for_each(|row| *row = row.first(blocks));
+    x: &[Row<'_, N>; R],
+) -> [f32; R] {
     let mut sums = [machine.zero(); R];
-    for (i, block) in weights.chunks_exact(B::BYTES).enumerate() {
+    // Rows have as many blocks: no index is checked again.
+    for i in 0..x[0].q.len() {
+        let block = &weights[i * B::BYTES..(i + 1) * B::BYTES];
         let (scales, q) = (B::scales(block), B::bytes(block));
         for (p, q) in q.iter().enumerate() {
             let lanes = machine.scales(scales.each[p]);
             for r in 0..R {
-                let (x, scale) = (&x[r].q[i][p], x[r].scales[i][p]);
+                let (x, scale) = (&x[r].q[i][p].0, x[r].scales[i][p]);
                 // With a min, bytes have no sign.
                 let fours = if B::MINS { machine.fours_of_positive(q, x) } else { machine.fours(q, x) };
                 sums[r] = machine.add(sums[r], fours, lanes, scale);
@@ -97,7 +105,5 @@ fn rows<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
             }
         }
     }
-    for (to, sums) in to.iter_mut().zip(sums) {
-        *to = machine.total(sums);
-    }
+    sums.map(|sums| machine.total(sums))
 }
