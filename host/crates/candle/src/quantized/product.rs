@@ -107,3 +107,38 @@ fn output<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
     }
     sums.map(|sums| machine.total(sums))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantized::blocks::{Q4K, Q6K, Q8_0};
+
+    /// Blocks of any bytes whose half floats are small.
+    fn data<B: Blocks<N>, const N: usize>(blocks: usize, halves: &[usize]) -> Vec<u8> {
+        let mut data: Vec<u8> = (0..blocks * B::BYTES).map(|i| (i * 193 % 251) as u8).collect();
+        for block in data.chunks_exact_mut(B::BYTES) {
+            halves.iter().for_each(|at| block[at + 1] = 0x24);
+        }
+        data
+    }
+
+    fn agree<B: Blocks<N>, const N: usize>(halves: &[usize]) {
+        let (rows, inputs, outputs) = (7, 512, 5);
+        let numbers: Vec<f32> = (0..rows * inputs).map(|i| (i * 7919 % 1013) as f32 / 506.0 - 1.0).collect();
+        let x = Activations::new(&numbers, inputs);
+        let stride = inputs / (N * 32) * B::BYTES;
+        let data = data::<B, N>(outputs * stride / B::BYTES, halves);
+        let (mut best, mut plain) = (vec![0.0f32; outputs * rows], vec![0.0f32; outputs * rows]);
+        Product::<B> { data: &data, stride, x: &x, tile: &mut best, rows, blocks: PhantomData }.run();
+        Product::<B> { data: &data, stride, x: &x, tile: &mut plain, rows, blocks: PhantomData }.with(Plain);
+        let scale = best.iter().fold(0.0f32, |m, y| m.max(y.abs()));
+        assert!(scale > 0.0 && best.iter().zip(&plain).all(|(a, b)| (a - b).abs() <= 1e-5 * scale));
+    }
+
+    #[test]
+    fn any_machine_computes_the_same_but_for_rounding() {
+        agree::<Q8_0, 1>(&[0]);
+        agree::<Q4K, 8>(&[0, 2]);
+        agree::<Q6K, 8>(&[208]);
+    }
+}
