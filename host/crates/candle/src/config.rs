@@ -2,7 +2,7 @@
 //!
 //! Old and new spellings are read alike: `rope_theta` with `rope_scaling`, and `rope_parameters`.
 
-use crate::{CandleError, ModelFiles, rope::Rope};
+use crate::{CandleError, ModelFiles, gguf::Gguf, rope::Rope};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -110,11 +110,15 @@ enum Kind {
 }
 
 impl DecoderConfig {
-    /// Reads config.json.
+    /// Reads config.json; of a GGUF file that has none beside it, the file's metadata.
     ///
     /// # Errors
-    /// When the file is missing, malformed, or asks for something that is not implemented.
+    /// When the file is missing, malformed, or asks for something that is not implemented; when config.json and a GGUF
+    /// file disagree.
     pub fn read(files: &ModelFiles) -> Result<Self, CandleError> {
+        if let Some(gguf) = Gguf::find(files)? {
+            return gguf.config(files);
+        }
         let value = files.json("config.json", "config.json")?;
         Self::parse(&files.path().join("config.json"), &value)
     }
@@ -282,7 +286,7 @@ impl<'a> Fields<'a> {
             return Err(self.wrong("hidden_act", activation, "\"silu\""));
         }
         if let Some(quantized) = self.get("quantization_config") {
-            let expected = "absent; quantized weights are not read, use the f32, f16 or bf16 model";
+            let expected = "absent; such weights are not read, use the f32, f16 or bf16 model, or a GGUF file";
             return Err(self.wrong("quantization_config", kind_of(quantized), expected));
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::{
     direct::{self, Direct, Heads, Sight, Store},
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
-    layers::{Angles, Block, Loader, Norm, Qkv},
+    layers::{Angles, Block, Embedding, Loader, Norm, Qkv},
     recent::Recent,
     rope::Table,
     weights::Weights,
@@ -30,7 +30,7 @@ pub(crate) struct Decoder {
     pub(crate) dtype: DType,
     /// Whether our own kernels compute, instead of the tensor library.
     pub(crate) direct: bool,
-    embedding: Tensor,
+    embedding: Embedding,
     blocks: Vec<Block>,
     norm: Norm,
     angles: Table,
@@ -66,7 +66,7 @@ impl Decoder {
         direct: bool,
     ) -> std::result::Result<Self, CandleError> {
         let loader = Loader { weights, dtype, device, direct };
-        let embedding = loader.tensor("model.embed_tokens.weight", &[config.vocab, config.hidden])?;
+        let embedding = Embedding::load(&loader, &config)?;
         let blocks = (0..config.layers).map(|layer| Block::load(&loader, &config, layer));
         let blocks = blocks.collect::<std::result::Result<_, _>>()?;
         let norm = Norm::load(&loader, "model.norm", &config)?;
@@ -83,7 +83,7 @@ impl Decoder {
     }
 
     /// The embedding, `[vocab, hidden]`: the LM head of tied models.
-    pub(crate) fn embedding(&self) -> &Tensor {
+    pub(crate) fn embedding(&self) -> &Embedding {
         &self.embedding
     }
 
@@ -314,7 +314,7 @@ impl Decoder {
         angles: &Angles,
         mut attend: impl FnMut(usize, Qkv) -> Result<Tensor>,
     ) -> Result<Vec<Tensor>> {
-        let mut stream = self.embedding.index_select(&Tensor::new(tokens, &self.device)?, 0)?;
+        let mut stream = self.embedding.rows(tokens, &self.device)?;
         let mut streams = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
             let attended = attend(layer, block.qkv(&stream, angles)?)?;

@@ -58,7 +58,7 @@ pub enum Kernels {
     /// Our own kernels: fast for small models, and the same to the last bit whatever the batch.
     #[default]
     Direct,
-    /// The tensor library, as on a GPU: for comparison.
+    /// The tensor library, as on a GPU: for comparison. Quantised weights become f32 for it.
     Tensors,
 }
 

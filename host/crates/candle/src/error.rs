@@ -74,15 +74,15 @@ pub enum CandleError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor is not in the weights.
-    #[error("{}: tensor {tensor} is missing; config.json and weights do not belong together", folder.display())]
+    #[error("{}: tensor {tensor} is missing; configuration and weights do not belong together", folder.display())]
     MissingTensor {
         /// The folder.
         folder: PathBuf,
         /// The tensor.
         tensor: String,
     },
-    /// A tensor has another shape than config.json says.
-    #[error("{}: tensor {tensor} has shape {found:?}, config.json asks for {expected:?}", path.display())]
+    /// A tensor has another shape than the configuration says.
+    #[error("{}: tensor {tensor} has shape {found:?}, the configuration asks for {expected:?}", path.display())]
     TensorShape {
         /// The file.
         path: PathBuf,
@@ -114,6 +114,46 @@ pub enum CandleError {
         index: usize,
         /// The number.
         value: f32,
+    },
+    /// A GGUF file is none, or it is cut short.
+    #[error("{}: broken GGUF file: {message}; download or copy the file again", path.display())]
+    BrokenGguf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// A tensor of a GGUF file is quantised in a way that is not read.
+    #[error("{}: {tensor} is {found}; only Q8_0, Q4_0, Q5_0, Q4_K, Q5_K, Q6_K, F32, F16 and BF16 are read", path.display())]
+    GgufFormat {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The format found.
+        found: String,
+    },
+    /// A GGUF file and the config.json beside it describe different models.
+    #[error("{}: `{key}` is {metadata}, but `{field}` in the config.json beside it is {value}; they belong to different models", gguf.display())]
+    Disagreement {
+        /// The GGUF file.
+        gguf: PathBuf,
+        /// The key of its metadata.
+        key: String,
+        /// What it holds.
+        metadata: String,
+        /// The key of config.json.
+        field: &'static str,
+        /// What that holds.
+        value: String,
+    },
+    /// A folder holds several GGUF files, and none is called model.gguf.
+    #[error("{}: holds {found}; name one of them, or call it model.gguf", folder.display())]
+    ManyGguf {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        found: String,
     },
     /// tokenizer.json is not usable.
     #[error("{}: {message}", path.display())]

@@ -11,31 +11,75 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Weights as safetensors: one file, or an index of several.
+pub(crate) const SAFETENSORS: [&str; 2] = ["model.safetensors", "model.safetensors.index.json"];
+/// Weights as GGUF.
+const GGUF: &str = "model.gguf";
+
 /// The files of one model, named as in a Hugging Face folder.
 #[derive(Debug, Clone)]
 pub struct ModelFiles {
     /// The folder; of files in memory only a name, for messages.
     folder: PathBuf,
+    /// The weights, if a GGUF file was named instead of a folder.
+    gguf: Option<String>,
     memory: Option<BTreeMap<String, Cow<'static, [u8]>>>,
 }
 
 impl ModelFiles {
-    /// The files of a folder.
+    /// The files of a folder; or a GGUF file (a path that ends in `.gguf`), with the other files of its folder.
     #[must_use]
-    pub fn folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), memory: None }
+    pub fn folder(path: &Path) -> Self {
+        let gguf = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        match gguf.filter(|name| is_gguf(name) && !path.is_dir()) {
+            None => Self { folder: path.to_owned(), gguf: None, memory: None },
+            gguf => Self { folder: path.parent().unwrap_or(Path::new("")).to_owned(), gguf, memory: None },
+        }
     }
 
     /// Files in memory, by name. `name` stands for the folder in messages, and names the model unless the options do.
     #[must_use]
     pub fn memory(name: &str, files: BTreeMap<String, Cow<'static, [u8]>>) -> Self {
-        Self { folder: name.into(), memory: Some(files) }
+        Self { folder: name.into(), gguf: None, memory: Some(files) }
     }
 
     /// The folder, or what stands for it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the model is called, unless somebody says otherwise: as the folder, or the GGUF file that was named.
+    pub(crate) fn name(&self) -> Option<String> {
+        let named = self.gguf.as_ref().map(|name| Path::new(name).file_stem());
+        named.unwrap_or(self.folder.file_name()).map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// The GGUF file with the weights: the one that was named, or model.gguf, or the only one. `None` where safetensors
+    /// are there, or no GGUF file is.
+    pub(crate) fn gguf(&self) -> Result<Option<String>, CandleError> {
+        let safetensors = || SAFETENSORS.iter().any(|name| self.has(name));
+        if self.gguf.is_some() || safetensors() {
+            return Ok(self.gguf.clone());
+        }
+        let mut found: Vec<String> = self.names().into_iter().filter(|name| is_gguf(name)).collect();
+        found.sort_unstable();
+        match found.iter().position(|name| name == GGUF) {
+            Some(i) => Ok(Some(found.swap_remove(i))),
+            None if found.len() > 1 => {
+                Err(CandleError::ManyGguf { folder: self.folder.clone(), found: found.join(", ") })
+            }
+            None => Ok(found.pop()),
+        }
+    }
+
+    /// The names of all files; none where the folder cannot be read.
+    fn names(&self) -> Vec<String> {
+        if let Some(files) = &self.memory {
+            return files.keys().cloned().collect();
+        }
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -87,6 +131,10 @@ impl Deref for Content {
             Self::Memory(bytes) => bytes,
         }
     }
+}
+
+fn is_gguf(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }
 
 fn map_file(path: &Path) -> Result<Mmap, CandleError> {

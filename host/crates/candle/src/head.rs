@@ -19,8 +19,7 @@ impl LanguageHead {
     pub(crate) fn load(decoder: &Decoder, weights: &Weights) -> std::result::Result<Self, CandleError> {
         let (config, dtype) = (&decoder.config, decoder.dtype);
         if config.tied {
-            let linear = Linear::new(decoder.embedding().clone(), None, decoder.direct)?;
-            return Ok(Self { linear, dtype });
+            return Ok(Self { linear: decoder.embedding().head(decoder.direct)?, dtype });
         }
         let loader = Loader { weights, dtype, device: &decoder.device, direct: decoder.direct };
         Ok(Self { linear: loader.linear("lm_head", config.hidden, config.vocab, false)?, dtype })

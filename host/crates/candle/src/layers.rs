@@ -1,12 +1,15 @@
-//! The parts of a block: linear maps, norms, feed-forward.
+//! The embedding, and the parts of a block: linear maps, norms, feed-forward.
 
 use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
     kernels::{self, Packed},
+    quantized::Quantized,
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use inferenceguard_model::Token;
+use std::sync::Arc;
 
 /// Reads tensors for one device and number format.
 pub(crate) struct Loader<'a> {
@@ -29,13 +32,68 @@ impl Loader<'_> {
         output: usize,
         bias: bool,
     ) -> std::result::Result<Linear, CandleError> {
-        let weight = self.tensor(&format!("{name}.weight"), &[output, input])?;
+        let weight = format!("{name}.weight");
         let bias = if bias { Some(self.tensor(&format!("{name}.bias"), &[output])?) } else { None };
+        if let Some(weight) = self.quantized(&weight, output, input)? {
+            return Ok(Linear { weight: Weight::Quantized(weight), bias });
+        }
+        let weight = self.tensor(&weight, &[output, input])?;
         Ok(Linear::new(weight, bias, self.direct)?)
+    }
+
+    /// A matrix that stays quantised: if it is, and our own kernels compute. The tensor library gets f32.
+    fn quantized(
+        &self,
+        name: &str,
+        output: usize,
+        input: usize,
+    ) -> std::result::Result<Option<Arc<Quantized>>, CandleError> {
+        if !self.direct {
+            return Ok(None);
+        }
+        Ok(self.weights.quantized(name, output, input)?.map(Arc::new))
     }
 
     fn norm(&self, name: &str, size: usize, eps: f64) -> std::result::Result<Norm, CandleError> {
         Ok(Norm { weight: self.tensor(&format!("{name}.weight"), &[size])?, eps: eps as f32 })
+    }
+}
+
+/// One vector per token, `[vocab, hidden]`.
+pub(crate) enum Embedding {
+    /// In the number format of the model.
+    Stored(Tensor),
+    /// As in the file: rows become f32 when they are looked up.
+    Quantized(Arc<Quantized>),
+}
+
+impl Embedding {
+    pub(crate) fn load(loader: &Loader<'_>, config: &DecoderConfig) -> std::result::Result<Self, CandleError> {
+        const NAME: &str = "model.embed_tokens.weight";
+        match loader.quantized(NAME, config.vocab, config.hidden)? {
+            Some(weight) => Ok(Self::Quantized(weight)),
+            None => loader.tensor(NAME, &[config.vocab, config.hidden]).map(Self::Stored),
+        }
+    }
+
+    /// `[tokens, hidden]`; tokens outside the vocabulary have been refused before.
+    pub(crate) fn rows(&self, tokens: &[Token], device: &Device) -> Result<Tensor> {
+        match self {
+            Self::Stored(table) => table.index_select(&Tensor::new(tokens, device)?, 0),
+            Self::Quantized(table) => {
+                let mut rows = Vec::with_capacity(tokens.len() * table.inputs());
+                tokens.iter().for_each(|token| table.push_row(*token as usize, &mut rows));
+                Tensor::from_vec(rows, (tokens.len(), table.inputs()), device)
+            }
+        }
+    }
+
+    /// As the LM head of a tied model; quantised weights are shared.
+    pub(crate) fn head(&self, direct: bool) -> Result<Linear> {
+        match self {
+            Self::Stored(table) => Linear::new(table.clone(), None, direct),
+            Self::Quantized(table) => Ok(Linear { weight: Weight::Quantized(table.clone()), bias: None }),
+        }
     }
 }
 
@@ -50,6 +108,8 @@ enum Weight {
     Packed(Packed),
     /// As stored, `[out, in]`.
     Stored(Tensor),
+    /// As in a GGUF file; our own kernels read it.
+    Quantized(Arc<Quantized>),
 }
 
 impl Linear {
@@ -66,7 +126,8 @@ impl Linear {
     /// `[n, in]` to `[n, out]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
-            Weight::Packed(packed) => self.forward_packed(packed, x),
+            Weight::Packed(packed) => self.multiplied(x, packed.outputs(), |x, bias| packed.forward(x, bias)),
+            Weight::Quantized(weight) => self.multiplied(x, weight.outputs(), |x, bias| weight.forward(x, bias)),
             Weight::Stored(weight) => {
                 let y = x.matmul(&weight.t()?)?;
                 self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
@@ -74,14 +135,20 @@ impl Linear {
         }
     }
 
-    fn forward_packed(&self, packed: &Packed, x: &Tensor) -> Result<Tensor> {
+    /// By a kernel of our own, which takes rows and the bias.
+    fn multiplied(
+        &self,
+        x: &Tensor,
+        outputs: usize,
+        kernel: impl Fn(&[f32], Option<&[f32]>) -> Vec<f32>,
+    ) -> Result<Tensor> {
         let x = x.contiguous()?;
-        let product = |bias: Option<&[f32]>| with_numbers(&x, |x| packed.forward(x, bias));
+        let product = |bias: Option<&[f32]>| with_numbers(&x, |x| kernel(x, bias));
         let y = match &self.bias {
             Some(bias) => with_numbers(bias, |bias| product(Some(bias)))??,
             None => product(None)?,
         };
-        Tensor::from_vec(y, (x.dim(0)?, packed.outputs()), x.device())
+        Tensor::from_vec(y, (x.dim(0)?, outputs), x.device())
     }
 }
 

@@ -3,7 +3,7 @@
 //! # Key types
 //! - [`CandleModel`]: a language model; implements `Model`.
 //! - [`CandleScoreModel`]: a reward or cost model; implements `ScoreModel`.
-//! - [`ModelFiles`]: a folder, or files in memory.
+//! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
@@ -20,6 +20,7 @@ mod direct;
 mod error;
 mod files;
 mod generation_config;
+mod gguf;
 mod head;
 mod inner;
 mod kernels;
@@ -28,6 +29,7 @@ mod language;
 mod layers;
 mod load;
 mod probe;
+mod quantized;
 mod recent;
 mod retold;
 mod roofline;

@@ -2,11 +2,7 @@
 
 use crate::{
     CandleError, DecoderConfig, DeviceChoice, GenerationConfig, HfTokenizer, Kernels, ModelFiles, Precision, Template,
-    TemplateChoice,
-    config::Head,
-    decoder::Decoder,
-    template::TokenizerConfig,
-    weights::{Shard, Weights},
+    TemplateChoice, config::Head, decoder::Decoder, template::TokenizerConfig, weights::Weights,
 };
 use sha2::{Digest, Sha256};
 
@@ -56,6 +52,10 @@ impl Folder {
         let template = Template::new(files.path(), &options.template, about, fallback)?;
         let device = options.device.open(options.precision)?;
         let weights = Weights::open(files)?;
+        if weights.is_gguf() && !device.is_cpu() {
+            let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
+            return Err(CandleError::Device { device: options.device.to_string(), message });
+        }
         let direct = device.is_cpu() && options.kernels == Kernels::Direct;
         let mut decoder = Decoder::load(config, &weights, options.precision.dtype(), &device, direct)?;
         decoder.keep_prompts(options.prompt_cache);
@@ -69,7 +69,7 @@ fn name(files: &ModelFiles, options: &LoadOptions) -> String {
     if !options.name.is_empty() {
         return options.name.clone();
     }
-    files.path().file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+    files.name().unwrap_or_else(|| "model".into())
 }
 
 /// The generation settings know best, then config.json, then the tokenizer's own end token.
@@ -97,19 +97,18 @@ const SAMPLES: usize = 1024;
 fn fingerprint(config: &DecoderConfig, weights: &Weights) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));
-    for shard in &weights.shards {
-        hash_shard(&mut hash, shard);
+    for (header, bytes) in weights.files() {
+        hash_file(&mut hash, header, bytes);
     }
     hex(&hash.finalize())
 }
 
-fn hash_shard(hash: &mut Sha256, shard: &Shard) {
-    let bytes = shard.bytes();
+fn hash_file(hash: &mut Sha256, header: &[u8], bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_le_bytes());
     if bytes.len() <= WHOLE {
         return hash.update(bytes);
     }
-    hash.update(shard.header());
+    hash.update(header);
     let stride = (bytes.len() - SAMPLE) / SAMPLES;
     for i in 0..SAMPLES {
         hash.update(&bytes[i * stride..i * stride + SAMPLE]);

@@ -51,7 +51,15 @@ impl Prober {
     /// # Errors
     /// When the folder is not a model that can be loaded.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, CandleError> {
-        let folder = Folder::open(&ModelFiles::folder(folder), options)?;
+        Self::load_files(&ModelFiles::folder(folder), options)
+    }
+
+    /// As [`Prober::load`], from files that may lie in memory.
+    ///
+    /// # Errors
+    /// As [`Prober::load`].
+    pub fn load_files(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
+        let folder = Folder::open(files, options)?;
         let head = match ScoreHead::load(&folder.decoder, &folder.weights)? {
             Some(score) => ProbeHead::Score(score),
             None => ProbeHead::Language(LanguageHead::load(&folder.decoder, &folder.weights)?),

@@ -36,6 +36,9 @@ pub enum RopeScaling {
         /// The trained context.
         original: usize,
     },
+    /// Each pair's speed divided by its own factor: how GGUF files write the scaling of Llama 3. One factor above 0 for
+    /// each pair.
+    Factors(Vec<f64>),
 }
 
 /// The rotary embedding of a decoder.
@@ -68,7 +71,7 @@ impl Rope {
     /// The most positions, given `max_position_embeddings`.
     pub(crate) fn context(&self, max_positions: usize) -> usize {
         match self.scaling {
-            RopeScaling::Default | RopeScaling::Llama3 { .. } => max_positions,
+            RopeScaling::Default | RopeScaling::Llama3 { .. } | RopeScaling::Factors(_) => max_positions,
             RopeScaling::Linear { factor } | RopeScaling::Dynamic { factor, .. } => {
                 (max_positions as f64 * factor) as usize
             }
@@ -88,7 +91,7 @@ impl Rope {
         let theta = self.base(length);
         let dim = self.head_dim as f64;
         let plain = (0..self.head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / dim));
-        plain.map(|speed| self.stretched(speed)).collect()
+        plain.enumerate().map(|(pair, speed)| self.stretched(pair, speed)).collect()
     }
 
     fn base(&self, length: usize) -> f64 {
@@ -101,12 +104,13 @@ impl Rope {
         self.theta * growth.powf(dim / (dim - 2.0))
     }
 
-    fn stretched(&self, speed: f64) -> f64 {
-        match self.scaling {
+    fn stretched(&self, pair: usize, speed: f64) -> f64 {
+        match &self.scaling {
             RopeScaling::Default | RopeScaling::Dynamic { .. } => speed,
             RopeScaling::Linear { factor } => speed / factor,
+            RopeScaling::Factors(factors) => speed / factors.get(pair).copied().unwrap_or(1.0),
             RopeScaling::Llama3 { factor, low, high, original } => {
-                let turns = original as f64 * speed / std::f64::consts::TAU;
+                let turns = *original as f64 * speed / std::f64::consts::TAU;
                 let keep = ((turns - low) / (high - low)).clamp(0.0, 1.0);
                 keep * speed + (1.0 - keep) * speed / factor
             }

@@ -29,12 +29,21 @@ impl HfTokenizer {
     }
 
     /// The tokenizer.json among a model's files.
-    pub(crate) fn of(files: &ModelFiles) -> Result<Self, CandleError> {
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable or not a tokenizer.
+    pub fn of(files: &ModelFiles) -> Result<Self, CandleError> {
         Self::named(files, "tokenizer.json")
     }
 
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
-        let bytes = files.read(name, "tokenizer.json (the fast tokenizer; convert a slow one with transformers)")?;
+        let what = match files.gguf() {
+            Ok(None) | Err(_) => "tokenizer.json (the fast tokenizer; convert a slow one with transformers)",
+            Ok(Some(_)) => {
+                "tokenizer.json beside its GGUF file (take it from the model's repository; GGUF's own is not read)"
+            }
+        };
+        let bytes = files.read(name, what)?;
         let failed =
             |e| CandleError::Tokenizer { path: files.path().join(name), message: format!("not a tokenizer: {e}") };
         Self::parse(&bytes).map_err(failed)

@@ -1,11 +1,14 @@
-//! The tensors of a folder: one safetensors file or several with an index, mapped unless already in memory.
+//! The tensors of a folder: one safetensors file or several with an index, or a GGUF file; mapped unless already in
+//! memory.
 //!
 //! Every tensor that is read is checked: it is there, has the shape that config.json asks for, a format we read
 //! (f32, f16, bf16), and holds only finite numbers.
 
 use crate::{
     CandleError,
-    files::{Content, ModelFiles},
+    files::{Content, ModelFiles, SAFETENSORS},
+    gguf::Gguf,
+    quantized::Quantized,
 };
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -15,12 +18,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+const SINGLE: &str = SAFETENSORS[0];
+const INDEX: &str = SAFETENSORS[1];
 
 /// One file, mapped or in memory.
-pub(crate) struct Shard {
-    pub(crate) path: PathBuf,
+struct Shard {
+    path: PathBuf,
     map: Content,
     metadata: Metadata,
     /// Where the tensors begin.
@@ -36,16 +39,6 @@ impl Shard {
         Ok(Self { path, map, metadata, start: header + 8 })
     }
 
-    /// The whole file.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.map
-    }
-
-    /// The header: names, shapes and formats.
-    pub(crate) fn header(&self) -> &[u8] {
-        &self.map[..self.start]
-    }
-
     fn data(&self, name: &str) -> Option<(Dtype, &[usize], &[u8])> {
         let info = self.metadata.info(name)?;
         let (from, to) = info.data_offsets;
@@ -55,16 +48,24 @@ impl Shard {
 }
 
 /// All tensors of a folder.
-pub(crate) struct Weights {
+pub(crate) enum Weights {
+    /// As safetensors.
+    Shards(Shards),
+    /// As GGUF.
+    Gguf(Gguf),
+}
+
+/// All tensors of a folder of safetensors.
+pub(crate) struct Shards {
     folder: PathBuf,
-    pub(crate) shards: Vec<Shard>,
+    shards: Vec<Shard>,
     /// Tensor name to shard.
     index: BTreeMap<String, usize>,
 }
 
-impl Weights {
+impl Shards {
     /// Opens model.safetensors, or the files of model.safetensors.index.json.
-    pub(crate) fn open(files: &ModelFiles) -> Result<Self, CandleError> {
+    fn open(files: &ModelFiles) -> Result<Self, CandleError> {
         let names = Self::names(files)?;
         let shards = names.iter().map(|name| Shard::open(files, name)).collect::<Result<Vec<_>, _>>()?;
         let mut index = BTreeMap::new();
@@ -80,7 +81,7 @@ impl Weights {
         }
         let path = files.path().join(INDEX);
         if !files.has(INDEX) {
-            let what = "model.safetensors, or model.safetensors.index.json and the files it names";
+            let what = "model.safetensors, or model.safetensors.index.json and the files it names, or model.gguf";
             return Err(CandleError::MissingFile { path: files.path().join(SINGLE), what });
         }
         let index = files.json(INDEX, "the index of the weights")?;
@@ -93,13 +94,7 @@ impl Weights {
         Ok(names)
     }
 
-    /// Whether a tensor is there.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.index.contains_key(name)
-    }
-
-    /// A tensor as f32 on the host, in storage order.
-    pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CandleError> {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CandleError> {
         let missing = || CandleError::MissingTensor { folder: self.folder.clone(), tensor: name.into() };
         let shard = &self.shards[*self.index.get(name).ok_or_else(missing)?];
         let (format, found, data) = shard.data(name).ok_or_else(missing)?;
@@ -116,6 +111,57 @@ impl Weights {
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
             Some(index) => Err(CandleError::TensorNotFinite { path, tensor, index, value: values[index] }),
+        }
+    }
+}
+
+impl Weights {
+    /// Opens the weights of a folder.
+    pub(crate) fn open(files: &ModelFiles) -> Result<Self, CandleError> {
+        match Gguf::find(files)? {
+            Some(gguf) => Ok(Self::Gguf(gguf)),
+            None => Shards::open(files).map(Self::Shards),
+        }
+    }
+
+    pub(crate) fn is_gguf(&self) -> bool {
+        matches!(self, Self::Gguf(_))
+    }
+
+    /// Each file: its header (names, shapes and formats), and all its bytes.
+    pub(crate) fn files(&self) -> Vec<(&[u8], &[u8])> {
+        match self {
+            Self::Shards(shards) => shards.shards.iter().map(|s| (&s.map[..s.start], &*s.map)).collect(),
+            Self::Gguf(gguf) => vec![gguf.parts()],
+        }
+    }
+
+    /// Whether a tensor is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Shards(shards) => shards.index.contains_key(name),
+            Self::Gguf(gguf) => gguf.has(name),
+        }
+    }
+
+    /// A tensor as f32 on the host, in the order of Hugging Face.
+    pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CandleError> {
+        match self {
+            Self::Shards(shards) => shards.values(name, shape),
+            Self::Gguf(gguf) => gguf.values(name, shape),
+        }
+    }
+
+    /// A matrix `[outputs, inputs]` as it is quantised; `None` if its numbers are floats.
+    pub(crate) fn quantized(
+        &self,
+        name: &str,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Option<Quantized>, CandleError> {
+        match self {
+            Self::Shards(_) => Ok(None),
+            Self::Gguf(gguf) => gguf.quantized(name, outputs, inputs),
         }
     }
 

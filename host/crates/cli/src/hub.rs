@@ -10,10 +10,11 @@ use hf_hub::{
 };
 use std::path::{Path, PathBuf};
 
-/// The folder of a model named by folder or hub id.
+/// The folder of a model named by folder or hub id; a GGUF file stays as it is named.
 pub(crate) fn folder(model: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(model);
-    if path.is_dir() {
+    let gguf = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    if path.is_dir() || (gguf && path.is_file()) {
         return Ok(path.to_owned());
     }
     let Some(repo) = parse(model) else {

@@ -30,7 +30,7 @@ pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     let options = options(&arguments.device)?;
     let files = ModelFiles::folder(&folder);
     let config = DecoderConfig::read(&files)?;
-    let tokenizer = Arc::new(HfTokenizer::read(&folder.join("tokenizer.json"))?);
+    let tokenizer = Arc::new(HfTokenizer::of(&files)?);
     let report = match config.head {
         Head::Language => language(CandleModel::load_files(&files, &options)?)?,
         Head::Score(_) | Head::Classification => {

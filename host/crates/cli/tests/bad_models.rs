@@ -23,7 +23,7 @@ const DAMAGES: [Damage; 10] = [
     ("a config cut short", |dir| cut(dir, "config.json", 30), "config.json: malformed JSON"),
     ("a tokenizer cut short", |dir| cut(dir, "tokenizer.json", 500), "tokenizer.json: not a tokenizer"),
     ("weights cut short", |dir| cut(dir, WEIGHTS, 20_000), "broken weights"),
-    ("another shape", |dir| set(dir, "intermediate_size", json!(57)), "config.json asks for"),
+    ("another shape", |dir| set(dir, "intermediate_size", json!(57)), "the configuration asks for"),
     ("NaN among the weights", not_a_number, "mlp.up_proj.weight holds NaN"),
     ("an unknown architecture", |dir| set(dir, "architectures", json!(["MambaForCausalLM"])), "is not supported"),
     ("an impossible setting", |dir| set(dir, "num_hidden_layers", json!(0)), "`num_hidden_layers` is 0"),

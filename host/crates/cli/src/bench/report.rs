@@ -39,9 +39,12 @@ pub(crate) struct Growth {
     pub(crate) exponent_from_32: Option<f64>,
 }
 
+/// Rows that differ in N alone: method, prompt, requests at once.
+type Group<'a> = (&'a str, usize, usize);
+
 /// The growth of every method that was measured with several N.
 pub(crate) fn growth(rows: &[Row]) -> Vec<Growth> {
-    let mut groups: BTreeMap<(&str, usize, usize), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group<'_>, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
         let point = (f64::from(row.n), row.seconds_per_prompt);
         groups.entry((&row.method, row.prompt_tokens, row.concurrency)).or_default().push(point);

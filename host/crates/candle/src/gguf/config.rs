@@ -1,0 +1,231 @@
+//! The configuration of a GGUF file: from its metadata, or from config.json where they agree.
+
+use super::Gguf;
+use crate::{CandleError, DecoderConfig, Family, ModelFiles, rope::RopeScaling};
+use candle_core::quantized::gguf_file::Value;
+use serde_json::{Map, json};
+
+/// Architectures: GGUF, and what config.json calls them.
+const ARCHITECTURES: [(&str, &str); 3] = [("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3")];
+
+/// Sizes: GGUF, config.json.
+const SIZES: [(&str, &str); 5] = [
+    ("block_count", "num_hidden_layers"),
+    ("embedding_length", "hidden_size"),
+    ("feed_forward_length", "intermediate_size"),
+    ("attention.head_count", "num_attention_heads"),
+    ("context_length", "max_position_embeddings"),
+];
+
+pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, CandleError> {
+    gguf.refuse_unsupported()?;
+    // Also what the layout of queries and keys goes by.
+    gguf.needed("attention.head_count")?;
+    if !files.has("config.json") {
+        return gguf.told_by_metadata();
+    }
+    let path = files.path().join("config.json");
+    let config = DecoderConfig::parse(&path, &files.json("config.json", "config.json")?)?;
+    for (key, field, value) in stated(&config) {
+        gguf.agree(key, field, value)?;
+    }
+    let family = match config.family {
+        Family::Llama | Family::Mistral => "llama",
+        Family::Qwen2 => "qwen2",
+        Family::Qwen3 => "qwen3",
+    };
+    if family != gguf.architecture() {
+        let found = gguf.architecture().to_owned();
+        return Err(gguf.disagreement("general.architecture", found, "architectures", config.architecture));
+    }
+    Ok(config)
+}
+
+/// What both must say alike: the metadata's key, the field of config.json, and its value.
+fn stated(config: &DecoderConfig) -> [(&'static str, &'static str, f64); 11] {
+    let size = |n: usize| n as f64;
+    [
+        ("block_count", "num_hidden_layers", size(config.layers)),
+        ("embedding_length", "hidden_size", size(config.hidden)),
+        ("feed_forward_length", "intermediate_size", size(config.intermediate)),
+        ("attention.head_count", "num_attention_heads", size(config.heads)),
+        ("attention.head_count_kv", "num_key_value_heads", size(config.kv_heads)),
+        ("attention.key_length", "head_dim", size(config.head_dim)),
+        ("attention.value_length", "head_dim", size(config.head_dim)),
+        ("rope.dimension_count", "head_dim", size(config.head_dim)),
+        ("vocab_size", "vocab_size", size(config.vocab)),
+        ("attention.layer_norm_rms_epsilon", "rms_norm_eps", config.norm_eps),
+        ("rope.freq_base", "rope_theta", config.rope.theta),
+    ]
+}
+
+impl Gguf {
+    /// The metadata's key of this architecture.
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture())
+    }
+
+    /// A size, if it is there and a whole number from 1 to 2^32.
+    pub(super) fn size(&self, key: &str) -> Option<usize> {
+        let size = whole(self.value(&self.key(key))?)?;
+        u32::try_from(size).ok().filter(|size| *size > 0).map(|size| size as usize)
+    }
+
+    fn number(&self, key: &str) -> Option<f64> {
+        match self.value(&self.key(key))? {
+            Value::F32(n) => Some(f64::from(*n)),
+            Value::F64(n) => Some(*n),
+            value => whole(value).map(|n| n as f64),
+        }
+    }
+
+    fn wrong(&self, key: &str, expected: &str) -> CandleError {
+        let found = match self.value(key) {
+            None => "missing".into(),
+            Some(Value::Array(items)) => format!("a list of {}", items.len()),
+            Some(value) => format!("{value:?}").chars().take(60).collect(),
+        };
+        CandleError::Field { path: self.path.clone(), field: key.into(), found, expected: expected.into() }
+    }
+
+    fn needed(&self, key: &str) -> Result<usize, CandleError> {
+        self.size(key).ok_or_else(|| self.wrong(&self.key(key), "a whole number above 0"))
+    }
+
+    /// A size that may be absent, but not be nonsense.
+    fn optional(&self, key: &str) -> Result<Option<usize>, CandleError> {
+        self.value(&self.key(key)).map(|_| self.needed(key)).transpose()
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), CandleError> {
+        let found = self.architecture();
+        if !ARCHITECTURES.iter().any(|(known, _)| *known == found) {
+            let (path, found) = (self.path.clone(), format!("`{found}`"));
+            return Err(CandleError::Architecture { path, found, supported: "llama, qwen2, qwen3".into() });
+        }
+        if self.number("expert_count").is_some_and(|experts| experts > 0.0) {
+            return Err(self.wrong(&self.key("expert_count"), "0: mixtures of experts are not supported"));
+        }
+        let scaling = self.value(&self.key("rope.scaling.type"));
+        match scaling {
+            None => Ok(()),
+            Some(Value::String(kind)) if kind == "none" || kind == "linear" => Ok(()),
+            Some(_) => Err(self.wrong(&self.key("rope.scaling.type"), "none or linear")),
+        }
+    }
+
+    fn agree(&self, key: &str, field: &'static str, value: f64) -> Result<(), CandleError> {
+        let as_heads = (key == "attention.head_count_kv").then_some("attention.head_count");
+        let Some(found) = self.number(key).or_else(|| self.number(as_heads?)) else { return Ok(()) };
+        // The file holds f32.
+        if (found - value).abs() <= 1e-6 * value.abs() {
+            return Ok(());
+        }
+        Err(self.disagreement(&self.key(key), found.to_string(), field, value.to_string()))
+    }
+
+    fn disagreement(&self, key: &str, metadata: String, field: &'static str, value: String) -> CandleError {
+        CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, field, value }
+    }
+
+    /// The metadata, told as a config.json and read as one.
+    fn told_by_metadata(&self) -> Result<DecoderConfig, CandleError> {
+        let mut fields = Map::new();
+        for (key, field) in SIZES {
+            fields.insert(field.into(), self.needed(key)?.into());
+        }
+        let heads = self.needed("attention.head_count")?;
+        fields.insert("num_key_value_heads".into(), self.optional("attention.head_count_kv")?.unwrap_or(heads).into());
+        fields.insert("head_dim".into(), self.head_dim(heads)?.into());
+        fields.insert("vocab_size".into(), self.vocab()?.into());
+        self.tell_numbers(&mut fields)?;
+        self.tell_kind(&mut fields)?;
+        let mut config = DecoderConfig::parse(&self.path, &fields.into())?;
+        if let Some(factors) = self.factors(&config)? {
+            config.rope.scaling = RopeScaling::Factors(factors);
+        }
+        Ok(config)
+    }
+
+    fn head_dim(&self, heads: usize) -> Result<usize, CandleError> {
+        let default = self.needed("embedding_length")? / heads;
+        let dim = self.optional("attention.key_length")?.unwrap_or(default);
+        for key in ["attention.value_length", "rope.dimension_count"] {
+            if self.optional(key)?.is_some_and(|other| other != dim) {
+                return Err(self.wrong(&self.key(key), &format!("{dim}, as many as a key has")));
+            }
+        }
+        Ok(dim)
+    }
+
+    fn vocab(&self) -> Result<usize, CandleError> {
+        let embedding = self.info("model.embed_tokens.weight").and_then(|(_, info)| info.shape.dims().first().copied());
+        match embedding.or(self.optional("vocab_size")?) {
+            Some(vocab) => Ok(vocab),
+            None => Err(self.wrong(&self.key("vocab_size"), "a whole number above 0")),
+        }
+    }
+
+    fn tell_numbers(&self, fields: &mut Map<String, serde_json::Value>) -> Result<(), CandleError> {
+        let number = |key: &str| {
+            let found = self.number(key).filter(|n| n.is_finite() && *n > 0.0);
+            found.ok_or_else(|| self.wrong(&self.key(key), "a number above 0"))
+        };
+        fields.insert("rms_norm_eps".into(), number("attention.layer_norm_rms_epsilon")?.into());
+        if self.value(&self.key("rope.freq_base")).is_some() {
+            fields.insert("rope_theta".into(), number("rope.freq_base")?.into());
+        }
+        let linear =
+            matches!(self.value(&self.key("rope.scaling.type")), Some(Value::String(kind)) if kind == "linear");
+        if linear {
+            let scaling = json!({"rope_type": "linear", "factor": number("rope.scaling.factor")?});
+            fields.insert("rope_scaling".into(), scaling);
+        }
+        let id = |key: &str| self.value(&format!("tokenizer.ggml.{key}")).and_then(whole);
+        let ends: Vec<u64> = ["eos_token_id", "eot_token_id"].into_iter().filter_map(id).collect();
+        fields.insert("eos_token_id".into(), ends.into());
+        Ok(())
+    }
+
+    /// Which head, which biases.
+    fn tell_kind(&self, fields: &mut Map<String, serde_json::Value>) -> Result<(), CandleError> {
+        if self.has("score_head.weight") {
+            let expected = "absent: whether it is a reward or a cost stands in config.json, which is not there";
+            return Err(self.wrong("score_head.weight", expected));
+        }
+        let score = self.has("score.weight");
+        let family = ARCHITECTURES.iter().find(|(known, _)| *known == self.architecture()).map_or("", |(_, name)| name);
+        let kind = if score { "ForSequenceClassification" } else { "ForCausalLM" };
+        fields.insert("architectures".into(), json!([format!("{family}{kind}")]));
+        fields.insert("num_labels".into(), 1.into());
+        fields.insert("tie_word_embeddings".into(), (!score && !self.has("lm_head.weight")).into());
+        let bias = |part: &str| self.has(&format!("model.layers.0.{part}.bias"));
+        fields.insert("attention_bias".into(), (family != "Qwen2" && bias("self_attn.q_proj")).into());
+        fields.insert("mlp_bias".into(), bias("mlp.up_proj").into());
+        Ok(())
+    }
+
+    /// The divisors of the speeds, one for each pair: how llama.cpp writes the scaling of Llama 3.
+    fn factors(&self, config: &DecoderConfig) -> Result<Option<Vec<f64>>, CandleError> {
+        const NAME: &str = "rope_freqs.weight";
+        if !self.has(NAME) {
+            return Ok(None);
+        }
+        let factors = self.values(NAME, &[config.head_dim / 2])?;
+        if config.rope.scaling != RopeScaling::Default || !factors.iter().all(|factor| *factor > 0.0) {
+            return Err(self.wrong(NAME, "numbers above 0, and no other scaling"));
+        }
+        Ok(Some(factors.into_iter().map(f64::from).collect()))
+    }
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::I8(n) => u64::try_from(*n).ok(),
+        Value::I16(n) => u64::try_from(*n).ok(),
+        Value::I32(n) => u64::try_from(*n).ok(),
+        Value::I64(n) => u64::try_from(*n).ok(),
+        Value::Bool(_) => None,
+        value => value.to_u64().ok(),
+    }
+}

@@ -1,0 +1,234 @@
+//! Quantised weights on the CPU: matrices as GGUF files hold them, multiplied as they are.
+//!
+//! The rows of x are rounded to bytes, 32 of them to a scale, as llama.cpp does; products are exact integers, sums f32.
+//!
+//! **Invariant**: as in the kernels for f32, a row's numbers do not depend on which other rows are in the batch.
+
+mod activations;
+mod blocks;
+mod machine;
+mod product;
+
+use activations::Activations;
+pub(crate) use blocks::Format;
+use blocks::{Blocks, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0};
+use product::Product;
+use rayon::prelude::*;
+use std::marker::PhantomData;
+
+/// Outputs in a piece of work.
+const OUTPUTS: usize = 16;
+
+/// Below this many multiplications a product is not worth a second thread.
+const SERIAL: usize = 1 << 18;
+
+/// A weight matrix `[outputs, inputs]`; each row is a row of blocks.
+pub(crate) struct Quantized {
+    data: Vec<u8>,
+    format: Format,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl Quantized {
+    /// From the bytes of a file, row by row. `None` if they are not as many as the shape says, or blocks do not fit
+    /// into rows.
+    pub(crate) fn new(data: Vec<u8>, format: Format, outputs: usize, inputs: usize) -> Option<Self> {
+        let blocks = inputs.checked_div(format.span()).filter(|n| n * format.span() == inputs && *n > 0)?;
+        let bytes = blocks.checked_mul(format.bytes())?.checked_mul(outputs)?;
+        (data.len() == bytes).then_some(Self { data, format, inputs, outputs })
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Bytes of one row.
+    fn stride(&self) -> usize {
+        self.inputs / self.format.span() * self.format.bytes()
+    }
+
+    /// Appends row `row` as f32, exactly.
+    pub(crate) fn push_row(&self, row: usize, to: &mut Vec<f32>) {
+        let data = &self.data[row * self.stride()..(row + 1) * self.stride()];
+        match self.format {
+            Format::Q8_0 => push::<Q8_0, 1>(data, to),
+            Format::Q4_0 => push::<Q4_0, 1>(data, to),
+            Format::Q5_0 => push::<Q5_0, 1>(data, to),
+            Format::Q4K => push::<Q4K, 8>(data, to),
+            Format::Q5K => push::<Q5K, 8>(data, to),
+            Format::Q6K => push::<Q6K, 8>(data, to),
+        }
+    }
+
+    /// `x [rows, inputs]` to `[rows, outputs]`.
+    pub(crate) fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        match self.format {
+            Format::Q8_0 => self.multiply::<Q8_0, 1>(x, bias),
+            Format::Q4_0 => self.multiply::<Q4_0, 1>(x, bias),
+            Format::Q5_0 => self.multiply::<Q5_0, 1>(x, bias),
+            Format::Q4K => self.multiply::<Q4K, 8>(x, bias),
+            Format::Q5K => self.multiply::<Q5K, 8>(x, bias),
+            Format::Q6K => self.multiply::<Q6K, 8>(x, bias),
+        }
+    }
+
+    fn multiply<B: Blocks<N> + Sync, const N: usize>(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let (rows, stride) = (x.len() / self.inputs, self.stride());
+        if rows == 0 {
+            return Vec::new();
+        }
+        let x = Activations::new(x, self.inputs);
+        let mut tiles = vec![0.0; rows * self.outputs];
+        let one = |(tile, data)| Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
+        if rows * self.inputs * self.outputs < SERIAL {
+            tiles.chunks_mut(rows * OUTPUTS).zip(self.data.chunks(stride * OUTPUTS)).for_each(one);
+        } else {
+            let data = self.data.par_chunks(stride * OUTPUTS);
+            let least = data.len().div_ceil(4 * rayon::current_num_threads());
+            tiles.par_chunks_mut(rows * OUTPUTS).zip(data).with_min_len(least).for_each(one);
+        }
+        transposed(tiles, rows, bias)
+    }
+}
+
+fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
+    for block in data.chunks_exact(B::BYTES) {
+        let scales = B::scales(block);
+        for (p, bytes) in B::bytes(block).into_iter().enumerate() {
+            let number = |(i, q): (usize, i8)| scales.each[p][i / 16] * f32::from(q) - scales.mins[p];
+            to.extend(bytes.into_iter().enumerate().map(number));
+        }
+    }
+}
+
+/// From `[outputs][rows]` to rows.
+fn transposed(tiles: Vec<f32>, rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    let outputs = tiles.len() / rows;
+    let mut y = tiles;
+    if rows > 1 {
+        let tiles = std::mem::replace(&mut y, Vec::with_capacity(rows * outputs));
+        (0..rows).for_each(|row| y.extend(tiles[row..].iter().step_by(rows)));
+    }
+    if let Some(bias) = bias {
+        y.chunks_exact_mut(outputs).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
+    }
+    y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{
+        Device, Tensor,
+        quantized::{GgmlDType, QTensor},
+    };
+
+    const FORMATS: [(Format, GgmlDType); 6] = [
+        (Format::Q8_0, GgmlDType::Q8_0),
+        (Format::Q4_0, GgmlDType::Q4_0),
+        (Format::Q5_0, GgmlDType::Q5_0),
+        (Format::Q4K, GgmlDType::Q4K),
+        (Format::Q5K, GgmlDType::Q5K),
+        (Format::Q6K, GgmlDType::Q6K),
+    ];
+
+    fn number(i: usize) -> f32 {
+        ((i * 7919) % 1013) as f32 / 506.0 - 1.0
+    }
+
+    /// Quantised by the tensor library, and what it reads back.
+    fn matrix(format: Format, dtype: GgmlDType, outputs: usize, inputs: usize) -> (Quantized, Vec<f32>) {
+        let numbers: Vec<f32> = (0..outputs * inputs).map(|i| number(i) * (1.0 + (i % 5) as f32)).collect();
+        let tensor = Tensor::from_vec(numbers, (outputs, inputs), &Device::Cpu).unwrap();
+        let tensor = QTensor::quantize(&tensor, dtype).unwrap();
+        let plain = tensor.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        (Quantized::new(tensor.data().unwrap().into_owned(), format, outputs, inputs).unwrap(), plain)
+    }
+
+    #[test]
+    fn rows_are_read_as_the_tensor_library_reads_them() {
+        for (format, dtype) in FORMATS {
+            let (weights, plain) = matrix(format, dtype, 7, 512);
+            let mut rows = Vec::new();
+            (0..7).for_each(|row| weights.push_row(row, &mut rows));
+            assert_eq!(rows, plain, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn products_match_the_definition_and_ignore_the_batch() {
+        for (format, dtype) in FORMATS {
+            for (rows, inputs, outputs) in [(1, 256, 3), (7, 512, 50), (40, 768, 130)] {
+                let (weights, plain) = matrix(format, dtype, outputs, inputs);
+                let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
+                let bias: Vec<f32> = (0..outputs).map(number).collect();
+                let y = weights.forward(&x, Some(&bias));
+                for (r, x) in x.chunks(inputs).enumerate() {
+                    let alone = weights.forward(x, Some(&bias));
+                    assert_eq!(y[r * outputs..(r + 1) * outputs], alone, "{format:?}: a row depends on others");
+                    check(&alone, x, &plain, &bias);
+                }
+            }
+        }
+    }
+
+    /// Within what rounding x to bytes can do: half a step for each number.
+    fn check(y: &[f32], x: &[f32], weights: &[f32], bias: &[f32]) {
+        for (o, found) in y.iter().enumerate() {
+            let weights = &weights[o * x.len()..(o + 1) * x.len()];
+            let exact: f64 = x.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            let most: f64 = weights.iter().map(|w| f64::from(w.abs()) * 0.51 / 127.0).sum();
+            let off = (f64::from(*found) - exact - f64::from(bias[o])).abs();
+            assert!(off <= most, "{off} > {most}");
+        }
+    }
+
+    #[test]
+    fn all_kinds_of_instructions_agree() {
+        use super::{
+            blocks::PART,
+            machine::{Machine, Plain},
+        };
+        let bytes = |seed: usize| std::array::from_fn::<i8, PART, _>(|i| ((i + seed) * 37 % 256) as u8 as i8);
+        for seed in 0..256 {
+            let (w, x) = (bytes(seed), bytes(3 * seed + 1).map(|b| b.max(-127)));
+            let plain = Plain.fours(&w, &x);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                assert_eq!(plain, pulp::bytemuck::cast::<_, [i32; 8]>(v3.fours(&w, &x)));
+                let (lowest, small) = ([-128; PART], w.map(|b| b & 63));
+                let lowest_four: [i32; 8] = pulp::bytemuck::cast(v3.fours(&lowest, &[-127; PART]));
+                assert_eq!(Plain.fours(&lowest, &[-127; PART]), lowest_four);
+                let small_four: [i32; 8] = pulp::bytemuck::cast(v3.fours_of_positive(&small, &x));
+                assert_eq!(Plain.fours(&small, &x), small_four);
+            }
+            let sum: i32 = w.iter().zip(&x).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+            assert_eq!(plain.iter().sum::<i32>(), sum);
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_do_not_vanish() {
+        let (weights, _) = matrix(Format::Q4K, GgmlDType::Q4K, 4, 256);
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut x = vec![0.5; 256];
+            x[77] = bad;
+            assert!(weights.forward(&x, None).iter().all(|y| y.is_nan()));
+        }
+        assert_eq!(weights.forward(&[0.0; 256], None), [0.0; 4]);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_no_matrix() {
+        assert!(Quantized::new(vec![0; 34], Format::Q8_0, 1, 32).is_some());
+        assert!(Quantized::new(vec![0; 34], Format::Q8_0, 1, 33).is_none());
+        assert!(Quantized::new(vec![0; 33], Format::Q8_0, 1, 32).is_none());
+        assert!(Quantized::new(Vec::new(), Format::Q8_0, 1, 0).is_none());
+        assert!(Quantized::new(Vec::new(), Format::Q6K, usize::MAX, 256).is_none());
+    }
+}

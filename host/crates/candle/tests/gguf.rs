@@ -1,0 +1,208 @@
+//! GGUF files compute what the folders they were made from compute, and keep every promise of a back end.
+
+mod common;
+#[path = "common/gguf.rs"]
+mod made;
+
+use candle_core::quantized::GgmlDType;
+use common::{about, distance, golden};
+use inferenceguard_candle::{
+    CandleModel, CandleScoreModel, DecoderConfig, HfTokenizer, Kernels, LoadOptions, ModelFiles, Prober, TemplateChoice,
+};
+use inferenceguard_model::{
+    Model, ScoreModel, Tokenizer,
+    conformance::{LanguageOptions, ScoreOptions, language, score},
+};
+use made::{Parts, SMALL, random, with_weights};
+use std::{path::Path, sync::Arc};
+
+/// All but llama-dynamic, whose scaling GGUF has no words for, and those below.
+const PLAIN: [&str; 7] = ["llama1", "llama2-gqa", "llama-biases", "llama-linear", "qwen2", "qwen3", "llama3-tied"];
+/// What only config.json says: windows, a scaling that follows the text, scores.
+const WITH_CONFIG: [&str; 9] = [
+    "llama3-rope",
+    "llama-dynamic",
+    "mistral-window",
+    "qwen2-window",
+    "qwen3-tied-window",
+    "score-llama-cost",
+    "score-llama-reward-normalized",
+    "score-mistral-class",
+    "score-qwen2-class",
+];
+
+fn floats(name: &str) -> Vec<u8> {
+    Parts::of(&golden(name)).bytes(|_| GgmlDType::F32)
+}
+
+/// Latents, then logits or scores, at every position.
+fn numbers(mut prober: Prober, text: &str) -> Vec<f32> {
+    let probe = prober.run(text).unwrap();
+    let heads = probe.logits.map(|table| table.data).into_iter().chain(probe.scores);
+    probe.latents.data.into_iter().chain(heads.flatten()).collect()
+}
+
+fn probed(files: &ModelFiles, text: &str, kernels: Kernels) -> Vec<f32> {
+    let options = LoadOptions { kernels, ..LoadOptions::default() };
+    numbers(Prober::load_files(files, &options).unwrap(), text)
+}
+
+fn logits(files: &ModelFiles, text: &str, kernels: Kernels) -> Vec<f32> {
+    let options = LoadOptions { kernels, ..LoadOptions::default() };
+    Prober::load_files(files, &options).unwrap().run(text).unwrap().logits.unwrap().data
+}
+
+#[test]
+fn f32_is_the_folder_to_the_last_bit() {
+    for name in PLAIN.iter().chain(&WITH_CONFIG) {
+        let text = about(name)["text"].as_str().unwrap().to_owned();
+        let expected = probed(&ModelFiles::folder(&golden(name)), &text, Kernels::Direct);
+        let files = with_weights(&golden(name), floats(name), true);
+        assert_eq!(probed(&files, &text, Kernels::Direct), expected, "{name}");
+    }
+}
+
+#[test]
+fn without_config_json_the_metadata_are_enough() {
+    for name in PLAIN.iter().chain(&["llama3-rope", "score-llama-class", "score-qwen2-class", "score-qwen3-class"]) {
+        let text = about(name)["text"].as_str().unwrap().to_owned();
+        let expected = probed(&ModelFiles::folder(&golden(name)), &text, Kernels::Direct);
+        let files = with_weights(&golden(name), floats(name), false);
+        let found = probed(&files, &text, Kernels::Direct);
+        // Factors are f32 in the file.
+        assert!(distance(&found, &expected) <= 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn metadata_say_what_config_json_says() {
+    for name in PLAIN.iter().filter(|name| **name != "llama3-tied") {
+        let expected = DecoderConfig::read(&ModelFiles::folder(&golden(name))).unwrap();
+        let found = DecoderConfig::read(&with_weights(&golden(name), floats(name), false)).unwrap();
+        let about = |c: &DecoderConfig| {
+            let biases = (c.qkv_bias, c.output_bias, c.mlp_bias, c.qk_norm);
+            (c.family, c.head, c.vocab, c.context, c.head_dim, c.rope.clone(), c.tied, biases, c.eos.clone())
+        };
+        assert_eq!(about(&found), about(&expected), "{name}");
+    }
+}
+
+/// How far logits are off (root mean square), in standard deviations of the logits.
+fn off(found: &[f32], expected: &[f32]) -> f32 {
+    let mean = expected.iter().sum::<f32>() / expected.len() as f32;
+    let spread: f32 = expected.iter().map(|v| (v - mean).powi(2)).sum();
+    let off: f32 = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
+    (off / spread).sqrt()
+}
+
+#[test]
+fn eight_bits_are_close() {
+    for name in ["llama1", "llama2-gqa", "llama3-rope", "llama3-tied", "mistral-window", "qwen2", "qwen3"] {
+        let text = about(name)["text"].as_str().unwrap().to_owned();
+        let expected = logits(&ModelFiles::folder(&golden(name)), &text, Kernels::Direct);
+        let files = with_weights(&golden(name), Parts::of(&golden(name)).bytes(|_| GgmlDType::Q8_0), true);
+        let off = off(&logits(&files, &text, Kernels::Direct), &expected);
+        assert!(off <= 0.1, "{name}: {off}");
+    }
+}
+
+fn random_file(kind: impl Fn(&str) -> GgmlDType) -> ModelFiles {
+    let (config, tensors) = random(&SMALL);
+    with_weights(&golden("llama1"), Parts::new(&config, 512, tensors).bytes(kind), false)
+}
+
+/// A tensor's name to its format.
+type Kind = fn(&str) -> GgmlDType;
+
+/// What a Q4_K_M file holds.
+fn mixed(name: &str) -> GgmlDType {
+    let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
+    if finer { GgmlDType::Q6K } else { GgmlDType::Q4K }
+}
+
+const TEXT: &str = "fill the kettle and wait, never mix them";
+
+#[test]
+fn every_format_is_as_close_as_its_bits() {
+    let expected = logits(&random_file(|_| GgmlDType::F32), TEXT, Kernels::Direct);
+    let cases: [(&str, Kind, f32); 8] = [
+        ("F16", |_| GgmlDType::F16, 0.002),
+        ("Q8_0", |_| GgmlDType::Q8_0, 0.03),
+        ("Q6_K", |_| GgmlDType::Q6K, 0.09),
+        ("Q5_K", |_| GgmlDType::Q5K, 0.18),
+        ("Q5_0", |_| GgmlDType::Q5_0, 0.18),
+        ("Q4_K", |_| GgmlDType::Q4K, 0.3),
+        ("Q4_0", |_| GgmlDType::Q4_0, 0.35),
+        ("Q4_K_M", mixed, 0.25),
+    ];
+    for (name, kind, most) in cases {
+        let files = random_file(kind);
+        let found = logits(&files, TEXT, Kernels::Direct);
+        assert!(off(&found, &expected) <= most, "{name}: {}", off(&found, &expected));
+        // The tensor library computes with the same weights and without rounding x: all that is left is that rounding.
+        let exact = logits(&files, TEXT, Kernels::Tensors);
+        assert!(off(&found, &exact) <= 0.03, "{name}: {} from the same weights", off(&found, &exact));
+    }
+}
+
+fn language_model(files: &ModelFiles) -> Box<dyn Model> {
+    Box::new(CandleModel::load_files(files, &LoadOptions::default()).expect("a GGUF file"))
+}
+
+#[test]
+fn language_models_keep_every_promise_to_the_last_bit() {
+    let exact = LanguageOptions { tolerance: 0.0, ..LanguageOptions::default() };
+    for name in ["llama1", "llama2-gqa", "llama3-tied", "llama-dynamic", "mistral-window", "qwen2", "qwen3"] {
+        let files = with_weights(&golden(name), Parts::of(&golden(name)).bytes(|_| GgmlDType::Q8_0), true);
+        language(|| language_model(&files), &exact).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let files = random_file(mixed);
+    language(|| language_model(&files), &exact).unwrap_or_else(|error| panic!("Q4_K_M: {error}"));
+}
+
+#[test]
+fn score_models_keep_every_promise() {
+    for name in ["score-llama-cost", "score-llama-reward-normalized", "score-mistral-class", "score-qwen3-class"] {
+        let files = with_weights(&golden(name), Parts::of(&golden(name)).bytes(|_| GgmlDType::Q8_0), true);
+        let tokenizer = Arc::new(HfTokenizer::of(&files).unwrap());
+        let texts = ["fill the kettle and wait", "no 🙂 today", "never mix them"];
+        let answers = texts.map(|text| tokenizer.encode(text).expect("tokens")).to_vec();
+        let prompts = ["Clean the kettle?".to_owned(), "And the oven".to_owned()];
+        let shared = Arc::clone(&tokenizer) as Arc<dyn Tokenizer>;
+        let exact = ScoreOptions { tolerance: 0.0, ..ScoreOptions::new(shared, prompts, answers) };
+        let options = LoadOptions { template: TemplateChoice::Beaver, ..LoadOptions::default() };
+        let load = || -> Box<dyn ScoreModel> {
+            Box::new(CandleScoreModel::load_files(&files, &options, &*tokenizer).expect("a score model"))
+        };
+        score(load, &exact).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// A golden folder with a GGUF file under this name instead of its weights.
+fn folder(name: &str, file: &str, config: bool) -> tempfile::TempDir {
+    let to = common::copy(name);
+    std::fs::remove_file(to.path().join("model.safetensors")).unwrap();
+    std::fs::write(to.path().join(file), floats(name)).unwrap();
+    if !config {
+        std::fs::remove_file(to.path().join("config.json")).unwrap();
+    }
+    to
+}
+
+#[test]
+fn folders_and_files_are_found() {
+    let load = |path: &Path| CandleModel::load(path, &LoadOptions::default()).unwrap().info().clone();
+    let (a, b) = (folder("qwen3", "model.gguf", true), folder("qwen3", "qwen3-f32.gguf", true));
+    assert_eq!(load(a.path()).fingerprint, load(b.path()).fingerprint);
+    let named = load(&b.path().join("qwen3-f32.gguf"));
+    assert_eq!((named.fingerprint, named.name.as_str()), (load(b.path()).fingerprint, "qwen3-f32"));
+    // The quantisation is part of what a model is.
+    let other = Parts::of(&golden("qwen3")).bytes(|_| GgmlDType::Q8_0);
+    std::fs::write(b.path().join("qwen3-f32.gguf"), other).unwrap();
+    assert_ne!(load(a.path()).fingerprint, load(b.path()).fingerprint);
+    // Of several, the one called model.gguf.
+    std::fs::write(a.path().join("other.gguf"), "").unwrap();
+    assert_eq!(load(a.path()).vocab, 296);
+    let bare = folder("qwen3", "qwen3.gguf", false);
+    assert_eq!(load(&bare.path().join("qwen3.gguf")).eos, load(&golden("qwen3")).eos);
+}
