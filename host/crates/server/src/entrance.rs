@@ -11,11 +11,16 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use futures_util::StreamExt;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 use tokio::time::timeout;
+
+/// How long the body of one who is sent away is waited for.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Lets clients in, and tells the handler which one it is.
 pub(crate) async fn client(
@@ -23,9 +28,9 @@ pub(crate) async fn client(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let client = app.clients.client(request.headers())?;
-    request.extensions_mut().insert(client);
-    Ok(next.run(request).await)
+    let client = app.clients.client(request.headers());
+    let known = client.map(|client| drop(request.extensions_mut().insert(client)));
+    pass(known, request, next).await
 }
 
 /// Lets administrators in.
@@ -34,14 +39,18 @@ pub(crate) async fn administrator(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    app.clients.administrator(request.headers())?;
-    Ok(next.run(request).await)
+    let known = app.clients.administrator(request.headers());
+    pass(known, request, next).await
 }
 
 /// Keeps out what pages of other sites make a browser send.
 pub(crate) async fn own_page(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let host = text(request.headers(), &HOST).unwrap_or_default();
-    let origin = text(request.headers(), &ORIGIN);
+    let own = is_own(&app, request.headers());
+    pass(own, request, next).await
+}
+
+fn is_own(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
+    let (host, origin) = (text(headers, &HOST).unwrap_or_default(), text(headers, &ORIGIN));
     let own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     if origin.is_some_and(|origin| !own(origin)) {
         return Err(forbidden("foreign_origin", "pages of other sites may not administer this server"));
@@ -51,7 +60,16 @@ pub(crate) async fn own_page(State(app): State<Arc<App>>, request: Request, next
         let message = format!("the host `{host}` is not known here; add it to `admin_hosts`, or set a token");
         return Err(forbidden("unknown_host", message));
     }
-    Ok(next.run(request).await)
+    Ok(())
+}
+
+/// Goes on, or sends away. Where a body is on its way, a connection that is closed at once would lose the refusal as well.
+async fn pass(checked: Result<(), ApiError>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let Err(refusal) = checked else { return Ok(next.run(request).await) };
+    let mut rest = request.into_body().into_data_stream();
+    let thrown_away = async { while rest.next().await.is_some_and(|part| part.is_ok()) {} };
+    let _ = timeout(LINGER, thrown_away).await;
+    Err(refusal)
 }
 
 /// Waits for the whole body, however slowly it comes, for no longer than clients have.
