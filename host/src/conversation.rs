@@ -1,20 +1,28 @@
 //! Budgets of whole conversations: what earlier answers spent is not there any more for this one.
 
-use crate::{Engine, EngineError, Request, deployment::Deployment};
-use inferenceguard_model::Message;
+use crate::{CancelToken, Engine, EngineError, Request, deployment::Deployment, request::ValidRequest};
+use inferenceguard_model::{Message, ModelError};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A budget under which nothing is safe: less than the audit keeps to spare.
 const NOTHING: f64 = f64::MIN_POSITIVE;
 
 impl Engine {
-    /// The same request, its budgets lessened by what the assistant's earlier turns cost, as this deployment prices them.
+    /// The same request, its budgets lessened by what the assistant's earlier turns cost, as this deployment prices them;
+    /// as it is, if its budgets are those of one answer.
     pub(crate) fn less_spent(
         &self,
         deployment: &Arc<Deployment>,
         mut request: Request,
+        cancel: &CancelToken,
     ) -> Result<Request, EngineError> {
-        let spent = self.spent(deployment, &request.history)?;
+        if !request.whole_conversation {
+            return Ok(request);
+        }
+        // A request that is wrong costs nothing, and what fits the context bounds what there is to price.
+        let (model, scores) = self.back_ends();
+        ValidRequest::new(request.clone(), deployment, &model, &scores)?;
+        let spent = self.spent(deployment, &request.history, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
             let smaller = [request.budgets.get(name), request.ceilings.get(name)].into_iter().flatten();
@@ -25,13 +33,21 @@ impl Engine {
         Ok(request)
     }
 
-    fn spent(&self, deployment: &Arc<Deployment>, history: &[Message]) -> Result<BTreeMap<String, f64>, EngineError> {
+    fn spent(
+        &self,
+        deployment: &Arc<Deployment>,
+        history: &[Message],
+        cancel: &CancelToken,
+    ) -> Result<BTreeMap<String, f64>, EngineError> {
         let mut spent = BTreeMap::new();
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| turn.role == "assistant") {
-            let Some((asked, earlier)) = history[..at].split_last() else { continue };
-            let tokens = self.tokenizer().encode(&turn.content).map_err(inferenceguard_model::ModelError::from)?;
-            let past = Request { history: earlier.to_vec(), ..Request::new(&asked.content) };
-            let judged = self.judged(deployment, &past, &tokens)?;
+            let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
+            let judged = self.judged(deployment, &before(&history[..at]), &tokens, cancel);
+            // Half a price is none.
+            if cancel.is_cancelled() {
+                return Err(EngineError::CancelledWaiting);
+            }
+            let judged = judged.map_err(|error| if at == 0 { unasked(error) } else { error })?;
             for report in &judged.constraints {
                 // What could not be priced has spent everything.
                 let cost = if judged.failures.is_empty() { report.max_cost } else { f64::INFINITY };
@@ -40,4 +56,17 @@ impl Engine {
         }
         Ok(spent)
     }
+}
+
+/// What a turn answered: the turn before it; nothing, if it is the first.
+fn before(turns: &[Message]) -> Request {
+    match turns.split_last() {
+        Some((asked, earlier)) => Request { history: earlier.to_vec(), ..Request::new(&asked.content) },
+        None => Request::default(),
+    }
+}
+
+/// A first turn that the models do not take without a question.
+fn unasked(error: EngineError) -> EngineError {
+    if error.is_request() { EngineError::UnaskedTurn { source: Box::new(error) } } else { error }
 }

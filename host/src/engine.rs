@@ -109,6 +109,12 @@ impl Engine {
         Held { beams: self.model.live_beams(), scored }
     }
 
+    /// The most requests that run at once.
+    #[must_use]
+    pub fn max_live(&self) -> usize {
+        self.gate.most()
+    }
+
     /// Requests that run.
     #[must_use]
     pub fn live(&self) -> usize {
@@ -223,7 +229,7 @@ impl Engine {
         let queue = start.elapsed().as_secs_f64();
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
-        let request = if request.whole_conversation { self.less_spent(&deployment, request)? } else { request };
+        let request = self.less_spent(&deployment, request, cancel)?;
         let request_of = request.clone();
         let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
@@ -274,6 +280,7 @@ fn run(
     if valid.record {
         session.record();
     }
+    on_event(Event::Begun);
     drive(&mut session, &mut driver, cancel, Some(follow), on_event)?;
     Ok((session, driver.watch))
 }

@@ -173,8 +173,18 @@ pub enum EngineError {
         /// The deployment's budget.
         allowed: f64,
     },
+    /// Budgets are those of the conversation, and its first turn cannot be priced.
+    #[error(
+        "the conversation begins with a turn of the assistant, which this model cannot price: {source}; begin with a turn of \
+         the user"
+    )]
+    UnaskedTurn {
+        /// What the back end said.
+        #[source]
+        source: Box<EngineError>,
+    },
     /// The request was cancelled before it began.
-    #[error("the request was cancelled while it waited for its turn")]
+    #[error("the request was cancelled before its answer began")]
     CancelledWaiting,
     /// The back end failed; the request is over and holds nothing any more.
     #[error(transparent)]
@@ -197,10 +207,10 @@ impl EngineError {
         matches!(
             self,
             Self::EmptyPrompt
-                | Self::CancelledWaiting
                 | Self::DoesNotFit { .. }
                 | Self::UnknownConstraint { .. }
                 | Self::LooserBudget { .. }
+                | Self::UnaskedTurn { .. }
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
                 | Self::Search(SearchError::Config { .. })
@@ -211,6 +221,12 @@ impl EngineError {
                         | ModelError::ContextExceeded { .. }
                 )
         )
+    }
+
+    /// Whether it was cancelled before it began: nobody's fault.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::CancelledWaiting)
     }
 
     /// Whether all instances were in use: the same request may do better a little later.

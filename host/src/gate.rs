@@ -41,6 +41,11 @@ impl Gate {
         Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new() }
     }
 
+    /// How many may be inside.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Requests inside, and those who wait.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let queue = self.lock();

@@ -1,7 +1,7 @@
 //! What a bundle would have said of an answer that is already there.
 
 use crate::{
-    Engine, EngineError, Output, Prepared, Request,
+    CancelToken, Engine, EngineError, Output, Prepared, Request,
     beams::Beams,
     deployment::Deployment,
     driver::Driver,
@@ -54,22 +54,25 @@ impl Engine {
         request: &Request,
         tokens: &[Token],
     ) -> Result<Judgement, EngineError> {
-        let _place = self.gate().enter(&crate::CancelToken::new())?;
-        self.judged(&judge.0, request, tokens)
+        let cancel = CancelToken::new();
+        let _place = self.gate().enter(&cancel)?;
+        self.judged(&judge.0, request, tokens, &cancel)
     }
 
-    /// The same for one who has a place already.
+    /// The same for one who has a place already; what is cancelled says nothing of the rest of the answer. The prompt may
+    /// be empty, if the model's chat template takes that.
     pub(crate) fn judged(
         &self,
         deployment: &Deployment,
         request: &Request,
         tokens: &[Token],
+        cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
         let (mut model, mut scores) = self.back_ends();
         let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX).max(1);
         let request =
             Request { method: None, max_tokens: Some(length), release: Some(Release::AtEnd), ..request.clone() };
-        let mut valid = ValidRequest::new(request, deployment, &model, &scores)?;
+        let mut valid = ValidRequest::of_any(request, deployment, &model, &scores)?;
         // Nothing but the ids decides where it ends, and what goes out is only looked at.
         valid.config.stop.clear();
         valid.config.on_exhausted = OnExhausted::LeastViolation;
@@ -87,7 +90,7 @@ impl Engine {
             forced: Some(tokens.iter().copied().collect()),
         };
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
-        drive(&mut session, &mut driver, &crate::CancelToken::new(), None, &mut |_| {})?;
+        drive(&mut session, &mut driver, cancel, None, &mut |_| {})?;
         let outcome = session.outcome().ok_or_else(unfinished)?;
         Ok(Judgement {
             generation: deployment.generation,

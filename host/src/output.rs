@@ -171,6 +171,8 @@ impl Output {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
+    /// The request fits and has its place; its answer begins.
+    Begun,
     /// More text of the answer; its audit is done and it is never taken back.
     Released {
         /// The text.

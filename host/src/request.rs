@@ -103,6 +103,16 @@ impl ValidRequest {
         if request.prompt.trim().is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
+        Self::of_any(request, deployment, model, scores)
+    }
+
+    /// The same for whatever prompt the model takes.
+    pub(crate) fn of_any(
+        request: Request,
+        deployment: &Deployment,
+        model: &dyn Model,
+        scores: &ScoreModels,
+    ) -> Result<Self, EngineError> {
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
         let messages = messages(&request);

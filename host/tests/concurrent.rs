@@ -29,7 +29,7 @@ fn request(seed: u64) -> Request {
 }
 
 fn told(output: Output) -> Output {
-    Output { seconds: 0.0, generations: Vec::new(), ..output }
+    Output { seconds: 0.0, generations: Vec::new(), profile: Default::default(), ..output }
 }
 
 fn bundle(budget: f64) -> Bundle {

@@ -8,7 +8,7 @@ mod deployment;
 use components::bundle_with;
 use deployment::{MANIFEST, engine};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, EngineError, Held, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Held, Request};
 use inferenceguard_model::Message;
 use inferenceguard_search::Status;
 
@@ -197,4 +197,35 @@ fn a_conversation_has_one_budget_and_its_earlier_answers_spent_of_it() {
     let three = ask(&[("ask", "bad bad bad")], true);
     assert!(three.status == Status::BudgetExceeded && left(&three) < 1e-9, "nothing is left");
     assert_eq!(left(&ask(&[("ask", "bad bad bad")], false)), 12.0);
+}
+
+fn turn(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
+}
+
+#[test]
+fn a_conversation_that_the_assistant_begins_is_not_free() {
+    let engine = toy();
+    let history = vec![turn("assistant", "bad bad"), turn("user", "ask")];
+    let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
+    let error = engine.generate(asked.clone()).unwrap_err();
+    assert!(error.is_request() && error.to_string().contains("begin with a turn of the user"), "{error}");
+    assert!(engine.generate(Request { whole_conversation: false, ..asked }).is_ok());
+    assert_eq!(engine.held(), Held::default());
+}
+
+#[test]
+fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
+    // Whoever prices anything meets this.
+    let engine = engine(&format!("{SCRIPT}\nfault cost 1: error"), "", &[], &["base"]);
+    let history = vec![turn("user", "ask"), turn("assistant", "good")];
+    let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
+    let wrong = engine.generate(Request { method: Some("magic".into()), ..asked.clone() }).unwrap_err();
+    assert!(matches!(wrong, EngineError::UnknownMethod { .. }), "{wrong}");
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let left = engine.stream(asked.clone(), &cancel, |_| {}).unwrap_err();
+    assert!(left.is_cancelled() && !left.is_request(), "{left}");
+    assert!(matches!(engine.generate(asked).unwrap_err(), EngineError::Model(_)), "nothing was priced before this");
+    assert_eq!(engine.held(), Held::default());
 }

@@ -90,6 +90,7 @@ fn cancelling_keeps_what_was_released_and_nothing_else() {
     let output = engine
         .stream(request, &cancel, |event| match event {
             Event::Released { text } => released.push_str(&text),
+            Event::Begun => {}
             _ => {
                 decisions += 1;
                 if decisions == 2 {

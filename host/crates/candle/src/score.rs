@@ -50,14 +50,14 @@ enum Telling {
 /// New tokens of one row, in our vocabulary.
 enum Work<'a> {
     Same(&'a [Token]),
-    Retold(Catch),
+    Retold(Box<Retold>, Catch),
 }
 
 impl Work<'_> {
     fn tokens(&self) -> &[Token] {
         match self {
             Self::Same(tokens) => tokens,
-            Self::Retold(catch) => &catch.tokens,
+            Self::Retold(_, catch) => &catch.tokens,
         }
     }
 }
@@ -156,34 +156,44 @@ impl CandleScoreModel {
         Ok((opening, self.scores(&pass.latents)?))
     }
 
-    /// What each row brings to the cache.
+    /// What each row brings to the cache. Nothing changes before all of them fit.
     fn prepare<'a>(&mut self, rows: &'a [ScoreRow]) -> Result<Vec<(Key, Work<'a>)>, ModelError> {
-        let mut work = Vec::with_capacity(rows.len());
-        for row in rows {
-            let answer = self.answers.get_mut(&row.id).ok_or(ModelError::UnknownBeam(BeamId(row.id.0)))?;
-            let new = match &mut answer.telling {
-                Telling::Same { .. } => Work::Same(&row.tokens),
-                Telling::Retold(retold) => {
-                    let catch = retold.extend(&self.tokenizer, &row.tokens, row.ended, self.eos)?;
-                    self.cache.truncate(answer.key, catch.keep);
-                    Work::Retold(catch)
-                }
-            };
-            work.push((answer.key, new));
+        let work = rows.iter().map(|row| self.work(row)).collect::<Result<Vec<_>, _>>()?;
+        for (key, new) in &work {
+            if let Work::Retold(_, catch) = new {
+                self.cache.truncate(*key, catch.keep);
+            }
         }
         Ok(work)
     }
 
+    fn work<'a>(&self, row: &'a ScoreRow) -> Result<(Key, Work<'a>), ModelError> {
+        let answer = self.answer(row.id)?;
+        let place = self.cache.place(answer.key)?;
+        let (new, kept) = match &answer.telling {
+            Telling::Same { .. } => (Work::Same(&row.tokens), place.len),
+            Telling::Retold(retold) => {
+                let mut next = retold.clone();
+                let catch = next.extend(&self.tokenizer, &row.tokens, row.ended, self.eos)?;
+                let kept = place.len.min(catch.keep);
+                (Work::Retold(next, catch), kept)
+            }
+        };
+        self.decoder.check(new.tokens(), place.prefix.len + kept + new.tokens().len())?;
+        Ok((answer.key, new))
+    }
+
     /// Hands a row its scores.
-    fn settle(&mut self, id: ScoreId, work: &Work<'_>, scores: &[f32]) -> Option<Scored> {
+    fn settle(&mut self, id: ScoreId, work: Work<'_>, scores: &[f32]) -> Option<Scored> {
         let answer = self.answers.get_mut(&id)?;
         match (&mut answer.telling, work) {
             (Telling::Same { end }, _) => {
                 *end = scores.last().copied().unwrap_or(*end);
                 Some(Scored { tokens: scores.to_vec(), end: *end })
             }
-            (Telling::Retold(retold), Work::Retold(catch)) => {
-                retold.take(catch, scores);
+            (Telling::Retold(retold), Work::Retold(next, catch)) => {
+                *retold = next;
+                retold.take(&catch, scores);
                 Some(Scored { tokens: retold.report(), end: retold.end() })
             }
             (Telling::Retold(_), Work::Same(_)) => None,
@@ -230,7 +240,7 @@ impl ScoreModel for CandleScoreModel {
         };
         let mut rest = scores.as_slice();
         let mut scored = Vec::with_capacity(rows.len());
-        for (row, (_, new)) in rows.iter().zip(&work) {
+        for (row, (_, new)) in rows.iter().zip(work) {
             let (own, after) = rest.split_at(new.tokens().len());
             rest = after;
             scored.push(self.settle(row.id, new, own).ok_or(ModelError::UnknownBeam(BeamId(row.id.0)))?);

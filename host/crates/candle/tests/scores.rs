@@ -190,3 +190,19 @@ fn each_kind_of_model_refuses_the_other() {
     let found = CandleModel::load(&golden("score-qwen2-class"), &options());
     assert!(matches!(found, Err(CandleError::Kind { .. })));
 }
+
+#[test]
+fn a_row_that_does_not_fit_leaves_all_of_them_as_they_were() {
+    let name = "score-llama-reward";
+    for language in ["qwen2", name].map(tokenizer) {
+        let [mut model, mut alone] = [(); 2].map(|()| load(name, &language));
+        let [first, second] = [(); 2].map(|()| model.open(PROMPT, language.clone()).unwrap());
+        let single = alone.open(PROMPT, language.clone()).unwrap();
+        let row = |id, text: &str| ScoreRow { id, tokens: language.encode(text).unwrap(), ended: false };
+        assert_eq!(one(&mut model, row(first, "the kett")), one(&mut alone, row(single, "the kett")));
+        let long = "the kettle boils ".repeat(model.info().context);
+        let error = model.extend(&[row(first, "le boils and"), row(second, &long)]).unwrap_err();
+        assert!(matches!(error, ModelError::ContextExceeded { .. }), "{error}");
+        assert_eq!(one(&mut model, row(first, "le boils and")), one(&mut alone, row(single, "le boils and")));
+    }
+}

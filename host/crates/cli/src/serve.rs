@@ -84,7 +84,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     server = server.with_layers(Box::new(bundle::first_party_file))?;
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
-        server = server.with_records(records::journal(path, !arguments.no_bodies, key)?);
+        server = server.with_records(records::journal(path, !arguments.no_bodies, key)?)?;
     }
     tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
 }

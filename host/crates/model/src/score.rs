@@ -72,7 +72,8 @@ pub trait ScoreModel: Send {
     /// Appends tokens (no row twice) and scores them, in order.
     ///
     /// # Errors
-    /// [`ModelError::UnknownBeam`], [`ModelError::ContextExceeded`], [`ModelError::NotFinite`] or a failure below.
+    /// [`ModelError::UnknownBeam`], [`ModelError::NotFinite`] or a failure below; [`ModelError::ContextExceeded`], which
+    /// leaves every row of the call as it was: a [`crate::SharedScoreModel`] then asks for each request alone.
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError>;
 
     /// Frees scored beams. Unknown ones are ignored.

@@ -105,11 +105,19 @@ fn part(model: &mut dyn Model, table: &Rows, rows: Range<usize>) -> Result<Rows,
     }
 }
 
-/// One call for all of them.
+/// One call for all of them. An answer that grew too long fails for its own request and no other.
 fn extend_all(model: &mut dyn ScoreModel, jobs: Vec<Extension>) {
     let rows: Vec<ScoreRow> = jobs.iter().flat_map(|job| job.rows.iter().cloned()).collect();
     let mut scored = match model.extend(&rows) {
         Ok(scored) => scored.into_iter(),
+        // No row has changed: each job is asked for alone.
+        Err(ModelError::ContextExceeded { .. }) if jobs.len() > 1 => {
+            for job in jobs {
+                let own = model.extend(&job.rows);
+                job.answer(own);
+            }
+            return;
+        }
         Err(error) => return fail_all(jobs, error),
     };
     for job in jobs {

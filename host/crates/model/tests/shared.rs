@@ -1,8 +1,9 @@
 //! A model that many threads use at once: steps that wait are made as one, and everybody gets their own rows.
 
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, SharedModel, Token, Tokenizer,
-    toy::{ToyModel, ToyScript},
+    BeamId, Model, ModelError, ModelInfo, Rows, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, SharedModel,
+    SharedScoreModel, Token, Tokenizer,
+    toy::{ToyModel, ToyScore, ToyScript},
 };
 use std::{
     sync::{
@@ -132,4 +133,59 @@ fn a_panic_of_the_back_end_reaches_everybody_as_an_error_and_hangs_nobody() {
     assert_eq!(ended, [false; 8]);
     let error = walk(model, 0).unwrap_err();
     assert!(error.to_string().contains("panicked in an earlier call"), "{error}");
+}
+
+/// Takes its time, so that calls wait and are made as one.
+struct SlowScore(ToyScore);
+
+impl ScoreModel for SlowScore {
+    fn info(&self) -> &ScoreInfo {
+        self.0.info()
+    }
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        self.0.open(prompt, language)
+    }
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        self.0.fork(parents)
+    }
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        thread::sleep(Duration::from_millis(2));
+        self.0.extend(rows)
+    }
+    fn release(&mut self, rows: &[ScoreId]) {
+        self.0.release(rows);
+    }
+    fn live_rows(&self) -> usize {
+        self.0.live_rows()
+    }
+}
+
+/// The scores of an answer that grows by so many tokens, four times.
+fn scored(mut model: SharedScoreModel, language: Arc<dyn Tokenizer>, tokens: usize) -> Result<Vec<f32>, ModelError> {
+    let id = model.open("a", language)?;
+    let row = || ScoreRow { id, tokens: vec![2; tokens], ended: false };
+    let grown: Result<Vec<_>, _> = (0..4).map(|_| Ok(model.extend(&[row()])?.remove(0).end)).collect();
+    model.release(&[id]);
+    grown
+}
+
+#[test]
+fn an_answer_that_grew_too_long_fails_for_its_own_request_only() {
+    let script = ToyScript::parse(&format!("{SCRIPT}\nscore cost cumulative: b 1")).unwrap();
+    let model = SharedScoreModel::new(Box::new(SlowScore(script.scores().remove(0))));
+    let ended: Vec<_> = thread::scope(|scope| {
+        // The last of them is beyond the context at its third call.
+        let lengths = [1, 2, 3, 4, 5, 6, 7, 30];
+        let language = script.model().tokenizer();
+        let one = |tokens| (tokens, model.clone(), Arc::clone(&language));
+        let threads = lengths.map(one).map(|(n, model, language)| scope.spawn(move || scored(model, language, n)));
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (long, others) = ended.split_last().unwrap();
+    assert!(matches!(long, Err(ModelError::ContextExceeded { .. })), "{long:?}");
+    for (one, tokens) in others.iter().zip(1_u8..) {
+        let expected = [1.0, 2.0, 3.0, 4.0].map(|times| times * f32::from(tokens));
+        assert_eq!(one.as_ref().unwrap(), &expected);
+    }
+    assert_eq!(model.live_rows(), 0);
 }

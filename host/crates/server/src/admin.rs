@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     bundles::{Next, Swap},
+    entrance,
     error::ApiError,
     settings,
 };
@@ -10,20 +11,21 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
+    middleware::from_fn_with_state as with,
     response::Html,
     routing::{get, post, put},
 };
 use inferenceguard_host::Generation;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread};
+use tokio::sync::oneshot;
 
 const PAGE: &str = include_str!("status.html");
 
-pub(crate) fn routes(_app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .route("/admin/", get(async || Html(PAGE)))
+pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let acts = Router::new()
         .route("/admin/status", get(status))
         .route("/admin/swaps", get(swaps))
         .route("/admin/bundle", put(activate))
@@ -32,6 +34,12 @@ pub(crate) fn routes(_app: &Arc<App>) -> Router<Arc<App>> {
         .route("/admin/canary/promote", post(promote))
         .route("/admin/shadow", put(begin_shadow).delete(end_shadow))
         .route("/admin/denial", put(deny).delete(allow))
+        // The last one is the first that a request passes.
+        .route_layer(with(Arc::clone(app), entrance::whole_body))
+        .route_layer(with(Arc::clone(app), entrance::administrator));
+    // The page itself says nothing: it asks for the rest.
+    let page = Router::new().route("/admin/", get(async || Html(PAGE)));
+    acts.merge(page).route_layer(with(Arc::clone(app), entrance::own_page))
 }
 
 /// A bundle on trial: as [`Next`], and for which share of the requests.
@@ -50,88 +58,83 @@ struct Denial {
 }
 
 /// `GET /admin/status`: what runs now. No text of anybody.
-async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
-    app.clients.administrator(&headers)?;
-    let held = app.engine.held();
-    Ok(Json(json!({
-        "model": app.model, "since": app.since, "generation": app.engine.generation(),
-        "methods": app.engine.methods(), "running": app.engine.live(), "waiting": app.engine.waiting(),
-        "held": {"beams": held.beams, "scored": held.scored}, "requests": app.live.list(),
-        "canary": app.trials.canary(), "shadow": app.trials.shadow(), "denied": app.bundles.denied(),
-    })))
+async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+    // A model that is at work is waited for.
+    off_path(app, |app| Ok(app.status())).await.map(Json)
 }
 
 /// `GET /admin/swaps`: activations and failed attempts, the newest first.
-async fn swaps(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<Swap>>, ApiError> {
-    app.clients.administrator(&headers)?;
-    Ok(Json(app.bundles.history()))
+async fn swaps(State(app): State<Arc<App>>) -> Json<Vec<Swap>> {
+    Json(app.bundles.history())
 }
 
 /// `PUT /admin/bundle` with `{"path": DIR}` or `{"manifest": TOML}`. Answered when every request that begins is decided
 /// by the new bundle.
-async fn activate(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Json<Generation>, ApiError> {
-    app.clients.administrator(&headers)?;
+async fn activate(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let next: Next = parse(&body, "{\"path\": …} or {\"manifest\": …}")?;
-    off_path(app, move |app| app.bundles.activate(&next, &app.metrics)).await
+    off_path(app, move |app| app.bundles.activate(&next, &app.metrics)).await.map(Json)
 }
 
 /// `POST /admin/rollback`: what was active before is active again.
-async fn roll_back(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Generation>, ApiError> {
-    app.clients.administrator(&headers)?;
-    off_path(app, |app| app.bundles.roll_back(&app.metrics)).await
+async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
+    off_path(app, |app| app.bundles.roll_back(&app.metrics)).await.map(Json)
 }
 
 /// `PUT /admin/canary`: a bundle decides for a share of the requests, and goes when it does worse.
-async fn begin_canary(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Generation>, ApiError> {
-    app.clients.administrator(&headers)?;
+async fn begin_canary(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_canary(&next, share, &app.bundles, &app.metrics)).await
+    off_path(app, move |app| app.trials.begin_canary(&next, share, &app.bundles, &app.metrics)).await.map(Json)
 }
 
 /// `POST /admin/canary/promote`: the canary becomes the active bundle.
-async fn promote(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Generation>, ApiError> {
-    app.clients.administrator(&headers)?;
-    off_path(app, |app| app.trials.promote(&app.bundles, &app.metrics)).await
+async fn promote(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
+    off_path(app, |app| app.trials.promote(&app.bundles, &app.metrics)).await.map(Json)
 }
 
-async fn end_canary(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, ApiError> {
-    app.clients.administrator(&headers)?;
+async fn end_canary(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
     app.trials.end_canary().map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `PUT /admin/shadow`: a bundle looks at a share of the answers, after they have gone out.
-async fn begin_shadow(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Generation>, ApiError> {
-    app.clients.administrator(&headers)?;
+async fn begin_shadow(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_shadow(&next, share, &app.bundles, &app.metrics)).await
+    off_path(app, move |app| app.trials.begin_shadow(&next, share, &app.bundles, &app.metrics)).await.map(Json)
 }
 
-async fn end_shadow(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, ApiError> {
-    app.clients.administrator(&headers)?;
+async fn end_shadow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
     app.trials.end_shadow().map(|()| StatusCode::NO_CONTENT)
 }
 
-/// `PUT /admin/denial` with `{"reason": …}`: nothing is answered any more, and what is under way is cut off.
-async fn deny(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, ApiError> {
-    app.clients.administrator(&headers)?;
-    let denial: Denial = parse(&body, "{\"reason\": …}")?;
-    let kept = app.bundles.deny(Some(denial.reason));
+/// `PUT /admin/denial` with `{"reason": …}`: nothing is answered any more, and what is under way is cut off. Both at once;
+/// the answer comes when it is remembered.
+async fn deny(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, ApiError> {
+    let Denial { reason } = parse(&body, "{\"reason\": …}")?;
+    app.bundles.deny(&reason);
     app.live.cancel_all();
-    kept.map(|()| StatusCode::NO_CONTENT)
+    let remember = |app: &App| {
+        let kept = app.bundles.remember_denial(Some(reason));
+        // The end of an earlier denial may have let some in meanwhile.
+        app.live.cancel_all();
+        kept
+    };
+    off_path(app, remember).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /admin/denial`: requests are answered again.
-async fn allow(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, ApiError> {
-    app.clients.administrator(&headers)?;
-    app.bundles.deny(None).map(|()| StatusCode::NO_CONTENT)
+async fn allow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
+    off_path(app, |app| app.bundles.remember_denial(None)).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+impl App {
+    fn status(&self) -> Value {
+        let held = self.engine.held();
+        json!({
+            "model": self.model, "since": self.since, "generation": self.engine.generation(),
+            "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.crowd.waiting(),
+            "held": {"beams": held.beams, "scored": held.scored}, "requests": self.live.list(),
+            "canary": self.trials.canary(), "shadow": self.trials.shadow(), "denied": self.bundles.denied(),
+        })
+    }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError> {
@@ -150,12 +153,20 @@ fn tried(body: &[u8]) -> Result<(Next, f64), ApiError> {
     Ok((next, tried.share))
 }
 
-/// Does what compiles or writes beside the threads that serve.
-async fn off_path(
+/// Does what compiles, writes or waits beside the threads that serve, and beside those where requests wait for their turn.
+async fn off_path<T: Send + 'static>(
     app: Arc<App>,
-    work: impl FnOnce(&App) -> Result<Generation, ApiError> + Send + 'static,
-) -> Result<Json<Generation>, ApiError> {
-    let done = tokio::task::spawn_blocking(move || work(&app));
-    let lost = |_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "the activation panicked");
-    done.await.map_err(lost)?.map(Json)
+    work: impl FnOnce(&App) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let lost = |message: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message);
+    let (sender, done) = oneshot::channel();
+    let thread = thread::Builder::new().name("administration".into());
+    let started = thread.spawn(move || {
+        let done = work(&app);
+        // Whoever reads the answer may stop the server, and begin another on what it remembers.
+        drop(app);
+        drop(sender.send(done));
+    });
+    started.map_err(|error| lost(format!("no thread could be started: {error}")))?;
+    done.await.map_err(|_| lost("what was asked for panicked".into()))?
 }

@@ -2,9 +2,11 @@
 
 use crate::{
     admin,
-    auth::Clients,
+    auth::{Admitted, Client, Clients},
     bundles::{Bundles, Lender, Next, Opener},
     connections,
+    crowd::Crowd,
+    entrance,
     error::ApiError,
     live::Live,
     metrics::Metrics,
@@ -15,9 +17,9 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header::CONTENT_TYPE},
-    middleware::{self, Next as Inner},
+    middleware::from_fn_with_state as with,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -30,8 +32,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::net::TcpListener;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tokio::{net::TcpListener, sync::OwnedSemaphorePermit};
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -42,6 +43,7 @@ pub(crate) struct App {
     /// Seconds since 1970 when it began.
     pub(crate) since: u64,
     pub(crate) clients: Clients,
+    pub(crate) crowd: Crowd,
     pub(crate) metrics: Metrics,
     pub(crate) live: Live,
     pub(crate) bundles: Bundles,
@@ -49,6 +51,12 @@ pub(crate) struct App {
     /// Where answers leave their records, if anywhere.
     pub(crate) records: Option<Journal>,
     pub(crate) numbers: AtomicU64,
+}
+
+/// Where one choice runs or waits: among all, and among those of its client. Given back when dropped.
+pub(crate) struct Place {
+    _crowd: OwnedSemaphorePermit,
+    _client: Admitted,
 }
 
 /// Why a server does not run.
@@ -61,12 +69,15 @@ pub enum ServerError {
     /// The bundle it should begin with is not trusted.
     #[error("the first bundle is refused: {0}")]
     Untrusted(String),
-    /// A tenant's layer does not fit the bundle.
-    #[error("a layer is refused: {0}")]
+    /// A tenant's layer or budget does not fit the bundle.
+    #[error("a tenant is refused: {0}")]
     Layer(String),
     /// What it should remember cannot be read or written.
     #[error("the server's store, {0}")]
     Store(#[from] StoreError),
+    /// Clones of it are there already.
+    #[error("the server was cloned before it was complete; clone it last")]
+    Cloned,
     /// The network failed.
     #[error("the server's network failed: {0}")]
     Network(#[from] std::io::Error),
@@ -104,6 +115,7 @@ impl Server {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
             since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             clients: Clients::new(&settings),
+            crowd: Crowd::new(engine.max_live(), settings.max_waiting),
             metrics,
             live: Live::default(),
             records: None,
@@ -117,43 +129,39 @@ impl Server {
     }
 
     /// The same, with a record of every answer. An answer whose record cannot be written ends with an error.
-    #[must_use]
-    pub fn with_records(self, journal: Journal) -> Self {
-        match Arc::try_unwrap(self.app) {
-            Ok(app) => Self { app: Arc::new(App { records: Some(journal), ..app }) },
-            Err(app) => Self { app },
-        }
+    ///
+    /// # Errors
+    /// [`ServerError::Cloned`].
+    pub fn with_records(self, journal: Journal) -> Result<Self, ServerError> {
+        Ok(Self { app: Arc::new(App { records: Some(journal), ..self.alone()? }) })
+    }
+
+    /// What is not shared yet.
+    fn alone(self) -> Result<App, ServerError> {
+        Arc::try_unwrap(self.app).map_err(|_| ServerError::Cloned)
     }
 
     /// The same, with the layers of its tenants over the active bundle; `lender` gives files that layers name and do not
     /// hold. Needed where a tenant has a layer, and for `overload`.
     ///
     /// # Errors
-    /// [`ServerError::Layer`].
+    /// [`ServerError::Layer`], [`ServerError::Cloned`].
     pub fn with_layers(self, lender: Box<Lender>) -> Result<Self, ServerError> {
-        match Arc::try_unwrap(self.app) {
-            Ok(app) => {
-                let bundles = app.bundles.lent_by(lender);
-                bundles.begin_layers().map_err(ServerError::Layer)?;
-                Ok(Self { app: Arc::new(App { bundles, ..app }) })
-            }
-            Err(app) => Ok(Self { app }),
-        }
+        let app = self.alone()?;
+        let bundles = app.bundles.lent_by(lender);
+        bundles.begin_layers().map_err(ServerError::Layer)?;
+        Ok(Self { app: Arc::new(App { bundles, ..app }) })
     }
 
     /// The same, remembering what is active in a store. The engine must have been built with the bundle and the generation
     /// that the store remembers, if it remembers any.
     ///
     /// # Errors
-    /// [`ServerError::Store`].
+    /// [`ServerError::Store`], [`ServerError::Cloned`].
     pub fn with_store(self, store: Store) -> Result<Self, ServerError> {
-        match Arc::try_unwrap(self.app) {
-            Ok(app) => {
-                let bundles = app.bundles.remembered_in(store)?;
-                Ok(Self { app: Arc::new(App { bundles, ..app }) })
-            }
-            Err(app) => Ok(Self { app }),
-        }
+        let app = self.alone()?;
+        let bundles = app.bundles.remembered_in(store)?;
+        Ok(Self { app: Arc::new(App { bundles, ..app }) })
     }
 
     /// Activates a bundle of this machine, as `PUT /admin/bundle` does. Blocks.
@@ -170,26 +178,28 @@ impl Server {
         let v1 = Router::new()
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/completions", post(openai::completions))
-            .route("/v1/models", get(openai::models));
-        self.finished(v1)
+            .route("/v1/models", get(openai::models))
+            // The last one is the first that a request passes.
+            .route_layer(with(Arc::clone(&self.app), entrance::whole_body))
+            .route_layer(with(Arc::clone(&self.app), entrance::client));
+        // Tenants are not told of one another.
+        let told = if self.app.settings.tenants.is_empty() { v1.route("/metrics", get(metrics)) } else { v1 };
+        self.finished(told)
     }
 
     /// What administrators see.
     pub fn admin_router(&self) -> Router {
-        self.finished(admin::routes(&self.app))
+        self.finished(admin::routes(&self.app).route("/metrics", get(metrics)))
     }
 
     fn finished(&self, routes: Router<Arc<App>>) -> Router {
         routes
             .route("/health", get(async || "ok\n"))
-            .route("/ready", get(async || "ready\n"))
-            .route("/metrics", get(metrics))
+            .route("/ready", get(ready))
             .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "unknown_url", "there is no such path here"))
             .method_not_allowed_fallback(async || {
                 ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
             })
-            .layer(middleware::from_fn(in_words))
-            .layer(RequestBodyTimeoutLayer::new(self.app.settings.read_time()))
             .layer(DefaultBodyLimit::max(self.app.settings.max_body))
             .with_state(Arc::clone(&self.app))
     }
@@ -205,15 +215,30 @@ impl Server {
         admin: Option<TcpListener>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
-        let settings = &self.app.settings;
         let mut doors = vec![(clients, self.router())];
         doors.extend(admin.map(|listener| (listener, self.admin_router())));
-        connections::serve(doors, settings.read_time(), settings.stop_seconds, stop).await?;
+        connections::serve(doors, &self.app.settings, stop).await?;
         Ok(())
     }
 }
 
 impl App {
+    /// Whether requests are answered at all.
+    pub(crate) fn is_open(&self) -> Result<(), ApiError> {
+        let denied = |reason| {
+            let message = format!("the operator denies all requests: {reason}");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "denied", message)
+        };
+        self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
+    }
+
+    /// A place for each of so many choices of a client.
+    pub(crate) fn places(&self, client: &Arc<Client>, choices: u32) -> Result<Vec<Place>, ApiError> {
+        let crowd = self.crowd.enter(choices)?;
+        let admitted = client.admit(choices)?;
+        Ok(crowd.into_iter().zip(admitted).map(|(_crowd, _client)| Place { _crowd, _client }).collect())
+    }
+
     /// Writes the record of an answer, where records are kept.
     pub(crate) fn keep(&self, output: &Output) -> Result<(), ApiError> {
         let Some(journal) = &self.records else { return Ok(()) };
@@ -225,22 +250,12 @@ impl App {
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], app.metrics.text(&app.engine)).into_response()
+/// Whether requests would be answered now.
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
+    app.is_open().map(|()| "ready\n")
 }
 
-/// Refusals of the layers below become sentences in JSON as well.
-async fn in_words(request: Request, next: Inner) -> Response {
-    let response = next.run(request).await;
-    let is_json =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    let message = match response.status() {
-        _ if is_json => return response,
-        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this server takes",
-        StatusCode::BAD_REQUEST => "the body did not arrive whole or in time",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body must be JSON",
-        _ => return response,
-    };
-    ApiError::new(response.status(), "invalid_body", message).into_response()
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, TYPE)], app.metrics.text(&app.engine, app.crowd.waiting())).into_response()
 }

@@ -37,9 +37,9 @@ pub(crate) struct Clients {
     admin: Option<Vec<u8>>,
 }
 
-/// A request of a client; it counts as running until this is dropped.
+/// A choice of a client; it counts as running until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Admitted(pub(crate) Arc<Client>);
+pub(crate) struct Admitted(Arc<Client>);
 
 impl Drop for Admitted {
     fn drop(&mut self) {
@@ -58,13 +58,6 @@ impl Clients {
             clients.push(client("anyone", &Tenant::default()));
         }
         Self { clients, admin: settings.admin_token_sha256.as_deref().map(from_hex) }
-    }
-
-    /// The client of these headers, if it may ask now.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
-        let client = self.client(headers)?;
-        client.begin(Instant::now())?;
-        Ok(Admitted(client))
     }
 
     /// The client of these headers. All keys are compared, each in constant time.
@@ -95,7 +88,18 @@ impl Clients {
 }
 
 impl Client {
-    fn begin(&self, now: Instant) -> Result<(), ApiError> {
+    /// Places for so many choices, if it may ask for them now.
+    pub(crate) fn admit(self: &Arc<Self>, choices: u32) -> Result<Vec<Admitted>, ApiError> {
+        self.begin(Instant::now(), choices as usize)?;
+        Ok((0..choices).map(|_| Admitted(Arc::clone(self))).collect())
+    }
+
+    fn begin(&self, now: Instant, choices: usize) -> Result<(), ApiError> {
+        let per_minute = self.tenant.per_minute.map(|limit| limit as usize);
+        let most = [self.tenant.at_once, per_minute].into_iter().flatten().min();
+        if let Some(limit) = most.filter(|limit| choices > *limit) {
+            return Err(ApiError::bad("n", format!("found {choices}; this key may ask for at most {limit}")));
+        }
         let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         while usage.begun.front().is_some_and(|begun| now.duration_since(*begun) >= MINUTE) {
             usage.begun.pop_front();
@@ -103,18 +107,19 @@ impl Client {
         let too_many = |message, seconds| {
             Err(ApiError::later(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message, seconds))
         };
-        if let Some(limit) = self.tenant.at_once.filter(|limit| usage.running >= *limit) {
-            return too_many(format!("{limit} requests of this key are running, and no more may"), 1);
+        if let Some(limit) = self.tenant.at_once.filter(|limit| usage.running + choices > *limit) {
+            return too_many(format!("{limit} choices of this key may run at once, and {} do", usage.running), 1);
         }
-        if let Some(limit) = self.tenant.per_minute {
-            if usage.begun.len() >= limit as usize {
+        if let Some(limit) = per_minute {
+            // There is room again when the last of those that are too many is a minute old.
+            if let Some(last) = (usage.begun.len() + choices).checked_sub(limit + 1) {
                 let left =
-                    usage.begun.front().map_or(MINUTE, |begun| MINUTE.saturating_sub(now.duration_since(*begun)));
+                    usage.begun.get(last).map_or(MINUTE, |begun| MINUTE.saturating_sub(now.duration_since(*begun)));
                 return too_many(format!("{limit} requests a minute are allowed"), left.as_secs() + 1);
             }
-            usage.begun.push_back(now);
+            usage.begun.extend(std::iter::repeat_n(now, choices));
         }
-        usage.running += 1;
+        usage.running += choices;
         Ok(())
     }
 }
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn a_minute_is_a_sliding_one() {
         let (client, start) = (client(Some(2), None), Instant::now());
-        let at = |seconds| client.begin(start + Duration::from_secs(seconds));
+        let at = |seconds| client.begin(start + Duration::from_secs(seconds), 1);
         assert!(at(0).is_ok() && at(30).is_ok());
         let error = at(40).unwrap_err();
         assert_eq!((error.status.as_u16(), error.retry_after), (429, Some(21)));
@@ -162,10 +167,24 @@ mod tests {
     #[test]
     fn so_many_at_once_and_room_again_after_one_ends() {
         let client = Arc::new(client(None, Some(1)));
-        client.begin(Instant::now()).unwrap();
-        let first = Admitted(Arc::clone(&client));
-        assert_eq!(client.begin(Instant::now()).unwrap_err().status.as_u16(), 429);
+        let first = client.admit(1).unwrap();
+        assert_eq!(client.admit(1).unwrap_err().status.as_u16(), 429);
         drop(first);
-        assert!(client.begin(Instant::now()).is_ok());
+        assert!(client.admit(1).is_ok());
+    }
+
+    #[test]
+    fn each_choice_counts() {
+        let (at_once, start) = (Arc::new(client(None, Some(3))), Instant::now());
+        let two = at_once.admit(2).unwrap();
+        assert_eq!(at_once.admit(2).unwrap_err().status.as_u16(), 429);
+        drop(two);
+        assert_eq!(at_once.admit(4).unwrap_err().status.as_u16(), 400, "it would never be let in");
+        assert_eq!(at_once.admit(3).unwrap().len(), 3);
+        let per_minute = client(Some(4), None);
+        let at = |seconds, choices| per_minute.begin(start + Duration::from_secs(seconds), choices);
+        assert!(at(0, 2).is_ok() && at(10, 1).is_ok() && at(20, 1).is_ok());
+        assert_eq!(at(30, 3).unwrap_err().retry_after, Some(41), "when the one of second 10 is a minute old");
+        assert!(at(70, 3).is_ok());
     }
 }

@@ -7,9 +7,8 @@ use crate::{
     store::{Remembered, Store, StoreError},
 };
 use axum::http::StatusCode;
-use inferenceguard_bundle::{Bundle, Layer, Trust};
-use inferenceguard_host::{Engine, Generation, Prepared, methods::candidates_setting};
-use inferenceguard_sandbox::SettingValue;
+use inferenceguard_bundle::{Bundle, Trust};
+use inferenceguard_host::{Engine, Generation, Prepared};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -25,8 +24,6 @@ pub type Opener = dyn Fn(&Path) -> Result<Bundle, String> + Send + Sync;
 /// Gives a file that a layer names and does not hold, such as a first-party component.
 pub type Lender = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
 
-/// The lane of requests that come while many wait.
-pub(crate) const REDUCED: &str = "reduced";
 /// How many activations are remembered.
 const HISTORY: usize = 100;
 /// How many bundles one can go back.
@@ -69,30 +66,32 @@ pub(crate) struct Swap {
 struct State {
     active: Bundle,
     previous: Vec<Bundle>,
-    denied: Option<String>,
 }
 
 pub(crate) struct Bundles {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     opener: Box<Opener>,
     trust: Option<PathBuf>,
-    /// Folders of layers, by the lane they are installed in.
-    layers: BTreeMap<String, PathBuf>,
-    lender: Box<Lender>,
-    overload: Option<Overload>,
+    pub(crate) tenants: BTreeMap<String, Tenant>,
+    pub(crate) lender: Box<Lender>,
+    pub(crate) overload: Option<Overload>,
     store: Option<Store>,
+    /// Held during a whole activation: one after the other. Nothing that serves requests waits for it.
     state: Mutex<State>,
+    /// Why all requests are denied. Held for a moment: every request looks.
+    denied: Mutex<Option<String>>,
+    /// What the store was told last. Held while it is told.
+    kept: Mutex<Option<Remembered>>,
     history: Mutex<VecDeque<Swap>>,
 }
 
 impl Bundles {
     pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>, settings: &Settings) -> Self {
-        let state = Mutex::new(State { active, previous: Vec::new(), denied: None });
-        let layer = |(name, tenant): (&String, &Tenant)| Some((lane_of(name), tenant.layer.clone()?));
-        let (trust, layers) = (settings.trust.clone(), settings.tenants.iter().filter_map(layer).collect());
+        let state = Mutex::new(State { active, previous: Vec::new() });
+        let (trust, tenants, overload) = (settings.trust.clone(), settings.tenants.clone(), settings.overload);
         let lender: Box<Lender> = Box::new(|_| None);
-        let overload = settings.overload;
-        Self { engine, opener, trust, layers, lender, overload, store: None, state, history: Mutex::default() }
+        let (denied, kept, history) = Default::default();
+        Self { engine, opener, trust, tenants, lender, overload, store: None, state, denied, kept, history }
     }
 
     /// The same with a lender of files.
@@ -100,48 +99,20 @@ impl Bundles {
         Self { lender, ..self }
     }
 
-    /// Puts the layers of all tenants over the active bundle.
-    pub(crate) fn begin_layers(&self) -> Result<(), String> {
-        let layered = self.layered(&lock(&self.state).active)?;
-        layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(lane), prepared)));
-        Ok(())
-    }
-
-    /// Every layer over this bundle, compiled and checked.
-    fn layered(&self, bundle: &Bundle) -> Result<Vec<(&str, Prepared)>, String> {
-        let one = |(lane, path): (&String, &PathBuf)| -> Result<Prepared, String> {
-            let failed = |error: &dyn std::fmt::Display| format!("{lane}, {}: {error}", path.display());
-            let layer = Layer::open_with(path, &self.lender).map_err(|error| failed(&error))?;
-            let bundle = layer.over(bundle).map_err(|error| failed(&error))?;
-            self.keep(&bundle)?;
-            self.engine.prepare(&bundle).map_err(|error| failed(&error))
-        };
-        let mut layered: Vec<(&str, Prepared)> =
-            self.layers.iter().map(|entry| Ok((entry.0.as_str(), one(entry)?))).collect::<Result<_, String>>()?;
-        if let Some(overload) = self.overload {
-            let reduced = reduced(bundle, overload.n)?;
-            self.keep(&reduced)?;
-            layered.push((REDUCED, self.engine.prepare(&reduced).map_err(|error| format!("overload: {error}"))?));
-        }
-        Ok(layered)
-    }
-
-    /// The lane of a request that begins while so many wait.
-    pub(crate) fn lane_of_crowd(&self, waiting: usize) -> Option<String> {
-        self.overload.filter(|overload| waiting >= overload.waiting).map(|_| REDUCED.to_owned())
-    }
-
     /// The same, remembered in a store, and going on from what that remembers.
     pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut denied = None;
         if let Some(found) = store.remembered()? {
             state.previous = found.previous.iter().map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
-            state.denied = found.denied;
+            denied = found.denied;
         }
         store.keep(&state.active)?;
-        store.commit(&state.remembered(self.engine.generation().number))?;
-        let history = Mutex::new(store.history(HISTORY).into());
-        Ok(Self { state: Mutex::new(state), store: Some(store), history, ..self })
+        let kept = state.remembered(self.engine.generation().number, denied.clone());
+        store.commit(&kept)?;
+        let (history, kept) = (Mutex::new(store.history(HISTORY).into()), Mutex::new(Some(kept)));
+        let (state, denied) = (Mutex::new(state), Mutex::new(denied));
+        Ok(Self { state, store: Some(store), denied, kept, history, ..self })
     }
 
     /// Whether a bundle may be activated here: what is trusted is read anew each time.
@@ -158,9 +129,8 @@ impl Bundles {
         let mut state = lock(&self.state);
         self.told(Change::Activate, metrics, || {
             let (bundle, prepared) = self.prepare(next, &state.active)?;
-            let previous = state.previous.iter().chain([&state.active]).cloned().collect::<Vec<_>>();
-            let from = previous.len().saturating_sub(PREVIOUS);
-            self.switch(&mut state, bundle, previous[from..].to_vec(), prepared)
+            let previous = state.previous_then();
+            self.switch(&mut state, bundle, previous, prepared)
         })
     }
 
@@ -180,16 +150,21 @@ impl Bundles {
     pub(crate) fn promote(&self, bundle: Bundle, from: Prepared, metrics: &Metrics) -> Result<Generation, ApiError> {
         let mut state = lock(&self.state);
         self.told(Change::Promote, metrics, || {
-            let mut previous = state.previous.clone();
-            previous.push(state.active.clone());
+            // Trust may have ended since it began.
+            self.check(&bundle)?;
+            let previous = state.previous_then();
             self.switch(&mut state, bundle, previous, from)
         })
     }
 
     /// A bundle, trusted, compiled and checked, which decides nothing yet.
     pub(crate) fn prepare_next(&self, next: &Next) -> Result<(Bundle, Prepared), String> {
-        let active = lock(&self.state).active.clone();
-        self.prepare(next, &active)
+        self.prepare(next, &self.active())
+    }
+
+    /// What is active once no activation is under way.
+    pub(crate) fn active(&self) -> Bundle {
+        lock(&self.state).active.clone()
     }
 
     fn prepare(&self, next: &Next, active: &Bundle) -> Result<(Bundle, Prepared), String> {
@@ -210,12 +185,12 @@ impl Bundles {
         previous: Vec<Bundle>,
         prepared: Prepared,
     ) -> Result<Generation, String> {
-        let next = State { active, previous, denied: state.denied.clone() };
+        let next = State { active, previous };
         let layered = self.layered(&next.active)?;
         self.commit(&next, prepared.generation().number)?;
         *state = next;
         let generation = self.engine.install(None, prepared);
-        layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(lane), prepared)));
+        layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(&lane), prepared)));
         Ok(generation)
     }
 
@@ -226,25 +201,40 @@ impl Bundles {
 
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {
         let Some(store) = &self.store else { return Ok(()) };
-        let kept = store.keep(&next.active).and_then(|()| store.commit(&next.remembered(number)));
-        kept.map_err(|error| error.to_string())
+        store.keep(&next.active).map_err(|error| error.to_string())?;
+        let mut kept = lock(&self.kept);
+        let next = next.remembered(number, self.denied());
+        store.commit(&next).map_err(|error| error.to_string())?;
+        *kept = Some(next);
+        Ok(())
     }
 
     /// Why all requests are denied, if they are.
     pub(crate) fn denied(&self) -> Option<String> {
-        lock(&self.state).denied.clone()
+        lock(&self.denied).clone()
     }
 
-    /// Denies all requests that begin, or none any more.
-    pub(crate) fn deny(&self, reason: Option<String>) -> Result<(), ApiError> {
-        let mut state = lock(&self.state);
-        let before = std::mem::replace(&mut state.denied, reason);
-        let Err(message) = self.commit(&state, self.engine.generation().number) else { return Ok(()) };
-        // A denial holds even where it cannot be remembered; an end to it does not.
-        if state.denied.is_none() {
-            state.denied = before;
+    /// Denies all requests that begin, at once. It is not remembered yet.
+    pub(crate) fn deny(&self, reason: &str) {
+        *lock(&self.denied) = Some(reason.to_owned());
+    }
+
+    /// Denies all requests, or none any more, and remembers it. A denial holds even where it cannot be remembered; an end
+    /// to it does not.
+    pub(crate) fn remember_denial(&self, reason: Option<String>) -> Result<(), ApiError> {
+        let mut kept = lock(&self.kept);
+        if let Some(reason) = &reason {
+            self.deny(reason);
         }
-        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", message))
+        if let (Some(store), Some(last)) = (&self.store, kept.as_ref()) {
+            let next = Remembered { denied: reason.clone(), ..last.clone() };
+            let failed =
+                |error: StoreError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", error.to_string());
+            store.commit(&next).map_err(failed)?;
+            *kept = Some(next);
+        }
+        *lock(&self.denied) = reason;
+        Ok(())
     }
 
     /// Does it, counts it, and remembers how it went.
@@ -283,32 +273,21 @@ impl Bundles {
 }
 
 impl State {
-    fn remembered(&self, generation: u64) -> Remembered {
+    /// What one can go back to once something else is active.
+    fn previous_then(&self) -> Vec<Bundle> {
+        let all: Vec<_> = self.previous.iter().chain([&self.active]).cloned().collect();
+        all[all.len().saturating_sub(PREVIOUS)..].to_vec()
+    }
+
+    fn remembered(&self, generation: u64, denied: Option<String>) -> Remembered {
         Remembered {
             format: Remembered::FORMAT,
             generation,
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
-            denied: self.denied.clone(),
+            denied,
         }
     }
-}
-
-/// The same bundle with fewer candidates for its own policy.
-fn reduced(bundle: &Bundle, n: u32) -> Result<Bundle, String> {
-    let mut manifest = bundle.manifest().clone();
-    let policy = &mut manifest.policy;
-    let own = policy.component.rsplit('/').next().unwrap_or_default();
-    let setting = candidates_setting(own.strip_suffix(".wasm").unwrap_or(own));
-    let setting = setting.ok_or_else(|| format!("overload: {} has no number of candidates", policy.component))?;
-    policy.settings.insert(setting.to_owned(), SettingValue::Integer(n.into()));
-    let text = toml::to_string(&manifest).map_err(|error| error.to_string())?;
-    Bundle::from_parts(&text, bundle.files()).map_err(|error| error.to_string())
-}
-
-/// The lane of a tenant with a layer.
-pub(crate) fn lane_of(tenant: &str) -> String {
-    format!("tenant {tenant}")
 }
 
 pub(crate) fn seconds_now() -> u64 {

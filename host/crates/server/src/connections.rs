@@ -1,5 +1,6 @@
-//! Connections: slow clients are cut off, and a stop lets running requests finish.
+//! Connections: so many and no more, slow clients are cut off, and a stop lets running requests finish.
 
+use crate::{patience::Patience, settings::Settings};
 use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
@@ -7,55 +8,74 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{future::Future, io, pin::pin, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{UnboundedSender, unbounded_channel},
+    },
     time::{sleep, timeout},
 };
 
 /// After a failed accept, such as one without a free file descriptor.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A connection, what it is served, and its place among those that are open.
+struct Arrived {
+    stream: TcpStream,
+    routes: Router,
+    place: OwnedSemaphorePermit,
+}
+
 /// Serves each listener with its routes until `stop` ends.
 pub(crate) async fn serve(
     doors: Vec<(TcpListener, Router)>,
-    read_time: Duration,
-    stop_seconds: u64,
+    settings: &Settings,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (sender, mut arrived) = unbounded_channel();
-    let accepting: Vec<_> =
-        doors.into_iter().map(|(listener, routes)| tokio::spawn(accept(listener, routes, sender.clone()))).collect();
+    // Places of its own for each: clients in any number do not keep administrators out.
+    let places = || Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let accepting: Vec<_> = doors
+        .into_iter()
+        .map(|(listener, routes)| tokio::spawn(accept(listener, routes, places(), sender.clone())))
+        .collect();
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(read_time);
+    builder.timer(TokioTimer::new()).header_read_timeout(settings.read_time());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some((stream, routes)) = arrived.recv() => {
-                let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+            Some(Arrived { stream, routes, place }) = arrived.recv() => {
+                let stream = TokioIo::new(Patience::new(stream, settings.write_time()));
+                let connection = builder.serve_connection(stream, TowerToHyperService::new(routes));
                 // A connection that breaks is the client's affair.
                 let watched = graceful.watch(connection);
-                tokio::spawn(async move { drop(watched.await) });
+                tokio::spawn(async move {
+                    drop(watched.await);
+                    drop(place);
+                });
             }
         }
     }
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    let stop_seconds = settings.stop_seconds;
     if timeout(Duration::from_secs(stop_seconds), graceful.shutdown()).await.is_err() {
         tracing::warn!(stop_seconds, "requests were still running when the server stopped");
     }
     Ok(())
 }
 
-async fn accept(listener: TcpListener, routes: Router, sender: UnboundedSender<(TcpStream, Router)>) {
-    loop {
+/// Takes connections while there are places; the others wait where the system keeps them.
+async fn accept(listener: TcpListener, routes: Router, places: Arc<Semaphore>, sender: UnboundedSender<Arrived>) {
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Small events must not wait for one another.
                 drop(stream.set_nodelay(true));
-                if sender.send((stream, routes.clone())).is_err() {
+                if sender.send(Arrived { stream, routes: routes.clone(), place }).is_err() {
                     return;
                 }
             }

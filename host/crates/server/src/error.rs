@@ -66,6 +66,9 @@ impl From<EngineError> for ApiError {
         if error.is_dry() {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message, 1);
         }
+        if error.is_cancelled() {
+            return Self::later(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message, 1);
+        }
         match &error {
             EngineError::DoesNotFit { .. } => Self::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message),
             _ if error.is_request() => Self::new(StatusCode::BAD_REQUEST, "invalid_value", message),

@@ -1,7 +1,7 @@
 //! What is counted, in Prometheus' text format. Names and base units follow its conventions.
 
 use inferenceguard_host::{Engine, EngineError, Generation, Output, Profile};
-use inferenceguard_search::{Finish, Status};
+use inferenceguard_search::{ConstraintReport, Finish, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -139,12 +139,12 @@ impl Metrics {
         r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
         r.register("requests_running", "Requests under way", self.live.clone());
-        r.register("requests_waiting", "Requests that wait for their turn", self.waiting.clone());
+        r.register("requests_waiting", "Choices of clients that wait for their turn", self.waiting.clone());
         self
     }
 
     pub(crate) fn answered(&self, output: &Output, seconds: f64) {
-        let ended = Ended { status: status(output.status), finish: finish(output.finish) };
+        let ended = Ended { status: ended(output), finish: finish(output.finish) };
         self.requests.get_or_create(&ended).inc();
         self.seconds.observe(seconds);
         self.profiled(&output.profile);
@@ -157,7 +157,7 @@ impl Metrics {
         ] {
             self.tokens.get_or_create(&Kind { kind }).inc_by(count);
         }
-        for constraint in &output.constraints {
+        for constraint in decided(output) {
             let left = (constraint.budget - constraint.max_cost) / constraint.budget;
             self.remaining.get_or_create(&Constraint { constraint: constraint.name.clone() }).observe(left);
         }
@@ -188,14 +188,12 @@ impl Metrics {
     }
 
     pub(crate) fn failed(&self, error: &EngineError) {
-        let kind = if error.is_request() {
-            "request"
-        } else if error.is_dry() {
-            "overload"
-        } else {
-            "engine"
-        };
-        self.errors.get_or_create(&Kind { kind }).inc();
+        self.errors.get_or_create(&Kind { kind: kind(error) }).inc();
+    }
+
+    /// An answer had no record and did not go out.
+    pub(crate) fn not_recorded(&self) {
+        self.errors.get_or_create(&Kind { kind: "engine" }).inc();
     }
 
     pub(crate) fn swapped(&self, fine: bool, seconds: f64, active: Option<&Generation>) {
@@ -219,15 +217,35 @@ impl Metrics {
     }
 
     /// The text of all, with what the engine knows as it is now.
-    pub(crate) fn text(&self, engine: &Engine) -> String {
+    pub(crate) fn text(&self, engine: &Engine, waiting: usize) -> String {
         self.live.set(i64::try_from(engine.live()).unwrap_or(i64::MAX));
-        self.waiting.set(i64::try_from(engine.waiting()).unwrap_or(i64::MAX));
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.fuel.inner().store(engine.fuel(), Ordering::Relaxed);
         let mut text = String::new();
         // Writing to a text cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Who is to blame for an error.
+pub(crate) fn kind(error: &EngineError) -> &'static str {
+    match error {
+        _ if error.is_request() => "request",
+        _ if error.is_dry() => "overload",
+        _ if error.is_cancelled() => "cancelled",
+        _ => "engine",
+    }
+}
+
+/// The budgets of an answer that was decided; one that was refused or cut off has spent of none.
+pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
+    if output.status == Status::NoSafeCandidate { &[] } else { &output.constraints }
+}
+
+/// The status as it is counted: one who left was not refused.
+fn ended(output: &Output) -> &'static str {
+    if output.finish == Finish::Cancelled { "cancelled" } else { status(output.status) }
 }
 
 pub(crate) fn status(status: Status) -> &'static str {

@@ -12,12 +12,16 @@ pub struct Settings {
     pub model: Option<String>,
     /// The largest request body, in bytes.
     pub max_body: usize,
-    /// Requests that may wait for their turn; more are told to come back later.
+    /// Choices that may wait for their turn, over all requests; more are told to come back later.
     pub max_waiting: usize,
+    /// Connections that may be open at once, on each listener; more wait until one is closed.
+    pub max_connections: usize,
     /// The most choices (`n`) of one request.
     pub max_choices: u32,
-    /// Seconds a client has to send its headers, and again its body.
+    /// Seconds a client has to send its headers, and again its whole body.
     pub read_seconds: u64,
+    /// Seconds that what is sent to a client may wait to be read.
+    pub write_seconds: u64,
     /// Seconds that running requests are given when the server stops.
     pub stop_seconds: u64,
     /// When streams release text, if a request does not say.
@@ -30,6 +34,9 @@ pub struct Settings {
     pub overload: Option<Overload>,
     /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
     pub admin_token_sha256: Option<String>,
+    /// Names under which administrators reach the second listener, beside `localhost` and addresses; without a token, no
+    /// other is answered.
+    pub admin_hosts: Vec<String>,
     /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
     /// are changed and revoked without a restart. Without it, all bundles are.
     pub trust: Option<PathBuf>,
@@ -47,14 +54,17 @@ impl Default for Settings {
             model: None,
             max_body: 1 << 20,
             max_waiting: 256,
+            max_connections: 1024,
             max_choices: 8,
             read_seconds: 10,
+            write_seconds: 30,
             stop_seconds: 30,
             release: StreamRelease::Agreement,
             budget_per: BudgetPer::Answer,
             in_flight: InFlight::Drain,
             overload: None,
             admin_token_sha256: None,
+            admin_hosts: Vec::new(),
             trust: None,
             trace_content: false,
             canary: CanarySettings::default(),
@@ -78,7 +88,7 @@ pub enum BudgetPer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overload {
-    /// From so many waiting requests on.
+    /// From so many waiting choices on.
     pub waiting: usize,
     /// The candidates of the bundle's own policy.
     pub n: u32,
@@ -140,9 +150,9 @@ impl Default for CanarySettings {
 pub struct Tenant {
     /// SHA-256 of its key, in hex: `printf %s KEY | sha256sum`.
     pub key_sha256: String,
-    /// Requests a minute; no limit if not given.
+    /// Choices (`n`, usually 1) a minute; no limit if not given.
     pub per_minute: Option<u32>,
-    /// Requests at once; no limit if not given.
+    /// Choices at once; no limit if not given.
     pub at_once: Option<usize>,
     /// Budgets by constraint, at most the bundle's: its requests may tighten them further.
     pub budgets: BTreeMap<String, f64>,
@@ -167,6 +177,10 @@ impl Settings {
         Duration::from_secs(self.read_seconds)
     }
 
+    pub(crate) fn write_time(&self) -> Duration {
+        Duration::from_secs(self.write_seconds)
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -174,7 +188,9 @@ impl Settings {
     pub fn validate(&self) -> Result<(), SettingsError> {
         at_least_one("max_body", self.max_body as u64)?;
         at_least_one("max_choices", self.max_choices.into())?;
+        at_least_one("max_connections", self.max_connections as u64)?;
         at_least_one("read_seconds", self.read_seconds)?;
+        at_least_one("write_seconds", self.write_seconds)?;
         if let StreamRelease::Commit(chunks) = self.release {
             at_least_one("release.commit", chunks.into())?;
         }
@@ -188,7 +204,20 @@ impl Settings {
         if let Some(digest) = &self.admin_token_sha256 {
             digest_of("admin_token_sha256", digest)?;
         }
-        self.tenants.iter().try_for_each(|(name, tenant)| tenant.validate(name))
+        self.tenants.iter().try_for_each(|(name, tenant)| tenant.validate(name))?;
+        self.own_keys()
+    }
+
+    /// One key is one tenant's.
+    fn own_keys(&self) -> Result<(), SettingsError> {
+        let mut owners = BTreeMap::new();
+        let twice = self.tenants.iter().find_map(|(name, tenant)| {
+            owners.insert(tenant.key_sha256.to_ascii_lowercase(), name).map(|other| (name, other))
+        });
+        twice.map_or(Ok(()), |(name, other)| {
+            let (key, found) = (format!("tenants.{name}.key_sha256"), format!("the key of `{other}`"));
+            Err(SettingsError { key, found, expected: "a key of its own" })
+        })
     }
 }
 

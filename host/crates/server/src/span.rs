@@ -6,7 +6,7 @@
 
 use crate::{
     app::App,
-    metrics::status,
+    metrics,
     openai::{Style, finish_reason},
 };
 use axum::http::HeaderMap;
@@ -83,20 +83,20 @@ impl RequestSpan {
             Ok(output) => self.answered(output),
             Err(error) => {
                 self.span.record("otel.status_code", "ERROR");
-                self.span.record("error.type", if error.is_request() { "request" } else { "engine" });
+                self.span.record("error.type", metrics::kind(error));
             }
         }
     }
 
     fn answered(&self, output: &Output) {
         let span = &self.span;
-        span.set_attribute("inferenceguard.status", status(output.status));
+        span.set_attribute("inferenceguard.status", metrics::status(output.status));
         span.set_attribute("inferenceguard.method", output.method.clone());
         span.set_attribute("inferenceguard.bundle.name", output.bundle.name.clone());
         span.set_attribute("inferenceguard.bundle.digest", output.bundle.digest.clone());
         let generations: Vec<i64> = output.generations.iter().map(|number| *number as i64).collect();
         span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
-        for constraint in &output.constraints {
+        for constraint in metrics::decided(output) {
             let left = constraint.budget - constraint.max_cost;
             span.set_attribute(format!("inferenceguard.budget_remaining.{}", constraint.name), left);
         }

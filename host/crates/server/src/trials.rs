@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineError, Generation, Output, Prepared, Request};
 use inferenceguard_model::Token;
-use inferenceguard_search::Status;
+use inferenceguard_search::{Finish, Status};
 use serde::Serialize;
 use std::sync::{Arc, Mutex};
 
@@ -33,8 +33,10 @@ pub(crate) struct Counted {
 impl Counted {
     fn add(&mut self, result: &Result<Output, EngineError>) {
         match result {
-            Err(error) if error.is_request() || error.is_dry() => {}
+            Err(error) if error.is_request() || error.is_dry() || error.is_cancelled() => {}
             Err(_) => (self.requests, self.failed) = (self.requests + 1, self.failed + 1),
+            // Whoever left says nothing about the bundle.
+            Ok(output) if output.finish == Finish::Cancelled => {}
             Ok(output) => {
                 self.requests += 1;
                 self.refused += u64::from(output.status == Status::NoSafeCandidate);
@@ -124,17 +126,25 @@ impl Trials {
 
     /// Ends the canary; nothing of it stays.
     pub(crate) fn end_canary(&self) -> Result<(), ApiError> {
-        let ended = lock(&self.canary).take();
+        let mut running = lock(&self.canary);
+        let ended = running.take();
+        // Before another may begin.
         self.engine.close(LANE);
         ended.map(drop).ok_or_else(|| none("canary"))
     }
 
-    /// Makes the canary the active bundle.
+    /// Makes the canary the active bundle; it goes on as a canary if that fails.
     pub(crate) fn promote(&self, bundles: &Bundles, metrics: &Metrics) -> Result<Generation, ApiError> {
-        let canary = lock(&self.canary).take().ok_or_else(|| none("canary"))?;
-        let generation = bundles.promote(canary.bundle, canary.prepared, metrics);
-        self.engine.close(LANE);
-        generation
+        let running = lock(&self.canary).as_ref().map(|canary| (canary.bundle.clone(), canary.prepared.clone()));
+        let (bundle, prepared) = running.ok_or_else(|| none("canary"))?;
+        let generation = bundles.promote(bundle, prepared, metrics)?;
+        let mut running = lock(&self.canary);
+        // Another one may have begun meanwhile.
+        if running.as_ref().is_some_and(|canary| canary.prepared.generation().number == generation.number) {
+            *running = None;
+            self.engine.close(LANE);
+        }
+        Ok(generation)
     }
 
     /// The lane of the request with this number.
@@ -163,8 +173,8 @@ impl Trials {
         let Some(error) = self.settings.worse(&canary.canary, &canary.others) else { return };
         let generation = Some(canary.prepared.generation());
         *running = None;
-        drop(running);
         self.engine.close(LANE);
+        drop(running);
         tracing::error!(%error, "the canary was rolled back");
         let error = Some(format!("the canary was rolled back: {error}"));
         bundles.remember(Swap { at: seconds_now(), change: Change::RollBack, seconds: 0.0, generation, error });

@@ -2,13 +2,18 @@
 
 mod common;
 
-use common::{MANIFEST, chat, start};
+use common::{MANIFEST, chat, start, start_opening};
 use inferenceguard_host::{CancelToken, Event, Request};
 use inferenceguard_record::Body;
 use serde_json::json;
 use std::{
     fs,
-    sync::atomic::{AtomicBool, Ordering},
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -197,8 +202,42 @@ fn denied_requests_get_no_answer_until_they_are_allowed() {
     assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
     server.post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
     assert_eq!(server.admin("/admin/status").json()["denied"], "a leak");
+    server.get("/ready").refuses(503, "denied", "a leak");
     assert_eq!(server.admin_delete("/admin/denial").status, 204);
     assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 200);
+    assert_eq!(server.get("/ready").text, "ready\n");
+}
+
+#[test]
+fn neither_requests_nor_a_denial_wait_for_an_activation() {
+    let (entered, opening) = mpsc::channel();
+    let (go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = start_opening(Box::new(move |_: &Path| {
+        entered.send(()).unwrap_or(());
+        held.lock().unwrap().recv().unwrap_or(());
+        Err("it took long".to_owned())
+    }));
+    thread::scope(|scope| {
+        let activation = scope.spawn(|| server.put("/admin/bundle", json!({"path": "slow"})));
+        opening.recv().unwrap();
+        assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 200);
+        assert_eq!(server.admin("/admin/status").json()["generation"]["number"], 1);
+        assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+        server.post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
+        assert_eq!(server.admin_delete("/admin/denial").status, 204);
+        drop(go);
+        activation.join().unwrap().refuses(422, "bundle_refused", "it took long");
+    });
+}
+
+#[test]
+fn a_bundle_without_a_constraint_that_a_tenant_has_a_budget_for_is_refused() {
+    let server = start(&format!("[tenants.a]\nkey_sha256 = \"{}\"\nbudgets = {{ harm = 2.0 }}", common::sha256("a")));
+    let renamed = MANIFEST.replace("name = \"harm\"", "name = \"injury\"");
+    let got = server.put("/admin/bundle", json!({"manifest": renamed}));
+    got.refuses(422, "bundle_refused", "tenant a has a budget for `harm`");
+    assert_eq!(server.post_as("a", "/v1/chat/completions", chat("ask")).status, 200);
 }
 
 #[test]
@@ -271,24 +310,20 @@ fn a_crowd_gets_fewer_candidates_and_is_told_so() {
     let server = common::start_with(std::sync::Arc::clone(&engine), toml::from_str(settings).unwrap());
     let alone = asked(&server).1;
     assert!(alone["lane"].is_null(), "{alone}");
-    // One request holds the only place until it is told to go on, another one waits, and then somebody asks.
-    let (go, held) = std::sync::mpsc::channel::<()>();
-    let waiting = |count: usize| {
-        let there = (0..500).any(|_| {
-            thread::sleep(std::time::Duration::from_millis(10));
-            engine.waiting() == count && engine.live() == 1
-        });
-        assert!(there, "{} wait, {} run", engine.waiting(), engine.live());
-    };
+    // One request holds the only place until it is told to go on, others wait, and then somebody asks.
+    let (go, held) = mpsc::channel::<()>();
     let crowded = thread::scope(|scope| {
-        let engine = &engine;
+        let (engine, server) = (&engine, &server);
         let hold = move |_| held.recv().unwrap_or(());
         scope.spawn(move || engine.stream(Request::new("ask"), &CancelToken::new(), hold).unwrap());
-        waiting(0);
-        scope.spawn(|| engine.generate(Request::new("ask")).unwrap());
-        waiting(1);
-        let crowded = scope.spawn(|| asked(&server).1);
-        waiting(2);
+        server.becomes(1, 0);
+        // One runs, for all that the server knows, and one waits.
+        for waiting in [1, 2] {
+            scope.spawn(|| asked(server));
+            server.becomes(1, waiting);
+        }
+        let crowded = scope.spawn(|| asked(server).1);
+        server.becomes(1, 3);
         drop(go);
         crowded.join().unwrap()
     });

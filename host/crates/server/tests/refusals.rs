@@ -3,11 +3,13 @@
 mod common;
 
 use common::{chat, engine, start, start_with, with};
+use inferenceguard_host::{CancelToken, Request};
 use inferenceguard_server::Settings;
 use serde_json::json;
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -80,7 +82,7 @@ fn bytes_that_are_no_text_and_clients_that_dawdle() {
         &server,
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 90\r\n\r\n{",
     );
-    assert!(text.starts_with("HTTP/1.1 4"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 408") && text.contains("in time"), "{text}");
     assert_eq!(server.engine.live(), 0);
 }
 
@@ -101,15 +103,81 @@ fn keys_open_what_is_theirs_and_nothing_else() {
     assert!(third.retry_after.unwrap().parse::<u64>().unwrap() > 0);
     server.admin("/admin/status").refuses(401, "invalid_api_key", "");
     server.put("/admin/bundle", "{}").refuses(401, "invalid_api_key", "");
+    server.get("/metrics").refuses(404, "unknown_url", "no such path");
+    assert!(server.admin("/metrics").text.contains("inferenceguard_requests_total"), "it has names of constraints");
 }
 
 #[test]
 fn a_full_queue_is_said_and_not_hung_on() {
-    let settings: Settings = toml::from_str("max_waiting = 0").unwrap();
-    let server = start_with(engine(1), settings);
-    let got = server.post("/v1/chat/completions", chat("ask"));
-    got.refuses(503, "overloaded", "waiting already");
-    assert_eq!(got.retry_after.as_deref(), Some("1"));
+    let server = start_with(engine(1), toml::from_str("max_waiting = 2").unwrap());
+    let several = |n: u32| server.post("/v1/chat/completions", with(chat("ask"), "n", json!(n)));
+    several(4).refuses(400, "invalid_value", "at most 3");
+    assert_eq!(several(3).status, 200, "as many as run and wait");
+    held(&server, |go| {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| several(2));
+            server.becomes(1, 2);
+            let got = several(2);
+            got.refuses(503, "overloaded", "waiting already");
+            assert_eq!(got.retry_after.as_deref(), Some("1"));
+            drop(go);
+            assert_eq!(waiting.join().unwrap().status, 200);
+        });
+    });
+}
+
+/// Does this while a request holds the only place, until what is given is dropped.
+fn held(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
+    let (go, held) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let hold = move |_| held.recv().unwrap_or(());
+        scope.spawn(move || server.engine.stream(Request::new("ask"), &CancelToken::new(), hold).unwrap());
+        server.becomes(1, 0);
+        work(go);
+    });
+}
+
+#[test]
+fn who_is_cut_off_while_it_waits_is_told_to_come_back() {
+    let server = start_with(engine(1), Settings::default());
+    held(&server, |go| {
+        thread::scope(|scope| {
+            let ask = |stream: bool| server.post("/v1/chat/completions", with(chat("ask"), "stream", json!(stream)));
+            let waiting = [false, true].map(|stream| scope.spawn(move || ask(stream)));
+            server.becomes(1, 2);
+            assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+            for one in waiting {
+                let got = one.join().unwrap();
+                got.refuses(503, "cancelled", "before its answer began");
+                assert_eq!(got.retry_after.as_deref(), Some("1"));
+            }
+            drop(go);
+        });
+    });
+}
+
+#[test]
+fn a_stream_that_cannot_begin_has_a_status_like_any_answer() {
+    let server = start("");
+    let stream = |body| server.post("/v1/chat/completions", with(body, "stream", json!(true)));
+    stream(chat("")).refuses(400, "invalid_value", "the prompt is empty");
+    stream(with(chat("ask"), "temperature", json!(-1))).refuses(400, "invalid_value", "temperature");
+    stream(with(chat("ask"), "max_tokens", json!(999))).refuses(400, "context_length_exceeded", "64");
+    let own = |value| stream(with(chat("ask"), "inferenceguard", value));
+    own(json!({"method": "magic"})).refuses(400, "invalid_value", "no method `magic`");
+    own(json!({"budgets": {"harm": 5.0}})).refuses(400, "invalid_value", "a request can only tighten");
+    stream(with(with(chat("ask"), "n", json!(3)), "temperature", json!(-1))).refuses(400, "invalid_value", "");
+    assert!(stream(chat("ask")).text.trim_end().ends_with("data: [DONE]"));
+}
+
+#[test]
+fn what_the_assistant_said_first_is_not_free_where_conversations_have_budgets() {
+    let server = start("budget_per = \"conversation\"");
+    let turn = |role, content| json!({"role": role, "content": content});
+    let ask = |messages| server.post("/v1/chat/completions", json!({"messages": messages, "max_tokens": 1}));
+    let got = ask(json!([turn("assistant", "bad bad"), turn("user", "ask")]));
+    got.refuses(400, "invalid_value", "begin with a turn of the user");
+    assert_eq!(ask(json!([turn("user", "ask"), turn("assistant", "good"), turn("user", "ask")])).status, 200);
 }
 
 #[test]
@@ -133,11 +201,15 @@ fn many_at_once_are_all_answered() {
 
 #[test]
 fn settings_that_cannot_be_are_named() {
+    let key = common::sha256("k");
+    let twice = format!("[tenants.a]\nkey_sha256 = \"{key}\"\n[tenants.b]\nkey_sha256 = \"{}\"", key.to_uppercase());
     for (text, words) in [
         ("max_body = 0", "key `max_body`: found 0"),
         ("admin_token_sha256 = \"secret\"", "key `admin_token_sha256`: found 6 characters"),
         ("[tenants.a]\nkey_sha256 = \"00\"", "key `tenants.a.key_sha256`"),
         ("release = { commit = 0 }", "key `release.commit`: found 0"),
+        ("max_connections = 0", "key `max_connections`: found 0"),
+        (&twice, "key `tenants.b.key_sha256`: found the key of `a`"),
     ] {
         let error = toml::from_str::<Settings>(text).unwrap().validate().unwrap_err();
         assert!(error.to_string().contains(words), "{words}: {error}");

@@ -137,6 +137,38 @@ fn only_trusted_bundles_are_activated_and_trust_changes_without_a_restart() {
 }
 
 #[test]
+fn a_canary_is_promoted_only_while_it_is_trusted_and_goes_on_if_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trust.toml");
+    let (alice, mallory) = (NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap());
+    trust(&file, &alice, "require_signature = false");
+    let running = start(&format!("trust = {:?}", file.to_str().unwrap()));
+    let tried = signed(3, &alice, None);
+    assert_eq!(running.put("/admin/canary", json!({"path": tried.path(), "share": 1.0})).status, 200);
+    trust(&file, &mallory, "require_signature = true");
+    running.admin_post("/admin/canary/promote").refuses(422, "bundle_refused", "none of the 1 that are trusted");
+    assert_eq!(running.admin("/admin/status").json()["generation"]["number"], 1);
+    assert_eq!(running.admin("/admin/status").json()["canary"]["share"], 1.0);
+    assert_eq!(budget(&running), (3.0, 2), "its lane is still there");
+    trust(&file, &alice, "require_signature = true");
+    assert_eq!(running.admin_post("/admin/canary/promote").json()["number"], 2);
+    assert!(running.admin("/admin/status").json()["canary"].is_null());
+}
+
+#[test]
+fn one_goes_back_as_far_from_promoted_bundles_as_from_others() {
+    let running = start("");
+    for turn in 0..7 {
+        assert_eq!(running.put("/admin/canary", json!({"manifest": manifest(4 + turn), "share": 0.0})).status, 200);
+        assert_eq!(running.admin_post("/admin/canary/promote").status, 200);
+    }
+    for _ in 0..5 {
+        assert_eq!(running.admin_post("/admin/rollback").status, 200);
+    }
+    running.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
+}
+
+#[test]
 fn a_server_does_not_begin_with_a_bundle_it_does_not_trust() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("trust.toml");

@@ -32,6 +32,9 @@ const UNSUPPORTED: [(&str, Harmless); 16] = [
     ("top_logprobs", zero),
 ];
 
+/// The most stop texts of a request, and the most bytes of each: all are looked for at every token.
+const STOPS: (usize, usize) = (16, 256);
+
 fn empty(value: &Value) -> bool {
     match value {
         Value::Array(values) => values.is_empty(),
@@ -203,6 +206,7 @@ impl Common {
         if !(1..=defaults.max_choices).contains(&choices) {
             return Err(ApiError::bad("n", format!("found {choices}; expected 1 to {}", defaults.max_choices)));
         }
+        let stop = stops(self.stop.map(OneOrMany::list).unwrap_or_default())?;
         let stream = self.stream.unwrap_or(false);
         let extension = self.inferenceguard.unwrap_or_default();
         let sampling = Sampling {
@@ -217,7 +221,7 @@ impl Common {
             seed: self.seed.map(i64::cast_unsigned),
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             sampling: Some(sampling),
-            stop: self.stop.map(OneOrMany::list).unwrap_or_default(),
+            stop,
             release: stream.then(|| extension.release.unwrap_or(defaults.release).into()),
             ..Request::default()
         };
@@ -232,6 +236,16 @@ impl Common {
             Err(ApiError::bad(name, format!("`{name}` is not supported here; leave it out")))
         })
     }
+}
+
+fn stops(texts: Vec<String>) -> Result<Vec<String>, ApiError> {
+    let (most, longest) = STOPS;
+    let length = texts.iter().map(String::len).max().unwrap_or_default();
+    if texts.len() <= most && length <= longest {
+        return Ok(texts);
+    }
+    let found = format!("found {} texts, the longest of {length} bytes", texts.len());
+    Err(ApiError::bad("stop", format!("{found}; expected at most {most} texts of at most {longest} bytes")))
 }
 
 #[cfg(test)]
@@ -281,12 +295,18 @@ mod tests {
             ("top_logprobs", json!(3)),
             ("n", json!(5)),
             ("n", json!(0)),
+            ("stop", json!(vec!["a"; 17])),
+            ("stop", json!("a".repeat(257))),
         ] {
             let error = with(field, value).unwrap_err();
             assert_eq!((error.status.as_u16(), error.param.as_deref()), (400, Some(field)), "{error:?}");
         }
-        for (field, value) in [("presence_penalty", json!(0)), ("store", json!(true)), ("response_format", json!(null))]
-        {
+        for (field, value) in [
+            ("presence_penalty", json!(0)),
+            ("store", json!(true)),
+            ("response_format", json!(null)),
+            ("stop", json!(vec!["a".repeat(256); 16])),
+        ] {
             assert!(with(field, value).is_ok(), "{field}");
         }
     }

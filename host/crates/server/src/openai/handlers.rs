@@ -6,9 +6,9 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, bundles::lane_of, error::ApiError, settings::BudgetPer, span::RequestSpan};
+use crate::{app::App, auth::Client, error::ApiError, layers::lane_of, settings::BudgetPer, span::RequestSpan};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -22,32 +22,36 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// `POST /v1/chat/completions`.
-pub(crate) async fn chat(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
-    app.clients.client(&headers)?;
+pub(crate) async fn chat(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<Arc<Client>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let chat: Chat = parse(&body)?;
     app.serves(&chat.common)?;
-    answer(app, &headers, Style::Chat, |defaults| chat.asked(defaults)).await
+    answer(app, &client, &headers, Style::Chat, |defaults| chat.asked(defaults)).await
 }
 
 /// `POST /v1/completions`.
 pub(crate) async fn completions(
     State(app): State<Arc<App>>,
+    Extension(client): Extension<Arc<Client>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    app.clients.client(&headers)?;
     let completion: Completion = parse(&body)?;
     app.serves(&completion.common)?;
-    answer(app, &headers, Style::Completion, |defaults| completion.asked(defaults)).await
+    answer(app, &client, &headers, Style::Completion, |defaults| completion.asked(defaults)).await
 }
 
 /// `GET /v1/models`.
-pub(crate) async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
-    app.clients.client(&headers)?;
+pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
     let model = json!({"id": app.model, "object": "model", "created": app.since, "owned_by": "inferenceguard"});
-    Ok(Json(json!({"object": "list", "data": [model]})))
+    Json(json!({"object": "list", "data": [model]}))
 }
 
 /// One sentence for whatever is wrong with a body.
@@ -59,43 +63,41 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 
 async fn answer(
     app: Arc<App>,
+    client: &Arc<Client>,
     headers: &HeaderMap,
     style: Style,
     asked: impl FnOnce(&Defaults) -> Result<Asked, ApiError>,
 ) -> Result<Response, ApiError> {
     let mut asked = asked(&app.defaults())?;
     app.is_open()?;
-    app.has_room()?;
-    let admitted = app.clients.admit(headers)?;
-    let client = &admitted.0;
+    let crowd = app.crowd.waiting();
+    let places = app.places(client, asked.choices)?;
     asked.request.ceilings.clone_from(&client.tenant.budgets);
     let own = client.tenant.layer.as_ref().map(|_| lane_of(&client.name));
-    asked.request.lane = own.or_else(|| app.bundles.lane_of_crowd(app.engine.waiting()));
+    asked.request.lane = own.or_else(|| app.bundles.lane_of_crowd(crowd));
     asked.request.whole_conversation = app.settings.budget_per == BudgetPer::Conversation;
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
     let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
-    let entry = app.live.enter(number, &head.id, &admitted.0.name);
+    let entry = app.live.enter(number, &head.id, &client.name);
+    // A denial that came meanwhile has not cancelled this one.
+    app.is_open()?;
     let span = Arc::new(RequestSpan::begin(&app, headers, style, &asked.request, &head.id));
     let job = Job { number, cancel: entry.cancel.clone(), span };
     if asked.stream {
-        return Ok(stream::respond(app, &asked, head, entry, admitted, &job));
+        return stream::respond(app, asked, head, entry, places, &job).await;
     }
-    let outputs = whole(&app, &asked, &job).await?;
     let tokenizer = asked.logprobs.then(|| app.engine.tokenizer());
+    let outputs = whole(job::start(&app, asked.request, places, &job), asked.choices as usize).await?;
     Ok(Json(head.answer(&outputs, tokenizer.as_deref())).into_response())
 }
 
 /// The outputs of all choices, in order.
-async fn whole(app: &Arc<App>, asked: &Asked, job: &Job) -> Result<Vec<Output>, ApiError> {
-    let mut said = job::start(app, &asked.request, asked.choices, job);
+async fn whole(mut said: UnboundedReceiverStream<Said>, choices: usize) -> Result<Vec<Output>, ApiError> {
     let mut outputs: Vec<(usize, Output)> = Vec::new();
-    while let Some(said) = said.next().await {
-        if let Said::Ended(index, result) = said {
+    while outputs.len() < choices {
+        if let Said::Ended(index, result) = said.next().await.ok_or_else(job::lost)? {
             outputs.push((index, *result?));
         }
-    }
-    if outputs.len() != asked.choices as usize {
-        return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "a request was lost"));
     }
     outputs.sort_by_key(|(index, _)| *index);
     Ok(outputs.into_iter().map(|(_, output)| output).collect())
@@ -133,27 +135,5 @@ impl App {
             release: self.settings.release,
             max_choices: self.settings.max_choices,
         }
-    }
-
-    /// Whether requests are answered at all.
-    fn is_open(&self) -> Result<(), ApiError> {
-        let denied = |reason| {
-            ApiError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "denied",
-                format!("the operator denies all requests: {reason}"),
-            )
-        };
-        self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
-    }
-
-    /// Whether another request may wait.
-    fn has_room(&self) -> Result<(), ApiError> {
-        let waiting = self.engine.waiting();
-        if waiting < self.settings.max_waiting {
-            return Ok(());
-        }
-        let message = format!("{waiting} requests are waiting already; come back a little later");
-        Err(ApiError::later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message, 1))
     }
 }

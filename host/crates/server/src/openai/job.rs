@@ -1,14 +1,28 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
-use crate::{app::App, error::ApiError, settings::InFlight, span::RequestSpan, trials};
+use crate::{
+    app::{App, Place},
+    error::ApiError,
+    settings::InFlight,
+    span::RequestSpan,
+    trials,
+};
+use axum::http::StatusCode;
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
-use std::{sync::Arc, time::Instant};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use inferenceguard_model::Token;
+use inferenceguard_search::Status;
+use std::{cell::Cell, sync::Arc, time::Instant};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::spawn_blocking,
+};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// What a choice says.
 #[derive(Debug)]
 pub(crate) enum Said {
+    /// The request fits, and this choice of it begins.
+    Begun,
     /// More text.
     Text(usize, String),
     /// It ended; the output is large.
@@ -23,39 +37,80 @@ pub(crate) struct Job {
     pub(crate) span: Arc<RequestSpan>,
 }
 
-/// Asks for every choice; the first with the request's seed, the next with those after it.
-pub(crate) fn start(app: &Arc<App>, request: &Request, choices: u32, job: &Job) -> UnboundedReceiverStream<Said> {
+/// An answer that the shadow looks at.
+type Looked = (Request, Vec<Token>, Status);
+
+/// Asks for a choice in every place; the first with the request's seed, the next with those after it.
+pub(crate) fn start(app: &Arc<App>, request: Request, places: Vec<Place>, job: &Job) -> UnboundedReceiverStream<Said> {
     let (sender, receiver) = unbounded_channel();
-    let first = request.seed.unwrap_or_default();
-    for index in 0..choices {
-        let (seed, record) = (Some(first.wrapping_add(index.into())), app.records.is_some());
-        // A tenant's own lane comes before any trial.
-        let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
-        let migrate = app.settings.in_flight == InFlight::Migrate;
-        let request = Request { seed, record, lane, migrate, ..request.clone() };
-        let (app, job, sender) = (Arc::clone(app), job.clone(), sender.clone());
-        tokio::task::spawn_blocking(move || run(&app, request, &job, index as usize, &sender));
+    // A tenant's own lane comes before any trial.
+    let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
+    let (record, migrate) = (app.records.is_some(), app.settings.in_flight == InFlight::Migrate);
+    let request = Arc::new(Request { record, lane, migrate, ..request });
+    for (index, place) in places.into_iter().enumerate() {
+        let (app, job, request, sender) = (Arc::clone(app), job.clone(), Arc::clone(&request), sender.clone());
+        tokio::spawn(one(app, request, place, job, index, sender));
     }
     UnboundedReceiverStream::new(receiver)
 }
 
-fn run(app: &App, request: Request, job: &Job, index: usize, sender: &UnboundedSender<Said>) {
+/// One choice, and then the shadow's look at it.
+async fn one(
+    app: Arc<App>,
+    request: Arc<Request>,
+    place: Place,
+    job: Job,
+    index: usize,
+    sender: UnboundedSender<Said>,
+) {
+    let (own, told) = (Arc::clone(&app), sender.clone());
+    let running = spawn_blocking(move || {
+        let seed = Some(request.seed.unwrap_or_default().wrapping_add(index as u64));
+        run(&own, Request { seed, ..(*request).clone() }, place, &job, index, &told)
+    });
+    match running.await {
+        Ok(Some((request, tokens, said))) => {
+            drop(sender);
+            drop(spawn_blocking(move || app.trials.look(&request, &tokens, said, &app.metrics)));
+        }
+        Ok(None) => {}
+        // It panicked, and nobody else will say so.
+        Err(_) => drop(sender.send(Said::Ended(index, Err(lost())))),
+    }
+}
+
+pub(crate) fn lost() -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "a request was lost")
+}
+
+fn run(
+    app: &App,
+    request: Request,
+    place: Place,
+    job: &Job,
+    index: usize,
+    sender: &UnboundedSender<Said>,
+) -> Option<Looked> {
     let start = Instant::now();
     let result = job.span.within(|| ask(app, &request, job, index, sender));
     job.span.ended(&result);
-    match &result {
-        Ok(output) => app.metrics.answered(output, start.elapsed().as_secs_f64()),
-        Err(error) => app.metrics.failed(error),
-    }
     let lane = result.as_ref().map_or(request.lane.as_deref(), |output| output.lane.as_deref());
     app.trials.ended(lane, &result, &app.bundles);
-    let shadow = result.as_ref().ok().filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
-    let shadow = shadow.map(|output| (output.tokens.clone(), output.status));
-    let kept = result.map_err(ApiError::from).and_then(|output| app.keep(&output).map(|()| Box::new(output)));
-    drop(sender.send(Said::Ended(index, kept)));
-    if let Some((tokens, said)) = shadow {
-        app.trials.look(&request, &tokens, said, &app.metrics);
-    }
+    let looked = result.as_ref().ok().filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
+    let looked = looked.map(|output| (output.tokens.clone(), output.status));
+    let counted = counted(app, result, start);
+    // Whoever hears of the end may ask again at once.
+    drop(place);
+    drop(sender.send(Said::Ended(index, counted)));
+    looked.map(|(tokens, said)| (request, tokens, said))
+}
+
+/// Keeps the record of an answer, and counts it; one without its record has failed.
+fn counted(app: &App, result: Result<Output, EngineError>, start: Instant) -> Result<Box<Output>, ApiError> {
+    let output = result.inspect_err(|error| app.metrics.failed(error))?;
+    app.keep(&output).inspect_err(|_| app.metrics.not_recorded())?;
+    app.metrics.answered(&output, start.elapsed().as_secs_f64());
+    Ok(Box::new(output))
 }
 
 /// Whoever listened may have left: then the request is cancelled, and nobody misses what is said.
@@ -66,10 +121,11 @@ fn ask(
     index: usize,
     sender: &UnboundedSender<Said>,
 ) -> Result<Output, EngineError> {
-    let (start, mut silent) = (Instant::now(), true);
+    let (start, silent) = (Instant::now(), Cell::new(true));
     let mut hear = |event| match event {
+        Event::Begun => drop(sender.send(Said::Begun)),
         Event::Released { text } => {
-            if std::mem::take(&mut silent) {
+            if silent.replace(false) {
                 app.metrics.first_text(start.elapsed().as_secs_f64());
             }
             drop(sender.send(Said::Text(index, text)));
@@ -78,8 +134,8 @@ fn ask(
         _ => {}
     };
     match app.engine.stream(request.clone(), &job.cancel, &mut hear) {
-        // A tenant's own lane is never left; a trial is nobody's trouble but its own. Nothing was said yet.
-        Err(error) if trials::is_its_own(request, &error) => {
+        // A tenant's own lane is never left; a trial is nobody's trouble but its own. What was said is never said again.
+        Err(error) if silent.get() && trials::is_its_own(request, &error) => {
             let result = app.engine.stream(Request { lane: None, ..request.clone() }, &job.cancel, &mut hear);
             app.trials.passed_on(&error, result.is_ok());
             result

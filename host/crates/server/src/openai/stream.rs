@@ -5,7 +5,11 @@ use super::{
     ask::Asked,
     job::{self, Job, Said},
 };
-use crate::{app::App, auth::Admitted, live::Entry};
+use crate::{
+    app::{App, Place},
+    error::ApiError,
+    live::Entry,
+};
 use axum::response::{
     IntoResponse, Response,
     sse::{Event, KeepAlive, Sse},
@@ -14,6 +18,7 @@ use futures_util::stream::{self, StreamExt};
 use inferenceguard_host::Output;
 use serde_json::Value;
 use std::{convert::Infallible, sync::Arc};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// What a stream remembers between its events.
 struct Told {
@@ -24,41 +29,35 @@ struct Told {
     /// Choices that have not ended.
     open: u32,
     outputs: Vec<Output>,
-    failed: bool,
-    // Dropped with the stream: a client that leaves cancels its request and gives back its place.
-    _entry: Entry,
-    _admitted: Admitted,
+    said: UnboundedReceiverStream<Said>,
+    // Dropped with the stream: a client that leaves cancels its request.
+    entry: Entry,
 }
 
-/// Answers with a stream of events, up to `[DONE]`.
-pub(crate) fn respond(
+/// Answers with a stream of events, up to `[DONE]`; with an error of its own status, if that comes first.
+pub(crate) async fn respond(
     app: Arc<App>,
-    asked: &Asked,
+    asked: Asked,
     head: Head,
     entry: Entry,
-    admitted: Admitted,
+    places: Vec<Place>,
     job: &Job,
-) -> Response {
-    let said = job::start(&app, &asked.request, asked.choices, job);
-    let beginnings: Vec<Value> = match head.style {
-        Style::Chat => (0..asked.choices as usize).map(|index| head.beginning(index)).collect(),
+) -> Result<Response, ApiError> {
+    let Asked { request, choices, include_usage, logprobs, .. } = asked;
+    let mut said = job::start(&app, request, places, job);
+    let first = match said.next().await {
+        Some(Said::Ended(_, Err(error))) => return Err(error),
+        first => first.ok_or_else(job::lost)?,
+    };
+    let mut events: Vec<Event> = match head.style {
+        Style::Chat => (0..choices as usize).map(|index| event(&head.beginning(index))).collect(),
         Style::Completion => Vec::new(),
     };
-    let mut told = Told {
-        app,
-        head,
-        logprobs: asked.logprobs,
-        include_usage: asked.include_usage,
-        open: asked.choices,
-        outputs: Vec::new(),
-        failed: false,
-        _entry: entry,
-        _admitted: admitted,
-    };
-    let events = stream::iter(beginnings.into_iter().map(|value| event(&value)).collect::<Vec<_>>())
-        .chain(said.flat_map(move |said| stream::iter(told.events(said))))
-        .map(Ok::<_, Infallible>);
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    let mut told = Told { app, head, logprobs, include_usage, open: choices, outputs: Vec::new(), said, entry };
+    events.extend(told.events(first));
+    let rest = stream::unfold(told, async |mut told| Some((told.next().await?, told)));
+    let all = stream::iter(events).chain(rest.flat_map(stream::iter)).map(Ok::<_, Infallible>);
+    Ok(Sse::new(all).keep_alive(KeepAlive::default()).into_response())
 }
 
 fn event(value: &Value) -> Event {
@@ -66,17 +65,25 @@ fn event(value: &Value) -> Event {
 }
 
 impl Told {
+    /// The next events; nothing after the last.
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        if self.open == 0 {
+            return None;
+        }
+        let said = self.said.next().await?;
+        Some(self.events(said))
+    }
+
     /// The events of one thing said.
     fn events(&mut self, said: Said) -> Vec<Event> {
-        if self.failed {
-            return Vec::new();
-        }
         match said {
+            Said::Begun => Vec::new(),
             Said::Text(index, text) => vec![event(&self.head.text(index, &text))],
             Said::Ended(index, Ok(output)) => self.ended(index, *output),
             Said::Ended(_, Err(error)) => {
-                // The status line is out already.
-                self.failed = true;
+                // The status line is out already; nobody will see the other choices.
+                self.open = 0;
+                self.entry.cancel.cancel();
                 vec![event(&error.body())]
             }
         }

@@ -5,7 +5,7 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_server::{Server, ServerError, Settings, Store};
+use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -14,6 +14,7 @@ use std::{
     path::Path,
     sync::{Arc, OnceLock},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use ureq::{Agent, http::Response};
@@ -103,9 +104,25 @@ pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
     run(engine, server)
 }
 
+/// The same, whose administrators' bundles are opened like this.
+pub(crate) fn start_opening(open: Box<Opener>) -> Running {
+    let engine = engine(4);
+    let server = server_opening(&engine, bundle(MANIFEST), open, Settings::default()).unwrap();
+    run(engine, server)
+}
+
 pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
     let open = |path: &Path| Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|e| e.to_string());
-    let server = Server::new(Arc::clone(engine), active, Box::new(open), settings)?;
+    server_opening(engine, active, Box::new(open), settings)
+}
+
+fn server_opening(
+    engine: &Arc<Engine>,
+    active: Bundle,
+    open: Box<Opener>,
+    settings: Settings,
+) -> Result<Server, ServerError> {
+    let server = Server::new(Arc::clone(engine), active, open, settings)?;
     server.with_layers(Box::new(|file| components().get(file).cloned()))
 }
 
@@ -129,7 +146,8 @@ fn run(engine: Arc<Engine>, server: Server) -> Running {
         let stop = async move { drop(stopped.await) };
         runtime.block_on(server.run(first, Some(second), stop)).unwrap();
     });
-    let agent = Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
+    let agent = agent.build().into();
     Running { engine, clients, admin, stop: Some(stop), thread: Some(thread), agent }
 }
 
@@ -168,6 +186,19 @@ impl Got {
 impl Running {
     pub(crate) fn address(&self) -> SocketAddr {
         self.clients
+    }
+
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Waits until so many requests run and wait.
+    pub(crate) fn becomes(&self, live: usize, waiting: usize) {
+        let there = (0..3000).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            (self.engine.live(), self.engine.waiting()) == (live, waiting)
+        });
+        assert!(there, "{} run, {} wait", self.engine.live(), self.engine.waiting());
     }
 
     pub(crate) fn post(&self, path: &str, body: impl ToString) -> Got {

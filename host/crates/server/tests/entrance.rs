@@ -1,0 +1,119 @@
+//! What a request passes before its handler: pages of other sites, strangers, slow clients, and too many of them.
+
+mod common;
+
+use common::{Running, sha256, start};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    connection
+}
+
+/// All that comes back before the connection is closed.
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut connection = connect(address);
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    drop(connection.read_to_string(&mut text));
+    text
+}
+
+/// What an administrator's listener says to a request with these headers.
+fn admin(server: &Running, what: &str, headers: &str) -> String {
+    let request = format!("{what} HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n");
+    exchange(server.admin_address(), &request)
+}
+
+#[test]
+fn pages_of_other_sites_change_and_read_nothing() {
+    let server = start("admin_hosts = [\"guard.example\"]");
+    let own = server.admin_address();
+    for origin in ["http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", ""] {
+        let text = admin(&server, "POST /admin/rollback", &format!("host: {own}\r\norigin: {origin}\r\n"));
+        assert!(text.starts_with("HTTP/1.1 403") && text.contains("foreign_origin"), "{origin}: {text}");
+    }
+    // A name of theirs that was made to mean this machine.
+    for what in ["POST /admin/rollback", "GET /admin/status"] {
+        let text = admin(&server, what, "host: evil.example:8081\r\norigin: http://evil.example:8081\r\n");
+        assert!(text.starts_with("HTTP/1.1 403") && text.contains("unknown_host"), "{text}");
+    }
+    for host in [own.to_string(), "localhost:8081".to_owned(), "guard.example".to_owned()] {
+        let text = admin(&server, "POST /admin/rollback", &format!("host: {host}\r\norigin: http://{host}\r\n"));
+        assert!(text.contains("nothing was active before"), "{text}");
+        assert!(admin(&server, "GET /admin/", &format!("host: {host}\r\n")).contains("<title>InferenceGuard</title>"));
+        assert!(admin(&server, "GET /admin/status", &format!("host: {host}\r\n")).contains("\"generation\""));
+    }
+    assert_eq!(server.admin("/admin/swaps").json().as_array().unwrap().len(), 3, "nothing else was tried");
+}
+
+#[test]
+fn a_token_makes_every_host_known_and_no_page() {
+    let server = start(&format!("admin_token_sha256 = \"{}\"", sha256("root-key")));
+    let headers = "host: guard.example\r\nauthorization: Bearer root-key\r\n";
+    assert!(admin(&server, "GET /admin/status", headers).starts_with("HTTP/1.1 200"));
+    let text = admin(&server, "GET /admin/status", &format!("{headers}origin: http://evil.example\r\n"));
+    assert!(text.starts_with("HTTP/1.1 403"), "{text}");
+}
+
+#[test]
+fn a_stranger_is_sent_away_before_its_body_comes() {
+    let settings = format!("read_seconds = 600\n[tenants.a]\nkey_sha256 = \"{}\"", sha256("a"));
+    let server = start(&format!("admin_token_sha256 = \"{}\"\n{settings}", sha256("root-key")));
+    for (address, what) in
+        [(server.address(), "POST /v1/chat/completions"), (server.admin_address(), "PUT /admin/denial")]
+    {
+        let mut connection = connect(address);
+        let head = format!("{what} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1000\r\n\r\n");
+        connection.write_all(head.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        connection.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 401");
+    }
+}
+
+#[test]
+fn a_body_that_trickles_in_is_not_waited_for() {
+    let server = start("read_seconds = 1");
+    let mut connection = connect(server.address());
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 100000\r\n\r\n";
+    connection.write_all(head.as_bytes()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut start = [0; 12];
+    let told = (0..300).any(|_| {
+        drop(connection.write_all(b"{"));
+        connection.read_exact(&mut start).is_ok()
+    });
+    assert!(told, "each byte came in time, and all of them never do");
+    assert_eq!(&start, b"HTTP/1.1 408");
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_for_one_that_is_closed() {
+    let server = start("max_connections = 1\nread_seconds = 600");
+    let ask = |connection: &mut TcpStream| {
+        connection.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    };
+    let heard = |connection: &mut TcpStream| connection.read_exact(&mut [0; 12]);
+    let mut first = connect(server.address());
+    ask(&mut first);
+    heard(&mut first).unwrap();
+    let mut second = connect(server.address());
+    ask(&mut second);
+    second.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(heard(&mut second).is_err(), "the only place is taken");
+    assert_eq!(server.admin("/health").text, "ok\n", "administrators have places of their own");
+    drop(first);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            second.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            heard(&mut second).unwrap();
+        });
+    });
+}

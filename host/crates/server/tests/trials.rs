@@ -1,0 +1,108 @@
+//! Canaries whose answers fail half way, and those whose clients leave.
+
+mod common;
+
+use common::{MANIFEST, Running, SCRIPT, bundle, chat, start_with, with};
+use inferenceguard_host::EngineBuilder;
+use inferenceguard_model::{
+    ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,
+    toy::{ToyScore, ToyScript},
+};
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// Scores so many calls; then the answer is too long for it. Each call says that it began, and waits.
+struct Short {
+    inner: ToyScore,
+    calls: usize,
+    began: mpsc::Sender<()>,
+    go: mpsc::Receiver<()>,
+}
+
+impl ScoreModel for Short {
+    fn info(&self) -> &ScoreInfo {
+        self.inner.info()
+    }
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        self.inner.open(prompt, language)
+    }
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        self.inner.fork(parents)
+    }
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        self.began.send(()).unwrap_or(());
+        self.go.recv().unwrap_or(());
+        self.calls = self.calls.checked_sub(1).ok_or(ModelError::ContextExceeded { found: 65, limit: 64 })?;
+        self.inner.extend(rows)
+    }
+    fn release(&mut self, rows: &[ScoreId]) {
+        self.inner.release(rows);
+    }
+    fn live_rows(&self) -> usize {
+        self.inner.live_rows()
+    }
+}
+
+/// A server whose canaries may read the score model `short`; what its calls say, and what lets them go on.
+fn server(calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let toy = ToyScript::parse(&format!("{SCRIPT}\nscore short: bad 5")).unwrap();
+    let ((began, begins), (goes, go)) = (mpsc::channel(), mpsc::channel());
+    let mut builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle(MANIFEST)).max_live(4);
+    let mut scores = toy.scores();
+    let inner = scores.remove(scores.iter().position(|score| score.info().name == "short").unwrap());
+    for score in scores {
+        builder = builder.score_model(Box::new(score));
+    }
+    let engine = builder.score_model(Box::new(Short { inner, calls, began, go })).build().unwrap();
+    (start_with(Arc::new(engine), toml::from_str(settings).unwrap()), begins, goes)
+}
+
+fn canary(server: &Running) {
+    let manifest = MANIFEST.replace("model = \"cost\"", "model = \"short\"").replace("chunk-len = 4", "chunk-len = 1");
+    assert_eq!(server.put("/admin/canary", json!({"manifest": manifest, "share": 1.0})).status, 200);
+}
+
+fn content(event: &Value) -> &str {
+    event["choices"][0]["delta"]["content"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn what_a_canary_has_said_is_not_said_again_by_another() {
+    let (server, _begins, go) = server(4, "");
+    drop(go);
+    canary(&server);
+    let asked = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
+    let got = server.post("/v1/chat/completions", asked.clone());
+    let events = got.events();
+    let said: String = events.iter().map(content).collect();
+    assert!(!said.is_empty(), "it fails when some text is out: {}", got.text);
+    assert_eq!(events.last().unwrap()["error"]["code"], "invalid_value", "{}", got.text);
+    assert!(!got.text.contains("[DONE]") && !got.text.contains("finish_reason\":\"stop"), "{}", got.text);
+    // Now it fails before anything is out, and the active bundle answers.
+    let events = server.post("/v1/chat/completions", asked).events();
+    assert_eq!(events.last().unwrap()["choices"][0]["inferenceguard"]["generations"], json!([1]));
+}
+
+#[test]
+fn whoever_leaves_is_neither_refused_nor_answered() {
+    let (server, begins, go) = server(usize::MAX, "[canary]\nleast = 1");
+    canary(&server);
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| server.post("/v1/chat/completions", chat("ask")));
+        begins.recv().unwrap();
+        assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+        drop(go);
+        assert_eq!(asked.join().unwrap().json()["choices"][0]["inferenceguard"]["finish"], "cancelled");
+    });
+    let status = server.admin("/admin/status").json();
+    assert_eq!(status["canary"]["canary"], json!({"requests": 0, "refused": 0, "failed": 0}), "{status}");
+    let metrics = server.get("/metrics").text;
+    assert!(
+        metrics.contains("inferenceguard_requests_total{status=\"cancelled\",finish=\"cancelled\"} 1"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent of no budget: {metrics}");
+}
