@@ -6,8 +6,8 @@
 //! Beam    a prefix, a slot, the length of its suffix
 //! ```
 //!
-//! A fork copies the slot. New tokens are written in place. Slots and capacity grow by doubling, and the memory is
-//! kept for later requests. **Invariant**: a slot belongs to at most one beam; positions at and beyond a beam's
+//! A fork copies the slot. New tokens are written in place. Slots grow by what is missing, their capacity by doubling, and the
+//! memory is kept for later requests. **Invariant**: a slot belongs to at most one beam; positions at and beyond a beam's
 //! length hold stale numbers and are always masked.
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -176,9 +176,13 @@ impl Cache {
 
     /// `n` free slots: neighbours if there are such, since those are read without a copy.
     fn take_slots(&mut self, n: usize) -> Result<Vec<usize>> {
-        if first_run(&self.free, n).is_none() && self.free.len() < 2 * n {
-            let slots = (self.slots + n).next_power_of_two();
-            self.resize(slots, self.capacity.max(FIRST_CAPACITY))?;
+        // Scattered slots cost a GPU a copy, and the CPU nothing.
+        let (enough, missing) = match self.shape.device.is_cpu() {
+            true => (n, n.saturating_sub(self.free.len())),
+            false => (2 * n, n),
+        };
+        if first_run(&self.free, n).is_none() && self.free.len() < enough {
+            self.resize(self.slots + missing, self.capacity.max(FIRST_CAPACITY))?;
         }
         let taken: Vec<usize> = match first_run(&self.free, n) {
             Some(start) => (start..start + n).collect(),
@@ -190,20 +194,24 @@ impl Cache {
         Ok(taken)
     }
 
+    /// Layer by layer, so that hardly more than the new size is ever held. If the device's memory ends on the way, all beams
+    /// are lost, and so is what they held.
     fn resize(&mut self, slots: usize, capacity: usize) -> Result<()> {
-        let Shape { layers, kv_heads, head_dim, dtype, .. } = self.shape;
-        let grow = |old: Option<&Tensor>| {
-            let new = Tensor::zeros((slots, kv_heads, capacity, head_dim), dtype, &self.shape.device)?;
-            match old {
-                Some(old) if self.slots > 0 => copy_corner(old, &new)?,
-                _ => {}
+        let Shape { layers, kv_heads, head_dim, dtype, ref device } = self.shape;
+        let (new, filled) = ((slots, kv_heads, capacity, head_dim), self.slots > 0);
+        let grown = [&mut self.keys, &mut self.values].into_iter().try_for_each(|pool| {
+            if !filled {
+                *pool = (0..layers).map(|_| Tensor::zeros(new, dtype, device)).collect::<Result<_>>()?;
+                return Ok(());
             }
-            Ok(new)
-        };
-        let keys = (0..layers).map(|l| grow(self.keys.get(l))).collect::<Result<Vec<_>>>()?;
-        let values = (0..layers).map(|l| grow(self.values.get(l))).collect::<Result<Vec<_>>>()?;
+            pool.iter_mut().try_for_each(|table| grow(table, new))
+        });
+        if grown.is_err() {
+            *self = Self { next: self.next, ..Self::new(self.shape.clone()) };
+            return grown;
+        }
         self.free.extend(self.slots..slots);
-        (self.keys, self.values, self.slots, self.capacity) = (keys, values, slots, capacity);
+        (self.slots, self.capacity) = (slots, capacity);
         Ok(())
     }
 
@@ -249,6 +257,13 @@ fn runs(slots: &[usize]) -> Vec<(usize, std::ops::Range<usize>)> {
         }
     }
     runs
+}
+
+fn grow(table: &mut Tensor, shape: (usize, usize, usize, usize)) -> Result<()> {
+    let new = Tensor::zeros(shape, table.dtype(), table.device())?;
+    copy_corner(table, &new)?;
+    *table = new;
+    Ok(())
 }
 
 /// Copies `[slots, heads, capacity, dim]` into the low corner of a larger table.

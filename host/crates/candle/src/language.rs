@@ -4,6 +4,7 @@ use crate::{
     CandleError, GenerationConfig, LoadOptions, ModelFiles, Template,
     config::Head,
     decoder::{Decoder, Keep},
+    draw::sample,
     error::backend,
     head::LanguageHead,
     inner::Newest,
@@ -12,7 +13,9 @@ use crate::{
     rows::{gather, to_rows, to_tensor},
     tokenizer::HfTokenizer,
 };
-use inferenceguard_model::{BeamId, Message, Model, ModelError, ModelInfo, Rows, Token, Tokenizer};
+use inferenceguard_model::{
+    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer,
+};
 use std::{path::Path, sync::Arc};
 
 /// A language model that runs on candle.
@@ -152,6 +155,10 @@ impl Model for CandleModel {
 
     fn gather(&mut self, tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {
         gather(tables, picks, &self.decoder.device)
+    }
+
+    fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+        sample(logits, requests)
     }
 
     fn layer_latents(&mut self, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {

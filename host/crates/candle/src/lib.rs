@@ -17,6 +17,7 @@ mod config;
 mod decoder;
 mod device;
 mod direct;
+mod draw;
 mod error;
 mod files;
 mod generation_config;
