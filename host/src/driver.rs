@@ -60,6 +60,7 @@ impl Driver<'_> {
                 Answer::Done
             }
             Need::Step { forks, rows } => {
+                self.watch.step(rows.len());
                 self.beams.step(&forks, &rows)?;
                 Answer::Done
             }

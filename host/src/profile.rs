@@ -22,6 +22,8 @@ pub struct Profile {
     pub other: f64,
     /// Steps of the language model, the prompt counted as none.
     pub steps: u64,
+    /// Rows of all steps together.
+    pub positions: u64,
 }
 
 /// Measures one.
@@ -34,7 +36,6 @@ pub(crate) struct Stopwatch {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stage {
     Model,
-    Step,
     Sampling,
     Scoring,
     Components,
@@ -44,8 +45,7 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) fn of(need: &Need) -> Self {
         match need {
-            Need::Prefill(_) => Self::Model,
-            Need::Step { .. } => Self::Step,
+            Need::Prefill(_) | Need::Step { .. } => Self::Model,
             Need::Sample(_) | Need::Expand { .. } => Self::Sampling,
             Need::Score(_) => Self::Scoring,
             Need::Plan(_)
@@ -61,6 +61,12 @@ impl Stage {
 }
 
 impl Stopwatch {
+    /// Counts the rows of a step.
+    pub(crate) fn step(&mut self, rows: usize) {
+        self.profile.steps += u64::from(rows > 0);
+        self.profile.positions += rows as u64;
+    }
+
     /// Counts what was done since `start`; `projecting` of it was the model's.
     pub(crate) fn count(&mut self, stage: Stage, start: Instant, projecting: Duration) {
         let took = start.elapsed().saturating_sub(projecting).as_secs_f64();
@@ -68,7 +74,6 @@ impl Stopwatch {
         profile.model += projecting.as_secs_f64();
         match stage {
             Stage::Model => profile.model += took,
-            Stage::Step => (profile.model, profile.steps) = (profile.model + took, profile.steps + 1),
             Stage::Sampling => profile.sampling += took,
             Stage::Scoring => profile.scoring += took,
             Stage::Components => profile.components += took,

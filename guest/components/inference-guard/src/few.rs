@@ -16,6 +16,9 @@ impl Few {
     /// `None` if `few` is 0.
     pub(crate) fn configure(settings: &Settings, n: u32) -> Result<Option<Self>, String> {
         let candidates = settings.integer("few", 0..=n)?;
+        if candidates > 0 && settings.integer("retries", 0..)? == 0 {
+            return Err("few: needs at least one retry, or all n would never be tried; found retries 0".to_owned());
+        }
         let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
         Ok((candidates > 0).then_some(Self { candidates, comfort, sure }))
     }

@@ -154,6 +154,12 @@ fn impossible_settings_are_refused_in_words() {
     }
 }
 
+#[test]
+fn few_candidates_without_a_retry_are_refused() {
+    let settings = [("few", Value::Integer(4)), ("retries", Value::Integer(0))];
+    assert!(InferenceGuard::with_settings(&settings).unwrap_err().contains("at least one retry"));
+}
+
 fn frugal(critic: bool) -> InferenceGuard {
     let settings = [
         ("n", Value::Integer(16)),

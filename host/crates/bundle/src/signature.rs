@@ -99,6 +99,15 @@ impl SigningKey {
         key.map(Self).map_err(failed)
     }
 
+    /// Its public half.
+    ///
+    /// # Errors
+    /// [`SignatureError::Key`] if the key is damaged.
+    pub fn public(&self) -> Result<VerifyingKey, SignatureError> {
+        let key = PublicKey::from_secret_key(&self.0);
+        key.map(VerifyingKey).map_err(|error| SignatureError::Key(error.to_string()))
+    }
+
     /// Signs a statement.
     ///
     /// # Errors

@@ -147,13 +147,15 @@ impl Decoder {
                 inner = Inner::last(&streams)?;
             }
         }
-        self.recent.keep(tokens, &prefix);
+        if tokens.len() <= self.config.rope.fixed_up_to() {
+            self.recent.keep(tokens, &prefix);
+        }
         Ok((prefix, Pass { latents: self.latents(&Tensor::cat(&latents, 0)?)?, inner }))
     }
 
     /// Takes over the beginning of a recent prompt; gives its length.
     fn begun(&self, tokens: &[Token], keep: Keep, prefix: &Prefix) -> Result<usize> {
-        // Beyond this length keys depend on where the prompt ends.
+        // Beyond this length keys depend on where the prompt ends; such a prompt is not kept either.
         let fixed = tokens.len() <= self.config.rope.fixed_up_to() && keep == Keep::Last;
         let Some((known, len)) = self.recent.longest(tokens).filter(|_| fixed) else { return Ok(0) };
         prefix.begin_as(&known, len)?;

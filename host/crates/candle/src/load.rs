@@ -41,7 +41,11 @@ impl Folder {
     pub(crate) fn open(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
         let config = DecoderConfig::read(files)?;
         let tokenizer = HfTokenizer::of(files)?;
-        let about = TokenizerConfig::read(files)?;
+        let weights = Weights::open(files)?;
+        let mut about = TokenizerConfig::read(files)?;
+        if let Some(gguf) = weights.gguf() {
+            about.or_told_by(gguf, &tokenizer);
+        }
         let generation = GenerationConfig::read(files)?;
         let eos = end_tokens(&generation, &config, &tokenizer, about.names.eos.as_deref());
         let fallback = match config.head {
@@ -51,8 +55,7 @@ impl Folder {
         };
         let template = Template::new(files.path(), &options.template, about, fallback)?;
         let device = options.device.open(options.precision)?;
-        let weights = Weights::open(files)?;
-        if weights.is_gguf() && !device.is_cpu() {
+        if weights.gguf().is_some() && !device.is_cpu() {
             let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
             return Err(CandleError::Device { device: options.device.to_string(), message });
         }

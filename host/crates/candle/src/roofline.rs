@@ -1,6 +1,6 @@
 //! What the hardware allows: how fast it reads memory and multiplies, and how much of both a model asks for.
 
-use crate::{CandleError, DecoderConfig, DeviceChoice, Head, Precision, kernels::Packed};
+use crate::{CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision, kernels::Packed};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -17,10 +17,14 @@ pub struct Roofline {
 /// What one model asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// Bytes of weights that every pass reads.
-    pub bytes: u64,
-    /// Floating point operations per position, attention left out.
-    pub flops: u64,
+    /// Bytes of weights that a pass of the body reads, the embedding left out.
+    pub body_bytes: u64,
+    /// Floating point operations of the body per position, attention left out.
+    pub body_flops: u64,
+    /// Bytes of the head.
+    pub head_bytes: u64,
+    /// Floating point operations of the head per row.
+    pub head_flops: u64,
 }
 
 /// Far above any cache.
@@ -50,15 +54,28 @@ impl Roofline {
 }
 
 impl Demand {
-    /// Of a model with this configuration, in this number format.
-    #[must_use]
-    pub fn of(config: &DecoderConfig, precision: Precision) -> Self {
-        let c = config;
+    /// Of these files, their weights being held in this number format, or as a GGUF file has them.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub fn of(files: &ModelFiles, precision: Precision) -> Result<Self, CandleError> {
+        let c = DecoderConfig::read(files)?;
         let (wide, narrow) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
         let block = c.hidden * (2 * wide + 2 * narrow + 3 * c.intermediate);
         let head = if c.head == Head::Language { c.hidden * c.vocab } else { c.hidden };
-        let weights = (c.layers * block + head) as u64;
-        Self { bytes: weights * precision.dtype().size_in_bytes() as u64, flops: 2 * weights }
+        let all = c.layers * block + head + if c.tied { 0 } else { c.hidden * c.vocab };
+        let each = match files.gguf()? {
+            // The mean of a file with several formats.
+            Some(name) => files.open(&name)?.len() as f64 / all as f64,
+            None => precision.dtype().size_in_bytes() as f64,
+        };
+        let bytes = |weights: usize| (weights as f64 * each) as u64;
+        Ok(Self {
+            body_bytes: bytes(c.layers * block),
+            body_flops: 2 * (c.layers * block) as u64,
+            head_bytes: bytes(head),
+            head_flops: 2 * head as u64,
+        })
     }
 }
 

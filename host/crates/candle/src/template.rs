@@ -4,7 +4,7 @@
 //! have none: for them the Beaver template is built in. Templates see no clock: one that wants today's date falls
 //! back to its default or fails.
 
-use crate::{CandleError, ModelFiles};
+use crate::{CandleError, HfTokenizer, ModelFiles, gguf::Gguf};
 use inferenceguard_model::Message;
 use minijinja::{Environment, ErrorKind, Value, context, syntax::SyntaxConfig};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,15 @@ impl TokenizerConfig {
         };
         let chat = if files.has("chat_template.jinja") { Some(jinja(files)?) } else { inline_template(&value) };
         Ok(Self { names, chat })
+    }
+
+    /// What these files do not say, as the metadata of a GGUF file say it.
+    pub(crate) fn or_told_by(&mut self, gguf: &Gguf, tokenizer: &HfTokenizer) {
+        let spelling = |key: &str| tokenizer.spelling(gguf.token_id(key)?);
+        let names = &mut self.names;
+        names.bos = names.bos.take().or_else(|| spelling("bos_token_id"));
+        names.eos = names.eos.take().or_else(|| spelling("eos_token_id"));
+        self.chat = self.chat.take().or_else(|| gguf.chat_template());
     }
 }
 

@@ -82,6 +82,11 @@ impl HfTokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// How a token is spelled in the vocabulary.
+    pub(crate) fn spelling(&self, id: Token) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// Special tokens, sorted.
     #[must_use]
     pub fn special(&self) -> &[Token] {

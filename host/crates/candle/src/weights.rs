@@ -124,8 +124,12 @@ impl Weights {
         }
     }
 
-    pub(crate) fn is_gguf(&self) -> bool {
-        matches!(self, Self::Gguf(_))
+    /// The GGUF file, if they are one.
+    pub(crate) fn gguf(&self) -> Option<&Gguf> {
+        match self {
+            Self::Gguf(gguf) => Some(gguf),
+            Self::Shards(_) => None,
+        }
     }
 
     /// Each file: its header (names, shapes and formats), and all its bytes.

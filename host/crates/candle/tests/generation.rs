@@ -167,10 +167,11 @@ fn a_prompt_is_held_once_whatever_the_number_of_beams() {
     model.step(&children.iter().map(|id| (*id, 5)).collect::<Vec<_>>()).unwrap();
     assert_eq!(model.held_memory().prompts, prompt);
     let answers = model.held_memory().answers;
+    model.release(&ids);
     let (other, _) = model.prefill(&prompts()[0].repeat(10)).unwrap();
     assert_eq!(model.held_memory().prompts, 11 * prompt);
     assert_eq!(model.held_memory().answers, answers, "the room for answers does not grow with the prompt");
-    model.release(&[&ids[..], &children, &[other]].concat());
+    model.release(&[&children[..], &[other]].concat());
     assert_eq!(model.held_memory().prompts, 0);
 }
 

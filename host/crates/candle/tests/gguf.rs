@@ -4,8 +4,8 @@ mod common;
 #[path = "common/gguf.rs"]
 mod made;
 
-use candle_core::quantized::GgmlDType;
-use common::{about, distance, golden};
+use candle_core::quantized::{GgmlDType, gguf_file::Value};
+use common::{about, copy, distance, golden};
 use inferenceguard_candle::{
     CandleModel, CandleScoreModel, DecoderConfig, HfTokenizer, Kernels, LoadOptions, ModelFiles, Prober, TemplateChoice,
 };
@@ -59,6 +59,37 @@ fn f32_is_the_folder_to_the_last_bit() {
         let expected = probed(&ModelFiles::folder(&golden(name)), &text, Kernels::Direct);
         let files = with_weights(&golden(name), floats(name), true);
         assert_eq!(probed(&files, &text, Kernels::Direct), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_authors_template_in_the_metadata_is_taken_where_no_file_says_another() {
+    let folder = copy("llama1");
+    std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+    let encoded = |template: Option<&str>| {
+        let mut parts = Parts::of(&golden("llama1"));
+        let template = template.map(|text| ("tokenizer.chat_template".to_owned(), Value::String(text.to_owned())));
+        parts.metadata.extend(template);
+        let files = with_weights(folder.path(), parts.bytes(|_| GgmlDType::F32), true);
+        CandleModel::load_files(&files, &LoadOptions::default()).unwrap().encode_prompt("so it goes").unwrap()
+    };
+    let doubled = encoded(Some("{{ messages[0]['content'] }}{{ messages[0]['content'] }}"));
+    assert!(doubled.len() > encoded(None).len(), "{doubled:?}");
+}
+
+#[test]
+fn positions_must_be_stretched_as_the_metadata_say() {
+    for (name, field) in [("llama-linear", "rope.scaling.factor"), ("llama3-rope", "rope_freqs.weight")] {
+        let folder = copy(name);
+        let path = folder.path().join("config.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for key in ["rope_scaling", "rope_parameters"] {
+            config.as_object_mut().unwrap().remove(key);
+        }
+        std::fs::write(&path, config.to_string()).unwrap();
+        let files = with_weights(folder.path(), floats(name), true);
+        let refused = CandleModel::load_files(&files, &LoadOptions::default()).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains(field) || refused.contains("rope"), "{refused}");
     }
 }
 

@@ -50,7 +50,7 @@ fn what_a_conversation_sends_again_changes_no_number() {
 fn numbers_that_depend_on_the_whole_length_are_not_taken_over() {
     let name = "llama-dynamic";
     let (mut kept, mut plain) = (load(name, 1 << 20, Kernels::Direct), load(name, 0, Kernels::Direct));
-    for prompt in [tokens(20, 5), tokens(60, 6), tokens(90, 7)] {
+    for prompt in [tokens(20, 5), tokens(60, 6), tokens(90, 7), tokens(20, 8)] {
         assert_eq!(answers(&mut kept, &prompt), answers(&mut plain, &prompt));
     }
 }

@@ -3,9 +3,12 @@
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
 use std::io::IsTerminal;
-use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Names the level of log lines that are shown.
 const LOG_VARIABLE: &str = "INFERGUARD_LOG";
@@ -28,7 +31,9 @@ impl Drop for Telemetry {
 pub(crate) fn begin(collector: Option<&str>) -> anyhow::Result<Telemetry> {
     let provider = collector.map(provider).transpose()?;
     let spans = provider.as_ref().map(|provider| {
-        tracing_opentelemetry::layer().with_tracer(provider.tracer(SERVICE)).with_filter(LevelFilter::INFO)
+        // Spans of requests and no more: what components log may quote what they read.
+        let requests = filter_fn(|about| about.is_span() && about.target() == inferenceguard_server::REQUEST_SPANS);
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(SERVICE)).with_filter(requests)
     });
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -49,5 +54,10 @@ fn provider(collector: &str) -> anyhow::Result<SdkTracerProvider> {
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name(SERVICE);
     }
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build())
+    let mut provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build());
+    if std::env::var_os("OTEL_TRACES_SAMPLER").is_none() {
+        // Or a client could say that its requests leave no trace.
+        provider = provider.with_sampler(Sampler::AlwaysOn);
+    }
+    Ok(provider.build())
 }

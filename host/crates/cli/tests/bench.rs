@@ -45,7 +45,8 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
     assert_eq!(peers.len(), 3, "one row at a time, and not the one that it does not know");
     assert!(peers[0]["times_ours"].as_f64().unwrap() > 1e6 && peers[0]["said"]["told"] == 7);
     // What was kept is taken as it is.
-    let written = fs::metadata(kept.join("language/model.safetensors")).unwrap().modified().unwrap();
+    let weights = kept.join("tiny-f32/language/model.safetensors");
+    let written = fs::metadata(&weights).unwrap().modified().unwrap();
     let plot = dir.path().join("time.svg");
     let table = bench(&["--keep", text(&kept), "--methods", "base,beam", "--plot", text(&plot)]);
     assert!(fs::read_to_string(&plot).unwrap().contains("beam N = 4, prompt 9, 4 at once"));
@@ -55,7 +56,7 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
         table.stdout,
         table.stderr
     );
-    assert_eq!(fs::metadata(kept.join("language/model.safetensors")).unwrap().modified().unwrap(), written);
+    assert_eq!(fs::metadata(&weights).unwrap().modified().unwrap(), written);
 }
 
 #[test]

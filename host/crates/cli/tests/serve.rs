@@ -130,8 +130,9 @@ fn a_collector_is_told_of_every_request_and_of_no_text_unless_the_operator_says_
         arguments.extend(if content { vec!["--config", text(&config)] } else { Vec::new() });
         let mut server = Server::start(&arguments);
         let asked = server.agent.post(format!("{}/v1/chat/completions", server.clients));
-        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let answer = asked.header("traceparent", parent).send(question(1).to_string()).unwrap();
+        // The last two digits: whether the caller wants its trace kept. It is not the caller's to say.
+        let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{}", u8::from(!content));
+        let answer = asked.header("traceparent", &parent).send(question(1).to_string()).unwrap();
         assert_eq!(answer.status(), 200);
         signal("TERM", &server);
         let spans = collected(&listener);

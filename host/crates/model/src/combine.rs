@@ -4,6 +4,7 @@ use crate::ModelError;
 use std::{
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 type Slot<T> = Arc<Mutex<Option<Result<T, ModelError>>>>;
@@ -31,22 +32,32 @@ struct Queue<R, T> {
     jobs: Vec<Job<R, T>>,
     /// Somebody is at work.
     busy: bool,
-    /// How many calls came together or while the last ones were made: so many are about to come again.
-    expected: usize,
 }
 
-/// How often whoever is at work lets others run before it begins without them.
-const PATIENCE: usize = 32;
+/// Who is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// How many, those included who wait.
+    pub(crate) users: usize,
+    /// Whether one of them is on the way for certain: then there is no hurry.
+    pub(crate) busy: bool,
+}
+
+/// How long whoever is at work waits for the next of those who are expected. Less than a step of a model that is worth sharing.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Makes one call of many.
 pub(crate) struct Combiner<R, T> {
     queue: Mutex<Queue<R, T>>,
     changed: Condvar,
+    /// A job came while whoever is at work waits for it.
+    arrived: Condvar,
 }
 
 impl<R, T> Default for Combiner<R, T> {
     fn default() -> Self {
-        Self { queue: Mutex::new(Queue { jobs: Vec::new(), busy: false, expected: 1 }), changed: Condvar::new() }
+        let queue = Mutex::new(Queue { jobs: Vec::new(), busy: false });
+        Self { queue, changed: Condvar::new(), arrived: Condvar::new() }
     }
 }
 
@@ -61,11 +72,18 @@ impl<R, T> Drop for AtWork<'_, R, T> {
 }
 
 impl<R, T> Combiner<R, T> {
-    /// The answer for these rows. `work` answers the jobs of all who wait; it runs on the thread of one of them.
-    pub(crate) fn call(&self, rows: Vec<R>, work: impl FnOnce(Vec<Job<R, T>>)) -> Result<T, ModelError> {
+    /// The answer for these rows. `work` answers the jobs of all who wait; it runs on the thread of one of them, once as many
+    /// wait as are expected, or patience is over.
+    pub(crate) fn call(
+        &self,
+        rows: Vec<R>,
+        expected: impl Fn() -> Expected,
+        work: impl FnOnce(Vec<Job<R, T>>),
+    ) -> Result<T, ModelError> {
         let slot = Slot::default();
         let mut queue = hold(&self.queue);
         queue.jobs.push(Job { rows, slot: Arc::clone(&slot) });
+        self.arrived.notify_one();
         while queue.busy {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             if let Some(answer) = hold(&slot).take() {
@@ -75,12 +93,7 @@ impl<R, T> Combiner<R, T> {
         queue.busy = true;
         drop(queue);
         let at_work = AtWork(self);
-        let jobs = self.gathered();
-        let made = jobs.len();
-        work(jobs);
-        let mut queue = hold(&self.queue);
-        queue.expected = made + queue.jobs.len();
-        drop(queue);
+        work(self.gathered(expected));
         drop(at_work);
         let answer = hold(&slot).take();
         answer.unwrap_or_else(|| Err(ModelError::Backend("it lost a call".into())))
@@ -89,16 +102,16 @@ impl<R, T> Combiner<R, T> {
 
 impl<R, T> Combiner<R, T> {
     /// The jobs that wait, once all who are expected wait, or patience is over.
-    fn gathered(&self) -> Vec<Job<R, T>> {
-        for _ in 0..PATIENCE {
-            let mut queue = hold(&self.queue);
-            if queue.jobs.len() >= queue.expected {
-                return mem::take(&mut queue.jobs);
+    fn gathered(&self, expected: impl Fn() -> Expected) -> Vec<Job<R, T>> {
+        let mut queue = hold(&self.queue);
+        while queue.jobs.len() < expected().users {
+            let waited = self.arrived.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            queue = waited.0;
+            if waited.1.timed_out() && !expected().busy {
+                break;
             }
-            drop(queue);
-            std::thread::yield_now();
         }
-        mem::take(&mut hold(&self.queue).jobs)
+        mem::take(&mut queue.jobs)
     }
 }
 

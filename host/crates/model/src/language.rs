@@ -112,14 +112,7 @@ pub trait Model: Send {
     /// # Errors
     /// [`ModelError::Shape`] for a row that does not exist, [`ModelError::NotFinite`], or a failure below.
     fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
-        let data = logits.to_host()?;
-        let mut samplers = BTreeMap::new();
-        for (row, _) in requests {
-            if !samplers.contains_key(row) {
-                samplers.insert(*row, RowSampler::new(row_of(logits, &data, *row)?)?);
-            }
-        }
-        requests.iter().map(|(row, request)| samplers[row].sample(request)).collect()
+        sample_on_host(logits, requests)
     }
 
     /// Frees beams. Unknown beams are ignored.
@@ -127,6 +120,18 @@ pub trait Model: Send {
 
     /// How many beams are held, for tests of leaks.
     fn live_beams(&self) -> usize;
+}
+
+/// The reference: one row after the other.
+pub(crate) fn sample_on_host(logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+    let data = logits.to_host()?;
+    let mut samplers = BTreeMap::new();
+    for (row, _) in requests {
+        if !samplers.contains_key(row) {
+            samplers.insert(*row, RowSampler::new(row_of(logits, &data, *row)?)?);
+        }
+    }
+    requests.iter().map(|(row, request)| samplers[row].sample(request)).collect()
 }
 
 pub(crate) fn one_turn() -> ModelError {

@@ -26,6 +26,7 @@ mod score;
 mod shared;
 mod tokenizer;
 pub mod toy;
+mod users;
 
 pub use error::ModelError;
 pub use language::{BeamId, LatentSelector, Model, ModelInfo};

@@ -68,9 +68,11 @@ impl Rows {
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Option<Self> {
         let Storage::Host(data, first) = &self.storage else { return None };
-        let inside = rows.start <= rows.end && rows.end <= self.len;
+        if rows.start > rows.end || rows.end > self.len {
+            return None;
+        }
         let storage = Storage::Host(Arc::clone(data), first + rows.start);
-        inside.then_some(Self { len: rows.len(), width: self.width, storage })
+        Some(Self { len: rows.len(), width: self.width, storage })
     }
 
     /// The back end's own table, if this is one.

@@ -6,29 +6,50 @@
 use crate::{
     BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel,
     ScoreRow, Scored, Token, Tokenizer,
-    combine::{Combiner, Job, fail_all},
+    combine::{Combiner, Expected, Job, fail_all},
+    language::sample_on_host,
+    users::Users,
 };
 use std::{
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+/// Scores come seldom, and by themselves.
+const ALONE: Expected = Expected { users: 1, busy: false };
 
 type Step = Job<(BeamId, Token), Rows>;
 type Projection = Job<Rows, Rows>;
 type Extension = Job<ScoreRow, Vec<Scored>>;
 
-/// A language model that several engines and requests use. Clones are the same model; a call waits for the one before,
-/// and the steps that wait meanwhile are made as one. A step that fails fails for all who were part of it.
-#[derive(Clone)]
+/// A language model that several engines and requests use. Clones are the same model, each for a user of its own; a call
+/// waits for the one before, and steps and projections of several users are made as one. A step that fails fails for all
+/// who were part of it.
 pub struct SharedModel {
     inner: Arc<Mutex<Box<dyn Model>>>,
     steps: Arc<Combiner<(BeamId, Token), Rows>>,
     projections: Arc<Combiner<Rows, Rows>>,
+    users: Arc<Users>,
+    user: u64,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
+}
+
+impl Clone for SharedModel {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            steps: Arc::clone(&self.steps),
+            projections: Arc::clone(&self.projections),
+            users: Arc::clone(&self.users),
+            user: self.users.next(),
+            info: self.info.clone(),
+            tokenizer: Arc::clone(&self.tokenizer),
+        }
+    }
 }
 
 impl std::fmt::Debug for SharedModel {
@@ -46,7 +67,15 @@ impl SharedModel {
     #[must_use]
     pub fn new(model: Box<dyn Model>) -> Self {
         let (info, tokenizer) = (model.info().clone(), model.tokenizer());
-        Self { inner: Arc::new(Mutex::new(model)), steps: Arc::default(), projections: Arc::default(), info, tokenizer }
+        Self {
+            inner: Arc::new(Mutex::new(model)),
+            steps: Arc::default(),
+            projections: Arc::default(),
+            users: Arc::default(),
+            user: 0,
+            info,
+            tokenizer,
+        }
     }
 }
 
@@ -100,6 +129,10 @@ fn hand_out<R>(model: &mut dyn Model, jobs: Vec<Job<R, Rows>>, table: Rows, own:
 
 fn part(model: &mut dyn Model, table: &Rows, rows: Range<usize>) -> Result<Rows, ModelError> {
     match table.slice(rows.clone()) {
+        // Whoever keeps a small part must not keep all of it.
+        Some(part) if 2 * part.len() < table.len() => {
+            Rows::host(part.len(), part.width(), part.to_host()?.into_owned())
+        }
         Some(part) => Ok(part),
         None => model.gather(&[table], &rows.map(|row| (0, row)).collect::<Vec<_>>()),
     }
@@ -152,9 +185,14 @@ impl Model for SharedModel {
     }
 
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
-        self.steps.call(rows.to_vec(), |jobs| match lock(&self.inner) {
-            Ok(mut model) => step_all(model.as_mut(), jobs),
-            Err(error) => fail_all(jobs, error),
+        self.users.came(self.user);
+        let expected = || self.users.about_to_step();
+        self.steps.call(rows.to_vec(), expected, |jobs| {
+            self.users.stepping(jobs.len());
+            match lock(&self.inner) {
+                Ok(mut model) => step_all(model.as_mut(), jobs),
+                Err(error) => fail_all(jobs, error),
+            }
         })
     }
 
@@ -163,7 +201,9 @@ impl Model for SharedModel {
             // Wrong, and nobody else's trouble.
             return lock(&self.inner)?.project(latents);
         }
-        self.projections.call(vec![latents.clone()], |jobs| match lock(&self.inner) {
+        let _busy = self.users.busy(self.user);
+        let expected = || self.users.about_to_project();
+        self.projections.call(vec![latents.clone()], expected, |jobs| match lock(&self.inner) {
             Ok(mut model) => project_all(model.as_mut(), jobs),
             Err(error) => fail_all(jobs, error),
         })
@@ -178,7 +218,13 @@ impl Model for SharedModel {
     }
 
     fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
-        lock(&self.inner)?.sample(logits, requests)
+        let _busy = self.users.busy(self.user);
+        match self.inner.try_lock() {
+            Ok(mut model) => model.sample(logits, requests),
+            // Rows on the host need no model, and a step of others is long.
+            Err(TryLockError::WouldBlock) if logits.as_device().is_none() => sample_on_host(logits, requests),
+            Err(_) => lock(&self.inner)?.sample(logits, requests),
+        }
     }
 
     fn release(&mut self, beams: &[BeamId]) {
@@ -243,10 +289,14 @@ impl ScoreModel for SharedScoreModel {
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
         self.positions.fetch_add(given as u64, Ordering::Relaxed);
-        self.extensions.call(rows.to_vec(), |jobs| match lock(&self.inner) {
-            Ok(mut model) => extend_all(model.as_mut(), jobs),
-            Err(error) => fail_all(jobs, error),
-        })
+        self.extensions.call(
+            rows.to_vec(),
+            || ALONE,
+            |jobs| match lock(&self.inner) {
+                Ok(mut model) => extend_all(model.as_mut(), jobs),
+                Err(error) => fail_all(jobs, error),
+            },
+        )
     }
 
     fn release(&mut self, rows: &[ScoreId]) {

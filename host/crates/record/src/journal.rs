@@ -5,7 +5,7 @@ use crate::{
     body::Place,
     chain::{BEGINNING, read, written},
 };
-use inferenceguard_bundle::SigningKey;
+use inferenceguard_bundle::{SignatureError, SigningKey};
 use inferenceguard_host::Output;
 use std::{
     fs::{File, TryLockError},
@@ -59,10 +59,19 @@ impl Journal {
         Ok(Self { path: path.to_owned(), bodies, key: None, open: Mutex::new(Open { file, len, next, previous }) })
     }
 
-    /// The same, and signs every record that it appends.
-    #[must_use]
-    pub fn signing(self, key: SigningKey) -> Self {
-        Self { key: Some(key), ..self }
+    /// The same, and signs every record that it appends. A signature speaks for all records before it, so those that are there
+    /// must be this key's: a new key begins a new file.
+    ///
+    /// # Errors
+    /// [`RecordError::Line`] at a record that is not, [`RecordError::File`].
+    pub fn signing(self, key: SigningKey) -> Result<Self, RecordError> {
+        let damaged = |error: SignatureError| io::Error::other(error.to_string());
+        let public = key.public().map_err(|e| RecordError::File { path: self.path.clone(), source: damaged(e) })?;
+        for (at, line) in read(&self.path)?.enumerate() {
+            let wrong = |wrong| RecordError::Line { path: self.path.clone(), line: at + 1, wrong };
+            line?.signed_by(&public).map_err(wrong)?;
+        }
+        Ok(Self { key: Some(key), ..self })
     }
 
     /// Appends the record of an output and waits until it is on the disk. What a failed write left is cut off again.

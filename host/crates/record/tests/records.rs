@@ -196,8 +196,11 @@ fn a_signed_record_is_its_signers_with_and_without_its_body() {
     let keys = [NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap()];
     let [mine, other] = keys.each_ref().map(|key| VerifyingKey::parse(&key.public).unwrap());
     let signing = SigningKey::parse(&keys[0].secret, None).unwrap();
-    drop(Journal::open(&path, true).unwrap().signing(signing).append(&outputs[0]).unwrap());
+    drop(Journal::open(&path, true).unwrap().signing(signing).unwrap().append(&outputs[0]).unwrap());
     drop(Journal::open(&path, true).unwrap().append(&outputs[1]).unwrap());
+    let again = SigningKey::parse(&keys[0].secret, None).unwrap();
+    let refused = Journal::open(&path, true).unwrap().signing(again).unwrap_err();
+    assert!(matches!(refused, RecordError::Line { line: 2, wrong: Wrong::Unsigned(_), .. }), "{refused}");
     for _ in 0..2 {
         let [signed, bare] = lines(&path).try_into().unwrap();
         assert_eq!(signed.signed_by(&mine), Ok(()));

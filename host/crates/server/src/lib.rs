@@ -36,4 +36,5 @@ mod trials;
 pub use app::{Server, ServerError};
 pub use bundles::{Lender, Opener};
 pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, SettingsError, StreamRelease, Tenant};
+pub use span::REQUEST_SPANS;
 pub use store::{Remembered, Store, StoreError};

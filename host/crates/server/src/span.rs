@@ -16,16 +16,23 @@ use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 use tracing::{Span, field::Empty, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The target of the spans of requests; nothing else has it.
+pub const REQUEST_SPANS: &str = "inferenceguard::request";
 
 /// The span of a request; it ends when the last of its choices has.
 #[derive(Debug)]
 pub(crate) struct RequestSpan {
     span: Span,
     content: bool,
-    answers: Mutex<Vec<Answer>>,
+    /// By the number of the choice.
+    answers: Mutex<BTreeMap<usize, Answer>>,
 }
 
 /// What a choice came to.
@@ -42,6 +49,7 @@ impl RequestSpan {
     pub(crate) fn begin(app: &App, headers: &HeaderMap, style: Style, request: &Request, id: &str) -> Self {
         let (operation, model) = (operation(style), app.model.as_str());
         let span = info_span!(
+            target: REQUEST_SPANS,
             "request",
             "otel.name" = format!("{operation} {model}"),
             "otel.kind" = "server",
@@ -68,7 +76,6 @@ impl RequestSpan {
         set("gen_ai.request.seed", request.seed.map(|seed| (seed as i64).into()));
         set("gen_ai.request.temperature", request.sampling.map(|sampling| f64::from(sampling.temperature).into()));
         set("gen_ai.request.top_p", request.sampling.map(|sampling| f64::from(sampling.top_p).into()));
-        set("inferenceguard.method", request.method.clone().map(Value::from));
         set("gen_ai.input.messages", self.content.then(|| inputs(request).into()));
     }
 
@@ -78,9 +85,9 @@ impl RequestSpan {
     }
 
     /// A choice ended.
-    pub(crate) fn ended(&self, result: &Result<Output, EngineError>) {
+    pub(crate) fn ended(&self, index: usize, result: &Result<Output, EngineError>) {
         match result {
-            Ok(output) => self.answered(output),
+            Ok(output) => self.answered(index, output),
             Err(error) => {
                 self.span.record("otel.status_code", "ERROR");
                 self.span.record("error.type", metrics::kind(error));
@@ -88,7 +95,7 @@ impl RequestSpan {
         }
     }
 
-    fn answered(&self, output: &Output) {
+    fn answered(&self, index: usize, output: &Output) {
         let span = &self.span;
         span.set_attribute("inferenceguard.status", metrics::status(output.status));
         span.set_attribute("inferenceguard.method", output.method.clone());
@@ -106,13 +113,14 @@ impl RequestSpan {
             completion_tokens: output.usage.completion_tokens,
             text: self.content.then(|| output.text.clone()),
         };
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(index, answer);
     }
 }
 
 impl Drop for RequestSpan {
     fn drop(&mut self) {
         let answers = std::mem::take(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let answers: Vec<Answer> = answers.into_values().collect();
         let Some(first) = answers.first() else { return };
         let span = &self.span;
         span.set_attribute("gen_ai.usage.input_tokens", first.prompt_tokens as i64);

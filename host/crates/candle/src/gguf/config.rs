@@ -17,6 +17,9 @@ const SIZES: [(&str, &str); 5] = [
     ("context_length", "max_position_embeddings"),
 ];
 
+/// The divisors of the speeds, one for each pair.
+const FACTORS: &str = "rope_freqs.weight";
+
 pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, CandleError> {
     gguf.refuse_unsupported()?;
     // Also what the layout of queries and keys goes by.
@@ -29,6 +32,7 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     for (key, field, value) in stated(&config) {
         gguf.agree(key, field, value)?;
     }
+    gguf.scaling_agrees(&config)?;
     let family = match config.family {
         Family::Llama | Family::Mistral => "llama",
         Family::Qwen2 => "qwen2",
@@ -124,6 +128,26 @@ impl Gguf {
         Err(self.disagreement(&self.key(key), found.to_string(), field, value.to_string()))
     }
 
+    /// Whether config.json stretches positions as the metadata do.
+    fn scaling_agrees(&self, config: &DecoderConfig) -> Result<(), CandleError> {
+        let scaling = &config.rope.scaling;
+        let (key, metadata, fine) = if self.has(FACTORS) {
+            (FACTORS.to_owned(), "a divisor for each pair".to_owned(), *scaling != RopeScaling::Default)
+        } else if self.is_linear() {
+            let found = self.number("rope.scaling.factor").unwrap_or(1.0);
+            let same = |factor: f64| (found - factor).abs() <= 1e-6 * factor.abs();
+            let fine = matches!(scaling, RopeScaling::Linear { factor } if same(*factor));
+            (self.key("rope.scaling.factor"), found.to_string(), fine)
+        } else {
+            return Ok(());
+        };
+        if fine { Ok(()) } else { Err(self.disagreement(&key, metadata, "rope_scaling", format!("{scaling:?}"))) }
+    }
+
+    fn is_linear(&self) -> bool {
+        matches!(self.value(&self.key("rope.scaling.type")), Some(Value::String(kind)) if kind == "linear")
+    }
+
     fn disagreement(&self, key: &str, metadata: String, field: &'static str, value: String) -> CandleError {
         CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, field, value }
     }
@@ -175,9 +199,7 @@ impl Gguf {
         if self.value(&self.key("rope.freq_base")).is_some() {
             fields.insert("rope_theta".into(), number("rope.freq_base")?.into());
         }
-        let linear =
-            matches!(self.value(&self.key("rope.scaling.type")), Some(Value::String(kind)) if kind == "linear");
-        if linear {
+        if self.is_linear() {
             let scaling = json!({"rope_type": "linear", "factor": number("rope.scaling.factor")?});
             fields.insert("rope_scaling".into(), scaling);
         }
@@ -207,13 +229,12 @@ impl Gguf {
 
     /// The divisors of the speeds, one for each pair: how llama.cpp writes the scaling of Llama 3.
     fn factors(&self, config: &DecoderConfig) -> Result<Option<Vec<f64>>, CandleError> {
-        const NAME: &str = "rope_freqs.weight";
-        if !self.has(NAME) {
+        if !self.has(FACTORS) {
             return Ok(None);
         }
-        let factors = self.values(NAME, &[config.head_dim / 2])?;
+        let factors = self.values(FACTORS, &[config.head_dim / 2])?;
         if config.rope.scaling != RopeScaling::Default || !factors.iter().all(|factor| *factor > 0.0) {
-            return Err(self.wrong(NAME, "numbers above 0, and no other scaling"));
+            return Err(self.wrong(FACTORS, "numbers above 0, and no other scaling"));
         }
         Ok(Some(factors.into_iter().map(f64::from).collect()))
     }

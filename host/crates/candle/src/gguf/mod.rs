@@ -76,6 +76,19 @@ impl Gguf {
         self.header.metadata.get(key)
     }
 
+    /// The chat template of its authors.
+    pub(crate) fn chat_template(&self) -> Option<String> {
+        match self.value("tokenizer.chat_template") {
+            Some(Value::String(template)) => Some(template.clone()),
+            _ => None,
+        }
+    }
+
+    /// A token that the tokenizer's part of the metadata names.
+    pub(crate) fn token_id(&self, key: &str) -> Option<u32> {
+        self.value(&format!("tokenizer.ggml.{key}")).and_then(|value| value.to_u32().ok())
+    }
+
     /// What `general.architecture` says.
     fn architecture(&self) -> &str {
         match self.value("general.architecture") {

@@ -41,7 +41,8 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 2.0)]
     pub(crate) seconds: f64,
     /// Another program to measure on the same weights: it is given --model DIR --reward DIR --cost DIR --method M --n N
-    /// --prompt-tokens P --depth D --dtype F, and prints a JSON object with `seconds_per_prompt`
+    /// --prompt-tokens P --depth D --dtype F --device D --threads T, save what the command says itself, and prints a JSON
+    /// object with `seconds_per_prompt`
     #[arg(long = "peer", value_name = "NAME=COMMAND", requires = "shape")]
     pub(crate) peers: Vec<String>,
     /// Draws where the time of each row went: FILE.svg or FILE.png

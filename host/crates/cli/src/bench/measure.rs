@@ -58,30 +58,40 @@ impl Case<'_> {
     pub(crate) fn run(&self, models: &Models, roofline: &Roofline) -> anyhow::Result<Row> {
         let engine = models.engine(self.arguments, self.method, self.n, self.concurrency)?;
         let (prompt, prompt_tokens) = models.prompt(self.prompt_tokens)?;
-        time(&engine, Request { max_tokens: Some(WARM.min(self.arguments.depth)), ..Request::new(&prompt) })?;
+        self.warm_up(&engine, &prompt)?;
         forget_peak();
         let start = Instant::now();
         let mut timed = self.requests(&engine, &prompt)?;
         let all = start.elapsed().as_secs_f64();
         timed.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let tokens: u64 = timed.iter().map(|one| one.output.usage.completion_tokens).sum();
-        let (requests, mut firsts) = (timed.len(), timed.iter().map(|one| one.first).collect::<Vec<_>>());
-        firsts.sort_by(f64::total_cmp);
-        let middle = timed.swap_remove(requests / 2);
+        let requests = timed.len();
+        let (seconds, first) = (median(&timed, |one| one.seconds), median(&timed, |one| one.first));
+        let middle = timed.swap_remove((requests - 1) / 2);
         Ok(Row {
             method: self.method.to_owned(),
             n: self.n,
             prompt_tokens,
             concurrency: self.concurrency,
             requests,
-            seconds_per_prompt: middle.seconds,
+            seconds_per_prompt: seconds,
             tokens_per_second: tokens as f64 / all,
-            first_text_seconds: firsts[requests / 2],
+            first_text_seconds: first,
             peak_bytes: peak(),
             bound_seconds: self.bound(models, roofline, &middle.output),
             profile: middle.output.profile,
             usage: middle.output.usage,
         })
+    }
+
+    /// A short answer, and a whole one if that is soon done: pools grow, caches fill.
+    fn warm_up(&self, engine: &Engine, prompt: &str) -> anyhow::Result<()> {
+        let short = Some(WARM.min(self.arguments.depth));
+        let took = time(engine, Request { max_tokens: short, ..Request::new(prompt) })?.seconds;
+        if took * f64::from(self.arguments.depth / WARM) < self.arguments.seconds {
+            time(engine, Request::new(prompt))?;
+        }
+        Ok(())
     }
 
     /// So many at once, until the time is over; each of them at least twice unless that takes three times as long.
@@ -113,17 +123,27 @@ impl Case<'_> {
     /// Of the requests that run at once: their steps read the weights together, and so does each call of a score model.
     fn bound(&self, models: &Models, roofline: &Roofline, output: &Output) -> f64 {
         let (usage, profile, crowd) = (&output.usage, &output.profile, self.concurrency as f64);
-        let pass = |demand: &Demand, passes: f64, positions: f64| {
-            let passes = passes.max(1.0);
-            passes * roofline.seconds(demand.bytes as f64, demand.flops as f64 * positions * crowd / passes)
+        let passes = |bytes: u64, flops: u64, passes: u64, positions: f64| {
+            let passes = passes.max(1) as f64;
+            passes * roofline.seconds(bytes as f64, flops as f64 * positions * crowd / passes)
         };
-        let prompt = usage.prompt_tokens as f64;
-        let language = pass(&models.demand, profile.steps as f64, usage.sampled_tokens as f64);
-        let scored =
-            if models.scoring.is_empty() { 0.0 } else { usage.scored_positions as f64 / models.scoring.len() as f64 };
-        let scoring = models.scoring.iter().filter(|_| scored > 0.0).map(|demand| pass(demand, 1.0, prompt + scored));
-        language + pass(&models.demand, 1.0, prompt) + scoring.sum::<f64>()
+        let (prompt, steps) = (usage.prompt_tokens as f64, profile.steps);
+        let body = |demand: &Demand, steps, positions| passes(demand.body_bytes, demand.body_flops, steps, positions);
+        let language = &models.demand;
+        let stepped = profile.positions as f64;
+        let heads = passes(language.head_bytes, language.head_flops, steps + 1, stepped + 1.0);
+        let scored = usage.scored_positions as f64 / models.scoring.len().max(1) as f64;
+        let scoring = models.scoring.iter().filter(|_| scored > 0.0).map(|demand| body(demand, 1, prompt + scored));
+        body(language, 1, prompt) + body(language, steps, stepped) + heads + scoring.sum::<f64>()
     }
+}
+
+/// Of the sorted, the mean of the two in the middle if there are two.
+fn median(timed: &[Timed], of: impl Fn(&Timed) -> f64) -> f64 {
+    let mut values: Vec<f64> = timed.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
 }
 
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -106,11 +106,19 @@ fn rows(arguments: &BenchArguments, models: &Models, roofline: &Roofline) -> any
 /// Every method with every number of candidates that it can have.
 fn contestants(arguments: &BenchArguments) -> anyhow::Result<Vec<(&str, u32)>> {
     ensure!(!arguments.ns.contains(&0) && !arguments.concurrency.contains(&0), "--n and --concurrency: at least 1");
+    ensure!(arguments.seconds.is_finite() && arguments.seconds >= 0.0, "--seconds: a number of 0 or more");
+    ensure!(
+        arguments.device.prompt_cache == 0,
+        "--prompt-cache: requests of a bench have one prompt, it would be read once"
+    );
+    let mut ns = arguments.ns.clone();
+    ns.sort_unstable();
+    ns.dedup();
     let mut all = Vec::new();
     for method in &arguments.methods {
         match candidates_setting(methods::find(method)?.policy.component) {
             None => all.push((method.as_str(), 1)),
-            Some(_) => all.extend(arguments.ns.iter().filter(|n| **n > 1).map(|n| (method.as_str(), *n))),
+            Some(_) => all.extend(ns.iter().filter(|n| **n > 1).map(|n| (method.as_str(), *n))),
         }
     }
     Ok(all)

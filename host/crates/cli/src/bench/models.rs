@@ -5,7 +5,7 @@ use super::shape::Folders;
 use crate::{bundle, engine, model};
 use anyhow::Context;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, DecoderConfig, Demand, LoadOptions, ModelFiles};
+use inferenceguard_candle::{CandleModel, Demand, LoadOptions, ModelFiles};
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, SharedModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
@@ -33,8 +33,7 @@ impl Models {
         let (files, scores) = files(arguments, folders)?;
         let language = CandleModel::load_files(&files, &options)?;
         let tokenizer = language.tokenizer();
-        let demand =
-            |files: &ModelFiles| Ok::<_, anyhow::Error>(Demand::of(&DecoderConfig::read(files)?, options.precision));
+        let demand = |files: &ModelFiles| Demand::of(files, options.precision);
         let opened = scores.iter().map(|(name, files)| {
             let options = LoadOptions { name: name.clone(), ..options.clone() };
             Ok(SharedScoreModel::new(Box::new(engine::score_model(name, files, &options, &*tokenizer)?)))

@@ -19,6 +19,19 @@ pub(crate) struct PeerRow {
     pub(crate) said: serde_json::Value,
 }
 
+impl PeerRow {
+    /// What it said of itself.
+    pub(crate) fn told(&self, name: &str) -> &str {
+        self.said.get(name).and_then(serde_json::Value::as_str).unwrap_or("not said")
+    }
+}
+
+/// As many as our own kernels use.
+fn rayon_threads() -> usize {
+    let told = std::env::var("RAYON_NUM_THREADS").ok().and_then(|told| told.parse().ok()).filter(|n| *n > 0);
+    told.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 #[derive(Deserialize)]
 struct Said {
     seconds_per_prompt: f64,
@@ -37,7 +50,12 @@ pub(crate) fn run(peer: &str, row: &Row, folders: &Folders, arguments: &BenchArg
         ("--prompt-tokens", row.prompt_tokens.to_string()),
         ("--depth", arguments.depth.to_string()),
         ("--dtype", arguments.device.precision.clone()),
+        ("--device", arguments.device.device.clone()),
+        ("--threads", rayon_threads().to_string()),
     ];
+    // What the command says itself counts.
+    let given = given.into_iter().filter(|(name, _)| !command.split_whitespace().any(|word| word == *name));
+    let given: Vec<(&str, String)> = given.collect();
     let mut words = command.split_whitespace();
     let program = words.next().with_context(|| format!("--peer {peer}: names no program"))?;
     let mut process = Command::new(program);

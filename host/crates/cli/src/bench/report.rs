@@ -112,8 +112,15 @@ impl Report {
         for peer in &self.peers {
             let _ = writeln!(
                 out,
-                "\n{} {} N = {}, prompt {}: {:.3} s/prompt, {:.2} x ours",
-                peer.name, peer.method, peer.n, peer.prompt_tokens, peer.seconds_per_prompt, peer.times_ours
+                "\n{} ({}, {}) {} N = {}, prompt {}: {:.3} s/prompt, {:.2} x ours",
+                peer.name,
+                peer.told("dtype"),
+                peer.told("device"),
+                peer.method,
+                peer.n,
+                peer.prompt_tokens,
+                peer.seconds_per_prompt,
+                peer.times_ours
             );
         }
         out

@@ -84,8 +84,9 @@ impl Shape {
         all
     }
 
-    /// Writes the three folders into `folder`, unless they are there.
+    /// Writes the three folders into a folder of their own in `folder`, unless they are there.
     pub(crate) fn write(self, folder: &Path, precision: Precision) -> anyhow::Result<Folders> {
+        let folder = folder.join(format!("{self:?}-{precision:?}").to_lowercase());
         let [language, reward, cost] = ["language", "reward", "cost"].map(|name| folder.join(name));
         let weights = language.join(WEIGHTS);
         if !cost.join(WEIGHTS).exists() {

@@ -9,9 +9,9 @@ pub(crate) struct VerifyArguments {
     /// Files of records
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Refuses records that this key (its public half) did not sign
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
+    /// Refuses records that this key (its public half) did not sign; may be repeated, then one of them
+    #[arg(long = "key", value_name = "FILE")]
+    pub(crate) keys: Vec<PathBuf>,
     /// Prints one JSON object per file
     #[arg(long)]
     pub(crate) json: bool,

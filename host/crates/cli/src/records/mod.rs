@@ -21,7 +21,7 @@ use std::path::Path;
 pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>) -> anyhow::Result<Journal> {
     let journal = Journal::open(path, bodies)?;
     Ok(match key {
-        Some(key) => journal.signing(signing_key(key)?),
+        Some(key) => journal.signing(signing_key(key)?)?,
         None => journal,
     })
 }

@@ -28,9 +28,9 @@ struct Counted {
 
 /// Checks every file; fails at the first record that does not verify.
 pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
-    let key = arguments.key.as_deref().map(verifying_key).transpose()?;
+    let keys = arguments.keys.iter().map(|path| verifying_key(path)).collect::<anyhow::Result<Vec<_>>>()?;
     for path in &arguments.files {
-        let counted = count(path, key.as_ref())?;
+        let counted = count(path, &keys)?;
         if arguments.json {
             output::json(&counted)?;
         } else {
@@ -40,14 +40,15 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn count(path: &Path, key: Option<&VerifyingKey>) -> anyhow::Result<Counted> {
+fn count(path: &Path, keys: &[VerifyingKey]) -> anyhow::Result<Counted> {
     let mut counted = Counted { file: path.display().to_string(), ..Counted::default() };
     for line in read(path)? {
         let line = line?;
         let header = &line.header;
         let place = || format!("{}, record {}", path.display(), header.sequence);
-        if let Some(key) = key {
-            line.signed_by(key).with_context(place)?;
+        let wrong = keys.iter().map(|key| line.signed_by(key)).try_fold(None, |_, signed| signed.err().map(Some));
+        if let Some(Some(wrong)) = wrong {
+            return Err(wrong).with_context(place);
         }
         counted.signed += u64::from(line.signature.is_some());
         match &line.body {

@@ -20,8 +20,8 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0xa8, 0x55, 0xc2),
     RGBColor(0x8c, 0x95, 0x9f),
 ];
-const WIDTH: u32 = 1080;
-const NAMES: i32 = 300;
+const WIDTH: u32 = 1160;
+const NAMES: i32 = 380;
 const LEGEND: i32 = 46;
 const LINE: i32 = 30;
 

@@ -93,7 +93,7 @@ fn run(
 ) -> Option<Looked> {
     let start = Instant::now();
     let result = job.span.within(|| ask(app, &request, job, index, sender));
-    job.span.ended(&result);
+    job.span.ended(index, &result);
     let lane = result.as_ref().map_or(request.lane.as_deref(), |output| output.lane.as_deref());
     app.trials.ended(lane, &result, &app.bundles);
     let looked = result.as_ref().ok().filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
