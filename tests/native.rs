@@ -7,9 +7,9 @@ mod support;
 use inferenceguard_guest as guest;
 use inferenceguard_guest::{Critic as _, Steering as _, Tracker as _};
 use inferenceguard_sandbox::SettingValue;
-use inferenceguard_search::{Batch, Decision, Plan, Pricing, Retry, Source, Steered, Tracked};
+use inferenceguard_search::{Batch, Steered, Tracked};
 use proptest::{collection::vec, prelude::*};
-use support::{Settings, activate, agree, all_close, dense, double, native, rows, told};
+use support::{Settings, activate, agree, all_close, decision, dense, double, native, plan, rows, told};
 
 /// Calls as they come in a request: a plan, then two decisions, by the same instance.
 fn policy<P: guest::Policy>(package: &str, settings: Settings<'_>, rows: &[Batch; 3]) {
@@ -22,29 +22,6 @@ fn policy<P: guest::Policy>(package: &str, settings: Settings<'_>, rows: &[Batch
         if !agree(wasm.select(rows), native.select(&double(rows)), same) {
             return;
         }
-    }
-}
-
-fn plan(plan: guest::Plan) -> Plan {
-    let source = match plan.source {
-        guest::Source::Sample => Source::Sample,
-        guest::Source::Expand(k) => Source::Expand(k),
-    };
-    let pricing = match plan.pricing {
-        guest::Pricing::All => Pricing::All,
-        guest::Pricing::OnDemand => Pricing::OnDemand,
-    };
-    let guest::Plan { candidates, chunk_len, task_cost, estimate, retry_candidates, .. } = plan;
-    Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates, unknown_options: Vec::new() }
-}
-
-fn decision(decision: guest::Decision) -> Decision {
-    match decision {
-        guest::Decision::Keep(rows) => Decision::Keep(rows),
-        guest::Decision::Price(rows) => Decision::Price(rows),
-        guest::Decision::Retry(retry) => Decision::Retry(Retry { penalty: retry.penalty, max_mass: retry.max_mass }),
-        guest::Decision::Answer(row) => Decision::Answer(row),
-        guest::Decision::Exhausted => Decision::Exhausted,
     }
 }
 

@@ -76,6 +76,14 @@ impl Engine {
         self.model.info()
     }
 
+    /// The name of a model that panicked in an earlier call, if there is one: requests that need it fail, and only another
+    /// engine helps.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        let language = self.model.is_broken().then(|| self.model.info().name.as_str());
+        language.or_else(|| self.scores.iter().find(|(_, model)| model.is_broken()).map(|(name, _)| name.as_str()))
+    }
+
     /// Its tokenizer.
     #[must_use]
     pub fn tokenizer(&self) -> Arc<dyn Tokenizer> {
@@ -181,6 +189,17 @@ impl Engine {
         Ok(self.lanes.get(lane)?.generation())
     }
 
+    /// The largest number that a generation of this engine has had, whether it decided or not.
+    #[must_use]
+    pub fn newest_number(&self) -> u64 {
+        self.lanes.newest_number()
+    }
+
+    /// Gives only larger numbers from now on. For those who remember what ran before.
+    pub fn number_beyond(&self, number: u64) {
+        self.lanes.number_beyond(number);
+    }
+
     fn current(&self) -> Arc<Deployment> {
         self.lanes.main()
     }
@@ -235,6 +254,7 @@ impl Engine {
         let origin = Origin {
             bundle: deployment.identity.clone(),
             generations: Vec::new(),
+            migrations: Vec::new(),
             lane: request_of.lane.clone(),
             model: ModelIdentity::from(self.model()),
             method: valid.method.clone(),
@@ -250,9 +270,10 @@ impl Engine {
         let trace = session.trace().cloned();
         // What was recorded is what was decided by: with the constraints that came later.
         let inputs = origin.inputs.map(|inputs| Inputs { config: session.config().clone(), ..inputs });
-        let (generations, seconds) = (follow.generations, start.elapsed().as_secs_f64());
+        let (generations, migrations) = (follow.generations, follow.migrations);
+        let seconds = start.elapsed().as_secs_f64();
         let profile = watch.profile(queue, seconds);
-        Ok(Output::new(outcome, Origin { seconds, profile, trace, inputs, generations, ..origin }))
+        Ok(Output::new(outcome, Origin { seconds, profile, trace, inputs, generations, migrations, ..origin }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Follows a lane while a request runs: what is activated meanwhile binds the request as well.
 
 use crate::{
-    Engine, EngineError, Request,
+    Engine, EngineError, Migration, Request,
     deployment::Deployment,
     driver::{Driver, More},
 };
@@ -15,11 +15,14 @@ pub(crate) struct Follow<'e> {
     newest: u64,
     /// Those that decided, oldest first.
     pub(crate) generations: Vec<u64>,
+    /// What all but the first of them are.
+    pub(crate) migrations: Vec<Migration>,
 }
 
 impl<'e> Follow<'e> {
     pub(crate) fn new(engine: &'e Engine, deployment: &Deployment, request: &'e Request) -> Self {
-        Self { engine, request, newest: deployment.generation, generations: vec![deployment.generation] }
+        let newest = deployment.generation;
+        Self { engine, request, newest, generations: vec![newest], migrations: Vec::new() }
     }
 
     /// Adds the constraints of what is active now, if that is new and the request migrates.
@@ -46,7 +49,8 @@ impl<'e> Follow<'e> {
         session: &mut Session,
         driver: &mut Driver<'_>,
     ) -> Result<(), EngineError> {
-        let ready = next.method(next.default_method())?;
+        let method = next.default_method();
+        let ready = next.method(method)?;
         let named = |name: &str| format!("{name}@{}", next.generation);
         let constraints: Vec<PricedConstraint> =
             next.config.constraints.iter().map(|one| self.renamed(one, &named)).collect();
@@ -58,6 +62,8 @@ impl<'e> Follow<'e> {
         let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();
         driver.more.push(More { constraints: names, tracker: roles.tracker, costs });
         self.generations.push(next.generation);
+        let (number, bundle, method) = (next.generation, next.identity.clone(), method.to_owned());
+        self.migrations.push(Migration { number, bundle, method });
         Ok(())
     }
 

@@ -44,6 +44,15 @@ impl Lanes {
         self.newest.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    pub(crate) fn newest_number(&self) -> u64 {
+        self.newest.load(Ordering::Relaxed)
+    }
+
+    /// Numbers up to this one were given elsewhere.
+    pub(crate) fn number_beyond(&self, number: u64) {
+        self.newest.fetch_max(number, Ordering::Relaxed);
+    }
+
     pub(crate) fn main(&self) -> Arc<Deployment> {
         Arc::clone(&self.main.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -64,7 +64,9 @@ pub use engine::{Engine, Held};
 pub use error::EngineError;
 pub use judge::Judgement;
 pub use lanes::Prepared;
-pub use output::{Best, BundleIdentity, Event, Generation, Inputs, ModelIdentity, Output, Progress, Recorded};
+pub use output::{
+    Best, BundleIdentity, Event, Generation, Inputs, Migration, ModelIdentity, Output, Progress, Recorded,
+};
 pub use profile::Profile;
 pub use request::{CancelToken, Request};
 pub use roles::{Roles, RolesFactory};

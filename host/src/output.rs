@@ -28,6 +28,18 @@ pub struct Generation {
     pub bundle: BundleIdentity,
 }
 
+/// A bundle that was activated while a request ran and that held it to its constraints from then on: under names that end with
+/// `@` and the number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The number of its activation.
+    pub number: u64,
+    /// The bundle.
+    pub bundle: BundleIdentity,
+    /// The method whose roles priced and tracked.
+    pub method: String,
+}
+
 /// Which model spoke.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModelIdentity {
@@ -75,6 +87,9 @@ pub struct Output {
     pub bundle: BundleIdentity,
     /// Which activations of the engine decided, oldest first.
     pub generations: Vec<u64>,
+    /// The bundles of all but the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
     /// The lane it was decided in, if the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
@@ -125,6 +140,7 @@ pub struct Inputs {
 pub(crate) struct Origin {
     pub(crate) bundle: BundleIdentity,
     pub(crate) generations: Vec<u64>,
+    pub(crate) migrations: Vec<Migration>,
     pub(crate) lane: Option<String>,
     pub(crate) model: ModelIdentity,
     pub(crate) method: String,
@@ -156,6 +172,7 @@ impl Output {
             profile: origin.profile,
             bundle: origin.bundle,
             generations: origin.generations,
+            migrations: origin.migrations,
             lane: origin.lane,
             model: origin.model,
             method: origin.method,

@@ -4,8 +4,8 @@ use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_guest as guest;
 use inferenceguard_sandbox::{Activation, CpuDense, Layer, LayerActivation, Limits, Sandbox, SettingValue};
 use inferenceguard_search::{
-    Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Estimate, FailureKind, Moment, RoleFailure,
-    RowScores,
+    Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Decision, Estimate, FailureKind, Moment, Plan,
+    Pricing, Retry, RoleFailure, RowScores, Source,
 };
 use proptest::{collection::vec, option, prelude::*};
 use std::{
@@ -234,6 +234,31 @@ pub(crate) fn double(batch: &Batch) -> guest::BatchDouble {
         constraints: batch.constraints.iter().map(told).collect(),
         prompt: Some(batch.prompt.to_string()),
         rows: batch.rows.iter().map(row).collect(),
+    }
+}
+
+/// A plan of plain Rust as the host reads it.
+pub(crate) fn plan(plan: guest::Plan) -> Plan {
+    let source = match plan.source {
+        guest::Source::Sample => Source::Sample,
+        guest::Source::Expand(k) => Source::Expand(k),
+    };
+    let pricing = match plan.pricing {
+        guest::Pricing::All => Pricing::All,
+        guest::Pricing::OnDemand => Pricing::OnDemand,
+    };
+    let guest::Plan { candidates, chunk_len, task_cost, estimate, retry_candidates, .. } = plan;
+    Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates, unknown_options: Vec::new() }
+}
+
+/// A decision of plain Rust as the host reads it.
+pub(crate) fn decision(decision: guest::Decision) -> Decision {
+    match decision {
+        guest::Decision::Keep(rows) => Decision::Keep(rows),
+        guest::Decision::Price(rows) => Decision::Price(rows),
+        guest::Decision::Retry(retry) => Decision::Retry(Retry { penalty: retry.penalty, max_mass: retry.max_mass }),
+        guest::Decision::Answer(row) => Decision::Answer(row),
+        guest::Decision::Exhausted => Decision::Exhausted,
     }
 }
 

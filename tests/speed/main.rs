@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod crossings;
+mod crowd;
 mod instances;
 mod native;
 mod question;
@@ -23,4 +24,5 @@ fn main() {
     instances::measure(watch);
     native::measure(watch);
     request::measure(watch);
+    crowd::measure(watch);
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions};
-use inferenceguard_host::{Engine, EngineBuilder, EngineError, Request, Roles, RolesFactory};
+use inferenceguard_host::{EngineBuilder, EngineError, Request, Roles, RolesFactory};
 use inferenceguard_model::Model;
 use inferenceguard_sandbox::{Activation, Sandbox};
 use inferenceguard_search::{
@@ -27,7 +27,9 @@ const PROMPTS: usize = 8;
 
 pub(crate) fn measure(watch: Stopwatch) {
     let spent = Spent::default();
-    let engine = engine(&spent);
+    let bundle = bundle();
+    let builder = EngineBuilder::new().config(bundle.manifest().search_config());
+    let engine = with_models(builder.roles("timed", Deployment::new(&bundle, &spent))).build().expect("an engine");
     let (mut wasm, mut whole) = (0.0, 0.0);
     for (seed, prompt) in (0..).zip(prompts(if watch.quick { 1 } else { PROMPTS })) {
         let max_tokens = watch.quick.then_some(32);
@@ -44,7 +46,7 @@ fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo").join(name)
 }
 
-fn prompts(most: usize) -> Vec<String> {
+pub(crate) fn prompts(most: usize) -> Vec<String> {
     let lines = std::fs::read_to_string(demo("prompts.jsonl")).expect("prompts");
     let text = |line: &str| {
         let prompt: serde_json::Value = serde_json::from_str(line).expect("a prompt");
@@ -55,21 +57,25 @@ fn prompts(most: usize) -> Vec<String> {
     lines.lines().step_by(every).take(most).map(text).collect()
 }
 
-fn engine(spent: &Spent) -> Engine {
+/// The demonstration's bundle.
+pub(crate) fn bundle() -> Bundle {
     let text = std::fs::read_to_string(demo("bundle/bundle.toml")).expect("a manifest");
     let manifest = Manifest::parse(&text).expect("a manifest");
     let files = manifest.roles().into_iter().map(|(_, entry)| {
         let name = entry.component.strip_suffix(".wasm").expect("a component's file");
         (entry.component.clone(), first_party(name))
     });
-    let bundle = Bundle::from_parts(&text, &files.collect()).expect("a bundle");
+    Bundle::from_parts(&text, &files.collect()).expect("a bundle")
+}
+
+/// With the demonstration's models.
+pub(crate) fn with_models(builder: EngineBuilder) -> EngineBuilder {
     let model = CandleModel::load(&demo("weak"), &LoadOptions::default()).expect("the model");
     let scores = ["cost", "reward"].map(|name| {
         CandleScoreModel::load(&demo(name), &LoadOptions::default(), &*model.tokenizer()).expect("a score model")
     });
-    let builder = EngineBuilder::new().model(Box::new(model)).config(bundle.manifest().search_config());
-    let builder = scores.into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
-    builder.roles("timed", Deployment::new(&bundle, spent)).build().expect("an engine")
+    let builder = builder.model(Box::new(model));
+    scores.into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)))
 }
 
 /// Seconds spent in components.

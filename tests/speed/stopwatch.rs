@@ -45,3 +45,8 @@ pub(crate) fn plain(what: &str, milliseconds: f64) {
 pub(crate) fn ratio(what: &str, found: f64, most: f64) {
     println!("{what:<52} {found:>9.4}      at most {most}: {:.2} of it", found / most);
 }
+
+/// One ratio that should be at least so large.
+pub(crate) fn at_least(what: &str, found: f64, least: f64) {
+    println!("{what:<52} {found:>9.4}      at least {least}: {:.2} of it", found / least);
+}

@@ -16,6 +16,7 @@ mod batch;
 mod config;
 mod decoder;
 mod device;
+mod device_draw;
 mod direct;
 mod draw;
 mod error;

@@ -31,9 +31,14 @@ pub(crate) fn to_rows(tensor: &Tensor) -> std::result::Result<Rows, ModelError> 
     }
 }
 
+/// The table, if it is on a device.
+pub(crate) fn as_tensor(rows: &Rows) -> Option<&Tensor> {
+    rows.as_device()?.downcast_ref().map(|TensorRows(tensor)| tensor)
+}
+
 /// Rows of either kind as a table on `device`.
 pub(crate) fn to_tensor(rows: &Rows, device: &Device) -> std::result::Result<Tensor, ModelError> {
-    if let Some(TensorRows(tensor)) = rows.as_device().and_then(|any| any.downcast_ref()) {
+    if let Some(tensor) = as_tensor(rows) {
         return Ok(tensor.clone());
     }
     let data = rows.to_host()?;

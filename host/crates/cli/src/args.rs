@@ -180,6 +180,9 @@ pub(crate) struct ProbeArguments {
     /// Also writes tokens, latents, and logits or scores to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) full: Option<PathBuf>,
+    /// Also computes it there (cpu, cuda or cuda:N, in f32), and says how far the two are apart; more than 2 % is an error
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "full"])]
+    pub(crate) against: Option<String>,
     /// How many logits to show per position
     #[arg(long, default_value_t = 5)]
     pub(crate) top: usize,

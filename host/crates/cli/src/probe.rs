@@ -1,10 +1,11 @@
 //! `probe`: what a model computes at every position of a text.
 
 use crate::{args::ProbeArguments, hub, model, output};
-use anyhow::bail;
-use inferenceguard_candle::{HfTokenizer, Probe, Prober};
+use anyhow::{bail, ensure};
+use inferenceguard_candle::{HfTokenizer, LoadOptions, Probe, Prober};
 use inferenceguard_model::{Token, Tokenizer, top_k};
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {
@@ -38,6 +39,9 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let folder = hub::folder(&arguments.model.model)?;
     let mut prober = Prober::load(&folder, &model::options(&arguments.model.device)?)?;
     let probe = prober.run(&arguments.text)?;
+    if let Some(device) = &arguments.against {
+        return compare(arguments, &folder, device, &probe);
+    }
     if let Some(path) = &arguments.full {
         output::file(path, &probe.to_safetensors()?)?;
     }
@@ -46,6 +50,33 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
         positions: positions(&probe, prober.tokenizer(), arguments.top),
     };
     if arguments.json { output::json(&report) } else { output::result(table(&report)) }
+}
+
+/// The most that numbers of two devices may be apart, as a share of the largest.
+const FAR: f32 = 0.02;
+
+/// How far another device's numbers are from these.
+fn compare(arguments: &ProbeArguments, folder: &Path, device: &str, found: &Probe) -> anyhow::Result<()> {
+    let reference = LoadOptions { device: device.parse()?, ..LoadOptions::default() };
+    let expected = Prober::load(folder, &reference)?.run(&arguments.text)?;
+    let head = |probe: &Probe| probe.logits.as_ref().map(|table| table.data.clone()).or_else(|| probe.scores.clone());
+    let (found_head, expected_head) = (head(found).unwrap_or_default(), head(&expected).unwrap_or_default());
+    let latents = apart(&found.latents.data, &expected.latents.data);
+    let heads = apart(&found_head, &expected_head);
+    let devices = format!("{} and {device}", arguments.model.device.device);
+    output::result(format_args!("{devices}: latents {latents:.2e} apart, logits or scores {heads:.2e}"))?;
+    ensure!(latents <= FAR && heads <= FAR, "{devices} are further apart than {FAR}, as a share of the largest number");
+    Ok(())
+}
+
+/// The largest difference over the largest number; infinite if there are not as many, or one is not finite.
+fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    let scale = expected.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    let all = found.iter().zip(expected).fold(0.0f32, |most, (a, b)| {
+        let difference = (a - b).abs();
+        if difference.is_finite() { most.max(difference) } else { f32::INFINITY }
+    });
+    if found.len() == expected.len() { all / scale } else { f32::INFINITY }
 }
 
 fn positions(probe: &Probe, tokenizer: &HfTokenizer, top: usize) -> Vec<Position> {

@@ -14,6 +14,19 @@ fn f32s(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 }
 
 #[test]
+fn devices_are_compared() {
+    let model = golden("llama2-gqa");
+    let compared = run(&["probe", "--model", text(&model), "--against", "cpu", "some words"]);
+    assert_eq!(
+        compared.stdout.trim(),
+        "cpu and cpu: latents 0.00e0 apart, logits or scores 0.00e0",
+        "{}",
+        compared.stderr
+    );
+    run(&["probe", "--model", text(&model), "--against", "tpu", "some words"]).refuses("tpu");
+}
+
+#[test]
 fn the_full_probe_of_a_language_model_holds_what_is_printed() {
     let dir = tempfile::tempdir().unwrap();
     let full = dir.path().join("probe.safetensors");

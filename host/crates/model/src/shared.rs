@@ -80,6 +80,12 @@ impl SharedModel {
 }
 
 impl SharedModel {
+    /// Whether it panicked in an earlier call: every call fails from then on.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+
     /// The same model, none of whose tokens ends an answer: for measurements, where every answer is as long as it may be.
     #[must_use]
     pub fn endless(mut self) -> Self {
@@ -255,6 +261,12 @@ impl std::fmt::Debug for SharedScoreModel {
 }
 
 impl SharedScoreModel {
+    /// As [`SharedModel::is_broken`].
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+
     /// Shares a score model.
     #[must_use]
     pub fn new(model: Box<dyn ScoreModel>) -> Self {

@@ -3,7 +3,7 @@
 use crate::{RecordError, Wrong};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use inferenceguard_host::{BundleIdentity, Inputs, ModelIdentity, Output};
+use inferenceguard_host::{BundleIdentity, Inputs, Migration, ModelIdentity, Output};
 use inferenceguard_search::{Finish, Outcome, Status, Trace, Usage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,6 +31,9 @@ pub struct Header {
     pub bundle: BundleIdentity,
     /// Which activations of it.
     pub generations: Vec<u64>,
+    /// The bundles of all but the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
     /// Which model spoke.
     pub model: ModelIdentity,
     /// By which method.
@@ -107,6 +110,7 @@ impl Header {
             at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             bundle: output.bundle.clone(),
             generations: output.generations.clone(),
+            migrations: output.migrations.clone(),
             model: output.model.clone(),
             method: output.method.clone(),
             seed: output.seed,

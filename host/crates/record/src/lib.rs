@@ -37,4 +37,4 @@ pub use error::{RecordError, Wrong};
 pub use explain::{Candidate, Span, Step};
 pub use forget::forget;
 pub use journal::Journal;
-pub use replay::Replayed;
+pub use replay::{Deciders, Replayed};

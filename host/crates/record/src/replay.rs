@@ -3,6 +3,33 @@
 use crate::{Body, Wrong};
 use inferenceguard_host::Roles;
 use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure};
+use std::collections::BTreeMap;
+
+/// Fresh roles of the bundles that decided.
+#[derive(Debug)]
+pub struct Deciders {
+    /// Of the bundle that the request began with.
+    pub first: Roles,
+    /// Of those that were activated meanwhile, by the number of their generation.
+    pub later: BTreeMap<u64, Roles>,
+}
+
+impl From<Roles> for Deciders {
+    fn from(first: Roles) -> Self {
+        Self { first, later: BTreeMap::new() }
+    }
+}
+
+impl Deciders {
+    /// Whose constraint or cost this is, and what it is called there.
+    fn of<'n>(&mut self, name: &'n str) -> (&mut Roles, &'n str) {
+        let later = name.rsplit_once('@').and_then(|(own, number)| Some((own, number.parse().ok()?)));
+        match later.and_then(|(own, number): (_, u64)| Some((self.later.get_mut(&number)?, own))) {
+            Some(found) => found,
+            None => (&mut self.first, name),
+        }
+    }
+}
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,14 +41,14 @@ pub struct Replayed {
 }
 
 impl Body {
-    /// Asks fresh roles, of the bundle that decided, everything again in the order it was asked.
+    /// Asks fresh roles, of the bundles that decided, everything again in the order it was asked.
     ///
     /// # Errors
     /// [`Wrong::Replay`] at the first answer that differs.
-    pub fn replay(&self, roles: &mut Roles) -> Result<Replayed, Wrong> {
+    pub fn replay(&self, deciders: &mut Deciders) -> Result<Replayed, Wrong> {
         let mut replayed = Replayed::default();
         for (at, (need, answer)) in self.trace.events.iter().enumerate() {
-            let Some(again) = ask(roles, need) else { continue };
+            let Some(again) = ask(deciders, need) else { continue };
             if matches!(need, Need::Steer(_)) || timed(answer) {
                 replayed.skipped += 1;
             } else if same(answer, &again) {
@@ -36,10 +63,13 @@ impl Body {
 }
 
 /// The answer of the role that this need is for; nothing if it is for a model or for nobody.
-fn ask(roles: &mut Roles, need: &Need) -> Option<Answer> {
+fn ask(deciders: &mut Deciders, need: &Need) -> Option<Answer> {
+    let roles = &mut deciders.first;
     Some(match need {
-        Need::Start(constraint) => Answer::Budget(roles.tracker.start(constraint)),
-        Need::Advance { constraint, rows } => Answer::Advanced(roles.tracker.advance(constraint, rows)),
+        Need::Start(constraint) => Answer::Budget(deciders.of(&constraint.name).0.tracker.start(constraint)),
+        Need::Advance { constraint, rows } => {
+            Answer::Advanced(deciders.of(&constraint.name).0.tracker.advance(constraint, rows))
+        }
         Need::Plan(batch) => Answer::Plan(roles.policy.plan(batch)),
         Need::Select(batch) => Answer::Decided(roles.policy.select(batch)),
         Need::Estimate(batch) => {
@@ -47,6 +77,7 @@ fn ask(roles: &mut Roles, need: &Need) -> Option<Answer> {
             Answer::Estimated(critic.and_then(|critic| critic.estimate(batch)))
         }
         Need::Price { cost, batch } => {
+            let (roles, cost) = deciders.of(cost);
             let cost = roles.costs.get_mut(cost).ok_or_else(|| absent(Role::Cost, cost));
             Answer::Priced(cost.and_then(|cost| cost.price(batch)))
         }

@@ -156,7 +156,7 @@ fn what_is_forgotten_is_gone_and_the_chain_goes_on() {
 fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
     for output in outputs(11.0, 8) {
         let body = inferenceguard_record::Body::of(&output).unwrap();
-        let replayed = body.replay(&mut common::roles()).unwrap();
+        let replayed = body.replay(&mut common::roles().into()).unwrap();
         assert!(replayed.same > 5 && replayed.skipped == 0, "{replayed:?}");
         let mut dearer = body.clone();
         let price = dearer.trace.events.iter_mut().find_map(|(_, answer)| match answer {
@@ -164,7 +164,7 @@ fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
             _ => None,
         });
         *price.unwrap() += 1e-12;
-        let wrong = dearer.replay(&mut common::roles()).unwrap_err();
+        let wrong = dearer.replay(&mut common::roles().into()).unwrap_err();
         assert!(matches!(wrong, Wrong::Replay { need: "price", .. }), "{wrong}");
     }
 }

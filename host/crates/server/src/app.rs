@@ -252,7 +252,12 @@ impl App {
 
 /// Whether requests would be answered now.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
-    app.is_open().map(|()| "ready\n")
+    app.is_open()?;
+    let broken = |name| {
+        let message = format!("the model {name} panicked in an earlier call; start the server anew");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message)
+    };
+    app.engine.broken().map_or(Ok("ready\n"), |name| Err(broken(name)))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -106,9 +106,10 @@ impl Bundles {
         if let Some(found) = store.remembered()? {
             state.previous = found.previous.iter().map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
             denied = found.denied;
+            self.engine.number_beyond(found.newest);
         }
         store.keep(&state.active)?;
-        let kept = state.remembered(self.engine.generation().number, denied.clone());
+        let kept = state.remembered(self.engine.generation().number, &self.engine, denied.clone());
         store.commit(&kept)?;
         let (history, kept) = (Mutex::new(store.history(HISTORY).into()), Mutex::new(Some(kept)));
         let (state, denied) = (Mutex::new(state), Mutex::new(denied));
@@ -203,7 +204,17 @@ impl Bundles {
         let Some(store) = &self.store else { return Ok(()) };
         store.keep(&next.active).map_err(|error| error.to_string())?;
         let mut kept = lock(&self.kept);
-        let next = next.remembered(number, self.denied());
+        let next = next.remembered(number, &self.engine, self.denied());
+        store.commit(&next).map_err(|error| error.to_string())?;
+        *kept = Some(next);
+        Ok(())
+    }
+
+    /// Remembers which numbers were given to generations that are not the active one, so that none is given twice.
+    pub(crate) fn remember_numbers(&self) -> Result<(), String> {
+        let mut kept = lock(&self.kept);
+        let (Some(store), Some(last)) = (&self.store, kept.as_ref()) else { return Ok(()) };
+        let next = Remembered { newest: self.engine.newest_number(), ..last.clone() };
         store.commit(&next).map_err(|error| error.to_string())?;
         *kept = Some(next);
         Ok(())
@@ -279,10 +290,11 @@ impl State {
         all[all.len().saturating_sub(PREVIOUS)..].to_vec()
     }
 
-    fn remembered(&self, generation: u64, denied: Option<String>) -> Remembered {
+    fn remembered(&self, generation: u64, engine: &Engine, denied: Option<String>) -> Remembered {
         Remembered {
             format: Remembered::FORMAT,
             generation,
+            newest: engine.newest_number(),
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
             denied,

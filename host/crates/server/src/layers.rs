@@ -13,6 +13,7 @@ impl Bundles {
     /// Puts the layers of all tenants over the active bundle.
     pub(crate) fn begin_layers(&self) -> Result<(), String> {
         let layered = self.layered(&self.active())?;
+        self.remember_numbers()?;
         layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(&lane), prepared)));
         Ok(())
     }

@@ -39,6 +39,9 @@ pub struct Remembered {
     pub format: u32,
     /// The number of the active generation.
     pub generation: u64,
+    /// The largest number that any generation has had: those of canaries, shadows and layers included.
+    #[serde(default)]
+    pub newest: u64,
     /// The digest of the active bundle.
     pub bundle: String,
     /// The digests of those before it, oldest first.

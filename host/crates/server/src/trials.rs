@@ -116,6 +116,7 @@ impl Trials {
         bundles.told(Change::Canary, metrics, || {
             let (bundle, prepared) = bundles.prepare_next(next)?;
             bundles.keep(&bundle)?;
+            bundles.remember_numbers()?;
             let mut canary = lock(&self.canary);
             let generation = self.engine.install(Some(LANE), prepared.clone());
             let (fresh, others) = (Counted::default(), Counted::default());

@@ -3,10 +3,11 @@
 mod common;
 
 use common::{MANIFEST, chat, start, start_opening};
-use inferenceguard_host::{CancelToken, Event, Request};
-use inferenceguard_record::Body;
+use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request};
+use inferenceguard_record::{Body, Deciders};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{
@@ -276,9 +277,14 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
     let engine = common::engine(4);
     let (loose, tight) =
         (MANIFEST.replace("budget = 4", "budget = 1000"), MANIFEST.replace("chunk-len = 4", "chunk-len = 1"));
+    let loose = loose.replace("chunk-len = 4", "chunk-len = 1");
+    let roles = |manifest: &str| {
+        let builder = EngineBuilder::new().bundle(&common::bundle(manifest));
+        builder.build_roles(OWN_METHOD).unwrap().open().unwrap()
+    };
     let mut seen = 0;
     for seed in 0..20 {
-        engine.activate(&common::bundle(&loose.replace("chunk-len = 4", "chunk-len = 1"))).unwrap();
+        engine.activate(&common::bundle(&loose)).unwrap();
         let request = Request { seed: Some(seed), migrate: true, record: true, ..Request::new("ask") };
         let mut due = true;
         let change = |event| {
@@ -296,6 +302,14 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
             let mut lie = body.clone();
             lie.outcome.constraints[1].max_cost += 0.5;
             assert!(output.tokens.is_empty() || lie.verify().is_err());
+            // Both decide the same again.
+            let number = output.migrations[0].number;
+            assert_eq!(output.generations[1], number);
+            let later = BTreeMap::from([(number, roles(&tight))]);
+            let replayed = body.replay(&mut Deciders { first: roles(&loose), later }).unwrap();
+            assert!(replayed.same > 5 && replayed.skipped == 0, "{replayed:?}");
+            let first_only = body.replay(&mut Deciders { first: roles(&loose), later: BTreeMap::new() });
+            assert!(first_only.unwrap_err().to_string().contains("it is not in this bundle"));
         }
     }
     assert!(seen > 5, "{seen}");

@@ -53,6 +53,21 @@ fn the_next_server_goes_on_with_the_bundle_and_its_number() {
 }
 
 #[test]
+fn no_number_of_a_generation_is_given_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = start_stored(dir.path());
+    let canary = first.put("/admin/canary", json!({"manifest": manifest(3), "share": 0.5})).json();
+    let canary = canary["number"].as_u64().unwrap();
+    drop(first);
+
+    let second = start_stored(dir.path());
+    assert_eq!(budget(&second), (4.0, 1), "a canary does not outlive its server");
+    assert_eq!(second.put("/admin/bundle", json!({"manifest": manifest(2)})).status, 200);
+    let (_, next) = budget(&second);
+    assert!(next > canary, "{next} was the canary's, {canary}");
+}
+
+#[test]
 fn one_server_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Store::open(dir.path()).unwrap();

@@ -3,9 +3,10 @@
 use super::{Source, args::ReplayArguments, bodies};
 use crate::{engine, output};
 use anyhow::{Context, bail};
+use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, Judgement, Request};
 use inferenceguard_record::{Body, Header, Replayed};
-use inferenceguard_search::Status;
+use inferenceguard_search::{ConstraintReport, Status};
 
 /// How far sums may lie apart that were computed in batches of another shape, as a share of the budget.
 const TOLERANCE: f64 = 1e-3;
@@ -14,16 +15,12 @@ const TOLERANCE: f64 = 1e-3;
 pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let mut source = Source::new(&arguments.guard, arguments.state.as_deref())?;
     let model = arguments.with_model.then(|| model(arguments)).transpose()?;
-    let (mut records, mut migrated, mut skipped) = (0_u64, 0_u64, 0);
+    let (mut records, mut skipped) = (0_u64, 0);
     let (mut calls, mut largest) = (Replayed::default(), 0.0_f64);
     for record in bodies(&arguments.file, &mut skipped)? {
         let (header, body) = record?;
         let place = || format!("{}, record {}", arguments.file.display(), header.sequence);
-        if header.generations.len() > 1 {
-            migrated += 1;
-            continue;
-        }
-        let replayed = body.replay(&mut source.roles(&header).with_context(place)?).with_context(place)?;
+        let replayed = body.replay(&mut source.deciders(&header).with_context(place)?).with_context(place)?;
         (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
         if let Some(engine) = &model {
             largest = largest.max(priced_again(engine, &source, &header, &body).with_context(place)?);
@@ -36,7 +33,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         None => String::new(),
     };
     output::result(format_args!(
-        "{file}: {records} records decided again, {migrated} of several bundles left out, {skipped} without a body\n  {} answers of components are the same, bit \
+        "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
          for bit; {} cannot be compared{model}",
         calls.same, calls.skipped
     ))
@@ -51,23 +48,38 @@ fn priced_again(engine: &Engine, source: &Source<'_>, header: &Header, body: &Bo
     if engine.model().fingerprint != header.model.fingerprint {
         bail!("another model answered: {} ({})", header.model.name, header.model.fingerprint);
     }
-    let outcome = &body.outcome;
-    if outcome.status == Status::NoSafeCandidate {
+    if body.outcome.status == Status::NoSafeCandidate {
         return Ok(0.0);
     }
-    let budgets = header.budgets.iter().map(|(name, budget)| (name.clone(), *budget)).collect();
-    let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
-    let request = Request { prompt, history, ceilings: budgets, ..Request::default() };
-    let judge = engine.prepare(&source.bundle(header)?)?;
-    let judged = engine.judge_tokens(&judge, &request, &outcome.tokens)?;
-    let apart = apart(&judged, body);
-    if apart > TOLERANCE {
-        bail!("sums differ by {apart:.2e} of a budget; at most {TOLERANCE:.0e} is rounding");
+    let mut largest = judged(engine, &source.bundle(&header.bundle, &header.method)?, header, body, "")?;
+    for later in &header.migrations {
+        let bundle = source.bundle(&later.bundle, &later.method)?;
+        largest = largest.max(judged(engine, &bundle, header, body, &format!("@{}", later.number))?);
     }
-    Ok(apart)
+    if largest > TOLERANCE {
+        bail!("sums differ by {largest:.2e} of a budget; at most {TOLERANCE:.0e} is rounding");
+    }
+    Ok(largest)
 }
 
-fn apart(judged: &Judgement, body: &Body) -> f64 {
-    let pairs = judged.constraints.iter().zip(&body.outcome.constraints);
-    pairs.map(|(now, then)| (now.max_cost - then.max_cost).abs() / then.budget).fold(0.0, f64::max)
+/// The same for the constraints of one bundle, whose names in the record end with `suffix`.
+fn judged(engine: &Engine, bundle: &Bundle, header: &Header, body: &Body, suffix: &str) -> anyhow::Result<f64> {
+    let own = |name: &str| bundle.manifest().constraints.iter().any(|one| one.name == name);
+    let budget = |(name, budget): (&String, &f64)| {
+        let name = name.strip_suffix(suffix).filter(|name| own(name))?;
+        Some((name.to_owned(), *budget))
+    };
+    let ceilings = header.budgets.iter().filter_map(budget).collect();
+    let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
+    let request = Request { prompt, history, ceilings, ..Request::default() };
+    let judged = engine.judge_tokens(&engine.prepare(bundle)?, &request, &body.outcome.tokens)?;
+    Ok(apart(&judged, body, suffix))
+}
+
+fn apart(judged: &Judgement, body: &Body, suffix: &str) -> f64 {
+    let apart = |now: &ConstraintReport| {
+        let then = body.outcome.constraints.iter().find(|then| then.name.strip_suffix(suffix) == Some(&now.name));
+        then.map_or(f64::INFINITY, |then| (now.max_cost - then.max_cost).abs() / then.budget)
+    };
+    judged.constraints.iter().map(apart).fold(0.0, f64::max)
 }

@@ -7,8 +7,8 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{OWN_METHOD, Roles, RolesFactory};
-use inferenceguard_record::Header;
+use inferenceguard_host::{BundleIdentity, OWN_METHOD, Roles, RolesFactory};
+use inferenceguard_record::{Deciders, Header};
 use std::{
     collections::BTreeMap,
     fs,
@@ -33,15 +33,15 @@ impl<'a> Source<'a> {
         Ok(Self { guard, packed: packed.unwrap_or_default(), roles: BTreeMap::new() })
     }
 
-    /// The bundle that decided.
-    pub(crate) fn bundle(&self, header: &Header) -> anyhow::Result<Bundle> {
-        let wanted = &header.bundle.digest;
+    /// A bundle that decided by this method.
+    pub(crate) fn bundle(&self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Bundle> {
+        let wanted = &identity.digest;
         let hex = wanted.trim_start_matches("sha256:");
         let stored = self.packed.iter().find(|path| path.file_stem().is_some_and(|stem| stem == hex));
         if let Some(path) = stored {
             return Ok(Bundle::open(path)?);
         }
-        let methods = [header.method.clone()];
+        let methods = [method.to_owned()];
         for fallback in [Fallback::Plain, Fallback::Networks] {
             let named = bundle::open(self.guard.bundle.as_deref(), fallback)?;
             let changed = self.guard.n.map(|n| bundle::with_candidates(&named, &methods, n)).transpose()?;
@@ -50,18 +50,24 @@ impl<'a> Source<'a> {
                 return Ok(found);
             }
         }
-        let (name, version) = (&header.bundle.name, &header.bundle.version);
+        let (name, version) = (&identity.name, &identity.version);
         bail!("it was decided by the bundle {name} {version}, {wanted}; name that with --bundle or --state")
     }
 
-    /// Fresh roles as they decided.
-    pub(crate) fn roles(&mut self, header: &Header) -> anyhow::Result<Roles> {
-        let key = (header.bundle.digest.clone(), header.method.clone());
+    /// Fresh roles of all bundles that decided.
+    pub(crate) fn deciders(&mut self, header: &Header) -> anyhow::Result<Deciders> {
+        let first = self.roles(&header.bundle, &header.method)?;
+        let later = header.migrations.iter().map(|one| Ok((one.number, self.roles(&one.bundle, &one.method)?)));
+        Ok(Deciders { first, later: later.collect::<anyhow::Result<_>>()? })
+    }
+
+    fn roles(&mut self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Roles> {
+        let key = (identity.digest.clone(), method.to_owned());
         if !self.roles.contains_key(&key) {
-            let bundle = self.bundle(header)?;
+            let bundle = self.bundle(identity, method)?;
             let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle);
-            let builder = if header.method == OWN_METHOD { builder } else { builder.method(&header.method) };
-            let roles = engine::with_components(builder)?.build_roles(&header.method)?;
+            let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
+            let roles = engine::with_components(builder)?.build_roles(method)?;
             self.roles.insert(key.clone(), roles);
         }
         let factory = self.roles.get(&key).context("roles that were just made")?;
