@@ -27,22 +27,36 @@ pub(crate) fn draw(logits: &Tensor, draws: &[Draw]) -> std::result::Result<Vec<S
         return Ok(Vec::new());
     }
     let shifted = shifted(logits, draws).map_err(backend)?;
-    let (totals, blocks) = weights(&shifted, draws).map_err(backend)?;
-    let mut places = Vec::with_capacity(draws.len());
-    for ((draw, blocks), total) in draws.iter().zip(&blocks).zip(&totals) {
-        if !total.is_finite() || *total <= 0.0 {
-            return Err(ModelError::NotFinite("logits"));
-        }
-        let sum: f64 = blocks.iter().map(|weight| f64::from(*weight)).sum();
-        places.push(fall(blocks.iter().map(|weight| f64::from(*weight)), draw.at * sum));
+    let (totals, weights) = weights(&shifted, draws).map_err(backend)?;
+    if totals.iter().any(|total| !total.is_finite() || *total <= 0.0) {
+        return Err(ModelError::NotFinite("logits"));
     }
-    let chosen = chosen(&shifted, &places, blocks[0].len()).map_err(backend)?;
-    let token = |(((draw, place), total), block): (((&Draw, &(usize, f64)), &f32), Vec<f32>)| {
+    let places: Vec<Place> = draws.iter().zip(&weights).map(|(draw, weights)| Place::of(draw, weights)).collect();
+    let blocks = chosen(&shifted, &places).map_err(backend)?;
+    let rows = draws.iter().zip(&totals).zip(places.iter().zip(&blocks));
+    Ok(rows.map(|((draw, total), (place, block))| place.token(draw, block, *total)).collect())
+}
+
+/// Where a draw falls.
+struct Place {
+    block: usize,
+    /// The weight that it passes inside the block.
+    left: f64,
+}
+
+impl Place {
+    fn of(draw: &Draw, weights: &[f32]) -> Self {
+        let weights = || weights.iter().map(|weight| f64::from(*weight));
+        let (block, left) = fall(weights(), draw.at * weights().sum::<f64>());
+        Self { block, left }
+    }
+
+    /// The token, from the logits of the block below the row's largest, and the row's weight at temperature 1.
+    fn token(&self, draw: &Draw, block: &[f32], total: f32) -> Sampled {
         let weigh = |logit: &f32| (f64::from(*logit) / f64::from(draw.temperature)).exp();
-        let (inside, _) = fall(block.iter().map(weigh), place.1);
-        Sampled { token: (place.0 * BLOCK + inside) as Token, logprob: block[inside] - total.ln() }
-    };
-    Ok(draws.iter().zip(&places).zip(&totals).zip(chosen).map(token).collect())
+        let (inside, _) = fall(block.iter().map(weigh), self.left);
+        Sampled { token: (self.block * BLOCK + inside) as Token, logprob: block[inside] - total.ln() }
+    }
 }
 
 /// The row of each draw below its largest logit, `[draws, vocab]`, filled up to whole blocks.
@@ -76,8 +90,9 @@ fn weights(shifted: &Tensor, draws: &[Draw]) -> Result<(Vec<f32>, Vec<Vec<f32>>)
 }
 
 /// The block that each draw fell into.
-fn chosen(shifted: &Tensor, places: &[(usize, f64)], blocks: usize) -> Result<Vec<Vec<f32>>> {
-    let index: Vec<u32> = places.iter().enumerate().map(|(row, (block, _))| (row * blocks + block) as u32).collect();
+fn chosen(shifted: &Tensor, places: &[Place]) -> Result<Vec<Vec<f32>>> {
+    let blocks = shifted.dim(1)? / BLOCK;
+    let index: Vec<u32> = places.iter().enumerate().map(|(row, place)| (row * blocks + place.block) as u32).collect();
     shifted.reshape(((), BLOCK))?.index_select(&Tensor::new(index, shifted.device())?, 0)?.to_vec2()
 }
 
