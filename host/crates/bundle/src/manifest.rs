@@ -199,13 +199,14 @@ impl Manifest {
             self.check_cost("task", task)?;
         }
         self.networks.keys().try_for_each(|name| named("networks", name))?;
+        self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
     }
 
     fn check_constraint(&self, index: usize, entry: &ConstraintEntry) -> Result<(), BundleError> {
         let key = |field: &str| format!("constraints[{index}].{field}");
-        named(&key("name"), &entry.name)?;
+        unmarked(&key("name"), &entry.name)?;
         let unique = self.constraints[..index].iter().all(|other| other.name != entry.name);
         require(unique, &key("name"), &entry.name, "every name once")?;
         let budget = entry.budget;
@@ -238,6 +239,12 @@ impl ConstraintEntry {
 fn named(key: &str, found: &str) -> Result<(), BundleError> {
     let fine = !found.trim().is_empty() && !found.chars().any(char::is_control);
     require(fine, key, &format!("{found:?}"), "a text that is not empty, without control characters")
+}
+
+/// The same without `@`, which marks what belongs to a bundle that was activated while a request ran.
+fn unmarked(key: &str, found: &str) -> Result<(), BundleError> {
+    named(key, found)?;
+    require(!found.contains('@'), key, &format!("{found:?}"), "a text without @")
 }
 
 fn require(holds: bool, key: &str, found: &dyn std::fmt::Display, expected: &str) -> Result<(), BundleError> {

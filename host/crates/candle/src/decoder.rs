@@ -20,7 +20,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use inferenceguard_model::{ModelError, Token};
 use std::sync::Arc;
 
-/// How many tokens of a prompt are run at once: bounds the size of masks and scores.
+/// How many tokens of a prompt, or of all beams, are run at once: bounds the size of masks, scores and what lies between layers.
 const BLOCK: usize = 256;
 
 /// The body of a model.
@@ -55,6 +55,14 @@ pub(crate) struct Pass {
     pub(crate) latents: Tensor,
     /// The outputs of all layers for the same tokens; of a prompt, for its last one.
     pub(crate) inner: Inner,
+}
+
+impl Pass {
+    /// Of the tokens of all, one pass after the other.
+    fn join(passes: Vec<Self>) -> Result<Self> {
+        let (latents, inner): (Vec<_>, Vec<_>) = passes.into_iter().map(|pass| (pass.latents, pass.inner)).unzip();
+        Ok(Self { latents: Tensor::cat(&latents, 0)?, inner: Inner::join(&inner)? })
+    }
 }
 
 impl Decoder {
@@ -263,6 +271,16 @@ impl Decoder {
     }
 
     fn extend_direct(&mut self, cache: &Cache, rows: &[(Key, &[Token])]) -> Result<Pass> {
+        let (mut passes, mut rest) = (Vec::new(), rows);
+        while !rest.is_empty() {
+            let (block, later) = rest.split_at(first_block(rest));
+            passes.push(self.extend_block(cache, block)?);
+            rest = later;
+        }
+        if passes.len() == 1 { Ok(passes.remove(0)) } else { Pass::join(passes) }
+    }
+
+    fn extend_block(&mut self, cache: &Cache, rows: &[(Key, &[Token])]) -> Result<Pass> {
         let plan = Direct::plan(cache, rows);
         let angles = self.angles.of_steps(&plan.positions, self.dtype, &self.device)?;
         let heads = self.heads();
@@ -329,6 +347,16 @@ impl Decoder {
     fn latents(&self, stream: &Tensor) -> Result<Tensor> {
         self.norm.forward(stream)?.to_dtype(DType::F32)
     }
+}
+
+/// How many rows are run at once: those that make a block, and at least one.
+fn first_block(rows: &[(Key, &[Token])]) -> usize {
+    let mut tokens = 0;
+    let fit = rows.iter().take_while(|(_, new)| {
+        tokens += new.len();
+        tokens <= BLOCK
+    });
+    fit.count().max(1)
 }
 
 /// The output of the last layer.

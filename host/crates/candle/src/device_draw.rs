@@ -6,6 +6,7 @@
 use crate::error::backend;
 use candle_core::{Result, Tensor};
 use inferenceguard_model::{ModelError, Sampled, Token};
+use std::collections::HashMap;
 
 /// Tokens of a block.
 const BLOCK: usize = 128;
@@ -26,43 +27,87 @@ pub(crate) fn draw(logits: &Tensor, draws: &[Draw]) -> std::result::Result<Vec<S
     if draws.is_empty() {
         return Ok(Vec::new());
     }
-    let shifted = shifted(logits, draws).map_err(backend)?;
-    let (totals, weights) = weights(&shifted, draws).map_err(backend)?;
-    if totals.iter().any(|total| !total.is_finite() || *total <= 0.0) {
+    let (tempered, indices) = Tempered::of(draws);
+    let shifted = shifted(logits, &tempered).map_err(backend)?;
+    let weights = weights(&shifted, &tempered).map_err(backend)?;
+    let usable = |row: &Weights| row.total.is_normal() && row.sum().is_normal();
+    if !weights.iter().all(usable) {
         return Err(ModelError::NotFinite("logits"));
     }
-    let places: Vec<Place> = draws.iter().zip(&weights).map(|(draw, weights)| Place::of(draw, weights)).collect();
+    let places: Vec<Place> = draws.iter().zip(indices).map(|(draw, row)| Place::of(draw, row, &weights[row])).collect();
     let blocks = chosen(&shifted, &places).map_err(backend)?;
-    let rows = draws.iter().zip(&totals).zip(places.iter().zip(&blocks));
-    Ok(rows.map(|((draw, total), (place, block))| place.token(draw, block, *total)).collect())
+    let token = |((draw, place), block): ((&Draw, &Place), &Vec<f32>)| place.token(draw, block, &weights[place.row]);
+    Ok(draws.iter().zip(&places).zip(&blocks).map(token).collect())
+}
+
+/// A row at a temperature; several draws may share it.
+#[derive(Clone, Copy)]
+struct Tempered {
+    row: usize,
+    temperature: f32,
+}
+
+impl Tempered {
+    /// Each once, and which of them each draw is from.
+    fn of(draws: &[Draw]) -> (Vec<Self>, Vec<usize>) {
+        let mut seen = HashMap::new();
+        let mut all = Vec::new();
+        let index = |draw: &Draw| {
+            *seen.entry((draw.row, draw.temperature.to_bits())).or_insert_with(|| {
+                all.push(Self { row: draw.row, temperature: draw.temperature });
+                all.len() - 1
+            })
+        };
+        let indices = draws.iter().map(index).collect();
+        (all, indices)
+    }
+}
+
+/// What the tokens of a row weigh, its likeliest weighing 1.
+struct Weights {
+    /// All of them at temperature 1.
+    total: f32,
+    /// Each block at the draws' temperature.
+    blocks: Vec<f32>,
+}
+
+impl Weights {
+    fn blocks(&self) -> impl Iterator<Item = f64> {
+        self.blocks.iter().map(|weight| f64::from(*weight))
+    }
+
+    fn sum(&self) -> f64 {
+        self.blocks().sum()
+    }
 }
 
 /// Where a draw falls.
 struct Place {
+    /// Of the tempered rows.
+    row: usize,
     block: usize,
     /// The weight that it passes inside the block.
     left: f64,
 }
 
 impl Place {
-    fn of(draw: &Draw, weights: &[f32]) -> Self {
-        let weights = || weights.iter().map(|weight| f64::from(*weight));
-        let (block, left) = fall(weights(), draw.at * weights().sum::<f64>());
-        Self { block, left }
+    fn of(draw: &Draw, row: usize, weights: &Weights) -> Self {
+        let (block, left) = fall(weights.blocks(), draw.at * weights.sum());
+        Self { row, block, left }
     }
 
-    /// The token, from the logits of the block below the row's largest, and the row's weight at temperature 1.
-    fn token(&self, draw: &Draw, block: &[f32], total: f32) -> Sampled {
+    /// The token, from the logits of the block below the row's largest.
+    fn token(&self, draw: &Draw, block: &[f32], weights: &Weights) -> Sampled {
         let weigh = |logit: &f32| (f64::from(*logit) / f64::from(draw.temperature)).exp();
         let (inside, _) = fall(block.iter().map(weigh), self.left);
-        Sampled { token: (self.block * BLOCK + inside) as Token, logprob: block[inside] - total.ln() }
+        Sampled { token: (self.block * BLOCK + inside) as Token, logprob: block[inside] - weights.total.ln() }
     }
 }
 
-/// The row of each draw below its largest logit, `[draws, vocab]`, filled up to whole blocks.
-fn shifted(logits: &Tensor, draws: &[Draw]) -> Result<Tensor> {
-    let rows: Vec<u32> = draws.iter().map(|draw| draw.row as u32).collect();
-    let picked = logits.index_select(&Tensor::new(rows, logits.device())?, 0)?;
+/// Rows below their largest logits, `[rows, vocab]`, filled up to whole blocks.
+fn shifted(logits: &Tensor, rows: &[Tempered]) -> Result<Tensor> {
+    let index: Vec<u32> = rows.iter().map(|one| one.row as u32).collect();
+    let picked = logits.index_select(&Tensor::new(index, logits.device())?, 0)?;
     let shifted = picked.broadcast_sub(&picked.max_keepdim(1)?)?;
     let (rows, vocab) = shifted.dims2()?;
     match vocab % BLOCK {
@@ -74,25 +119,24 @@ fn shifted(logits: &Tensor, draws: &[Draw]) -> Result<Tensor> {
     }
 }
 
-/// The weight of each row at temperature 1, and of each of its blocks at the draw's temperature.
-fn weights(shifted: &Tensor, draws: &[Draw]) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
-    let inverse: Vec<f32> = draws.iter().map(|draw| 1.0 / draw.temperature).collect();
-    let inverse = Tensor::from_vec(inverse, (draws.len(), 1), shifted.device())?;
-    let (rows, width) = shifted.dims2()?;
-    let blocks = shifted.broadcast_mul(&inverse)?.exp()?.reshape((rows, width / BLOCK, BLOCK))?.sum(2)?;
-    let totals = match draws.iter().all(|draw| draw.temperature == 1.0) {
+fn weights(shifted: &Tensor, rows: &[Tempered]) -> Result<Vec<Weights>> {
+    let inverse: Vec<f32> = rows.iter().map(|one| 1.0 / one.temperature).collect();
+    let inverse = Tensor::from_vec(inverse, (rows.len(), 1), shifted.device())?;
+    let (count, width) = shifted.dims2()?;
+    let blocks = shifted.broadcast_mul(&inverse)?.exp()?.reshape((count, width / BLOCK, BLOCK))?.sum(2)?;
+    let totals = match rows.iter().all(|one| one.temperature == 1.0) {
         true => blocks.sum_keepdim(1)?,
         false => shifted.exp()?.sum_keepdim(1)?,
     };
     // One transfer.
-    let mut all = Tensor::cat(&[totals, blocks], 1)?.to_vec2::<f32>()?;
-    Ok((all.iter_mut().map(|row| row.remove(0)).collect(), all))
+    let all = Tensor::cat(&[totals, blocks], 1)?.to_vec2::<f32>()?;
+    Ok(all.into_iter().map(|mut row| Weights { total: row.remove(0), blocks: row }).collect())
 }
 
 /// The block that each draw fell into.
 fn chosen(shifted: &Tensor, places: &[Place]) -> Result<Vec<Vec<f32>>> {
     let blocks = shifted.dim(1)? / BLOCK;
-    let index: Vec<u32> = places.iter().enumerate().map(|(row, place)| (row * blocks + place.block) as u32).collect();
+    let index: Vec<u32> = places.iter().map(|place| (place.row * blocks + place.block) as u32).collect();
     shifted.reshape(((), BLOCK))?.index_select(&Tensor::new(index, shifted.device())?, 0)?.to_vec2()
 }
 

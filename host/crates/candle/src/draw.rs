@@ -37,7 +37,8 @@ fn plain_draw(row: usize, request: &SampleRequest) -> Option<Draw> {
     let SampleRequest { temperature, top_k, top_p, penalties, penalty_mass, pick } = request;
     let Pick::Draw(at) = *pick else { return None };
     let plain = *top_k == 0 && *top_p == 1.0 && penalties.is_empty() && !penalty_mass.is_nan();
-    let valid = (0.0..1.0).contains(&at) && temperature.is_finite() && *temperature > 0.0;
+    // What is smaller has no finite inverse.
+    let valid = (0.0..1.0).contains(&at) && temperature.is_normal() && *temperature > 0.0;
     (plain && valid).then_some(Draw { row, temperature: *temperature, at })
 }
 
@@ -86,7 +87,9 @@ mod tests {
         let mut data: Vec<f32> = (0..rows * width).map(wave).collect();
         data[width + 777] = 40.0;
         data[2 * width..2 * width + 300].fill(f32::NEG_INFINITY);
-        let tensor = Tensor::from_slice(&data, (rows, width), &Device::Cpu)?;
+        // A GPU where this is compiled for one and there is one.
+        let device = Device::cuda_if_available(0)?;
+        let tensor = Tensor::from_slice(&data, (rows, width), &device)?;
         let base = SampleRequest {
             temperature: 1.0,
             top_k: 0,
@@ -99,6 +102,7 @@ mod tests {
             0 => base.clone(),
             1 => SampleRequest { top_p: 0.9, pick: Pick::Draw(0.5), ..base.clone() },
             2 => SampleRequest { temperature: 0.7, pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
+            3 if i % 2 == 0 => SampleRequest { temperature: 1e-39, pick: Pick::Draw(0.3), ..base.clone() },
             _ => SampleRequest { pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
         };
         let requests: Vec<Asked> = (0..600).map(|i| (i * 7 % rows, request(i))).collect();
@@ -109,6 +113,15 @@ mod tests {
             assert_eq!(found.token, expected.token, "row {row}, {request:?}");
             assert!((found.logprob - expected.logprob).abs() < 1e-5);
         }
+        // The ends, where rounding may show: the first token with any weight, and one that has some.
+        let ends = |at| Draw { row: 2, temperature: 1.0, at };
+        let [first, last] = &device_draw::draw(&tensor, &[0.0, 1.0 - f64::EPSILON / 2.0].map(ends))?[..] else {
+            return Err("two draws".into());
+        };
+        assert!(
+            first.token == 300 && last.token as usize >= width - 2 && last.logprob.is_finite(),
+            "{first:?} {last:?}"
+        );
         Ok(())
     }
 

@@ -30,6 +30,13 @@ impl Inner {
         Ok(Self { streams: streams.iter().map(last).collect::<Result<_>>()?, order: None })
     }
 
+    /// Of all rows, one pass after the other; each has them in the caller's order.
+    pub(crate) fn join(passes: &[Self]) -> Result<Self> {
+        let layers = passes.iter().map(|pass| pass.streams.len()).min().unwrap_or(0);
+        let layer = |layer| Tensor::cat(&passes.iter().map(|pass| &pass.streams[layer]).collect::<Vec<_>>(), 0);
+        Ok(Self { streams: (0..layers).map(layer).collect::<Result<_>>()?, order: None })
+    }
+
     /// One layer's rows in the caller's order, f32.
     fn rows(&self, layer: usize) -> std::result::Result<Rows, ModelError> {
         let read = || {

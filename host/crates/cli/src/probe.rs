@@ -109,3 +109,17 @@ fn table(report: &Report) -> String {
     });
     lines.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::apart;
+
+    #[test]
+    fn differences_are_shares_of_the_largest_number() {
+        assert_eq!(apart(&[1.0, -4.0], &[1.0, -4.0]), 0.0);
+        assert_eq!(apart(&[1.0, -3.0], &[1.0, -4.0]), 0.25);
+        for wrong in [&[1.0][..], &[1.0, f32::NAN], &[f32::INFINITY, -4.0]] {
+            assert_eq!(apart(wrong, &[1.0, -4.0]), f32::INFINITY, "{wrong:?}");
+        }
+    }
+}

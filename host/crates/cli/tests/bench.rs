@@ -57,12 +57,22 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
         table.stderr
     );
     assert_eq!(fs::metadata(&weights).unwrap().modified().unwrap(), written);
+    // The same as folders of one's own.
+    let [language, reward, cost] = ["language", "reward", "cost"].map(|name| kept.join("tiny-f32").join(name));
+    let (reward, cost) = (format!("reward={}", text(&reward)), format!("cost={}", text(&cost)));
+    let own = ["bench", "--model", text(&language), "--score", &reward, "--score", &cost, "--n", "4", "--depth", "6"];
+    let more = ["--methods", "base", "--concurrency", "1", "--seconds", "0", "--peer", &peer, "--json"];
+    let report = run(&[&own[..], &more].concat()).json();
+    assert_eq!(report["peers"][0]["name"], "other", "{report}");
 }
 
 #[test]
 fn what_cannot_be_measured_is_said() {
     bench(&["--methods", "fast"]).refuses("fast");
     bench(&["--concurrency", "0"]).refuses("at least 1");
+    run(&["bench", "--peer", "other=true"]).refuses("--peer needs --shape");
+    let ids = ["--model", "org/none", "--score", "reward=org/none", "--score", "cost=org/none"];
+    run(&[&["bench", "--peer", "other=true"], &ids[..]].concat()).refuses("give folders to a peer, not ids");
     bench(&["--device", "cuda"]).refuses("cuda");
     bench(&["--methods", "re-control"]).refuses("re-control");
     let long = run(&["bench", "--shape", "tiny", "--prompt-tokens", "5000", "--methods", "base", "--seconds", "0"]);

@@ -29,9 +29,9 @@ pub struct Header {
     pub at: u64,
     /// Which bundle decided.
     pub bundle: BundleIdentity,
-    /// Which activations of it.
+    /// Which activations decided, oldest first: one of this bundle, then those of the migrations.
     pub generations: Vec<u64>,
-    /// The bundles of all but the first of them.
+    /// The bundles that were activated meanwhile and decided as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub migrations: Vec<Migration>,
     /// Which model spoke.
@@ -122,6 +122,12 @@ impl Header {
         }
     }
 
+    /// Whether a bundle is named for every generation.
+    fn numbers_agree(&self) -> bool {
+        let migrated = self.migrations.iter().map(|one| one.number);
+        self.generations.len() == 1 + self.migrations.len() && migrated.eq(self.generations.iter().skip(1).copied())
+    }
+
     /// Checks that this header speaks of that body.
     pub(crate) fn agrees(&self, body: &Body) -> Result<(), Wrong> {
         let outcome = &body.outcome;
@@ -132,6 +138,7 @@ impl Header {
             ("budgets", self.budgets == budgets),
             ("usage", self.usage == outcome.usage),
             ("seed", self.seed == body.inputs.config.seed),
+            ("generations", self.numbers_agree()),
         ] {
             if !same {
                 return Err(Wrong::Disagreement(what));

@@ -23,11 +23,9 @@ impl From<Roles> for Deciders {
 impl Deciders {
     /// Whose constraint or cost this is, and what it is called there.
     fn of<'n>(&mut self, name: &'n str) -> (&mut Roles, &'n str) {
-        let later = name.rsplit_once('@').and_then(|(own, number)| Some((own, number.parse().ok()?)));
-        match later.and_then(|(own, number): (_, u64)| Some((self.later.get_mut(&number)?, own))) {
-            Some(found) => found,
-            None => (&mut self.first, name),
-        }
+        let own = |number: &u64| name.strip_suffix(&number.to_string())?.strip_suffix('@');
+        let later = self.later.iter_mut().find_map(|(number, roles)| Some((roles, own(number)?)));
+        later.unwrap_or((&mut self.first, name))
     }
 }
 

@@ -142,7 +142,8 @@ impl Server {
     }
 
     /// The same, with the layers of its tenants over the active bundle; `lender` gives files that layers name and do not
-    /// hold. Needed where a tenant has a layer, and for `overload`.
+    /// hold. Needed where a tenant has a layer, and for `overload`; after [`Server::with_store`], which says what numbers
+    /// generations have had.
     ///
     /// # Errors
     /// [`ServerError::Layer`], [`ServerError::Cloned`].

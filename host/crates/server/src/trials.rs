@@ -191,6 +191,7 @@ impl Trials {
     ) -> Result<Generation, ApiError> {
         bundles.told(Change::Shadow, metrics, || {
             let (_, prepared) = bundles.prepare_next(next)?;
+            bundles.remember_numbers()?;
             let generation = prepared.generation();
             *lock(&self.shadow) = Some(Shadow { prepared, share, counted: Compared::default() });
             Ok(generation)

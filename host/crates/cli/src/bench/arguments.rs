@@ -43,7 +43,7 @@ pub(crate) struct BenchArguments {
     /// Another program to measure on the same weights: it is given --model DIR --reward DIR --cost DIR --method M --n N
     /// --prompt-tokens P --depth D --dtype F --device D --threads T, save what the command says itself, and prints a JSON
     /// object with `seconds_per_prompt`
-    #[arg(long = "peer", value_name = "NAME=COMMAND", requires = "shape")]
+    #[arg(long = "peer", value_name = "NAME=COMMAND")]
     pub(crate) peers: Vec<String>,
     /// Draws where the time of each row went: FILE.svg or FILE.png
     #[arg(long, value_name = "FILE")]

@@ -10,14 +10,17 @@ mod shape;
 pub(crate) use arguments::BenchArguments;
 
 use crate::{model, output};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use inferenceguard_candle::Roofline;
 use inferenceguard_host::methods::{self, candidates_setting};
 use measure::{Case, Row};
 use models::Models;
 use report::{Machine, Report, growth};
 use shape::Folders;
-use std::{path::Path, thread};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 /// Measures every row that was asked for.
 pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
@@ -64,9 +67,27 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 }
 
 fn folders(arguments: &BenchArguments, temporary: &Path) -> anyhow::Result<Option<Folders>> {
-    let Some(shape) = arguments.shape else { return Ok(None) };
+    let Some(shape) = arguments.shape else { return given(arguments) };
     let precision = model::options(&arguments.device)?.precision;
     shape.write(arguments.keep.as_deref().unwrap_or(temporary), precision).map(Some)
+}
+
+/// The folders or files of the arguments, for peers to read as well.
+fn given(arguments: &BenchArguments) -> anyhow::Result<Option<Folders>> {
+    if arguments.peers.is_empty() {
+        return Ok(None);
+    }
+    let score = |name: &str| arguments.scores.iter().find_map(|score| score.strip_prefix(name)?.strip_prefix('='));
+    let (Some(language), Some(reward), Some(cost)) = (arguments.model.as_deref(), score("reward"), score("cost"))
+    else {
+        bail!("--peer needs --shape, or --model with --score reward=DIR and --score cost=DIR");
+    };
+    let path = |name: &str| {
+        let path = PathBuf::from(name);
+        ensure!(path.exists(), "--peer: {name} is not on this machine; give folders to a peer, not ids");
+        Ok(path)
+    };
+    Ok(Some(Folders { language: path(language)?, reward: path(reward)?, cost: path(cost)? }))
 }
 
 fn name(arguments: &BenchArguments) -> String {

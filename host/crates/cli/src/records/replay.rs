@@ -1,12 +1,13 @@
 //! `replay`: the components decide again, and with a model, what was emitted is priced again.
 
-use super::{Source, args::ReplayArguments, bodies};
+use super::{Source, args::ReplayArguments, bodies, source::Opened};
 use crate::{engine, output};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, Judgement, Request};
-use inferenceguard_record::{Body, Header, Replayed};
-use inferenceguard_search::{ConstraintReport, Status};
+use inferenceguard_host::{Engine, Judgement, Migration, Request};
+use inferenceguard_record::{Body, Deciders, Header, Replayed};
+use inferenceguard_search::{CostGrain, Status};
+use std::collections::BTreeSet;
 
 /// How far sums may lie apart that were computed in batches of another shape, as a share of the budget.
 const TOLERANCE: f64 = 1e-3;
@@ -16,22 +17,21 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let mut source = Source::new(&arguments.guard, arguments.state.as_deref())?;
     let model = arguments.with_model.then(|| model(arguments)).transpose()?;
     let (mut records, mut skipped) = (0_u64, 0);
-    let (mut calls, mut largest) = (Replayed::default(), 0.0_f64);
+    let (mut calls, mut priced) = (Replayed::default(), Priced::default());
     for record in bodies(&arguments.file, &mut skipped)? {
         let (header, body) = record?;
         let place = || format!("{}, record {}", arguments.file.display(), header.sequence);
-        let replayed = body.replay(&mut source.deciders(&header).with_context(place)?).with_context(place)?;
+        let decided = source.decided(&header).with_context(place)?;
+        all_named(&decided, &body).with_context(place)?;
+        let replayed = body.replay(&mut deciders(&header, &decided)?).with_context(place)?;
         (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
         if let Some(engine) = &model {
-            largest = largest.max(priced_again(engine, &source, &header, &body).with_context(place)?);
+            priced.again(engine, &decided, &header, &body).with_context(place)?;
         }
         records += 1;
     }
     let file = arguments.file.display();
-    let model = match model {
-        Some(_) => format!("\n  the model read every answer again: sums differ by at most {largest:.2e} of a budget"),
-        None => String::new(),
-    };
+    let model = if model.is_some() { priced.told() } else { String::new() };
     output::result(format_args!(
         "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
          for bit; {} cannot be compared{model}",
@@ -39,47 +39,104 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     ))
 }
 
+/// Refuses a record that names other bundles than those whose constraints held.
+fn all_named(decided: &[(String, Opened)], body: &Body) -> anyhow::Result<()> {
+    let of = |(suffix, opened): &(String, Opened)| {
+        let constraints = opened.bundle.manifest().constraints.iter();
+        constraints.map(|one| format!("{}{suffix}", one.name)).collect::<Vec<_>>()
+    };
+    let expected: BTreeSet<String> = decided.iter().flat_map(of).collect();
+    let found = body.inputs.config.constraints.iter().map(|one| one.constraint.name.clone()).collect();
+    let told = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    ensure!(expected == found, "its bundles have the constraints {}; it was held to {}", told(&expected), told(&found));
+    Ok(())
+}
+
+fn deciders(header: &Header, decided: &[(String, Opened)]) -> anyhow::Result<Deciders> {
+    let [(_, first), later @ ..] = decided else { bail!("no bundle decided it") };
+    let roles = |(migration, (_, opened)): (&Migration, &(String, Opened))| Ok((migration.number, opened.roles()?));
+    let later = header.migrations.iter().zip(later).map(roles).collect::<anyhow::Result<_>>()?;
+    Ok(Deciders { first: first.roles()?, later })
+}
+
 fn model(arguments: &ReplayArguments) -> anyhow::Result<Engine> {
     engine::open(&arguments.guard, &[], &[])
 }
 
-/// How far the sums of an answer are from what was recorded, as a share of the budget.
-fn priced_again(engine: &Engine, source: &Source<'_>, header: &Header, body: &Body) -> anyhow::Result<f64> {
-    if engine.model().fingerprint != header.model.fingerprint {
-        bail!("another model answered: {} ({})", header.model.name, header.model.fingerprint);
-    }
-    if body.outcome.status == Status::NoSafeCandidate {
-        return Ok(0.0);
-    }
-    let mut largest = judged(engine, &source.bundle(&header.bundle, &header.method)?, header, body, "")?;
-    for later in &header.migrations {
-        let bundle = source.bundle(&later.bundle, &later.method)?;
-        largest = largest.max(judged(engine, &bundle, header, body, &format!("@{}", later.number))?);
-    }
-    if largest > TOLERANCE {
-        bail!("sums differ by {largest:.2e} of a budget; at most {TOLERANCE:.0e} is rounding");
-    }
-    Ok(largest)
+/// What the model said when it read answers again.
+#[derive(Default)]
+struct Priced {
+    /// How far sums were apart, as a share of the budget.
+    largest: f64,
+    /// Constraints priced by the chunk: what they charge depends on where chunks ended.
+    skipped: u64,
 }
 
-/// The same for the constraints of one bundle, whose names in the record end with `suffix`.
-fn judged(engine: &Engine, bundle: &Bundle, header: &Header, body: &Body, suffix: &str) -> anyhow::Result<f64> {
-    let own = |name: &str| bundle.manifest().constraints.iter().any(|one| one.name == name);
-    let budget = |(name, budget): (&String, &f64)| {
-        let name = name.strip_suffix(suffix).filter(|name| own(name))?;
-        Some((name.to_owned(), *budget))
-    };
-    let ceilings = header.budgets.iter().filter_map(budget).collect();
+impl Priced {
+    fn again(
+        &mut self,
+        engine: &Engine,
+        decided: &[(String, Opened)],
+        header: &Header,
+        body: &Body,
+    ) -> anyhow::Result<()> {
+        if engine.model().fingerprint != header.model.fingerprint {
+            bail!("another model answered: {} ({})", header.model.name, header.model.fingerprint);
+        }
+        if body.outcome.status == Status::NoSafeCandidate {
+            return Ok(());
+        }
+        for (suffix, opened) in decided {
+            self.by_one(engine, opened, suffix, body)?;
+        }
+        ensure!(
+            self.largest <= TOLERANCE,
+            "sums differ by {:.2e} of a budget; at most {TOLERANCE:.0e} is rounding",
+            self.largest
+        );
+        Ok(())
+    }
+
+    /// The constraints of one bundle, whose names in the record end with `suffix`.
+    fn by_one(&mut self, engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> anyhow::Result<()> {
+        let costs = opened.roles()?.info().costs;
+        let judged = judged(engine, &opened.bundle, suffix, body)?;
+        for entry in &opened.bundle.manifest().constraints {
+            if costs.get(&entry.cost).is_none_or(|cost| cost.grain == CostGrain::Chunk) {
+                self.skipped += 1;
+                continue;
+            }
+            let now = judged.constraints.iter().find(|now| now.name == entry.name);
+            let then = body.outcome.constraints.iter().find(|then| then.name.strip_suffix(suffix) == Some(&entry.name));
+            let (Some(now), Some(then)) = (now, then) else { bail!("`{}{suffix}` was not reported", entry.name) };
+            let apart = (now.max_cost - then.max_cost).abs() / then.budget;
+            self.largest = if apart.is_finite() { self.largest.max(apart) } else { f64::INFINITY };
+        }
+        Ok(())
+    }
+
+    fn told(&self) -> String {
+        let Self { largest, skipped } = self;
+        let skipped = match skipped {
+            0 => String::new(),
+            _ => format!("; {skipped} constraints, priced by the chunk, cannot be compared"),
+        };
+        format!("\n  the model read every answer again: sums differ by at most {largest:.2e} of a budget{skipped}")
+    }
+}
+
+fn judged(engine: &Engine, bundle: &Bundle, suffix: &str, body: &Body) -> anyhow::Result<Judgement> {
+    let held = &body.inputs.config.constraints;
+    let own = held.iter().filter_map(|one| {
+        let name = one.constraint.name.strip_suffix(suffix)?;
+        let known = bundle.manifest().constraints.iter().any(|entry| entry.name == name);
+        known.then(|| (name.to_owned(), one.constraint.budget))
+    });
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
-    let request = Request { prompt, history, ceilings, ..Request::default() };
+    let request = Request { prompt, history, ceilings: own.collect(), ..Request::default() };
     let judged = engine.judge_tokens(&engine.prepare(bundle)?, &request, &body.outcome.tokens)?;
-    Ok(apart(&judged, body, suffix))
-}
-
-fn apart(judged: &Judgement, body: &Body, suffix: &str) -> f64 {
-    let apart = |now: &ConstraintReport| {
-        let then = body.outcome.constraints.iter().find(|then| then.name.strip_suffix(suffix) == Some(&now.name));
-        then.map_or(f64::INFINITY, |then| (now.max_cost - then.max_cost).abs() / then.budget)
-    };
-    judged.constraints.iter().map(apart).fold(0.0, f64::max)
+    if let Some(failure) = judged.failures.first() {
+        bail!("{failure}");
+    }
+    Ok(judged)
 }

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{BundleIdentity, OWN_METHOD, Roles, RolesFactory};
-use inferenceguard_record::{Deciders, Header};
+use inferenceguard_record::Header;
 use std::{
     collections::BTreeMap,
     fs,
@@ -21,7 +21,21 @@ pub(crate) struct Source<'a> {
     guard: &'a GuardArguments,
     /// Files of a server's store.
     packed: Vec<PathBuf>,
-    roles: BTreeMap<(String, String), Arc<dyn RolesFactory>>,
+    opened: BTreeMap<(String, String), Opened>,
+}
+
+/// A bundle that decided, ready to decide again.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) bundle: Bundle,
+    roles: Arc<dyn RolesFactory>,
+}
+
+impl Opened {
+    /// Fresh roles as they decided.
+    pub(crate) fn roles(&self) -> anyhow::Result<Roles> {
+        Ok(self.roles.open()?)
+    }
 }
 
 impl<'a> Source<'a> {
@@ -30,11 +44,11 @@ impl<'a> Source<'a> {
             fs::read_dir(dir.join("bundles"))?.map(|entry| Ok(entry?.path())).collect()
         };
         let packed = state.map(|dir| list(dir).with_context(|| dir.display().to_string())).transpose()?;
-        Ok(Self { guard, packed: packed.unwrap_or_default(), roles: BTreeMap::new() })
+        Ok(Self { guard, packed: packed.unwrap_or_default(), opened: BTreeMap::new() })
     }
 
     /// A bundle that decided by this method.
-    pub(crate) fn bundle(&self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Bundle> {
+    fn bundle(&self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Bundle> {
         let wanted = &identity.digest;
         let hex = wanted.trim_start_matches("sha256:");
         let stored = self.packed.iter().find(|path| path.file_stem().is_some_and(|stem| stem == hex));
@@ -54,23 +68,25 @@ impl<'a> Source<'a> {
         bail!("it was decided by the bundle {name} {version}, {wanted}; name that with --bundle or --state")
     }
 
-    /// Fresh roles of all bundles that decided.
-    pub(crate) fn deciders(&mut self, header: &Header) -> anyhow::Result<Deciders> {
-        let first = self.roles(&header.bundle, &header.method)?;
-        let later = header.migrations.iter().map(|one| Ok((one.number, self.roles(&one.bundle, &one.method)?)));
-        Ok(Deciders { first, later: later.collect::<anyhow::Result<_>>()? })
+    /// All bundles that decided: with each, what its names end with in the record.
+    pub(crate) fn decided(&mut self, header: &Header) -> anyhow::Result<Vec<(String, Opened)>> {
+        let mut decided = vec![(String::new(), self.open(&header.bundle, &header.method)?)];
+        for later in &header.migrations {
+            decided.push((format!("@{}", later.number), self.open(&later.bundle, &later.method)?));
+        }
+        Ok(decided)
     }
 
-    fn roles(&mut self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Roles> {
+    fn open(&mut self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Opened> {
         let key = (identity.digest.clone(), method.to_owned());
-        if !self.roles.contains_key(&key) {
-            let bundle = self.bundle(identity, method)?;
-            let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle);
-            let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
-            let roles = engine::with_components(builder)?.build_roles(method)?;
-            self.roles.insert(key.clone(), roles);
+        if let Some(opened) = self.opened.get(&key) {
+            return Ok(opened.clone());
         }
-        let factory = self.roles.get(&key).context("roles that were just made")?;
-        Ok(factory.open()?)
+        let bundle = self.bundle(identity, method)?;
+        let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle);
+        let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
+        let opened = Opened { roles: engine::with_components(builder)?.build_roles(method)?, bundle };
+        self.opened.insert(key, opened.clone());
+        Ok(opened)
     }
 }

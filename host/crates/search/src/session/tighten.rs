@@ -31,6 +31,10 @@ impl Session {
         let (mut config, mut roles) = (self.config.clone(), self.roles.clone());
         config.constraints.extend(constraints);
         self.can_look_back(&costs)?;
+        if let Some(taken) = costs.keys().find(|name| roles.costs.contains_key(*name)) {
+            let found = format!("the cost `{taken}`, which is there already");
+            return Err(later(found, "costs under names of their own"));
+        }
         roles.costs.extend(costs);
         config.validate(&roles)?;
         self.constraints = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
@@ -49,8 +53,7 @@ impl Session {
             Some(cost) => format!("the cost `{cost}`, which reads latents or logits of the newest token only"),
             None => return Ok(()),
         };
-        let expected = "costs that can price what was said before, between two chunks".to_owned();
-        Err(SearchError::Config { field: "constraints that come later".to_owned(), found, expected })
+        Err(later(found, "costs that can price what was said before, between two chunks"))
     }
 
     /// The trackers of the new constraints have begun: every beam is held to them from its first token.
@@ -64,4 +67,8 @@ impl Session {
         }
         self.phase = Phase::Plan;
     }
+}
+
+fn later(found: String, expected: &str) -> SearchError {
+    SearchError::Config { field: "constraints that come later".to_owned(), found, expected: expected.to_owned() }
 }

@@ -112,8 +112,11 @@ pub(crate) fn start_opening(open: Box<Opener>) -> Running {
 }
 
 pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
-    let open = |path: &Path| Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|e| e.to_string());
-    server_opening(engine, active, Box::new(open), settings)
+    server_opening(engine, active, Box::new(opened), settings)
+}
+
+fn opened(path: &Path) -> Result<Bundle, String> {
+    Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|error| error.to_string())
 }
 
 fn server_opening(
@@ -132,8 +135,10 @@ pub(crate) fn start_stored(dir: &Path) -> Running {
     let remembered = store.remembered().unwrap();
     let active = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
     let engine = engine_with(4, &active, remembered.map_or(1, |found| found.generation));
-    let server = server(&engine, active, Settings::default()).unwrap().with_store(store).unwrap();
-    run(engine, server)
+    let opener = Box::new(opened);
+    let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
+    let server = server.with_store(store).unwrap();
+    run(engine, server.with_layers(Box::new(|file| components().get(file).cloned())).unwrap())
 }
 
 fn run(engine: Arc<Engine>, server: Server) -> Running {

@@ -1,0 +1,78 @@
+//! The processor's own kernels: matrix products and attention, f32.
+//!
+//! The tensor library's CPU products cost tens of microseconds to start, more than a small model's whole layer, and
+//! re-pack weights every time. These are plain loops that the compiler vectorizes for the machine at hand.
+//!
+//! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So, on the CPU,
+//! a beam's latents do not depend on the batch, to the last bit.
+
+mod attention;
+mod product;
+
+pub(crate) use attention::{Seen, attend};
+pub(crate) use product::Packed;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// `a * b + c`, fused wherever the machine fuses it; elsewhere a fused one would be a library call.
+#[inline(always)]
+fn fused<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
+    if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
+}
+
+/// The gate of a feed-forward layer: `silu(gate) * up`.
+pub(crate) fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    /// Numbers that are worth a second thread.
+    const PART: usize = 1 << 14;
+    let (mut out, arch) = (gate.to_vec(), Arch::new());
+    let parts = out.par_chunks_mut(PART).zip(up.par_chunks(PART));
+    parts.for_each(|(gate, up)| arch.dispatch(Gate { gate, up }));
+    out
+}
+
+struct Gate<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl WithSimd for Gate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (gate, up) in self.gate.iter_mut().zip(self.up) {
+            *gate = *gate / (1.0 + exp::<S>(-*gate)) * up;
+        }
+    }
+}
+
+/// e^x for |x| up to 87, beyond that the value there, to about two units in the last place: 2^n times a polynomial on the remainder.
+#[inline(always)]
+fn exp<S: Simd>(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 87.0);
+    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let r = fused::<S>(n, -0.693_359_4, x);
+    let r = fused::<S>(n, 2.121_944_4e-4, r);
+    let mut p = 1.987_569_1e-4f32;
+    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = fused::<S>(p, r, c);
+    }
+    let p = fused::<S>(r * r, p, r) + 1.0;
+    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close() {
+        for i in -100_000..100_000 {
+            let x = i as f32 * 8.7e-4;
+            let expected = f64::from(x).exp();
+            assert!((f64::from(exp::<pulp::Scalar>(x)) / expected - 1.0).abs() < 3e-7, "at {x}");
+        }
+        assert_eq!(exp::<pulp::Scalar>(0.0), 1.0);
+    }
+}
