@@ -17,8 +17,8 @@ use inferenceguard_search::{
 };
 use std::{collections::BTreeMap, thread, time::Instant};
 
-const AT_ONCE: usize = 16;
-const ROUNDS: u64 = 6;
+pub(crate) const AT_ONCE: usize = 16;
+pub(crate) const ROUNDS: u64 = 6;
 
 pub(crate) fn measure(watch: Stopwatch) {
     let bundle = bundle();
@@ -29,13 +29,14 @@ pub(crate) fn measure(watch: Stopwatch) {
         [components, natives].map(|one| with_models(one).max_live(AT_ONCE).build().expect("an engine"));
     let (mut wasm, mut native) = (0.0, 0.0);
     let rounds = if watch.quick { 0 } else { ROUNDS };
-    // The first warms up.
-    for round in 0..=rounds {
-        let first = crowd(if round % 2 == 0 { &components } else { &natives }, watch, round);
-        let second = crowd(if round % 2 == 0 { &natives } else { &components }, watch, round);
+    // The first warms up; who comes first changes.
+    for number in 0..=rounds {
+        let round = Round { number, quick: watch.quick };
+        let [first, second] = if number % 2 == 0 { [&components, &natives] } else { [&natives, &components] };
+        let (first, second) = (round.ask(first), round.ask(second));
         assert_eq!(first.1, second.1, "native roles decide as components do");
-        let (components, natives) = if round % 2 == 0 { (first.0, second.0) } else { (second.0, first.0) };
-        if round > 0 || watch.quick {
+        let (components, natives) = if number % 2 == 0 { (first.0, second.0) } else { (second.0, first.0) };
+        if number > 0 || watch.quick {
             (wasm, native) = (wasm + components, native + natives);
         }
     }
@@ -44,23 +45,36 @@ pub(crate) fn measure(watch: Stopwatch) {
     at_least("throughput with components, against native roles", native / wasm, 0.97);
 }
 
-/// Seconds until all are answered, and the answers.
-fn crowd(engine: &Engine, watch: Stopwatch, round: u64) -> (f64, Vec<Vec<Token>>) {
-    let prompts = prompts(AT_ONCE);
-    let start = Instant::now();
-    let answers = thread::scope(|scope| {
-        let ask = |(number, prompt): (u64, &String)| {
-            let max_tokens = watch.quick.then_some(8);
-            let seed = Some(round * AT_ONCE as u64 + number);
-            let request = Request { seed, max_tokens, ..Request::new(prompt) };
-            scope.spawn(move || engine.generate(request).expect("an answer"))
+/// A crowd of requests, other ones in every round.
+#[derive(Clone, Copy)]
+pub(crate) struct Round {
+    pub(crate) number: u64,
+    /// Short answers.
+    pub(crate) quick: bool,
+}
+
+impl Round {
+    pub(crate) fn requests(self) -> Vec<Request> {
+        let request = |(number, prompt): (u64, String)| {
+            let (seed, max_tokens) = (self.number * AT_ONCE as u64 + number, self.quick.then_some(8));
+            Request { seed: Some(seed), max_tokens, ..Request::new(prompt) }
         };
-        let asked: Vec<_> = (0..).zip(&prompts).map(ask).collect();
-        asked.into_iter().map(|one| one.join().expect("an answer")).collect::<Vec<_>>()
-    });
-    let seconds = start.elapsed().as_secs_f64();
-    assert!(answers.iter().all(|answer| answer.failures.is_empty()), "every role answered");
-    (seconds, answers.into_iter().map(|answer| answer.tokens).collect())
+        (0..).zip(prompts(AT_ONCE)).map(request).collect()
+    }
+
+    /// Seconds until all are answered, and the answers.
+    pub(crate) fn ask(self, engine: &Engine) -> (f64, Vec<Vec<Token>>) {
+        let requests = self.requests();
+        let start = Instant::now();
+        let answers = thread::scope(|scope| {
+            let ask = |request| scope.spawn(move || engine.generate(request).expect("an answer"));
+            let asked: Vec<_> = requests.into_iter().map(ask).collect();
+            asked.into_iter().map(|one| one.join().expect("an answer")).collect::<Vec<_>>()
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(answers.iter().all(|answer| answer.failures.is_empty()), "every role answered");
+        (seconds, answers.into_iter().map(|answer| answer.tokens).collect())
+    }
 }
 
 /// What a cost says of itself.

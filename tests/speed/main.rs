@@ -10,6 +10,7 @@ mod instances;
 mod native;
 mod question;
 mod request;
+mod served;
 mod stopwatch;
 
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -25,4 +26,5 @@ fn main() {
     native::measure(watch);
     request::measure(watch);
     crowd::measure(watch);
+    served::measure(watch);
 }

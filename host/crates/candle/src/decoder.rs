@@ -11,7 +11,7 @@ use crate::{
     direct::{self, Direct, Heads, Sight, Store},
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
-    layers::{Angles, Block, Embedding, Loader, Norm, Qkv},
+    layers::{Angles, Block, Embedding, Format, Loader, Norm, Qkv},
     recent::Recent,
     rope::Table,
     weights::Weights,
@@ -27,9 +27,7 @@ const BLOCK: usize = 256;
 pub(crate) struct Decoder {
     pub(crate) config: DecoderConfig,
     pub(crate) device: Device,
-    pub(crate) dtype: DType,
-    /// Whether our own kernels compute, instead of the tensor library.
-    pub(crate) direct: bool,
+    pub(crate) format: Format,
     embedding: Embedding,
     blocks: Vec<Block>,
     norm: Norm,
@@ -69,11 +67,10 @@ impl Decoder {
     pub(crate) fn load(
         config: DecoderConfig,
         weights: &Weights,
-        dtype: DType,
         device: &Device,
-        direct: bool,
+        format: Format,
     ) -> std::result::Result<Self, CandleError> {
-        let loader = Loader { weights, dtype, device, direct };
+        let loader = Loader { weights, device, format };
         let embedding = Embedding::load(&loader, &config)?;
         let blocks = (0..config.layers).map(|layer| Block::load(&loader, &config, layer));
         let blocks = blocks.collect::<std::result::Result<_, _>>()?;
@@ -82,7 +79,7 @@ impl Decoder {
         windows.sort_unstable();
         windows.dedup();
         let (angles, recent) = (Table::new(config.rope.clone()), Recent::new(0));
-        Ok(Self { config, device: device.clone(), dtype, direct, embedding, blocks, norm, angles, recent, windows })
+        Ok(Self { config, device: device.clone(), format, embedding, blocks, norm, angles, recent, windows })
     }
 
     /// Keeps keys and values of recent prompts, up to so many bytes, for prompts that begin as they do.
@@ -105,7 +102,7 @@ impl Decoder {
             layers: self.config.layers,
             kv_heads: self.config.kv_heads,
             head_dim: self.config.head_dim,
-            dtype: self.dtype,
+            dtype: self.format.dtype,
             device: self.device.clone(),
         }
     }
@@ -144,7 +141,7 @@ impl Decoder {
             let start = known + i * BLOCK;
             let end = start + block.len();
             let positions: Vec<usize> = (start..end).collect();
-            let angles = self.angles.of_prompt(&positions, tokens.len(), self.dtype, &self.device)?;
+            let angles = self.angles.of_prompt(&positions, tokens.len(), self.format.dtype, &self.device)?;
             let streams = self.prefill_block(&prefix, block, start, &angles)?;
             if keep == Keep::All {
                 latents.push(top(&streams)?.clone());
@@ -177,7 +174,7 @@ impl Decoder {
         start: usize,
         angles: &Angles,
     ) -> Result<Vec<Tensor>> {
-        if self.direct {
+        if self.format.direct {
             return self.prefill_direct(prefix, block, start, angles);
         }
         let rep = self.config.heads / self.config.kv_heads;
@@ -249,14 +246,14 @@ impl Decoder {
             return Ok(Pass { latents, inner: Inner::default() });
         }
         cache.reserve(longest)?;
-        if self.direct {
+        if self.format.direct {
             return self.extend_direct(cache, rows);
         }
         let (kv_heads, rep) = (self.config.kv_heads, self.config.heads / self.config.kv_heads);
         let sizes = Sizes { kv_heads, rep, windows: &self.windows, device: &self.device };
         let places = rows.iter().filter_map(|(key, tokens)| Some((*key, cache.place(*key).ok()?, *tokens)));
         let batch = Batch::plan(cache, &places.collect::<Vec<_>>(), &sizes)?;
-        let angles = self.angles.of_steps(&batch.positions, self.dtype, &self.device)?;
+        let angles = self.angles.of_steps(&batch.positions, self.format.dtype, &self.device)?;
         let streams = self.run(&batch.tokens, &angles, |layer, qkv| {
             store(cache, layer, &batch.targets, &qkv)?;
             let parts = batch.groups.iter().map(|group| self.attend(cache, group, layer, &qkv.queries));
@@ -282,7 +279,7 @@ impl Decoder {
 
     fn extend_block(&mut self, cache: &Cache, rows: &[(Key, &[Token])]) -> Result<Pass> {
         let plan = Direct::plan(cache, rows);
-        let angles = self.angles.of_steps(&plan.positions, self.dtype, &self.device)?;
+        let angles = self.angles.of_steps(&plan.positions, self.format.dtype, &self.device)?;
         let heads = self.heads();
         let store = Store { sights: &plan.sights, kv_heads: heads.keys, capacity: cache.capacity, dim: heads.dim };
         let streams = self.run(&plan.tokens, &angles, |layer, qkv| {

@@ -43,9 +43,12 @@ impl std::fmt::Display for DeviceChoice {
 /// The number format of weights and KV cache on the device. Scores, softmax and norms are always f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 32 bits: the default, and the only one on the CPU.
+    /// 32 bits: the default.
     #[default]
     F32,
+    /// 8 bits and a scale for 32 numbers, as in GGUF files: on the CPU, where matrices are rounded as they are loaded.
+    /// Norms, score heads, keys and values are f32.
+    Q8_0,
     /// 16 bits, IEEE.
     F16,
     /// 16 bits, brain float.
@@ -58,14 +61,14 @@ pub enum Kernels {
     /// Our own kernels: fast for small models, and the same to the last bit whatever the batch.
     #[default]
     Direct,
-    /// The tensor library, as on a GPU: for comparison. Quantised weights become f32 for it.
+    /// The tensor library, as on a GPU: for comparison. Quantised weights of files become f32 for it; it rounds none.
     Tensors,
 }
 
 impl Precision {
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Q8_0 => DType::F32,
             Self::F16 => DType::F16,
             Self::BF16 => DType::BF16,
         }
@@ -76,15 +79,14 @@ impl DeviceChoice {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`CandleError::Device`] when GPUs were not compiled in, none is there, or a half format is asked of the CPU.
+    /// [`CandleError::Device`] when GPUs were not compiled in, none is there, or it does not take this format.
     pub fn open(self, precision: Precision) -> Result<Device, CandleError> {
-        match self {
-            Self::Cpu if precision != Precision::F32 => Err(CandleError::Device {
-                device: self.to_string(),
-                message: "the CPU computes in f32 only; choose that precision".into(),
-            }),
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(n) => open_cuda(n),
+        let refused = |message: &str| Err(CandleError::Device { device: self.to_string(), message: message.into() });
+        match (self, precision) {
+            (Self::Cpu, Precision::F32 | Precision::Q8_0) => Ok(Device::Cpu),
+            (Self::Cpu, _) => refused("the CPU computes in f32, or with weights in q8_0; choose one of them"),
+            (Self::Cuda(_), Precision::Q8_0) => refused("q8_0 is for the CPU; choose f32, f16 or bf16"),
+            (Self::Cuda(n), _) => open_cuda(n),
         }
     }
 }

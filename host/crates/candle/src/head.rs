@@ -4,7 +4,7 @@ use crate::{
     CandleError,
     config::{Head, Normalizer},
     decoder::Decoder,
-    layers::{Linear, Loader},
+    layers::{Format, Linear, Loader},
     weights::Weights,
 };
 use candle_core::{DType, Result, Tensor};
@@ -17,11 +17,12 @@ pub(crate) struct LanguageHead {
 
 impl LanguageHead {
     pub(crate) fn load(decoder: &Decoder, weights: &Weights) -> std::result::Result<Self, CandleError> {
-        let (config, dtype) = (&decoder.config, decoder.dtype);
+        let (config, format) = (&decoder.config, decoder.format);
+        let dtype = format.dtype;
         if config.tied {
-            return Ok(Self { linear: decoder.embedding().head(decoder.direct)?, dtype });
+            return Ok(Self { linear: decoder.embedding().head(format.direct)?, dtype });
         }
-        let loader = Loader { weights, dtype, device: &decoder.device, direct: decoder.direct };
+        let loader = Loader { weights, device: &decoder.device, format };
         Ok(Self { linear: loader.linear("lm_head", config.hidden, config.vocab, false)?, dtype })
     }
 
@@ -41,7 +42,8 @@ pub(crate) struct ScoreHead {
 impl ScoreHead {
     /// `None` for language models.
     pub(crate) fn load(decoder: &Decoder, weights: &Weights) -> std::result::Result<Option<Self>, CandleError> {
-        let loader = Loader { weights, dtype: DType::F32, device: &decoder.device, direct: decoder.direct };
+        let format = Format { dtype: DType::F32, rounded: false, ..decoder.format };
+        let loader = Loader { weights, device: &decoder.device, format };
         let hidden = decoder.config.hidden;
         let (linear, normalizer) = match decoder.config.head {
             Head::Language => return Ok(None),

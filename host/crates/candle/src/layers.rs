@@ -11,18 +11,27 @@ use candle_core::{DType, Device, Result, Tensor};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
+/// How numbers are held and multiplied.
+#[derive(Clone, Copy)]
+pub(crate) struct Format {
+    /// Of what is not quantised.
+    pub(crate) dtype: DType,
+    /// Whether our own kernels compute, instead of the tensor library.
+    pub(crate) direct: bool,
+    /// Whether matrices become Q8_0 as they are loaded; only where our own kernels compute.
+    pub(crate) rounded: bool,
+}
+
 /// Reads tensors for one device and number format.
 pub(crate) struct Loader<'a> {
     pub(crate) weights: &'a Weights,
-    pub(crate) dtype: DType,
     pub(crate) device: &'a Device,
-    /// Whether our own kernels compute.
-    pub(crate) direct: bool,
+    pub(crate) format: Format,
 }
 
 impl Loader<'_> {
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> std::result::Result<Tensor, CandleError> {
-        self.weights.tensor(name, shape, self.dtype, self.device)
+        self.weights.tensor(name, shape, self.format.dtype, self.device)
     }
 
     pub(crate) fn linear(
@@ -38,20 +47,27 @@ impl Loader<'_> {
             return Ok(Linear { weight: Weight::Quantized(weight), bias });
         }
         let weight = self.tensor(&weight, &[output, input])?;
-        Ok(Linear::new(weight, bias, self.direct)?)
+        Ok(Linear::new(weight, bias, self.format.direct)?)
     }
 
-    /// A matrix that stays quantised: if it is, and our own kernels compute. The tensor library gets f32.
+    /// A matrix that stays quantised, or becomes so: if our own kernels compute. The tensor library gets f32.
     fn quantized(
         &self,
         name: &str,
         output: usize,
         input: usize,
     ) -> std::result::Result<Option<Arc<Quantized>>, CandleError> {
-        if !self.direct {
+        if !self.format.direct {
             return Ok(None);
         }
-        Ok(self.weights.quantized(name, output, input)?.map(Arc::new))
+        let found = self.weights.quantized(name, output, input)?;
+        let found = match found {
+            None if self.format.rounded => {
+                Quantized::rounded(self.weights.values(name, &[output, input])?, output, input)?
+            }
+            found => found,
+        };
+        Ok(found.map(Arc::new))
     }
 
     fn norm(&self, name: &str, size: usize, eps: f64) -> std::result::Result<Norm, CandleError> {
@@ -239,7 +255,7 @@ impl Block {
             heads: c.heads,
             kv_heads: c.kv_heads,
             head_dim: c.head_dim,
-            direct: loader.direct,
+            direct: loader.format.direct,
         })
     }
 

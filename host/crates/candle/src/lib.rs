@@ -9,7 +9,8 @@
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
 //!
-//! **Invariant**: no network here; a model is a folder that exists, or files in memory. The one unsafe spot maps weights into memory.
+//! **Invariant**: no network here; a model is a folder that exists, or files in memory. Two
+//! unsafe spots: weights are mapped into memory, and products of bytes use instructions that the machine was asked for.
 
 mod attention;
 mod batch;

@@ -2,7 +2,7 @@
 
 use crate::{
     CandleError, DecoderConfig, DeviceChoice, GenerationConfig, HfTokenizer, Kernels, ModelFiles, Precision, Template,
-    TemplateChoice, config::Head, decoder::Decoder, template::TokenizerConfig, weights::Weights,
+    TemplateChoice, config::Head, decoder::Decoder, layers::Format, template::TokenizerConfig, weights::Weights,
 };
 use sha2::{Digest, Sha256};
 
@@ -60,9 +60,11 @@ impl Folder {
             return Err(CandleError::Device { device: options.device.to_string(), message });
         }
         let direct = device.is_cpu() && options.kernels == Kernels::Direct;
-        let mut decoder = Decoder::load(config, &weights, options.precision.dtype(), &device, direct)?;
+        let rounded = direct && options.precision == Precision::Q8_0;
+        let format = Format { dtype: options.precision.dtype(), direct, rounded };
+        let mut decoder = Decoder::load(config, &weights, &device, format)?;
         decoder.keep_prompts(options.prompt_cache);
-        let fingerprint = fingerprint(&decoder.config, &weights);
+        let fingerprint = fingerprint(&decoder.config, &weights, rounded);
         let name = name(files, options);
         Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint })
     }
@@ -97,9 +99,14 @@ const SAMPLES: usize = 1024;
 
 /// A digest of architecture and weights. Files above 256 MiB count with their header (names, shapes, formats) and 1,024
 /// evenly spaced blocks of 64 KiB, so that a 15 GB model does not cost a minute.
-fn fingerprint(config: &DecoderConfig, weights: &Weights) -> String {
+///
+/// Weights that are rounded as they are loaded are others than those of the file.
+fn fingerprint(config: &DecoderConfig, weights: &Weights, rounded: bool) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));
+    if rounded && weights.gguf().is_none() {
+        hash.update("q8_0");
+    }
     for (header, bytes) in weights.files() {
         hash_file(&mut hash, header, bytes);
     }

@@ -1,6 +1,10 @@
 //! What the hardware allows: how fast it reads memory and multiplies, and how much of both a model asks for.
 
-use crate::{CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision, kernels::Packed};
+use crate::{
+    CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision,
+    kernels::Packed,
+    quantized::{Format, Quantized},
+};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -41,6 +45,7 @@ impl Roofline {
     /// [`CandleError::Device`] if the device cannot be opened.
     pub fn measure(device: DeviceChoice, precision: Precision) -> Result<Self, CandleError> {
         match device.open(precision)? {
+            Device::Cpu if precision == Precision::Q8_0 => Ok(Self { bytes: cpu_bytes(), flops: quantized_flops()? }),
             Device::Cpu => Ok(Self { bytes: cpu_bytes(), flops: cpu_flops() }),
             other => gpu(&other, precision),
         }
@@ -67,6 +72,7 @@ impl Demand {
         let each = match files.gguf()? {
             // The mean of a file with several formats.
             Some(name) => files.open(&name)?.len() as f64 / all as f64,
+            None if precision == Precision::Q8_0 => Format::Q8_0.bytes() as f64 / Format::Q8_0.span() as f64,
             None => precision.dtype().size_in_bytes() as f64,
         };
         let bytes = |weights: usize| (weights as f64 * each) as u64;
@@ -108,6 +114,13 @@ fn cpu_flops() -> f64 {
     let weight = vec![0.5f32; SIDE * SIDE];
     let (packed, x) = (Packed::new(&weight, SIDE, SIDE), vec![0.25f32; ROWS * SIDE]);
     best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(packed.forward(&x, None))))
+}
+
+fn quantized_flops() -> Result<f64, CandleError> {
+    let weights = Quantized::rounded(vec![0.5; SIDE * SIDE], SIDE, SIDE)?;
+    let x = vec![0.25f32; ROWS * SIDE];
+    let product = || weights.as_ref().map(|weights| weights.forward(&x, None));
+    Ok(best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(product()))))
 }
 
 fn gpu(device: &Device, precision: Precision) -> Result<Roofline, CandleError> {

@@ -171,6 +171,27 @@ fn devices() {
 }
 
 #[test]
+fn weights_rounded_as_they_are_loaded_give_almost_the_same() {
+    let rounded = LoadOptions { precision: Precision::Q8_0, ..LoadOptions::default() };
+    for name in ["weak", "cost"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo").join(name);
+        let run = |options| Prober::load(&folder, options).unwrap().run("How do I clean a kitchen knife?").unwrap();
+        let (exact, found) = (run(&LoadOptions::default()), run(&rounded));
+        let apart = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+        let off: f64 = exact.latents.data.iter().zip(&found.latents.data).map(apart).sum();
+        let size: f64 = exact.latents.data.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let off = (off / size).sqrt();
+        assert!(off > 1e-5 && off < 0.05, "{name}: {off}");
+    }
+    let folder = golden("qwen3");
+    let exact = CandleModel::load(&folder, &LoadOptions::default()).unwrap();
+    let found = CandleModel::load(&folder, &rounded).unwrap();
+    assert_ne!(exact.info().fingerprint, found.info().fingerprint, "other weights are another model");
+    let cuda = LoadOptions { device: DeviceChoice::Cuda(0), ..rounded };
+    assert!(matches!(CandleModel::load(&folder, &cuda), Err(CandleError::Device { .. })));
+}
+
+#[test]
 fn templates_that_are_not_there() {
     let folder = copy("score-mistral-class");
     std::fs::write(folder.path().join("tokenizer_config.json"), "{}").unwrap();

@@ -161,7 +161,7 @@ pub(crate) struct DeviceArguments {
     /// Where models run: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
-    /// The number format on the device: f32, f16 or bf16 (cpu: f32)
+    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded
     #[arg(long, default_value = "f32")]
     pub(crate) precision: String,
     /// Megabytes of each model for recent prompts: one that begins as one of them is read from there on. Whoever can time

@@ -18,7 +18,8 @@ pub(crate) fn options(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions
         "f32" => Precision::F32,
         "f16" => Precision::F16,
         "bf16" => Precision::BF16,
-        other => bail!("precision {other} is unknown; write f32, f16 or bf16"),
+        "q8_0" => Precision::Q8_0,
+        other => bail!("precision {other} is unknown; write f32, f16, bf16 or q8_0"),
     };
     let prompt_cache = arguments.prompt_cache << 20;
     Ok(LoadOptions { device: arguments.device.parse()?, precision, prompt_cache, ..LoadOptions::default() })

@@ -117,7 +117,7 @@ fn bad_models_are_refused_in_words() {
     let model = golden("llama1");
     run(&["probe", "--model", text(&model), ""]).refuses("the text is empty");
     run(&["probe", "--model", text(&model), "--device", "tpu", "hello"]).refuses("write cpu, cuda or cuda:N");
-    run(&["probe", "--model", text(&model), "--precision", "f8", "hello"]).refuses("f32, f16 or bf16");
+    run(&["probe", "--model", text(&model), "--precision", "f8", "hello"]).refuses("f32, f16, bf16 or q8_0");
     let damaged = |name: &str, content: &str, words: &str| {
         let folder = copy("llama1");
         fs::write(folder.path().join(name), content).unwrap();

@@ -53,9 +53,14 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
 }
 
 fn log_sum_exp(logits: &[f32]) -> f32 {
-    let max = largest(logits);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - max).exp()).sum();
+    let (max, sum) = max_and_sum(logits);
     sum.ln() as f32 + max
+}
+
+/// The largest logit, and the sum of exponentials above it.
+fn max_and_sum(logits: &[f32]) -> (f32, f64) {
+    let max = largest(logits);
+    (max, logits.iter().map(|l| f64::from(l - max).exp()).sum())
 }
 
 fn largest(logits: &[f32]) -> f32 {
@@ -93,6 +98,9 @@ pub fn sample_row(logits: &[f32], request: &SampleRequest) -> Result<Sampled, Mo
 #[derive(Debug, Clone, Copy)]
 pub struct RowSampler<'a> {
     logits: &'a [f32],
+    max: f32,
+    /// Of exponentials above it.
+    sum: f64,
     log_sum: f32,
 }
 
@@ -106,7 +114,8 @@ impl<'a> RowSampler<'a> {
         if !usable || !logits.iter().any(|l| l.is_finite()) {
             return Err(ModelError::NotFinite("logits"));
         }
-        Ok(Self { logits, log_sum: log_sum_exp(logits) })
+        let (max, sum) = max_and_sum(logits);
+        Ok(Self { logits, max, sum, log_sum: sum.ln() as f32 + max })
     }
 
     /// Samples one token.
@@ -115,12 +124,30 @@ impl<'a> RowSampler<'a> {
     /// As [`sample_row`].
     pub fn sample(&self, request: &SampleRequest) -> Result<Sampled, ModelError> {
         check(request)?;
+        if let Some(token) = self.plainly(request) {
+            return Ok(Sampled { token, logprob: self.logits[token as usize] - self.log_sum });
+        }
         let penalised = self.penalise(request);
         let token = match request.pick {
             Pick::Rank(rank) => ranked(&penalised, rank),
             Pick::Draw(draw) => drawn(&penalised, request, draw)?,
         };
         Ok(Sampled { token, logprob: self.logits[token as usize] - self.log_sum })
+    }
+
+    /// A draw from the model's own distribution: what is added up is known, and nothing needs to be written down.
+    fn plainly(&self, request: &SampleRequest) -> Option<Token> {
+        let SampleRequest { temperature, top_k, top_p, penalties, .. } = request;
+        let Pick::Draw(draw) = request.pick else { return None };
+        if *temperature != 1.0 || *top_k != 0 || *top_p < 1.0 || !penalties.is_empty() {
+            return None;
+        }
+        let (target, mut passed) = (draw * self.sum, 0.0);
+        let hit = self.logits.iter().position(|logit| {
+            passed += f64::from(logit - self.max).exp();
+            target < passed
+        });
+        hit.map(|token| token as Token)
     }
 
     fn penalise(&self, request: &SampleRequest) -> Cow<'a, [f32]> {

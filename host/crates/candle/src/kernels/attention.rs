@@ -30,10 +30,11 @@ impl WithSimd for Head<'_, '_> {
         }
         let scale = 1.0 / exponentials::<S>(scores);
         let mut at = 0;
-        for width in [32, 8, 1] {
+        for width in [64, 32, 8, 1] {
             while at + width <= out.len() {
                 let part = &mut out[at..at + width];
                 match width {
+                    64 => weigh::<S, 64>(scores, &seen, query.len(), at, scale, part),
                     32 => weigh::<S, 32>(scores, &seen, query.len(), at, scale, part),
                     8 => weigh::<S, 8>(scores, &seen, query.len(), at, scale, part),
                     _ => weigh::<S, 1>(scores, &seen, query.len(), at, scale, part),

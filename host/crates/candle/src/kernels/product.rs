@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Outputs computed side by side.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Rows multiplied at once.
 const BLOCK: usize = 192;
@@ -68,24 +68,24 @@ impl Packed {
             let least = panels.len().div_ceil(4 * threads);
             tiles.par_chunks_mut(tile).zip(panels).with_min_len(least).for_each(one);
         }
-        self.unpack(&tiles, rows, bias)
+        unpack(&tiles, rows, self.outputs, bias)
     }
+}
 
-    /// From tiles `[panels][rows][16]` to rows.
-    fn unpack(&self, tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
-        let mut y = Vec::with_capacity(rows * self.outputs);
-        for row in 0..rows {
-            let start = y.len();
-            for tile in tiles.chunks_exact(rows * LANES) {
-                let left = self.outputs - (y.len() - start);
-                y.extend_from_slice(&tile[row * LANES..row * LANES + left.min(LANES)]);
-            }
-            if let Some(bias) = bias {
-                y[start..].iter_mut().zip(bias).for_each(|(y, b)| *y += b);
-            }
+/// From tiles `[panels][rows][16]` to `[rows, outputs]`, with the bias added.
+pub(crate) fn unpack(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    let mut y = Vec::with_capacity(rows * outputs);
+    for row in 0..rows {
+        let start = y.len();
+        for tile in tiles.chunks_exact(rows * LANES) {
+            let left = outputs - (y.len() - start);
+            y.extend_from_slice(&tile[row * LANES..row * LANES + left.min(LANES)]);
         }
-        y
+        if let Some(bias) = bias {
+            y[start..].iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+        }
     }
+    y
 }
 
 /// A few panels for all rows: `x [rows][inputs]` to `tiles [panels][rows][16]`.

@@ -1,11 +1,16 @@
 //! Rows of x as bytes: 32 numbers share a scale.
 
 use super::blocks::PART;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{
+    Arch, Simd, WithSimd,
+    bytemuck::{Pod, Zeroable},
+};
+use rayon::prelude::*;
 
 /// A part, where it can be loaded at once.
-#[derive(Clone, Copy)]
-#[repr(align(32))]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[bytemuck(crate = "pulp::bytemuck")]
+#[repr(C, align(32))]
 pub(super) struct Bytes(pub(super) [i8; PART]);
 
 /// `[rows][parts]`; number `i` of a part is `scale * q[i]`, to half a step of `largest / 127`.
@@ -14,6 +19,8 @@ pub(super) struct Activations {
     scales: Vec<f32>,
     /// The sums of the numbers as they were rounded.
     sums: Vec<f32>,
+    /// What sums of bytes begin with where 128 is added to each weight.
+    start: Vec<i32>,
     /// Parts in a row.
     parts: usize,
 }
@@ -24,6 +31,14 @@ pub(super) struct Row<'a, const N: usize> {
     pub(super) q: &'a [[Bytes; N]],
     pub(super) scales: &'a [[f32; N]],
     pub(super) sums: &'a [[f32; N]],
+}
+
+/// One row, by fours of bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Fours<'a> {
+    pub(super) q: &'a [[i32; PART / 4]],
+    pub(super) scales: &'a [f32],
+    pub(super) start: &'a [i32],
 }
 
 impl<const N: usize> Row<'_, N> {
@@ -39,9 +54,28 @@ impl Activations {
     pub(super) fn new(x: &[f32], inputs: usize) -> Self {
         let (x, _) = x.as_chunks::<PART>();
         let (q, scales, sums) = (vec![Bytes([0; PART]); x.len()], vec![0.0; x.len()], vec![0.0; x.len()]);
-        let mut all = Self { q, scales, sums, parts: inputs / PART };
-        Arch::new().dispatch(Rounding { x, to: &mut all });
+        let mut all = Self { q, scales, sums, start: vec![0; x.len()], parts: inputs / PART };
+        let Self { q, scales, sums, start, .. } = &mut all;
+        let arch = Arch::new();
+        let to = q.par_chunks_mut(PIECE).zip(scales.par_chunks_mut(PIECE));
+        let to = to.zip(sums.par_chunks_mut(PIECE)).zip(start.par_chunks_mut(PIECE));
+        x.par_chunks(PIECE).zip(to).for_each(|(x, (((q, scales), sums), start))| {
+            arch.dispatch(Rounding { x, q, scales, sums, start });
+        });
         all
+    }
+
+    /// Parts in a row.
+    #[inline(always)]
+    pub(super) fn parts(&self) -> usize {
+        self.parts
+    }
+
+    #[inline(always)]
+    pub(super) fn fours(&self, row: usize) -> Fours<'_> {
+        let parts = row * self.parts..(row + 1) * self.parts;
+        let q = pulp::bytemuck::cast_slice(&self.q[parts.clone()]);
+        Fours { q, scales: &self.scales[parts.clone()], start: &self.start[parts] }
     }
 
     #[inline(always)]
@@ -55,9 +89,15 @@ impl Activations {
     }
 }
 
+/// Parts that are worth a second thread.
+const PIECE: usize = 512;
+
 struct Rounding<'a> {
     x: &'a [[f32; PART]],
-    to: &'a mut Activations,
+    q: &'a mut [Bytes],
+    scales: &'a mut [f32],
+    sums: &'a mut [f32],
+    start: &'a mut [i32],
 }
 
 impl WithSimd for Rounding<'_> {
@@ -65,16 +105,18 @@ impl WithSimd for Rounding<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Activations { q, scales, sums, .. } = self.to;
-        for (((x, q), scale), sum) in self.x.iter().zip(q).zip(scales).zip(sums) {
-            (q.0, *scale, *sum) = round(x);
+        let Self { q, scales, sums, start, .. } = self;
+        for ((((x, q), scale), sum), start) in self.x.iter().zip(q).zip(scales).zip(sums).zip(start) {
+            let total;
+            (q.0, *scale, total) = round(x);
+            (*sum, *start) = (*scale * total as f32, -128 * total);
         }
     }
 }
 
-/// Bytes, their scale, and the sum of what they stand for.
+/// Bytes, their scale, and their sum.
 #[inline(always)]
-fn round(x: &[f32; PART]) -> ([i8; PART], f32, f32) {
+fn round(x: &[f32; PART]) -> ([i8; PART], f32, i32) {
     let (eights, _) = x.as_chunks::<8>();
     let (mut lanes, mut poison) = ([0.0f32; 8], [0.0f32; 8]);
     for x in eights {
@@ -90,7 +132,7 @@ fn round(x: &[f32; PART]) -> ([i8; PART], f32, f32) {
     let (q, sum) = bytes(x, inverse);
     // What is added is 0, or NaN if a number is not finite.
     let scale = largest / 127.0 + poison.iter().sum::<f32>();
-    (q, scale, scale * sum as f32)
+    (q, scale, sum)
 }
 
 /// Rounded to the nearest, ties to even, by the trick of adding what leaves no room for a fraction: one instruction on

@@ -83,7 +83,7 @@ impl Format {
 
 /// A finite half float as f32, exactly; without a branch, and without asking what the machine can do.
 #[inline(always)]
-fn half(block: &[u8], at: usize) -> f32 {
+pub(super) fn half(block: &[u8], at: usize) -> f32 {
     // The sign fills what lies above exponent and mantissa; one bit of it stays.
     let bits = i32::from(i16::from_le_bytes([block[at], block[at + 1]])) << 13;
     f32::from_bits(bits as u32 & 0x8fff_e000) * f32::from_bits((127 + 112) << 23)
@@ -98,8 +98,13 @@ fn one(block: &[u8]) -> Scales<1> {
 /// 32 bytes; one scale.
 pub(super) struct Q8_0;
 
+impl Q8_0 {
+    /// Bytes of a block.
+    pub(super) const SIZE: usize = 34;
+}
+
 impl Blocks<1> for Q8_0 {
-    const BYTES: usize = 34;
+    const BYTES: usize = Self::SIZE;
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales<1> {

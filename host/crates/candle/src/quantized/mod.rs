@@ -7,14 +7,22 @@
 mod activations;
 mod blocks;
 mod machine;
+mod panels;
 mod product;
+mod vnni;
 
 use activations::Activations;
 pub(crate) use blocks::Format;
 use blocks::{Blocks, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0};
+use candle_core::{
+    Device, Tensor,
+    quantized::{GgmlDType, QTensor},
+};
+use panels::Panels;
 use product::Product;
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use vnni::Vnni;
 
 /// Outputs in a piece of work.
 const OUTPUTS: usize = 16;
@@ -24,10 +32,17 @@ const SERIAL: usize = 1 << 18;
 
 /// A weight matrix `[outputs, inputs]`; each row is a row of blocks.
 pub(crate) struct Quantized {
-    data: Vec<u8>,
+    data: Data,
     format: Format,
     inputs: usize,
     outputs: usize,
+}
+
+enum Data {
+    /// As in the file.
+    Rows(Vec<u8>),
+    /// As some machines read Q8_0 best.
+    Panels(Panels),
 }
 
 impl Quantized {
@@ -36,7 +51,24 @@ impl Quantized {
     pub(crate) fn new(data: Vec<u8>, format: Format, outputs: usize, inputs: usize) -> Option<Self> {
         let blocks = inputs.checked_div(format.span()).filter(|n| n * format.span() == inputs && *n > 0)?;
         let bytes = blocks.checked_mul(format.bytes())?.checked_mul(outputs)?;
-        (data.len() == bytes).then_some(Self { data, format, inputs, outputs })
+        if data.len() != bytes {
+            return None;
+        }
+        let data = match (format, Vnni::detect()) {
+            (Format::Q8_0, Some(machine)) => Data::Panels(Panels::new(machine, &data, outputs, inputs)),
+            _ => Data::Rows(data),
+        };
+        Some(Self { data, format, inputs, outputs })
+    }
+
+    /// From numbers, rounded to Q8_0; `None` if rows are not whole blocks.
+    pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> candle_core::Result<Option<Self>> {
+        if inputs % Format::Q8_0.span() != 0 {
+            return Ok(None);
+        }
+        let matrix = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)?;
+        let rounded = QTensor::quantize(&matrix, GgmlDType::Q8_0)?.data()?.into_owned();
+        Ok(Self::new(rounded, Format::Q8_0, outputs, inputs))
     }
 
     pub(crate) fn outputs(&self) -> usize {
@@ -54,7 +86,10 @@ impl Quantized {
 
     /// Appends row `row` as f32, exactly.
     pub(crate) fn push_row(&self, row: usize, to: &mut Vec<f32>) {
-        let data = &self.data[row * self.stride()..(row + 1) * self.stride()];
+        let data = match &self.data {
+            Data::Rows(data) => &data[row * self.stride()..(row + 1) * self.stride()],
+            Data::Panels(panels) => return panels.push_row(row, to),
+        };
         match self.format {
             Format::Q8_0 => push::<Q8_0, 1>(data, to),
             Format::Q4_0 => push::<Q4_0, 1>(data, to),
@@ -67,17 +102,21 @@ impl Quantized {
 
     /// `x [rows, inputs]` to `[rows, outputs]`.
     pub(crate) fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let data = match &self.data {
+            Data::Rows(data) => data,
+            Data::Panels(panels) => return panels.forward(x, bias),
+        };
         match self.format {
-            Format::Q8_0 => self.multiply::<Q8_0, 1>(x, bias),
-            Format::Q4_0 => self.multiply::<Q4_0, 1>(x, bias),
-            Format::Q5_0 => self.multiply::<Q5_0, 1>(x, bias),
-            Format::Q4K => self.multiply::<Q4K, 8>(x, bias),
-            Format::Q5K => self.multiply::<Q5K, 8>(x, bias),
-            Format::Q6K => self.multiply::<Q6K, 8>(x, bias),
+            Format::Q8_0 => self.multiply::<Q8_0, 1>(data, x, bias),
+            Format::Q4_0 => self.multiply::<Q4_0, 1>(data, x, bias),
+            Format::Q5_0 => self.multiply::<Q5_0, 1>(data, x, bias),
+            Format::Q4K => self.multiply::<Q4K, 8>(data, x, bias),
+            Format::Q5K => self.multiply::<Q5K, 8>(data, x, bias),
+            Format::Q6K => self.multiply::<Q6K, 8>(data, x, bias),
         }
     }
 
-    fn multiply<B: Blocks<N> + Sync, const N: usize>(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    fn multiply<B: Blocks<N> + Sync, const N: usize>(&self, data: &[u8], x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (rows, stride) = (x.len() / self.inputs, self.stride());
         if rows == 0 {
             return Vec::new();
@@ -86,9 +125,9 @@ impl Quantized {
         let mut tiles = vec![0.0; rows * self.outputs];
         let one = |(tile, data)| Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
         if rows * self.inputs * self.outputs < SERIAL {
-            tiles.chunks_mut(rows * OUTPUTS).zip(self.data.chunks(stride * OUTPUTS)).for_each(one);
+            tiles.chunks_mut(rows * OUTPUTS).zip(data.chunks(stride * OUTPUTS)).for_each(one);
         } else {
-            let data = self.data.par_chunks(stride * OUTPUTS);
+            let data = data.par_chunks(stride * OUTPUTS);
             let least = data.len().div_ceil(4 * rayon::current_num_threads());
             tiles.par_chunks_mut(rows * OUTPUTS).zip(data).with_min_len(least).for_each(one);
         }
@@ -123,10 +162,6 @@ fn transposed(tiles: Vec<f32>, rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{
-        Device, Tensor,
-        quantized::{GgmlDType, QTensor},
-    };
 
     const FORMATS: [(Format, GgmlDType); 6] = [
         (Format::Q8_0, GgmlDType::Q8_0),
@@ -141,11 +176,14 @@ mod tests {
         ((i * 7919) % 1013) as f32 / 506.0 - 1.0
     }
 
+    fn numbers(outputs: usize, inputs: usize) -> Tensor {
+        let numbers: Vec<f32> = (0..outputs * inputs).map(|i| number(i) * (1.0 + (i % 5) as f32)).collect();
+        Tensor::from_vec(numbers, (outputs, inputs), &Device::Cpu).unwrap()
+    }
+
     /// Quantised by the tensor library, and what it reads back.
     fn matrix(format: Format, dtype: GgmlDType, outputs: usize, inputs: usize) -> (Quantized, Vec<f32>) {
-        let numbers: Vec<f32> = (0..outputs * inputs).map(|i| number(i) * (1.0 + (i % 5) as f32)).collect();
-        let tensor = Tensor::from_vec(numbers, (outputs, inputs), &Device::Cpu).unwrap();
-        let tensor = QTensor::quantize(&tensor, dtype).unwrap();
+        let tensor = QTensor::quantize(&numbers(outputs, inputs), dtype).unwrap();
         let plain = tensor.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         (Quantized::new(tensor.data().unwrap().into_owned(), format, outputs, inputs).unwrap(), plain)
     }
@@ -173,6 +211,26 @@ mod tests {
                     assert_eq!(y[r * outputs..(r + 1) * outputs], alone, "{format:?}: a row depends on others");
                     check(&alone, x, &plain, &bias);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_to_hold_q8_0_agree() {
+        for (rows, inputs, outputs) in [(1, 96, 3), (9, 256, 50), (33, 768, 130)] {
+            let (weights, _) = matrix(Format::Q8_0, GgmlDType::Q8_0, outputs, inputs);
+            let data = QTensor::quantize(&numbers(outputs, inputs), GgmlDType::Q8_0).unwrap();
+            let data = Data::Rows(data.data().unwrap().into_owned());
+            let as_stored = Quantized { data, format: Format::Q8_0, inputs, outputs };
+            let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
+            let (one, other) = (weights.forward(&x, None), as_stored.forward(&x, None));
+            let scale = one.iter().fold(0.0f32, |most, y| most.max(y.abs()));
+            assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() <= 1e-5 * scale));
+            for row in 0..outputs {
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                weights.push_row(row, &mut one);
+                as_stored.push_row(row, &mut other);
+                assert_eq!(one, other);
             }
         }
     }

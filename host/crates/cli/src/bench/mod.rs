@@ -11,7 +11,7 @@ pub(crate) use arguments::BenchArguments;
 
 use crate::{model, output};
 use anyhow::{Context, bail, ensure};
-use inferenceguard_candle::Roofline;
+use inferenceguard_candle::{Precision, Roofline};
 use inferenceguard_host::methods::{self, candidates_setting};
 use measure::{Case, Row};
 use models::Models;
@@ -68,7 +68,11 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 
 fn folders(arguments: &BenchArguments, temporary: &Path) -> anyhow::Result<Option<Folders>> {
     let Some(shape) = arguments.shape else { return given(arguments) };
-    let precision = model::options(&arguments.device)?.precision;
+    // What is rounded as it is loaded lies there in f32.
+    let precision = match model::options(&arguments.device)?.precision {
+        Precision::Q8_0 => Precision::F32,
+        other => other,
+    };
     shape.write(arguments.keep.as_deref().unwrap_or(temporary), precision).map(Some)
 }
 

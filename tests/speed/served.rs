@@ -1,0 +1,70 @@
+//! Many requests at once, over HTTP and by the engine itself: the demonstration's models and bundle.
+
+use crate::{
+    crowd::{AT_ONCE, ROUNDS, Round},
+    request::{bundle, with_models},
+    stopwatch::{Stopwatch, at_least, plain},
+};
+use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_server::{Server, Settings};
+use serde_json::json;
+use std::{net::SocketAddr, sync::Arc, thread, time::Instant};
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+
+pub(crate) fn measure(watch: Stopwatch) {
+    let builder = with_models(EngineBuilder::new().bundle(&bundle())).max_live(AT_ONCE);
+    let engine = Arc::new(builder.build().expect("an engine"));
+    let (runtime, address, stop) = serve(&engine);
+    let (mut http, mut direct) = (0.0, 0.0);
+    let rounds = if watch.quick { 0 } else { ROUNDS };
+    // The first warms up; who comes first changes.
+    for number in 0..=rounds {
+        let round = Round { number, quick: watch.quick };
+        let seconds = match number % 2 {
+            0 => (through_http(address, round), round.ask(&engine).0),
+            _ => {
+                let direct = round.ask(&engine).0;
+                (through_http(address, round), direct)
+            }
+        };
+        if number > 0 || watch.quick {
+            (http, direct) = (http + seconds.0, direct + seconds.1);
+        }
+    }
+    plain("16 requests at once over HTTP", http * 1e3 / rounds.max(1) as f64);
+    at_least("throughput over HTTP, against the engine itself", direct / http, 0.98);
+    drop(stop);
+    drop(runtime);
+}
+
+/// A server on a port of its own, until the sender is dropped.
+fn serve(engine: &Arc<Engine>) -> (Runtime, SocketAddr, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let opener = Box::new(|_: &std::path::Path| Err("none is opened here".to_owned()));
+    let server = Server::new(Arc::clone(engine), bundle(), opener, Settings::default()).expect("a server");
+    let runtime = Runtime::new().expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let address = listener.local_addr().expect("its address");
+    runtime.spawn(server.run(listener, None, async move { drop(stopped.await) }));
+    (runtime, address, stop)
+}
+
+/// Seconds until all are answered.
+fn through_http(address: SocketAddr, round: Round) -> f64 {
+    let requests = round.requests();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for request in requests {
+            let body = json!({
+                "messages": [{"role": "user", "content": request.prompt}],
+                "seed": request.seed,
+                "max_tokens": request.max_tokens,
+            });
+            scope.spawn(move || {
+                let answer = ureq::post(format!("http://{address}/v1/chat/completions")).send_json(body);
+                assert_eq!(answer.expect("an answer").status(), 200);
+            });
+        }
+    });
+    start.elapsed().as_secs_f64()
+}
