@@ -45,7 +45,7 @@ fn serve(engine: &Arc<Engine>) -> (Runtime, SocketAddr, oneshot::Sender<()>) {
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("its address");
-    runtime.spawn(server.run(listener, None, async move { drop(stopped.await) }));
+    runtime.spawn(async move { server.run(listener, None, async move { drop(stopped.await) }).await });
     (runtime, address, stop)
 }
 
