@@ -4,7 +4,8 @@ use crate::{
     CandleError,
     config::{Head, Normalizer},
     decoder::Decoder,
-    layers::{Format, Linear, Loader},
+    layers::{Format, Loader},
+    linear::Linear,
     weights::Weights,
 };
 use candle_core::{DType, Result, Tensor};

@@ -3,7 +3,8 @@
 use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
-    kernels::{self, Packed},
+    kernels,
+    linear::{Linear, Maps},
     quantized::Quantized,
     weights::Weights,
 };
@@ -44,7 +45,7 @@ impl Loader<'_> {
         let weight = format!("{name}.weight");
         let bias = if bias { Some(self.tensor(&format!("{name}.bias"), &[output])?) } else { None };
         if let Some(weight) = self.quantized(&weight, output, input)? {
-            return Ok(Linear { weight: Weight::Quantized(weight), bias });
+            return Ok(Linear::quantized(weight, bias));
         }
         let weight = self.tensor(&weight, &[output, input])?;
         Ok(Linear::new(weight, bias, self.format.direct)?)
@@ -108,63 +109,8 @@ impl Embedding {
     pub(crate) fn head(&self, direct: bool) -> Result<Linear> {
         match self {
             Self::Stored(table) => Linear::new(table.clone(), None, direct),
-            Self::Quantized(table) => Ok(Linear { weight: Weight::Quantized(table.clone()), bias: None }),
+            Self::Quantized(table) => Ok(Linear::quantized(table.clone(), None)),
         }
-    }
-}
-
-/// `x W^T + b`.
-pub(crate) struct Linear {
-    weight: Weight,
-    bias: Option<Tensor>,
-}
-
-enum Weight {
-    /// As our own kernel reads it.
-    Packed(Packed),
-    /// As stored, `[out, in]`.
-    Stored(Tensor),
-    /// As in a GGUF file; our own kernels read it.
-    Quantized(Arc<Quantized>),
-}
-
-impl Linear {
-    /// From `[out, in]`; `direct` packs it for our own kernel, which reads f32 on the CPU.
-    pub(crate) fn new(weight: Tensor, bias: Option<Tensor>, direct: bool) -> Result<Self> {
-        let (outputs, inputs) = weight.dims2()?;
-        let weight = match direct {
-            true => Weight::Packed(with_numbers(&weight, |w| Packed::new(w, outputs, inputs))?),
-            false => Weight::Stored(weight),
-        };
-        Ok(Self { weight, bias })
-    }
-
-    /// `[n, in]` to `[n, out]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.weight {
-            Weight::Packed(packed) => self.multiplied(x, packed.outputs(), |x, bias| packed.forward(x, bias)),
-            Weight::Quantized(weight) => self.multiplied(x, weight.outputs(), |x, bias| weight.forward(x, bias)),
-            Weight::Stored(weight) => {
-                let y = x.matmul(&weight.t()?)?;
-                self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
-            }
-        }
-    }
-
-    /// By a kernel of our own, which takes rows and the bias.
-    fn multiplied(
-        &self,
-        x: &Tensor,
-        outputs: usize,
-        kernel: impl Fn(&[f32], Option<&[f32]>) -> Vec<f32>,
-    ) -> Result<Tensor> {
-        let x = x.contiguous()?;
-        let product = |bias: Option<&[f32]>| with_numbers(&x, |x| kernel(x, bias));
-        let y = match &self.bias {
-            Some(bias) => with_numbers(bias, |bias| product(Some(bias)))??,
-            None => product(None)?,
-        };
-        Tensor::from_vec(y, (x.dim(0)?, outputs), x.device())
     }
 }
 
@@ -204,20 +150,21 @@ pub(crate) struct Angles {
 /// One block of the decoder.
 pub(crate) struct Block {
     before_attention: Norm,
-    queries: Linear,
-    keys: Linear,
-    values: Linear,
+    qkv: Maps,
     query_norm: Option<Norm>,
     key_norm: Option<Norm>,
     output: Linear,
     before_mlp: Norm,
-    gate: Linear,
-    up: Linear,
+    gate_and_up: Maps,
     down: Linear,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
     direct: bool,
+}
+
+fn exactly<const N: usize>(tensors: Vec<Tensor>) -> Result<[Tensor; N]> {
+    tensors.try_into().map_err(|found: Vec<_>| candle_core::Error::Msg(format!("{} maps instead of {N}", found.len())))
 }
 
 /// `silu(gate) * up` by our own kernel.
@@ -242,15 +189,19 @@ impl Block {
         };
         Ok(Self {
             before_attention: Norm::load(loader, &at("input_layernorm"), c)?,
-            queries: linear("self_attn.q_proj", c.hidden, wide, c.qkv_bias)?,
-            keys: linear("self_attn.k_proj", c.hidden, narrow, c.qkv_bias)?,
-            values: linear("self_attn.v_proj", c.hidden, narrow, c.qkv_bias)?,
+            qkv: Maps::new(vec![
+                linear("self_attn.q_proj", c.hidden, wide, c.qkv_bias)?,
+                linear("self_attn.k_proj", c.hidden, narrow, c.qkv_bias)?,
+                linear("self_attn.v_proj", c.hidden, narrow, c.qkv_bias)?,
+            ])?,
             query_norm: head_norm("self_attn.q_norm")?,
             key_norm: head_norm("self_attn.k_norm")?,
             output: linear("self_attn.o_proj", wide, c.hidden, c.output_bias)?,
             before_mlp: Norm::load(loader, &at("post_attention_layernorm"), c)?,
-            gate: linear("mlp.gate_proj", c.hidden, c.intermediate, c.mlp_bias)?,
-            up: linear("mlp.up_proj", c.hidden, c.intermediate, c.mlp_bias)?,
+            gate_and_up: Maps::new(vec![
+                linear("mlp.gate_proj", c.hidden, c.intermediate, c.mlp_bias)?,
+                linear("mlp.up_proj", c.hidden, c.intermediate, c.mlp_bias)?,
+            ])?,
             down: linear("mlp.down_proj", c.intermediate, c.hidden, c.mlp_bias)?,
             heads: c.heads,
             kv_heads: c.kv_heads,
@@ -269,9 +220,10 @@ impl Block {
             let y = norm.as_ref().map_or(Ok(y.clone()), |norm| norm.forward(&y))?;
             candle_nn::rotary_emb::rope(&y, &angles.cos, &angles.sin)?.squeeze(2)
         };
-        let queries = turn(self.queries.forward(&x)?, self.heads, &self.query_norm)?;
-        let keys = turn(self.keys.forward(&x)?, self.kv_heads, &self.key_norm)?;
-        let values = split(self.values.forward(&x)?, self.kv_heads)?.squeeze(2)?;
+        let [queries, keys, values] = exactly(self.qkv.forward(&x)?)?;
+        let queries = turn(queries, self.heads, &self.query_norm)?;
+        let keys = turn(keys, self.kv_heads, &self.key_norm)?;
+        let values = split(values, self.kv_heads)?.squeeze(2)?;
         Ok(Qkv { queries: (queries / (self.head_dim as f64).sqrt())?, keys, values })
     }
 
@@ -279,7 +231,7 @@ impl Block {
     pub(crate) fn finish(&self, stream: &Tensor, attended: &Tensor) -> Result<Tensor> {
         let stream = (stream + self.output.forward(attended)?)?;
         let x = self.before_mlp.forward(&stream)?;
-        let (gate, up) = (self.gate.forward(&x)?, self.up.forward(&x)?);
+        let [gate, up] = exactly(self.gate_and_up.forward(&x)?)?;
         let x = if self.direct { gated(&gate, &up)? } else { (gate.silu()? * up)? };
         stream + self.down.forward(&x)?
     }

@@ -30,6 +30,7 @@ mod kernels;
 mod kv;
 mod language;
 mod layers;
+mod linear;
 mod load;
 mod probe;
 mod quantized;

@@ -113,13 +113,13 @@ fn cpu_bytes() -> f64 {
 fn cpu_flops() -> f64 {
     let weight = vec![0.5f32; SIDE * SIDE];
     let (packed, x) = (Packed::new(&weight, SIDE, SIDE), vec![0.25f32; ROWS * SIDE]);
-    best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(packed.forward(&x, None))))
+    best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(packed.forward(&x, &[SIDE], None))))
 }
 
 fn quantized_flops() -> Result<f64, CandleError> {
     let weights = Quantized::rounded(vec![0.5; SIDE * SIDE], SIDE, SIDE)?;
     let x = vec![0.25f32; ROWS * SIDE];
-    let product = || weights.as_ref().map(|weights| weights.forward(&x, None));
+    let product = || weights.as_ref().map(|weights| weights.forward(&x, &[SIDE], None));
     Ok(best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(product()))))
 }
 

@@ -10,7 +10,7 @@ mod attention;
 mod product;
 
 pub(crate) use attention::{Seen, attend};
-pub(crate) use product::{LANES, Packed, unpack};
+pub(crate) use product::{LANES, Packed, concatenated, unpack};
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

@@ -40,19 +40,28 @@ impl Packed {
         self.outputs
     }
 
-    /// `x [rows, inputs]` to `[rows, outputs]`.
-    pub(crate) fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let rows = x.len() / self.inputs;
-        if rows <= BLOCK {
-            return self.forward_block(x, rows, bias);
+    /// With the outputs of another matrix after its own; false, and nothing done, if they do not fit together.
+    pub(crate) fn append(&mut self, other: &Self) -> bool {
+        let fits = self.inputs == other.inputs && self.outputs.is_multiple_of(LANES);
+        if fits {
+            self.panels.extend_from_slice(&other.panels);
+            self.outputs += other.outputs;
         }
-        // Together they would not stay in the cache, and be read from memory again for each panel.
-        let mut y = Vec::with_capacity(rows * self.outputs);
-        x.chunks(BLOCK * self.inputs).for_each(|block| y.extend_from_slice(&self.forward(block, bias)));
-        y
+        fits
     }
 
-    fn forward_block(&self, x: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs; all but the last are multiples of 16.
+    pub(crate) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+        let rows = x.len() / self.inputs;
+        if rows <= BLOCK {
+            return self.forward_block(x, rows, parts, bias);
+        }
+        // Together they would not stay in the cache, and be read from memory again for each panel.
+        let blocks = x.chunks(BLOCK * self.inputs).map(|x| self.forward(x, parts, bias));
+        concatenated(blocks, rows, parts)
+    }
+
+    fn forward_block(&self, x: &[f32], rows: usize, parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let panels = self.panels.len() / (self.inputs * LANES).max(1);
         let mut tiles = vec![0.0; panels * rows * LANES];
         let threads = rayon::current_num_threads();
@@ -68,12 +77,25 @@ impl Packed {
             let least = panels.len().div_ceil(4 * threads);
             tiles.par_chunks_mut(tile).zip(panels).with_min_len(least).for_each(one);
         }
-        unpack(&tiles, rows, self.outputs, bias)
+        unpack(&tiles, rows, parts, bias)
     }
 }
 
-/// From tiles `[panels][rows][16]` to `[rows, outputs]`, with the bias added.
-pub(crate) fn unpack(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>) -> Vec<f32> {
+/// From tiles `[panels][rows][16]` to `[rows, part]` for each part of the outputs, with the bias added. All parts but the last
+/// are multiples of 16.
+pub(crate) fn unpack(tiles: &[f32], rows: usize, parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+    let (mut tiles, mut bias) = (tiles, bias);
+    let mut part = |outputs: &usize| {
+        let (own, rest) = tiles.split_at((outputs.div_ceil(LANES) * rows * LANES).min(tiles.len()));
+        tiles = rest;
+        let own_bias = bias.map(|bias| &bias[..*outputs]);
+        bias = bias.map(|bias| &bias[*outputs..]);
+        unpack_part(own, rows, *outputs, own_bias)
+    };
+    parts.iter().map(&mut part).collect()
+}
+
+fn unpack_part(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>) -> Vec<f32> {
     let mut y = Vec::with_capacity(rows * outputs);
     for row in 0..rows {
         let start = y.len();
@@ -86,6 +108,15 @@ pub(crate) fn unpack(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[
         }
     }
     y
+}
+
+/// Blocks of rows, each in parts, one after the other.
+pub(crate) fn concatenated(blocks: impl Iterator<Item = Vec<Vec<f32>>>, rows: usize, parts: &[usize]) -> Vec<Vec<f32>> {
+    let mut all: Vec<Vec<f32>> = parts.iter().map(|part| Vec::with_capacity(rows * part)).collect();
+    for block in blocks {
+        all.iter_mut().zip(block).for_each(|(all, part)| all.extend_from_slice(&part));
+    }
+    all
 }
 
 /// A few panels for all rows: `x [rows][inputs]` to `tiles [panels][rows][16]`.
@@ -216,9 +247,9 @@ mod tests {
             let bias: Vec<f32> = (0..outputs).map(number).collect();
             let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
             let packed = Packed::new(&weight, outputs, inputs);
-            let y = packed.forward(&x, Some(&bias));
+            let y = packed.forward(&x, &[outputs], Some(&bias)).remove(0);
             for (r, row) in x.chunks(inputs).enumerate() {
-                let alone = packed.forward(row, Some(&bias));
+                let alone = packed.forward(row, &[outputs], Some(&bias)).remove(0);
                 assert_eq!(y[r * outputs..(r + 1) * outputs], alone, "a row depends on others");
                 for (o, found) in alone.iter().enumerate() {
                     let terms = row.iter().zip(&weight[o * inputs..]).map(|(a, b)| f64::from(*a) * f64::from(*b));

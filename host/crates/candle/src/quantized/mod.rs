@@ -79,6 +79,23 @@ impl Quantized {
         self.inputs
     }
 
+    /// As [`Packed::append`](crate::kernels::Packed::append).
+    pub(crate) fn append(&mut self, other: &Self) -> bool {
+        let fits = self.format == other.format && self.inputs == other.inputs;
+        let appended = match (&mut self.data, &other.data) {
+            (Data::Rows(own), Data::Rows(more)) if fits => {
+                own.extend_from_slice(more);
+                true
+            }
+            (Data::Panels(own), Data::Panels(more)) if fits => own.append(more),
+            _ => false,
+        };
+        if appended {
+            self.outputs += other.outputs;
+        }
+        appended
+    }
+
     /// Bytes of one row.
     fn stride(&self) -> usize {
         self.inputs / self.format.span() * self.format.bytes()
@@ -100,26 +117,32 @@ impl Quantized {
         }
     }
 
-    /// `x [rows, inputs]` to `[rows, outputs]`.
-    pub(crate) fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs.
+    pub(crate) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let data = match &self.data {
             Data::Rows(data) => data,
-            Data::Panels(panels) => return panels.forward(x, bias),
+            Data::Panels(panels) => return panels.forward(x, parts, bias),
         };
         match self.format {
-            Format::Q8_0 => self.multiply::<Q8_0, 1>(data, x, bias),
-            Format::Q4_0 => self.multiply::<Q4_0, 1>(data, x, bias),
-            Format::Q5_0 => self.multiply::<Q5_0, 1>(data, x, bias),
-            Format::Q4K => self.multiply::<Q4K, 8>(data, x, bias),
-            Format::Q5K => self.multiply::<Q5K, 8>(data, x, bias),
-            Format::Q6K => self.multiply::<Q6K, 8>(data, x, bias),
+            Format::Q8_0 => self.multiply::<Q8_0, 1>(data, x, parts, bias),
+            Format::Q4_0 => self.multiply::<Q4_0, 1>(data, x, parts, bias),
+            Format::Q5_0 => self.multiply::<Q5_0, 1>(data, x, parts, bias),
+            Format::Q4K => self.multiply::<Q4K, 8>(data, x, parts, bias),
+            Format::Q5K => self.multiply::<Q5K, 8>(data, x, parts, bias),
+            Format::Q6K => self.multiply::<Q6K, 8>(data, x, parts, bias),
         }
     }
 
-    fn multiply<B: Blocks<N> + Sync, const N: usize>(&self, data: &[u8], x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    fn multiply<B: Blocks<N> + Sync, const N: usize>(
+        &self,
+        data: &[u8],
+        x: &[f32],
+        parts: &[usize],
+        bias: Option<&[f32]>,
+    ) -> Vec<Vec<f32>> {
         let (rows, stride) = (x.len() / self.inputs, self.stride());
         if rows == 0 {
-            return Vec::new();
+            return vec![Vec::new(); parts.len()];
         }
         let x = Activations::new(x, self.inputs);
         let mut tiles = vec![0.0; rows * self.outputs];
@@ -131,7 +154,13 @@ impl Quantized {
             let least = data.len().div_ceil(4 * rayon::current_num_threads());
             tiles.par_chunks_mut(rows * OUTPUTS).zip(data).with_min_len(least).for_each(one);
         }
-        transposed(tiles, rows, bias)
+        let mut first = 0;
+        let mut part = |outputs: &usize| {
+            let own = first..first + outputs;
+            first = own.end;
+            transposed(&tiles[own.start * rows..own.end * rows], rows, bias.map(|bias| &bias[own]))
+        };
+        parts.iter().map(&mut part).collect()
     }
 }
 
@@ -146,13 +175,10 @@ fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
 }
 
 /// From `[outputs][rows]` to rows.
-fn transposed(tiles: Vec<f32>, rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
+fn transposed(tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
     let outputs = tiles.len() / rows;
-    let mut y = tiles;
-    if rows > 1 {
-        let tiles = std::mem::replace(&mut y, Vec::with_capacity(rows * outputs));
-        (0..rows).for_each(|row| y.extend(tiles[row..].iter().step_by(rows)));
-    }
+    let mut y = Vec::with_capacity(tiles.len());
+    (0..rows).for_each(|row| y.extend(tiles[row.min(tiles.len())..].iter().step_by(rows)));
     if let Some(bias) = bias {
         y.chunks_exact_mut(outputs).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
     }
@@ -205,9 +231,9 @@ mod tests {
                 let (weights, plain) = matrix(format, dtype, outputs, inputs);
                 let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
                 let bias: Vec<f32> = (0..outputs).map(number).collect();
-                let y = weights.forward(&x, Some(&bias));
+                let y = weights.forward(&x, &[outputs], Some(&bias)).remove(0);
                 for (r, x) in x.chunks(inputs).enumerate() {
-                    let alone = weights.forward(x, Some(&bias));
+                    let alone = weights.forward(x, &[outputs], Some(&bias)).remove(0);
                     assert_eq!(y[r * outputs..(r + 1) * outputs], alone, "{format:?}: a row depends on others");
                     check(&alone, x, &plain, &bias);
                 }
@@ -223,7 +249,8 @@ mod tests {
             let data = Data::Rows(data.data().unwrap().into_owned());
             let as_stored = Quantized { data, format: Format::Q8_0, inputs, outputs };
             let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
-            let (one, other) = (weights.forward(&x, None), as_stored.forward(&x, None));
+            let (one, other) =
+                (weights.forward(&x, &[outputs], None).remove(0), as_stored.forward(&x, &[outputs], None).remove(0));
             let scale = one.iter().fold(0.0f32, |most, y| most.max(y.abs()));
             assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() <= 1e-5 * scale));
             for row in 0..outputs {
@@ -271,14 +298,35 @@ mod tests {
     }
 
     #[test]
+    fn matrices_side_by_side_give_what_each_gives_alone() {
+        let (rows, inputs) = (5, 256);
+        let x: Vec<f32> = (0..rows * inputs).map(|i| number(i + 3)).collect();
+        let bias: Vec<f32> = (0..53).map(number).collect();
+        for (format, dtype) in FORMATS {
+            let matrices = || [16, 32, 5].map(|outputs| matrix(format, dtype, outputs, inputs).0);
+            let mut together = matrix(format, dtype, 16, inputs).0;
+            assert!(matrices()[1..].iter().all(|one| together.append(one)), "{format:?}");
+            let found = together.forward(&x, &[16, 32, 5], Some(&bias));
+            let mut from = 0;
+            for (one, found) in matrices().iter().zip(found) {
+                let own = from..from + one.outputs();
+                assert_eq!(found, one.forward(&x, &[one.outputs()], Some(&bias[own.clone()])).remove(0), "{format:?}");
+                from = own.end;
+            }
+        }
+        let mut q8 = matrix(Format::Q8_0, GgmlDType::Q8_0, 16, inputs).0;
+        assert!(!q8.append(&matrix(Format::Q4K, GgmlDType::Q4K, 16, inputs).0), "formats do not mix");
+    }
+
+    #[test]
     fn numbers_that_are_not_finite_do_not_vanish() {
         let (weights, _) = matrix(Format::Q4K, GgmlDType::Q4K, 4, 256);
         for bad in [f32::NAN, f32::INFINITY] {
             let mut x = vec![0.5; 256];
             x[77] = bad;
-            assert!(weights.forward(&x, None).iter().all(|y| y.is_nan()));
+            assert!(weights.forward(&x, &[4], None)[0].iter().all(|y| y.is_nan()));
         }
-        assert_eq!(weights.forward(&[0.0; 256], None), [0.0; 4]);
+        assert_eq!(weights.forward(&[0.0; 256], &[4], None)[0], [0.0; 4]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
     blocks::{PART, Q8_0, half},
     vnni::{self, Vnni},
 };
-use crate::kernels::{LANES, unpack};
+use crate::kernels::{LANES, concatenated, unpack};
 use rayon::prelude::*;
 
 /// Bytes of four inputs of 16 outputs.
@@ -70,20 +70,28 @@ impl Panels {
         }
     }
 
-    /// `x [rows, inputs]` to `[rows, outputs]`.
-    pub(super) fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let inputs = self.blocks * PART;
-        if x.len() <= ROWS * inputs {
-            return self.forward_block(x, inputs, bias);
+    /// As [`Packed::append`](crate::kernels::Packed::append).
+    pub(super) fn append(&mut self, other: &Self) -> bool {
+        let fits = self.blocks == other.blocks && self.outputs.is_multiple_of(LANES);
+        if fits {
+            self.data.extend_from_slice(&other.data);
+            self.outputs += other.outputs;
         }
-        let mut y = Vec::with_capacity(x.len() / inputs * self.outputs);
-        for x in x.chunks(ROWS * inputs) {
-            y.append(&mut self.forward_block(x, inputs, bias));
-        }
-        y
+        fits
     }
 
-    fn forward_block(&self, x: &[f32], inputs: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs.
+    pub(super) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+        let inputs = self.blocks * PART;
+        if x.len() <= ROWS * inputs {
+            return self.forward_block(x, parts, bias);
+        }
+        let blocks = x.chunks(ROWS * inputs).map(|x| self.forward_block(x, parts, bias));
+        concatenated(blocks, x.len() / inputs, parts)
+    }
+
+    fn forward_block(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+        let inputs = self.blocks * PART;
         let rows = x.len() / inputs;
         let x = Activations::new(x, inputs);
         let mut tiles = vec![0.0; self.outputs.div_ceil(LANES) * rows * LANES];
@@ -98,6 +106,6 @@ impl Panels {
             let least = panels.len().div_ceil(4 * rayon::current_num_threads());
             tiles.par_chunks_mut(tile).zip(panels).with_min_len(least).for_each(one);
         }
-        unpack(&tiles, rows, self.outputs, bias)
+        unpack(&tiles, rows, parts, bias)
     }
 }

@@ -1,0 +1,135 @@
+//! Linear maps, one by one or several of the same x as one.
+
+use crate::{direct::with_numbers, kernels::Packed, quantized::Quantized};
+use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+/// `x W^T + b`.
+pub(crate) struct Linear {
+    weight: Weight,
+    bias: Option<Tensor>,
+}
+
+enum Weight {
+    /// As our own kernel reads it.
+    Packed(Packed),
+    /// As stored, `[out, in]`.
+    Stored(Tensor),
+    /// As in a GGUF file; our own kernels read it.
+    Quantized(Arc<Quantized>),
+}
+
+impl Linear {
+    /// Of a matrix that stays quantised.
+    pub(crate) fn quantized(weight: Arc<Quantized>, bias: Option<Tensor>) -> Self {
+        Self { weight: Weight::Quantized(weight), bias }
+    }
+
+    /// From `[out, in]`; `direct` packs it for our own kernel, which reads f32 on the CPU.
+    pub(crate) fn new(weight: Tensor, bias: Option<Tensor>, direct: bool) -> Result<Self> {
+        let (outputs, inputs) = weight.dims2()?;
+        let weight = match direct {
+            true => Weight::Packed(with_numbers(&weight, |w| Packed::new(w, outputs, inputs))?),
+            false => Weight::Stored(weight),
+        };
+        Ok(Self { weight, bias })
+    }
+
+    /// `[n, in]` to `[n, out]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.weight {
+            Weight::Stored(weight) => {
+                let y = x.matmul(&weight.t()?)?;
+                self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+            }
+            Weight::Packed(packed) => Ok(self.in_parts(x, &[packed.outputs()])?.remove(0)),
+            Weight::Quantized(weight) => Ok(self.in_parts(x, &[weight.outputs()])?.remove(0)),
+        }
+    }
+
+    /// `[n, in]` to `[n, part]` for each part of the outputs, by a kernel of our own.
+    fn in_parts(&self, x: &Tensor, parts: &[usize]) -> Result<Vec<Tensor>> {
+        let x = x.contiguous()?;
+        let kernel = |x: &[f32], bias: Option<&[f32]>| match &self.weight {
+            Weight::Packed(packed) => packed.forward(x, parts, bias),
+            Weight::Quantized(weight) => weight.forward(x, parts, bias),
+            Weight::Stored(_) => Vec::new(),
+        };
+        let product = |bias: Option<&[f32]>| with_numbers(&x, |x| kernel(x, bias));
+        let all = match &self.bias {
+            Some(bias) => with_numbers(bias, |bias| product(Some(bias)))??,
+            None => product(None)?,
+        };
+        let rows = x.dim(0)?;
+        all.into_iter().zip(parts).map(|(y, part)| Tensor::from_vec(y, (rows, *part), x.device())).collect()
+    }
+
+    /// Takes over the outputs of another; false, and nothing done, if they do not fit together.
+    fn append(&mut self, other: &Self) -> Result<bool> {
+        if self.bias.is_some() != other.bias.is_some() {
+            return Ok(false);
+        }
+        let appended = match (&mut self.weight, &other.weight) {
+            (Weight::Packed(own), Weight::Packed(more)) => own.append(more),
+            (Weight::Quantized(own), Weight::Quantized(more)) => Arc::get_mut(own).is_some_and(|own| own.append(more)),
+            _ => false,
+        };
+        if let (true, Some(own), Some(more)) = (appended, &self.bias, &other.bias) {
+            self.bias = Some(Tensor::cat(&[own, more], 0)?);
+        }
+        Ok(appended)
+    }
+
+    fn outputs(&self) -> Result<usize> {
+        match &self.weight {
+            Weight::Packed(packed) => Ok(packed.outputs()),
+            Weight::Quantized(weight) => Ok(weight.outputs()),
+            Weight::Stored(weight) => weight.dim(0),
+        }
+    }
+}
+
+/// Linear maps of the same x.
+pub(crate) struct Maps {
+    /// One for all of them where our own kernels compute and they fit together; else one for each.
+    linear: Vec<Linear>,
+    parts: Vec<usize>,
+}
+
+impl Maps {
+    pub(crate) fn new(maps: Vec<Linear>) -> Result<Self> {
+        let parts = maps.iter().map(Linear::outputs).collect::<Result<_>>()?;
+        let mut linear: Vec<Linear> = Vec::new();
+        for map in maps {
+            // Matrices that do not fit to the one before stand alone, and so do all after them.
+            let joined = match linear.as_mut_slice() {
+                [one] => one.append(&map)?,
+                _ => false,
+            };
+            if !joined {
+                linear.push(map);
+            }
+        }
+        Ok(Self { linear, parts })
+    }
+
+    /// `[n, in]` to `[n, out]` of each, in order.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        let mut parts = self.parts.as_slice();
+        let mut all = Vec::with_capacity(parts.len());
+        for linear in &self.linear {
+            let (mut own, outputs) = (0, linear.outputs()?);
+            let taken = parts.iter().take_while(|part| {
+                own += **part;
+                own <= outputs
+            });
+            let (now, later) = parts.split_at(taken.count());
+            parts = later;
+            match now {
+                [_] => all.push(linear.forward(x)?),
+                _ => all.append(&mut linear.in_parts(x, now)?),
+            }
+        }
+        Ok(all)
+    }
+}
