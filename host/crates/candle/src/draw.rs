@@ -102,7 +102,7 @@ mod tests {
             0 => base.clone(),
             1 => SampleRequest { top_p: 0.9, pick: Pick::Draw(0.5), ..base.clone() },
             2 => SampleRequest { temperature: 0.7, pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
-            3 if i % 2 == 0 => SampleRequest { temperature: 1e-39, pick: Pick::Draw(0.3), ..base.clone() },
+            3 if i.is_multiple_of(2) => SampleRequest { temperature: 1e-39, pick: Pick::Draw(0.3), ..base.clone() },
             _ => SampleRequest { pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
         };
         let requests: Vec<Asked> = (0..600).map(|i| (i * 7 % rows, request(i))).collect();

@@ -63,7 +63,7 @@ impl Quantized {
 
     /// From numbers, rounded to Q8_0; `None` if rows are not whole blocks.
     pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> candle_core::Result<Option<Self>> {
-        if inputs % Format::Q8_0.span() != 0 {
+        if !inputs.is_multiple_of(Format::Q8_0.span()) {
             return Ok(None);
         }
         let matrix = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)?;

@@ -77,6 +77,7 @@ mod x86 {
     }
 
     /// `R` rows from `row` on and `P` panels. Sums of bytes are exact; a row's numbers are added up in the order of blocks.
+    #[expect(clippy::needless_range_loop, reason = "several arrays side by side; iterators would not be inlined here")]
     #[target_feature(enable = "avx512f,avx512vnni")]
     #[inline]
     fn some_rows<const R: usize, const P: usize>(
@@ -89,8 +90,8 @@ mod x86 {
         let blocks = x.parts();
         let mut parts = [x.fours(row); R];
         let mut ps = [&panels[..blocks]; P];
-        for r in 0..R {
-            parts[r] = x.fours(row + r);
+        for (r, part) in parts.iter_mut().enumerate() {
+            *part = x.fours(row + r);
         }
         for p in 0..P {
             ps[p] = &panels[p * blocks..(p + 1) * blocks];
