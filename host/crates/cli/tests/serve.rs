@@ -88,8 +88,8 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     let tell = |arguments: &[&str]| run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
     let told = tell(&["activate", text(&bundle)]);
     assert!(told.stdout.starts_with("generation 2: kitchen 1.0.0  sha256:"), "{}{}", told.stdout, told.stderr);
-    assert!(tell(&["activate", text(&bundle), "--canary", "0.5"]).stdout.starts_with("generation 3"));
-    assert!(tell(&["activate", text(&bundle), "--shadow", "0.5"]).stdout.starts_with("generation 4"));
+    assert!(tell(&["activate", text(&bundle), "--canary", "0.5"]).stdout.starts_with("canary, generation 3"));
+    assert!(tell(&["activate", text(&bundle), "--shadow", "0.5"]).stdout.starts_with("shadow, generation 4"));
     tell(&["activate", text(&bundle), "--canary", "5"]).refuses("a number from 0 to 1");
     tell(&["activate", "/no/such/bundle"]).refuses("/no/such/bundle");
     assert!(tell(&["rollback"]).stdout.starts_with("generation 5: household-demo"));

@@ -72,12 +72,12 @@ async fn swaps(State(app): State<Arc<App>>) -> Json<Vec<Swap>> {
 /// by the new bundle.
 async fn activate(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let next: Next = parse(&body, "{\"path\": …} or {\"manifest\": …}")?;
-    off_path(app, move |app| app.bundles.activate(&next, &app.metrics)).await.map(Json)
+    off_path(app, move |app| app.activate(&next)).await.map(Json)
 }
 
 /// `POST /admin/rollback`: what was active before is active again.
 async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
-    off_path(app, |app| app.bundles.roll_back(&app.metrics)).await.map(Json)
+    off_path(app, |app| app.roll_back()).await.map(Json)
 }
 
 /// `PUT /admin/canary`: a bundle decides for a share of the requests, and goes when it does worse.

@@ -171,7 +171,7 @@ impl Server {
     /// One sentence for the operator; the old bundle then stays.
     pub fn activate(&self, path: &Path) -> Result<Generation, String> {
         let next = Next::Path(path.to_owned());
-        self.app.bundles.activate(&next, &self.app.metrics).map_err(|error| error.message)
+        self.app.activate(&next).map_err(|error| error.message)
     }
 
     /// What clients see.
@@ -224,6 +224,20 @@ impl Server {
 }
 
 impl App {
+    /// Puts a bundle in place. What was on trial beside the old one ends: it would go on deciding by what was replaced.
+    pub(crate) fn activate(&self, next: &Next) -> Result<Generation, ApiError> {
+        let generation = self.bundles.activate(next, &self.metrics)?;
+        self.trials.end();
+        Ok(generation)
+    }
+
+    /// Puts back what was active before; trials end as well.
+    pub(crate) fn roll_back(&self) -> Result<Generation, ApiError> {
+        let generation = self.bundles.roll_back(&self.metrics)?;
+        self.trials.end();
+        Ok(generation)
+    }
+
     /// Whether requests are answered at all.
     pub(crate) fn is_open(&self) -> Result<(), ApiError> {
         let denied = |reason| {

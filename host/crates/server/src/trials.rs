@@ -134,6 +134,11 @@ impl Trials {
         ended.map(drop).ok_or_else(|| none("canary"))
     }
 
+    /// Ends whatever runs.
+    pub(crate) fn end(&self) {
+        drop((self.end_canary(), self.end_shadow()));
+    }
+
     /// Makes the canary the active bundle; it goes on as a canary if that fails.
     pub(crate) fn promote(&self, bundles: &Bundles, metrics: &Metrics) -> Result<Generation, ApiError> {
         let running = lock(&self.canary).as_ref().map(|canary| (canary.bundle.clone(), canary.prepared.clone()));

@@ -106,3 +106,32 @@ fn whoever_leaves_is_neither_refused_nor_answered() {
     );
     assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent of no budget: {metrics}");
 }
+
+#[test]
+fn trials_end_when_another_bundle_is_activated() {
+    let server = start_with(common::engine(4), toml::from_str("").unwrap());
+    let manifest = |budget: &str| json!({"manifest": MANIFEST.replace("budget = 4", budget), "share": 1.0});
+    let generation = |server: &Running| {
+        let answer = server.post("/v1/chat/completions", chat("ask")).json();
+        answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].as_f64().unwrap()
+    };
+    for change in ["activate", "rollback"] {
+        assert_eq!(server.put("/admin/canary", manifest("budget = 9")).status, 200);
+        assert_eq!(server.put("/admin/shadow", manifest("budget = 8")).status, 200);
+        assert_eq!(generation(&server), 9.0);
+        let wanted = match change {
+            "activate" => {
+                let tight = json!({"manifest": MANIFEST.replace("budget = 4", "budget = 1")});
+                assert_eq!(server.put("/admin/bundle", tight).status, 200);
+                1.0
+            }
+            _ => {
+                assert_eq!(server.admin_post("/admin/rollback").status, 200);
+                4.0
+            }
+        };
+        assert_eq!(generation(&server), wanted, "{change}: the canary decides no more");
+        let status = server.admin("/admin/status").json();
+        assert!(status["canary"].is_null() && status["shadow"].is_null(), "{change}: {status}");
+    }
+}

@@ -20,13 +20,18 @@ pub(super) fn activate(arguments: &ActivateArguments) -> anyhow::Result<()> {
         (None, None) => ("bundle", json!({"path": path})),
     };
     let url = url(&arguments.server, door);
-    told(&url, authorized(agent().put(&url)).send(body.to_string()))
+    let role = match door {
+        "canary" => "canary, ",
+        "shadow" => "shadow, ",
+        _ => "",
+    };
+    told(&url, role, authorized(agent().put(&url)).send(body.to_string()))
 }
 
 /// Puts back what was active before.
 pub(super) fn roll_back(arguments: &ServerArguments) -> anyhow::Result<()> {
     let url = url(arguments, "rollback");
-    told(&url, authorized(agent().post(&url)).send_empty())
+    told(&url, "", authorized(agent().post(&url)).send_empty())
 }
 
 fn url(server: &ServerArguments, door: &str) -> String {
@@ -44,7 +49,8 @@ fn authorized<B>(request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
     }
 }
 
-fn told(url: &str, answer: Result<Response<Body>, ureq::Error>) -> anyhow::Result<()> {
+/// Shows what the server says; `role` is what the bundle is there, if it is not the active one.
+fn told(url: &str, role: &str, answer: Result<Response<Body>, ureq::Error>) -> anyhow::Result<()> {
     let mut answer = answer.with_context(|| format!("{url}: no server answers there"))?;
     let text = answer.body_mut().read_to_string().with_context(|| url.to_owned())?;
     let value: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -53,5 +59,5 @@ fn told(url: &str, answer: Result<Response<Body>, ureq::Error>) -> anyhow::Resul
     }
     let (number, bundle) = (&value["number"], &value["bundle"]);
     let part = |key: &str| bundle[key].as_str().unwrap_or_default().to_owned();
-    output::result(format_args!("generation {number}: {} {}  {}", part("name"), part("version"), part("digest")))
+    output::result(format_args!("{role}generation {number}: {} {}  {}", part("name"), part("version"), part("digest")))
 }
