@@ -319,6 +319,14 @@ mod tests {
     }
 
     #[test]
+    fn no_rows_give_none() {
+        for (format, dtype) in FORMATS {
+            let (weights, _) = matrix(format, dtype, 20, 256);
+            assert_eq!(weights.forward(&[], &[16, 4], None), [Vec::new(), Vec::new()] as [Vec<f32>; 2], "{format:?}");
+        }
+    }
+
+    #[test]
     fn numbers_that_are_not_finite_do_not_vanish() {
         let (weights, _) = matrix(Format::Q4K, GgmlDType::Q4K, 4, 256);
         for bad in [f32::NAN, f32::INFINITY] {

@@ -98,7 +98,7 @@ impl Panels {
         let one = |(tiles, panels): (&mut [f32], &[Block])| {
             vnni::multiply(self.machine, &x, panels, tiles.as_chunks_mut().0, rows);
         };
-        let (tile, panel) = (SIDE * rows * LANES, SIDE * self.blocks);
+        let (tile, panel) = ((SIDE * rows * LANES).max(1), SIDE * self.blocks);
         if rows * inputs * self.outputs < SERIAL {
             tiles.chunks_mut(tile).zip(self.data.chunks(panel)).for_each(one);
         } else {
