@@ -15,10 +15,10 @@ use inferenceguard_search::{
     Advanced, Batch, BudgetState, Constraint, Cost, CostGrain, CostKind, Decision, FailureKind, Needs, Plan, Policy,
     Role, RoleFailure, Tracked, Tracker,
 };
-use std::{collections::BTreeMap, thread, time::Instant};
+use std::{collections::BTreeMap, fmt::Debug, thread, time::Instant};
 
 pub(crate) const AT_ONCE: usize = 16;
-pub(crate) const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 6;
 
 pub(crate) fn measure(watch: Stopwatch) {
     let bundle = bundle();
@@ -27,22 +27,31 @@ pub(crate) fn measure(watch: Stopwatch) {
         EngineBuilder::new().config(bundle.manifest().search_config()).roles("native", Natives::of(bundle.clone()));
     let [components, natives] =
         [components, natives].map(|one| with_models(one).max_live(AT_ONCE).build().expect("an engine"));
-    let (mut wasm, mut native) = (0.0, 0.0);
-    let rounds = if watch.quick { 0 } else { ROUNDS };
-    // The first warms up; who comes first changes.
+    let [wasm, native] = in_turns(watch, |round| round.ask(&components), |round| round.ask(&natives));
+    plain("16 requests at once, 32 candidates", wasm * 1e3);
+    plain("the same with native roles", native * 1e3);
+    at_least("throughput with components, against native roles", native / wasm, 0.97);
+}
+
+/// Mean seconds of a round for each of two who are asked in turns, and must find the same. The first round warms up; who comes
+/// first changes.
+pub(crate) fn in_turns<F: PartialEq + Debug>(
+    watch: Stopwatch,
+    one: impl Fn(Round) -> (f64, F),
+    other: impl Fn(Round) -> (f64, F),
+) -> [f64; 2] {
+    let (mut seconds, rounds) = ([0.0; 2], if watch.quick { 0 } else { ROUNDS });
     for number in 0..=rounds {
         let round = Round { number, quick: watch.quick };
-        let [first, second] = if number % 2 == 0 { [&components, &natives] } else { [&natives, &components] };
-        let (first, second) = (round.ask(first), round.ask(second));
-        assert_eq!(first.1, second.1, "native roles decide as components do");
-        let (components, natives) = if number % 2 == 0 { (first.0, second.0) } else { (second.0, first.0) };
+        let early = number.is_multiple_of(2).then(|| one(round));
+        let second = other(round);
+        let first = early.unwrap_or_else(|| one(round));
+        assert_eq!(first.1, second.1, "both find the same");
         if number > 0 || watch.quick {
-            (wasm, native) = (wasm + components, native + natives);
+            seconds = [seconds[0] + first.0, seconds[1] + second.0];
         }
     }
-    plain("16 requests at once, 32 candidates", wasm * 1e3 / rounds.max(1) as f64);
-    plain("the same with native roles", native * 1e3 / rounds.max(1) as f64);
-    at_least("throughput with components, against native roles", native / wasm, 0.97);
+    seconds.map(|sum| sum / rounds.max(1) as f64)
 }
 
 /// A crowd of requests, other ones in every round.

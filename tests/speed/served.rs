@@ -1,7 +1,7 @@
 //! Many requests at once, over HTTP and by the engine itself: the demonstration's models and bundle.
 
 use crate::{
-    crowd::{AT_ONCE, ROUNDS, Round},
+    crowd::{AT_ONCE, Round, in_turns},
     request::{bundle, with_models},
     stopwatch::{Stopwatch, at_least, plain},
 };
@@ -15,23 +15,9 @@ pub(crate) fn measure(watch: Stopwatch) {
     let builder = with_models(EngineBuilder::new().bundle(&bundle())).max_live(AT_ONCE);
     let engine = Arc::new(builder.build().expect("an engine"));
     let (runtime, address, stop) = serve(&engine);
-    let (mut http, mut direct) = (0.0, 0.0);
-    let rounds = if watch.quick { 0 } else { ROUNDS };
-    // The first warms up; who comes first changes.
-    for number in 0..=rounds {
-        let round = Round { number, quick: watch.quick };
-        let seconds = match number % 2 {
-            0 => (through_http(address, round), round.ask(&engine).0),
-            _ => {
-                let direct = round.ask(&engine).0;
-                (through_http(address, round), direct)
-            }
-        };
-        if number > 0 || watch.quick {
-            (http, direct) = (http + seconds.0, direct + seconds.1);
-        }
-    }
-    plain("16 requests at once over HTTP", http * 1e3 / rounds.max(1) as f64);
+    let [http, direct] =
+        in_turns(watch, |round| (through_http(address, round), ()), |round| (round.ask(&engine).0, ()));
+    plain("16 requests at once over HTTP", http * 1e3);
     at_least("throughput over HTTP, against the engine itself", direct / http, 0.98);
     drop(stop);
     drop(runtime);

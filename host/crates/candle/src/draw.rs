@@ -34,12 +34,11 @@ fn on_device(logits: &Tensor, requests: &[Asked]) -> Result<Vec<Sampled>, ModelE
 
 /// What the device can draw; whatever else, the host's sampler draws or refuses.
 fn plain_draw(row: usize, request: &SampleRequest) -> Option<Draw> {
-    let SampleRequest { temperature, top_k, top_p, penalties, penalty_mass, pick } = request;
-    let Pick::Draw(at) = *pick else { return None };
-    let plain = *top_k == 0 && *top_p == 1.0 && penalties.is_empty() && !penalty_mass.is_nan();
+    let Pick::Draw(at) = request.pick else { return None };
+    let temperature = request.temperature;
     // What is smaller has no finite inverse.
-    let valid = (0.0..1.0).contains(&at) && temperature.is_normal() && *temperature > 0.0;
-    (plain && valid).then_some(Draw { row, temperature: *temperature, at })
+    let valid = (0.0..1.0).contains(&at) && temperature.is_normal() && temperature > 0.0;
+    (request.is_plain() && valid && !request.penalty_mass.is_nan()).then_some(Draw { row, temperature, at })
 }
 
 /// The rows that are asked for, drawn from on the host.

@@ -37,14 +37,11 @@ impl Linear {
 
     /// `[n, in]` to `[n, out]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.weight {
-            Weight::Stored(weight) => {
-                let y = x.matmul(&weight.t()?)?;
-                self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
-            }
-            Weight::Packed(packed) => Ok(self.in_parts(x, &[packed.outputs()])?.remove(0)),
-            Weight::Quantized(weight) => Ok(self.in_parts(x, &[weight.outputs()])?.remove(0)),
-        }
+        let Weight::Stored(weight) = &self.weight else {
+            return Ok(self.in_parts(x, &[self.outputs()?])?.remove(0));
+        };
+        let y = x.matmul(&weight.t()?)?;
+        self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
     }
 
     /// `[n, in]` to `[n, part]` for each part of the outputs, by a kernel of our own.

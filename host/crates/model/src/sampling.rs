@@ -36,6 +36,14 @@ pub struct SampleRequest {
     pub pick: Pick,
 }
 
+impl SampleRequest {
+    /// Whether every token may be drawn, and none is lowered.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.top_k == 0 && self.top_p == 1.0 && self.penalties.is_empty()
+    }
+}
+
 /// One sampled token.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sampled {
@@ -137,9 +145,8 @@ impl<'a> RowSampler<'a> {
 
     /// A draw from the model's own distribution: what is added up is known, and nothing needs to be written down.
     fn plainly(&self, request: &SampleRequest) -> Option<Token> {
-        let SampleRequest { temperature, top_k, top_p, penalties, .. } = request;
         let Pick::Draw(draw) = request.pick else { return None };
-        if *temperature != 1.0 || *top_k != 0 || *top_p < 1.0 || !penalties.is_empty() {
+        if request.temperature != 1.0 || !request.is_plain() {
             return None;
         }
         let (target, mut passed) = (draw * self.sum, 0.0);

@@ -2,12 +2,9 @@
 
 mod common;
 
-use common::{MANIFEST, SCRIPT, chat, engine, start, start_with, with};
+use common::{MANIFEST, SCRIPT, chat, engine, hooked::Hooked, start, start_with, with};
 use inferenceguard_host::{CancelToken, EngineBuilder, Request};
-use inferenceguard_model::{
-    ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,
-    toy::{ToyScore, ToyScript},
-};
+use inferenceguard_model::toy::ToyScript;
 use inferenceguard_server::Settings;
 use serde_json::json;
 use std::{
@@ -221,36 +218,13 @@ fn settings_that_cannot_be_are_named() {
     assert!(toml::from_str::<Settings>("max_bodies = 1").is_err());
 }
 
-/// A score model with a bug.
-struct Broken(ToyScore);
-
-impl ScoreModel for Broken {
-    fn info(&self) -> &ScoreInfo {
-        self.0.info()
-    }
-    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        self.0.open(prompt, language)
-    }
-    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
-        self.0.fork(parents)
-    }
-    fn extend(&mut self, _: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
-        panic!("a bug in the back end")
-    }
-    fn release(&mut self, rows: &[ScoreId]) {
-        self.0.release(rows);
-    }
-    fn live_rows(&self) -> usize {
-        self.0.live_rows()
-    }
-}
-
 #[test]
 fn a_server_whose_model_panicked_says_that_it_is_not_ready() {
     let toy = ToyScript::parse(SCRIPT).unwrap();
     let builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&common::bundle(MANIFEST));
     let scores = toy.scores().into_iter();
-    let builder = scores.fold(builder, |builder, score| builder.score_model(Box::new(Broken(score))));
+    let broken = |score| Box::new(Hooked::new(score, || panic!("a bug in the back end")));
+    let builder = scores.fold(builder, |builder, score| builder.score_model(broken(score)));
     let server = start_with(Arc::new(builder.build().unwrap()), Settings::default());
     assert_eq!(server.get("/ready").text, "ready\n");
     assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 500);

@@ -2,52 +2,18 @@
 
 mod common;
 
-use common::{MANIFEST, Running, SCRIPT, bundle, chat, start_with, with};
+use common::{MANIFEST, Running, SCRIPT, bundle, chat, hooked::Hooked, start_with, with};
 use inferenceguard_host::EngineBuilder;
-use inferenceguard_model::{
-    ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,
-    toy::{ToyScore, ToyScript},
-};
+use inferenceguard_model::{ModelError, ScoreModel, toy::ToyScript};
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, mpsc},
     thread,
 };
 
-/// Scores so many calls; then the answer is too long for it. Each call says that it began, and waits.
-struct Short {
-    inner: ToyScore,
-    calls: usize,
-    began: mpsc::Sender<()>,
-    go: mpsc::Receiver<()>,
-}
-
-impl ScoreModel for Short {
-    fn info(&self) -> &ScoreInfo {
-        self.inner.info()
-    }
-    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        self.inner.open(prompt, language)
-    }
-    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
-        self.inner.fork(parents)
-    }
-    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
-        self.began.send(()).unwrap_or(());
-        self.go.recv().unwrap_or(());
-        self.calls = self.calls.checked_sub(1).ok_or(ModelError::ContextExceeded { found: 65, limit: 64 })?;
-        self.inner.extend(rows)
-    }
-    fn release(&mut self, rows: &[ScoreId]) {
-        self.inner.release(rows);
-    }
-    fn live_rows(&self) -> usize {
-        self.inner.live_rows()
-    }
-}
-
-/// A server whose canaries may read the score model `short`; what its calls say, and what lets them go on.
-fn server(calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>) {
+/// A server whose canaries may read the score model `short`, which scores so many calls; then the answer is too long for it.
+/// Each call says that it began, and waits: what they say, and what lets them go on.
+fn server(mut calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let toy = ToyScript::parse(&format!("{SCRIPT}\nscore short: bad 5")).unwrap();
     let ((began, begins), (goes, go)) = (mpsc::channel(), mpsc::channel());
     let mut builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle(MANIFEST)).max_live(4);
@@ -56,7 +22,13 @@ fn server(calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mpsc::S
     for score in scores {
         builder = builder.score_model(Box::new(score));
     }
-    let engine = builder.score_model(Box::new(Short { inner, calls, began, go })).build().unwrap();
+    let short = Hooked::new(inner, move || {
+        began.send(()).unwrap_or(());
+        go.recv().unwrap_or(());
+        calls = calls.checked_sub(1).ok_or(ModelError::ContextExceeded { found: 65, limit: 64 })?;
+        Ok(())
+    });
+    let engine = builder.score_model(Box::new(short)).build().unwrap();
     (start_with(Arc::new(engine), toml::from_str(settings).unwrap()), begins, goes)
 }
 

@@ -7,10 +7,12 @@
 //! a beam's latents do not depend on the batch, to the last bit.
 
 mod attention;
+mod pieces;
 mod product;
 
 pub(crate) use attention::{Seen, attend};
-pub(crate) use product::{LANES, Packed, concatenated, unpack};
+pub(crate) use pieces::{Pieces, in_blocks};
+pub(crate) use product::{LANES, Packed, unpack};
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

@@ -1,8 +1,10 @@
 //! Matrix products.
 
-use super::fused;
+use super::{
+    fused,
+    pieces::{Pieces, in_blocks},
+};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 /// Outputs computed side by side.
 pub(crate) const LANES: usize = 16;
@@ -12,9 +14,6 @@ const BLOCK: usize = 192;
 
 /// Panels multiplied side by side.
 const SIDE: usize = 4;
-
-/// Below this many multiplications a product is not worth a second thread.
-const SERIAL: usize = 1 << 18;
 
 /// A weight matrix as panels of 16 outputs: `[panels][inputs][16]`, the last one padded with zeros.
 pub(crate) struct Packed {
@@ -52,31 +51,23 @@ impl Packed {
 
     /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs; all but the last are multiples of 16.
     pub(crate) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
-        let rows = x.len() / self.inputs;
-        if rows <= BLOCK {
-            return self.forward_block(x, rows, parts, bias);
-        }
-        // Together they would not stay in the cache, and be read from memory again for each panel.
-        let blocks = x.chunks(BLOCK * self.inputs).map(|x| self.forward(x, parts, bias));
-        concatenated(blocks, rows, parts)
+        in_blocks(x, (BLOCK, self.inputs), parts, |x| self.forward_block(x, parts, bias))
     }
 
-    fn forward_block(&self, x: &[f32], rows: usize, parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+    fn forward_block(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+        let rows = x.len() / self.inputs;
         let panels = self.panels.len() / (self.inputs * LANES).max(1);
         let mut tiles = vec![0.0; panels * rows * LANES];
-        let threads = rayon::current_num_threads();
         // Several panels side by side, unless threads would be left without any.
-        let group = if panels >= SIDE * threads { SIDE } else { 1 };
-        let (tile, panel) = ((group * rows * LANES).max(1), (group * self.inputs * LANES).max(1));
+        let group = if panels >= SIDE * rayon::current_num_threads() { SIDE } else { 1 };
+        let weights = (self.panels.as_slice(), group * self.inputs * LANES);
         let arch = Arch::new();
-        let one = |(tiles, panels)| arch.dispatch(Product { x, inputs: self.inputs, rows, panels, tiles });
-        if rows * self.inputs * self.outputs < SERIAL {
-            tiles.chunks_mut(tile).zip(self.panels.chunks(panel)).for_each(one);
-        } else {
-            let panels = self.panels.par_chunks(panel);
-            let least = panels.len().div_ceil(4 * threads);
-            tiles.par_chunks_mut(tile).zip(panels).with_min_len(least).for_each(one);
-        }
+        Pieces { tiles: (&mut tiles, group * rows * LANES), weights }.multiply(
+            x.len() * self.outputs,
+            |(tiles, panels)| {
+                arch.dispatch(Product { x, inputs: self.inputs, rows, panels, tiles });
+            },
+        );
         unpack(&tiles, rows, parts, bias)
     }
 }
@@ -108,15 +99,6 @@ fn unpack_part(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>)
         }
     }
     y
-}
-
-/// Blocks of rows, each in parts, one after the other.
-pub(crate) fn concatenated(blocks: impl Iterator<Item = Vec<Vec<f32>>>, rows: usize, parts: &[usize]) -> Vec<Vec<f32>> {
-    let mut all: Vec<Vec<f32>> = parts.iter().map(|part| Vec::with_capacity(rows * part)).collect();
-    for block in blocks {
-        all.iter_mut().zip(block).for_each(|(all, part)| all.extend_from_slice(&part));
-    }
-    all
 }
 
 /// A few panels for all rows: `x [rows][inputs]` to `tiles [panels][rows][16]`.

@@ -11,6 +11,7 @@ mod panels;
 mod product;
 mod vnni;
 
+use crate::kernels::Pieces;
 use activations::Activations;
 pub(crate) use blocks::Format;
 use blocks::{Blocks, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0};
@@ -20,15 +21,11 @@ use candle_core::{
 };
 use panels::Panels;
 use product::Product;
-use rayon::prelude::*;
 use std::marker::PhantomData;
 use vnni::Vnni;
 
 /// Outputs in a piece of work.
 const OUTPUTS: usize = 16;
-
-/// Below this many multiplications a product is not worth a second thread.
-const SERIAL: usize = 1 << 18;
 
 /// A weight matrix `[outputs, inputs]`; each row is a row of blocks.
 pub(crate) struct Quantized {
@@ -144,16 +141,15 @@ impl Quantized {
         if rows == 0 {
             return vec![Vec::new(); parts.len()];
         }
+        let multiplications = x.len() * self.outputs;
         let x = Activations::new(x, self.inputs);
         let mut tiles = vec![0.0; rows * self.outputs];
-        let one = |(tile, data)| Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
-        if rows * self.inputs * self.outputs < SERIAL {
-            tiles.chunks_mut(rows * OUTPUTS).zip(data.chunks(stride * OUTPUTS)).for_each(one);
-        } else {
-            let data = data.par_chunks(stride * OUTPUTS);
-            let least = data.len().div_ceil(4 * rayon::current_num_threads());
-            tiles.par_chunks_mut(rows * OUTPUTS).zip(data).with_min_len(least).for_each(one);
-        }
+        Pieces { tiles: (&mut tiles, rows * OUTPUTS), weights: (data, stride * OUTPUTS) }.multiply(
+            multiplications,
+            |(tile, data)| {
+                Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
+            },
+        );
         let mut first = 0;
         let mut part = |outputs: &usize| {
             let own = first..first + outputs;

@@ -8,8 +8,7 @@ use super::{
     blocks::{PART, Q8_0, half},
     vnni::{self, Vnni},
 };
-use crate::kernels::{LANES, concatenated, unpack};
-use rayon::prelude::*;
+use crate::kernels::{LANES, Pieces, in_blocks, unpack};
 
 /// Bytes of four inputs of 16 outputs.
 pub(super) const FOURS: usize = 4 * LANES;
@@ -32,8 +31,6 @@ impl Block {
 const SIDE: usize = 4;
 /// Rows multiplied at once: together they stay in the cache.
 const ROWS: usize = 256;
-/// Below this many multiplications a product is not worth a second thread.
-const SERIAL: usize = 1 << 18;
 
 /// A matrix `[outputs, inputs]`.
 pub(super) struct Panels {
@@ -82,30 +79,20 @@ impl Panels {
 
     /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs.
     pub(super) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
-        let inputs = self.blocks * PART;
-        if x.len() <= ROWS * inputs {
-            return self.forward_block(x, parts, bias);
-        }
-        let blocks = x.chunks(ROWS * inputs).map(|x| self.forward_block(x, parts, bias));
-        concatenated(blocks, x.len() / inputs, parts)
+        in_blocks(x, (ROWS, self.blocks * PART), parts, |x| self.forward_block(x, parts, bias))
     }
 
     fn forward_block(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let inputs = self.blocks * PART;
-        let rows = x.len() / inputs;
+        let (rows, multiplications) = (x.len() / inputs, x.len() * self.outputs);
         let x = Activations::new(x, inputs);
         let mut tiles = vec![0.0; self.outputs.div_ceil(LANES) * rows * LANES];
-        let one = |(tiles, panels): (&mut [f32], &[Block])| {
-            vnni::multiply(self.machine, &x, panels, tiles.as_chunks_mut().0, rows);
-        };
-        let (tile, panel) = ((SIDE * rows * LANES).max(1), SIDE * self.blocks);
-        if rows * inputs * self.outputs < SERIAL {
-            tiles.chunks_mut(tile).zip(self.data.chunks(panel)).for_each(one);
-        } else {
-            let panels = self.data.par_chunks(panel);
-            let least = panels.len().div_ceil(4 * rayon::current_num_threads());
-            tiles.par_chunks_mut(tile).zip(panels).with_min_len(least).for_each(one);
-        }
+        Pieces { tiles: (&mut tiles, SIDE * rows * LANES), weights: (&self.data, SIDE * self.blocks) }.multiply(
+            multiplications,
+            |(tiles, panels)| {
+                vnni::multiply(self.machine, &x, panels, tiles.as_chunks_mut().0, rows);
+            },
+        );
         unpack(&tiles, rows, parts, bias)
     }
 }

@@ -14,17 +14,12 @@ const TOKEN: &str = "INFERGUARD_ADMIN_TOKEN";
 pub(super) fn activate(arguments: &ActivateArguments) -> anyhow::Result<()> {
     // The server may have another working folder.
     let path = if arguments.bundle.exists() { absolute(&arguments.bundle)? } else { arguments.bundle.clone() };
-    let (door, body) = match (arguments.canary, arguments.shadow) {
-        (Some(share), _) => ("canary", json!({"path": path, "share": share})),
-        (None, Some(share)) => ("shadow", json!({"path": path, "share": share})),
-        (None, None) => ("bundle", json!({"path": path})),
+    let (door, role, body) = match (arguments.canary, arguments.shadow) {
+        (Some(share), _) => ("canary", "canary, ", json!({"path": path, "share": share})),
+        (None, Some(share)) => ("shadow", "shadow, ", json!({"path": path, "share": share})),
+        (None, None) => ("bundle", "", json!({"path": path})),
     };
     let url = url(&arguments.server, door);
-    let role = match door {
-        "canary" => "canary, ",
-        "shadow" => "shadow, ",
-        _ => "",
-    };
     told(&url, role, authorized(agent().put(&url)).send(body.to_string()))
 }
 

@@ -3,11 +3,10 @@
 use super::{Source, args::ReplayArguments, bodies, source::Opened};
 use crate::{engine, output};
 use anyhow::{Context, bail, ensure};
-use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, Judgement, Migration, Request};
 use inferenceguard_record::{Body, Deciders, Header, Replayed};
 use inferenceguard_search::{CostGrain, Status};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 /// How far sums may lie apart that were computed in batches of another shape, as a share of the budget.
 const TOLERANCE: f64 = 1e-3;
@@ -40,8 +39,8 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
 }
 
 /// Refuses a record that names other bundles than those whose constraints held.
-fn all_named(decided: &[(String, Opened)], body: &Body) -> anyhow::Result<()> {
-    let of = |(suffix, opened): &(String, Opened)| {
+fn all_named(decided: &[(String, Rc<Opened>)], body: &Body) -> anyhow::Result<()> {
+    let of = |(suffix, opened): &(String, Rc<Opened>)| {
         let constraints = opened.bundle.manifest().constraints.iter();
         constraints.map(|one| format!("{}{suffix}", one.name)).collect::<Vec<_>>()
     };
@@ -52,9 +51,9 @@ fn all_named(decided: &[(String, Opened)], body: &Body) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn deciders(header: &Header, decided: &[(String, Opened)]) -> anyhow::Result<Deciders> {
+fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> anyhow::Result<Deciders> {
     let [(_, first), later @ ..] = decided else { bail!("no bundle decided it") };
-    let roles = |(migration, (_, opened)): (&Migration, &(String, Opened))| Ok((migration.number, opened.roles()?));
+    let roles = |(migration, (_, opened)): (&Migration, &(String, Rc<Opened>))| Ok((migration.number, opened.roles()?));
     let later = header.migrations.iter().zip(later).map(roles).collect::<anyhow::Result<_>>()?;
     Ok(Deciders { first: first.roles()?, later })
 }
@@ -76,7 +75,7 @@ impl Priced {
     fn again(
         &mut self,
         engine: &Engine,
-        decided: &[(String, Opened)],
+        decided: &[(String, Rc<Opened>)],
         header: &Header,
         body: &Body,
     ) -> anyhow::Result<()> {
@@ -100,7 +99,7 @@ impl Priced {
     /// The constraints of one bundle, whose names in the record end with `suffix`.
     fn by_one(&mut self, engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> anyhow::Result<()> {
         let costs = opened.roles()?.info().costs;
-        let judged = judged(engine, &opened.bundle, suffix, body)?;
+        let judged = judged(engine, opened, suffix, body)?;
         for entry in &opened.bundle.manifest().constraints {
             if costs.get(&entry.cost).is_none_or(|cost| cost.grain == CostGrain::Chunk) {
                 self.skipped += 1;
@@ -125,16 +124,16 @@ impl Priced {
     }
 }
 
-fn judged(engine: &Engine, bundle: &Bundle, suffix: &str, body: &Body) -> anyhow::Result<Judgement> {
+fn judged(engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> anyhow::Result<Judgement> {
     let held = &body.inputs.config.constraints;
     let own = held.iter().filter_map(|one| {
         let name = one.constraint.name.strip_suffix(suffix)?;
-        let known = bundle.manifest().constraints.iter().any(|entry| entry.name == name);
+        let known = opened.bundle.manifest().constraints.iter().any(|entry| entry.name == name);
         known.then(|| (name.to_owned(), one.constraint.budget))
     });
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
     let request = Request { prompt, history, ceilings: own.collect(), ..Request::default() };
-    let judged = engine.judge_tokens(&engine.prepare(bundle)?, &request, &body.outcome.tokens)?;
+    let judged = engine.judge_tokens(opened.prepared(engine)?, &request, &body.outcome.tokens)?;
     if let Some(failure) = judged.failures.first() {
         bail!("{failure}");
     }

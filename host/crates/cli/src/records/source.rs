@@ -7,12 +7,14 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{BundleIdentity, OWN_METHOD, Roles, RolesFactory};
+use inferenceguard_host::{BundleIdentity, Engine, OWN_METHOD, Prepared, Roles, RolesFactory};
 use inferenceguard_record::Header;
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -21,20 +23,29 @@ pub(crate) struct Source<'a> {
     guard: &'a GuardArguments,
     /// Files of a server's store.
     packed: Vec<PathBuf>,
-    opened: BTreeMap<(String, String), Opened>,
+    opened: BTreeMap<(String, String), Rc<Opened>>,
 }
 
 /// A bundle that decided, ready to decide again.
-#[derive(Clone)]
 pub(crate) struct Opened {
     pub(crate) bundle: Bundle,
     roles: Arc<dyn RolesFactory>,
+    /// Beside the one engine that judges, once it does.
+    prepared: OnceCell<Prepared>,
 }
 
 impl Opened {
     /// Fresh roles as they decided.
     pub(crate) fn roles(&self) -> anyhow::Result<Roles> {
         Ok(self.roles.open()?)
+    }
+
+    /// As this engine judges by it.
+    pub(crate) fn prepared(&self, engine: &Engine) -> anyhow::Result<&Prepared> {
+        if self.prepared.get().is_none() {
+            drop(self.prepared.set(engine.prepare(&self.bundle)?));
+        }
+        self.prepared.get().context("a bundle was not prepared")
     }
 }
 
@@ -69,7 +80,7 @@ impl<'a> Source<'a> {
     }
 
     /// All bundles that decided: with each, what its names end with in the record.
-    pub(crate) fn decided(&mut self, header: &Header) -> anyhow::Result<Vec<(String, Opened)>> {
+    pub(crate) fn decided(&mut self, header: &Header) -> anyhow::Result<Vec<(String, Rc<Opened>)>> {
         let mut decided = vec![(String::new(), self.open(&header.bundle, &header.method)?)];
         for later in &header.migrations {
             decided.push((format!("@{}", later.number), self.open(&later.bundle, &later.method)?));
@@ -77,16 +88,17 @@ impl<'a> Source<'a> {
         Ok(decided)
     }
 
-    fn open(&mut self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Opened> {
+    fn open(&mut self, identity: &BundleIdentity, method: &str) -> anyhow::Result<Rc<Opened>> {
         let key = (identity.digest.clone(), method.to_owned());
         if let Some(opened) = self.opened.get(&key) {
-            return Ok(opened.clone());
+            return Ok(Rc::clone(opened));
         }
         let bundle = self.bundle(identity, method)?;
         let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle);
         let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
-        let opened = Opened { roles: engine::with_components(builder)?.build_roles(method)?, bundle };
-        self.opened.insert(key, opened.clone());
+        let roles = engine::with_components(builder)?.build_roles(method)?;
+        let opened = Rc::new(Opened { roles, bundle, prepared: OnceCell::new() });
+        self.opened.insert(key, Rc::clone(&opened));
         Ok(opened)
     }
 }
