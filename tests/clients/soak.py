@@ -5,6 +5,7 @@ fifth, if a request fails that should not, or if the server ends.
 """
 
 import http.client
+import itertools
 import json
 import random
 import socket
@@ -39,12 +40,18 @@ def memory(pid):
 
 class Load:
     def __init__(self, clients, admin, ends):
-        self.clients, self.admin, self.ends = clients, admin, ends
-        self.counts, self.wrong, self.lock = {}, [], threading.Lock()
+        self.clients, self.admin, self.ends, self.begun = clients, admin, ends, time.time()
+        self.counts, self.slowest, self.wrong, self.lock = {}, {}, [], threading.Lock()
 
-    def count(self, what):
+    def count(self, what, seconds):
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + 1
+            self.slowest[what] = max(self.slowest.get(what, 0), round(seconds, 1))
+
+    def failed(self, what, found):
+        wrong = (f"minute {(time.time() - self.begun) / 60:.2f}", what, found[:300])
+        print(wrong, flush=True)
+        self.wrong.append(wrong)
 
     def ask(self, body, address=None, method="POST", path="/v1/chat/completions"):
         connection = http.client.HTTPConnection(address or self.clients, timeout=120)
@@ -57,47 +64,43 @@ class Load:
         return {"messages": [turn], "seed": random.randrange(1 << 30), "max_tokens": 48, **more}
 
     def expect(self, what, holds, found):
-        self.count(what)
         if not holds:
-            self.wrong.append((what, found[:300]))
+            self.failed(what, found)
 
     def stream(self):
         status, text = self.ask(self.question(stream=True))
         self.expect("streams", status == 200 and text.rstrip().endswith("[DONE]"), text)
 
-    def whole(self):
+    def answer(self):
         status, text = self.ask(self.question(n=2))
         self.expect("answers", status == 200 and len(json.loads(text)["choices"]) == 2, text)
 
-    def leave(self):
+    def disconnect(self):
         host, port = self.clients.split(":")
         body = json.dumps(self.question(stream=True)).encode()
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
             connection.recv(64)
-        self.count("disconnects")
 
-    def nonsense(self):
+    def bad_request(self):
         bad = random.choice([b"{", b"\xff\xfe", json.dumps(self.question(temperature=-1)), json.dumps({"messages": 5})])
         status, text = self.ask(bad)
         self.expect("bad requests", status == 400 and "error" in json.loads(text), text)
 
-    def work(self):
-        kinds = [self.stream, self.whole, self.leave, self.nonsense]
-        while time.time() < self.ends:
-            try:
-                random.choice(kinds)()
-            except Exception as error:  # whatever goes wrong is counted
-                self.wrong.append(("a request", repr(error)))
+    def activation(self):
+        status, text = self.ask({"manifest": next(self.manifests)}, self.admin, "PUT", "/admin/bundle")
+        self.expect("activations", status == 200, text)
+        time.sleep(0.2)
 
-    def swap(self, manifests):
-        turn = 0
+    def work(self, *kinds):
         while time.time() < self.ends:
-            turn += 1
-            status, text = self.ask({"manifest": manifests[turn % len(manifests)]}, self.admin, "PUT", "/admin/bundle")
-            self.expect("activations", status == 200, text)
-            time.sleep(0.2)
+            kind, start = random.choice(kinds), time.time()
+            try:
+                kind()
+            except Exception as error:  # whatever goes wrong is counted
+                self.failed(kind.__name__, repr(error))
+            self.count(kind.__name__, time.time() - start)
 
 
 def main(program, minutes):
@@ -106,17 +109,18 @@ def main(program, minutes):
         subprocess.run([program, "bundle", "init", f"{folder}/kitchen"], check=True, stdout=subprocess.DEVNULL)
         with open(f"{folder}/kitchen/bundle.toml") as manifest:
             text = manifest.read()
-        manifests = [text.replace("budget = 10.0", f"budget = {budget}.0") for budget in (10, 7, 5)]
-        begun, load = time.time(), Load(clients, admin, time.time() + 60 * minutes)
-        workers = [threading.Thread(target=load.work) for _ in range(12)]
-        workers.append(threading.Thread(target=load.swap, args=[manifests]))
+        load = Load(clients, admin, time.time() + 60 * minutes)
+        load.manifests = itertools.cycle(text.replace("budget = 10.0", f"budget = {budget}.0") for budget in (10, 7, 5))
+        kinds = [load.stream, load.answer, load.disconnect, load.bad_request]
+        workers = [threading.Thread(target=load.work, args=kinds) for _ in range(12)]
+        workers.append(threading.Thread(target=load.work, args=[load.activation]))
         [worker.start() for worker in workers]
         samples = []
         while time.time() < load.ends:
             time.sleep(min(10, max(0.1, load.ends - time.time())))
             samples.append(memory(server.pid))
             if len(samples) % 6 == 0:
-                print(f"{(time.time() - begun) / 60:5.1f} min  {samples[-1]:7.1f} MiB  {load.counts}", flush=True)
+                print(f"{(time.time() - load.begun) / 60:5.1f} min  {samples[-1]:7.1f} MiB  {load.counts}", flush=True)
         [worker.join() for worker in workers]
         assert server.poll() is None, "the server ended"
         status, text = load.ask("", admin, "GET", "/admin/status")
@@ -125,7 +129,8 @@ def main(program, minutes):
         settled = samples[len(samples) // 5 :]
         third = max(1, len(settled) // 3)
         first, last = sum(settled[:third]) / third, sum(settled[-third:]) / third
-        print(f"memory {first:.1f} -> {last:.1f} MiB ({100 * (last / first - 1):+.1f} %); {load.counts}; held {state['held']}")
+        print(f"memory {first:.1f} -> {last:.1f} MiB ({100 * (last / first - 1):+.1f} %); held {state['held']}")
+        print(f"{load.counts}; slowest, in seconds: {load.slowest}; failed: {len(load.wrong)}")
         assert not load.wrong, load.wrong[:5]
         assert last <= 1.05 * first, "memory grows"
 

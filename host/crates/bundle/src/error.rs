@@ -1,6 +1,6 @@
 //! Why a bundle was not taken.
 
-use crate::network::NetworkError;
+use crate::{date, network::NetworkError};
 use semver::Version;
 use std::path::PathBuf;
 
@@ -155,13 +155,13 @@ pub enum SignatureError {
         what: String,
     },
     /// Signed too long ago.
-    #[error("the signature of `{name}` expired at {at} (now {now}, seconds since 1970); sign it again")]
+    #[error("the signature of `{name}` expired at {} (now {}); sign it again", date(*at), date(*now))]
     Expired {
         /// The bundle.
         name: String,
-        /// When.
+        /// When, in seconds since 1970.
         at: u64,
-        /// The time of the check.
+        /// The time of the check, in seconds since 1970.
         now: u64,
     },
     /// Older than allowed.

@@ -50,6 +50,7 @@
 
 mod archive;
 mod bundle;
+mod date;
 mod digest;
 mod error;
 mod folder;
@@ -60,6 +61,7 @@ mod signature;
 mod trust;
 
 pub use bundle::{Bundle, MANIFEST};
+pub use date::date;
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};

@@ -26,7 +26,13 @@ pub(crate) fn builder(
     budgets: &[String],
 ) -> anyhow::Result<(EngineBuilder, Bundle)> {
     let bundle = chosen(arguments, methods)?;
-    Ok((builder_of(&bundle, arguments, methods, budgets)?, bundle))
+    Ok((builder_of(language(arguments)?, &bundle, arguments, methods, budgets)?, bundle))
+}
+
+/// The language model that the arguments name.
+pub(crate) fn language(arguments: &GuardArguments) -> anyhow::Result<CandleModel> {
+    let options = model::options(&arguments.device)?;
+    Ok(CandleModel::load_files(&language_files(arguments.model.as_deref())?, &options)?)
 }
 
 /// The bundle that the arguments name.
@@ -36,15 +42,15 @@ pub(crate) fn chosen(arguments: &GuardArguments, methods: &[String]) -> anyhow::
     arguments.n.map_or(Ok(bundle.clone()), |n| bundle::with_candidates(&bundle, methods, n))
 }
 
-/// The same for a bundle from elsewhere.
+/// An engine before it is built: this model and bundle, and all else as the arguments say.
 pub(crate) fn builder_of(
+    language: CandleModel,
     bundle: &Bundle,
     arguments: &GuardArguments,
     methods: &[String],
     budgets: &[String],
 ) -> anyhow::Result<EngineBuilder> {
     let options = model::options(&arguments.device)?;
-    let language = CandleModel::load_files(&language_files(arguments.model.as_deref())?, &options)?;
     let (tokenizer, scores) = (language.tokenizer(), score_files(&arguments.scores, arguments.model.is_none())?);
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(bundle).sandbox(sandbox);

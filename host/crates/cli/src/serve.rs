@@ -7,7 +7,9 @@ use crate::{
 };
 use anyhow::Context;
 use clap::Args;
+use inferenceguard_bundle::Bundle;
 use inferenceguard_host::OWN_METHOD;
+use inferenceguard_model::{Model, ModelInfo};
 use inferenceguard_server::{Server, Settings, Store};
 use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
@@ -35,9 +37,12 @@ pub(crate) struct ServeArguments {
     /// The budget of a constraint, of the first one if no name is given; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     budgets: Vec<String>,
-    /// Remembers in this folder what is active: the next server goes on with it, whatever --bundle says
+    /// Remembers in this folder what is active: the next server with the same model goes on with it, whatever --bundle says
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Begins with --bundle all the same; what --state remembers is what one can go back to
+    #[arg(long, requires = "state")]
+    anew: bool,
     /// Activates the bundle anew whenever its files change
     #[arg(long, requires = "bundle")]
     watch: bool,
@@ -72,8 +77,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     // Before it is read: a change while it is read is a change.
     let looks = arguments.guard.bundle.as_deref().and_then(|bundle| watch::looks(bundle).ok());
     let store = arguments.state.as_deref().map(Store::open).transpose()?;
-    let (active, generation) = beginning(store.as_ref(), &arguments.guard, &methods)?;
-    let builder = engine::builder_of(&active, &arguments.guard, &methods, &arguments.budgets)?;
+    let language = engine::language(&arguments.guard)?;
+    let (active, generation) = beginning(store.as_ref(), language.info(), arguments, &methods)?;
+    let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
     let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(generation))?);
     let (n, names) = (arguments.guard.n, methods);
     let opener = move |path: &Path| open(path, n, &names).map_err(|error| error.to_string());
@@ -89,22 +95,31 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
 }
 
-/// The bundle to begin with and its generation: what is remembered, or what the arguments say.
+/// The bundle to begin with and its generation: what is remembered of this model, or what the arguments say.
 fn beginning(
     store: Option<&Store>,
-    guard: &GuardArguments,
+    model: &ModelInfo,
+    arguments: &ServeArguments,
     methods: &[String],
-) -> anyhow::Result<(inferenceguard_bundle::Bundle, u64)> {
-    let Some((store, found)) = store.and_then(|store| Some((store, store.remembered().transpose()?))) else {
-        return Ok((engine::chosen(guard, methods)?, 1));
+) -> anyhow::Result<(Bundle, u64)> {
+    let named = || engine::chosen(&arguments.guard, methods);
+    let Some((store, last)) = store.and_then(|store| Some((store, store.remembered().transpose()?))) else {
+        return Ok((named()?, 1));
     };
-    let found = found?;
+    let last = last?;
+    if arguments.anew {
+        return Ok((named()?, last.newest.max(last.generation) + 1));
+    }
+    let (active, found) = (last.bundle.clone(), last.with(&model.fingerprint));
     output::note(format_args!("remembered      generation {}, {}", found.generation, found.bundle));
+    if found.bundle != active {
+        output::note(format_args!("                of this model; another one ran here last, with {active}"));
+    }
     Ok((store.bundle(&found.bundle)?, found.generation))
 }
 
 /// A bundle to activate, with the same number of candidates as the first.
-fn open(path: &Path, n: Option<u32>, methods: &[String]) -> anyhow::Result<inferenceguard_bundle::Bundle> {
+fn open(path: &Path, n: Option<u32>, methods: &[String]) -> anyhow::Result<Bundle> {
     let opened = bundle::open(Some(path), Fallback::Plain)?;
     n.map_or(Ok(opened.clone()), |n| bundle::with_candidates(&opened, methods, n))
 }

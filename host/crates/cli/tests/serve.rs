@@ -172,6 +172,26 @@ fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
     assert!(replayed.stdout.contains("3 records decided again"), "{}{}", replayed.stdout, replayed.stderr);
 }
 
+#[test]
+fn what_is_remembered_decides_unless_a_server_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, bundle) = (dir.path().join("state"), dir.path().join("kitchen"));
+    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    let active = |more: &[&str]| {
+        let server = Server::start(&[&["--state", text(&state)], more].concat());
+        let generation = server.status()["generation"].clone();
+        (generation["bundle"]["name"].clone(), generation["number"].clone(), server)
+    };
+    let first = active(&[]);
+    assert_eq!((first.0, first.1), (json!("household-demo"), json!(1)));
+    drop(first.2);
+    assert_eq!(active(&["--bundle", text(&bundle)]).0, "household-demo");
+    let anew = active(&["--bundle", text(&bundle), "--anew"]);
+    assert_eq!((anew.0, anew.1), (json!("kitchen"), json!(2)));
+    let rolled = run(&["bundle", "rollback", "--server", &anew.2.admin]);
+    assert!(rolled.stdout.starts_with("generation 3: household-demo"), "{}{}", rolled.stdout, rolled.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {

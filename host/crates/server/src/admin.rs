@@ -1,12 +1,6 @@
 //! What administrators see and do.
 
-use crate::{
-    app::App,
-    bundles::{Next, Swap},
-    entrance,
-    error::ApiError,
-    settings,
-};
+use crate::{app::App, bundles::Next, entrance, error::ApiError, settings, swap::Swap};
 use axum::{
     Json, Router,
     body::Bytes,

@@ -3,13 +3,15 @@
 use crate::{
     error::ApiError,
     metrics::Metrics,
+    remembered::Remembered,
     settings::{Overload, Settings, Tenant},
-    store::{Remembered, Store, StoreError},
+    store::{Store, StoreError},
+    swap::{Change, Swap},
 };
 use axum::http::StatusCode;
 use inferenceguard_bundle::{Bundle, Trust};
 use inferenceguard_host::{Engine, Generation, Prepared};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
@@ -37,29 +39,6 @@ pub(crate) enum Next {
     Path(PathBuf),
     /// Another manifest over the files of the active bundle: other budgets, settings or limits.
     Manifest(String),
-}
-
-/// What was attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Change {
-    Activate,
-    RollBack,
-    Canary,
-    Promote,
-    Shadow,
-}
-
-/// One attempt to change what decides.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Swap {
-    /// Seconds since 1970.
-    pub(crate) at: u64,
-    pub(crate) change: Change,
-    /// How long it took, compilation included.
-    pub(crate) seconds: f64,
-    pub(crate) generation: Option<Generation>,
-    pub(crate) error: Option<String>,
 }
 
 /// What is active and what was.
@@ -102,14 +81,20 @@ impl Bundles {
     /// The same, remembered in a store, and going on from what that remembers.
     pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut denied = None;
+        let (mut denied, mut other_models) = Default::default();
         if let Some(found) = store.remembered()? {
-            state.previous = found.previous.iter().map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
-            denied = found.denied;
+            let last = found.bundle.clone();
+            let found = found.with(&self.engine.model().fingerprint);
+            state.previous = previous(&store, &found, &state.active)?;
+            (denied, other_models) = (found.denied, found.other_models);
             self.engine.number_beyond(found.newest);
+            if last != state.active.digest().to_string() {
+                store.note(&Swap::beginning(self.engine.generation()))?;
+            }
         }
         store.keep(&state.active)?;
-        let kept = state.remembered(self.engine.generation().number, &self.engine, denied.clone());
+        let kept = state.remembered(self.engine.generation().number, &self.engine);
+        let kept = Remembered { denied: denied.clone(), other_models, ..kept };
         store.commit(&kept)?;
         let (history, kept) = (Mutex::new(store.history(HISTORY).into()), Mutex::new(Some(kept)));
         let (state, denied) = (Mutex::new(state), Mutex::new(denied));
@@ -201,23 +186,33 @@ impl Bundles {
     }
 
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {
-        let Some(store) = &self.store else { return Ok(()) };
-        store.keep(&next.active).map_err(|error| error.to_string())?;
+        self.keep(&next.active)?;
         let mut kept = lock(&self.kept);
-        let next = next.remembered(number, &self.engine, self.denied());
-        store.commit(&next).map_err(|error| error.to_string())?;
+        let told = self.tell(&mut kept, |last| Remembered {
+            denied: self.denied(),
+            other_models: last.other_models,
+            ..next.remembered(number, &self.engine)
+        });
+        told.map_err(|error| error.to_string())
+    }
+
+    /// Tells the store, where there is one, of a change to what it was told last.
+    fn tell(
+        &self,
+        kept: &mut Option<Remembered>,
+        change: impl FnOnce(Remembered) -> Remembered,
+    ) -> Result<(), StoreError> {
+        let (Some(store), Some(last)) = (&self.store, kept.clone()) else { return Ok(()) };
+        let next = change(last);
+        store.commit(&next)?;
         *kept = Some(next);
         Ok(())
     }
 
     /// Remembers which numbers were given to generations that are not the active one, so that none is given twice.
     pub(crate) fn remember_numbers(&self) -> Result<(), String> {
-        let mut kept = lock(&self.kept);
-        let (Some(store), Some(last)) = (&self.store, kept.as_ref()) else { return Ok(()) };
-        let next = Remembered { newest: self.engine.newest_number(), ..last.clone() };
-        store.commit(&next).map_err(|error| error.to_string())?;
-        *kept = Some(next);
-        Ok(())
+        let newest = |last| Remembered { newest: self.engine.newest_number(), ..last };
+        self.tell(&mut lock(&self.kept), newest).map_err(|error| error.to_string())
     }
 
     /// Why all requests are denied, if they are.
@@ -237,13 +232,9 @@ impl Bundles {
         if let Some(reason) = &reason {
             self.deny(reason);
         }
-        if let (Some(store), Some(last)) = (&self.store, kept.as_ref()) {
-            let next = Remembered { denied: reason.clone(), ..last.clone() };
-            let failed =
-                |error: StoreError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", error.to_string());
-            store.commit(&next).map_err(failed)?;
-            *kept = Some(next);
-        }
+        let failed =
+            |error: StoreError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", error.to_string());
+        self.tell(&mut kept, |last| Remembered { denied: reason.clone(), ..last }).map_err(failed)?;
         *lock(&self.denied) = reason;
         Ok(())
     }
@@ -259,7 +250,8 @@ impl Bundles {
         let made = work();
         let seconds = start.elapsed().as_secs_f64();
         let decides = !matches!(change, Change::Canary | Change::Shadow);
-        metrics.swapped(made.is_ok(), seconds, made.as_ref().ok().filter(|_| decides));
+        metrics.swapped(change, made.is_ok(), seconds);
+        made.iter().filter(|_| decides).for_each(|generation| metrics.active(generation));
         let (generation, error) = (made.as_ref().ok().cloned(), made.as_ref().err().cloned());
         self.remember(Swap { at: seconds_now(), change, seconds, generation, error });
         made.map_err(|error| {
@@ -290,16 +282,25 @@ impl State {
         all[all.len().saturating_sub(PREVIOUS)..].to_vec()
     }
 
-    fn remembered(&self, generation: u64, engine: &Engine, denied: Option<String>) -> Remembered {
+    /// Of this model, and without a denial.
+    fn remembered(&self, generation: u64, engine: &Engine) -> Remembered {
         Remembered {
             format: Remembered::FORMAT,
             generation,
             newest: engine.newest_number(),
+            model: Some(engine.model().fingerprint.clone()),
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
-            denied,
+            other_models: BTreeMap::new(),
+            denied: None,
         }
     }
+}
+
+/// What one can go back to from the bundle that a server begins with, which need not be the one that is remembered.
+fn previous(store: &Store, found: &Remembered, active: &Bundle) -> Result<Vec<Bundle>, StoreError> {
+    let replaced = (found.bundle != active.digest().to_string()).then_some(&found.bundle);
+    found.previous.iter().chain(replaced).map(|digest| store.bundle(digest)).collect()
 }
 
 pub(crate) fn seconds_now() -> u64 {

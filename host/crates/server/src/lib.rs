@@ -28,13 +28,16 @@ mod live;
 mod metrics;
 mod openai;
 mod patience;
+mod remembered;
 mod settings;
 mod span;
 mod store;
+mod swap;
 mod trials;
 
 pub use app::{Server, ServerError};
 pub use bundles::{Lender, Opener};
+pub use remembered::{Remembered, WithModel};
 pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, SettingsError, StreamRelease, Tenant};
 pub use span::REQUEST_SPANS;
-pub use store::{Remembered, Store, StoreError};
+pub use store::{Store, StoreError};

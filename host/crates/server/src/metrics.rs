@@ -1,5 +1,6 @@
 //! What is counted, in Prometheus' text format. Names and base units follow its conventions.
 
+use crate::swap::Change;
 use inferenceguard_host::{Engine, EngineError, Generation, Output, Profile};
 use inferenceguard_search::{ConstraintReport, Finish, Status};
 use prometheus_client::{
@@ -37,6 +38,12 @@ struct Result {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Swapped {
+    change: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
 }
@@ -65,7 +72,7 @@ pub(crate) struct Metrics {
     tokens: Family<Kind, Counter>,
     remaining: Histograms<Constraint>,
     failures: Family<Failure, Counter>,
-    swaps: Family<Result, Counter>,
+    swaps: Family<Swapped, Counter>,
     swap_seconds: Histogram,
     shadow: Family<Result, Counter>,
     generation: Gauge,
@@ -127,7 +134,11 @@ impl Metrics {
         let help = "What was left of the budget, as a share of it";
         r.register_with_unit("safety_budget_remaining", help, Unit::Ratios, self.remaining.clone());
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
-        r.register("policy_swaps", "Activations of bundles", self.swaps.clone());
+        r.register(
+            "policy_swaps",
+            "Attempts to change what decides, by kind: activate, canary, shadow, promote, roll_back",
+            self.swaps.clone(),
+        );
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
         r.register("shadow_answers", "What the shadow would have said, against what was said", self.shadow.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
@@ -196,12 +207,10 @@ impl Metrics {
         self.errors.get_or_create(&Kind { kind: "engine" }).inc();
     }
 
-    pub(crate) fn swapped(&self, fine: bool, seconds: f64, active: Option<&Generation>) {
-        self.swaps.get_or_create(&Result { result: if fine { "activated" } else { "refused" } }).inc();
+    pub(crate) fn swapped(&self, change: Change, done: bool, seconds: f64) {
+        let result = if done { "done" } else { "refused" };
+        self.swaps.get_or_create(&Swapped { change: change.name(), result }).inc();
         self.swap_seconds.observe(seconds);
-        if let Some(generation) = active {
-            self.active(generation);
-        }
     }
 
     pub(crate) fn shadowed(&self, result: &'static str) {

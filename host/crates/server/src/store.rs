@@ -9,9 +9,8 @@
 //!
 //! **Invariant**: whatever moment a server is killed at, the next one starts with the bundle that was acknowledged last.
 
-use crate::bundles::Swap;
+use crate::{remembered::Remembered, swap::Swap};
 use inferenceguard_bundle::{Bundle, BundleError};
-use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
@@ -29,30 +28,6 @@ const KEPT: usize = 1000;
 pub struct Store {
     dir: PathBuf,
     _lock: File,
-}
-
-/// What was acknowledged last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Remembered {
-    /// The version of this format.
-    pub format: u32,
-    /// The number of the active generation.
-    pub generation: u64,
-    /// The largest number that any generation has had: those of canaries, shadows and layers included.
-    #[serde(default)]
-    pub newest: u64,
-    /// The digest of the active bundle.
-    pub bundle: String,
-    /// The digests of those before it, oldest first.
-    pub previous: Vec<String>,
-    /// Why all requests are denied, if they are.
-    pub denied: Option<String>,
-}
-
-impl Remembered {
-    /// The version of the format that is written.
-    pub const FORMAT: u32 = 1;
 }
 
 /// Why a server does not remember.
@@ -121,10 +96,10 @@ impl Store {
         };
         let damaged = |problem: String| StoreError::Damaged { path: path.clone(), problem };
         let found: Remembered = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if found.format == Remembered::FORMAT {
+        if (1..=Remembered::FORMAT).contains(&found.format) {
             return Ok(Some(found));
         }
-        Err(damaged(format!("found the format {}; expected {}", found.format, Remembered::FORMAT)))
+        Err(damaged(format!("found the format {}; expected at most {}", found.format, Remembered::FORMAT)))
     }
 
     /// A bundle by its digest; what is read is what was kept.
@@ -168,7 +143,7 @@ impl Store {
 
     /// Keeps what is named, and the newest of the rest.
     fn prune(&self, named: &Remembered) -> io::Result<()> {
-        let kept: Vec<PathBuf> = named.previous.iter().chain([&named.bundle]).map(|digest| self.path(digest)).collect();
+        let kept: Vec<PathBuf> = named.bundles().map(|digest| self.path(digest)).collect();
         let mut others = Vec::new();
         for entry in fs::read_dir(self.dir.join(BUNDLES))? {
             let entry = entry?;

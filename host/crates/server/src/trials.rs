@@ -1,10 +1,11 @@
 //! Bundles on trial beside the active one: a canary decides for a share of the requests, a shadow only looks at answers.
 
 use crate::{
-    bundles::{Bundles, Change, Next, Swap, lock, seconds_now},
+    bundles::{Bundles, Next, lock, seconds_now},
     error::ApiError,
     metrics::Metrics,
     settings::CanarySettings,
+    swap::{Change, Swap},
 };
 use axum::http::StatusCode;
 use inferenceguard_bundle::Bundle;

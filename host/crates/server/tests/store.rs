@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MANIFEST, bundle, chat, server, start, start_stored};
+use common::{MANIFEST, SCRIPT, bundle, chat, server, start, start_stored, start_stored_with};
 use inferenceguard_bundle::{NewKey, SigningKey, Statement};
 use inferenceguard_server::{Settings, Store, StoreError};
 use serde_json::json;
@@ -66,6 +66,35 @@ fn no_number_of_a_generation_is_given_twice() {
     assert_eq!(second.put("/admin/bundle", json!({"manifest": manifest(2)})).status, 200);
     let (_, next) = budget(&second);
     assert!(given.iter().all(|one| next > *one), "{next} was given before: {given:?}");
+}
+
+#[test]
+fn a_model_comes_back_with_the_bundle_it_ran_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = format!("{SCRIPT}\nafter ask : good 1");
+    let activate = |server: &common::Running, budget| {
+        assert_eq!(server.put("/admin/bundle", json!({"manifest": manifest(budget)})).status, 200);
+    };
+    let old = start_stored(dir.path());
+    activate(&old, 3);
+    assert_eq!(budget(&old), (3.0, 2));
+    drop(old);
+
+    let new = start_stored_with(dir.path(), &other);
+    assert_eq!(budget(&new), (3.0, 2), "a model that is new here goes on with what was active");
+    new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
+    activate(&new, 2);
+    drop(new);
+
+    let old = start_stored(dir.path());
+    let (found, number) = budget(&old);
+    assert!(found == 3.0 && number > 3, "{found} {number}");
+    let swaps = old.admin("/admin/swaps").json();
+    assert_eq!((&swaps[0]["change"], &swaps[0]["generation"]["number"]), (&json!("begin"), &json!(number)));
+    assert_eq!(old.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&old).0, 4.0);
+    drop(old);
+    assert_eq!(budget(&start_stored_with(dir.path(), &other)).0, 2.0);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) enum Shape {
     #[value(name = "7b")]
     Billion7,
     /// 2 layers of width 64, for tests
-    #[value(name = "tiny", hide = true)]
+    #[value(name = "tiny")]
     Tiny,
 }
 

@@ -2,8 +2,9 @@
 
 use super::{Fallback, args::InspectArguments, open};
 use crate::output;
-use inferenceguard_bundle::{Bundle, Statement};
+use inferenceguard_bundle::{Bundle, Statement, date};
 use inferenceguard_sandbox::SettingValue;
+use inferenceguard_search::{ConstraintMode, CostClip};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ pub(super) fn describe(bundle: &Bundle) -> String {
     lines.push(match (bundle.signature(), statement(bundle)) {
         (None, _) => "not signed".to_owned(),
         (Some(_), None) => "signed, in words that cannot be read".to_owned(),
-        (Some(_), Some(signed)) => format!("signed at {}, unchecked: see `bundle verify`", signed.signed_at),
+        (Some(_), Some(signed)) => format!("signed at {}, unchecked: see `bundle verify`", date(signed.signed_at)),
     });
     lines.extend(manifest.roles().into_iter().map(|(key, entry)| {
         let settings = entry.settings.iter().map(|(name, value)| format!(" {name}={}", plain(value)));
@@ -44,12 +45,34 @@ pub(super) fn describe(bundle: &Bundle) -> String {
     }));
     lines.extend(manifest.constraints.iter().map(|c| {
         format!(
-            "constraint     {}: at most {} of {}, discount {}, {:?}, {:?}",
-            c.name, c.budget, c.cost, c.gamma, c.clip, c.mode
+            "constraint     {}: at most {} of {}, discount {}, {}, {}",
+            c.name,
+            c.budget,
+            c.cost,
+            c.gamma,
+            clip(c.clip),
+            mode(c.mode)
         )
     }));
     lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
     lines.join("\n")
+}
+
+/// What becomes of negative costs.
+fn clip(clip: CostClip) -> &'static str {
+    match clip {
+        CostClip::None => "negative costs refund",
+        CostClip::Nonneg => "negative costs count as none",
+        CostClip::Capped => "sums never below zero",
+    }
+}
+
+/// When a constraint must hold.
+fn mode(mode: ConstraintMode) -> &'static str {
+    match mode {
+        ConstraintMode::Anytime => "at every token",
+        ConstraintMode::Terminal => "when the answer ends",
+    }
 }
 
 fn plain(value: &SettingValue) -> String {

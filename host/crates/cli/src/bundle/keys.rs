@@ -7,7 +7,7 @@ use super::{
 };
 use crate::output;
 use anyhow::{Context, bail, ensure};
-use inferenceguard_bundle::{NewKey, SigningKey, Statement, Trust, VerifyingKey};
+use inferenceguard_bundle::{NewKey, SigningKey, Statement, Trust, VerifyingKey, date};
 use std::{
     env,
     fs::{self, OpenOptions},
@@ -102,8 +102,8 @@ pub(super) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let by = signer.map_or_else(
         || "not signed, and no signature is required".to_owned(),
         |signer| {
-            let until = signer.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
-            format!("signed by {} ({}) at {}{until}", signer.name, signer.key, signer.signed_at)
+            let until = signer.expires_at.map(|at| format!(", until {}", date(at))).unwrap_or_default();
+            format!("signed by {} ({}) at {}{until}", signer.name, signer.key, date(signer.signed_at))
         },
     );
     output::result(format_args!("{} {}  {}\n{by}", manifest.name, manifest.version, bundle.digest()))

@@ -19,7 +19,9 @@ pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
     let name = arguments.name.clone().or_else(own).context("give the bundle a name: --name NAME")?;
     let demo = open(None, Fallback::Plain)?;
     let (was, version) = (&demo.manifest().name, &demo.manifest().version);
-    let text = embedded::MANIFEST.replacen(&format!("name = {was:?}"), &format!("name = {name:?}"), 1);
+    // Its first line says what the demonstration's is for.
+    let body = embedded::MANIFEST.split_once('\n').map_or(embedded::MANIFEST, |(_, body)| body);
+    let text = body.replacen(&format!("name = {was:?}"), &format!("name = {name:?}"), 1);
     let text = text.replacen(&format!("version = {version:?}"), "version = \"1.0.0\"", 1);
     let made = Bundle::from_parts(&text, demo.files())?;
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;

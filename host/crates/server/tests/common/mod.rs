@@ -1,10 +1,12 @@
 //! A server over the toy model, with real components, on a real port.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod hooked;
+
 use inferenceguard_bundle::Bundle;
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_model::{Model, toy::ToyScript};
 use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
 use serde_json::Value;
 use std::{
@@ -78,7 +80,11 @@ pub(crate) fn engine(max_live: usize) -> Arc<Engine> {
 }
 
 pub(crate) fn engine_with(max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
-    let toy = ToyScript::parse(SCRIPT).unwrap();
+    engine_of(SCRIPT, max_live, active, generation)
+}
+
+fn engine_of(script: &str, max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
+    let toy = ToyScript::parse(script).unwrap();
     let builder =
         EngineBuilder::new().model(Box::new(toy.model())).bundle(active).max_live(max_live).generation(generation);
     let scores = toy.scores().into_iter();
@@ -131,10 +137,16 @@ fn server_opening(
 
 /// As a program would: with what the folder remembers, if anything.
 pub(crate) fn start_stored(dir: &Path) -> Running {
+    start_stored_with(dir, SCRIPT)
+}
+
+/// The same with the model of another script.
+pub(crate) fn start_stored_with(dir: &Path, script: &str) -> Running {
     let store = Store::open(dir).unwrap();
-    let remembered = store.remembered().unwrap();
+    let fingerprint = ToyScript::parse(script).unwrap().model().info().fingerprint.clone();
+    let remembered = store.remembered().unwrap().map(|found| found.with(&fingerprint));
     let active = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
-    let engine = engine_with(4, &active, remembered.map_or(1, |found| found.generation));
+    let engine = engine_of(script, 4, &active, remembered.map_or(1, |found| found.generation));
     let opener = Box::new(opened);
     let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
     let server = server.with_store(store).unwrap();
