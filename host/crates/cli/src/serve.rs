@@ -40,7 +40,7 @@ pub(crate) struct ServeArguments {
     /// Remembers in this folder what is active: the next server with the same model goes on with it, whatever --bundle says
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Begins with --bundle all the same; what --state remembers is what one can go back to
+    /// Begins with --bundle all the same, once: leave it out afterwards. One can go back to what --state remembers of the model
     #[arg(long, requires = "state")]
     anew: bool,
     /// Activates the bundle anew whenever its files change
@@ -80,7 +80,12 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let language = engine::language(&arguments.guard)?;
     let (active, generation) = beginning(store.as_ref(), language.info(), arguments, &methods)?;
     let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
-    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(generation))?);
+    let engine = engine::build(builder.max_live(arguments.max_live).generation(generation));
+    let other = || match arguments.state {
+        Some(_) if !arguments.anew => "a bundle that is remembered; --bundle BUNDLE --anew begins with another",
+        _ => "the bundle to begin with",
+    };
+    let engine = Arc::new(engine.with_context(other)?);
     let (n, names) = (arguments.guard.n, methods);
     let opener = move |path: &Path| open(path, n, &names).map_err(|error| error.to_string());
     let mut server = Server::new(engine, active, Box::new(opener), settings)?;

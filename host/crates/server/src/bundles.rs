@@ -83,9 +83,12 @@ impl Bundles {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (mut denied, mut other_models) = Default::default();
         if let Some(found) = store.remembered()? {
-            let last = found.bundle.clone();
-            let found = found.with(&self.engine.model().fingerprint);
-            state.previous = previous(&store, &found, &state.active)?;
+            let (last, model) = (found.bundle.clone(), &self.engine.model().fingerprint);
+            let (known, found) = (found.knows(model), found.with(model));
+            // Begun with another bundle, one can go back to what ran with this model.
+            let replaced = (known && found.bundle != state.active.digest().to_string()).then_some(&found.bundle);
+            let digests = found.previous.iter().chain(replaced);
+            state.previous = digests.map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
             (denied, other_models) = (found.denied, found.other_models);
             self.engine.number_beyond(found.newest);
             if last != state.active.digest().to_string() {
@@ -295,12 +298,6 @@ impl State {
             denied: None,
         }
     }
-}
-
-/// What one can go back to from the bundle that a server begins with, which need not be the one that is remembered.
-fn previous(store: &Store, found: &Remembered, active: &Bundle) -> Result<Vec<Bundle>, StoreError> {
-    let replaced = (found.bundle != active.digest().to_string()).then_some(&found.bundle);
-    found.previous.iter().chain(replaced).map(|digest| store.bundle(digest)).collect()
 }
 
 pub(crate) fn seconds_now() -> u64 {

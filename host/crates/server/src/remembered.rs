@@ -58,6 +58,11 @@ impl Remembered {
         self
     }
 
+    /// Whether this model has run here.
+    pub(crate) fn knows(&self, model: &str) -> bool {
+        self.model.as_deref().is_none_or(|last| last == model) || self.other_models.contains_key(model)
+    }
+
     /// The digests of all bundles that it names.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &String> {
         let others = self.other_models.values().flat_map(|one| one.previous.iter().chain([&one.bundle]));
@@ -73,7 +78,9 @@ mod tests {
     fn each_model_comes_back_with_the_bundle_it_ran_with() {
         let first = r#"{"format": 1, "generation": 3, "newest": 4, "bundle": "b", "previous": ["a"], "denied": null}"#;
         let found: Remembered = serde_json::from_str(first).unwrap();
+        assert!(found.knows("any"), "the first format does not say which model ran");
         let old = found.with("old");
+        assert!(old.knows("old") && !old.knows("new"));
         assert_eq!((old.generation, old.bundle.as_str(), old.other_models.len()), (3, "b", 0));
         let mut new = old.clone().with("new");
         assert_eq!((new.generation, new.bundle.as_str(), new.previous.len()), (3, "b", 0));

@@ -80,7 +80,7 @@ fn a_model_comes_back_with_the_bundle_it_ran_with() {
     assert_eq!(budget(&old), (3.0, 2));
     drop(old);
 
-    let new = start_stored_with(dir.path(), &other);
+    let new = start_stored_with(dir.path(), &other, None);
     assert_eq!(budget(&new), (3.0, 2), "a model that is new here goes on with what was active");
     new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
     activate(&new, 2);
@@ -94,7 +94,23 @@ fn a_model_comes_back_with_the_bundle_it_ran_with() {
     assert_eq!(old.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(&old).0, 4.0);
     drop(old);
-    assert_eq!(budget(&start_stored_with(dir.path(), &other)).0, 2.0);
+    assert_eq!(budget(&start_stored_with(dir.path(), &other, None)).0, 2.0);
+}
+
+#[test]
+fn from_a_bundle_begun_anew_one_goes_back_to_what_ran_with_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = format!("{SCRIPT}\nafter ask : good 1");
+    assert_eq!(budget(&start_stored(dir.path())), (4.0, 1));
+    let anew = start_stored_with(dir.path(), SCRIPT, Some(bundle(&manifest(3))));
+    assert_eq!(budget(&anew), (3.0, 2));
+    assert_eq!(anew.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&anew), (4.0, 3));
+    drop(anew);
+
+    let new = start_stored_with(dir.path(), &other, Some(bundle(&manifest(2))));
+    assert_eq!(budget(&new), (2.0, 4));
+    new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
 }
 
 #[test]

@@ -137,16 +137,18 @@ fn server_opening(
 
 /// As a program would: with what the folder remembers, if anything.
 pub(crate) fn start_stored(dir: &Path) -> Running {
-    start_stored_with(dir, SCRIPT)
+    start_stored_with(dir, SCRIPT, None)
 }
 
-/// The same with the model of another script.
-pub(crate) fn start_stored_with(dir: &Path, script: &str) -> Running {
+/// The same with the model of another script, and anew with a bundle.
+pub(crate) fn start_stored_with(dir: &Path, script: &str, anew: Option<Bundle>) -> Running {
     let store = Store::open(dir).unwrap();
     let fingerprint = ToyScript::parse(script).unwrap().model().info().fingerprint.clone();
     let remembered = store.remembered().unwrap().map(|found| found.with(&fingerprint));
-    let active = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
-    let engine = engine_of(script, 4, &active, remembered.map_or(1, |found| found.generation));
+    let last = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
+    let number = remembered.map_or(1, |found| if anew.is_some() { found.newest + 1 } else { found.generation });
+    let active = anew.unwrap_or(last);
+    let engine = engine_of(script, 4, &active, number);
     let opener = Box::new(opened);
     let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
     let server = server.with_store(store).unwrap();
