@@ -81,20 +81,9 @@ impl Bundles {
     /// The same, remembered in a store, and going on from what that remembers.
     pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (mut denied, mut other_models) = Default::default();
-        if let Some(found) = store.remembered()? {
-            let (last, model) = (found.bundle.clone(), &self.engine.model().fingerprint);
-            let (known, found) = (found.knows(model), found.with(model));
-            // Begun with another bundle, one can go back to what ran with this model.
-            let replaced = (known && found.bundle != state.active.digest().to_string()).then_some(&found.bundle);
-            let digests = found.previous.iter().chain(replaced);
-            state.previous = digests.map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
-            (denied, other_models) = (found.denied, found.other_models);
-            self.engine.number_beyond(found.newest);
-            if last != state.active.digest().to_string() {
-                store.note(&Swap::beginning(self.engine.generation()))?;
-            }
-        }
+        let found = store.remembered()?;
+        let found = found.map(|found| state.go_on(found, &store, &self.engine)).transpose()?;
+        let (denied, other_models) = found.map(|found| (found.denied, found.other_models)).unwrap_or_default();
         store.keep(&state.active)?;
         let kept = state.remembered(self.engine.generation().number, &self.engine);
         let kept = Remembered { denied: denied.clone(), other_models, ..kept };
@@ -279,6 +268,21 @@ impl Bundles {
 }
 
 impl State {
+    /// Goes on from what a store remembers, which is given back as it is of the engine's model. A bundle that the server begins
+    /// with anew is noted, and one can go back from it to what ran with this model.
+    fn go_on(&mut self, found: Remembered, store: &Store, engine: &Engine) -> Result<Remembered, StoreError> {
+        let (active, model) = (self.active.digest().to_string(), &engine.model().fingerprint);
+        if found.bundle != active {
+            store.note(&Swap::beginning(engine.generation()))?;
+        }
+        let (known, found) = (found.knows(model), found.with(model));
+        let replaced = (known && found.bundle != active).then_some(&found.bundle);
+        let digests = found.previous.iter().chain(replaced);
+        self.previous = digests.map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
+        engine.number_beyond(found.newest);
+        Ok(found)
+    }
+
     /// What one can go back to once something else is active.
     fn previous_then(&self) -> Vec<Bundle> {
         let all: Vec<_> = self.previous.iter().chain([&self.active]).cloned().collect();
