@@ -30,8 +30,9 @@ impl<'e> Follow<'e> {
         if !self.request.migrate {
             return Ok(());
         }
-        // A lane that was closed decides to its end.
-        let Ok(next) = self.engine.lanes().get(self.request.lane.as_deref()) else { return Ok(()) };
+        let lanes = self.engine.lanes();
+        // Where a lane was closed, such as a canary's, requests belong to the lane of those that name none.
+        let next = lanes.get(self.request.lane.as_deref()).unwrap_or_else(|_| lanes.main());
         if next.generation == self.newest {
             return Ok(());
         }

@@ -8,7 +8,7 @@ mod deployment;
 use components::bundle_with;
 use deployment::{MANIFEST, engine};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Held, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request};
 use inferenceguard_model::Message;
 use inferenceguard_search::Status;
 
@@ -106,15 +106,20 @@ fn ceilings_only_tighten() {
     );
 }
 
-/// Asks while another bundle is activated after the first chunk.
-fn asked_under_a_change(engine: &Engine, request: Request, next: &Bundle) -> inferenceguard_host::Output {
-    let mut due = true;
-    let change = |event| {
-        if matches!(event, inferenceguard_host::Event::Progress(_)) && std::mem::take(&mut due) {
-            engine.activate(next).unwrap();
+/// Asks while something changes after the first chunk.
+fn asked_under(engine: &Engine, request: Request, change: impl FnOnce()) -> Output {
+    let mut change = Some(change);
+    let hear = |event| {
+        if let Some(change) = change.take_if(|_| matches!(event, Event::Progress(_))) {
+            change();
         }
     };
-    engine.stream(request, &inferenceguard_host::CancelToken::new(), change).unwrap()
+    engine.stream(request, &CancelToken::new(), hear).unwrap()
+}
+
+/// Asks while another bundle is activated.
+fn asked_under_a_change(engine: &Engine, request: Request, next: &Bundle) -> Output {
+    asked_under(engine, request, || drop(engine.activate(next).unwrap()))
 }
 
 #[test]
@@ -145,6 +150,21 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
         assert_eq!(engine.held(), Held::default());
     }
     assert!(followed > 20, "{followed} followed, {refused} of them refused");
+}
+
+#[test]
+fn a_request_whose_lane_is_closed_is_held_to_the_active_bundle() {
+    // `bad` costs 5: within the canary's budget, beyond the active bundle's.
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["inference-guard"]);
+    for (migrate, status, generations) in
+        [(false, Status::WithinBudget, vec![2]), (true, Status::NoSafeCandidate, vec![3, 1])]
+    {
+        engine.install(Some("canary"), engine.prepare(&bundle(1000.0)).unwrap());
+        let asked = Request { migrate, ..request(Some("canary"), 1) };
+        let output = asked_under(&engine, asked, || engine.close("canary"));
+        assert_eq!((output.status, output.generations), (status, generations));
+    }
 }
 
 #[test]
@@ -188,7 +208,7 @@ fn a_conversation_has_one_budget_and_its_earlier_answers_spent_of_it() {
         let request = Request { history, whole_conversation: whole, max_tokens: Some(1), ..request(None, 1) };
         engine.generate(request).unwrap()
     };
-    let left = |output: &inferenceguard_host::Output| output.budget.unwrap();
+    let left = |output: &Output| output.budget.unwrap();
     assert_eq!(left(&ask(&[], true)), 12.0);
     let one = ask(&[("ask", "bad")], true);
     assert_eq!((left(&one), one.status), (7.0, Status::WithinBudget));

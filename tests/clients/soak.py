@@ -50,8 +50,9 @@ class Load:
 
     def failed(self, what, found):
         wrong = (f"minute {(time.time() - self.begun) / 60:.2f}", what, found[:300])
-        print(wrong, flush=True)
         self.wrong.append(wrong)
+        if len(self.wrong) <= 20:
+            print(wrong, flush=True)
 
     def ask(self, body, address=None, method="POST", path="/v1/chat/completions"):
         connection = http.client.HTTPConnection(address or self.clients, timeout=120)
@@ -100,6 +101,7 @@ class Load:
                 kind()
             except Exception as error:  # whatever goes wrong is counted
                 self.failed(kind.__name__, repr(error))
+                time.sleep(0.1)
             self.count(kind.__name__, time.time() - start)
 
 
@@ -112,12 +114,13 @@ def main(program, minutes):
         load = Load(clients, admin, time.time() + 60 * minutes)
         load.manifests = itertools.cycle(text.replace("budget = 10.0", f"budget = {budget}.0") for budget in (10, 7, 5))
         kinds = [load.stream, load.answer, load.disconnect, load.bad_request]
-        workers = [threading.Thread(target=load.work, args=kinds) for _ in range(12)]
-        workers.append(threading.Thread(target=load.work, args=[load.activation]))
+        workers = [threading.Thread(target=load.work, args=kinds, daemon=True) for _ in range(12)]
+        workers.append(threading.Thread(target=load.work, args=[load.activation], daemon=True))
         [worker.start() for worker in workers]
         samples = []
         while time.time() < load.ends:
             time.sleep(min(10, max(0.1, load.ends - time.time())))
+            assert server.poll() is None, "the server ended"
             samples.append(memory(server.pid))
             if len(samples) % 6 == 0:
                 print(f"{(time.time() - load.begun) / 60:5.1f} min  {samples[-1]:7.1f} MiB  {load.counts}", flush=True)

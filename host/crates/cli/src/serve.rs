@@ -5,12 +5,13 @@ use crate::{
     bundle::{self, Fallback},
     engine, output, records, watch,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use inferenceguard_bundle::Bundle;
+use inferenceguard_candle::CandleModel;
 use inferenceguard_host::OWN_METHOD;
-use inferenceguard_model::{Model, ModelInfo};
-use inferenceguard_server::{Server, Settings, Store};
+use inferenceguard_model::Model;
+use inferenceguard_server::{Remembered, Server, Settings, Store};
 use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -40,8 +41,8 @@ pub(crate) struct ServeArguments {
     /// Remembers in this folder what is active: the next server with the same model goes on with it, whatever --bundle says
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Begins with --bundle all the same, once: leave it out afterwards. One can go back to what --state remembers of the model
-    #[arg(long, requires = "state")]
+    /// Begins with --bundle all the same, unless a server with this model has begun with it before
+    #[arg(long, requires_all = ["state", "bundle"])]
     anew: bool,
     /// Activates the bundle anew whenever its files change
     #[arg(long, requires = "bundle")]
@@ -77,22 +78,18 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     // Before it is read: a change while it is read is a change.
     let looks = arguments.guard.bundle.as_deref().and_then(|bundle| watch::looks(bundle).ok());
     let store = arguments.state.as_deref().map(Store::open).transpose()?;
+    let last = store.as_ref().map(Store::remembered).transpose()?.flatten();
+    // What cannot be read is said before a large model is.
+    let named = (last.is_none() || arguments.anew).then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
     let language = engine::language(&arguments.guard)?;
-    let (active, generation) = beginning(store.as_ref(), language.info(), arguments, &methods)?;
-    let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
-    let engine = engine::build(builder.max_live(arguments.max_live).generation(generation));
-    let other = || match arguments.state {
-        Some(_) if !arguments.anew => "a bundle that is remembered; --bundle BUNDLE --anew begins with another",
-        _ => "the bundle to begin with",
+    let begin = match (&store, last) {
+        (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint)?,
+        _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
-    let engine = Arc::new(engine.with_context(other)?);
-    let (n, names) = (arguments.guard.n, methods);
-    let opener = move |path: &Path| open(path, n, &names).map_err(|error| error.to_string());
-    let mut server = Server::new(engine, active, Box::new(opener), settings)?;
-    if let Some(store) = store {
-        server = server.with_store(store)?;
-    }
-    server = server.with_layers(Box::new(bundle::first_party_file))?;
+    let remembered = begin.remembered;
+    let server = server(arguments, language, begin, store, settings, methods);
+    let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --anew begins with another";
+    let mut server = if remembered { server.context(hint)? } else { server? };
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
         server = server.with_records(records::journal(path, !arguments.no_bodies, key)?)?;
@@ -100,27 +97,58 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
 }
 
-/// The bundle to begin with and its generation: what is remembered of this model, or what the arguments say.
-fn beginning(
-    store: Option<&Store>,
-    model: &ModelInfo,
+/// What a server begins with.
+struct Begin {
+    bundle: Bundle,
+    generation: u64,
+    /// Rather than named.
+    remembered: bool,
+}
+
+fn server(
     arguments: &ServeArguments,
-    methods: &[String],
-) -> anyhow::Result<(Bundle, u64)> {
-    let named = || engine::chosen(&arguments.guard, methods);
-    let Some((store, last)) = store.and_then(|store| Some((store, store.remembered().transpose()?))) else {
-        return Ok((named()?, 1));
-    };
-    let last = last?;
-    if arguments.anew {
-        return Ok((named()?, last.newest.max(last.generation) + 1));
+    language: CandleModel,
+    begin: Begin,
+    store: Option<Store>,
+    settings: Settings,
+    methods: Vec<String>,
+) -> anyhow::Result<Server> {
+    let active = begin.bundle;
+    let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
+    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(begin.generation))?);
+    let n = arguments.guard.n;
+    let opener = move |path: &Path| open(path, n, &methods).map_err(|error| error.to_string());
+    let mut server = Server::new(engine, active, Box::new(opener), settings)?;
+    if let Some(store) = store {
+        server = server.with_store(store)?;
     }
-    let (active, found) = (last.bundle.clone(), last.with(&model.fingerprint));
+    Ok(server.with_layers(Box::new(bundle::first_party_file))?)
+}
+
+/// With what is remembered of this model, or anew with what is named.
+fn goes_on(store: &Store, last: Remembered, named: Option<Bundle>, model: &str) -> anyhow::Result<Begin> {
+    let (known, active) = (last.knows(model), last.bundle.clone());
+    if let (Some(_), None) = (&named, &last.model) {
+        bail!("--anew: which model ran is not remembered yet; start it once without --anew");
+    }
+    let found = last.with(model);
+    let remembered = store.bundle(&found.bundle);
+    if let Some(named) = named {
+        let again = found.begun.as_ref() == Some(&named.digest().to_string()) && remembered.is_ok();
+        if !again {
+            output::note(format_args!("anew            in place of {}", found.bundle));
+            return Ok(Begin { bundle: named, generation: found.next_number(), remembered: false });
+        }
+        output::note("not anew        a server began with this bundle before; `bundle activate` puts it back in place");
+    }
     output::note(format_args!("remembered      generation {}, {}", found.generation, found.bundle));
-    if found.bundle != active {
+    if !known {
+        output::note("                of another model; this one is new here, and has no bundle to go back to");
+    } else if found.bundle != active {
         output::note(format_args!("                of this model; another one ran here last, with {active}"));
     }
-    Ok((store.bundle(&found.bundle)?, found.generation))
+    let hint = || "--bundle BUNDLE --anew begins with another bundle";
+    Ok(Begin { bundle: remembered.with_context(hint)?, generation: found.generation, remembered: true })
 }
 
 /// A bundle to activate, with the same number of candidates as the first.
@@ -146,6 +174,7 @@ async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -
     if let Some(admin) = &admin {
         output::note(format_args!("administrators  http://{}/admin/", admin.local_addr()?));
     }
+    server.begin()?;
     if let Some(bundle) = &arguments.guard.bundle {
         watch::on_hangup(server, bundle)?;
         if arguments.watch {

@@ -190,6 +190,38 @@ fn what_is_remembered_decides_unless_a_server_begins_anew() {
     assert_eq!((anew.0, anew.1), (json!("kitchen"), json!(2)));
     let rolled = run(&["bundle", "rollback", "--server", &anew.2.admin]);
     assert!(rolled.stdout.starts_with("generation 3: household-demo"), "{}{}", rolled.stdout, rolled.stderr);
+    drop(anew.2);
+    let again = active(&["--bundle", text(&bundle), "--anew"]);
+    assert_eq!((again.0, again.1), (json!("household-demo"), json!(3)), "what was activated since is not undone");
+    drop(again.2);
+    run(&["serve", "--state", text(&state), "--anew"]).refuses("--bundle");
+}
+
+#[test]
+fn models_come_back_with_their_bundles() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo");
+    let part = |name: &str| demo.join(name).to_str().unwrap().to_owned();
+    let scores = ["reward", "cost"].map(|name| format!("--score={name}={}", part(name)));
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let with = |model: &str, more: &[String]| {
+        let own = [format!("--model={}", part(model)), format!("--state={}", text(&state))];
+        let all: Vec<String> = own.iter().chain(&scores).chain(more).cloned().collect();
+        all
+    };
+    let active = |model: &str, more: &[String]| {
+        let arguments = with(model, more);
+        let server = Server::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        server.status()["generation"]["bundle"]["name"].as_str().unwrap().to_owned()
+    };
+    let bundle = |model: &str| format!("--bundle={}", part(&format!("bundle-{model}")));
+    assert_eq!(active("weak", &[bundle("weak")]), "household-demo-weak");
+    let refused = [&["serve".to_owned()][..], &with("tuned", &[])].concat();
+    let refused = run(&refused.iter().map(String::as_str).collect::<Vec<_>>());
+    refused.refuses("--bundle BUNDLE --anew begins with another");
+    assert_eq!(active("tuned", &[bundle("tuned"), "--anew".to_owned()]), "household-demo-tuned");
+    assert_eq!(active("weak", &[]), "household-demo-weak");
+    assert_eq!(active("tuned", &[]), "household-demo-tuned");
 }
 
 #[cfg(unix)]

@@ -154,8 +154,9 @@ impl Server {
         Ok(Self { app: Arc::new(App { bundles, ..app }) })
     }
 
-    /// The same, remembering what is active in a store. The engine must have been built with the bundle and the generation
-    /// that the store remembers, if it remembers any.
+    /// The same, remembering what is active in a store, once it begins. The engine must have been built with the bundle and the
+    /// generation that the store remembers [with its model](crate::Remembered::with), if it remembers any; or anew, with another
+    /// bundle under the [next number](crate::Remembered::next_number).
     ///
     /// # Errors
     /// [`ServerError::Store`], [`ServerError::Cloned`].
@@ -172,6 +173,15 @@ impl Server {
     pub fn activate(&self, path: &Path) -> Result<Generation, String> {
         let next = Next::Path(path.to_owned());
         self.app.activate(&next).map_err(|error| error.message)
+    }
+
+    /// Writes into the store what this server begins with, if it has one; [`Server::run`] does so as well. A server that could
+    /// not begin has changed nothing there.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`].
+    pub fn begin(&self) -> Result<(), ServerError> {
+        Ok(self.app.bundles.begin(&self.app.metrics)?)
     }
 
     /// What clients see.
@@ -209,13 +219,14 @@ impl Server {
     /// `stop_seconds` to finish.
     ///
     /// # Errors
-    /// [`ServerError::Network`].
+    /// [`ServerError::Network`], and as [`Server::begin`].
     pub async fn run(
         &self,
         clients: TcpListener,
         admin: Option<TcpListener>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
+        self.begin()?;
         let mut doors = vec![(clients, self.router())];
         doors.extend(admin.map(|listener| (listener, self.admin_router())));
         connections::serve(doors, &self.app.settings, stop).await?;

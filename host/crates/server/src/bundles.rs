@@ -2,9 +2,11 @@
 
 use crate::{
     error::ApiError,
+    memory::{Beginning, Held, Memory},
     metrics::Metrics,
     remembered::Remembered,
     settings::{Overload, Settings, Tenant},
+    state::State,
     store::{Store, StoreError},
     swap::{Change, Swap},
 };
@@ -28,8 +30,6 @@ pub type Lender = dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync;
 
 /// How many activations are remembered.
 const HISTORY: usize = 100;
-/// How many bundles one can go back.
-const PREVIOUS: usize = 5;
 
 /// What an administrator puts in place.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,12 +41,6 @@ pub(crate) enum Next {
     Manifest(String),
 }
 
-/// What is active and what was.
-struct State {
-    active: Bundle,
-    previous: Vec<Bundle>,
-}
-
 pub(crate) struct Bundles {
     pub(crate) engine: Arc<Engine>,
     opener: Box<Opener>,
@@ -54,13 +48,11 @@ pub(crate) struct Bundles {
     pub(crate) tenants: BTreeMap<String, Tenant>,
     pub(crate) lender: Box<Lender>,
     pub(crate) overload: Option<Overload>,
-    store: Option<Store>,
+    memory: Option<Memory>,
     /// Held during a whole activation: one after the other. Nothing that serves requests waits for it.
     state: Mutex<State>,
     /// Why all requests are denied. Held for a moment: every request looks.
     denied: Mutex<Option<String>>,
-    /// What the store was told last. Held while it is told.
-    kept: Mutex<Option<Remembered>>,
     history: Mutex<VecDeque<Swap>>,
 }
 
@@ -69,8 +61,8 @@ impl Bundles {
         let state = Mutex::new(State { active, previous: Vec::new() });
         let (trust, tenants, overload) = (settings.trust.clone(), settings.tenants.clone(), settings.overload);
         let lender: Box<Lender> = Box::new(|_| None);
-        let (denied, kept, history) = Default::default();
-        Self { engine, opener, trust, tenants, lender, overload, store: None, state, denied, kept, history }
+        let (denied, history) = Default::default();
+        Self { engine, opener, trust, tenants, lender, overload, memory: None, state, denied, history }
     }
 
     /// The same with a lender of files.
@@ -78,19 +70,33 @@ impl Bundles {
         Self { lender, ..self }
     }
 
-    /// The same, remembered in a store, and going on from what that remembers.
+    /// The same, remembered in a store, and going on from what that remembers. Nothing is written before [`Bundles::begin`].
     pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let found = store.remembered()?;
-        let found = found.map(|found| state.go_on(found, &store, &self.engine)).transpose()?;
+        let last = store.remembered()?;
+        let other = last.as_ref().is_some_and(|last| last.bundle != state.active.digest().to_string());
+        let found = last.map(|last| state.go_on(last, &store, &self.engine)).transpose()?;
+        let begun = found.as_ref().map_or_else(|| Some(state.active.digest().to_string()), |found| found.begun.clone());
         let (denied, other_models) = found.map(|found| (found.denied, found.other_models)).unwrap_or_default();
-        store.keep(&state.active)?;
-        let kept = state.remembered(self.engine.generation().number, &self.engine);
-        let kept = Remembered { denied: denied.clone(), other_models, ..kept };
-        store.commit(&kept)?;
-        let (history, kept) = (Mutex::new(store.history(HISTORY).into()), Mutex::new(Some(kept)));
+        let swap = other.then(|| Swap::beginning(self.engine.generation()));
+        let beginning = Beginning { bundle: state.active.clone(), swap };
+        let last = state.remembered(self.engine.generation().number, &self.engine);
+        let last = Remembered { denied: denied.clone(), other_models, begun, ..last };
+        let history = Mutex::new(store.history(HISTORY).into());
         let (state, denied) = (Mutex::new(state), Mutex::new(denied));
-        Ok(Self { state, store: Some(store), denied, kept, history, ..self })
+        Ok(Self { state, memory: Some(Memory::new(store, last, beginning)), denied, history, ..self })
+    }
+
+    /// Requests come from now on: what they are decided by is written. Does nothing the second time.
+    pub(crate) fn begin(&self, metrics: &Metrics) -> Result<(), StoreError> {
+        let Some(mut held) = self.memory.as_ref().map(Memory::hold).filter(Held::is_beginning) else { return Ok(()) };
+        let swap = held.change(|last| Remembered { newest: self.engine.newest_number(), ..last })?;
+        drop(held);
+        if swap.is_some() {
+            metrics.swapped(Change::Begin, true, 0.0);
+        }
+        self.noted(swap);
+        Ok(())
     }
 
     /// Whether a bundle may be activated here: what is trusted is read anew each time.
@@ -174,37 +180,35 @@ impl Bundles {
 
     /// Remembers a bundle that will decide, whatever lane in: records name it.
     pub(crate) fn keep(&self, bundle: &Bundle) -> Result<(), String> {
-        self.store.as_ref().map_or(Ok(()), |store| store.keep(bundle)).map_err(|error| error.to_string())
+        let Some(memory) = &self.memory else { return Ok(()) };
+        memory.store().keep(bundle).map_err(|error| error.to_string())
     }
 
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {
         self.keep(&next.active)?;
-        let mut kept = lock(&self.kept);
-        let told = self.tell(&mut kept, |last| Remembered {
+        let Some(mut held) = self.memory.as_ref().map(Memory::hold) else { return Ok(()) };
+        let swap = held.change(|last| Remembered {
             denied: self.denied(),
             other_models: last.other_models,
+            begun: last.begun,
             ..next.remembered(number, &self.engine)
         });
-        told.map_err(|error| error.to_string())
-    }
-
-    /// Tells the store, where there is one, of a change to what it was told last.
-    fn tell(
-        &self,
-        kept: &mut Option<Remembered>,
-        change: impl FnOnce(Remembered) -> Remembered,
-    ) -> Result<(), StoreError> {
-        let (Some(store), Some(last)) = (&self.store, kept.clone()) else { return Ok(()) };
-        let next = change(last);
-        store.commit(&next)?;
-        *kept = Some(next);
+        drop(held);
+        self.noted(swap.map_err(|error| error.to_string())?);
         Ok(())
     }
 
-    /// Remembers which numbers were given to generations that are not the active one, so that none is given twice.
+    /// Remembers which numbers were given to generations that are not the active one, so that none is given twice. Those of
+    /// before it begins are remembered then.
     pub(crate) fn remember_numbers(&self) -> Result<(), String> {
-        let newest = |last| Remembered { newest: self.engine.newest_number(), ..last };
-        self.tell(&mut lock(&self.kept), newest).map_err(|error| error.to_string())
+        let held = self.memory.as_ref().map(Memory::hold);
+        let Some(mut held) = held.filter(|held| !held.is_beginning()) else { return Ok(()) };
+        let told = held.change(|last| Remembered { newest: self.engine.newest_number(), ..last });
+        told.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn noted(&self, swap: Option<Swap>) {
+        swap.into_iter().for_each(|swap| self.remember(swap));
     }
 
     /// Why all requests are denied, if they are.
@@ -220,14 +224,17 @@ impl Bundles {
     /// Denies all requests, or none any more, and remembers it. A denial holds even where it cannot be remembered; an end
     /// to it does not.
     pub(crate) fn remember_denial(&self, reason: Option<String>) -> Result<(), ApiError> {
-        let mut kept = lock(&self.kept);
+        let mut held = self.memory.as_ref().map(Memory::hold);
         if let Some(reason) = &reason {
             self.deny(reason);
         }
         let failed =
             |error: StoreError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", error.to_string());
-        self.tell(&mut kept, |last| Remembered { denied: reason.clone(), ..last }).map_err(failed)?;
+        let told = held.as_mut().map(|held| held.change(|last| Remembered { denied: reason.clone(), ..last }));
+        let swap = told.transpose().map_err(failed)?.flatten();
         *lock(&self.denied) = reason;
+        drop(held);
+        self.noted(swap);
         Ok(())
     }
 
@@ -253,7 +260,7 @@ impl Bundles {
     }
 
     pub(crate) fn remember(&self, swap: Swap) {
-        if let Some(Err(error)) = self.store.as_ref().map(|store| store.note(&swap)) {
+        if let Some(Err(error)) = self.memory.as_ref().map(|memory| memory.store().note(&swap)) {
             tracing::error!(%error, "the history of activations could not be written");
         }
         let mut history = lock(&self.history);
@@ -264,43 +271,6 @@ impl Bundles {
     /// The newest first.
     pub(crate) fn history(&self) -> Vec<Swap> {
         lock(&self.history).iter().cloned().collect()
-    }
-}
-
-impl State {
-    /// Goes on from what a store remembers, which is given back as it is of the engine's model. A bundle that the server begins
-    /// with anew is noted, and one can go back from it to what ran with this model.
-    fn go_on(&mut self, found: Remembered, store: &Store, engine: &Engine) -> Result<Remembered, StoreError> {
-        let (active, model) = (self.active.digest().to_string(), &engine.model().fingerprint);
-        if found.bundle != active {
-            store.note(&Swap::beginning(engine.generation()))?;
-        }
-        let (known, found) = (found.knows(model), found.with(model));
-        let replaced = (known && found.bundle != active).then_some(&found.bundle);
-        let digests = found.previous.iter().chain(replaced);
-        self.previous = digests.map(|digest| store.bundle(digest)).collect::<Result<_, _>>()?;
-        engine.number_beyond(found.newest);
-        Ok(found)
-    }
-
-    /// What one can go back to once something else is active.
-    fn previous_then(&self) -> Vec<Bundle> {
-        let all: Vec<_> = self.previous.iter().chain([&self.active]).cloned().collect();
-        all[all.len().saturating_sub(PREVIOUS)..].to_vec()
-    }
-
-    /// Of this model, and without a denial.
-    fn remembered(&self, generation: u64, engine: &Engine) -> Remembered {
-        Remembered {
-            format: Remembered::FORMAT,
-            generation,
-            newest: engine.newest_number(),
-            model: Some(engine.model().fingerprint.clone()),
-            bundle: self.active.digest().to_string(),
-            previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
-            other_models: BTreeMap::new(),
-            denied: None,
-        }
     }
 }
 

@@ -136,7 +136,7 @@ impl Metrics {
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register(
             "policy_swaps",
-            "Attempts to change what decides, by kind: activate, canary, shadow, promote, roll_back",
+            "Attempts to change what decides, by kind: activate, canary, shadow, promote, roll_back, begin",
             self.swaps.clone(),
         );
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());

@@ -21,6 +21,10 @@ pub struct Remembered {
     pub bundle: String,
     /// The digests of those before it, oldest first.
     pub previous: Vec<String>,
+    /// The digest of the bundle that was named when a server with this model began with it, rather than with what is remembered:
+    /// to begin with it once more would undo what was activated since.
+    #[serde(default)]
+    pub begun: Option<String>,
     /// What ran with other models, by their fingerprints.
     #[serde(default)]
     pub other_models: BTreeMap<String, WithModel>,
@@ -36,6 +40,8 @@ pub struct WithModel {
     pub bundle: String,
     /// The digests of those before it, oldest first.
     pub previous: Vec<String>,
+    /// As [`Remembered::begun`].
+    pub begun: Option<String>,
 }
 
 impl Remembered {
@@ -48,18 +54,25 @@ impl Remembered {
     pub fn with(mut self, model: &str) -> Self {
         let before = self.model.replace(model.to_owned());
         let Some(before) = before.filter(|before| before != model) else { return self };
-        let others = WithModel { bundle: self.bundle.clone(), previous: mem::take(&mut self.previous) };
-        self.other_models.insert(before, others);
+        let (bundle, previous, begun) = (self.bundle.clone(), mem::take(&mut self.previous), self.begun.take());
+        self.other_models.insert(before, WithModel { bundle, previous, begun });
         if let Some(own) = self.other_models.remove(model) {
-            (self.bundle, self.previous) = (own.bundle, own.previous);
-            self.newest += 1;
+            (self.bundle, self.previous, self.begun) = (own.bundle, own.previous, own.begun);
+            self.newest = self.next_number();
             self.generation = self.newest;
         }
         self
     }
 
-    /// Whether this model has run here.
-    pub(crate) fn knows(&self, model: &str) -> bool {
+    /// A number that no generation has had.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.newest.max(self.generation) + 1
+    }
+
+    /// Whether this model has run here, or may have.
+    #[must_use]
+    pub fn knows(&self, model: &str) -> bool {
         self.model.as_deref().is_none_or(|last| last == model) || self.other_models.contains_key(model)
     }
 

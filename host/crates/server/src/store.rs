@@ -58,7 +58,7 @@ pub enum StoreError {
         problem: String,
     },
     /// A bundle in it cannot be read any more.
-    #[error("{}: {source}; restore it, or move the folder away to start anew", path.display())]
+    #[error("{}: {source}; restore it, or begin anew with another bundle", path.display())]
     Bundle {
         /// Which.
         path: PathBuf,

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MANIFEST, SCRIPT, bundle, chat, server, start, start_stored, start_stored_with};
 use inferenceguard_bundle::{NewKey, SigningKey, Statement};
-use inferenceguard_server::{Settings, Store, StoreError};
+use inferenceguard_server::{Opener, Server, Settings, Store, StoreError};
 use serde_json::json;
 use std::{
     fs,
@@ -111,6 +111,75 @@ fn from_a_bundle_begun_anew_one_goes_back_to_what_ran_with_the_model() {
     let new = start_stored_with(dir.path(), &other, Some(bundle(&manifest(2))));
     assert_eq!(budget(&new), (2.0, 4));
     new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
+    let text = new.admin("/metrics").text;
+    assert!(text.contains("policy_swaps_total{change=\"begin\",result=\"done\"} 1"), "{text}");
+    assert_eq!(new.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+    drop(new);
+    start_stored(dir.path()).post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
+}
+
+#[test]
+fn a_server_that_could_not_begin_has_changed_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(start_stored(dir.path()));
+    let before = fs::read(dir.path().join("active.json")).unwrap();
+    let wanted = bundle(&manifest(1000));
+    let settings = format!("[tenants.a]\nkey_sha256 = \"{}\"\nlayer = \"/no/such/layer\"", common::sha256("k"));
+    let engine = common::engine_with(1, &wanted, 2);
+    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
+    let server = Server::new(engine, wanted, opener, toml::from_str(&settings).unwrap()).unwrap();
+    let server = server.with_store(Store::open(dir.path()).unwrap()).unwrap();
+    assert!(server.with_layers(Box::new(|_| None)).unwrap_err().to_string().contains("a tenant is refused"));
+    assert_eq!(fs::read(dir.path().join("active.json")).unwrap(), before);
+    assert_eq!(budget(&start_stored(dir.path())), (4.0, 1));
+    assert!(fs::read_to_string(dir.path().join("swaps.jsonl")).is_err(), "nothing happened");
+}
+
+#[test]
+fn a_bundle_that_is_damaged_stops_a_server_that_goes_on_and_none_that_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_stored(dir.path());
+    assert_eq!(running.put("/admin/bundle", json!({"manifest": manifest(3)})).status, 200);
+    drop(running);
+    for file in fs::read_dir(dir.path().join("bundles")).unwrap() {
+        fs::write(file.unwrap().path(), "no archive").unwrap();
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let digest = store.remembered().unwrap().unwrap().bundle;
+    assert!(store.bundle(&digest).unwrap_err().to_string().contains("begin anew with another bundle"));
+    let engine = common::engine_with(1, &bundle(&manifest(2)), 3);
+    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
+    let server = Server::new(engine, bundle(&manifest(2)), opener, Settings::default()).unwrap();
+    server.with_store(store).unwrap().begin().unwrap();
+    let found = Store::open(dir.path()).unwrap().remembered().unwrap().unwrap();
+    assert_eq!((found.generation, found.previous.len()), (3, 0));
+    assert_eq!(found.begun, Some(found.bundle));
+}
+
+#[test]
+fn older_formats_are_read_and_newer_ones_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_stored(dir.path());
+    assert_eq!(running.put("/admin/bundle", json!({"manifest": manifest(3)})).status, 200);
+    drop(running);
+    let file = dir.path().join("active.json");
+    let found = Store::open(dir.path()).unwrap().remembered().unwrap().unwrap();
+    let first = |format: u32| {
+        let digests = (&found.bundle, &found.previous);
+        json!({"format": format, "generation": 7, "bundle": digests.0, "previous": digests.1, "denied": null})
+            .to_string()
+    };
+    fs::write(&file, first(1)).unwrap();
+    let running = start_stored(dir.path());
+    assert_eq!(budget(&running), (3.0, 7));
+    assert_eq!(running.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&running), (4.0, 8));
+    drop(running);
+    for format in [0, 3] {
+        fs::write(&file, first(format)).unwrap();
+        let message = Store::open(dir.path()).unwrap().remembered().unwrap_err().to_string();
+        assert!(message.contains(&format!("found the format {format}")), "{message}");
+    }
 }
 
 #[test]

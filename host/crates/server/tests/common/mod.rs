@@ -146,7 +146,7 @@ pub(crate) fn start_stored_with(dir: &Path, script: &str, anew: Option<Bundle>) 
     let fingerprint = ToyScript::parse(script).unwrap().model().info().fingerprint.clone();
     let remembered = store.remembered().unwrap().map(|found| found.with(&fingerprint));
     let last = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
-    let number = remembered.map_or(1, |found| if anew.is_some() { found.newest + 1 } else { found.generation });
+    let number = remembered.map_or(1, |found| if anew.is_some() { found.next_number() } else { found.generation });
     let active = anew.unwrap_or(last);
     let engine = engine_of(script, 4, &active, number);
     let opener = Box::new(opened);
@@ -161,6 +161,7 @@ fn run(engine: Arc<Engine>, server: Server) -> Running {
     let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let (first, second) = (listen(), listen());
     let (clients, admin) = (first.local_addr().unwrap(), second.local_addr().unwrap());
+    server.begin().unwrap();
     let thread = thread::spawn(move || {
         let stop = async move { drop(stopped.await) };
         runtime.block_on(server.run(first, Some(second), stop)).unwrap();

@@ -1,0 +1,61 @@
+//! The active bundle, and those before it.
+
+use crate::{
+    remembered::Remembered,
+    store::{Store, StoreError},
+};
+use inferenceguard_bundle::Bundle;
+use inferenceguard_host::Engine;
+use std::collections::BTreeMap;
+
+/// How many bundles one can go back.
+const PREVIOUS: usize = 5;
+
+/// What is active and what was.
+pub(crate) struct State {
+    pub(crate) active: Bundle,
+    pub(crate) previous: Vec<Bundle>,
+}
+
+impl State {
+    /// Goes on from what a store remembers, which is given back as it is of the engine's model.
+    pub(crate) fn go_on(&mut self, last: Remembered, store: &Store, engine: &Engine) -> Result<Remembered, StoreError> {
+        let (active, model) = (self.active.digest().to_string(), &engine.model().fingerprint);
+        let (known, found) = (last.knows(model), last.with(model));
+        engine.number_beyond(found.newest);
+        let anew = found.bundle != active;
+        let digests = found.previous.iter().chain((anew && known).then_some(&found.bundle));
+        let all: Vec<_> = digests.collect();
+        for digest in &all[all.len().saturating_sub(PREVIOUS)..] {
+            match store.bundle(digest) {
+                Ok(bundle) => self.previous.push(bundle),
+                // Whoever begins anew may do so because of it.
+                Err(error) if anew => tracing::warn!(%error, "a bundle that one could have gone back to is left out"),
+                Err(error) => return Err(error),
+            }
+        }
+        let begun = if anew { Some(active) } else { found.begun };
+        Ok(Remembered { begun, ..found })
+    }
+
+    /// What one can go back to once something else is active.
+    pub(crate) fn previous_then(&self) -> Vec<Bundle> {
+        let all: Vec<_> = self.previous.iter().chain([&self.active]).cloned().collect();
+        all[all.len().saturating_sub(PREVIOUS)..].to_vec()
+    }
+
+    /// Of this model alone, and without a denial.
+    pub(crate) fn remembered(&self, generation: u64, engine: &Engine) -> Remembered {
+        Remembered {
+            format: Remembered::FORMAT,
+            generation,
+            newest: engine.newest_number(),
+            model: Some(engine.model().fingerprint.clone()),
+            bundle: self.active.digest().to_string(),
+            previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
+            begun: None,
+            other_models: BTreeMap::new(),
+            denied: None,
+        }
+    }
+}
