@@ -22,20 +22,37 @@ pub(crate) struct Blueprint {
     pub(crate) native: Vec<(String, Arc<dyn RolesFactory>)>,
     pub(crate) config: Option<SearchConfig>,
     pub(crate) budgets: BTreeMap<String, f64>,
+    /// Whether those budgets loosen no bundle, the first one included.
+    pub(crate) tightens: bool,
     pub(crate) sandbox: Option<Sandbox>,
     /// The sandbox of the newest bundle, where none was given: the next one shares it if its limits are the same.
     pub(crate) own_sandbox: Mutex<Option<Sandbox>>,
 }
 
 impl Blueprint {
-    /// Compiles and configures what the bundle names.
-    pub(crate) fn deployment(&self, bundle: Option<&Bundle>, generation: u64) -> Result<Deployment, EngineError> {
+    /// Compiles and configures what the bundle names that the engine is built with.
+    pub(crate) fn first(&self, bundle: Option<&Bundle>, generation: u64) -> Result<Deployment, EngineError> {
+        self.deployment(bundle, generation, |own, given| if self.tightens { own.min(given) } else { given })
+    }
+
+    /// The same of one that comes later: what was said of the first one's budgets loosens no other's.
+    pub(crate) fn later(&self, bundle: &Bundle) -> Result<Deployment, EngineError> {
+        self.deployment(Some(bundle), 0, f64::min)
+    }
+
+    fn deployment(
+        &self,
+        bundle: Option<&Bundle>,
+        generation: u64,
+        budget_of: impl Fn(f64, f64) -> f64,
+    ) -> Result<Deployment, EngineError> {
         let methods = self.ready_methods(bundle)?;
         let config = self.config.clone().or_else(|| Some(bundle?.manifest().search_config()));
         let mut config =
             config.ok_or(EngineError::Incomplete { what: "settings", call: "bundle` or `EngineBuilder::config" })?;
-        for (name, budget) in &self.budgets {
-            constraint(&mut config, name)?.budget = *budget;
+        for (name, given) in &self.budgets {
+            let own = constraint(&mut config, name)?;
+            own.budget = budget_of(own.budget, *given);
         }
         let identity = bundle.map(identity).unwrap_or_default();
         let networks = bundle.map(|bundle| bundle.networks().clone()).unwrap_or_default();

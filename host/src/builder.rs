@@ -92,10 +92,18 @@ impl EngineBuilder {
         self
     }
 
-    /// Another budget for a constraint, in its cost's unit: the operator's, so it may be larger than the bundle's.
+    /// Another budget for a constraint, in its cost's unit: the operator's, so it may be larger than that of the bundle that the
+    /// engine is built with. Bundles that are activated later are only tightened by it.
     #[must_use]
     pub fn budget(mut self, constraint: impl Into<String>, budget: f64) -> Self {
         self.blueprint.budgets.insert(constraint.into(), budget);
+        self
+    }
+
+    /// Budgets that are given only tighten, the bundle's that the engine is built with as well.
+    #[must_use]
+    pub fn budgets_tighten(mut self) -> Self {
+        self.blueprint.tightens = true;
         self
     }
 
@@ -126,7 +134,7 @@ impl EngineBuilder {
     /// # Errors
     /// As [`EngineBuilder::build`].
     pub fn build_roles(self, method: &str) -> Result<Arc<dyn RolesFactory>, EngineError> {
-        let deployment = self.blueprint.deployment(self.bundle.as_ref(), 0)?;
+        let deployment = self.blueprint.first(self.bundle.as_ref(), 0)?;
         Ok(Arc::clone(&deployment.method(method)?.roles))
     }
 
@@ -135,7 +143,7 @@ impl EngineBuilder {
     /// # Errors
     /// What is missing or does not fit, in words.
     pub fn build(self) -> Result<Engine, EngineError> {
-        let deployment = self.blueprint.deployment(self.bundle.as_ref(), self.generation.unwrap_or(1))?;
+        let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1))?;
         let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let engine = Engine::new(self.blueprint, deployment, model, by_name(self.scores)?, self.max_live);
         engine.check()?;

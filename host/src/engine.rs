@@ -164,7 +164,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::EngineBuilder::build`].
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
-        let mut next = self.blueprint.deployment(Some(bundle), 0)?;
+        let mut next = self.blueprint.later(bundle)?;
         next.check(&mut self.model.clone(), &self.score_models())?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))

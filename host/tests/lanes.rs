@@ -49,6 +49,19 @@ fn a_request_is_decided_in_the_lane_it_names() {
 }
 
 #[test]
+fn a_budget_given_to_the_engine_loosens_the_first_bundle_and_no_other() {
+    let first = || deployment::builder(SCRIPT, "", &[]).budget("harm", 100.0);
+    let budget = |engine: &Engine| engine.generate(request(None, 1)).unwrap().budget;
+    assert_eq!(budget(&first().budgets_tighten().build().unwrap()), Some(4.0));
+    let engine = first().build().unwrap();
+    assert_eq!(budget(&engine), Some(100.0));
+    for (next, held) in [(2.0, 2.0), (1000.0, 100.0)] {
+        engine.activate(&bundle(next)).unwrap();
+        assert_eq!(budget(&engine), Some(held));
+    }
+}
+
+#[test]
 fn what_was_prepared_decides_nothing() {
     let engine = toy();
     let prepared = engine.prepare(&bundle(3.0)).unwrap();

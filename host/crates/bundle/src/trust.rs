@@ -51,11 +51,19 @@ impl Trust {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// [`SignatureError::Trust`] or [`SignatureError::Key`].
+    /// [`SignatureError::Trust`].
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let trust: Self = toml::from_str(text).map_err(|error| SignatureError::Trust(error.to_string()))?;
-        trust.keys.values().try_for_each(|key| VerifyingKey::parse(key).map(drop))?;
-        Ok(trust)
+        for (name, key) in &trust.keys {
+            VerifyingKey::parse(key).map_err(|error| SignatureError::Trust(format!("the key `{name}`: {error}")))?;
+        }
+        let is_id = |id: &&String| id.len() == 16 && id.chars().all(|c| c.is_ascii_hexdigit());
+        match trust.revoked.iter().find(|id| !is_id(id)) {
+            Some(found) => Err(SignatureError::Trust(format!(
+                "`revoked`: found `{found}`; expected the 16 hexadecimal digits that `bundle verify` shows of a key"
+            ))),
+            None => Ok(trust),
+        }
     }
 
     /// Checks a bundle, `now` in seconds since 1970: its signature if it has one, and its version. Gives who signed.

@@ -12,7 +12,7 @@ use inferenceguard_candle::CandleModel;
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::Model;
 use inferenceguard_server::{Remembered, Server, Settings, Store};
-use std::{fs, future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{fs, future::Future, path::Path, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
 
 /// See `serve`.
@@ -22,10 +22,10 @@ pub(crate) struct ServeArguments {
     guard: GuardArguments,
     /// Where clients are served
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: String,
     /// Where administrators are served; keep it away from clients
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
-    admin_listen: SocketAddr,
+    admin_listen: String,
     /// Serves no administrators at all
     #[arg(long, conflicts_with = "admin_listen")]
     no_admin: bool,
@@ -35,7 +35,8 @@ pub(crate) struct ServeArguments {
     /// Methods that requests may name, the first being the default; the bundle's own if not given
     #[arg(long, value_delimiter = ',')]
     methods: Vec<String>,
-    /// The budget of a constraint, of the first one if no name is given; may be repeated
+    /// The budget of a constraint, of the first one if no name is given; may be repeated. It may loosen the bundle that is named
+    /// here, and only tightens those that are remembered or activated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     budgets: Vec<String>,
     /// Remembers in this folder what is active: the next server with the same model goes on with it, whatever --bundle says
@@ -87,6 +88,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
     let remembered = begin.remembered;
+    told(&begin, arguments);
     let server = server(arguments, language, begin, store, settings, methods);
     let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --anew begins with another";
     let mut server = if remembered { server.context(hint)? } else { server? };
@@ -115,6 +117,8 @@ fn server(
 ) -> anyhow::Result<Server> {
     let active = begin.bundle;
     let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
+    // A budget of the command line is about the bundle that is named there.
+    let builder = if begin.remembered { builder.budgets_tighten() } else { builder };
     let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(begin.generation))?);
     let n = arguments.guard.n;
     let opener = move |path: &Path| open(path, n, &methods).map_err(|error| error.to_string());
@@ -123,6 +127,17 @@ fn server(
         server = server.with_store(store)?;
     }
     Ok(server.with_layers(Box::new(bundle::first_party_file))?)
+}
+
+/// Says what decides, and what of the arguments does not.
+fn told(begin: &Begin, arguments: &ServeArguments) {
+    let (manifest, digest) = (begin.bundle.manifest(), begin.bundle.digest());
+    let remembered = if begin.remembered { ", remembered" } else { "" };
+    let (number, name, version) = (begin.generation, &manifest.name, &manifest.version);
+    output::note(format_args!("bundle          generation {number}{remembered}: {name} {version}  {digest}"));
+    if begin.remembered && (arguments.guard.bundle.is_some() || arguments.guard.n.is_some()) {
+        output::note("                --bundle and --n are not used; --budget only tightens");
+    }
 }
 
 /// With what is remembered of this model, or anew with what is named.
@@ -141,11 +156,10 @@ fn goes_on(store: &Store, last: Remembered, named: Option<Bundle>, model: &str) 
         }
         output::note("not anew        a server began with this bundle before; `bundle activate` puts it back in place");
     }
-    output::note(format_args!("remembered      generation {}, {}", found.generation, found.bundle));
     if !known {
-        output::note("                of another model; this one is new here, and has no bundle to go back to");
+        output::note("new model       it goes on with the bundle of another one, and has none to go back to");
     } else if found.bundle != active {
-        output::note(format_args!("                of this model; another one ran here last, with {active}"));
+        output::note(format_args!("other model     another one ran here last, with {active}"));
     }
     let hint = || "--bundle BUNDLE --anew begins with another bundle";
     Ok(Begin { bundle: remembered.with_context(hint)?, generation: found.generation, remembered: true })
@@ -159,16 +173,20 @@ fn open(path: &Path, n: Option<u32>, methods: &[String]) -> anyhow::Result<Bundl
 
 fn settings(path: &Path) -> anyhow::Result<Settings> {
     let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-    let settings: Settings = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    let mut settings: Settings = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    // Files that it names lie beside it.
+    let beside = |named: &mut PathBuf| *named = path.parent().unwrap_or(Path::new("")).join(&*named);
+    settings.trust.iter_mut().for_each(beside);
+    settings.tenants.values_mut().filter_map(|tenant| tenant.layer.as_mut()).for_each(beside);
     settings.validate().with_context(|| format!("{}", path.display()))?;
     Ok(settings)
 }
 
 async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -> anyhow::Result<()> {
-    let clients = listen(arguments.listen, "--listen").await?;
+    let clients = listen(&arguments.listen, "--listen").await?;
     let admin = match arguments.no_admin {
         true => None,
-        false => Some(listen(arguments.admin_listen, "--admin-listen").await?),
+        false => Some(listen(&arguments.admin_listen, "--admin-listen").await?),
     };
     output::note(format_args!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {
@@ -185,7 +203,7 @@ async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -
     Ok(())
 }
 
-async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+async fn listen(address: &str, option: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{option} {address}: cannot listen there"))
 }
 

@@ -51,7 +51,10 @@ pub(crate) fn on_change(server: &Server, bundle: &Path, mut active: Looks) {
 async fn activate(server: &Server, bundle: &Path) {
     let (server, path) = (server.clone(), bundle.to_owned());
     match spawn_blocking(move || server.activate(&path)).await {
-        Ok(Ok(generation)) => output::note(format_args!("activated       generation {}", generation.number)),
+        Ok(Ok(generation)) => {
+            let (number, bundle) = (generation.number, generation.bundle);
+            output::note(format_args!("activated       generation {number}: {} {}", bundle.name, bundle.version));
+        }
         Ok(Err(error)) => output::note(format_args!("error: {error}")),
         Err(_) => output::note("error: the activation panicked; the old bundle stays"),
     }

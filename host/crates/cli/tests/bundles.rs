@@ -48,6 +48,9 @@ fn a_new_bundle_is_checked_signed_packed_and_verified() {
     let manifest = fs::read_to_string(bundle.join("bundle.toml")).unwrap();
     fs::write(bundle.join("bundle.toml"), manifest.replace("budget = 10.0", "budget = 1000.0")).unwrap();
     verify(&bundle).refuses("`bundle.toml` differs");
+    run(&["bundle", "pack", text(&bundle), "--out", text(&packed)]).refuses("there is another bundle");
+    run(&["bundle", "sign", text(&bundle), "--key", text(&key), "--expires-in", "0"]).refuses("--expires-in");
+    run(&["bundle", "activate", "no-such-bundle"]).refuses("give the whole path");
     let bytes = fs::read(&packed).unwrap();
     fs::write(&packed, &bytes[..bytes.len() / 3]).unwrap();
     verify(&packed).refuses("the packed bundle");

@@ -44,8 +44,11 @@ fn a_servers_records_are_signed_if_it_has_a_key() {
     answer(&records, "1", &["--record-key", text(&key)]);
     let verified = run(&["verify", "--key", text(&public), text(&records)]);
     assert!(verified.stdout.contains("1 signed"), "{}{}", verified.stdout, verified.stderr);
-    answer(&records, "2", &[]);
-    run(&["verify", "--key", text(&public), text(&records)]).refuses("record 2");
+    let unsigned = ["run", "--n", "4", "--max-tokens", "4", "--record", text(&records), PROMPT];
+    run(&unsigned).refuses("its records are signed");
+    let mixed = dir.path().join("mixed.jsonl");
+    answer(&mixed, "2", &[]);
+    run(&["verify", "--key", text(&public), text(&mixed)]).refuses("record 1");
     assert_eq!(run(&["verify", text(&records)]).code, Some(0));
 }
 

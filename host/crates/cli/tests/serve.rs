@@ -198,6 +198,15 @@ fn what_is_remembered_decides_unless_a_server_begins_anew() {
 }
 
 #[test]
+fn files_that_the_settings_name_lie_beside_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.toml");
+    fs::write(&config, "trust = \"trust.toml\"").unwrap();
+    fs::write(dir.path().join("trust.toml"), "require_signature = true").unwrap();
+    run(&["serve", "--config", text(&config)]).refuses("is not signed");
+}
+
+#[test]
 fn models_come_back_with_their_bundles() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo");
     let part = |name: &str| demo.join(name).to_str().unwrap().to_owned();

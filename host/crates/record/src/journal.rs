@@ -28,6 +28,8 @@ pub struct Journal {
     bodies: bool,
     key: Option<SigningKey>,
     open: Mutex<Open>,
+    /// Whether the last record that was there is signed.
+    signed: bool,
 }
 
 impl std::fmt::Debug for Journal {
@@ -49,14 +51,21 @@ impl Journal {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(RecordError::Busy { path: path.to_owned() });
         }
-        let (mut next, mut previous) = (1, BEGINNING.to_owned());
+        let (mut next, mut previous, mut signed) = (1, BEGINNING.to_owned(), false);
         for line in read(path)? {
             let line = line?;
-            (next, previous) = (line.header.sequence + 1, line.hash);
+            (next, previous, signed) = (line.header.sequence + 1, line.hash, line.signature.is_some());
         }
         let len = whole(&mut file).map_err(failed)?;
         file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len))).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), bodies, key: None, open: Mutex::new(Open { file, len, next, previous }) })
+        let open = Mutex::new(Open { file, len, next, previous });
+        Ok(Self { path: path.to_owned(), bodies, key: None, open, signed })
+    }
+
+    /// Whether the records that were there are signed: one without a signature would spoil them.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// The same, and signs every record that it appends. A signature speaks for all records before it, so those that are there

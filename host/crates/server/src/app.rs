@@ -190,6 +190,7 @@ impl Server {
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/completions", post(openai::completions))
             .route("/v1/models", get(openai::models))
+            .route("/v1/models/{model}", get(openai::model))
             // The last one is the first that a request passes.
             .route_layer(with(Arc::clone(&self.app), entrance::whole_body))
             .route_layer(with(Arc::clone(&self.app), entrance::client));

@@ -113,7 +113,7 @@ impl Bundles {
         let mut state = lock(&self.state);
         self.told(Change::Activate, metrics, || {
             let (bundle, prepared) = self.prepare(next, &state.active)?;
-            let previous = state.previous_then();
+            let previous = state.previous_then(&bundle);
             self.switch(&mut state, bundle, previous, prepared)
         })
     }
@@ -136,7 +136,7 @@ impl Bundles {
         self.told(Change::Promote, metrics, || {
             // Trust may have ended since it began.
             self.check(&bundle)?;
-            let previous = state.previous_then();
+            let previous = state.previous_then(&bundle);
             self.switch(&mut state, bundle, previous, from)
         })
     }

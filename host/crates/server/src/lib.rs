@@ -6,8 +6,8 @@
 //! | path | |
 //! |---|---|
 //! | `/v1/chat/completions`, `/v1/completions` | answers, whole or as server-sent events |
-//! | `/v1/models`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
-//! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` and `DELETE` of `bundle`, `canary`, `shadow`, `denial` |
+//! | `/v1/models`, `/v1/models/NAME`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
+//! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` of `bundle`; `PUT` and `DELETE` of `canary`, `shadow`, `denial`; `POST` to `rollback` and `canary/promote` |
 //!
 //! A request may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
 //! with its status, what is left of each budget, and the generation that decided it.

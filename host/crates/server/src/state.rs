@@ -38,9 +38,10 @@ impl State {
         Ok(Remembered { begun, ..found })
     }
 
-    /// What one can go back to once something else is active.
-    pub(crate) fn previous_then(&self) -> Vec<Bundle> {
-        let all: Vec<_> = self.previous.iter().chain([&self.active]).cloned().collect();
+    /// What one can go back to once this is active. The same bundle once more is no other.
+    pub(crate) fn previous_then(&self, next: &Bundle) -> Vec<Bundle> {
+        let own = (self.active.digest() != next.digest()).then_some(&self.active);
+        let all: Vec<_> = self.previous.iter().chain(own).cloned().collect();
         all[all.len().saturating_sub(PREVIOUS)..].to_vec()
     }
 

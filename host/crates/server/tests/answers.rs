@@ -32,6 +32,8 @@ fn a_chat_is_answered_within_budget() {
     let again = server.post("/v1/chat/completions", chat("ask")).json();
     assert_eq!(again["choices"], answer["choices"], "the same seed");
     assert_eq!(server.get("/v1/models").json()["data"][0]["id"], "toy");
+    assert_eq!(server.get("/v1/models/toy").json()["id"], "toy");
+    server.get("/v1/models/other").refuses(404, "model_not_found", "there is `toy`");
 }
 
 #[test]
@@ -41,6 +43,8 @@ fn a_refusal_says_so() {
     let choice = &answer["choices"][0];
     assert_eq!((&choice["finish_reason"], &choice["message"]["refusal"]), (&json!("content_filter"), &json!("No.")));
     assert_eq!(choice["inferenceguard"]["status"], "no_safe_candidate");
+    let constraint = &choice["inferenceguard"]["constraints"][0];
+    assert!(constraint["max_cost"].is_null() && constraint["left"].is_null(), "{constraint}");
     assert_eq!(answer["usage"]["completion_tokens"], 0, "no token of an answer was given");
     let events = server.post("/v1/chat/completions", with(chat("doomed"), "stream", json!(true))).events();
     assert_eq!(events.iter().map(content).collect::<String>(), "No.");

@@ -67,7 +67,7 @@ fn whoever_leaves_is_neither_refused_nor_answered() {
         begins.recv().unwrap();
         assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
         drop(go);
-        assert_eq!(asked.join().unwrap().json()["choices"][0]["inferenceguard"]["finish"], "cancelled");
+        asked.join().unwrap().refuses(503, "denied", "a leak");
     });
     let status = server.admin("/admin/status").json();
     assert_eq!(status["canary"]["canary"], json!({"requests": 0, "refused": 0, "failed": 0}), "{status}");
@@ -77,6 +77,22 @@ fn whoever_leaves_is_neither_refused_nor_answered() {
         "{metrics}"
     );
     assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent of no budget: {metrics}");
+}
+
+#[test]
+fn a_stream_that_a_denial_cuts_off_ends_with_that() {
+    let (server, begins, go) = server(usize::MAX, "");
+    canary(&server);
+    let asked = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| server.post("/v1/chat/completions", asked));
+        begins.recv().unwrap();
+        assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
+        drop(go);
+        let got = asked.join().unwrap();
+        assert_eq!(got.events().last().unwrap()["error"]["code"], "denied", "{}", got.text);
+        assert!(!got.text.contains("[DONE]") && !got.text.contains("content_filter"), "{}", got.text);
+    });
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(crate) struct SignArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) key: PathBuf,
     /// Days after which the bundle is not to be activated any more
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) expires_in: Option<u64>,
 }
 

@@ -51,6 +51,9 @@ pub(super) fn pack(arguments: &PackArguments) -> anyhow::Result<()> {
     let manifest = bundle.manifest();
     let own = || format!("{}-{}.tar", manifest.name, manifest.version).into();
     let out = arguments.out.clone().unwrap_or_else(own);
+    // The same with another signature may be replaced.
+    let same = || Bundle::open(&out).is_ok_and(|there| there.digest() == bundle.digest());
+    ensure!(!out.exists() || same(), "{}: there is another bundle; name a file with --out", out.display());
     output::file(&out, &bundle.pack()?)?;
     output::result(format_args!("{}  {}", out.display(), bundle.digest()))
 }

@@ -2,7 +2,7 @@
 
 use super::args::{ActivateArguments, ServerArguments};
 use crate::output;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::{env, path::absolute};
 use ureq::{Agent, Body, http::Response};
@@ -13,7 +13,9 @@ const TOKEN: &str = "INFERGUARD_ADMIN_TOKEN";
 /// Puts a bundle in place, or on trial.
 pub(super) fn activate(arguments: &ActivateArguments) -> anyhow::Result<()> {
     // The server may have another working folder.
-    let path = if arguments.bundle.exists() { absolute(&arguments.bundle)? } else { arguments.bundle.clone() };
+    let given = &arguments.bundle;
+    let path = if given.exists() { absolute(given)? } else { given.clone() };
+    ensure!(path.is_absolute(), "{}: not here; give the whole path on the server's machine", given.display());
     let (door, role, body) = match (arguments.canary, arguments.shadow) {
         (Some(share), _) => ("canary", "canary, ", json!({"path": path, "share": share})),
         (None, Some(share)) => ("shadow", "shadow, ", json!({"path": path, "share": share})),

@@ -14,6 +14,7 @@ pub(crate) use source::Source;
 pub(crate) use verify::verify;
 
 use crate::bundle::signing_key;
+use anyhow::bail;
 use inferenceguard_record::{Body, Header, Journal, RecordError, read};
 use std::path::Path;
 
@@ -22,6 +23,10 @@ pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>) -> anyhow::
     let journal = Journal::open(path, bodies)?;
     Ok(match key {
         Some(key) => journal.signing(signing_key(key)?)?,
+        None if journal.is_signed() => bail!(
+            "{}: its records are signed, and one without a signature would spoil them; give --record-key, or another file",
+            path.display()
+        ),
         None => journal,
     })
 }

@@ -115,9 +115,10 @@ pub(crate) fn finish_reason(output: &Output) -> &'static str {
 /// What OpenAI's answer has no place for.
 fn extension(output: &Output) -> Value {
     let constraints = output.constraints.iter().map(|one| {
+        // Of a refusal it is not known what it costs, nor what was released before it.
+        let cost = (output.status != Status::NoSafeCandidate).then_some(one.max_cost);
         json!({
-            "name": one.name, "budget": one.budget, "max_cost": one.max_cost,
-            "left": (output.status != Status::NoSafeCandidate).then_some(one.budget - one.max_cost),
+            "name": one.name, "budget": one.budget, "max_cost": cost, "left": cost.map(|cost| one.budget - cost),
         })
     });
     json!({

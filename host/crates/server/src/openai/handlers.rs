@@ -10,12 +10,13 @@ use crate::{app::App, auth::Client, error::ApiError, layers::lane_of, settings::
 use axum::{
     Extension, Json,
     body::Bytes,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
 use inferenceguard_host::Output;
+use inferenceguard_search::Finish;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
@@ -50,8 +51,13 @@ pub(crate) async fn completions(
 
 /// `GET /v1/models`.
 pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
-    let model = json!({"id": app.model, "object": "model", "created": app.since, "owned_by": "inferenceguard"});
-    Json(json!({"object": "list", "data": [model]}))
+    Json(json!({"object": "list", "data": [app.described()]}))
+}
+
+/// `GET /v1/models/{model}`.
+pub(crate) async fn model(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    app.is_served(&name)?;
+    Ok(Json(app.described()))
 }
 
 /// One sentence for whatever is wrong with a body.
@@ -88,6 +94,7 @@ async fn answer(
     }
     let tokenizer = asked.logprobs.then(|| app.engine.tokenizer());
     let outputs = whole(job::start(&app, asked.request, places, &job), asked.choices as usize).await?;
+    outputs.iter().try_for_each(|output| app.not_denied(output))?;
     Ok(Json(head.answer(&outputs, tokenizer.as_deref())).into_response())
 }
 
@@ -117,16 +124,25 @@ pub(crate) fn now() -> u64 {
 impl App {
     /// Whether this is the model that is served.
     fn serves(&self, common: &Common) -> Result<(), ApiError> {
-        match &common.model {
-            Some(model) if *model != self.model => {
-                let message = format!("the model `{model}` is not served here; there is `{}`", self.model);
-                Err(ApiError {
-                    param: Some("model".into()),
-                    ..ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message)
-                })
-            }
-            _ => Ok(()),
+        common.model.as_ref().map_or(Ok(()), |model| self.is_served(model))
+    }
+
+    fn is_served(&self, model: &str) -> Result<(), ApiError> {
+        if model == self.model {
+            return Ok(());
         }
+        let message = format!("the model `{model}` is not served here; there is `{}`", self.model);
+        let error = ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message);
+        Err(ApiError { param: Some("model".into()), ..error })
+    }
+
+    fn described(&self) -> Value {
+        json!({"id": self.model, "object": "model", "created": self.since, "owned_by": "inferenceguard"})
+    }
+
+    /// An answer that was cut off by a denial is none.
+    pub(crate) fn not_denied(&self, output: &Output) -> Result<(), ApiError> {
+        if output.finish == Finish::Cancelled { self.is_open() } else { Ok(()) }
     }
 
     fn defaults(&self) -> Defaults {

@@ -7,4 +7,4 @@ mod job;
 mod stream;
 
 pub(crate) use answer::{Style, finish_reason};
-pub(crate) use handlers::{chat, completions, models};
+pub(crate) use handlers::{chat, completions, model, models};
