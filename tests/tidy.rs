@@ -9,10 +9,11 @@ use std::{
 };
 
 /// Everything that may lie in the root folder.
-const TOP: [&str; 14] = [
+const TOP: [&str; 15] = [
     ".ci",
     ".clippy.toml",
     ".deny.toml",
+    ".dockerignore",
     ".gitignore",
     ".rustfmt.toml",
     "CHANGELOG.md",

@@ -87,11 +87,11 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint)?,
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
-    let remembered = begin.remembered;
-    told(&begin, arguments);
+    let (remembered, told) = (begin.remembered, told(&begin, arguments));
     let server = server(arguments, language, begin, store, settings, methods);
     let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --anew begins with another";
     let mut server = if remembered { server.context(hint)? } else { server? };
+    output::note(told);
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
         server = server.with_records(records::journal(path, !arguments.no_bodies, key)?)?;
@@ -129,15 +129,14 @@ fn server(
     Ok(server.with_layers(Box::new(bundle::first_party_file))?)
 }
 
-/// Says what decides, and what of the arguments does not.
-fn told(begin: &Begin, arguments: &ServeArguments) {
+/// What decides, and what of the arguments does not.
+fn told(begin: &Begin, arguments: &ServeArguments) -> String {
     let (manifest, digest) = (begin.bundle.manifest(), begin.bundle.digest());
     let remembered = if begin.remembered { ", remembered" } else { "" };
     let (number, name, version) = (begin.generation, &manifest.name, &manifest.version);
-    output::note(format_args!("bundle          generation {number}{remembered}: {name} {version}  {digest}"));
-    if begin.remembered && (arguments.guard.bundle.is_some() || arguments.guard.n.is_some()) {
-        output::note("                --bundle and --n are not used; --budget only tightens");
-    }
+    let unused = begin.remembered && (arguments.guard.bundle.is_some() || arguments.guard.n.is_some());
+    let unused = if unused { "\n                --bundle and --n are not used; --budget only tightens" } else { "" };
+    format!("bundle          generation {number}{remembered}: {name} {version}  {digest}{unused}")
 }
 
 /// With what is remembered of this model, or anew with what is named.
