@@ -6,7 +6,7 @@
 use crate::{EngineError, roles::readers};
 use inferenceguard_bundle::Network;
 use inferenceguard_model::{LatentSelector, ModelInfo};
-use inferenceguard_search::{Constraint, ConstraintMode, CostClip, Needs, Role, RolesInfo, SearchConfig};
+use inferenceguard_search::{Constraint, Needs, Role, RolesInfo, SearchConfig};
 use std::collections::BTreeMap;
 
 /// The networks of a bundle, by name.
@@ -86,20 +86,11 @@ fn of_constraints(config: &SearchConfig) -> [(&'static str, Vec<String>); 4] {
     let list = |write: fn(&Constraint) -> String| {
         vec![config.constraints.iter().map(|priced| write(&priced.constraint)).collect::<Vec<_>>().join(",")]
     };
-    let clip = |constraint: &Constraint| match constraint.clip {
-        CostClip::None => "none".to_owned(),
-        CostClip::Nonneg => "nonneg".to_owned(),
-        CostClip::Capped => "capped".to_owned(),
-    };
-    let mode = |constraint: &Constraint| match constraint.mode {
-        ConstraintMode::Anytime => "anytime".to_owned(),
-        ConstraintMode::Terminal => "terminal".to_owned(),
-    };
     [
         ("constraints", list(|constraint| constraint.name.clone())),
         ("gamma", list(|constraint| constraint.gamma.to_string())),
-        ("clip", list(clip)),
-        ("mode", list(mode)),
+        ("clip", list(|constraint| constraint.clip.name().to_owned())),
+        ("mode", list(|constraint| constraint.mode.name().to_owned())),
     ]
 }
 

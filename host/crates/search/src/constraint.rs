@@ -15,6 +15,18 @@ pub enum CostClip {
     Capped,
 }
 
+impl CostClip {
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Nonneg => "nonneg",
+            Self::Capped => "capped",
+        }
+    }
+}
+
 /// When a constraint must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -24,6 +36,17 @@ pub enum ConstraintMode {
     Anytime,
     /// When the answer ends: the last running sum counts.
     Terminal,
+}
+
+impl ConstraintMode {
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anytime => "anytime",
+            Self::Terminal => "terminal",
+        }
+    }
 }
 
 /// When costs are charged.

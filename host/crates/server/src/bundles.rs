@@ -73,15 +73,17 @@ impl Bundles {
     /// The same, remembered in a store, and going on from what that remembers. Nothing is written before [`Bundles::begin`].
     pub(crate) fn remembered_in(self, store: Store) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (active, generation) = (state.active.digest().to_string(), self.engine.generation());
         let last = store.remembered()?;
-        let other = last.as_ref().is_some_and(|last| last.bundle != state.active.digest().to_string());
-        let found = last.map(|last| state.go_on(last, &store, &self.engine)).transpose()?;
-        let begun = found.as_ref().map_or_else(|| Some(state.active.digest().to_string()), |found| found.begun.clone());
-        let (denied, other_models) = found.map(|found| (found.denied, found.other_models)).unwrap_or_default();
-        let swap = other.then(|| Swap::beginning(self.engine.generation()));
+        let other = last.as_ref().is_some_and(|last| last.bundle != active);
+        let found = match last {
+            Some(last) => state.go_on(last, &store, &self.engine)?,
+            None => Remembered { begun: Some(active), ..Remembered::default() },
+        };
+        let denied = found.denied.clone();
+        let swap = other.then(|| Swap::beginning(generation.clone()));
         let beginning = Beginning { bundle: state.active.clone(), swap };
-        let last = state.remembered(self.engine.generation().number, &self.engine);
-        let last = Remembered { denied: denied.clone(), other_models, begun, ..last };
+        let last = state.written(found, generation.number, &self.engine);
         let history = Mutex::new(store.history(HISTORY).into());
         let (state, denied) = (Mutex::new(state), Mutex::new(denied));
         Ok(Self { state, memory: Some(Memory::new(store, last, beginning)), denied, history, ..self })
@@ -187,12 +189,7 @@ impl Bundles {
     fn commit(&self, next: &State, number: u64) -> Result<(), String> {
         self.keep(&next.active)?;
         let Some(mut held) = self.memory.as_ref().map(Memory::hold) else { return Ok(()) };
-        let swap = held.change(|last| Remembered {
-            denied: self.denied(),
-            other_models: last.other_models,
-            begun: last.begun,
-            ..next.remembered(number, &self.engine)
-        });
+        let swap = held.change(|last| Remembered { denied: self.denied(), ..next.written(last, number, &self.engine) });
         drop(held);
         self.noted(swap.map_err(|error| error.to_string())?);
         Ok(())

@@ -6,7 +6,6 @@ use crate::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::Engine;
-use std::collections::BTreeMap;
 
 /// How many bundles one can go back.
 const PREVIOUS: usize = 5;
@@ -45,8 +44,8 @@ impl State {
         all[all.len().saturating_sub(PREVIOUS)..].to_vec()
     }
 
-    /// Of this model alone, and without a denial.
-    pub(crate) fn remembered(&self, generation: u64, engine: &Engine) -> Remembered {
+    /// What is to be remembered with this active under that number: all else stays as it was last.
+    pub(crate) fn written(&self, last: Remembered, generation: u64, engine: &Engine) -> Remembered {
         Remembered {
             format: Remembered::FORMAT,
             generation,
@@ -54,9 +53,7 @@ impl State {
             model: Some(engine.model().fingerprint.clone()),
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
-            begun: None,
-            other_models: BTreeMap::new(),
-            denied: None,
+            ..last
         }
     }
 }

@@ -49,3 +49,16 @@ impl Swap {
         Self { at: seconds_now(), change: Change::Begin, seconds: 0.0, generation: Some(generation), error: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_called_the_same_everywhere() {
+        use Change::{Activate, Begin, Canary, Promote, RollBack, Shadow};
+        for change in [Activate, RollBack, Canary, Promote, Shadow, Begin] {
+            assert_eq!(serde_json::to_value(change).unwrap(), change.name());
+        }
+    }
+}

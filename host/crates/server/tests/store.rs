@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MANIFEST, SCRIPT, bundle, chat, server, start, start_stored, start_stored_with};
-use inferenceguard_bundle::{NewKey, SigningKey, Statement};
+use inferenceguard_bundle::{Bundle, NewKey, SigningKey, Statement};
 use inferenceguard_server::{Opener, Server, Settings, Store, StoreError};
 use serde_json::json;
 use std::{
@@ -118,6 +118,13 @@ fn from_a_bundle_begun_anew_one_goes_back_to_what_ran_with_the_model() {
     start_stored(dir.path()).post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
 }
 
+/// A server that would begin anew with a bundle, under this number.
+fn anew(store: Store, wanted: Bundle, number: u64, settings: &str) -> Server {
+    let engine = common::engine_with(1, &wanted, number);
+    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
+    Server::new(engine, wanted, opener, toml::from_str(settings).unwrap()).unwrap().with_store(store).unwrap()
+}
+
 #[test]
 fn a_server_that_could_not_begin_has_changed_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -125,10 +132,7 @@ fn a_server_that_could_not_begin_has_changed_nothing() {
     let before = fs::read(dir.path().join("active.json")).unwrap();
     let wanted = bundle(&manifest(1000));
     let settings = format!("[tenants.a]\nkey_sha256 = \"{}\"\nlayer = \"/no/such/layer\"", common::sha256("k"));
-    let engine = common::engine_with(1, &wanted, 2);
-    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
-    let server = Server::new(engine, wanted, opener, toml::from_str(&settings).unwrap()).unwrap();
-    let server = server.with_store(Store::open(dir.path()).unwrap()).unwrap();
+    let server = anew(Store::open(dir.path()).unwrap(), wanted, 2, &settings);
     assert!(server.with_layers(Box::new(|_| None)).unwrap_err().to_string().contains("a tenant is refused"));
     assert_eq!(fs::read(dir.path().join("active.json")).unwrap(), before);
     assert_eq!(budget(&start_stored(dir.path())), (4.0, 1));
@@ -147,10 +151,7 @@ fn a_bundle_that_is_damaged_stops_a_server_that_goes_on_and_none_that_begins_ane
     let store = Store::open(dir.path()).unwrap();
     let digest = store.remembered().unwrap().unwrap().bundle;
     assert!(store.bundle(&digest).unwrap_err().to_string().contains("begin anew with another bundle"));
-    let engine = common::engine_with(1, &bundle(&manifest(2)), 3);
-    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
-    let server = Server::new(engine, bundle(&manifest(2)), opener, Settings::default()).unwrap();
-    server.with_store(store).unwrap().begin().unwrap();
+    anew(store, bundle(&manifest(2)), 3, "").begin().unwrap();
     let found = Store::open(dir.path()).unwrap().remembered().unwrap().unwrap();
     assert_eq!((found.generation, found.previous.len()), (3, 0));
     assert_eq!(found.begun, Some(found.bundle));

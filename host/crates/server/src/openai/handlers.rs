@@ -16,7 +16,6 @@ use axum::{
 };
 use futures_util::StreamExt;
 use inferenceguard_host::Output;
-use inferenceguard_search::Finish;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
@@ -94,7 +93,6 @@ async fn answer(
     }
     let tokenizer = asked.logprobs.then(|| app.engine.tokenizer());
     let outputs = whole(job::start(&app, asked.request, places, &job), asked.choices as usize).await?;
-    outputs.iter().try_for_each(|output| app.not_denied(output))?;
     Ok(Json(head.answer(&outputs, tokenizer.as_deref())).into_response())
 }
 
@@ -138,11 +136,6 @@ impl App {
 
     fn described(&self) -> Value {
         json!({"id": self.model, "object": "model", "created": self.since, "owned_by": "inferenceguard"})
-    }
-
-    /// An answer that was cut off by a denial is none.
-    pub(crate) fn not_denied(&self, output: &Output) -> Result<(), ApiError> {
-        if output.finish == Finish::Cancelled { self.is_open() } else { Ok(()) }
     }
 
     fn defaults(&self) -> Defaults {

@@ -10,7 +10,7 @@ use crate::{
 use axum::http::StatusCode;
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use inferenceguard_model::Token;
-use inferenceguard_search::Status;
+use inferenceguard_search::{Finish, Status};
 use std::{cell::Cell, sync::Arc, time::Instant};
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
@@ -105,11 +105,14 @@ fn run(
     looked.map(|(tokens, said)| (request, tokens, said))
 }
 
-/// Keeps the record of an answer, and counts it; one without its record has failed.
+/// Keeps the record of an answer, and counts it; one without its record has failed, and one that a denial cut off is none.
 fn counted(app: &App, result: Result<Output, EngineError>, start: Instant) -> Result<Box<Output>, ApiError> {
     let output = result.inspect_err(|error| app.metrics.failed(error))?;
     app.keep(&output).inspect_err(|_| app.metrics.not_recorded())?;
     app.metrics.answered(&output, start.elapsed().as_secs_f64());
+    if output.finish == Finish::Cancelled {
+        app.is_open()?;
+    }
     Ok(Box::new(output))
 }
 

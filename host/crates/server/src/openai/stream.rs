@@ -79,19 +79,14 @@ impl Told {
         match said {
             Said::Begun => Vec::new(),
             Said::Text(index, text) => vec![event(&self.head.text(index, &text))],
-            Said::Ended(index, Ok(output)) => match self.app.not_denied(&output) {
-                Ok(()) => self.ended(index, *output),
-                Err(error) => self.failed(&error),
-            },
-            Said::Ended(_, Err(error)) => self.failed(&error),
+            Said::Ended(index, Ok(output)) => self.ended(index, *output),
+            Said::Ended(_, Err(error)) => {
+                // The status line is out already; nobody will see the other choices.
+                self.open = 0;
+                self.entry.cancel.cancel();
+                vec![event(&error.body())]
+            }
         }
-    }
-
-    /// The status line is out already; nobody will see the other choices.
-    fn failed(&mut self, error: &ApiError) -> Vec<Event> {
-        self.open = 0;
-        self.entry.cancel.cancel();
-        vec![event(&error.body())]
     }
 
     fn ended(&mut self, index: usize, output: Output) -> Vec<Event> {

@@ -8,7 +8,7 @@ use super::{
 };
 use inferenceguard_bundle::network::{Layer, Network};
 use inferenceguard_model::ModelInfo;
-use inferenceguard_search::{Constraint, ConstraintMode, CostClip};
+use inferenceguard_search::Constraint;
 use std::collections::BTreeMap;
 
 /// The network with its metadata, ready for [`Network::to_bytes`].
@@ -49,26 +49,11 @@ fn of_constraints(critic: &CriticObjective) -> [(&'static str, String); 8] {
     [
         ("constraints", list(|one| one.name.clone())),
         ("gamma", list(|one| one.gamma.to_string())),
-        ("clip", list(|one| clip(one.clip).to_owned())),
-        ("mode", list(|one| mode(one.mode).to_owned())),
+        ("clip", list(|one| one.clip.name().to_owned())),
+        ("mode", list(|one| one.mode.name().to_owned())),
         ("budgets", ranges.collect::<Vec<_>>().join(",")),
         ("z", seen.to_owned()),
         ("chunk-len", critic.chunk.to_string()),
         ("cost", if critic.discount { "discounted" } else { "raw" }.to_owned()),
     ]
-}
-
-fn clip(clip: CostClip) -> &'static str {
-    match clip {
-        CostClip::None => "none",
-        CostClip::Nonneg => "nonneg",
-        CostClip::Capped => "capped",
-    }
-}
-
-fn mode(mode: ConstraintMode) -> &'static str {
-    match mode {
-        ConstraintMode::Anytime => "anytime",
-        ConstraintMode::Terminal => "terminal",
-    }
 }
