@@ -80,8 +80,8 @@ mod policy_exports {
     }
 
     fn planned(plan: Plan) -> out::ChunkPlan {
-        let retry_candidates =
-            plan.retry_candidates.map(|count| ("retry-candidates".to_owned(), wit::Value::Integer(count.into())));
+        let counts = [("retry-candidates", plan.retry_candidates), ("keep", plan.keep)];
+        let option = |(name, count): (&str, Option<u32>)| Some((name.to_owned(), wit::Value::Integer(count?.into())));
         out::ChunkPlan {
             candidates: plan.candidates,
             chunk_len: plan.chunk_len,
@@ -95,7 +95,7 @@ mod policy_exports {
             },
             task_cost: plan.task_cost,
             estimate: plan.estimate,
-            options: retry_candidates.into_iter().collect(),
+            options: counts.into_iter().filter_map(option).collect(),
         }
     }
 

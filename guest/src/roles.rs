@@ -40,6 +40,9 @@ pub struct Plan {
     /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. If not said, as many
     /// as at first.
     pub retry_candidates: Option<u32>,
+    /// Beams that the policy keeps of a chunk, at least 1: where nothing is fit and the host falls back, it keeps as many.
+    /// If not given, as many as lived before the chunk.
+    pub keep: Option<u32>,
 }
 
 /// How the chunk is sampled again.
@@ -47,7 +50,8 @@ pub struct Plan {
 pub struct Retry {
     /// Taken from the logit of each token that a failed candidate had at this offset. Finite, at least 0.
     pub penalty: f32,
-    /// The penalised tokens of one offset hold at most this share of the probability. In (0, 1].
+    /// Of the probability that remains without the likeliest failed token, which is always penalised, the others hold at
+    /// most this share. In (0, 1].
     pub max_mass: f32,
 }
 

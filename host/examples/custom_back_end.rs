@@ -157,6 +157,7 @@ impl Policy for OneSample {
             task_cost: false,
             estimate: false,
             retry_candidates: None,
+            keep: None,
             unknown_options: Vec::new(),
         })
     }
@@ -197,6 +198,8 @@ fn config() -> SearchConfig {
         backtrack: false,
         release: Release::AtEnd,
         limits: SearchLimits::default(),
+        margin: inferenceguard_search::EPSILON,
+        revision: inferenceguard_search::REVISION,
     }
 }
 

@@ -118,6 +118,7 @@ impl Policy for Follow {
             task_cost: false,
             estimate: false,
             retry_candidates: None,
+            keep: None,
             unknown_options: Vec::new(),
         })
     }

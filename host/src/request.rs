@@ -119,7 +119,8 @@ impl ValidRequest {
         let prompt_tokens = model.encode_chat(&messages)?;
         let context = context(model, scores, info);
         let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), context)?;
-        let config = merge(&request, &deployment.config, max_tokens)?;
+        let mut config = merge(&request, &deployment.config, max_tokens)?;
+        config.margin = config.margin.max(rounding(&config, info, model, scores));
         config.validate(info)?;
         deployment.check_budgets(info, &config)?;
         Ok(Self { prompt: request.prompt, messages, prompt_tokens, method, config, record: request.record })
@@ -130,6 +131,16 @@ impl ValidRequest {
 fn messages(request: &Request) -> Vec<Message> {
     let prompt = std::iter::once(Message::user(request.prompt.clone()));
     request.history.iter().cloned().chain(prompt).collect()
+}
+
+/// What the rounding of the back ends can do to the sums of the safety costs.
+fn rounding(config: &SearchConfig, roles: &RolesInfo, model: &dyn Model, scores: &ScoreModels) -> f64 {
+    let costs = config.constraints.iter().filter_map(|priced| roles.costs.get(&priced.cost));
+    costs.fold(0.0, |most, cost| {
+        let scored = cost.needs.scores.iter().filter_map(|name| scores.get(name)).map(|scores| scores.rounding());
+        let read = cost.needs.newest_position() || cost.needs.logprobs;
+        scored.chain(read.then(|| model.rounding())).fold(most, f64::max)
+    })
 }
 
 /// The smallest context of the language model and of the score models that some role reads.

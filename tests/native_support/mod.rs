@@ -247,8 +247,18 @@ pub(crate) fn plan(plan: guest::Plan) -> Plan {
         guest::Pricing::All => Pricing::All,
         guest::Pricing::OnDemand => Pricing::OnDemand,
     };
-    let guest::Plan { candidates, chunk_len, task_cost, estimate, retry_candidates, .. } = plan;
-    Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates, unknown_options: Vec::new() }
+    let guest::Plan { candidates, chunk_len, task_cost, estimate, retry_candidates, keep, .. } = plan;
+    Plan {
+        candidates,
+        chunk_len,
+        source,
+        pricing,
+        task_cost,
+        estimate,
+        retry_candidates,
+        keep,
+        unknown_options: Vec::new(),
+    }
 }
 
 /// A decision of plain Rust as the host reads it.

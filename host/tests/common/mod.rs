@@ -32,6 +32,8 @@ pub(crate) fn config(budget: f64) -> SearchConfig {
         backtrack: false,
         release: Release::AtEnd,
         limits: SearchLimits::default(),
+        margin: inferenceguard_search::EPSILON,
+        revision: inferenceguard_search::REVISION,
     }
 }
 
@@ -67,6 +69,7 @@ impl Policy for BestSafe {
             task_cost: true,
             estimate: false,
             retry_candidates: None,
+            keep: None,
             unknown_options: Vec::new(),
         })
     }

@@ -40,7 +40,8 @@ impl Setup for BeamSearch {
 impl Policy for BeamSearch {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
         let candidates = spread(self.n, rows.len());
-        Ok(Plan { candidates, chunk_len: self.chunk_len, task_cost: true, ..Plan::default() })
+        let keep = Some(self.keep as u32);
+        Ok(Plan { candidates, chunk_len: self.chunk_len, task_cost: true, keep, ..Plan::default() })
     }
 
     fn select(&mut self, rows: &dyn BatchView) -> Result<Decision, RoleError> {

@@ -43,7 +43,11 @@ impl Setup for InferenceGuard {
             .setting("chunk-len", Value::Integer(32), "Tokens of a chunk; at least 1.")
             .setting("retries", Value::Integer(2), "How often a chunk without a safe candidate is sampled again.")
             .setting("penalty", Value::Number(8.0), "Taken from the logits of failed tokens in a retry; 0 to 1000.")
-            .setting("max-mass", Value::Number(0.9), "The most probability the penalised tokens may hold; 0.01 to 1.")
+            .setting(
+                "max-mass",
+                Value::Number(0.9),
+                "Beside the likeliest failed token: the share of the rest that penalties may hit; 0.01 to 1.",
+            )
             .setting("critic", Value::Flag(false), "Whether a critic ranks unfinished beams before they are priced.")
             .setting("few", Value::Integer(0), "Candidates of a chunk while nothing is at risk; 0 means always n.")
             .setting(
@@ -87,6 +91,7 @@ impl Policy for InferenceGuard {
         Ok(Plan {
             candidates: spread(few.unwrap_or(self.n), rows.len()),
             retry_candidates: few.map(|_| self.n),
+            keep: Some(self.keep as u32),
             chunk_len: self.chunk_len,
             pricing: if critic { Pricing::OnDemand } else { Pricing::All },
             // With a critic the real task cost is needed only at the end, where it is always computed.

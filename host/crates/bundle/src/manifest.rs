@@ -182,6 +182,8 @@ impl Manifest {
             backtrack: self.backtrack,
             release: self.release,
             limits: self.search,
+            margin: inferenceguard_search::EPSILON,
+            revision: inferenceguard_search::REVISION,
         }
     }
 

@@ -178,4 +178,8 @@ impl Model for CandleModel {
     fn live_beams(&self) -> usize {
         self.cache.len()
     }
+
+    fn rounding(&self) -> f64 {
+        self.decoder.format.rounding()
+    }
 }

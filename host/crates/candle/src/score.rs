@@ -256,4 +256,8 @@ impl ScoreModel for CandleScoreModel {
     fn live_rows(&self) -> usize {
         self.answers.len()
     }
+
+    fn rounding(&self) -> f64 {
+        self.decoder.format.rounding()
+    }
 }

@@ -9,6 +9,8 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 const OVER: char = '✗';
 const BAR: usize = 32;
 const COLUMN: usize = 54;
+/// What the sums of an answer priced in pieces and in one piece may differ by, in parts of 1 + budget, and not be shown.
+const WHOLE: f64 = 1e-6;
 
 /// Everything but the text, one line each.
 pub(crate) fn summary(output: &Output) -> String {
@@ -29,9 +31,11 @@ pub(crate) fn summary(output: &Output) -> String {
 }
 
 fn budget(constraint: &ConstraintReport) -> [String; 2] {
-    let ConstraintReport { name, budget, cost, max_cost, z } = constraint;
+    let ConstraintReport { name, budget, cost, max_cost, z, whole } = constraint;
+    let whole = whole.filter(|whole| (whole - cost).abs() > WHOLE * (1.0 + budget));
+    let whole = whole.map_or(String::new(), |whole| format!("; {whole:.2} when priced in one piece"));
     [
-        format!("budget  {name}: spent {cost:.2}, at most {max_cost:.2}, of {budget}"),
+        format!("budget  {name}: spent {cost:.2}, at most {max_cost:.2}, of {budget}{whole}"),
         format!("        {}", bar(z, *budget, BAR)),
     ]
 }

@@ -120,6 +120,13 @@ pub trait Model: Send {
 
     /// How many beams are held, for tests of leaks.
     fn live_beams(&self) -> usize;
+
+    /// What its rounding can do to a sum of costs that read latents, logits or log-probabilities, when the same tokens run
+    /// in another batch: the part of `1 + budget` by which two sums may differ, in [0, 1). 0: a row's numbers do not depend
+    /// on the batch.
+    fn rounding(&self) -> f64 {
+        0.0
+    }
 }
 
 /// The reference: one row after the other.

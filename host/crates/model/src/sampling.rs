@@ -27,10 +27,10 @@ pub struct SampleRequest {
     pub top_k: u32,
     /// Only the most likely tokens that together hold this probability; in (0, 1], 1 = all.
     pub top_p: f32,
-    /// Taken from the logits of these tokens, in this order; a token named twice is lowered twice. Tokens that would
-    /// pass `penalty_mass` are skipped, and so are those outside the vocabulary.
+    /// Taken from the logits of these tokens; a token named twice is lowered twice. The likeliest of them is always
+    /// lowered, the others in this order while `penalty_mass` allows; those outside the vocabulary are skipped.
     pub penalties: Vec<(Token, f32)>,
-    /// The penalised tokens hold at most this share of the unpenalised probability.
+    /// Of the probability that remains without the likeliest penalised token, the others hold at most this share.
     pub penalty_mass: f32,
     /// The choice.
     pub pick: Pick,
@@ -158,22 +158,36 @@ impl<'a> RowSampler<'a> {
     }
 
     fn penalise(&self, request: &SampleRequest) -> Cow<'a, [f32]> {
+        let lowered = self.lowered(request);
         let mut out = Cow::Borrowed(self.logits);
-        let mut lowered: Vec<Token> = Vec::new();
-        let mut mass = 0.0f64;
-        for &(token, penalty) in &request.penalties {
-            let Some(logit) = self.logits.get(token as usize) else { continue };
-            if !lowered.contains(&token) {
-                let p = f64::from(logit - self.log_sum).exp();
-                if mass + p > f64::from(request.penalty_mass) {
-                    continue;
-                }
-                mass += p;
-                lowered.push(token);
-            }
+        for &(token, penalty) in request.penalties.iter().filter(|(token, _)| lowered.contains(token)) {
             out.to_mut()[token as usize] -= penalty;
         }
         out
+    }
+
+    /// The tokens whose penalty counts: a cap that spared the likeliest one would leave a sure mistake as it is.
+    fn lowered(&self, request: &SampleRequest) -> Vec<Token> {
+        let known = |token: &Token| (*token as usize) < self.logits.len();
+        let tokens = || request.penalties.iter().map(|(token, _)| *token).filter(known);
+        let logit = |token: &Token| self.logits[*token as usize];
+        let Some(first) = tokens().max_by(|a, b| logit(a).total_cmp(&logit(b)).then(b.cmp(a))) else {
+            return Vec::new();
+        };
+        let room = (1.0 - self.probability(first)) * f64::from(request.penalty_mass);
+        let (mut lowered, mut mass) = (vec![first], 0.0);
+        for token in tokens() {
+            let p = self.probability(token);
+            if !lowered.contains(&token) && mass + p <= room {
+                mass += p;
+                lowered.push(token);
+            }
+        }
+        lowered
+    }
+
+    fn probability(&self, token: Token) -> f64 {
+        f64::from(self.logits[token as usize] - self.log_sum).exp()
     }
 }
 

@@ -81,4 +81,9 @@ pub trait ScoreModel: Send {
 
     /// How many scored beams are held, for tests of leaks.
     fn live_rows(&self) -> usize;
+
+    /// The same as [`crate::Model::rounding`], for costs that read its scores.
+    fn rounding(&self) -> f64 {
+        0.0
+    }
 }

@@ -36,6 +36,7 @@ pub struct SharedModel {
     user: u64,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
+    rounding: f64,
 }
 
 impl Clone for SharedModel {
@@ -48,6 +49,7 @@ impl Clone for SharedModel {
             user: self.users.next(),
             info: self.info.clone(),
             tokenizer: Arc::clone(&self.tokenizer),
+            rounding: self.rounding,
         }
     }
 }
@@ -66,7 +68,7 @@ impl SharedModel {
     /// Shares a model.
     #[must_use]
     pub fn new(model: Box<dyn Model>) -> Self {
-        let (info, tokenizer) = (model.info().clone(), model.tokenizer());
+        let (info, tokenizer, rounding) = (model.info().clone(), model.tokenizer(), model.rounding());
         Self {
             inner: Arc::new(Mutex::new(model)),
             steps: Arc::default(),
@@ -75,6 +77,7 @@ impl SharedModel {
             user: 0,
             info,
             tokenizer,
+            rounding,
         }
     }
 }
@@ -242,6 +245,10 @@ impl Model for SharedModel {
     fn live_beams(&self) -> usize {
         lock(&self.inner).map_or(0, |model| model.live_beams())
     }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
 }
 
 /// A score model that several engines and requests use, as a [`SharedModel`]. Clones are the same model, and count
@@ -252,6 +259,7 @@ pub struct SharedScoreModel {
     extensions: Arc<Combiner<ScoreRow, Vec<Scored>>>,
     info: ScoreInfo,
     positions: Arc<AtomicU64>,
+    rounding: f64,
 }
 
 impl std::fmt::Debug for SharedScoreModel {
@@ -270,8 +278,9 @@ impl SharedScoreModel {
     /// Shares a score model.
     #[must_use]
     pub fn new(model: Box<dyn ScoreModel>) -> Self {
-        let info = model.info().clone();
-        Self { inner: Arc::new(Mutex::new(model)), extensions: Arc::default(), info, positions: Arc::default() }
+        let (info, rounding) = (model.info().clone(), model.rounding());
+        let inner = Arc::new(Mutex::new(model));
+        Self { inner, extensions: Arc::default(), info, positions: Arc::default(), rounding }
     }
 
     /// How many answer tokens it was given so far, by all who share it.
@@ -319,5 +328,9 @@ impl ScoreModel for SharedScoreModel {
 
     fn live_rows(&self) -> usize {
         lock(&self.inner).map_or(0, |model| model.live_rows())
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
     }
 }

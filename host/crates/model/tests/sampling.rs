@@ -84,13 +84,23 @@ fn penalties_respect_the_mass() {
     let row = logits(&[0.1, 0.4, 0.2, 0.3]);
     let penalties = vec![(1, 50.0), (3, 50.0), (0, 50.0), (77, 50.0)];
     let capped = SampleRequest { penalties: penalties.clone(), penalty_mass: 0.55, ..request(Pick::Draw(0.0)) };
-    assert_frequencies(&row, &capped, &[0.0, 0.0, 0.4, 0.6]);
+    assert_frequencies(&row, &capped, &[1.0 / 3.0, 0.0, 2.0 / 3.0, 0.0]);
     let none = SampleRequest { penalties: penalties.clone(), penalty_mass: 0.0, ..request(Pick::Draw(0.0)) };
-    assert_frequencies(&row, &none, &[0.1, 0.4, 0.2, 0.3]);
+    assert_frequencies(&row, &none, &[1.0 / 6.0, 0.0, 2.0 / 6.0, 3.0 / 6.0]);
     let twice = SampleRequest { penalties: vec![(1, 2f32.ln()), (1, 2f32.ln())], penalty_mass: 0.5, ..capped };
     assert_frequencies(&row, &twice, &[1.0 / 7.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0]);
     let greedy = SampleRequest { penalties, ..request(Pick::Rank(0)) };
     assert_eq!(token(&row, &greedy), 2, "ranks are those of the penalised logits");
+}
+
+#[test]
+fn a_failed_token_that_is_nearly_sure_is_penalised_whatever_the_order_and_the_mass() {
+    let row = logits(&[0.01, 0.95, 0.03, 0.01]);
+    for penalties in [vec![(1, 50.0)], vec![(2, 50.0), (1, 50.0)], vec![(0, 50.0), (1, 50.0), (2, 50.0)]] {
+        let settings = SampleRequest { penalties, penalty_mass: 0.9, ..request(Pick::Draw(0.0)) };
+        assert_eq!(frequencies(&row, &settings, 400)[1], 0.0, "{settings:?}");
+        assert!(frequencies(&row, &settings, 400)[3] > 0.0, "something is left to draw: {settings:?}");
+    }
 }
 
 #[test]
@@ -162,7 +172,9 @@ proptest! {
         let found = frequencies(&row, &settings, 500);
         let probabilities = log_softmax(&row).into_iter().map(|l| f64::from(l).exp());
         let gone: Vec<f64> = probabilities.zip(&found).filter(|(p, f)| *p > 0.01 && **f == 0.0).map(|(p, _)| p).collect();
-        prop_assert!(gone.iter().sum::<f64>() <= f64::from(mass) + 1e-6, "{gone:?} is gone, cap {mass}");
+        let likeliest = gone.iter().copied().fold(0.0, f64::max);
+        let cap = likeliest + (1.0 - likeliest) * f64::from(mass);
+        prop_assert!(gone.iter().sum::<f64>() <= cap + 1e-6, "{gone:?} is gone, cap {cap}");
     }
 
     #[test]

@@ -50,16 +50,12 @@ pub(crate) fn our_advanced(from: tracker::Advanced) -> ours::Advanced {
     ours::Advanced { state: our_budget_state(from.state), safe: from.safe, trace: from.trace }
 }
 
-/// The option of a plan that says how many candidates a retry has.
-const RETRY_CANDIDATES: &str = "retry-candidates";
-
 pub(crate) fn our_plan(from: policy::ChunkPlan) -> ours::Plan {
-    let (mut retry_candidates, mut unknown_options) = (None, Vec::new());
+    let (mut retry_candidates, mut keep, mut unknown_options) = (None, None, Vec::new());
     for (name, value) in from.options {
-        match value {
-            types::Value::Integer(count) if name == RETRY_CANDIDATES && u32::try_from(count).is_ok_and(|n| n > 0) => {
-                retry_candidates = u32::try_from(count).ok();
-            }
+        match (name.as_str(), count(&value)) {
+            ("retry-candidates", Some(count)) => retry_candidates = Some(count),
+            ("keep", Some(count)) => keep = Some(count),
             _ => unknown_options.push(name),
         }
     }
@@ -77,8 +73,15 @@ pub(crate) fn our_plan(from: policy::ChunkPlan) -> ours::Plan {
         task_cost: from.task_cost,
         estimate: from.estimate,
         retry_candidates,
+        keep,
         unknown_options,
     }
+}
+
+/// A value that counts something: an integer from 1 to 4294967295.
+fn count(value: &types::Value) -> Option<u32> {
+    let types::Value::Integer(count) = value else { return None };
+    u32::try_from(*count).ok().filter(|count| *count > 0)
 }
 
 pub(crate) fn our_decision(from: policy::Decision) -> ours::Decision {

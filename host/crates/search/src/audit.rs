@@ -1,13 +1,17 @@
 //! The host's own sum of costs, independent of any tracker.
 //!
-//! A beam is safe only if the tracker says so *and* this sum does, with [`EPSILON`] to spare: so that pricing the same
-//! ids again, with other rounding, still finds the answer within its budget.
+//! A beam is safe only if the tracker says so *and* this sum does, with a margin to spare: so that pricing the same ids
+//! again, with other rounding, still finds the answer within its budget. The margin is [`EPSILON`], or what the back ends
+//! say that their rounding can do, if that is more.
 
 use crate::{Constraint, ConstraintMode, CostClip};
 use serde::{Deserialize, Serialize};
 
-/// The part of `1 + budget` that must be left of a budget for a beam to count as safe.
+/// The part of `1 + budget` that must at least be left of a budget for a beam to count as safe.
 pub const EPSILON: f64 = 1e-6;
+
+/// Discounts below this no longer say anything about z: it has left the numbers that an f64 holds.
+const FAINT: f64 = 1e-290;
 
 /// Running sums of one constraint along a beam.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,15 +24,28 @@ pub struct Audit {
     pub raw: f64,
     /// γ^t for the next token.
     discount: f64,
+    /// The part of `1 + budget` that must be left; at least [`EPSILON`].
+    #[serde(default = "epsilon")]
+    part: f64,
+}
+
+fn epsilon() -> f64 {
+    EPSILON
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { sum: 0.0, max: 0.0, raw: 0.0, discount: 1.0 }
+        Self::with_margin(EPSILON)
     }
 }
 
 impl Audit {
+    /// Sums that must leave `part` of `1 + budget`; [`EPSILON`] if that is less or no number.
+    #[must_use]
+    pub fn with_margin(part: f64) -> Self {
+        Self { sum: 0.0, max: 0.0, raw: 0.0, discount: 1.0, part: part.max(EPSILON) }
+    }
+
     /// Charges costs in order, one per token. A cost that is not finite uses up every budget, for good.
     pub fn charge(&mut self, constraint: &Constraint, costs: &[f64]) {
         for &cost in costs {
@@ -36,7 +53,7 @@ impl Audit {
             let clipped = if constraint.clip == CostClip::Nonneg { cost.max(0.0) } else { cost };
             let sum = self.sum + self.discount * clipped;
             // Said of the cost itself too, because `max` turns NaN into zero.
-            let known = cost.is_finite() && !sum.is_nan() && self.sum < f64::INFINITY;
+            let known = cost.is_finite() && sum.is_finite() && self.sum.is_finite();
             self.sum = match constraint.clip {
                 _ if !known => f64::INFINITY,
                 CostClip::Capped => sum.max(0.0),
@@ -62,9 +79,28 @@ impl Audit {
         constraint.budget - self.counted(constraint)
     }
 
-    /// Whether the budget holds, with [`EPSILON`] to spare. False once a cost was not finite.
+    /// Whether the budget holds, with the margin to spare. False once a cost or the sum was not finite.
     #[must_use]
     pub fn holds(&self, constraint: &Constraint) -> bool {
-        self.margin(constraint) > EPSILON * (1.0 + constraint.budget)
+        self.margin(constraint) > self.part * (1.0 + constraint.budget)
+    }
+
+    /// Whether no cost to come can make the budget hold again.
+    #[must_use]
+    pub fn lost(&self, constraint: &Constraint) -> bool {
+        let grows_only = constraint.mode == ConstraintMode::Anytime || constraint.clip == CostClip::Nonneg;
+        !self.holds(constraint) && (grows_only || !self.sum.is_finite())
+    }
+
+    /// Whether a tracker's z, after the tokens charged so far, says what this sum says: γ^t z = d − S, up to rounding.
+    /// True where rounding leaves nothing to compare: the sum is not finite, or γ^t is below 1e-290.
+    #[must_use]
+    pub fn agrees(&self, constraint: &Constraint, z: f64) -> bool {
+        if !self.sum.is_finite() || self.discount < FAINT {
+            return true;
+        }
+        let expected = constraint.budget - self.sum;
+        let scale = 1.0 + constraint.budget + self.sum.abs().max(self.max);
+        (self.discount * z - expected).abs() <= EPSILON * scale
     }
 }

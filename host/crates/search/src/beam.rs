@@ -2,7 +2,7 @@
 //!
 //! A candidate is a full copy of its parent, so nothing mutable is shared between beams.
 
-use crate::{Audit, BeamKey, BudgetState, Constraint, Estimate, Finish, lineage::Lineage};
+use crate::{Advanced, Audit, BeamKey, BudgetState, Constraint, Estimate, Finish, Role, RoleFailure, lineage::Lineage};
 use inferenceguard_model::Token;
 use std::collections::BTreeMap;
 
@@ -23,9 +23,34 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(state: BudgetState) -> Self {
+    /// Before the first token; `margin` as in [`Audit::with_margin`].
+    pub(crate) fn new(state: BudgetState, margin: f64) -> Self {
         let z = vec![state.z];
-        Self { state, audit: Audit::default(), tracker_safe: true, charged: 0, z }
+        Self { state, audit: Audit::with_margin(margin), tracker_safe: true, charged: 0, z }
+    }
+
+    /// Charges costs, and takes over what the tracker makes of them; its z must say what the host's own sum says.
+    pub(crate) fn charge(
+        &mut self,
+        constraint: &Constraint,
+        costs: &[f64],
+        advanced: Advanced,
+    ) -> Result<(), RoleFailure> {
+        let mut wrong = None;
+        for (at, (cost, z)) in costs.iter().zip(&advanced.trace).enumerate() {
+            self.audit.charge(constraint, std::slice::from_ref(cost));
+            if wrong.is_none() && !self.audit.agrees(constraint, *z) {
+                wrong = Some((self.charged + at + 1, *z, constraint.budget - self.audit.sum));
+            }
+        }
+        self.state = advanced.state;
+        self.tracker_safe = advanced.safe && wrong.is_none();
+        self.z.extend(advanced.trace);
+        self.charged += costs.len();
+        let Some((token, z, left)) = wrong else { return Ok(()) };
+        let found = format!("z {z} for `{}` after token {token}", constraint.name);
+        let expected = format!("gamma^t z to be {left}, what the host's own sum leaves of the budget");
+        Err(RoleFailure::bad_output(Role::Tracker, "tracker", found, expected))
     }
 }
 
@@ -39,6 +64,18 @@ pub(crate) struct ScoreTrack {
     /// One score per answer token, less a withheld tail.
     pub(crate) tokens: Vec<f32>,
     pub(crate) end: f32,
+}
+
+/// How far the checks went that a safe row passes before it may be the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Recheck {
+    /// None was done.
+    #[default]
+    None,
+    /// Its ids were priced again, in one piece.
+    Whole,
+    /// The ids of its text were priced as well.
+    Respelled,
 }
 
 /// One continuation of the prompt.
@@ -67,12 +104,15 @@ pub(crate) struct Beam {
     pub(crate) priced: bool,
     /// A component failed on it, or re-tokenised pricing broke a budget: it can never be safe again.
     pub(crate) failed: bool,
-    /// Whether re-tokenised pricing was done.
-    pub(crate) rechecked: bool,
+    /// Which of the checks before it may be the answer were done.
+    pub(crate) rechecked: Recheck,
+    /// Per constraint: the sum of the whole answer, priced in one piece; none where the language model would be needed.
+    pub(crate) whole: Vec<Option<f64>>,
 }
 
 impl Beam {
-    pub(crate) fn root(states: Vec<BudgetState>) -> Self {
+    /// The bare prompt, before any token; `margin` as in [`Audit::with_margin`].
+    pub(crate) fn root(states: Vec<BudgetState>, margin: f64) -> Self {
         Self {
             key: ROOT,
             parent: ROOT,
@@ -85,14 +125,15 @@ impl Beam {
             pending: false,
             finish: None,
             text_len: None,
-            ledgers: states.into_iter().map(Ledger::new).collect(),
+            ledgers: states.into_iter().map(|state| Ledger::new(state, margin)).collect(),
             scores: BTreeMap::new(),
             task_cost: None,
             estimate: None,
             expansion_logit: None,
             priced: true,
             failed: false,
-            rechecked: false,
+            rechecked: Recheck::default(),
+            whole: Vec::new(),
         }
     }
 
@@ -133,6 +174,11 @@ impl Beam {
     pub(crate) fn within(&self, constraints: &[Constraint]) -> bool {
         let holds = |(l, c): (&Ledger, &Constraint)| l.tracker_safe && l.audit.holds(c);
         !self.failed && self.ledgers.iter().zip(constraints).all(holds)
+    }
+
+    /// Whether nothing that comes can make every constraint hold again.
+    pub(crate) fn lost(&self, constraints: &[Constraint]) -> bool {
+        self.failed || self.ledgers.iter().zip(constraints).any(|(l, c)| l.audit.lost(c))
     }
 
     /// The smallest margin left, in shares of the budget.

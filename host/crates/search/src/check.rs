@@ -39,7 +39,7 @@ impl Check<'_> {
         self.require(
             unknown.is_empty(),
             || format!("the options {unknown:?}"),
-            "options this host knows: `retry-candidates`, an integer from 1 to 4294967295",
+            "options this host knows: `retry-candidates` and `keep`, integers from 1 to 4294967295",
         )?;
         self.require(plan.chunk_len > 0, || "a chunk of 0 tokens".into(), "at least 1 token")?;
         self.require(critic || !plan.estimate, || "estimate: true".into(), "false: the deployment has no critic")?;

@@ -21,6 +21,7 @@ fn plan() -> Plan {
         task_cost: true,
         estimate: false,
         retry_candidates: None,
+        keep: None,
         unknown_options: Vec::new(),
     }
 }

@@ -92,6 +92,21 @@ pub struct SearchConfig {
     pub release: Release,
     /// Bounds on the policy.
     pub limits: SearchLimits,
+    /// The part of `1 + budget` that must be left of a budget: what the rounding of the back ends can do to a sum of costs;
+    /// at least [`EPSILON`](crate::EPSILON).
+    #[serde(default = "least_margin")]
+    pub margin: f64,
+    /// Which revision of the rules decides: [`REVISION`]. A record of an older one is replayed by its own rules.
+    #[serde(default)]
+    pub revision: u32,
+}
+
+/// The rules as they are now. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
+/// had broken a budget for good.
+pub const REVISION: u32 = 1;
+
+fn least_margin() -> f64 {
+    crate::EPSILON
 }
 
 impl SearchConfig {
@@ -117,6 +132,13 @@ impl SearchConfig {
         )?;
         require(s.top_p > 0.0 && s.top_p <= 1.0, "top_p", s.top_p, "a number above 0, at most 1")?;
         require(self.stop.iter().all(|s| !s.is_empty()), "stop", "an empty text", "texts that are not empty")?;
+        require(self.margin >= crate::EPSILON && self.margin < 1.0, "margin", self.margin, "at least 1e-6, below 1")?;
+        require(
+            self.revision <= REVISION,
+            "revision",
+            self.revision,
+            "a revision of the rules that this version knows",
+        )?;
         require(self.release != Release::Commit(0), "release", "commit(0)", "commit(1) or more")?;
         require(self.limits.candidates > 0 && self.limits.chunks > 0, "limits", 0, "at least 1 candidate and 1 chunk")
     }

@@ -33,7 +33,9 @@ mod trace;
 pub use audit::{Audit, EPSILON};
 pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
 pub use beam::ROOT;
-pub use config::{CostInfo, OnExhausted, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary};
+pub use config::{
+    CostInfo, OnExhausted, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
+};
 pub use constraint::{BudgetState, Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
 pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};

@@ -1,8 +1,9 @@
 //! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
 
 use crate::{
-    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, Granularity, Moment, Needs, PricedConstraint, Role,
-    RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, session::spread, text,
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Granularity, Moment, Needs,
+    PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check,
+    session::spread, text,
 };
 use inferenceguard_model::Token;
 use std::{collections::BTreeMap, sync::Arc};
@@ -117,7 +118,7 @@ impl Meter {
     fn start(&mut self, at: usize) -> Ledger {
         let check = Check { role: Role::Tracker, component: "tracker" };
         let started = self.tracker.start(&self.bare[at]).and_then(|state| check.start(state));
-        started.map(Ledger::new).unwrap_or_else(|failure| {
+        started.map(|state| Ledger::new(state, EPSILON)).unwrap_or_else(|failure| {
             self.failures.push(failure);
             broken(&self.bare[at])
         })
@@ -131,7 +132,10 @@ impl Meter {
             let column = after.iter_mut().map(|ledgers| &mut ledgers[at]);
             match charged {
                 Ok(charged) => column.zip(charged).for_each(|(ledger, (costs, advanced))| {
-                    charge(ledger, &self.bare[at], &costs, advanced);
+                    if let Err(failure) = charge(ledger, &self.bare[at], &costs, advanced) {
+                        *ledger = broken(&self.bare[at]);
+                        self.failures.push(failure);
+                    }
                 }),
                 Err(failure) => {
                     column.for_each(|ledger| *ledger = broken(&self.bare[at]));
@@ -217,11 +221,11 @@ impl Meter {
     }
 }
 
-fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced: Advanced) {
-    ledger.audit.charge(constraint, costs);
-    ledger.state = advanced.state;
-    ledger.tracker_safe = advanced.safe;
-    ledger.charged += costs.len();
+/// Charges one piece. No trace of z is kept: an answer of another engine is as long as it likes.
+fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced: Advanced) -> Result<(), RoleFailure> {
+    let charged = ledger.charge(constraint, costs, advanced);
+    ledger.z.clear();
+    charged
 }
 
 /// Unsafe, whatever comes.
@@ -229,7 +233,7 @@ fn broken(constraint: &Constraint) -> Ledger {
     let mut audit = Audit::default();
     audit.charge(constraint, &[f64::INFINITY]);
     let state = crate::BudgetState { z: f64::NEG_INFINITY, memory: Vec::new() };
-    Ledger { audit, tracker_safe: false, ..Ledger::new(state) }
+    Ledger { audit, tracker_safe: false, ..Ledger::new(state, EPSILON) }
 }
 
 fn readable(name: &str, needs: &Needs) -> Result<(), SearchError> {

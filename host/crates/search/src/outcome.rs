@@ -45,6 +45,10 @@ pub struct ConstraintReport {
     pub max_cost: f64,
     /// The tracker's z: at the start, then after each token.
     pub z: Vec<f64>,
+    /// S of the same ids priced once more, all in one piece, by the real cost model; none if nothing safe was emitted, or
+    /// where the language model would have to run again. Where it differs from `cost`, prices depend on how chunks end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<f64>,
 }
 
 /// What a request used.

@@ -128,6 +128,10 @@ pub struct Plan {
     /// as at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_candidates: Option<u32>,
+    /// Beams that the policy keeps of a chunk, at least 1: where nothing is fit and the host falls back, it keeps as many.
+    /// If not given, as many as lived before the chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
     /// Names of options this host does not know; a plan with any is refused.
     pub unknown_options: Vec<String>,
 }
@@ -137,7 +141,8 @@ pub struct Plan {
 pub struct Retry {
     /// Taken from the logit of each token that a failed candidate had at this offset.
     pub penalty: f32,
-    /// The share of the probability that the penalised tokens of one offset may hold, in (0, 1].
+    /// The share, in (0, 1], of the probability without the likeliest failed token (always penalised) that the other
+    /// penalised tokens of one offset may hold.
     pub max_mass: f32,
 }
 

@@ -287,7 +287,7 @@ impl Session {
     }
 
     fn begin(&mut self) {
-        self.live = vec![Beam::root(self.states.clone())];
+        self.live = vec![Beam::root(self.states.clone(), self.config.margin)];
         self.phase = if self.roles.steering.is_some() {
             Phase::Steer { rows: vec![0], parents: true, then: Box::new(Phase::Plan) }
         } else {

@@ -32,6 +32,8 @@ pub(crate) fn draw(dice: &mut Dice, flavour: Flavour) -> SearchConfig {
         backtrack: dice.chance(0.5),
         release: dice.pick(&[Release::AtEnd, Release::AtEnd, Release::Agreement, Release::Commit(every)]),
         limits: SearchLimits { candidates: 64, retries: 2, chunks: if dice.chance(0.2) { every } else { 4096 } },
+        margin: inferenceguard_search::EPSILON,
+        revision: inferenceguard_search::REVISION,
     }
 }
 

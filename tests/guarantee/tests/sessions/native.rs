@@ -48,7 +48,7 @@ impl<R: guest::Policy + Send> Policy for Native<R> {
 
     fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
         let plan = self.component.plan(&double(rows)).map_err(|error| failure(Role::Policy, error))?;
-        let guest::Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates } = plan;
+        let guest::Plan { candidates, chunk_len, source, pricing, task_cost, estimate, retry_candidates, keep } = plan;
         let source = match source {
             guest::Source::Sample => Source::Sample,
             guest::Source::Expand(k) => Source::Expand(k),
@@ -62,6 +62,7 @@ impl<R: guest::Policy + Send> Policy for Native<R> {
             task_cost,
             estimate,
             retry_candidates,
+            keep,
             unknown_options: Vec::new(),
         })
     }

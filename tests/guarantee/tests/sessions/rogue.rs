@@ -26,6 +26,7 @@ impl Policy for Rogue {
             task_cost: self.dice.chance(0.5),
             estimate: self.critic && self.dice.chance(0.5),
             retry_candidates: None,
+            keep: None,
             unknown_options: Vec::new(),
         })
     }
@@ -88,6 +89,7 @@ impl Policy for Forced {
             task_cost: true,
             estimate: false,
             retry_candidates: None,
+            keep: None,
             unknown_options: Vec::new(),
         })
     }

@@ -45,17 +45,32 @@ pub(super) fn describe(bundle: &Bundle) -> String {
     }));
     lines.extend(manifest.constraints.iter().map(|c| {
         format!(
-            "constraint     {}: at most {} of {}, discount {}, {}, {}",
+            "constraint     {}: at most {} of {}, discount {} ({}), {}, {}",
             c.name,
             c.budget,
             c.cost,
             c.gamma,
+            horizon(c.gamma),
             clip(c.clip),
             mode(c.mode)
         )
     }));
     lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
     lines.join("\n")
+}
+
+/// How far a discount sees: the token from which on a cost weighs half as much as at the start, and a twentieth.
+fn horizon(gamma: f64) -> String {
+    if gamma >= 1.0 {
+        return "every token weighs the same".to_owned();
+    }
+    let token = |share: f64| (share.ln() / gamma.ln()).ceil().max(1.0);
+    format!(
+        "effective horizon {:.0} tokens: costs weigh a half from token {:.0} on, a twentieth from token {:.0} on",
+        (1.0 / (1.0 - gamma)).ceil(),
+        token(0.5),
+        token(0.05)
+    )
 }
 
 /// What becomes of negative costs.
@@ -77,4 +92,20 @@ fn mode(mode: ConstraintMode) -> &'static str {
 
 fn plain(value: &SettingValue) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_horizon_says_from_where_on_harm_hardly_counts() {
+        assert_eq!(horizon(1.0), "every token weighs the same");
+        assert!(horizon(0.999).starts_with("effective horizon 1000 tokens"), "{}", horizon(0.999));
+        assert!(horizon(0.999).ends_with("a half from token 693 on, a twentieth from token 2995 on"));
+        assert!(horizon(0.5).ends_with("a half from token 1 on, a twentieth from token 5 on"), "{}", horizon(0.5));
+        for gamma in [0.01, 1e-300, 1.0 - f64::EPSILON / 2.0] {
+            assert!(!horizon(gamma).contains("NaN") && !horizon(gamma).contains("inf"), "{}", horizon(gamma));
+        }
+    }
 }

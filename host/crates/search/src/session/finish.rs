@@ -129,6 +129,7 @@ impl Session {
                 cost: ledger.map_or(0.0, |l| l.audit.sum),
                 max_cost: ledger.map_or(0.0, |l| l.audit.max),
                 z: ledger.map(|l| l.z.clone()).unwrap_or_default(),
+                whole: beam.and_then(|b| b.whole.get(i).copied().flatten()),
             }
         };
         self.constraints.iter().enumerate().map(report).collect()

@@ -22,6 +22,10 @@ impl Session {
     /// emit: unsafe rows cost it nothing where the host refuses rather than falls back, nor does a double that only
     /// checks another row.
     fn task_due(&self, row: usize) -> bool {
+        // A double only checks another row's constraints.
+        if self.checking.is_some() && self.config.revision >= 1 {
+            return false;
+        }
         let Some(plan) = self.plan.as_ref().filter(|plan| !plan.task_cost) else { return true };
         let (beam, falls_back) = (&self.rows[row], self.config.on_exhausted != OnExhausted::Refuse);
         let emittable = plan.pricing == Pricing::All || falls_back || beam.within(&self.constraints);
@@ -181,7 +185,7 @@ impl Session {
         let check = Check { role: Role::Tracker, component: "tracker" };
         let charges = std::mem::take(&mut self.charges);
         match out.and_then(|out| check.advanced(out, asked)) {
-            Ok(out) => charges.iter().zip(out).for_each(|((i, costs), a)| self.charge(*i, at, costs, a)),
+            Ok(out) => self.charge(at, charges, out),
             Err(failure) => {
                 charges.iter().for_each(|(i, _)| self.rows[*i].failed = true);
                 self.fail(failure);
@@ -191,13 +195,17 @@ impl Session {
         Ok(())
     }
 
-    fn charge(&mut self, row: usize, at: usize, costs: &[f64], advanced: Advanced) {
-        let ledger = &mut self.rows[row].ledgers[at];
-        ledger.audit.charge(&self.constraints[at], costs);
-        ledger.state = advanced.state;
-        ledger.tracker_safe = advanced.safe;
-        ledger.z.extend(advanced.trace);
-        ledger.charged += costs.len();
+    /// Charges rows. A tracker whose z contradicts the host's own sum fails on that row; the first failure is reported.
+    fn charge(&mut self, at: usize, charges: Vec<(usize, Vec<f64>)>, advanced: Vec<Advanced>) {
+        let mut first = None;
+        for ((row, costs), advanced) in charges.into_iter().zip(advanced) {
+            let charged = self.rows[row].ledgers[at].charge(&self.constraints[at], &costs, advanced);
+            if let Err(failure) = charged {
+                self.rows[row].failed = true;
+                first.get_or_insert(failure);
+            }
+        }
+        self.failures.extend(first);
     }
 
     fn targets_priced(&mut self) {

@@ -2,10 +2,11 @@
 
 use super::{Phase, Session};
 use crate::{
-    Batch, Decision, Finish, OnExhausted, Release, Retry, Role, RoleFailure, SearchError, Source,
-    beam::{Beam, Ledger},
+    Batch, Decision, Finish, OnExhausted, PricedConstraint, Release, Retry, Role, RoleFailure, SearchError, Source,
+    beam::{Beam, Ledger, Recheck},
     check::Check,
 };
+use inferenceguard_model::Token;
 
 impl Session {
     pub(super) fn decided(
@@ -100,7 +101,7 @@ impl Session {
         let forced = matches!(self.plan.as_ref().map(|plan| plan.source), Some(Source::Expand(_)));
         let spent = self.attempt >= self.config.limits.retries;
         // The same tokens would be forced again, and a failed component fails again.
-        if forced || spent || !self.failures.is_empty() || self.candidates == 0 {
+        if forced || spent || !self.failures.is_empty() || self.candidates == 0 || self.lost() {
             return self.exhausted();
         }
         for beam in &self.rows[..self.candidates] {
@@ -125,10 +126,16 @@ impl Session {
         Ok(())
     }
 
-    /// Emits the row, after a safe one was also priced as its re-tokenised text.
+    /// Whether every beam that the chunk grows from has broken a budget for good: other candidates would break it too.
+    fn lost(&self) -> bool {
+        self.config.revision >= 1 && self.live.iter().all(|beam| beam.lost(&self.constraints))
+    }
+
+    /// Emits the row, after a safe one was also priced in one piece, and as its re-tokenised text.
     fn answer(&mut self, row: usize) -> Result<(), SearchError> {
-        let due = self.rows[row].safe(&self.constraints) && !self.rows[row].rechecked;
-        if due && let Some(double) = self.respelled(row)? {
+        if self.rows[row].safe(&self.constraints)
+            && let Some(double) = self.double(row)?
+        {
             self.checking = Some(row);
             self.rows.push(double);
             self.price_rows(vec![self.rows.len() - 1]);
@@ -138,27 +145,47 @@ impl Session {
         self.emit(&beam)
     }
 
-    /// The row's text as it would be emitted, encoded again, as a beam of its own; nothing if the ids are the same.
-    /// What cannot be priced without the language model is taken over from the row.
-    fn respelled(&mut self, row: usize) -> Result<Option<Beam>, SearchError> {
-        self.rows[row].rechecked = true;
+    /// The next check of a row that would be the answer: a beam of the same text to price from its first token on, or
+    /// nothing if all checks were done.
+    fn double(&mut self, row: usize) -> Result<Option<Beam>, SearchError> {
         let bound: Vec<bool> = self.config.constraints.iter().map(|c| self.reads_model(&c.cost)).collect();
+        if bound.iter().all(|bound| *bound) {
+            return Ok(None);
+        }
+        let done = std::mem::replace(&mut self.rows[row].rechecked, Recheck::Respelled);
+        if done == Recheck::None && self.config.revision >= 1 {
+            self.rows[row].rechecked = Recheck::Whole;
+            return Ok(Some(self.twin(row, self.rows[row].tokens.clone(), &bound)));
+        }
+        if done == Recheck::Respelled {
+            return Ok(None);
+        }
+        let tokens = self.respelled(row)?;
+        let differs = !tokens.is_empty() && tokens != self.rows[row].tokens;
+        Ok(differs.then(|| self.twin(row, tokens, &bound)))
+    }
+
+    /// The ids of the row's text as it would be emitted, encoded again.
+    fn respelled(&self, row: usize) -> Result<Vec<Token>, SearchError> {
         let beam = &self.rows[row];
         let mut tokens = self.tokenizer.encode(&self.text_of(beam)?)?;
         if beam.finish == Some(Finish::Eos) {
             tokens.extend(beam.tokens.last());
         }
-        if bound.iter().all(|bound| *bound) || tokens == beam.tokens || tokens.is_empty() {
-            return Ok(None);
-        }
-        let (finish, ledgers) = (beam.finish, beam.ledgers.clone());
-        let mut double = Beam::root(self.states.clone()).child(self.new_key(), self.chunk, 0);
+        Ok(tokens)
+    }
+
+    /// A beam with these tokens and the row's end, charged for nothing yet. What cannot be priced without the language
+    /// model is taken over from the row.
+    fn twin(&mut self, row: usize, tokens: Vec<Token>, bound: &[bool]) -> Beam {
+        let (finish, ledgers) = (self.rows[row].finish, self.rows[row].ledgers.clone());
+        let mut twin = Beam::root(self.states.clone(), self.config.margin).child(self.new_key(), self.chunk, 0);
         for (i, ledger) in ledgers.into_iter().enumerate().filter(|(i, _)| bound[*i]) {
-            double.ledgers[i] = Ledger { charged: tokens.len(), ..ledger };
+            twin.ledgers[i] = Ledger { charged: tokens.len(), ..ledger };
         }
-        double.logprobs = vec![0.0; tokens.len()];
-        (double.tokens, double.finish) = (tokens, finish);
-        Ok(Some(double))
+        twin.logprobs = vec![0.0; tokens.len()];
+        (twin.tokens, twin.finish) = (tokens, finish);
+        twin
     }
 
     /// Whether a cost reads what only the language model gives.
@@ -166,13 +193,24 @@ impl Session {
         self.roles.costs.get(cost).is_some_and(|cost| cost.needs.newest_position() || cost.needs.logprobs)
     }
 
-    /// Takes the verdict on the re-tokenised double, if there is one, and lets the policy decide again.
+    /// Takes the verdict on a double, if there is one, and lets the policy decide again.
     pub(super) fn checked(&mut self) {
         let Some(row) = self.checking.take() else { return };
         let Some(double) = self.rows.pop() else { return };
         if !double.safe(&self.constraints) {
             self.rows[row].failed = true;
         }
+        if self.rows[row].rechecked == Recheck::Whole {
+            self.rows[row].whole = self.sums(&double);
+        }
+    }
+
+    /// The sum of each constraint; none where the language model would have had to run over the tokens again.
+    fn sums(&self, double: &Beam) -> Vec<Option<f64>> {
+        let sum = |(priced, ledger): (&PricedConstraint, &Ledger)| {
+            (!self.reads_model(&priced.cost)).then_some(ledger.audit.sum)
+        };
+        self.config.constraints.iter().zip(&double.ledgers).map(sum).collect()
     }
 
     fn exhausted(&mut self) -> Result<(), SearchError> {
@@ -190,7 +228,7 @@ impl Session {
         self.fall_back()
     }
 
-    /// Goes on with what breaks least, or pays best; never called with a failed component.
+    /// Goes on with what breaks least, or pays best, as many beams as the policy keeps; never called with a failed component.
     fn fall_back(&mut self) -> Result<(), SearchError> {
         let mut rows: Vec<u32> = (0..self.rows.len() as u32).filter(|r| self.rows[*r as usize].priced).collect();
         let failed = |r: &u32| self.rows[*r as usize].failed;
@@ -202,7 +240,9 @@ impl Session {
             }
         };
         rows.sort_by(|a, b| failed(a).cmp(&failed(b)).then(key(a).total_cmp(&key(b))).then(a.cmp(b)));
-        rows.truncate(self.live.len().max(1));
+        rows.truncate(
+            self.plan.as_ref().and_then(|plan| plan.keep).map_or(self.live.len().max(1), |keep| keep as usize),
+        );
         match rows.first() {
             None => self.refuse(),
             Some(best) if self.rows[*best as usize].finished() => self.answer(*best as usize),

@@ -1,7 +1,10 @@
 //! Constraints that come while a request runs: those of a bundle that was activated meanwhile.
 
 use super::{Phase, Session};
-use crate::{CostInfo, PricedConstraint, SearchConfig, SearchError, beam::Ledger};
+use crate::{
+    CostInfo, PricedConstraint, SearchConfig, SearchError,
+    beam::{Ledger, Recheck},
+};
 use std::collections::BTreeMap;
 
 impl Session {
@@ -58,12 +61,12 @@ impl Session {
 
     /// The trackers of the new constraints have begun: every beam is held to them from its first token.
     pub(super) fn hold_to_more(&mut self) {
-        let states = &self.states;
+        let (states, margin) = (&self.states, self.config.margin);
         for beam in self.live.iter_mut().chain(&mut self.pool).chain(&mut self.runners_up) {
             let held = beam.ledgers.len();
-            beam.ledgers.extend(states[held..].iter().cloned().map(Ledger::new));
+            beam.ledgers.extend(states[held..].iter().cloned().map(|state| Ledger::new(state, margin)));
             beam.priced = beam.failed;
-            beam.rechecked = false;
+            beam.rechecked = Recheck::None;
         }
         self.phase = Phase::Plan;
     }

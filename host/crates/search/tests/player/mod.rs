@@ -55,6 +55,7 @@ impl Policy for Loop {
             task_cost: true,
             estimate: false,
             retry_candidates: self.retry_n,
+            keep: Some(self.keep as u32),
             unknown_options: vec![],
         })
     }
@@ -167,6 +168,8 @@ impl Player {
             backtrack: false,
             release: Release::AtEnd,
             limits: SearchLimits::default(),
+            margin: inferenceguard_search::EPSILON,
+            revision: inferenceguard_search::REVISION,
         };
         let costs = BTreeMap::from([
             ("cost".to_owned(), score_price("cost", CostKind::Safety)),
