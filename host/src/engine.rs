@@ -9,6 +9,7 @@ use crate::{
     follow::Follow,
     gate::Gate,
     lanes::{Lanes, Prepared},
+    likeliest::likeliest,
     output::Origin,
     profile::{Profile, Stopwatch},
     request::ValidRequest,
@@ -94,6 +95,12 @@ impl Engine {
     #[must_use]
     pub fn sampling(&self) -> Sampling {
         self.current().config.sampling
+    }
+
+    /// The most answer tokens: a request may ask for fewer.
+    #[must_use]
+    pub fn max_tokens(&self) -> u32 {
+        self.current().config.max_tokens
     }
 
     /// The methods a request may name.
@@ -263,17 +270,22 @@ impl Engine {
             profile: Profile::default(),
             trace: None,
             inputs: valid.record.then(|| inputs(&deployment, &valid)).transpose()?,
+            top_logprobs: Vec::new(),
+            refusal: valid.config.refusal.clone(),
         };
+        let prompt = valid.prompt_tokens.clone();
         let mut follow = Follow::new(self, &deployment, &request_of);
         let (session, watch) = run(&deployment, &mut model, &mut scores, valid, cancel, &mut follow, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
         let trace = session.trace().cloned();
+        let top_logprobs = likeliest(&mut model, &prompt, &outcome, request_of.top_logprobs, cancel)?;
         // What was recorded is what was decided by: with the constraints that came later.
         let inputs = origin.inputs.map(|inputs| Inputs { config: session.config().clone(), ..inputs });
         let (generations, migrations) = (follow.generations, follow.migrations);
         let seconds = start.elapsed().as_secs_f64();
         let profile = watch.profile(queue, seconds);
-        Ok(Output::new(outcome, Origin { seconds, profile, trace, inputs, generations, migrations, ..origin }))
+        let origin = Origin { seconds, profile, trace, inputs, generations, migrations, top_logprobs, ..origin };
+        Ok(Output::new(outcome, origin))
     }
 }
 

@@ -69,10 +69,8 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
         let (mut model, mut scores) = self.back_ends();
-        let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX).max(1);
-        let request =
-            Request { method: None, max_tokens: Some(length), release: Some(Release::AtEnd), ..request.clone() };
-        let mut valid = ValidRequest::of_any(request, deployment, &model, &scores)?;
+        let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
+        let mut valid = ValidRequest::of_answer(request, tokens.len(), deployment, &model, &scores)?;
         // Nothing but the ids decides where it ends, and what goes out is only looked at.
         valid.config.stop.clear();
         valid.config.on_exhausted = OnExhausted::LeastViolation;

@@ -49,6 +49,7 @@ mod follow;
 mod gate;
 mod judge;
 mod lanes;
+mod likeliest;
 pub mod methods;
 mod networks;
 mod output;

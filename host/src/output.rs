@@ -69,6 +69,13 @@ pub struct Output {
     /// The log-probability of each of them.
     #[serde(skip)]
     pub logprobs: Vec<f32>,
+    /// The most likely tokens at the place of each of them, likeliest first, with their log-probabilities by the model alone:
+    /// before steering, penalties and temperature. Empty unless [`Request::top_logprobs`](crate::Request) asks for them.
+    #[serde(skip)]
+    pub top_logprobs: Vec<Vec<(Token, f32)>>,
+    /// The part of `text` that is the operator's refusal, if the answer was refused: its end.
+    #[serde(skip)]
+    pub refusal: Option<String>,
     /// The constraints, as they were held.
     pub constraints: Vec<ConstraintReport>,
     /// z of the first constraint: at the start, then after each token; empty without constraints.
@@ -149,6 +156,9 @@ pub(crate) struct Origin {
     pub(crate) profile: Profile,
     pub(crate) trace: Option<Trace>,
     pub(crate) inputs: Option<Inputs>,
+    pub(crate) top_logprobs: Vec<Vec<(Token, f32)>>,
+    /// What is said instead of an answer, if nothing fit is found.
+    pub(crate) refusal: String,
 }
 
 impl Output {
@@ -164,6 +174,8 @@ impl Output {
             finish: outcome.finish,
             tokens: outcome.tokens,
             logprobs: outcome.logprobs,
+            top_logprobs: origin.top_logprobs,
+            refusal: (outcome.finish == Finish::Refused).then_some(origin.refusal),
             constraints: outcome.constraints,
             usage: outcome.usage,
             logprob: outcome.logprob,

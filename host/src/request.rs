@@ -28,15 +28,21 @@ pub struct Request {
     /// Budgets by constraint name that hold where they are smaller than all others: the operator's, for this client.
     #[serde(skip)]
     pub ceilings: BTreeMap<String, f64>,
-    /// The seed of all draws; 0 if left out.
+    /// The seed of all draws; the deployment's if left out, which is 0 with a bundle. The same request with the same seed
+    /// gives the same tokens; draw a seed for each request that is to have an answer of its own.
     pub seed: Option<u64>,
-    /// The most answer tokens. Must fit the context beside the prompt; the bundle's own number is shortened to fit.
+    /// The most answer tokens. A larger number than the deployment's, or than what fits the context beside the prompt, is
+    /// lowered to that.
     pub max_tokens: Option<u32>,
-    /// How the language model is sampled.
+    /// How the language model is sampled. The deployment's is a default and no limit.
     pub sampling: Option<Sampling>,
     /// Texts that end the answer, beside the bundle's.
     pub stop: Vec<String>,
-    /// When text is released.
+    /// So many of the most likely tokens come with each token of the answer; 0 for none. They are read from the model once
+    /// more after the answer, which takes about as long as a plain answer of that length.
+    pub top_logprobs: u32,
+    /// When text is released; the deployment's rule is a default and no limit. Under every rule, text goes out after its
+    /// audit.
     pub release: Option<Release>,
     /// Whether the output carries the trace.
     pub record: bool,
@@ -103,22 +109,34 @@ impl ValidRequest {
         if request.prompt.trim().is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
-        Self::of_any(request, deployment, model, scores)
+        let asked = request.max_tokens.unwrap_or(u32::MAX);
+        Self::checked(request, deployment, model, scores, |room| room.at_most(asked.min(deployment.config.max_tokens)))
     }
 
-    /// The same for whatever prompt the model takes.
-    pub(crate) fn of_any(
+    /// For an answer of so many tokens that is there already, however long the deployment's answers may be; for whatever
+    /// prompt the model takes.
+    pub(crate) fn of_answer(
+        request: Request,
+        tokens: usize,
+        deployment: &Deployment,
+        model: &dyn Model,
+        scores: &ScoreModels,
+    ) -> Result<Self, EngineError> {
+        Self::checked(request, deployment, model, scores, |room| room.exactly(tokens))
+    }
+
+    fn checked(
         request: Request,
         deployment: &Deployment,
         model: &dyn Model,
         scores: &ScoreModels,
+        max_tokens: impl FnOnce(Room) -> Result<u32, EngineError>,
     ) -> Result<Self, EngineError> {
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
         let messages = messages(&request);
         let prompt_tokens = model.encode_chat(&messages)?;
-        let context = context(model, scores, info);
-        let max_tokens = fitting(&request, &deployment.config, prompt_tokens.len(), context)?;
+        let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
         let mut config = merge(&request, &deployment.config, max_tokens)?;
         config.margin = config.margin.max(rounding(&config, info, model, scores));
         config.validate(info)?;
@@ -150,15 +168,32 @@ fn context(model: &dyn Model, scores: &ScoreModels, roles: &RolesInfo) -> usize 
     scored.fold(model.info().context, usize::min)
 }
 
-/// The most answer tokens: what was asked for must fit, what the bundle allows is shortened.
-fn fitting(request: &Request, config: &SearchConfig, prompt: usize, context: usize) -> Result<u32, EngineError> {
-    let room = context.saturating_sub(prompt);
-    let wanted = request.max_tokens.map_or(1, |tokens| (tokens as usize).max(1));
-    if wanted > room {
-        return Err(EngineError::DoesNotFit { prompt, answer: wanted, context });
+/// The context, and what the prompt takes of it, in tokens.
+struct Room {
+    prompt: usize,
+    context: usize,
+}
+
+impl Room {
+    /// So many answer tokens, or as many as fit.
+    fn at_most(&self, tokens: u32) -> Result<u32, EngineError> {
+        let left = self.context.saturating_sub(self.prompt);
+        if left == 0 {
+            return Err(self.exceeded_by(1));
+        }
+        Ok(u32::try_from(left).unwrap_or(u32::MAX).min(tokens))
     }
-    let room = u32::try_from(room).unwrap_or(u32::MAX);
-    Ok(request.max_tokens.unwrap_or_else(|| config.max_tokens.min(room)))
+
+    /// So many answer tokens, at least 1: they must fit.
+    fn exactly(&self, tokens: usize) -> Result<u32, EngineError> {
+        let answer = tokens.max(1);
+        let fits = answer <= self.context.saturating_sub(self.prompt);
+        u32::try_from(answer).ok().filter(|_| fits).ok_or_else(|| self.exceeded_by(answer))
+    }
+
+    fn exceeded_by(&self, answer: usize) -> EngineError {
+        EngineError::DoesNotFit { prompt: self.prompt, answer, context: self.context }
+    }
 }
 
 fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<SearchConfig, EngineError> {

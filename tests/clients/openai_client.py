@@ -61,7 +61,8 @@ def errors(client):
     refused = [
         (openai.NotFoundError, {"model": "another"}),
         (openai.BadRequestError, {"temperature": -1}),
-        (openai.BadRequestError, {"max_tokens": 10_000_000}),
+        (openai.BadRequestError, {"max_tokens": -1}),
+        (openai.BadRequestError, {"extra_body": {"min_tokens": 5}}),
         (openai.BadRequestError, {"messages": []}),
         (openai.BadRequestError, {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}),
         (openai.BadRequestError, {"extra_body": {"inferenceguard": {"budgets": {"safety": 1e9}}}}),

@@ -75,7 +75,7 @@ pub struct Manifest {
     /// The cost that ranks answers, if any: a key of `[costs]`.
     #[serde(default)]
     pub task: Option<String>,
-    /// The most answer tokens (D in the paper) when a request says nothing.
+    /// The most answer tokens (D in the paper); a request may ask for fewer.
     #[serde(default = "default_max_tokens")]
     pub max_tokens: u32,
     /// What is emitted when the policy finds nothing fit.

@@ -108,10 +108,10 @@ pub(crate) struct RunArguments {
     /// The budget of a constraint, of the first one if no name is given; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     pub(crate) budgets: Vec<String>,
-    /// The seed of all draws
+    /// The seed of all draws: the same command with the same seed gives the same answer
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The most answer tokens
+    /// The most answer tokens, at most the bundle's
     #[arg(long)]
     pub(crate) max_tokens: Option<u32>,
     /// Prints one JSON object

@@ -21,6 +21,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         methods.push(BASE.to_owned());
     }
     let engine = engine::open(&arguments.guard, &methods, &arguments.budgets)?;
+    if let Some(tokens) = arguments.max_tokens.filter(|tokens| *tokens > engine.max_tokens()) {
+        let most = engine.max_tokens();
+        bail!("--max-tokens: found {tokens}; expected at most {most}, the `max_tokens` of the bundle");
+    }
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
         seed: Some(arguments.seed),

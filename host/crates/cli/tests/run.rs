@@ -113,7 +113,7 @@ fn bad_requests_are_refused_in_words() {
     quick(&["--bundle", "/no/such/bundle", PROMPT]).refuses("expected a readable folder");
     run(&["run", "--n", "0", PROMPT]).refuses("`n`");
     run(&["run", "--max-tokens", "0", PROMPT]).refuses("max_tokens");
-    run(&["run", "--max-tokens", "1000000", PROMPT]).refuses("do not fit");
+    run(&["run", "--max-tokens", "129", PROMPT]).refuses("--max-tokens: found 129; expected at most 128");
     quick(&[&"word ".repeat(5000)]).refuses("do not fit");
     quick(&["--model", text(&golden("score-llama-cost")), PROMPT]).refuses("expected a language model");
     quick(&["--model", text(&golden("llama1")), PROMPT]).refuses("--score NAME=DIR");

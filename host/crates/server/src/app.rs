@@ -18,7 +18,7 @@ use crate::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{Method, StatusCode, header::CONTENT_TYPE},
     middleware::from_fn_with_state as with,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -190,7 +190,7 @@ impl Server {
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/completions", post(openai::completions))
             .route("/v1/models", get(openai::models))
-            .route("/v1/models/{model}", get(openai::model))
+            .route("/v1/models/{*model}", get(openai::model))
             // The last one is the first that a request passes.
             .route_layer(with(Arc::clone(&self.app), entrance::whole_body))
             .route_layer(with(Arc::clone(&self.app), entrance::client));
@@ -209,9 +209,7 @@ impl Server {
             .route("/health", get(async || "ok\n"))
             .route("/ready", get(ready))
             .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "unknown_url", "there is no such path here"))
-            .method_not_allowed_fallback(async || {
-                ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
-            })
+            .method_not_allowed_fallback(other_method)
             .layer(DefaultBodyLimit::max(self.app.settings.max_body))
             .with_state(Arc::clone(&self.app))
     }
@@ -285,6 +283,17 @@ async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message)
     };
     app.engine.broken().map_or(Ok("ready\n"), |name| Err(broken(name)))
+}
+
+/// What a browser asks before its page may call another site (CORS) is answered like this as well: no page may.
+async fn other_method(method: Method) -> ApiError {
+    let message = match method {
+        Method::OPTIONS => {
+            "pages of browsers may not call this server (no CORS); put a gateway in front that lets them"
+        }
+        _ => "this path takes another method",
+    };
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -126,7 +126,9 @@ impl Client {
 
 fn digest(headers: &HeaderMap) -> Result<[u8; 32], ApiError> {
     let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = value.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let key = value.and_then(|value| value.trim_start().split_once(' '));
+    // The name of a scheme has no case (RFC 9110, 11.1).
+    let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
     let key = key.ok_or_else(|| unauthorized("no API key; send the header `Authorization: Bearer KEY`"))?;
     Ok(Sha256::digest(key).into())
 }
@@ -152,6 +154,22 @@ mod tests {
     fn client(per_minute: Option<u32>, at_once: Option<usize>) -> Client {
         let tenant = Tenant { per_minute, at_once, ..Tenant::default() };
         Client { name: "a".into(), tenant, key: Vec::new(), usage: Mutex::default() }
+    }
+
+    #[test]
+    fn the_scheme_of_a_key_has_no_case() {
+        let of = |value: &str| {
+            let headers = [(AUTHORIZATION, value.parse().unwrap())].into_iter().collect();
+            digest(&headers).ok().map(|digest| digest.to_vec())
+        };
+        let key = Some(Sha256::digest("k").to_vec());
+        for value in ["Bearer k", "bearer k", "BEARER k", "Bearer   k ", " bEaReR k"] {
+            assert_eq!(of(value), key, "{value}");
+        }
+        for value in ["", "k", "Bearer", "Bearerk", "Basic k", "Bearer: k", "xBearer k"] {
+            assert_eq!(of(value), None, "{value}");
+        }
+        assert_ne!(of("Bearer K"), key, "the key has its case");
     }
 
     #[test]

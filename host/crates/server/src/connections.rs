@@ -8,9 +8,17 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io::{self, ErrorKind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, Interest, ReadBuf, join},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
     sync::{
         OwnedSemaphorePermit, Semaphore,
         mpsc::{UnboundedSender, unbounded_channel},
@@ -20,6 +28,9 @@ use tokio::{
 
 /// After a failed accept, such as one without a free file descriptor.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes that nobody reads yet hide from a wait that a client has left: then it is looked for this often.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A connection, what it is served, and its place among those that are open.
 struct Arrived {
@@ -49,12 +60,18 @@ pub(crate) async fn serve(
         tokio::select! {
             () = &mut stop => break,
             Some(Arrived { stream, routes, place }) = arrived.recv() => {
-                let stream = TokioIo::new(Patience::new(stream, settings.write_time()));
-                let connection = builder.serve_connection(stream, TowerToHyperService::new(routes));
-                // A connection that breaks is the client's affair.
+                let (reads, writes) = stream.into_split();
+                let reads = Arc::new(reads);
+                let stream = join(Shared(Arc::clone(&reads)), Patience::new(writes, settings.write_time()));
+                let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
                 let watched = graceful.watch(connection);
                 tokio::spawn(async move {
-                    drop(watched.await);
+                    tokio::select! {
+                        // A connection that breaks is the client's affair.
+                        broken = watched => drop(broken),
+                        // What runs for the client is dropped with its connection.
+                        () = left(&reads) => {}
+                    }
                     drop(place);
                 });
             }
@@ -66,6 +83,35 @@ pub(crate) async fn serve(
         tracing::warn!(stop_seconds, "requests were still running when the server stopped");
     }
     Ok(())
+}
+
+/// What a client sends, read by the protocol while [`left`] watches it.
+struct Shared(Arc<OwnedReadHalf>);
+
+impl AsyncRead for Shared {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.as_ref().as_ref().poll_read_ready(cx))?;
+            match self.0.try_read(buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+/// Ends when the client has closed its connection, or its half of it, whatever it sent before: the protocol reads nothing while
+/// it answers, and would not see it.
+async fn left(reads: &OwnedReadHalf) {
+    while let Ok(ready) = reads.ready(Interest::READABLE).await
+        && !ready.is_read_closed()
+    {
+        sleep(LOOK).await;
+    }
 }
 
 /// Takes connections while there are places; the others wait where the system keeps them.

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, Request, State},
     http::{
         HeaderMap, HeaderName, StatusCode,
-        header::{HOST, ORIGIN},
+        header::{CONTENT_ENCODING, HOST, ORIGIN},
     },
     middleware::Next,
     response::Response,
@@ -78,6 +78,9 @@ pub(crate) async fn whole_body(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    if let Err(packed) = plain(request.headers()) {
+        return pass(Err(packed), request, next).await;
+    }
     let (parts, body) = request.into_parts();
     let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
     let late = |_| invalid(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
@@ -89,6 +92,16 @@ pub(crate) async fn whole_body(
         status => invalid(status, "the body did not arrive whole"),
     })?;
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
+}
+
+/// Bodies are read as they are: none is unpacked.
+fn plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?").trim());
+    let packed = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+    packed.map_or(Ok(()), |coding| {
+        let message = format!("the body has the content-encoding `{coding}`; send it without one");
+        Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message))
+    })
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

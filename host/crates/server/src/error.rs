@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use inferenceguard_host::EngineError;
+use inferenceguard_search::SearchError;
 use serde_json::{Value, json};
 
 /// What is said to a client instead of an answer.
@@ -24,7 +25,12 @@ impl ApiError {
     }
 
     pub(crate) fn bad(param: &str, message: impl Into<String>) -> Self {
-        Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_value", message) }
+        Self::coded("invalid_value", param, message)
+    }
+
+    /// A field of a request that is wrong in this way.
+    pub(crate) fn coded(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
     pub(crate) fn later(status: StatusCode, code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
@@ -69,13 +75,35 @@ impl From<EngineError> for ApiError {
         if error.is_cancelled() {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message, 1);
         }
+        let bad = |code| Self { param: Some(param(&error)), ..Self::new(StatusCode::BAD_REQUEST, code, &*message) };
         match &error {
-            EngineError::DoesNotFit { .. } => Self::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message),
-            _ if error.is_request() => Self::new(StatusCode::BAD_REQUEST, "invalid_value", message),
+            EngineError::DoesNotFit { .. } => bad("context_length_exceeded"),
+            _ if error.is_request() => bad("invalid_value"),
             _ => {
                 tracing::error!(%error, "a request failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message)
             }
         }
+    }
+}
+
+/// The field of a chat that an error of a request is about.
+fn param(error: &EngineError) -> String {
+    match error {
+        EngineError::UnknownMethod { .. } => "inferenceguard.method".to_owned(),
+        EngineError::UnknownConstraint { found: constraint, .. }
+        | EngineError::LooserBudget { constraint, .. }
+        | EngineError::UntrainedBudget { constraint, .. } => format!("inferenceguard.budgets.{constraint}"),
+        EngineError::Search(SearchError::Config { field, .. }) => match field.as_str() {
+            "release" => "inferenceguard.release".to_owned(),
+            "temperature" | "top_p" | "max_tokens" | "stop" => field.clone(),
+            // What else a request can set are budgets, by the names of their constraints.
+            other => match other.split('`').nth(1) {
+                Some(constraint) => format!("inferenceguard.budgets.{constraint}"),
+                None => "inferenceguard.budgets".to_owned(),
+            },
+        },
+        // The text does not fit, or the model cannot read it.
+        _ => "messages".to_owned(),
     }
 }

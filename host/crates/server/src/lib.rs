@@ -9,7 +9,8 @@
 //! | `/v1/models`, `/v1/models/NAME`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
 //! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` of `bundle`; `PUT` and `DELETE` of `canary`, `shadow`, `denial`; `POST` to `rollback` and `canary/promote` |
 //!
-//! A request may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
+//! `host/REQUESTS.md` lists the fields of requests, and what limits them; every other field is refused by its name. A request
+//! may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
 //! with its status, what is left of each budget, and the generation that decided it.
 //!
 //! **Invariant**: text reaches a client only after its audit, in order, and is never taken back. A client that leaves

@@ -3,10 +3,11 @@
 mod common;
 
 use common::{chat, start, with};
+use inferenceguard_host::{CancelToken, Request};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -122,7 +123,46 @@ fn budgets_of_a_request_only_tighten() {
 }
 
 #[test]
-fn a_client_that_leaves_cancels_its_request() {
+fn a_client_that_leaves_cancels_its_request_whatever_it_sent_after_it() {
+    let next =
+        format!("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n{}", "x".repeat(20_000));
+    for (after, stream, half) in [
+        ("", true, false),
+        ("\r\n", true, false),
+        ("", false, false),
+        ("\r\n", false, false),
+        ("GET /health", false, false),
+        (&*next, false, false),
+        // One that closes only its half has left as well.
+        ("", false, true),
+        ("\r\n", false, true),
+    ] {
+        leaves(after, stream, half);
+    }
+}
+
+fn leaves(after: &str, stream: bool, half: bool) {
+    let server = common::start_with(common::engine(1), Default::default());
+    let body = with(with(chat("ask"), "stream", json!(stream)), "n", json!(8)).to_string();
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let engine = &server.engine;
+        let hold = move |_| held.recv().unwrap_or(());
+        scope.spawn(move || engine.stream(Request::new("ask"), &CancelToken::new(), hold).unwrap());
+        server.becomes(1, 0);
+        let mut connection = TcpStream::connect(server.address()).unwrap();
+        let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        connection.write_all(format!("{head}{body}{after}").as_bytes()).unwrap();
+        server.becomes(1, 8);
+        connection.shutdown(if half { Shutdown::Write } else { Shutdown::Both }).unwrap();
+        // The one that holds the place is still there: nothing but leaving ends those that wait.
+        server.becomes(1, 0);
+        drop(go);
+    });
+}
+
+#[test]
+fn clients_that_leave_in_the_middle_leave_nothing_behind() {
     let server = start("");
     // A request that takes long: nothing ever ends it, and one beam is priced token by token.
     let body = with(with(chat("ask"), "stream", json!(true)), "n", json!(8)).to_string();

@@ -117,3 +117,25 @@ fn connections_beyond_the_limit_wait_for_one_that_is_closed() {
         });
     });
 }
+
+#[test]
+fn packed_bodies_and_pages_of_browsers_are_answered_in_words() {
+    let server = start("");
+    let post = |headers: &str, body: &str| {
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+        exchange(server.address(), &format!("{head}{headers}content-length: {}\r\n\r\n{body}", body.len()))
+    };
+    for coding in ["gzip", "br", "zstd", "identity, gzip"] {
+        let text = post(&format!("content-encoding: {coding}\r\n"), "packed");
+        assert!(text.starts_with("HTTP/1.1 415") && text.contains("unsupported_encoding"), "{coding}: {text}");
+    }
+    for plain in ["", "content-encoding: identity\r\n", "Content-Encoding: IDENTITY\r\n"] {
+        let text = post(plain, "{}");
+        assert!(text.starts_with("HTTP/1.1 400") && text.contains("`messages` is missing"), "{plain}: {text}");
+    }
+    let asked = "origin: http://app.example\r\naccess-control-request-method: POST\r\n";
+    let request = format!("OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{asked}\r\n");
+    let text = exchange(server.address(), &request);
+    assert!(text.starts_with("HTTP/1.1 405") && text.contains("no CORS"), "{text}");
+    assert!(!text.to_lowercase().contains("access-control-allow"), "{text}");
+}

@@ -4,7 +4,7 @@ use crate::metrics;
 use inferenceguard_host::Output;
 use inferenceguard_model::{Token, Tokenizer};
 use inferenceguard_search::{Finish, Status};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Which of the two ways it was asked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,7 @@ impl Head {
             let mut choice = self.end(index, output, logprobs);
             match self.style {
                 Style::Chat => {
-                    let refusal = (output.finish == Finish::Refused).then_some(&output.text);
-                    choice["message"] = json!({"role": "assistant", "content": output.text, "refusal": refusal});
+                    choice["message"] = json!({"role": "assistant", "content": output.text, "refusal": output.refusal});
                 }
                 Style::Completion => choice["text"] = json!(output.text),
             }
@@ -64,6 +63,12 @@ impl Head {
     /// More text of a choice.
     pub(crate) fn text(&self, index: usize, text: &str) -> Value {
         self.with(false, vec![self.part(index, json!({"content": text}), text)])
+    }
+
+    /// The refusal of a choice. Its text went out as content as well, for clients that read nothing else.
+    pub(crate) fn refusal(&self, index: usize, output: &Output) -> Option<Value> {
+        let refusal = output.refusal.as_ref().filter(|_| self.style == Style::Chat)?;
+        Some(self.with(false, vec![self.part(index, json!({"refusal": refusal}), "")]))
     }
 
     fn part(&self, index: usize, delta: Value, text: &str) -> Value {
@@ -142,18 +147,38 @@ fn spelled(tokenizer: &dyn Tokenizer, token: Token) -> String {
 }
 
 fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
-    let one = |(token, logprob): (&Token, &f32)| {
-        let text = spelled(tokenizer, *token);
-        json!({"token": text, "logprob": logprob, "bytes": text.as_bytes(), "top_logprobs": []})
+    let said = |token: Token, logprob: f32| {
+        let text = spelled(tokenizer, token);
+        json!({"token": text, "logprob": logprob, "bytes": text.as_bytes()})
     };
-    output.tokens.iter().zip(&output.logprobs).map(one).collect()
+    let one = |(at, (token, logprob)): (usize, (&Token, &f32))| {
+        let mut chosen = said(*token, *logprob);
+        chosen["top_logprobs"] = likeliest(output, at).iter().map(|(token, logprob)| said(*token, *logprob)).collect();
+        chosen
+    };
+    output.tokens.iter().zip(&output.logprobs).enumerate().map(one).collect()
 }
 
 fn completion_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Value {
     let tokens: Vec<String> = output.tokens.iter().map(|token| spelled(tokenizer, *token)).collect();
     let offsets = tokens.iter().scan(0, |at, text| Some(std::mem::replace(at, *at + text.chars().count())));
-    json!({
-        "tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets.collect::<Vec<_>>(),
-        "top_logprobs": null,
-    })
+    let offsets: Vec<_> = offsets.collect();
+    let top = (0..tokens.len()).map(|at| spelled_likeliest(output, at, tokenizer)).collect::<Vec<_>>();
+    let top = (!output.top_logprobs.is_empty()).then_some(top);
+    json!({"tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets, "top_logprobs": top})
+}
+
+/// The most likely tokens in the place of this token, as far as they were asked for.
+fn likeliest(output: &Output, at: usize) -> &[(Token, f32)] {
+    output.top_logprobs.get(at).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The same by their texts, and the token itself. Of tokens that are spelled alike, the likeliest is shown.
+fn spelled_likeliest(output: &Output, at: usize, tokenizer: &dyn Tokenizer) -> Map<String, Value> {
+    let chosen = output.tokens.get(at).zip(output.logprobs.get(at)).map(|(token, logprob)| (*token, *logprob));
+    let mut texts = Map::new();
+    for (token, logprob) in likeliest(output, at).iter().copied().chain(chosen) {
+        texts.entry(spelled(tokenizer, token)).or_insert_with(|| json!(logprob));
+    }
+    texts
 }

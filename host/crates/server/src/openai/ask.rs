@@ -1,140 +1,25 @@
-//! What clients send, and the engine requests it makes. What would change an answer and cannot be honoured is refused;
-//! what cannot is ignored.
+//! What clients send, and the engine requests it makes. Every field that is understood is taken by its name; what is left
+//! must ask for nothing (`neutral`), or the request is refused.
 
+use super::{
+    fields::{Fields, missing, wrong},
+    messages, neutral, seed,
+};
 use crate::{error::ApiError, settings::StreamRelease};
 use inferenceguard_host::Request;
-use inferenceguard_model::Message;
 use inferenceguard_search::Sampling;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Whether a field's value changes nothing.
-type Harmless = fn(&Value) -> bool;
-
-/// Fields that would change an answer, and the values that change nothing.
-const UNSUPPORTED: [(&str, Harmless); 16] = [
-    ("tools", empty),
-    ("tool_choice", |value| value == "none" || value == "auto"),
-    ("functions", empty),
-    ("function_call", |value| value == "none" || value == "auto"),
-    ("response_format", |value| value.get("type").is_some_and(|kind| kind == "text")),
-    ("logit_bias", empty),
-    ("frequency_penalty", zero),
-    ("presence_penalty", zero),
-    ("best_of", |value| value == 1),
-    ("echo", |value| value == false),
-    ("suffix", empty),
-    ("modalities", |value| *value == serde_json::json!(["text"])),
-    ("audio", empty),
-    ("prediction", empty),
-    ("reasoning_effort", empty),
-    ("top_logprobs", zero),
-];
 
 /// The most stop texts of a request, and the most bytes of each: all are looked for at every token.
 const STOPS: (usize, usize) = (16, 256);
 
-fn empty(value: &Value) -> bool {
-    match value {
-        Value::Array(values) => values.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::String(text) => text.is_empty(),
-        other => other.is_null(),
-    }
-}
+/// The most likely tokens that an answer shows in each place: so many at most.
+const TOP_LOGPROBS: u32 = 20;
 
-fn zero(value: &Value) -> bool {
-    value.as_f64() == Some(0.0)
-}
-
-/// What both ways have in common.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct Common {
-    pub(crate) model: Option<String>,
-    n: Option<u32>,
-    seed: Option<i64>,
-    stop: Option<OneOrMany>,
-    max_tokens: Option<u32>,
-    max_completion_tokens: Option<u32>,
-    temperature: Option<f32>,
-    top_p: Option<f32>,
-    #[serde(default)]
-    pub(crate) stream: Option<bool>,
-    stream_options: Option<StreamOptions>,
-    inferenceguard: Option<Extension>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: bool,
-}
-
-/// Our own field.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Extension {
-    method: Option<String>,
-    budgets: BTreeMap<String, f64>,
-    release: Option<StreamRelease>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "expected `stop` to be a text or a list of texts")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn list(self) -> Vec<String> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
-}
-
-/// `/v1/chat/completions`.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Chat {
-    messages: Vec<Turn>,
-    logprobs: Option<bool>,
-    #[serde(flatten)]
-    pub(crate) common: Common,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Turn {
-    role: String,
-    content: Content,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "expected `content` to be a text or a list of text parts")]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Part {
-    #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
-}
-
-/// `/v1/completions`. The prompt is a turn of the user: models that were trained for conversations are guarded as such.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Completion {
-    prompt: OneOrMany,
-    logprobs: Option<u32>,
-    #[serde(flatten)]
-    pub(crate) common: Common,
-}
+const WHOLE: &str = "a whole number, 0 or above";
+const NUMBER: &str = "a number";
+const FLAG: &str = "true or false";
 
 /// What the server is to do.
 #[derive(Debug, Clone)]
@@ -146,95 +31,138 @@ pub(crate) struct Asked {
     pub(crate) logprobs: bool,
 }
 
-/// What holds where a request says nothing.
+/// What holds where a request says nothing, and what limits it.
 pub(crate) struct Defaults {
     pub(crate) sampling: Sampling,
     pub(crate) release: StreamRelease,
     pub(crate) max_choices: u32,
 }
 
-impl Chat {
-    pub(crate) fn asked(self, defaults: &Defaults) -> Result<Asked, ApiError> {
-        let mut messages = self.messages.into_iter().map(Turn::message).collect::<Result<Vec<_>, _>>()?;
-        let last = messages.pop().filter(|message| message.role == "user");
-        let prompt = last.ok_or_else(|| ApiError::bad("messages", "the last message must be the user's"))?.content;
-        let logprobs = self.logprobs.unwrap_or(false);
-        let asked = self.common.asked(prompt, logprobs, defaults)?;
-        Ok(Asked { request: Request { history: messages, ..asked.request }, ..asked })
-    }
+/// Log-probabilities that are to come with an answer.
+struct Logprobs {
+    wanted: bool,
+    top: u32,
 }
 
-impl Completion {
-    pub(crate) fn asked(self, defaults: &Defaults) -> Result<Asked, ApiError> {
-        let mut prompts = self.prompt.list();
-        let one = prompts.pop().filter(|_| prompts.is_empty());
-        let prompt =
-            one.ok_or_else(|| ApiError::bad("prompt", "give one text; several prompts are several requests"))?;
-        self.common.asked(prompt, self.logprobs.is_some(), defaults)
-    }
+/// The model that a request names.
+pub(crate) fn model(fields: &mut Fields) -> Result<Option<String>, ApiError> {
+    fields.take("model", "the name of a model")
 }
 
-impl Turn {
-    fn message(self) -> Result<Message, ApiError> {
-        let role = match self.role.as_str() {
-            "developer" => "system".to_owned(),
-            "system" | "user" | "assistant" => self.role,
-            other => {
-                let message = format!("the role `{other}` is not supported; expected system, user or assistant");
-                return Err(ApiError::bad("messages", message));
-            }
-        };
-        let content = match self.content {
-            Content::Text(text) => text,
-            Content::Parts(parts) => parts.into_iter().map(Part::text).collect::<Result<Vec<_>, _>>()?.concat(),
-        };
-        Ok(Message { role, content })
-    }
+/// `/v1/chat/completions`.
+pub(crate) fn chat(mut fields: Fields, defaults: &Defaults) -> Result<Asked, ApiError> {
+    let (history, prompt) = messages::conversation(&mut fields)?;
+    let logprobs = chat_logprobs(&mut fields)?;
+    let asked = common(fields, prompt, logprobs, defaults)?;
+    Ok(Asked { request: Request { history, ..asked.request }, ..asked })
 }
 
-impl Part {
-    fn text(self) -> Result<String, ApiError> {
-        let message = format!("content of the type `{}` is not supported; expected text", self.kind);
-        self.text.filter(|_| self.kind == "text").ok_or_else(|| ApiError::bad("messages", message))
-    }
+/// `/v1/completions`. The prompt is a turn of the user: models that were trained for conversations are guarded as such.
+pub(crate) fn completion(mut fields: Fields, defaults: &Defaults) -> Result<Asked, ApiError> {
+    const PROMPT: &str = "one text";
+    let mut prompts = texts(&mut fields, "prompt", PROMPT)?.ok_or_else(|| missing("prompt", PROMPT))?;
+    let one = prompts.pop().filter(|_| prompts.is_empty());
+    let prompt = one.ok_or_else(|| ApiError::bad("prompt", "give one text; several prompts are several requests"))?;
+    let top = fields.take::<u32>("logprobs", WHOLE)?;
+    let logprobs = Logprobs { wanted: top.is_some(), top: at_most("logprobs", top.unwrap_or(0))? };
+    common(fields, prompt, logprobs, defaults)
 }
 
-impl Common {
-    fn asked(self, prompt: String, logprobs: bool, defaults: &Defaults) -> Result<Asked, ApiError> {
-        self.refuse_unsupported()?;
-        let choices = self.n.unwrap_or(1);
-        if !(1..=defaults.max_choices).contains(&choices) {
-            return Err(ApiError::bad("n", format!("found {choices}; expected 1 to {}", defaults.max_choices)));
-        }
-        let stop = stops(self.stop.map(OneOrMany::list).unwrap_or_default())?;
-        let stream = self.stream.unwrap_or(false);
-        let extension = self.inferenceguard.unwrap_or_default();
-        let sampling = Sampling {
-            temperature: self.temperature.unwrap_or(defaults.sampling.temperature),
-            top_p: self.top_p.unwrap_or(defaults.sampling.top_p),
-            ..defaults.sampling
-        };
-        let request = Request {
-            prompt,
-            method: extension.method,
-            budgets: extension.budgets,
-            seed: self.seed.map(i64::cast_unsigned),
-            max_tokens: self.max_completion_tokens.or(self.max_tokens),
-            sampling: Some(sampling),
-            stop,
-            release: stream.then(|| extension.release.unwrap_or(defaults.release).into()),
-            ..Request::default()
-        };
-        let include_usage = self.stream_options.is_some_and(|options| options.include_usage);
-        Ok(Asked { request, choices, stream, include_usage, logprobs })
+fn chat_logprobs(fields: &mut Fields) -> Result<Logprobs, ApiError> {
+    let wanted = fields.take("logprobs", FLAG)?.unwrap_or(false);
+    let top = at_most("top_logprobs", fields.take("top_logprobs", WHOLE)?.unwrap_or(0))?;
+    if top > 0 && !wanted {
+        return Err(ApiError::bad("top_logprobs", "`top_logprobs` needs `logprobs`: true beside it"));
     }
+    Ok(Logprobs { wanted, top })
+}
 
-    fn refuse_unsupported(&self) -> Result<(), ApiError> {
-        let given = |name: &str| self.rest.get(name).filter(|value| !value.is_null());
-        let refused = UNSUPPORTED.iter().find(|(name, harmless)| given(name).is_some_and(|value| !harmless(value)));
-        refused.map_or(Ok(()), |(name, _)| {
-            Err(ApiError::bad(name, format!("`{name}` is not supported here; leave it out")))
-        })
+fn at_most(name: &str, found: u32) -> Result<u32, ApiError> {
+    if found <= TOP_LOGPROBS {
+        return Ok(found);
+    }
+    Err(ApiError::bad(name, format!("`{name}`: found {found}; expected at most {TOP_LOGPROBS}")))
+}
+
+/// What both ways have in common.
+fn common(mut fields: Fields, prompt: String, logprobs: Logprobs, defaults: &Defaults) -> Result<Asked, ApiError> {
+    let choices = choices(&mut fields, defaults)?;
+    let stream = fields.take("stream", FLAG)?.unwrap_or(false);
+    let include_usage = include_usage(&mut fields)?;
+    let own = Own::read(&mut fields)?;
+    let release = own.release.or_else(|| stream.then_some(defaults.release));
+    let request = Request {
+        prompt,
+        method: own.method,
+        budgets: own.budgets,
+        seed: Some(fields.value("seed").map_or_else(seed::fresh, |value| seed::read(&value))?),
+        max_tokens: max_tokens(&mut fields)?,
+        sampling: Some(sampling(&mut fields, defaults.sampling)?),
+        stop: stops(texts(&mut fields, "stop", "a text or a list of texts")?.unwrap_or_default())?,
+        top_logprobs: logprobs.top,
+        release: release.map(Into::into),
+        // The turns before, and what the server decides: none of it is a field.
+        history: Vec::new(),
+        ceilings: BTreeMap::new(),
+        record: false,
+        whole_conversation: false,
+        migrate: false,
+        lane: None,
+    };
+    fields.refuse_rest(neutral::REQUEST)?;
+    Ok(Asked { request, choices, stream, include_usage, logprobs: logprobs.wanted })
+}
+
+fn choices(fields: &mut Fields, defaults: &Defaults) -> Result<u32, ApiError> {
+    let choices = fields.take("n", WHOLE)?.unwrap_or(1);
+    if (1..=defaults.max_choices).contains(&choices) {
+        return Ok(choices);
+    }
+    Err(ApiError::bad("n", format!("found {choices}; expected 1 to {}", defaults.max_choices)))
+}
+
+fn include_usage(fields: &mut Fields) -> Result<bool, ApiError> {
+    let Some(mut options) = fields.object("stream_options")? else { return Ok(false) };
+    let include_usage = options.take("include_usage", FLAG)?.unwrap_or(false);
+    options.refuse_rest(neutral::STREAM_OPTIONS)?;
+    Ok(include_usage)
+}
+
+/// Both names are ceilings: the smaller one holds.
+fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
+    let names = ["max_tokens", "max_completion_tokens"];
+    let given = names.map(|name| fields.take::<u32>(name, "a whole number, 1 or above"));
+    let [old, new] = given;
+    Ok([old?, new?].into_iter().flatten().min())
+}
+
+fn sampling(fields: &mut Fields, defaults: Sampling) -> Result<Sampling, ApiError> {
+    Ok(Sampling {
+        temperature: fields.take("temperature", NUMBER)?.unwrap_or(defaults.temperature),
+        top_k: top_k(fields)?.unwrap_or(defaults.top_k),
+        top_p: fields.take("top_p", NUMBER)?.unwrap_or(defaults.top_p),
+    })
+}
+
+/// 0, and -1 as other servers write it, are all tokens.
+fn top_k(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
+    const TOP_K: &str = "a whole number, 0 or -1 for all tokens";
+    let Some(value) = fields.value("top_k") else { return Ok(None) };
+    let number = value.as_i64().map(|k| if k == -1 { 0 } else { k });
+    number.and_then(|k| u32::try_from(k).ok()).map(Some).ok_or_else(|| wrong("top_k", &value, TOP_K))
+}
+
+/// A text, or a list of texts.
+fn texts(fields: &mut Fields, name: &str, expected: &str) -> Result<Option<Vec<String>>, ApiError> {
+    let path = fields.path(name);
+    let text = |value: Value| match value {
+        Value::String(text) => Ok(text),
+        other => Err(wrong(&path, &other, expected)),
+    };
+    match fields.value(name) {
+        None => Ok(None),
+        Some(Value::Array(list)) => list.into_iter().map(text).collect::<Result<Vec<_>, _>>().map(Some),
+        Some(one) => Ok(Some(vec![text(one)?])),
     }
 }
 
@@ -248,27 +176,69 @@ fn stops(texts: Vec<String>) -> Result<Vec<String>, ApiError> {
     Err(ApiError::bad("stop", format!("{found}; expected at most {most} texts of at most {longest} bytes")))
 }
 
+/// The object `inferenceguard`.
+#[derive(Default)]
+struct Own {
+    method: Option<String>,
+    budgets: BTreeMap<String, f64>,
+    release: Option<StreamRelease>,
+}
+
+impl Own {
+    fn read(fields: &mut Fields) -> Result<Self, ApiError> {
+        const RELEASE: &str = r#""at_end", "agreement" or {"commit": CHUNKS}"#;
+        let Some(mut own) = fields.object("inferenceguard")? else { return Ok(Self::default()) };
+        let method = own.take("method", "the name of a method")?;
+        let release = own.take("release", RELEASE)?;
+        let budgets = own.object("budgets")?.map_or_else(|| Ok(BTreeMap::new()), budgets)?;
+        own.refuse_rest(neutral::NONE)?;
+        Ok(Self { method, budgets, release })
+    }
+}
+
+fn budgets(fields: Fields) -> Result<BTreeMap<String, f64>, ApiError> {
+    let number = |(name, path, value): (String, String, Value)| {
+        value.as_f64().map(|budget| (name, budget)).ok_or_else(|| wrong(&path, &value, NUMBER))
+    };
+    fields.rest().into_iter().map(number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inferenceguard_search::Release;
     use serde_json::json;
 
-    fn chat(value: Value) -> Result<Asked, ApiError> {
-        let defaults = Defaults { sampling: Sampling::default(), release: StreamRelease::Agreement, max_choices: 4 };
-        serde_json::from_value::<Chat>(value).unwrap().asked(&defaults)
+    fn fields(value: Value) -> Fields {
+        Fields::parse(value.to_string().as_bytes()).unwrap()
+    }
+
+    fn defaults() -> Defaults {
+        Defaults { sampling: Sampling::default(), release: StreamRelease::Agreement, max_choices: 4 }
+    }
+
+    fn asked(value: Value) -> Result<Asked, ApiError> {
+        chat(fields(value), &defaults())
     }
 
     fn with(field: &str, value: Value) -> Result<Asked, ApiError> {
-        let mut asked = json!({"messages": [{"role": "user", "content": "Hi"}]});
-        asked[field] = value;
-        chat(asked)
+        let mut body = json!({"messages": [{"role": "user", "content": "Hi"}]});
+        body[field] = value;
+        asked(body)
+    }
+
+    fn refused(field: &str, value: Value) -> ApiError {
+        let error = with(field, value).unwrap_err();
+        assert_eq!(error.status.as_u16(), 400, "{error:?}");
+        error
     }
 
     #[test]
     fn fields_become_settings_of_the_request() {
-        let asked = chat(json!({
-            "model": "m", "user": "u", "metadata": {}, "n": 2, "seed": -1, "stop": "END", "max_completion_tokens": 7,
-            "temperature": 0.5, "stream": true, "stream_options": {"include_usage": true}, "tools": [],
+        let asked = asked(json!({
+            "user": "u", "metadata": {}, "n": 2, "seed": -1, "stop": "END", "max_completion_tokens": 7,
+            "temperature": 0.5, "top_k": 3, "stream": true, "stream_options": {"include_usage": true}, "tools": [],
+            "logprobs": true, "top_logprobs": 2,
             "messages": [
                 {"role": "developer", "content": "Be brief."},
                 {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
@@ -277,50 +247,162 @@ mod tests {
         }))
         .unwrap();
         let request = &asked.request;
-        assert_eq!((asked.choices, asked.stream, asked.include_usage), (2, true, true));
+        assert_eq!((asked.choices, asked.stream, asked.include_usage, asked.logprobs), (2, true, true, true));
         assert_eq!((request.prompt.as_str(), request.history[0].role.as_str()), ("ab", "system"));
-        assert_eq!((request.seed, request.max_tokens, request.stop.len()), (Some(u64::MAX), Some(7), 1));
-        assert_eq!(request.sampling.unwrap().temperature, 0.5);
-        assert_eq!(request.release, Some(inferenceguard_search::Release::Commit(2)));
+        assert_eq!((request.seed, request.max_tokens, request.stop.len()), (Some((1 << 53) - 1), Some(7), 1));
+        assert_eq!(request.sampling, Some(Sampling { temperature: 0.5, top_k: 3, ..Sampling::default() }));
+        assert_eq!((request.release, request.top_logprobs), (Some(Release::Commit(2)), 2));
         assert_eq!(request.budgets["harm"], 2.0);
     }
 
     #[test]
-    fn what_would_change_the_answer_is_refused_by_name() {
-        for (field, value) in [
-            ("tools", json!([{}])),
-            ("response_format", json!({"type": "json_object"})),
-            ("logit_bias", json!({"5": 1})),
-            ("presence_penalty", json!(0.5)),
-            ("top_logprobs", json!(3)),
-            ("n", json!(5)),
-            ("n", json!(0)),
-            ("stop", json!(vec!["a"; 17])),
-            ("stop", json!("a".repeat(257))),
-        ] {
-            let error = with(field, value).unwrap_err();
-            assert_eq!((error.status.as_u16(), error.param.as_deref()), (400, Some(field)), "{error:?}");
+    fn null_is_nothing_everywhere() {
+        let nulls = json!({
+            "messages": [{"role": "user", "content": "Hi", "name": null, "whatever": null}],
+            "n": null, "seed": null, "stop": null, "max_tokens": null, "max_completion_tokens": null, "temperature": null,
+            "top_k": null, "top_p": null, "stream": null, "stream_options": {"include_usage": null, "x": null},
+            "logprobs": null, "top_logprobs": null, "tools": null, "response_format": null, "audio": null,
+            "inferenceguard": {"method": null, "budgets": {"harm": null}, "release": null},
+        });
+        let request = asked(nulls).unwrap().request;
+        let seed = request.seed;
+        assert_eq!(request, Request { seed, sampling: Some(Sampling::default()), ..Request::new("Hi") });
+        for field in ["stream_options", "inferenceguard"] {
+            assert!(with(field, json!(null)).is_ok(), "{field}");
         }
+        assert!(with("inferenceguard", json!({"budgets": null})).is_ok());
+    }
+
+    #[test]
+    fn without_a_seed_each_request_has_its_own() {
+        let seed = || with("n", json!(1)).unwrap().request.seed.unwrap();
+        assert_ne!(seed(), seed());
+    }
+
+    #[test]
+    fn of_two_ceilings_the_smaller_holds() {
+        for (old, new, least) in [(5, 9, 5), (9, 5, 5)] {
+            let body = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": old,
+                "max_completion_tokens": new});
+            assert_eq!(asked(body).unwrap().request.max_tokens, Some(least));
+        }
+    }
+
+    #[test]
+    fn what_could_change_the_answer_and_is_not_understood_is_named() {
+        for (field, value, code) in [
+            ("tools", json!([{}]), "unsupported_parameter"),
+            ("tool_choice", json!("required"), "unsupported_parameter"),
+            ("response_format", json!({"type": "json_object"}), "unsupported_parameter"),
+            ("response_format", json!({"type": "text", "x": 1}), "unsupported_parameter"),
+            ("logit_bias", json!({"5": 1}), "unsupported_parameter"),
+            ("presence_penalty", json!(0.5), "unsupported_parameter"),
+            ("min_tokens", json!(30), "unsupported_parameter"),
+            ("ignore_eos", json!(true), "unsupported_parameter"),
+            ("stop_token_ids", json!([5]), "unsupported_parameter"),
+            ("bad_words", json!(["knife"]), "unsupported_parameter"),
+            ("grammar", json!("root ::= [0-9]"), "unsupported_parameter"),
+            ("guided_json", json!({"type": "object"}), "unknown_parameter"),
+            ("structured_outputs", json!({"regex": "[0-9]+"}), "unknown_parameter"),
+            ("chat_template", json!("{{x}}"), "unknown_parameter"),
+            ("web_search_options", json!({}), "unknown_parameter"),
+            ("prompt", json!("text"), "unknown_parameter"),
+            ("history", json!([]), "unknown_parameter"),
+            ("lane", json!("tenant a"), "unknown_parameter"),
+            ("Tools", json!([]), "unknown_parameter"),
+            ("x.user", json!("not the field `user`"), "unknown_parameter"),
+            ("", json!(1), "unknown_parameter"),
+        ] {
+            let error = refused(field, value);
+            assert_eq!((error.code, error.param.as_deref()), (code, Some(field)), "{error:?}");
+        }
+        for (field, value, param) in [
+            ("stream_options", json!({"include_usge": true}), "stream_options.include_usge"),
+            ("stream_options", json!({"continuous_usage_stats": true}), "stream_options.continuous_usage_stats"),
+            ("inferenceguard", json!({"budget": 1}), "inferenceguard.budget"),
+            ("inferenceguard", json!({"user": "u"}), "inferenceguard.user"),
+        ] {
+            assert_eq!(refused(field, value).param.as_deref(), Some(param));
+        }
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_taken() {
         for (field, value) in [
             ("presence_penalty", json!(0)),
+            ("presence_penalty", json!(0.0)),
             ("store", json!(true)),
-            ("response_format", json!(null)),
+            ("response_format", json!({"type": "text"})),
+            ("logit_bias", json!({})),
+            ("ignore_eos", json!(false)),
+            ("min_tokens", json!(0)),
+            ("skip_special_tokens", json!(true)),
+            ("top_k", json!(-1)),
+            ("parallel_tool_calls", json!(true)),
             ("stop", json!(vec!["a".repeat(256); 16])),
+            ("stop", json!([])),
+            ("stream_options", json!({})),
         ] {
             assert!(with(field, value).is_ok(), "{field}");
         }
     }
 
     #[test]
-    fn conversations_end_with_the_user_and_hold_text() {
-        for messages in [
-            json!([]),
-            json!([{"role": "assistant", "content": "x"}]),
-            json!([{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]),
-            json!([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]),
+    fn values_of_another_type_or_size_are_named() {
+        for (field, value) in [
+            ("n", json!("2")),
+            ("n", json!(5)),
+            ("n", json!(0)),
+            ("max_tokens", json!(8.5)),
+            ("max_tokens", json!(-1)),
+            ("max_completion_tokens", json!("8")),
+            ("seed", json!("1")),
+            ("seed", json!(0.5)),
+            ("temperature", json!("hot")),
+            ("top_p", json!([])),
+            ("top_k", json!(-2)),
+            ("top_k", json!(1.5)),
+            ("stream", json!("yes")),
+            ("stream_options", json!(true)),
+            ("stop", json!(5)),
+            ("stop", json!(["a", 5])),
+            ("stop", json!(vec!["a"; 17])),
+            ("stop", json!("a".repeat(257))),
+            ("logprobs", json!(1)),
+            ("top_logprobs", json!(3)),
+            ("inferenceguard", json!("base")),
         ] {
-            let error = chat(json!({"messages": messages})).unwrap_err();
-            assert_eq!(error.param.as_deref(), Some("messages"), "{error:?}");
+            let error = refused(field, value);
+            assert_eq!(error.param.as_deref(), Some(field), "{error:?}");
+        }
+        for (value, param) in [
+            (json!({"method": 5}), "inferenceguard.method"),
+            (json!({"release": "at once"}), "inferenceguard.release"),
+            (json!({"budgets": []}), "inferenceguard.budgets"),
+            (json!({"budgets": {"harm": "2"}}), "inferenceguard.budgets.harm"),
+        ] {
+            assert_eq!(refused("inferenceguard", value).param.as_deref(), Some(param));
+        }
+    }
+
+    #[test]
+    fn completions_take_one_text() {
+        let ask = |value: Value| completion(fields(value), &defaults());
+        let asked = ask(json!({"prompt": ["Hi"], "logprobs": 5})).unwrap();
+        assert_eq!((asked.request.prompt.as_str(), asked.request.top_logprobs, asked.logprobs), ("Hi", 5, true));
+        assert!(!ask(json!({"prompt": "Hi"})).unwrap().logprobs);
+        for (body, param) in [
+            (json!({}), "prompt"),
+            (json!({"prompt": [5, 6]}), "prompt"),
+            (json!({"prompt": ["a", "b"]}), "prompt"),
+            (json!({"prompt": []}), "prompt"),
+            (json!({"prompt": "Hi", "logprobs": 21}), "logprobs"),
+            (json!({"prompt": "Hi", "logprobs": true}), "logprobs"),
+            (json!({"prompt": "Hi", "top_logprobs": 1}), "top_logprobs"),
+            (json!({"prompt": "Hi", "echo": true}), "echo"),
+            (json!({"prompt": "Hi", "messages": []}), "messages"),
+        ] {
+            assert_eq!(ask(body).unwrap_err().param.as_deref(), Some(param));
         }
     }
 }

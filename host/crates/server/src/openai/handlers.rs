@@ -2,7 +2,8 @@
 
 use super::{
     answer::{Head, Style},
-    ask::{Asked, Chat, Common, Completion, Defaults},
+    ask::{self, Asked, Defaults},
+    fields::Fields,
     job::{self, Job, Said},
     stream,
 };
@@ -10,13 +11,12 @@ use crate::{app::App, auth::Client, error::ApiError, layers::lane_of, settings::
 use axum::{
     Extension, Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
 use inferenceguard_host::Output;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -31,9 +31,7 @@ pub(crate) async fn chat(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let chat: Chat = parse(&body)?;
-    app.serves(&chat.common)?;
-    answer(app, &client, &headers, Style::Chat, |defaults| chat.asked(defaults)).await
+    answer(app, &client, &headers, Style::Chat, &body).await
 }
 
 /// `POST /v1/completions`.
@@ -43,9 +41,14 @@ pub(crate) async fn completions(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let completion: Completion = parse(&body)?;
-    app.serves(&completion.common)?;
-    answer(app, &client, &headers, Style::Completion, |defaults| completion.asked(defaults)).await
+    let answered = answer(app, &client, &headers, Style::Completion, &body).await;
+    // What the engine says of a conversation is about the only text there is.
+    answered.map_err(|error| match error.param.as_deref() {
+        Some("messages") if matches!(error.code, "invalid_value" | "context_length_exceeded") => {
+            ApiError { param: Some("prompt".into()), ..error }
+        }
+        _ => error,
+    })
 }
 
 /// `GET /v1/models`.
@@ -54,16 +57,15 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
 }
 
 /// `GET /v1/models/{model}`.
-pub(crate) async fn model(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn model(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, ApiError> {
+    // A name that is no text is not this model's.
+    let Path(name) =
+        name.map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "model_not_found", "the name is not UTF-8"))?;
     app.is_served(&name)?;
     Ok(Json(app.described()))
-}
-
-/// One sentence for whatever is wrong with a body.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let bad = |message: String| ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message);
-    let text = std::str::from_utf8(body).map_err(|error| bad(format!("the body is not UTF-8: {error}")))?;
-    serde_json::from_str(text).map_err(|error| bad(format!("the body does not fit: {error}")))
 }
 
 async fn answer(
@@ -71,9 +73,9 @@ async fn answer(
     client: &Arc<Client>,
     headers: &HeaderMap,
     style: Style,
-    asked: impl FnOnce(&Defaults) -> Result<Asked, ApiError>,
+    body: &[u8],
 ) -> Result<Response, ApiError> {
-    let mut asked = asked(&app.defaults())?;
+    let mut asked = app.asked(style, body)?;
     app.is_open()?;
     let crowd = app.crowd.waiting();
     let places = app.places(client, asked.choices)?;
@@ -120,9 +122,14 @@ pub(crate) fn now() -> u64 {
 }
 
 impl App {
-    /// Whether this is the model that is served.
-    fn serves(&self, common: &Common) -> Result<(), ApiError> {
-        common.model.as_ref().map_or(Ok(()), |model| self.is_served(model))
+    /// What a body asks for, of the model that is served.
+    fn asked(&self, style: Style, body: &[u8]) -> Result<Asked, ApiError> {
+        let mut fields = Fields::parse(body)?;
+        ask::model(&mut fields)?.map_or(Ok(()), |model| self.is_served(&model))?;
+        match style {
+            Style::Chat => ask::chat(fields, &self.defaults()),
+            Style::Completion => ask::completion(fields, &self.defaults()),
+        }
     }
 
     fn is_served(&self, model: &str) -> Result<(), ApiError> {

@@ -1,5 +1,6 @@
 //! One choice on a thread of its own, from the engine to a channel.
 
+use super::seed;
 use crate::{
     app::{App, Place},
     error::ApiError,
@@ -65,7 +66,7 @@ async fn one(
 ) {
     let (own, told) = (Arc::clone(&app), sender.clone());
     let running = spawn_blocking(move || {
-        let seed = Some(request.seed.unwrap_or_default().wrapping_add(index as u64));
+        let seed = request.seed.map(|first| seed::of_choice(first, index));
         run(&own, Request { seed, ..(*request).clone() }, place, &job, index, &told)
     });
     match running.await {

@@ -2,8 +2,12 @@
 
 mod answer;
 mod ask;
+mod fields;
 mod handlers;
 mod job;
+mod messages;
+mod neutral;
+mod seed;
 mod stream;
 
 pub(crate) use answer::{Style, finish_reason};

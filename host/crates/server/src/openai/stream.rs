@@ -91,7 +91,8 @@ impl Told {
 
     fn ended(&mut self, index: usize, output: Output) -> Vec<Event> {
         let tokenizer = self.logprobs.then(|| self.app.engine.tokenizer());
-        let mut events = vec![event(&self.head.ending(index, &output, tokenizer.as_deref()))];
+        let mut events: Vec<Event> = self.head.refusal(index, &output).iter().map(event).collect();
+        events.push(event(&self.head.ending(index, &output, tokenizer.as_deref())));
         self.outputs.push(output);
         self.open -= 1;
         if self.open == 0 {
