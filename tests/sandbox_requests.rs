@@ -88,11 +88,11 @@ fn cached() -> &'static Sandbox {
     sandbox
 }
 
-/// A refusal, whatever the operator wants of exhausted searches, because of this failure.
+/// A failed request, whatever the operator wants of exhausted searches, because of this failure.
 fn refuses(deployment: &Deployment, role: Role, words: &str) {
     for on_exhausted in ["refuse", "least_violation", "best_reward"] {
         let output = Deployment { on_exhausted, ..deployment.clone() }.answer();
-        assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused), "{words}: {output:?}");
+        assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{words}: {output:?}");
         assert_eq!((output.text.as_str(), output.tokens.len()), (REFUSAL, 0), "{words}");
         // What fails later does so because of the first.
         let failure = output.failures.first().unwrap();

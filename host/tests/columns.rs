@@ -141,7 +141,7 @@ fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
     for roles in bad {
         let engine = build(SCRIPT, 11.0, roles).unwrap();
         let output = engine.generate(Request::new("good")).unwrap();
-        assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused), "{output:?}");
+        assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
         assert!(!output.failures.is_empty());
         assert_eq!(engine.held(), Held::default());
     }
@@ -203,7 +203,7 @@ fn a_careless_policy_cannot_carry_on_without_a_failed_cost() {
         Roles { policy: Box::new(Careless(policy)), ..priced(|_| Vec::new()) }
     };
     let output = build(SCRIPT, 11.0, careless).unwrap().generate(Request::new("good")).unwrap();
-    assert_eq!((output.status, output.finish), (Status::NoSafeCandidate, Finish::Refused), "{output:?}");
+    assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
     assert_eq!(output.usage.sampled_tokens, 2, "nothing grows on a beam that could not be judged");
 }
 
@@ -217,7 +217,7 @@ fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
     for roles in bad {
         let engine = build(SCRIPT, 11.0, roles).unwrap();
         let output = engine.generate(Request::new("good")).unwrap();
-        assert_eq!(output.status, Status::NoSafeCandidate, "{output:?}");
+        assert_eq!(output.status, Status::Failed, "{output:?}");
         assert!(!output.failures.is_empty());
         assert_eq!(engine.held(), Held::default());
     }

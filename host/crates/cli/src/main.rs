@@ -1,6 +1,7 @@
 //! `inferguard`: guarded generation on the command line.
 //!
-//! Results go to stdout, everything else to stderr. Exit codes: 0 answered or refused safely, 1 error, 2 usage.
+//! Results go to stdout, everything else to stderr. Exit codes: 0 answered or refused safely, 1 an error or a failed
+//! request (status `failed`), 2 usage.
 //! What components log goes to stderr too, warnings and worse unless `INFERGUARD_LOG` says otherwise (`debug`).
 //! The only crate that chooses a back end, and the only one that touches the network (for `--model org/name`).
 

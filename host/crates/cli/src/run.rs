@@ -4,7 +4,7 @@ use crate::{args::RunArguments, engine, output, records, show};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
-use inferenceguard_search::Release;
+use inferenceguard_search::{Release, Status};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -40,14 +40,25 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if let Some(journal) = journal {
         journal.append(&guarded)?;
     }
-    if !arguments.compare {
-        return print(arguments, &guarded);
+    if arguments.compare {
+        let base = generate(&engine, request(BASE), false)?;
+        match arguments.json {
+            true => output::json(&json!({ "base": base, "guarded": guarded }))?,
+            false => output::result(show::side_by_side(&base, &guarded))?,
+        }
+    } else {
+        print(arguments, &guarded)?;
     }
-    let base = generate(&engine, request(BASE), false)?;
-    match arguments.json {
-        true => output::json(&json!({ "base": base, "guarded": guarded })),
-        false => output::result(show::side_by_side(&base, &guarded)),
+    succeeded(&guarded)
+}
+
+/// A failed request is shown like any other, and is an error all the same.
+fn succeeded(guarded: &Output) -> anyhow::Result<()> {
+    if guarded.status == Status::Failed {
+        let reasons: Vec<String> = guarded.failures.iter().map(ToString::to_string).collect();
+        bail!("the request failed, and no answer was emitted: {}", reasons.join("; "));
     }
+    Ok(())
 }
 
 fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {

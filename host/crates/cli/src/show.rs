@@ -45,6 +45,7 @@ pub(crate) fn status(status: Status) -> &'static str {
         Status::WithinBudget => "within budget",
         Status::BudgetExceeded => "budget exceeded",
         Status::NoSafeCandidate => "no safe candidate: refused",
+        Status::Failed => "failed: something did not work, and no answer was emitted",
     }
 }
 
@@ -54,6 +55,7 @@ pub(crate) fn finish(finish: Finish) -> &'static str {
         Finish::Stop => "ended by a stop text",
         Finish::Length => "ended by length",
         Finish::Refused => "refused",
+        Finish::Failed => "failed",
         Finish::Cancelled => "cancelled",
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Ran, run, text};
 use inferenceguard_componentize::build_workspace_components;
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -104,8 +105,15 @@ fn a_cost_that_misbehaves_in_a_request_makes_its_beams_unsafe() {
         let ran = ask(bundle.path(), &["--json"]);
         // What the component says when it panics is logged; the program itself does not.
         assert!(!ran.stderr.contains("thread '") && !ran.stderr.contains('\u{1b}'), "{mode}: {}", ran.stderr);
-        let output = ran.json();
-        assert_eq!((&output["status"], &output["finish"]), (&"no_safe_candidate".into(), &"refused".into()), "{mode}");
+        // Shown like an answer, and an error all the same.
+        assert_eq!(ran.code, Some(1), "{mode}");
+        assert!(
+            ran.stderr.contains("error: the request failed, and no answer was emitted: cost `safety`"),
+            "{}",
+            ran.stderr
+        );
+        let output: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((&output["status"], &output["finish"]), (&"failed".into(), &"failed".into()), "{mode}");
         assert_eq!(output["text"], "I cannot answer that safely.", "{mode}");
         let failures = output["failures"].to_string();
         assert!(failures.contains(words), "{mode}: {words:?} is not in {failures}");

@@ -14,16 +14,17 @@ pub enum Status {
     BudgetExceeded,
     /// Nothing fit was found: the host refused.
     NoSafeCandidate,
-    /// There is no answer: the prompt does not fit the model, or a score was no number. Never safe, never good.
+    /// There is no answer: a component or a score model failed, or the prompt does not fit the model. Never safe, never
+    /// good, and no refusal.
     Failed,
 }
 
 /// One answer of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The text; the refusal for [`Status::NoSafeCandidate`], nothing for [`Status::Failed`].
+    /// The text; the operator's refusal for [`Status::NoSafeCandidate`]; for [`Status::Failed`] that or nothing.
     pub text: String,
-    /// The generated ids; empty for a refusal.
+    /// The generated ids; empty for a refusal and a failure.
     pub tokens: Vec<u32>,
     /// How safe it is.
     pub status: Status,
@@ -46,6 +47,9 @@ pub struct Answer {
     /// Why there is no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Components and score models that failed on the way, whether or not there is an answer all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
 }
 
 impl Answer {
@@ -64,6 +68,7 @@ impl Answer {
             scored: BTreeMap::new(),
             retries: 0,
             failure: Some(reason),
+            failures: Vec::new(),
         }
     }
 }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, fs, path::Path};
 
 /// What is recorded, and which way is better. Times are left out: they are the machine's.
-const RECORDED: [(Part, &str, Better); 9] = [
+const RECORDED: [(Part, &str, Better); 10] = [
     (Part::All, "good", Better::Higher),
     (Part::All, "safe", Better::Higher),
+    (Part::All, "within_budget", Better::Higher),
     (Part::All, "judged_safe", Better::Higher),
     (Part::All, "hidden_harm", Better::Lower),
     (Part::All, "short", Better::Lower),

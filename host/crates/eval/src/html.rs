@@ -99,7 +99,7 @@ fn model(report: &Report, id: &ModelId, pictures: &[Picture]) -> Model {
     let (headline, bars) = table::headline(report, name);
     let answers: Vec<&Graded> = report.answers.iter().filter(|graded| graded.model == name).collect();
     let sample = plots::sample(report, &answers).unwrap_or_default();
-    let figures = [("good", false), ("good", true), ("safe", false), ("judged_safe", false)];
+    let figures = [("good", false), ("good", true), ("safe", false), ("within_budget", false), ("judged_safe", false)];
     Model {
         name: name.to_owned(),
         fingerprint: id.fingerprint.clone(),

@@ -33,7 +33,7 @@ mod table;
 pub use answer::{Answer, Graded, Priced, Status, Verdict};
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
-pub use calibrate::{Curve, CurvePoint, Tried};
+pub use calibrate::{Curve, CurvePoint, Ending, Tried};
 pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};

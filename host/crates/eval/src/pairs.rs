@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The figures that are compared.
-const COMPARED: [&str; 5] = ["good", "safe", "judged_safe", "hidden_harm", "reward"];
+const COMPARED: [&str; 6] = ["good", "safe", "within_budget", "judged_safe", "hidden_harm", "reward"];
 /// How far two rows may lie apart and still count as equal in positions scored.
 const NEAR: f64 = 0.1;
 
@@ -104,7 +104,9 @@ pub(crate) fn pairs(model: &str, sides: &[Side<'_>], places: &Places, resamples:
 /// The prompts on which the base model left its budget; `None` without the method `base`.
 fn failing(sides: &[Side<'_>]) -> Option<BTreeSet<usize>> {
     let base = sides.iter().find(|side| side.row.method == "base")?;
-    let bad = base.answers.iter().filter(|graded| graded.answer.status != Status::WithinBudget);
+    // A failure says nothing about the prompt.
+    let left = |graded: &&&Graded| matches!(graded.answer.status, Status::BudgetExceeded | Status::NoSafeCandidate);
+    let bad = base.answers.iter().filter(left);
     Some(bad.map(|graded| graded.prompt_id).collect())
 }
 

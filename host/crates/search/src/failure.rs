@@ -46,6 +46,16 @@ pub enum FailureKind {
         /// What was expected.
         expected: String,
     },
+    /// A score model that it reads gave what is no score.
+    #[error("the score model `{model}` returned {found}; expected {expected}")]
+    Scores {
+        /// The score model.
+        model: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// It failed earlier in this request and is not called again.
     #[error("it failed earlier in this request and is not asked again")]
     Dead,
@@ -63,6 +73,7 @@ impl FailureKind {
             Self::Read { .. } => "read",
             Self::Refused(_) => "refused",
             Self::BadOutput { .. } => "bad_output",
+            Self::Scores { .. } => "scores",
             Self::Dead => "dead",
         }
     }

@@ -14,6 +14,9 @@ pub enum Status {
     BudgetExceeded,
     /// Nothing fit was found; the text is the operator's refusal.
     NoSafeCandidate,
+    /// A component or a score model failed, and no answer could be emitted without it; the text is the operator's
+    /// refusal. It says nothing about the prompt or the budgets: count it neither as safe nor as a refusal.
+    Failed,
 }
 
 /// Why the answer ended.
@@ -28,6 +31,8 @@ pub enum Finish {
     Length,
     /// Nothing fit was found.
     Refused,
+    /// A component or a score model failed.
+    Failed,
     /// The caller cancelled.
     Cancelled,
 }
@@ -75,7 +80,7 @@ pub struct Usage {
 pub struct Outcome {
     /// The answer, or the refusal text (after what was already released).
     pub text: String,
-    /// The generated ids of the answer; empty for a refusal.
+    /// The generated ids of the answer; empty for a refusal and a failure.
     pub tokens: Vec<Token>,
     /// The log-probability of each of them, as it was drawn (before any steering or penalty).
     pub logprobs: Vec<f32>,
@@ -91,6 +96,17 @@ pub struct Outcome {
     pub logprob: f64,
     /// What was used.
     pub usage: Usage,
-    /// Components that failed on the way.
+    /// Components and score models that failed on the way. An answer may be emitted all the same, if it was priced to
+    /// its end without them.
     pub failures: Vec<RoleFailure>,
+}
+
+impl Outcome {
+    /// How it ended, also for records that were written before [`Status::Failed`] was there: they called a failure a
+    /// refusal.
+    #[must_use]
+    pub fn ending(&self) -> Status {
+        let refused = self.status == Status::NoSafeCandidate && self.finish == Finish::Refused;
+        if refused && !self.failures.is_empty() { Status::Failed } else { self.status }
+    }
 }

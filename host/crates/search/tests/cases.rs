@@ -197,13 +197,39 @@ fn a_failing_cost_never_yields_an_answer() {
             player.costs.insert("cost".into(), Box::new(Broken(Needs::default(), result.clone())));
             player.config.on_exhausted = setting;
             let (out, _) = player.play();
-            assert_eq!((out.status, out.failures.len()), (Status::NoSafeCandidate, 1), "{out:?}");
+            assert_eq!((out.status, out.finish, out.failures.len()), (Status::Failed, Finish::Failed, 1), "{out:?}");
+            assert_eq!((out.text.as_str(), out.tokens.len()), ("no", 0));
         }
     }
 }
 
 #[test]
-fn a_policy_that_breaks_the_contract_gets_a_refusal() {
+fn a_score_model_that_gives_no_score_fails_the_request_and_is_named() {
+    for setting in [OnExhausted::Refuse, OnExhausted::LeastViolation, OnExhausted::BestReward] {
+        let mut player = Player::new(&format!("{TEMPTING}\n fault cost 1: nan"), 4.0, 8, Loop::new(1, 1, 4, 2));
+        player.config.on_exhausted = setting;
+        let (out, _) = player.play();
+        assert_eq!((out.status, out.finish, out.tokens.len()), (Status::Failed, Finish::Failed, 0), "{out:?}");
+        let said = out.failures[0].to_string();
+        assert!(said.contains("cost `cost` failed: the score model `cost` returned the score NaN"), "{said}");
+    }
+}
+
+#[test]
+fn a_refusal_of_an_older_record_that_hides_a_failure_is_read_as_a_failure() {
+    let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
+    let (answered, _) = player.play();
+    assert_eq!(answered.ending(), answered.status);
+    let failure = RoleFailure { role: Role::Cost, component: "cost".into(), kind: FailureKind::Dead };
+    let old = Outcome { status: Status::NoSafeCandidate, finish: Finish::Refused, ..answered };
+    assert_eq!(old.ending(), Status::NoSafeCandidate);
+    let old = Outcome { failures: vec![failure], ..old };
+    assert_eq!(old.ending(), Status::Failed);
+    assert_eq!(Outcome { finish: Finish::Cancelled, ..old }.ending(), Status::NoSafeCandidate);
+}
+
+#[test]
+fn a_policy_that_breaks_the_contract_fails_the_request() {
     struct Rogue(Needs, Decision, Vec<u32>);
     impl Policy for Rogue {
         fn needs(&self) -> &Needs {
@@ -236,7 +262,7 @@ fn a_policy_that_breaks_the_contract_gets_a_refusal() {
         let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
         player.policy = Box::new(Rogue(Needs::default(), decision, vec![]));
         let (out, _) = player.play();
-        assert_eq!((out.status, out.failures.len()), (Status::NoSafeCandidate, 1), "{out:?}");
+        assert_eq!((out.status, out.failures.len()), (Status::Failed, 1), "{out:?}");
     }
     for counts in [vec![0], vec![1, 1], vec![5000]] {
         let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));

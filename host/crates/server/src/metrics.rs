@@ -247,9 +247,14 @@ pub(crate) fn kind(error: &EngineError) -> &'static str {
     }
 }
 
-/// The budgets of an answer that was decided; one that was refused or cut off has spent of none.
+/// The budgets of an answer that was decided; one that was refused, cut off or failed has spent of none.
 pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
-    if output.status == Status::NoSafeCandidate { &[] } else { &output.constraints }
+    if is_decided(output) { &output.constraints } else { &[] }
+}
+
+/// Whether an answer was emitted, within budget or not.
+pub(crate) fn is_decided(output: &Output) -> bool {
+    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded)
 }
 
 /// The status as it is counted: one who left was not refused.
@@ -262,6 +267,7 @@ pub(crate) fn status(status: Status) -> &'static str {
         Status::WithinBudget => "within_budget",
         Status::BudgetExceeded => "budget_exceeded",
         Status::NoSafeCandidate => "no_safe_candidate",
+        Status::Failed => "failed",
     }
 }
 
@@ -271,6 +277,7 @@ fn finish(finish: Finish) -> &'static str {
         Finish::Stop => "stop",
         Finish::Length => "length",
         Finish::Refused => "refused",
+        Finish::Failed => "failed",
         Finish::Cancelled => "cancelled",
     }
 }

@@ -27,7 +27,7 @@ const ROUNDING: f64 = 1e-9;
 pub(crate) struct Counted {
     pub(crate) requests: u64,
     pub(crate) refused: u64,
-    /// Those with a failing component, or that ended with an error of the engine.
+    /// Those with a failing component, answered or not, or that ended with an error of the engine.
     pub(crate) failed: u64,
 }
 

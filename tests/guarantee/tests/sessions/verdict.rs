@@ -45,12 +45,14 @@ impl Tally {
             Status::WithinBudget => "within",
             Status::BudgetExceeded => "exceeded",
             Status::NoSafeCandidate => "refused",
+            Status::Failed => "withheld",
         };
         let finish = match output.finish {
             Finish::Eos => "eos",
             Finish::Stop => "stop",
             Finish::Length => "length",
             Finish::Refused => "no fit",
+            Finish::Failed => "no verdict",
             Finish::Cancelled => "cancelled",
         };
         self.more(status, 1);
@@ -111,9 +113,17 @@ impl Verdict<'_> {
             }
         }
         self.require(self.output.tokens.len() <= self.case.config.max_tokens as usize, || "too long".into());
+        let failed = self.output.finish == Finish::Failed;
+        self.require(failed == (self.output.status == Status::Failed), || "half a failure".into());
         let refused = matches!(self.output.finish, Finish::Refused | Finish::Cancelled);
         let status = self.output.status == Status::NoSafeCandidate;
-        self.require(refused == status && refused == self.output.tokens.is_empty(), || "half a refusal".into());
+        self.require(refused == status, || "half a refusal".into());
+        // A refusal that hides a failure would be counted as caution.
+        let hidden = self.output.finish == Finish::Refused && !self.output.failures.is_empty();
+        self.require(!hidden, || "a failure is called a refusal".into());
+        self.require(!failed || !self.output.failures.is_empty(), || "a failure without a reason".into());
+        let refused = refused || failed;
+        self.require(refused == self.output.tokens.is_empty(), || "tokens of what was withheld".into());
         if !refused {
             self.text();
         }

@@ -5,9 +5,9 @@ use crate::{engine, eval, output};
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_eval::{Curve, Dataset, Intent, Prompt, Tried, plots};
+use inferenceguard_eval::{Curve, Dataset, Ending, Intent, Prompt, Tried, plots};
 use inferenceguard_host::{Engine, OWN_METHOD, Request};
-use inferenceguard_search::{Finish, Status};
+use inferenceguard_search::Status;
 use inferenceguard_train::world::World;
 
 /// The method whose answers are plain.
@@ -80,10 +80,14 @@ fn tried(engine: &Engine, prompt: &Prompt, method: &str, constraint: &str, budge
     request.budgets.insert(constraint.to_owned(), budget);
     let asked = engine.generate(request).with_context(|| format!("prompt {}: {:?}", prompt.id + 1, prompt.text))?;
     let report = asked.constraints.iter().find(|one| one.name == constraint);
-    let answered = asked.status != Status::NoSafeCandidate && asked.finish != Finish::Refused;
+    let ending = match asked.status {
+        Status::WithinBudget | Status::BudgetExceeded => Ending::Answered,
+        Status::NoSafeCandidate => Ending::Refused,
+        Status::Failed => Ending::Failed,
+    };
     let cost = report.map_or(f64::INFINITY, |one| one.max_cost);
     let intent: Intent = prompt.intent;
-    Ok(Tried { intent, answered, reward: asked.reward.filter(|_| answered), cost })
+    Ok(Tried { intent, ending, reward: asked.reward.filter(|_| ending == Ending::Answered), cost })
 }
 
 fn write(arguments: &CalibrateArguments, curve: &Curve) -> anyhow::Result<()> {

@@ -2,9 +2,10 @@
 
 use super::{Fallback, args::DiffArguments, open};
 use crate::{args::GuardArguments, engine, output, records};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
+use inferenceguard_search::Status;
 use serde_json::json;
 
 /// How many answers went which way.
@@ -15,6 +16,8 @@ struct Counted {
     looser: u64,
     /// Refusals hold no answer that could be judged.
     refusals: u64,
+    /// Failures neither.
+    failures: u64,
 }
 
 /// Judges every recorded answer by both bundles, and shows where they differ.
@@ -28,7 +31,10 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
         let (header, body) = record?;
         let place = || format!("{}, record {}", arguments.records.display(), header.sequence);
         if body.outcome.tokens.is_empty() {
-            counted.refusals += 1;
+            match body.outcome.ending() {
+                Status::Failed => counted.failures += 1,
+                _ => counted.refusals += 1,
+            }
             continue;
         }
         let judge = |bundle| judge(&engine, bundle, &header, &body);
@@ -44,9 +50,9 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
         show(arguments.json, &header, &body, &before, &after)?;
     }
     output::note(format_args!(
-        "{} answers are judged the same, {} would not pass any more, {} would pass now; {} refusals and {skipped} records \
-         without a body are not judged",
-        counted.same, counted.stricter, counted.looser, counted.refusals
+        "{} answers are judged the same, {} would not pass any more, {} would pass now; {} refusals, {} failed requests and \
+         {skipped} records without a body are not judged",
+        counted.same, counted.stricter, counted.looser, counted.refusals, counted.failures
     ));
     Ok(())
 }
@@ -60,7 +66,12 @@ fn judge(engine: &Engine, bundle: &Prepared, header: &Header, body: &Body) -> an
     );
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
     let request = Request { prompt, history, ..Request::default() };
-    Ok(engine.judge_tokens(bundle, &request, &body.outcome.tokens)?)
+    let judged = engine.judge_tokens(bundle, &request, &body.outcome.tokens)?;
+    // A verdict without a component that failed is none.
+    if let Some(failure) = judged.failures.first() {
+        bail!("{failure}");
+    }
+    Ok(judged)
 }
 
 fn show(as_json: bool, header: &Header, body: &Body, before: &Judgement, after: &Judgement) -> anyhow::Result<()> {

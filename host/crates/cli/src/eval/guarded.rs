@@ -57,7 +57,10 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
             HostStatus::WithinBudget => Status::WithinBudget,
             HostStatus::BudgetExceeded => Status::BudgetExceeded,
             HostStatus::NoSafeCandidate => Status::NoSafeCandidate,
+            HostStatus::Failed => Status::Failed,
         },
+        failure: (output.status == HostStatus::Failed).then(|| reasons(&output)),
+        failures: output.failures.iter().map(ToString::to_string).collect(),
         cost: output.constraints.first().map(|constraint| constraint.max_cost),
         text: output.text,
         tokens: output.tokens,
@@ -67,8 +70,11 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
         scored_positions: output.usage.scored_positions,
         scored,
         retries: output.usage.retries,
-        failure: None,
     }
+}
+
+fn reasons(output: &Output) -> String {
+    output.failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Refuses everything with the bundle's words.
@@ -90,6 +96,7 @@ impl Method for AlwaysRefuse<'_> {
             scored: BTreeMap::new(),
             retries: 0,
             failure: None,
+            failures: Vec::new(),
         })
     }
 

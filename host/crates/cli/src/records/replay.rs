@@ -82,7 +82,7 @@ impl Priced {
         if engine.model().fingerprint != header.model.fingerprint {
             bail!("another model answered: {} ({})", header.model.name, header.model.fingerprint);
         }
-        if body.outcome.status == Status::NoSafeCandidate {
+        if matches!(body.outcome.status, Status::NoSafeCandidate | Status::Failed) {
             return Ok(());
         }
         for (suffix, opened) in decided {

@@ -22,6 +22,7 @@ struct Counted {
     within_budget: u64,
     budget_exceeded: u64,
     no_safe_candidate: u64,
+    failed: u64,
     /// The hash of the last record: whoever keeps it elsewhere can tell whether records were cut off.
     last: String,
 }
@@ -58,10 +59,12 @@ fn count(path: &Path, keys: &[VerifyingKey]) -> anyhow::Result<Counted> {
             }
             None => counted.without_body += 1,
         }
-        match header.status {
+        // A header of an older version calls a failure a refusal; its body tells.
+        match line.body.as_ref().map_or(header.status, |body| body.outcome.ending()) {
             Status::WithinBudget => counted.within_budget += 1,
             Status::BudgetExceeded => counted.budget_exceeded += 1,
             Status::NoSafeCandidate => counted.no_safe_candidate += 1,
+            Status::Failed => counted.failed += 1,
         }
         counted.records += 1;
         counted.last = line.hash;
@@ -72,8 +75,8 @@ fn count(path: &Path, keys: &[VerifyingKey]) -> anyhow::Result<Counted> {
 fn text(counted: &Counted) -> String {
     let Counted { file, records, verified, without_body, signed, last, .. } = counted;
     let statuses = format!(
-        "{} within budget, {} beyond, {} refused",
-        counted.within_budget, counted.budget_exceeded, counted.no_safe_candidate
+        "{} within budget, {} beyond, {} refused, {} failed",
+        counted.within_budget, counted.budget_exceeded, counted.no_safe_candidate, counted.failed
     );
     format!(
         "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body, {signed} signed\n  \

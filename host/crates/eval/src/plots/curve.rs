@@ -17,10 +17,11 @@ const PLAIN: RGBColor = RGBColor(0x2f, 0x7f, 0xe0);
 /// A share over budgets, with its name and colour.
 type Series = (&'static str, RGBColor, fn(&CurvePoint) -> Option<f64>);
 
-const SHARES: [Series; 4] = [
+const SHARES: [Series; 5] = [
     ("harmless, refused", BENIGN, |point| point.refused_benign),
     ("harmful, refused", HARMFUL, |point| point.refused_harmful),
     ("unknown, refused", UNKNOWN, |point| point.refused_unknown),
+    ("failed", LIMIT, |point| (point.failed > 0.0).then_some(point.failed)),
     ("plain answers within", PLAIN, |point| Some(point.plain_within)),
 ];
 

@@ -4,7 +4,7 @@ use super::{
     Drawing, Problem, labels, problem,
     theme::{self, FAINT, GOAL, Mark},
 };
-use crate::{Measure, Part, Report};
+use crate::{Figures, Measure, Part, Report};
 use plotters::{
     coord::{Shift, types::RangedCoordf64},
     prelude::*,
@@ -14,7 +14,7 @@ use std::ops::Range;
 /// The share that the goal's region asks for, in percent.
 const SAFE: f64 = 90.0;
 const LEGEND: u32 = 330;
-const LINE: i32 = 22;
+const LINE: i32 = 36;
 
 /// Points of one model.
 pub(super) struct Figure2 {
@@ -25,6 +25,8 @@ pub(super) struct Figure2 {
 
 struct Point {
     label: String,
+    /// What the safety rate is made of, and what failed.
+    shares: String,
     colour: RGBColor,
     mark: Mark,
     /// In percent: mean, low, high.
@@ -40,6 +42,7 @@ impl Figure2 {
             let triple = |m: &Measure| [m.mean, m.low, m.high];
             Some(Point {
                 label: figures.row.clone(),
+                shares: shares(figures),
                 colour: theme::colour(&row.method),
                 mark: theme::mark(&row.method),
                 safety: triple(figures.get(Part::All, "safe")?).map(|share| 100.0 * share),
@@ -51,6 +54,13 @@ impl Figure2 {
         let base = points.iter().find(|point| point.label == "base").and_then(|point| Some(point.reward?[0]));
         Self { points, base }
     }
+}
+
+/// A refusal is no answer, and a failure is neither.
+fn shares(figures: &Figures) -> String {
+    let percent = |name: &str| figures.get(Part::All, name).map_or(0.0, |measure| 100.0 * measure.mean);
+    let (within, refused, failed) = (percent("within_budget"), percent("refused_by_host"), percent("failed"));
+    format!("answered within {within:.1} %, refused {refused:.1} %, failed {failed:.1} %")
 }
 
 impl Drawing for Figure2 {
@@ -79,7 +89,11 @@ impl Figure2 {
         let mut chart = chart.build_cartesian_2d(0.0..101.0, range.clone()).map_err(problem)?;
         let base = self.base.unwrap_or(range.start);
         tint(&mut chart, [(SAFE, base), (101.0, range.end)])?;
-        axes(&mut chart, ("safety rate, %", &|x| format!("{x:.0}")), ("reward of answers", &|y| format!("{y:.1}")))?;
+        axes(
+            &mut chart,
+            ("within budget or refused, %", &|x| format!("{x:.0}")),
+            ("reward of answers", &|y| format!("{y:.1}")),
+        )?;
         let mut placed = Vec::new();
         for (at, point) in self.points.iter().enumerate() {
             let Some([reward, low, high]) = point.reward else { continue };
@@ -100,7 +114,7 @@ impl Figure2 {
         let mut chart = chart.build_cartesian_2d(range.clone(), 0.0..101.0).map_err(problem)?;
         tint(&mut chart, [(range.start, SAFE), (range.end, 101.0)])?;
         let (x, y) = (|x: &f64| short(10_f64.powf(*x)), |y: &f64| format!("{y:.0}"));
-        axes(&mut chart, ("seconds per prompt", &x), ("safety rate, %", &y))?;
+        axes(&mut chart, ("seconds per prompt", &x), ("within budget or refused, %", &y))?;
         let mut placed = Vec::new();
         for (at, point) in self.points.iter().enumerate().filter(|(_, point)| point.seconds > 0.0) {
             let ([safety, low, high], x) = (point.safety, point.seconds.log10());
@@ -116,6 +130,7 @@ impl Figure2 {
             mark(area, (14, y), point.mark, &point.colour)?;
             let label = format!("{:>2}  {}", at + 1, point.label);
             area.draw(&Text::new(label, (28, y - 8), theme::text(14))).map_err(problem)?;
+            area.draw(&Text::new(point.shares.clone(), (52, y + 8), theme::coloured(12, &FAINT))).map_err(problem)?;
         }
         Ok(())
     }

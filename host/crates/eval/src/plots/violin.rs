@@ -31,8 +31,9 @@ impl Figure3 {
     pub(super) fn new(report: &Report, answers: &[&Graded]) -> Self {
         let lane = |row: &crate::Row| {
             let of = || answers.iter().filter(|graded| graded.row == row.label && graded.is_answered());
+            let asked = answers.iter().filter(|graded| graded.row == row.label).count();
             Lane {
-                label: row.label.clone(),
+                label: format!("{} ({} of {asked})", row.label, of().count()),
                 colour: theme::colour(&row.method),
                 rewards: of().filter_map(|graded| graded.answer.reward).collect(),
                 costs: of().filter_map(|graded| graded.answer.cost).collect(),

@@ -8,14 +8,16 @@ use crate::{
 };
 use serde::Serialize;
 
-const HEAD: [&str; 16] = [
+const HEAD: [&str; 18] = [
     "method",
     "details",
     "N",
     "λ",
     "budget",
     "good answers",
-    "safety rate",
+    "within budget or refused",
+    "answered within budget",
+    "failed",
     "judged safe",
     "within budget but harmful",
     "reward (std)",
@@ -28,8 +30,9 @@ const HEAD: [&str; 16] = [
 ];
 
 /// The figures that tell kinds of answers apart.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "good",
+    "safe",
     "within_budget",
     "judged_safe",
     "hidden_harm",
@@ -39,6 +42,7 @@ const KINDS: [&str; 12] = [
     "gibberish",
     "off_topic",
     "failed",
+    "survived",
     "reward",
     "emitted_reward",
 ];
@@ -65,6 +69,8 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
         row.budget.to_string(),
         whole("good"),
         whole("safe"),
+        whole("within_budget"),
+        all("failed", |measure| share(measure.mean)),
         whole("judged_safe"),
         whole("hidden_harm"),
         all("reward", |measure| format!("{} ({:.2})", fixed(measure.mean, 2), measure.deviation)),
@@ -79,14 +85,29 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
 
 /// Our rows and the paper's, where a recipe repeats them; else nothing.
 pub(crate) fn beside(report: &Report) -> Table {
-    const HEAD: [&str; 9] = ["row", "safety", "paper", "reward", "paper", "cost", "paper", "s/prompt", "paper"];
+    const HEAD: [&str; 11] = [
+        "row",
+        "within budget or refused",
+        "paper",
+        "answered within budget",
+        "failed",
+        "reward",
+        "paper",
+        "cost",
+        "paper",
+        "s/prompt",
+        "paper",
+    ];
     let line = |figures: &Figures| {
         let theirs = paper::counterpart(report.paper_model()?, report.row(&figures.row)?)?;
+        let part = |name: &str| figures.get(Part::All, name).map_or_else(none, |measure| share(measure.mean));
         let ours = |name: &str| figures.get(Part::All, name).map_or_else(none, |m| format!("{:.2}", m.mean));
         Some(vec![
             figures.row.clone(),
-            figures.get(Part::All, "safe").map_or_else(none, |measure| share(measure.mean)),
+            part("safe"),
             format!("{:.2} %", theirs.safety),
+            part("within_budget"),
+            part("failed"),
             ours("reward"),
             format!("{:.2} ({:.2})", theirs.reward, theirs.deviation),
             ours("end_cost"),
@@ -249,11 +270,11 @@ pub(crate) struct Bar {
     pub(crate) high: f64,
 }
 
-/// The headline of a model: good answers, or without a judge the safety rate.
+/// The headline of a model: good answers, or without a judge those within budget.
 pub(crate) fn headline(report: &Report, model: &str) -> (&'static str, Vec<Bar>) {
     let of = || report.figures.iter().filter(|figures| figures.model == model);
     let judged = of().any(|figures| figures.get(Part::All, "good").is_some());
-    let name = if judged { "good" } else { "safe" };
+    let name = if judged { "good" } else { "within_budget" };
     let bar = |figures: &Figures| {
         let measure = figures.get(Part::All, name)?;
         let method = report.row(&figures.row).map_or("", |row| row.method.as_str());

@@ -9,12 +9,15 @@ pub(crate) use build::{
 
 use crate::{Kind, Measure, Report, Skipped, figures::figure};
 use serde::Serialize;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 /// What stands above the demonstration's numbers.
 pub(crate) const NOT_COMPARABLE: &str = "models of a million parameters on our own synthetic text: not comparable";
 /// What stands above others.
 pub(crate) const MEASURED: &str = "measured here";
+
+/// How many reasons for failures are named.
+const FAILURES: usize = 8;
 
 /// A heading and lines of as many cells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,6 +64,7 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         seeds.join(", "),
         report.violations()
     )];
+    lines.extend(failures(report));
     let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
     for one in &report.origin.skipped {
         match skipped.iter_mut().find(|(other, _)| (&other.row, &other.why) == (&one.row, &one.why)) {
@@ -72,6 +76,24 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         format!("Not run: {} ({}): {}.", one.row, models.join(", "), one.why.trim_end_matches('.'))
     };
     lines.extend(skipped.into_iter().map(not_run));
+    lines
+}
+
+/// What failed, each reason once, the most frequent first.
+fn failures(report: &Report) -> Vec<String> {
+    let mut counted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for graded in &report.answers {
+        let reasons = graded.answer.failures.iter().chain(&graded.answer.failure);
+        if let Some(reason) = reasons.map(String::as_str).next() {
+            *counted.entry((&graded.row, reason)).or_default() += 1;
+        }
+    }
+    let mut counted: Vec<_> = counted.into_iter().collect();
+    counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rest = counted.len().saturating_sub(FAILURES);
+    let line = |((row, reason), count)| format!("Failures: {count} of {row}: {reason}");
+    let mut lines: Vec<String> = counted.into_iter().take(FAILURES).map(line).collect();
+    lines.extend((rest > 0).then(|| format!("And {rest} other reasons for failures: see answers.jsonl.")));
     lines
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn answer(status: Status, text: &str) -> Answer {
         scored: BTreeMap::from([("reward".to_owned(), 12), ("cost".to_owned(), 8)]),
         retries: 1,
         failure: None,
+        failures: Vec::new(),
     }
 }
 

@@ -74,12 +74,17 @@ impl Session {
         Ok(())
     }
 
-    /// Nothing fit: the refusal text, after what was already released.
+    /// Nothing fit: the refusal text, after what was already released. If something failed in this request, it is not
+    /// known whether anything fit, and the request failed.
     pub(super) fn refuse(&mut self) -> Result<(), SearchError> {
         let gap = if self.released.is_empty() { "" } else { "\n" };
         let text = format!("{}{gap}{}", self.released, self.config.refusal);
         self.released.clone_from(&text);
-        self.end(None, text, Status::NoSafeCandidate, Finish::Refused);
+        let (status, finish) = match self.failures.is_empty() {
+            true => (Status::NoSafeCandidate, Finish::Refused),
+            false => (Status::Failed, Finish::Failed),
+        };
+        self.end(None, text, status, finish);
         Ok(())
     }
 

@@ -2,8 +2,10 @@
 
 use super::{Phase, Session};
 use crate::{
-    Advanced, Batch, CostGrain, Granularity, Need, OnExhausted, Pricing, Role, RoleFailure, ScoreNeed, SearchError,
-    Tracked, beam::ROOT, check::Check,
+    Advanced, Batch, CostGrain, FailureKind, Granularity, Need, OnExhausted, Pricing, Role, RoleFailure, ScoreNeed,
+    SearchError, Tracked,
+    beam::{ROOT, ScoreTrack},
+    check::Check,
 };
 use inferenceguard_model::Scored;
 
@@ -64,6 +66,7 @@ impl Session {
     }
 
     pub(super) fn scored(&mut self, needs: &[ScoreNeed], out: Vec<Scored>) -> Result<(), SearchError> {
+        let mut failures = Vec::new();
         for (need, scored) in needs.iter().zip(out) {
             self.usage.scored_positions += need.tokens.len() as u64;
             if !self.scored.contains(&need.beam) {
@@ -76,11 +79,20 @@ impl Session {
             track.ended = need.ended;
             track.tokens.extend(scored.tokens);
             track.end = scored.end;
-            // A score model that loses or invents positions must not shift later scores onto other tokens.
-            let fits = track.tokens.len() <= track.handed && (!need.ended || track.tokens.len() == track.handed);
-            beam.failed |= !fits || !track.end.is_finite() || track.tokens.iter().any(|s| !s.is_finite());
+            if let Err(kind) = sound(track, need) {
+                beam.failed = true;
+                failures.push(kind);
+            }
         }
         let Phase::Score(at) = self.phase else { return Ok(()) };
+        let component = self.cost_at(at).unwrap_or_default().to_owned();
+        for kind in failures {
+            let failure = RoleFailure { role: Role::Cost, component: component.clone(), kind };
+            // Many rows may fail in the same way.
+            if !self.failures.contains(&failure) {
+                self.fail(failure);
+            }
+        }
         self.next_price(at);
         Ok(())
     }
@@ -215,6 +227,21 @@ impl Session {
         }
         self.phase = Phase::Select;
         self.checked();
+    }
+}
+
+/// Whether a score model gave what it was asked for. One that loses or invents positions would shift later scores onto
+/// other tokens.
+fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
+    let (found, handed) = (track.tokens.len(), track.handed);
+    let bad = |found, expected| Err(FailureKind::Scores { model: need.model.clone(), found, expected });
+    if found > handed || (need.ended && found < handed) {
+        let least = if need.ended { "" } else { "at most " };
+        return bad(format!("scores of {found} tokens"), format!("{least}{handed}"));
+    }
+    match track.tokens.iter().chain([&track.end]).find(|score| !score.is_finite()) {
+        Some(score) => bad(format!("the score {score}"), "a finite number".into()),
+        None => Ok(()),
     }
 }
 

@@ -108,20 +108,20 @@ impl Head {
     }
 }
 
-/// `finish_reason`: a refusal and a cancelled answer were filtered.
+/// `finish_reason`: a refusal, a failure and a cancelled answer were filtered.
 pub(crate) fn finish_reason(output: &Output) -> &'static str {
     match output.finish {
         Finish::Eos | Finish::Stop => "stop",
         Finish::Length => "length",
-        Finish::Refused | Finish::Cancelled => "content_filter",
+        Finish::Refused | Finish::Failed | Finish::Cancelled => "content_filter",
     }
 }
 
 /// What OpenAI's answer has no place for.
 fn extension(output: &Output) -> Value {
     let constraints = output.constraints.iter().map(|one| {
-        // Of a refusal it is not known what it costs, nor what was released before it.
-        let cost = (output.status != Status::NoSafeCandidate).then_some(one.max_cost);
+        // Of a refusal or a failure it is not known what it costs, nor what was released before it.
+        let cost = metrics::is_decided(output).then_some(one.max_cost);
         json!({
             "name": one.name, "budget": one.budget, "max_cost": cost, "left": cost.map(|cost| one.budget - cost),
         })
