@@ -3,30 +3,30 @@
 //! Lower is better. Ties are broken by the larger margin, then the lower task cost, then the row number, so that the
 //! same rows always give the same order.
 
-use crate::{BatchView, Description, RoleError, Settings, Value};
+use crate::{BatchView, Description, Need, RoleError, Settings, Value};
 use std::{cmp::Ordering, collections::BTreeSet};
 
-/// What a ranking minimises, and which rows it lets through.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Objective {
-    /// The task cost; safety plays no part.
-    Reward,
-    /// The task cost plus this multiple of the safety costs spent, summed over the constraints.
-    Lagrangian(f64),
-    /// The task cost, of safe rows only.
-    Augmented,
+/// What lambda weighs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Weighed {
+    /// The costs of all tokens so far, neither discounted nor clipped, summed over the constraints.
+    Sum,
+    /// The score that this score model gives prompt and answer so far: one number on the scale of the reward, as in the
+    /// paper.
+    End(String),
 }
 
-impl Objective {
-    /// Adds the settings `objective` and `lambda`, `augmented` being the default.
+impl Weighed {
+    /// Adds the settings `lagrangian-cost` and `lagrangian-model`.
     #[must_use]
     pub fn described(description: Description) -> Description {
-        let objective = "What ranks rows: `reward` (task cost alone), `lagrangian` (task cost + lambda · safety cost) or \
-                         `augmented` (task cost of safe rows only).";
-        description.setting("objective", Value::Text("augmented".to_owned()), objective).setting(
-            "lambda",
-            Value::Number(5.0),
-            "The weight of safety costs when the objective is `lagrangian`; at least 0.",
+        let cost = "The safety cost that is weighed: `sum` (of the costs of all tokens) or `end` (the score of the answer by \
+                    the score model `lagrangian-model`, as in the paper).";
+        let model = "The score model that `end` reads, as the deployment names it.";
+        description.setting("lagrangian-cost", Value::Text("sum".to_owned()), cost).setting(
+            "lagrangian-model",
+            Value::Text("cost".to_owned()),
+            model,
         )
     }
 
@@ -35,10 +35,76 @@ impl Objective {
     /// # Errors
     /// A message for the operator.
     pub fn configured(settings: &Settings) -> Result<Self, String> {
-        let lambda = settings.number("lambda", 0.0..)?;
-        let choices =
-            [("reward", Self::Reward), ("lagrangian", Self::Lagrangian(lambda)), ("augmented", Self::Augmented)];
+        let model = settings.text("lagrangian-model")?.to_owned();
+        if model.is_empty() {
+            return Err("setting `lagrangian-model` is empty; expected the name of a score model".to_owned());
+        }
+        settings.choice("lagrangian-cost", &[("sum", Self::Sum), ("end", Self::End(model))])
+    }
+
+    /// What must be declared to read it.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::Sum => Vec::new(),
+            Self::End(model) => vec![Need::Scores(model.clone())],
+        }
+    }
+
+    /// Reads it of one row.
+    ///
+    /// # Errors
+    /// When a read fails.
+    pub fn read(&self, rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
+        let constraints = rows.constraints().len() as u32;
+        match self {
+            Self::Sum => (0..constraints).try_fold(0.0, |sum, constraint| Ok(sum + rows.spent(row, constraint)?)),
+            Self::End(model) => Ok(rows.end_score(row, model)?.into()),
+        }
+    }
+}
+
+/// What a ranking minimises, and which rows it lets through.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Objective {
+    /// The task cost; safety plays no part.
+    Reward,
+    /// The task cost plus this multiple of a safety cost.
+    Lagrangian(f64, Weighed),
+    /// The task cost, of safe rows only.
+    Augmented,
+}
+
+impl Objective {
+    /// Adds the settings `objective` and `lambda`, `augmented` being the default, and those of [`Weighed`].
+    #[must_use]
+    pub fn described(description: Description) -> Description {
+        let objective = "What ranks rows: `reward` (task cost alone), `lagrangian` (task cost + lambda · safety cost) or \
+                         `augmented` (task cost of safe rows only).";
+        Weighed::described(description.setting("objective", Value::Text("augmented".to_owned()), objective).setting(
+            "lambda",
+            Value::Number(5.0),
+            "The weight of safety costs when the objective is `lagrangian`; at least 0.",
+        ))
+    }
+
+    /// Reads those settings.
+    ///
+    /// # Errors
+    /// A message for the operator.
+    pub fn configured(settings: &Settings) -> Result<Self, String> {
+        let lagrangian = Self::Lagrangian(settings.number("lambda", 0.0..)?, Weighed::configured(settings)?);
+        let choices = [("reward", Self::Reward), ("lagrangian", lagrangian), ("augmented", Self::Augmented)];
         settings.choice("objective", &choices)
+    }
+
+    /// What must be declared to rank by it.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::Lagrangian(_, weighed) => weighed.needs(),
+            _ => Vec::new(),
+        }
     }
 
     /// The priced rows this objective lets through, best first.
@@ -51,10 +117,8 @@ impl Objective {
         for row in 0..rows.len() {
             if rows.priced(row)? && (*self != Self::Augmented || rows.safe(row)?) {
                 let mut fit = Ranked::read(rows, row, constraints)?;
-                if let Self::Lagrangian(lambda) = self {
-                    for constraint in 0..constraints {
-                        fit.cost += lambda * rows.spent(row, constraint)?;
-                    }
+                if let Self::Lagrangian(lambda, weighed) = self {
+                    fit.cost += lambda * weighed.read(rows, row)?;
                 }
                 ranked.push(fit);
             }

@@ -53,7 +53,9 @@ impl Driver<'_> {
                 return self.ask(batch, |driver, batch| Ok(Answer::Decided(driver.roles.policy.select(batch))));
             }
             Need::Estimate(batch) => return self.ask(batch, |driver, batch| Ok(driver.estimate(batch))),
-            Need::Price { cost, batch } => return self.ask(batch, |driver, batch| Ok(driver.price(&cost, batch))),
+            Need::Price { cost, batch } | Need::PriceTail { cost, batch } => {
+                return self.ask(batch, |driver, batch| Ok(driver.price(&cost, batch)));
+            }
             Need::Steer(batch) => return self.ask(batch, Self::steer),
             Need::Prefill(prompt) => {
                 self.beams.prefill(&prompt)?;

@@ -52,6 +52,7 @@ impl Stage {
             | Need::Select(_)
             | Need::Estimate(_)
             | Need::Price { .. }
+            | Need::PriceTail { .. }
             | Need::Steer(_)
             | Need::Start(_)
             | Need::Advance { .. } => Self::Components,

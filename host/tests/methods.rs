@@ -157,6 +157,46 @@ fn args_by_lagrangian_and_by_cost() {
 }
 
 #[test]
+fn args_sees_a_word_that_a_score_model_of_another_tokenizer_withholds() {
+    let methods = ["args", "args+lagrangian", "args+cost"];
+    let withheld = PRICED.replace("score cost", "score cost withheld").replace("score reward", "score reward withheld");
+    let end = "\n[methods.\"args+lagrangian\"]\nsettings = { lagrangian-cost = \"end\" }\n";
+    for (script, more) in [(PRICED, ""), (&*withheld, ""), (&*withheld, end)] {
+        let engine = engine(script, more, &[], &methods);
+        let outputs = methods.map(|method| {
+            let request = Request { max_tokens: Some(3), method: Some(method.to_owned()), ..Request::new("ask") };
+            engine.generate(request).unwrap()
+        });
+        assert!(outputs.iter().all(|output| output.failures.is_empty()), "{outputs:?}");
+        let texts = outputs.map(|output| output.text);
+        assert_eq!(texts, ["bad bad bad", "plain plain plain", "plain plain plain"]);
+        assert_eq!(engine.held(), inferenceguard_host::Held::default(), "tails are released");
+    }
+}
+
+/// Two answers of two tokens: `a x` costs 4 in sum and ends at -1, `b b` costs nothing.
+const SUMMED: &str = "vocab: <eos>* ask a b x
+after : a 1, b 1
+after a : x 1
+after b : b 1
+score cost: a 5, x -1
+score reward: x 1, b 1";
+
+#[test]
+fn lambda_weighs_the_sum_over_the_tokens_or_the_score_of_the_answer() {
+    for method in ["best-of-n+lagrangian", "beam+lagrangian"] {
+        for (cost, text) in [("sum", "b b"), ("end", "a x")] {
+            let more = format!(
+                "\n[methods.\"{method}\"]\nsettings = {{ n = 32, lambda = 1.0, lagrangian-cost = \"{cost}\" }}\n"
+            );
+            let engine = engine(SUMMED, &more, &[], &[method]);
+            let output = engine.generate(Request { max_tokens: Some(2), ..Request::new("ask") }).unwrap();
+            assert_eq!(output.text, text, "{method}, {cost}");
+        }
+    }
+}
+
+#[test]
 fn args_by_cost_asks_the_reward_model_only_about_ended_answers() {
     let output = answer(&engine(PAYING, "", &[], &["args+cost"]), "args+cost");
     let needs = output.trace.unwrap().events.into_iter().filter_map(|(need, _)| match need {

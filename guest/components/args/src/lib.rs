@@ -2,25 +2,26 @@
 //! Baseline of the paper (section 5, table 1: k = 20, omega = 2.5).
 //!
 //! The candidate with the highest logit + omega · guidance goes on. The guidance is the reward of prompt and answer so
-//! far (minus the task cost), or that less lambda times the safety costs spent, or minus the safety costs spent. Logits
+//! far (minus the task cost), or that less lambda times the safety cost, or minus the safety cost. Logits
 //! are taken as they are: a log-probability differs from its logit by the same number for all candidates. The answer
 //! ends where the end token wins.
 //!
 //! The variant that draws from softmax(score / temperature) is left out: a component has no source of chance that
 //! depends on the request's seed.
 
-use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup, Source};
+use inferenceguard_guest::ranking::Weighed;
+use inferenceguard_guest::{BatchView, Decision, Description, Need, Plan, Policy, RoleError, Settings, Setup, Source};
 use inferenceguard_guest::{Value, describe, register_policy};
 
 /// What is added to the logit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Guidance {
     /// The reward.
     Reward,
-    /// The reward less this multiple of the safety costs spent, summed over the constraints.
-    Lagrangian(f64),
-    /// Minus the safety costs spent, summed over the constraints.
-    Cost,
+    /// The reward less this multiple of the safety cost.
+    Lagrangian(f64, Weighed),
+    /// Minus the safety cost.
+    Cost(Weighed),
 }
 
 /// What the operator chose.
@@ -33,30 +34,41 @@ pub struct Args {
 
 impl Setup for Args {
     fn describe() -> Description {
-        let objective = "What is added to the logit: `reward`, `lagrangian` (reward - lambda · safety costs spent) or \
-                         `cost` (- safety costs spent).";
-        describe!("Takes at every token the candidate with the best logit and reward together.")
+        let objective = "What is added to the logit: `reward`, `lagrangian` (reward - lambda · safety cost) or \
+                         `cost` (- safety cost).";
+        let described = describe!("Takes at every token the candidate with the best logit and reward together.")
             .setting("k", Value::Integer(20), "How many of the most likely tokens are tried; 1 to 1024.")
             .setting("omega", Value::Number(2.5), "The weight of reward or cost beside the logit; at least 0.")
             .setting("objective", Value::Text("reward".to_owned()), objective)
-            .setting("lambda", Value::Number(5.0), "The weight of safety costs in `lagrangian`; at least 0.")
+            .setting("lambda", Value::Number(5.0), "The weight of safety costs in `lagrangian`; at least 0.");
+        Weighed::described(described)
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
-        let lambda = settings.number("lambda", 0.0..)?;
-        let choices =
-            [("reward", Guidance::Reward), ("lagrangian", Guidance::Lagrangian(lambda)), ("cost", Guidance::Cost)];
+        let (lambda, weighed) = (settings.number("lambda", 0.0..)?, Weighed::configured(settings)?);
+        let choices = [
+            ("reward", Guidance::Reward),
+            ("lagrangian", Guidance::Lagrangian(lambda, weighed.clone())),
+            ("cost", Guidance::Cost(weighed)),
+        ];
         Ok(Self {
             k: settings.integer("k", 1..=1024)?,
             omega: settings.number("omega", 0.0..)?,
             guidance: settings.choice("objective", &choices)?,
         })
     }
+
+    fn needs(&self) -> Vec<Need> {
+        match &self.guidance {
+            Guidance::Reward => Vec::new(),
+            Guidance::Lagrangian(_, weighed) | Guidance::Cost(weighed) => weighed.needs(),
+        }
+    }
 }
 
 impl Policy for Args {
     fn plan(&mut self, _: &dyn BatchView) -> Result<Plan, RoleError> {
-        let task_cost = self.guidance != Guidance::Cost;
+        let task_cost = !matches!(self.guidance, Guidance::Cost(_));
         Ok(Plan { chunk_len: 1, source: Source::Expand(self.k), task_cost, ..Plan::default() })
     }
 
@@ -97,26 +109,25 @@ impl Args {
     }
 
     fn guidance(&self, rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
-        match self.guidance {
+        match &self.guidance {
             Guidance::Reward => reward(rows, row),
-            Guidance::Lagrangian(lambda) => Ok(reward(rows, row)? - lambda * spent(rows, row)?),
-            Guidance::Cost => Ok(-spent(rows, row)?),
+            Guidance::Lagrangian(lambda, weighed) => Ok(reward(rows, row)? - lambda * weighed.read(rows, row)?),
+            Guidance::Cost(weighed) => Ok(-weighed.read(rows, row)?),
         }
     }
 }
 
 fn reward(rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
-    let cost = rows.task_cost(row)?.ok_or_else(|| missing(row, "task cost: name a task cost in the deployment"))?;
+    let cost = rows.task_cost(row)?.ok_or_else(|| missing(row, NO_REWARD))?;
     Ok(-cost)
-}
-
-fn spent(rows: &dyn BatchView, row: u32) -> Result<f64, RoleError> {
-    let constraints = rows.constraints().len() as u32;
-    (0..constraints).try_fold(0.0, |sum, constraint| Ok(sum + rows.spent(row, constraint)?))
 }
 
 fn missing(row: u32, what: &str) -> RoleError {
     RoleError::InvalidInput(format!("row {row} has no {what}"))
 }
+
+/// Why a reward may be missing.
+const NO_REWARD: &str = "task cost: name a task cost in the deployment; if there is one, its score model scored nothing of \
+                         the row";
 
 register_policy!(Args);

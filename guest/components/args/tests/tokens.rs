@@ -1,7 +1,7 @@
 //! Which token is taken: by logit, by reward, with a price on safety, and when the answer ends.
 
 use args::Args;
-use inferenceguard_guest::{BatchDouble, Constraint, Decision, Policy, RowDouble, Setup, Source, Value};
+use inferenceguard_guest::{BatchDouble, Constraint, Decision, Need, Policy, RowDouble, Setup, Source, Value};
 
 /// Candidates of (logit, reward, safety costs spent).
 fn candidates(rows: &[(f32, f64, f64)]) -> BatchDouble {
@@ -45,6 +45,21 @@ fn lambda_small_or_large_flips_the_choice() {
     assert_eq!(choice("lagrangian", &[("lambda", 1.0)], &rows), Decision::Keep(vec![0]));
     assert_eq!(choice("lagrangian", &[("lambda", 2.0)], &rows), Decision::Keep(vec![1]));
     assert_eq!(choice("lagrangian", &[], &rows), Decision::Keep(vec![1]), "lambda is 5 if not told");
+}
+
+#[test]
+fn the_score_of_the_answer_may_be_weighed_instead_of_the_sum() {
+    let mut rows = candidates(&[(1.0, 0.0, 5.0), (1.0, 0.0, 1.0)]);
+    rows.rows[0].scores = vec![("cost".to_owned(), vec![], -1.0)];
+    rows.rows[1].scores = vec![("cost".to_owned(), vec![], 1.0)];
+    for objective in ["lagrangian", "cost"] {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let mut end = Args::with_settings(&[("objective", text(objective)), ("lagrangian-cost", text("end"))]).unwrap();
+        assert_eq!(end.needs(), [Need::Scores("cost".to_owned())]);
+        assert_eq!(end.select(&rows).unwrap(), Decision::Keep(vec![0]));
+        assert_eq!(choice(objective, &[], &rows), Decision::Keep(vec![1]));
+    }
+    assert!(args("reward", &[]).needs().is_empty());
 }
 
 #[test]

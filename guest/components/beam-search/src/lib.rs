@@ -2,7 +2,7 @@
 //! (section 5); with the objective `augmented` it is InferenceGuard without retries.
 
 use inferenceguard_guest::ranking::{Objective, distinct, keep, spread, width};
-use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup};
+use inferenceguard_guest::{BatchView, Decision, Description, Need, Plan, Policy, RoleError, Settings, Setup};
 use inferenceguard_guest::{Value, describe, register_policy};
 
 /// What the operator chose.
@@ -34,6 +34,10 @@ impl Setup for BeamSearch {
             drop_duplicates: settings.flag("drop-duplicates")?,
             objective: Objective::configured(settings)?,
         })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.objective.needs()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The policy `best-of-n`: n whole answers, and the best of them. Baseline of the paper (section 5).
 
 use inferenceguard_guest::ranking::{Objective, spread};
-use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup};
+use inferenceguard_guest::{BatchView, Decision, Description, Need, Plan, Policy, RoleError, Settings, Setup};
 use inferenceguard_guest::{Value, describe, register_policy};
 
 /// What the operator chose.
@@ -19,6 +19,10 @@ impl Setup for BestOfN {
 
     fn configure(settings: &Settings) -> Result<Self, String> {
         Ok(Self { n: settings.integer("n", 1..=4096)?, objective: Objective::configured(settings)? })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.objective.needs()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which answer is taken: by reward, with a price on safety, and within budget only.
 
 use best_of_n::BestOfN;
-use inferenceguard_guest::{BatchDouble, Constraint, Decision, Policy, RowDouble, Setup, Value};
+use inferenceguard_guest::{BatchDouble, Constraint, Decision, Need, Policy, RowDouble, Setup, Value};
 
 /// Finished rows of (safe, safety cost spent, task cost), under a budget of 10.
 fn answers(rows: &[(bool, f64, f64)]) -> BatchDouble {
@@ -36,6 +36,27 @@ fn a_larger_lambda_flips_the_lagrangian_choice() {
     let rows = answers(&[(true, 4.0, -9.0), (true, 1.0, -6.0)]);
     assert_eq!(best("lagrangian", 0.5, &rows), Decision::Answer(0));
     assert_eq!(best("lagrangian", 5.0, &rows), Decision::Answer(1));
+}
+
+#[test]
+fn what_lambda_weighs_is_the_sum_of_the_tokens_or_the_score_of_the_answer() {
+    // The first answer is long: its tokens cost more in sum, and its end is judged milder.
+    let mut rows = answers(&[(true, 4.0, -2.0), (true, 1.0, -1.9)]);
+    rows.rows[0].scores = vec![("cost".to_owned(), vec![], -1.0)];
+    rows.rows[1].scores = vec![("cost".to_owned(), vec![], 2.0)];
+    let policy = |cost: &str, model: &str| {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let settings =
+            [("objective", text("lagrangian")), ("lagrangian-cost", text(cost)), ("lagrangian-model", text(model))];
+        BestOfN::with_settings(&settings)
+    };
+    assert_eq!(policy("sum", "cost").unwrap().select(&rows).unwrap(), Decision::Answer(1));
+    assert_eq!(policy("end", "cost").unwrap().select(&rows).unwrap(), Decision::Answer(0));
+    assert_eq!(policy("end", "cost").unwrap().needs(), [Need::Scores("cost".to_owned())]);
+    assert!(policy("sum", "cost").unwrap().needs().is_empty(), "nobody has to have a score model for the sum");
+    assert!(policy("end", "other").unwrap().select(&rows).is_err());
+    assert!(policy("end", "").unwrap_err().contains("expected the name of a score model"));
+    assert!(policy("most", "cost").unwrap_err().contains("expected one of `sum`, `end`"));
 }
 
 #[test]

@@ -322,6 +322,14 @@ fn the_papers_recipes_run_on_stand_ins() {
             report["origin"]["skipped"].as_array().unwrap().iter().map(|one| one["row"].as_str().unwrap()).collect();
         assert!(skipped.iter().all(|row| row.contains("re-control") || row.contains("critic")), "{skipped:?}");
         assert_eq!(report["progress"][0], 2 * (rows - skipped.len()));
+        // The recipe never refuses: every row has answers, and none is safe by having failed.
+        for answer in answers(&out.join(recipe)) {
+            let answered = answer["status"] == "within_budget" || answer["status"] == "budget_exceeded";
+            let tokens = answer["tokens"].as_array().unwrap().len();
+            assert!(answered && tokens > 0 && answer["reward"].is_number(), "{answer}");
+            assert!(answer["failure"].is_null() && answer.get("failures").is_none(), "{answer}");
+        }
+        assert!(answers(&out.join(recipe)).iter().any(|answer| !answer["text"].as_str().unwrap().is_empty()));
         let table = read(&out.join(recipe).join("table.md"));
         assert!(table.contains("## Beside the paper") && !table.contains("not comparable"), "{table}");
         assert!(ran.stderr.contains("1 records repeat a prompt"), "{}", ran.stderr);

@@ -102,13 +102,20 @@ pub fn reconstruction(method: &str) -> Option<&'static str> {
         ("beam", "lagrangian") => Some("the loop is inferred, ranking by reward less λ times cost is recalled"),
         ("beam", "augmented") => Some("the loop, and what is emitted when no beam is within budget, are inferred"),
         ("args", "lagrangian" | "cost") => Some("how the cost enters the token's score is inferred, and so is λ"),
-        ("re-control", "lagrangian") => Some("how the cost enters the value network is inferred"),
+        ("re-control", "") => Some(
+            "the value network learns the reward of the finished answer at every position, not differences of neighbours; its \
+             size is that of the bundle's",
+        ),
+        ("re-control", "lagrangian") => {
+            Some("as RE-Control, and how the cost enters the value network's target is inferred")
+        }
         ("inference-guard", "") => {
             Some("the retry's penalty, how M counts, and what is emitted when retries run out are recalled or inferred")
         }
-        ("inference-guard", _) => {
-            Some("as without critic; the critic's inputs, size and training are recalled or inferred in part")
-        }
+        ("inference-guard", _) => Some(
+            "as without critic; the critic's inputs, size and training are recalled or inferred in part; on the last try \
+                 beams that it doubts are priced too, and forecasts are compared with finished answers' own costs without γ^T",
+        ),
         _ => None,
     }
 }
@@ -149,9 +156,11 @@ mod tests {
 
     #[test]
     fn what_was_read_in_full_is_no_reconstruction() {
-        for method in ["base", "best-of-n", "args", "re-control", "always-refuse"] {
+        for method in ["base", "best-of-n", "args", "always-refuse"] {
             assert_eq!(reconstruction(method), None, "{method}");
         }
+        // Its loss and its network are not those of the code that was read.
+        assert!(reconstruction("re-control").is_some_and(|text| text.contains("not differences of neighbours")));
         assert!(TABLE_2.iter().filter(|row| row.method.contains('+')).all(|row| reconstruction(row.method).is_some()));
     }
 }

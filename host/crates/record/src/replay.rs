@@ -74,7 +74,7 @@ fn ask(deciders: &mut Deciders, need: &Need) -> Option<Answer> {
             let critic = roles.critic.as_mut().ok_or_else(|| absent(Role::Critic, "critic"));
             Answer::Estimated(critic.and_then(|critic| critic.estimate(batch)))
         }
-        Need::Price { cost, batch } => {
+        Need::Price { cost, batch } | Need::PriceTail { cost, batch } => {
             let (roles, cost) = deciders.of(cost);
             let cost = roles.costs.get_mut(cost).ok_or_else(|| absent(Role::Cost, cost));
             Answer::Priced(cost.and_then(|cost| cost.price(batch)))

@@ -3,7 +3,7 @@
 //! A candidate is a full copy of its parent, so nothing mutable is shared between beams.
 
 use crate::{Advanced, Audit, BeamKey, BudgetState, Constraint, Estimate, Finish, Role, RoleFailure, lineage::Lineage};
-use inferenceguard_model::Token;
+use inferenceguard_model::{Scored, Token};
 use std::collections::BTreeMap;
 
 /// The bare prompt.
@@ -20,13 +20,15 @@ pub(crate) struct Ledger {
     pub(crate) charged: usize,
     /// z at the start and after each charged token.
     pub(crate) z: Vec<f64>,
+    /// What a withheld tail would cost as the text reads now, undiscounted. It is charged only once it is certain.
+    pub(crate) tail: f64,
 }
 
 impl Ledger {
     /// Before the first token; `margin` as in [`Audit::with_margin`].
     pub(crate) fn new(state: BudgetState, margin: f64) -> Self {
         let z = vec![state.z];
-        Self { state, audit: Audit::with_margin(margin), tracker_safe: true, charged: 0, z }
+        Self { state, audit: Audit::with_margin(margin), tracker_safe: true, charged: 0, z, tail: 0.0 }
     }
 
     /// Charges costs, and takes over what the tracker makes of them; its z must say what the host's own sum says.
@@ -47,11 +49,22 @@ impl Ledger {
         self.tracker_safe = advanced.safe && wrong.is_none();
         self.z.extend(advanced.trace);
         self.charged += costs.len();
+        // What it was foreseen to be is charged now, or foreseen again.
+        self.tail = 0.0;
         let Some((token, z, left)) = wrong else { return Ok(()) };
         let found = format!("z {z} for `{}` after token {token}", constraint.name);
         let expected = format!("gamma^t z to be {left}, what the host's own sum leaves of the budget");
         Err(RoleFailure::bad_output(Role::Tracker, "tracker", found, expected))
     }
+}
+
+/// What a score model says of the tokens that it withholds, as if the answer ended here. The next token may change it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    /// A scored beam of its own, which nothing continues.
+    pub(crate) key: BeamKey,
+    /// One score per withheld token, and that at the end; nothing before it was asked for.
+    pub(crate) scored: Option<Scored>,
 }
 
 /// One score model along a beam.
@@ -64,6 +77,23 @@ pub(crate) struct ScoreTrack {
     /// One score per answer token, less a withheld tail.
     pub(crate) tokens: Vec<f32>,
     pub(crate) end: f32,
+    /// Only where a decision needs it.
+    pub(crate) tail: Option<Tail>,
+}
+
+impl ScoreTrack {
+    /// One score per answer token, with a tail that was scored as the text reads now; and the score at the end of that.
+    pub(crate) fn with_tail(&self) -> (Vec<f32>, f32) {
+        match self.tail.as_ref().and_then(|tail| tail.scored.as_ref()) {
+            Some(tail) => ([&self.tokens[..], &tail.tokens].concat(), tail.end),
+            None => (self.tokens.clone(), self.end),
+        }
+    }
+
+    fn known(&self) -> usize {
+        let tail = self.tail.as_ref().and_then(|tail| tail.scored.as_ref());
+        self.tokens.len() + tail.map_or(0, |tail| tail.tokens.len())
+    }
 }
 
 /// How far the checks went that a safe row passes before it may be the answer.
@@ -139,6 +169,14 @@ impl Beam {
 
     /// A copy to be grown in a new chunk.
     pub(crate) fn child(&self, key: BeamKey, chunk: u32, index: u32) -> Self {
+        let mut child = self.copied(key, chunk, index);
+        // Its own new tokens may change what was withheld.
+        child.ledgers.iter_mut().for_each(|ledger| ledger.tail = 0.0);
+        child.scores.values_mut().for_each(|track| track.tail = None);
+        child
+    }
+
+    fn copied(&self, key: BeamKey, chunk: u32, index: u32) -> Self {
         Self {
             key,
             parent: self.key,
@@ -191,5 +229,11 @@ impl Beam {
     pub(crate) fn scorable(&self, models: &[String]) -> usize {
         let scored = |m: &String| self.scores.get(m).map_or(0, |t| t.tokens.len());
         models.iter().map(scored).fold(self.tokens.len(), usize::min)
+    }
+
+    /// The same with tails that were scored as the text reads now.
+    pub(crate) fn foreseen(&self, models: &[String]) -> usize {
+        let known = |m: &String| self.scores.get(m).map_or(0, ScoreTrack::known);
+        models.iter().map(known).fold(self.tokens.len(), usize::min)
     }
 }

@@ -78,6 +78,14 @@ pub enum Need {
         /// The rows.
         batch: Batch,
     },
+    /// Prices, by the cost of this name, of tokens that a score model withholds, as the text reads now. They rank and are
+    /// not charged. Answer: `Priced`.
+    PriceTail {
+        /// The cost.
+        cost: String,
+        /// The rows.
+        batch: Batch,
+    },
     /// The tracker's advance. Answer: `Advanced`.
     Advance {
         /// The constraint.
@@ -113,6 +121,7 @@ impl Need {
             Self::Estimate(_) => "estimate",
             Self::Score(_) => "score",
             Self::Price { .. } => "price",
+            Self::PriceTail { .. } => "price-tail",
             Self::Advance { .. } => "advance",
             Self::Select(_) => "select",
             Self::Release { .. } => "release",

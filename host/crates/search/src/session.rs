@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `grow` | plan a chunk, step, steer, sample, expand |
 //! | `price` | score, price, advance; what `priced` and `safe` mean |
+//! | `tail` | what score models withhold, priced as the text reads now where a decision needs it |
 //! | `select` | decisions, retries, fallback, backtrack, the re-tokenised check |
 //! | `rows` | what each role sees |
 //! | `finish` | release of text, outcome, garbage |
@@ -24,6 +25,7 @@ mod grow;
 mod price;
 mod rows;
 mod select;
+mod tail;
 mod tighten;
 
 pub(crate) use price::spread;
@@ -55,6 +57,8 @@ enum Phase {
     /// The scores that a cost reads.
     Score(usize),
     Price(usize),
+    /// What score models withhold, as the text reads now.
+    PriceTail(usize),
     Advance(usize),
     Select,
     Done,
@@ -199,7 +203,8 @@ impl Session {
             | Need::Select(asked)
             | Need::Estimate(asked)
             | Need::Steer(asked)
-            | Need::Price { batch: asked, .. },
+            | Need::Price { batch: asked, .. }
+            | Need::PriceTail { batch: asked, .. },
         ) = &mut self.asked
         {
             *asked = batch;
@@ -235,6 +240,7 @@ impl Session {
             Phase::Estimate => Ok(Need::Estimate(self.estimate_batch()?)),
             Phase::Score(at) => Ok(Need::Score(self.score_needs(at))),
             Phase::Price(at) => self.price_need(at),
+            Phase::PriceTail(at) => self.tail_need(at),
             Phase::Advance(at) => Ok(self.advance_need(at)),
             Phase::Select => Ok(Need::Select(self.select_batch()?)),
             Phase::Done => Ok(Need::Nothing),
@@ -254,6 +260,7 @@ impl Session {
             (Need::Estimate(batch), Answer::Estimated(out)) => self.estimated(&batch, out),
             (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => self.scored(&needs, out),
             (Need::Price { cost, batch }, Answer::Priced(out)) => self.priced(&cost, &batch, out),
+            (Need::PriceTail { cost, batch }, Answer::Priced(out)) => self.tail_priced(&cost, &batch, out),
             (Need::Advance { rows, .. }, Answer::Advanced(out)) => self.advanced(&rows, out),
             (Need::Select(batch), Answer::Decided(decision)) => self.decided(&batch, decision),
             (need, answer) => Err(SearchError::Protocol { need: need.name(), answer: format!("{answer:.120?}") }),

@@ -41,7 +41,7 @@ impl Trace {
                 Need::Select(batch) => Answer::Decided(policy.select(batch)),
                 Need::Start(constraint) => Answer::Budget(tracker.start(constraint)),
                 Need::Advance { constraint, rows } => Answer::Advanced(tracker.advance(constraint, rows)),
-                Need::Price { cost, batch } => match costs.get_mut(cost) {
+                Need::Price { cost, batch } | Need::PriceTail { cost, batch } => match costs.get_mut(cost) {
                     Some(cost) => Answer::Priced(cost.price(batch)),
                     None => continue,
                 },

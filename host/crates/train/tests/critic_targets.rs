@@ -1,6 +1,7 @@
 //! What a position of an answer teaches, on cost sequences whose right answers are known.
 
 use inferenceguard_search::{Audit, Constraint, ConstraintMode, CostClip, Granularity};
+use inferenceguard_train::critic::objective::Weighed;
 use inferenceguard_train::critic::targets::{BudgetSeen, Spending, Target, charged, target};
 use proptest::prelude::*;
 
@@ -85,6 +86,13 @@ fn costs_are_charged_where_the_granularity_says() {
     assert_eq!(charged(&costs, Granularity::Chunk, 2), [0.0, 3.0, 0.0, 7.0, 5.0]);
     assert_eq!(charged(&costs, Granularity::Terminal, 2), [0.0, 0.0, 0.0, 0.0, 15.0]);
     assert!(charged(&[], Granularity::Terminal, 2).is_empty());
+}
+
+#[test]
+fn a_multiplier_weighs_the_last_cost_or_all_of_them() {
+    let costs = [vec![5.0, -1.0, 2.0], vec![0.5, 0.25, -1.0]];
+    assert_eq!((Weighed::End.of(&costs), Weighed::Sum.of(&costs)), (1.0, 5.75));
+    assert_eq!((Weighed::End.of(&[Vec::new()]), Weighed::Sum.of(&[])), (0.0, 0.0));
 }
 
 proptest! {

@@ -7,7 +7,10 @@ use indicatif::ProgressBar;
 use inferenceguard_bundle::Network;
 use inferenceguard_model::{LatentSelector, Model};
 use inferenceguard_train::critic::{
-    CriticError, CriticOptions, Reading, network_path, objective::Objective, report::Report, train,
+    CriticError, CriticOptions, Reading, network_path,
+    objective::{Objective, Weighed},
+    report::Report,
+    train,
 };
 use std::{fs, path::Path};
 use toy::{BAD, GOOD, Labels, SCRIPT, critic, model, names, options, prompts};
@@ -103,10 +106,10 @@ fn a_network_says_what_it_was_made_for() {
 #[test]
 fn value_networks_learn_the_reward_and_its_price() {
     let folder = tempfile::tempdir().unwrap();
-    let mut plain = options(folder.path(), Objective::Value { lambda: 0.0 });
+    let mut plain = options(folder.path(), Objective::Value { lambda: 0.0, weighed: Weighed::Sum });
     plain.readings = vec![READING];
     let mut priced = plain.clone();
-    priced.objective = Objective::Value { lambda: 2.0 };
+    priced.objective = Objective::Value { lambda: 2.0, weighed: Weighed::Sum };
     for options in [&plain, &priced] {
         let report = run(options).unwrap();
         assert!(report.networks[0].heads.is_empty() && report.networks[0].r_squared.unwrap() > 0.3, "{report}");
@@ -114,7 +117,10 @@ fn value_networks_learn_the_reward_and_its_price() {
     let value = |options: &CriticOptions, token| {
         let network = read(folder.path(), &options.objective);
         assert_eq!((network.inputs(), network.layers.last().unwrap().bias.len()), (7, 1));
-        assert_eq!(network.metadata.keys().collect::<Vec<_>>(), ["hidden", "lambda", "latent", "model", "model-name"]);
+        assert_eq!(
+            network.metadata.keys().collect::<Vec<_>>(),
+            ["hidden", "lagrangian-cost", "lambda", "latent", "model", "model-name"]
+        );
         evaluate(&network, &latent(token))[0]
     };
     let gap = |options| value(options, GOOD) - value(options, BAD);

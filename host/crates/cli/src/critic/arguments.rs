@@ -1,5 +1,7 @@
 //! What can be said to `train critic`.
 
+pub(crate) use crate::eval::Weighed;
+
 use crate::args::DeviceArguments;
 use clap::{Args, ValueEnum};
 use inferenceguard_train::critic::Reading;
@@ -31,7 +33,8 @@ pub(crate) struct CriticArguments {
     /// The most prompts, spread evenly over all
     #[arg(long)]
     pub(crate) limit: Option<usize>,
-    /// Where values come from that are not given: `paper` is table 3
+    /// Where values come from that are not given: `paper` is table 3, with the constraints, sampling and lengths of the
+    /// paper's recipes (`eval --recipe`), whatever the bundle says
     #[arg(long, default_value = "default")]
     pub(crate) preset: Preset,
     /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
@@ -40,9 +43,13 @@ pub(crate) struct CriticArguments {
     /// Trains RE-Control's value network instead: the reward of the finished answer, told from the latent
     #[arg(long)]
     pub(crate) value: bool,
-    /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the sum of costs
+    /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the safety cost
     #[arg(long, value_name = "LAMBDA", conflicts_with = "value")]
     pub(crate) lagrangian: Option<f64>,
+    /// What LAMBDA weighs: the cost at the answer's end, which is the cost model's score of the answer, or the sum over its
+    /// tokens
+    #[arg(long, value_name = "end|sum", default_value = "end", requires = "lagrangian")]
+    pub(crate) lagrangian_cost: Weighed,
     #[command(flatten)]
     pub(crate) answers: AnswerArguments,
     #[command(flatten)]
@@ -89,13 +96,13 @@ pub(crate) struct TargetArguments {
     /// paper: 10..10]
     #[arg(long, value_name = "LOW..HIGH", value_delimiter = ',')]
     pub(crate) budgets: Vec<String>,
-    /// The discount of all constraints [default: the bundle's; paper: 0.999]
+    /// The discount of all constraints [default: the bundle's; paper: 0.999 for the first]
     #[arg(long)]
     pub(crate) gamma: Option<f64>,
-    /// When all constraints must hold [default: the bundle's]
+    /// When all constraints must hold [default: the bundle's; paper: anytime for the first]
     #[arg(long)]
     pub(crate) mode: Option<Mode>,
-    /// What becomes of negative costs of all constraints [default: the bundle's]
+    /// What becomes of negative costs of all constraints [default: the bundle's; paper: none for the first]
     #[arg(long)]
     pub(crate) clip: Option<Clip>,
     /// Tokens of a chunk: the critic is asked at its end [default: 32]
@@ -105,7 +112,7 @@ pub(crate) struct TargetArguments {
     /// the position charged, as in the paper's formula [default: chunk-start]
     #[arg(long)]
     pub(crate) z: Option<Seen>,
-    /// Scales the task cost by gamma^T, as in the paper's formula
+    /// Scales the task cost by gamma^T, as in the paper's formula; the preset `paper` does
     #[arg(long)]
     pub(crate) discount_cost: bool,
 }
@@ -117,13 +124,13 @@ pub(crate) struct TrainingArguments {
     /// Width of the hidden layers [default: 128; paper: 4096]
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
-    /// Hidden layers [default: 1]
+    /// Hidden layers [default: 1; paper: 1, values 2]
     #[arg(long)]
     pub(crate) depth: Option<usize>,
     /// What follows a hidden layer [default: silu; paper: relu]
     #[arg(long)]
     pub(crate) activation: Option<Activation>,
-    /// The learning rate [default: 0.001; paper: 0.00001]
+    /// The learning rate [default: 0.001; paper: 0.00001, values 0.0001]
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// How the learning rate changes [default: cosine; paper: constant]
@@ -132,13 +139,13 @@ pub(crate) struct TrainingArguments {
     /// The weight decay [default: 0.01; paper: 0]
     #[arg(long)]
     pub(crate) weight_decay: Option<f64>,
-    /// The most passes over all answers [default: 40; paper: 50]
+    /// The most passes over all answers [default: 40; paper: 50, values 100]
     #[arg(long)]
     pub(crate) epochs: Option<usize>,
     /// Stops after this many epochs without a better validation loss; 0 = never [default: 8; paper: 0]
     #[arg(long)]
     pub(crate) patience: Option<usize>,
-    /// Answers per step [default: 32; paper: 8]
+    /// Answers per step [default: 32; paper: 8, values 512]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
     /// The share of prompts that stop the training and calibrate [default: 0.15]

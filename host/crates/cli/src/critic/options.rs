@@ -1,7 +1,7 @@
 //! From the arguments, the preset and the bundle to the options of a run.
 
-use super::arguments::{Activation, Clip, CriticArguments, Falling, Mode, Preset, Seen};
-use crate::model;
+use super::arguments::{Activation, Clip, CriticArguments, Falling, Mode, Preset, Seen, Weighed as WeighedCost};
+use crate::{eval, model};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_bundle::network::LayerActivation;
@@ -9,20 +9,23 @@ use inferenceguard_search::{ConstraintMode, CostClip, PricedConstraint};
 use inferenceguard_train::critic::{
     CriticOptions, Recipe, Schedule, Shares,
     collect::CollectOptions,
-    objective::{CriticObjective, Objective},
+    objective::{CriticObjective, Objective, Weighed},
     targets::BudgetSeen,
 };
 
 /// Budgets from this part of a constraint's own to [`HIGHEST`] times it.
 const LOWEST: f64 = 0.25;
 const HIGHEST: f64 = 4.0;
-/// The paper's table 3.
-const PAPER_GAMMA: f64 = 0.999;
-const PAPER_BUDGET: f64 = 10.0;
 const CHUNK: usize = 32;
 
-/// The options of a run.
-pub(super) fn options(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<CriticOptions> {
+/// The options of a run. With the preset `paper`, constraints, sampling and lengths are those that the paper's recipes
+/// evaluate with, whatever the bundle says: what is trained fits what is asked.
+pub(super) fn options(arguments: &CriticArguments, bundle: &Manifest) -> anyhow::Result<CriticOptions> {
+    let mut manifest = bundle.clone();
+    if arguments.preset == Preset::Paper {
+        eval::set_the_papers_settings(&mut manifest);
+    }
+    let manifest = &manifest;
     Ok(CriticOptions {
         out: arguments.out.clone(),
         collect: collect(arguments, manifest),
@@ -54,7 +57,11 @@ fn collect(arguments: &CriticArguments, manifest: &Manifest) -> CollectOptions {
 
 fn objective(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Objective> {
     if arguments.value || arguments.lagrangian.is_some() {
-        return Ok(Objective::Value { lambda: arguments.lagrangian.unwrap_or(0.0) });
+        let weighed = match arguments.lagrangian_cost {
+            WeighedCost::End => Weighed::End,
+            WeighedCost::Sum => Weighed::Sum,
+        };
+        return Ok(Objective::Value { lambda: arguments.lagrangian.unwrap_or(0.0), weighed });
     }
     let given = &arguments.targets;
     let constraints = constraints(arguments, manifest)?;
@@ -67,18 +74,18 @@ fn objective(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result
         constraints,
         seen,
         chunk: given.chunk_len.unwrap_or(CHUNK),
-        discount: given.discount_cost,
+        discount: given.discount_cost || arguments.preset == Preset::Paper,
     }))
 }
 
 /// The bundle's constraints, with what was said about all of them.
 fn constraints(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Vec<PricedConstraint>> {
-    let (given, paper) = (&arguments.targets, arguments.preset == Preset::Paper);
+    let given = &arguments.targets;
     let mut constraints = manifest.search_config().constraints;
     if constraints.is_empty() {
         bail!("the bundle has no constraint, so there is no safety to foresee; add one, or train a --value");
     }
-    let gamma = given.gamma.or(paper.then_some(PAPER_GAMMA));
+    let gamma = given.gamma;
     if let Some(gamma) = gamma.filter(|gamma| !(*gamma > 0.0 && *gamma <= 1.0)) {
         bail!("--gamma {gamma}: expected a number above 0, at most 1");
     }
@@ -109,7 +116,9 @@ fn clip(clip: Clip) -> CostClip {
 fn budgets(arguments: &CriticArguments, constraints: &[PricedConstraint]) -> anyhow::Result<Vec<(f64, f64)>> {
     let given = arguments.targets.budgets.iter().map(|text| range(text)).collect::<anyhow::Result<Vec<_>>>()?;
     match (given.len(), arguments.preset) {
-        (0, Preset::Paper) => Ok(vec![(PAPER_BUDGET, PAPER_BUDGET); constraints.len()]),
+        (0, Preset::Paper) => {
+            Ok(constraints.iter().map(|one| (one.constraint.budget, one.constraint.budget)).collect())
+        }
         (0, Preset::Default) => Ok(constraints.iter().map(|one| around(one.constraint.budget)).collect()),
         (1, _) => Ok(vec![given[0]; constraints.len()]),
         (count, _) if count == constraints.len() => Ok(given),
@@ -142,6 +151,7 @@ fn recipe(arguments: &CriticArguments) -> Recipe {
     let given = &arguments.training;
     let due = match arguments.preset {
         Preset::Default => Recipe::default(),
+        Preset::Paper if arguments.value || arguments.lagrangian.is_some() => Recipe::re_control(),
         Preset::Paper => Recipe::paper(),
     };
     Recipe {

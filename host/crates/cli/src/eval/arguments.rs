@@ -35,6 +35,23 @@ pub(crate) struct EvalArguments {
     /// Numbers of candidates to go through, instead of the bundle's
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["n", "recipe"])]
     pub(crate) ns: Vec<u32>,
+    /// Multipliers of the Lagrangian rows to go through, instead of the bundle's
+    #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
+    pub(crate) lambdas: Vec<f64>,
+    /// Chooses the multiplier of every Lagrangian row among these, on other prompts: the demonstration's validation
+    /// prompts, or --tune-prompts. Good answers decide, without a judge those within budget; of equals the reward
+    #[arg(long, value_name = "LAMBDA,...", value_delimiter = ',', conflicts_with = "lambdas")]
+    pub(crate) tune_lambda: Vec<f64>,
+    /// The prompts that multipliers are chosen on; none of them may be evaluated
+    #[arg(long, value_name = "FILE", requires = "tune_lambda")]
+    pub(crate) tune_prompts: Option<PathBuf>,
+    /// The most prompts that multipliers are chosen on, spread evenly over all
+    #[arg(long, default_value_t = 100, requires = "tune_lambda")]
+    pub(crate) tune_limit: usize,
+    /// What a multiplier weighs: the cost model's score of the answer, as in the paper, or the sum over its tokens; if
+    /// not given, what the bundle says of the method, else `end` where there is a score model `cost`
+    #[arg(long, value_name = "end|sum", conflicts_with = "recipe")]
+    pub(crate) lagrangian_cost: Option<Weighed>,
     /// Budgets of the first constraint to go through; the bundle's if not given
     #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
     pub(crate) budgets: Vec<f64>,
@@ -99,6 +116,25 @@ impl From<Split> for world::Split {
         match split {
             Split::Validation => Self::Validation,
             Split::Test => Self::Test,
+        }
+    }
+}
+
+/// What the multiplier of a Lagrangian row weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Weighed {
+    /// The cost model's score of the answer.
+    End,
+    /// The sum of the costs of its tokens.
+    Sum,
+}
+
+impl Weighed {
+    /// As the policies' setting has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Sum => "sum",
         }
     }
 }

@@ -8,9 +8,11 @@ mod origin;
 mod plan;
 mod pricer;
 mod recipe;
+mod tune;
 
-pub(crate) use arguments::{EvalArguments, Split};
+pub(crate) use arguments::{EvalArguments, Split, Weighed};
 use arguments::{JudgeChoice, Recipe};
+pub(crate) use recipe::adjust as set_the_papers_settings;
 
 use crate::output;
 use anyhow::{Context, bail};
@@ -25,7 +27,7 @@ use inferenceguard_model::Model;
 use inferenceguard_train::world::{TOPICS, World};
 use judged::DemoJudge;
 use models::Bench;
-use plan::Planned;
+use plan::{Planned, Wish};
 use std::{collections::BTreeMap, path::Path};
 
 /// Answers every prompt by every method of every model, prints the figures, and writes the report.
@@ -35,28 +37,52 @@ pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     let dataset = dataset(arguments, &world)?;
     let wishes = plan::wishes(arguments)?;
     let benches = models::open(arguments, |bundle| plan::adjusted(arguments, bundle))?;
-    let plans = benches.iter().map(|bench| plan::planned(bench, &wishes)).collect::<Result<Vec<_>, _>>()?;
-    let mut skipped = Vec::new();
-    let mut ready = Vec::new();
-    for (bench, planned) in benches.iter().zip(&plans) {
-        ready.extend(methods(bench, planned, plan::may_skip(arguments), &mut skipped)?);
-    }
     if benches.iter().any(|bench| !bench.pricer.borrow().prices_costs()) {
         output::note("the cost cannot be priced in one piece, so no answer is priced a second time");
     }
     let judge = judge(arguments, &world);
-    let settings = settings(arguments, &dataset, &benches, &plans, judge.is_some())?;
-    if let Some(path) = arguments.baseline.as_deref().filter(|_| !arguments.update) {
-        let baseline = Baseline::read(path).context("a baseline is recorded with --update")?;
-        baseline.fits(&settings, path)?;
+    let stage = Stage { arguments, benches: &benches, judge: judge.as_ref() };
+    let wishes = tune::tuned(&stage, &world, &dataset, wishes)?;
+    let baseline = arguments.baseline.as_deref().filter(|_| !arguments.update);
+    finish(arguments, &stage.evaluate(&dataset, &wishes, arguments.out.as_deref(), baseline)?)
+}
+
+/// What evaluations of different prompts and rows have in common.
+struct Stage<'a> {
+    arguments: &'a EvalArguments,
+    benches: &'a [Bench],
+    judge: Option<&'a DemoJudge>,
+}
+
+impl Stage<'_> {
+    /// Answers these prompts by these rows; with a folder, goes on where an earlier run was. A baseline of other prompts is
+    /// refused first.
+    fn evaluate(
+        &self,
+        dataset: &Dataset,
+        wishes: &[Wish],
+        folder: Option<&Path>,
+        baseline: Option<&Path>,
+    ) -> anyhow::Result<Report> {
+        let (arguments, benches) = (self.arguments, self.benches);
+        let plans = benches.iter().map(|bench| plan::planned(bench, wishes)).collect::<Result<Vec<_>, _>>()?;
+        let (mut skipped, mut ready) = (Vec::new(), Vec::new());
+        for (bench, planned) in benches.iter().zip(&plans) {
+            ready.extend(methods(bench, planned, plan::may_skip(arguments), &mut skipped)?);
+        }
+        let settings = settings(arguments, dataset, benches, &plans, self.judge.is_some())?;
+        if let Some(path) = baseline {
+            let baseline = Baseline::read(path).context("a baseline is recorded with --update")?;
+            baseline.fits(&settings, path)?;
+        }
+        let origin = origin::origin(skipped);
+        let mut journal = match folder {
+            Some(folder) => Journal::open(folder, &settings, origin)?,
+            None => Journal::memory(origin),
+        };
+        answer(dataset, &mut ready, &settings, self.judge, &mut journal)?;
+        Ok(Report::new(&settings, &journal))
     }
-    let origin = origin::origin(skipped);
-    let mut journal = match &arguments.out {
-        Some(folder) => Journal::open(folder, &settings, origin)?,
-        None => Journal::memory(origin),
-    };
-    answer(&dataset, &mut ready, &settings, judge.as_ref(), &mut journal)?;
-    finish(arguments, &Report::new(&settings, &journal))
 }
 
 /// What no option can say by itself.
@@ -130,7 +156,7 @@ fn methods<'a>(
         } else {
             match bench.engine(bundle, &row.method) {
                 Ok(engine) => Box::new(Guarded { bench, engine }),
-                Err(error) if may_skip && is_missing(&error) => {
+                Err(error) if may_skip && is_of_the_bundle(&error) => {
                     let (model, row, why) = (bench.name.clone(), row.label.clone(), error.to_string());
                     output::note(format_args!("not run: {row} ({model}): {why}"));
                     skipped.push(Skipped { model, row, why });
@@ -144,12 +170,23 @@ fn methods<'a>(
     Ok(ready)
 }
 
-/// Whether a bundle lacks a part that other bundles have, as against a part that does not fit.
-fn is_missing(error: &anyhow::Error) -> bool {
-    let missing = |error: &EngineError| {
-        matches!(error, EngineError::NoCritic { .. } | EngineError::NoNetwork { .. } | EngineError::NoComponent { .. })
+/// Whether a bundle lacks a part that other bundles have, or has one that does not fit: of other models, constraints,
+/// budgets or sizes. The other rows do not need it.
+fn is_of_the_bundle(error: &anyhow::Error) -> bool {
+    use EngineError::{Layers, NoComponent, NoCritic, NoLayer, NoNetwork, UntrainedBudget, WrongNetwork};
+    let unfit = |error: &EngineError| {
+        matches!(
+            error,
+            NoCritic { .. }
+                | NoNetwork { .. }
+                | NoComponent { .. }
+                | NoLayer { .. }
+                | WrongNetwork { .. }
+                | UntrainedBudget { .. }
+                | Layers(_)
+        )
     };
-    error.downcast_ref().is_some_and(missing)
+    error.downcast_ref().is_some_and(unfit)
 }
 
 fn settings(

@@ -1,6 +1,12 @@
 //! Which rows are run, each with the bundle that makes it.
 
-use super::{EvalArguments, guarded::ALWAYS_REFUSE, models::Bench, recipe};
+use super::{
+    EvalArguments,
+    arguments::Weighed,
+    guarded::ALWAYS_REFUSE,
+    models::{self, Bench},
+    recipe,
+};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_eval::Row;
@@ -16,6 +22,10 @@ use std::collections::BTreeMap;
 const ALL: &str = "all";
 /// The setting of what a unit of cost weighs.
 const LAMBDA: &str = "lambda";
+/// The setting of what it weighs.
+const WEIGHED: &str = "lagrangian-cost";
+/// The score model that the setting names if it is not told another.
+const COST_MODEL: &str = "cost";
 
 /// A row as it was asked for. What is left out comes from the bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +60,36 @@ pub(crate) fn wishes(arguments: &EvalArguments) -> anyhow::Result<Vec<Wish>> {
         for (method, &n) in methods.iter().flat_map(|method| ns.iter().map(move |n| (method, n))) {
             let n = n.filter(|_| setting_of_n(method).is_some());
             let wish = Wish { method: method.clone(), n, lambda: None, budget };
-            if !wishes.contains(&wish) {
-                wishes.push(wish);
+            let all = if wish.is_weighted() { wish.with_lambdas(&arguments.lambdas) } else { vec![wish] };
+            for wish in all {
+                if !wishes.contains(&wish) {
+                    wishes.push(wish);
+                }
             }
         }
     }
     Ok(wishes)
+}
+
+impl Wish {
+    /// Whether a multiplier weighs its costs at test time; RE-Control's is in its network.
+    pub(crate) fn is_weighted(&self) -> bool {
+        self.method.ends_with("+lagrangian") && weighs_costs(&self.method)
+    }
+
+    /// The same row with each of these multipliers; itself if there are none.
+    pub(crate) fn with_lambdas(&self, lambdas: &[f64]) -> Vec<Self> {
+        if lambdas.is_empty() {
+            return vec![self.clone()];
+        }
+        lambdas.iter().map(|lambda| Self { lambda: Some(*lambda), ..self.clone() }).collect()
+    }
+}
+
+/// Whether the method's policy weighs a safety cost.
+pub(crate) fn weighs_costs(method: &str) -> bool {
+    let weighs = method.ends_with("+lagrangian") || method.ends_with("+cost");
+    weighs && setting_of_n(method).is_some()
 }
 
 fn or_none<T: Copy>(values: &[T]) -> Vec<Option<T>> {
@@ -98,6 +132,7 @@ pub(crate) fn adjusted(arguments: &EvalArguments, bundle: &Bundle) -> anyhow::Re
     if arguments.recipe.is_some() {
         recipe::adjust(&mut manifest);
     }
+    weigh(arguments, &mut manifest);
     if let Some(max_tokens) = arguments.max_tokens {
         manifest.max_tokens = max_tokens;
     }
@@ -109,6 +144,20 @@ pub(crate) fn adjusted(arguments: &EvalArguments, bundle: &Bundle) -> anyhow::Re
         constraint.clip = named("--clip", text)?;
     }
     with_manifest(bundle, &manifest)
+}
+
+/// What multipliers weigh, where the bundle does not say: the score of the answer, if a score model can give it.
+fn weigh(arguments: &EvalArguments, manifest: &mut Manifest) {
+    let given = arguments.guard.scores.iter().any(|score| score.starts_with(&format!("{COST_MODEL}=")));
+    let has_model = given || models::is_demo(arguments);
+    let default = if has_model { Weighed::End } else { Weighed::Sum };
+    for method in METHODS.into_iter().filter(|method| weighs_costs(method)) {
+        let said = manifest.methods.get(method).is_some_and(|entry| entry.settings.contains_key(WEIGHED));
+        let chosen = arguments.lagrangian_cost.or((!said).then_some(default));
+        if let Some(weighed) = chosen {
+            set(manifest, method, WEIGHED, SettingValue::Text(weighed.name().to_owned()));
+        }
+    }
 }
 
 /// A choice by its name in a manifest.

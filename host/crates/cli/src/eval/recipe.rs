@@ -2,12 +2,12 @@
 
 use super::{
     Recipe,
-    plan::{Wish, set},
+    plan::{Wish, set, weighs_costs},
 };
 use inferenceguard_bundle::Manifest;
 use inferenceguard_eval::paper::{self, PaperRow};
 use inferenceguard_host::methods::{self, METHODS};
-use inferenceguard_sandbox::SettingValue::{Integer, Number};
+use inferenceguard_sandbox::SettingValue::{Integer, Number, Text};
 use inferenceguard_search::{ConstraintMode, CostClip, Granularity, OnExhausted, Sampling};
 
 /// d.
@@ -51,6 +51,10 @@ fn adjust_method(manifest: &mut Manifest, method: &str) {
         "args" => &[("k", Integer(20)), ("omega", Number(2.5))],
         _ => &[],
     };
+    if weighs_costs(method) {
+        // R - λC with one C for the answer: on a sum over its tokens, λ = 5 would leave nothing of R.
+        set(manifest, method, "lagrangian-cost", Text("end".to_owned()));
+    }
     for (name, value) in settings {
         set(manifest, method, name, value.clone());
     }
@@ -84,7 +88,7 @@ pub(crate) fn rows(recipe: Recipe, n: Option<u32>) -> Vec<Wish> {
 
 /// Rows with a multiplier at test time have one, printed or not; RE-Control's is in its network.
 fn lambda(row: &PaperRow) -> Option<f64> {
-    let weighs = row.method.ends_with("+lagrangian") && !row.method.starts_with("re-control");
+    let weighs = row.method.ends_with("+lagrangian") && weighs_costs(row.method);
     weighs.then(|| row.lambda.map_or(LAMBDA, f64::from))
 }
 
@@ -105,6 +109,9 @@ mod tests {
         assert_eq!((&guard["chunk-len"], &guard["keep"], &guard["retries"]), (&Integer(32), &Integer(0), &Integer(2)));
         assert_eq!(manifest.methods["re-control"].steering["steps"], Integer(30));
         assert_eq!(manifest.methods["args+cost"].settings["omega"], Number(2.5));
+        for method in ["best-of-n+lagrangian", "beam+lagrangian", "args+lagrangian", "args+cost"] {
+            assert_eq!(manifest.methods[method].settings["lagrangian-cost"], Text("end".to_owned()), "{method}");
+        }
         Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap();
     }
 

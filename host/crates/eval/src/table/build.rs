@@ -65,7 +65,7 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
         row.method.clone(),
         paper::reconstruction(&row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
         row.n.map_or_else(none, |n| n.to_string()),
-        row.lambda.map_or_else(none, |lambda| lambda.to_string()),
+        weight(row),
         row.budget.to_string(),
         whole("good"),
         whole("safe"),
@@ -81,6 +81,16 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
         all("sampled_tokens", |measure| format!("{:.0}", measure.mean)),
         all("scored_positions", |measure| format!("{:.0}", measure.mean)),
     ]
+}
+
+/// The multiplier, and what it weighs.
+fn weight(row: &Row) -> String {
+    let weighed = row.settings.get("lagrangian-cost").and_then(serde_json::Value::as_str);
+    match (row.lambda, weighed) {
+        (Some(lambda), Some(weighed)) => format!("{lambda} ({weighed})"),
+        (Some(lambda), None) => lambda.to_string(),
+        (None, _) => none(),
+    }
 }
 
 /// Our rows and the paper's, where a recipe repeats them; else nothing.

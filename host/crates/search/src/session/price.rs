@@ -4,7 +4,7 @@ use super::{Phase, Session};
 use crate::{
     Advanced, Batch, CostGrain, FailureKind, Granularity, Need, OnExhausted, Pricing, Role, RoleFailure, ScoreNeed,
     SearchError, Tracked,
-    beam::{ROOT, ScoreTrack},
+    beam::{Beam, ROOT, ScoreTrack},
     check::Check,
 };
 use inferenceguard_model::Scored;
@@ -35,7 +35,7 @@ impl Session {
     }
 
     /// The score models that the cost at `at` reads of this row; the policy's own come with the first.
-    fn models_for(&self, row: usize, at: usize) -> Vec<String> {
+    pub(super) fn models_for(&self, row: usize, at: usize) -> Vec<String> {
         let task = at == self.config.constraints.len();
         let cost = self.cost_at(at).filter(|_| !task || self.task_due(row));
         let mut models =
@@ -59,6 +59,8 @@ impl Session {
                 if handed < beam.tokens.len() || (beam.finished() && !ended) {
                     let tokens = beam.tokens[handed..].to_vec();
                     needs.push(ScoreNeed { model, beam: beam.key, anchor, tokens, ended: beam.finished() });
+                } else {
+                    needs.extend(beam.tail_need(model));
                 }
             }
         }
@@ -72,17 +74,11 @@ impl Session {
             if !self.scored.contains(&need.beam) {
                 self.scored.push(need.beam);
             }
-            let Some(beam) = self.rows.iter_mut().find(|b| b.key == need.beam) else { continue };
-            let track = beam.scores.entry(need.model.clone()).or_default();
-            track.anchor = need.beam;
-            track.handed += need.tokens.len();
-            track.ended = need.ended;
-            track.tokens.extend(scored.tokens);
-            track.end = scored.end;
-            if let Err(kind) = sound(track, need) {
-                beam.failed = true;
-                failures.push(kind);
-            }
+            let taken = match self.rows.iter_mut().find(|b| b.key == need.beam) {
+                Some(beam) => beam.take_scores(need, scored),
+                None => self.take_tail(need, scored),
+            };
+            failures.extend(taken.err());
         }
         let Phase::Score(at) = self.phase else { return Ok(()) };
         let component = self.cost_at(at).unwrap_or_default().to_owned();
@@ -109,12 +105,17 @@ impl Session {
     /// Moves to the first cost from `at` on that has rows to score or to price.
     fn next_price(&mut self, at: usize) {
         for at in at..=self.config.constraints.len() {
+            self.foresee(at);
             if !self.score_needs(at).is_empty() {
                 self.phase = Phase::Score(at);
                 return;
             }
             if !self.price_ranges(at).is_empty() {
                 self.phase = Phase::Price(at);
+                return;
+            }
+            if !self.tail_ranges(at).is_empty() {
+                self.phase = Phase::PriceTail(at);
                 return;
             }
         }
@@ -126,7 +127,8 @@ impl Session {
         let Some(info) = self.cost_at(at).and_then(|name| self.roles.costs.get(name)) else { return Vec::new() };
         let range = |row: &usize| {
             let beam = &self.rows[*row];
-            let to = beam.scorable(&info.needs.scores);
+            let task = at == self.config.constraints.len();
+            let to = if task { beam.foreseen(&info.needs.scores) } else { beam.scorable(&info.needs.scores) };
             let from = match self.config.constraints.get(at) {
                 Some(c) if c.granularity == Granularity::Terminal && !beam.finished() => to,
                 Some(_) => beam.ledgers[at].charged,
@@ -141,7 +143,8 @@ impl Session {
 
     pub(super) fn price_need(&self, at: usize) -> Result<Need, SearchError> {
         let cost = self.cost_at(at).unwrap_or_default().to_owned();
-        let batch = self.price_batch(&cost, &self.price_ranges(at))?;
+        let tails = at == self.config.constraints.len();
+        let batch = self.price_batch(&cost, &self.price_ranges(at), tails)?;
         Ok(Need::Price { cost, batch })
     }
 
@@ -203,7 +206,7 @@ impl Session {
                 self.fail(failure);
             }
         }
-        self.next_price(at + 1);
+        self.next_after_charge(at);
         Ok(())
     }
 
@@ -232,7 +235,7 @@ impl Session {
 
 /// Whether a score model gave what it was asked for. One that loses or invents positions would shift later scores onto
 /// other tokens.
-fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
+pub(super) fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
     let (found, handed) = (track.tokens.len(), track.handed);
     let bad = |found, expected| Err(FailureKind::Scores { model: need.model.clone(), found, expected });
     if found > handed || (need.ended && found < handed) {
@@ -242,6 +245,21 @@ fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
     match track.tokens.iter().chain([&track.end]).find(|score| !score.is_finite()) {
         Some(score) => bad(format!("the score {score}"), "a finite number".into()),
         None => Ok(()),
+    }
+}
+
+impl Beam {
+    fn take_scores(&mut self, need: &ScoreNeed, scored: Scored) -> Result<(), FailureKind> {
+        let track = self.scores.entry(need.model.clone()).or_default();
+        track.anchor = need.beam;
+        track.handed += need.tokens.len();
+        track.ended = need.ended;
+        track.tokens.extend(scored.tokens);
+        track.end = scored.end;
+        track.tail = None;
+        let sound = sound(track, need);
+        self.failed |= sound.is_err();
+        sound
     }
 }
 

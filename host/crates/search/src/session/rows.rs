@@ -13,8 +13,9 @@ impl Session {
         Moment { chunk: self.chunk, attempt, depth, max_depth: self.config.max_tokens, last }
     }
 
-    fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)]) -> Result<Batch, SearchError> {
-        let rows = beams.iter().map(|(b, from, to)| self.row(needs, b, *from, *to)).collect::<Result<_, _>>()?;
+    /// With `tails`, scores that a model withholds are there as the text reads now, where they were asked for.
+    fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)], tails: bool) -> Result<Batch, SearchError> {
+        let rows = beams.iter().map(|(b, from, to)| self.row(needs, b, *from, *to, tails)).collect::<Result<_, _>>()?;
         let bare: Vec<&Beam> = beams.iter().map(|(b, ..)| *b).collect();
         Ok(Batch {
             moment: self.moment(&bare),
@@ -25,7 +26,7 @@ impl Session {
         })
     }
 
-    fn row(&self, needs: &Needs, beam: &Beam, from: usize, to: usize) -> Result<BatchRow, SearchError> {
+    fn row(&self, needs: &Needs, beam: &Beam, from: usize, to: usize, tails: bool) -> Result<BatchRow, SearchError> {
         let piece = match needs.text || needs.lookback > 0 {
             true => Some(text::piece(self.tokenizer.as_ref(), &beam.tokens, from, to, needs.lookback)?),
             false => None,
@@ -41,12 +42,12 @@ impl Session {
             text_ends,
             lookback,
             logprobs: if needs.logprobs { beam.logprobs[from..to].to_vec() } else { Vec::new() },
-            scores: row_scores(needs, beam, from, to),
+            scores: row_scores(needs, beam, from, to, tails),
             priced: beam.priced,
             safe: beam.safe(&self.constraints),
             budgets: beam.ledgers.iter().map(|l| l.state.clone()).collect(),
             margins: beam.ledgers.iter().zip(self.constraints.iter()).map(|(l, c)| l.audit.margin(c)).collect(),
-            spent: beam.ledgers.iter().map(|l| l.audit.raw).collect(),
+            spent: beam.ledgers.iter().map(|l| l.audit.raw + l.tail).collect(),
             task_cost: beam.task_cost,
             logprob: beam.logprob,
             expansion_logit: beam.expansion_logit,
@@ -60,38 +61,50 @@ impl Session {
         let mut needs = self.roles.policy.clone();
         // Between chunks the newest token may not have been stepped yet: latents belong to `select`.
         (needs.top_k, needs.logits, needs.latents) = (0, false, None);
-        self.batch(&needs, &rows)
+        self.batch(&needs, &rows, true)
     }
 
     pub(super) fn steer_batch(&self, rows: &[usize], parents: bool) -> Result<Batch, SearchError> {
         let beams = if parents { &self.live } else { &self.rows };
         let rows: Vec<_> = rows.iter().map(|i| (&beams[*i], beams[*i].born, beams[*i].tokens.len())).collect();
-        self.batch(&self.roles.steering.clone().unwrap_or_default(), &rows)
+        self.batch(&self.roles.steering.clone().unwrap_or_default(), &rows, false)
     }
 
     pub(super) fn estimate_batch(&self) -> Result<Batch, SearchError> {
         let row = |i: &usize| (&self.rows[*i], self.rows[*i].born, self.rows[*i].tokens.len());
         let rows: Vec<_> = self.estimating().iter().map(row).collect();
-        self.batch(&self.roles.critic.clone().unwrap_or_default(), &rows)
+        self.batch(&self.roles.critic.clone().unwrap_or_default(), &rows, false)
     }
 
-    pub(super) fn price_batch(&self, cost: &str, ranges: &[(usize, usize, usize)]) -> Result<Batch, SearchError> {
+    pub(super) fn price_batch(
+        &self,
+        cost: &str,
+        ranges: &[(usize, usize, usize)],
+        tails: bool,
+    ) -> Result<Batch, SearchError> {
         let needs = self.roles.costs.get(cost).map(|c| c.needs.clone()).unwrap_or_default();
         let rows: Vec<_> = ranges.iter().map(|(i, from, to)| (&self.rows[*i], *from, *to)).collect();
-        self.batch(&needs, &rows)
+        self.batch(&needs, &rows, tails)
     }
 
     pub(super) fn select_batch(&self) -> Result<Batch, SearchError> {
         let rows: Vec<_> = self.rows.iter().map(|b| (b, b.born, b.tokens.len())).collect();
-        self.batch(&self.roles.policy, &rows)
+        self.batch(&self.roles.policy, &rows, true)
     }
 }
 
-fn row_scores(needs: &Needs, beam: &Beam, from: usize, to: usize) -> std::collections::BTreeMap<String, RowScores> {
+fn row_scores(
+    needs: &Needs,
+    beam: &Beam,
+    from: usize,
+    to: usize,
+    tails: bool,
+) -> std::collections::BTreeMap<String, RowScores> {
     let column = |model: &String| {
         let track = beam.scores.get(model)?;
-        let tokens = track.tokens.get(from..to.min(track.tokens.len())).unwrap_or_default().to_vec();
-        Some((model.clone(), RowScores { tokens, end: track.end }))
+        let (known, end) = if tails { track.with_tail() } else { (track.tokens.clone(), track.end) };
+        let tokens = known.get(from..to.min(known.len())).unwrap_or_default().to_vec();
+        Some((model.clone(), RowScores { tokens, end }))
     };
     needs.scores.iter().filter_map(column).collect()
 }

@@ -223,7 +223,7 @@ impl Player {
             Need::Advance { constraint, rows } => Answer::Advanced(self.tracker.advance(&constraint, &rows)),
             Need::Plan(rows) => Answer::Plan(self.policy.plan(&rows)),
             Need::Select(rows) => Answer::Decided(self.policy.select(&rows)),
-            Need::Price { cost, batch } => {
+            Need::Price { cost, batch } | Need::PriceTail { cost, batch } => {
                 Answer::Priced(self.costs.get_mut(&cost).expect("a known cost").price(&batch))
             }
             other => stage.perform(other),

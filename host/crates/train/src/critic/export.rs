@@ -30,7 +30,9 @@ pub fn network(layers: Vec<Layer>, reading: Reading, model: &ModelInfo, objectiv
     ];
     match objective {
         Objective::Critic(critic) => metadata.extend(of_constraints(critic)),
-        Objective::Value { lambda } => metadata.push(("lambda", lambda.to_string())),
+        Objective::Value { lambda, weighed } => {
+            metadata.extend([("lambda", lambda.to_string()), ("lagrangian-cost", weighed.name().to_owned())]);
+        }
     }
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
     Ok(Network { layers: layers.into(), metadata: metadata.collect::<BTreeMap<_, _>>() })

@@ -13,12 +13,43 @@ use inferenceguard_search::PricedConstraint;
 pub enum Objective {
     /// A critic: P(safe to the end) per constraint, and the task cost of the finished answer.
     Critic(CriticObjective),
-    /// The value of RE-Control: the reward of the finished answer, less `lambda` times the sum of its costs (over all
-    /// tokens and constraints, neither discounted nor clipped, as the Lagrangian policies add them).
+    /// The value of RE-Control: the reward of the finished answer, less `lambda` times its safety cost.
     Value {
         /// 0 for the reward alone.
         lambda: f64,
+        /// What `lambda` weighs.
+        weighed: Weighed,
     },
+}
+
+/// The safety cost of a finished answer as the Lagrangian policies weigh it: neither discounted nor clipped, added up over
+/// the constraints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weighed {
+    /// The cost at the last token: for costs that are scores, the score of the answer.
+    End,
+    /// The costs of all tokens.
+    Sum,
+}
+
+impl Weighed {
+    /// Of costs by constraint, one per token.
+    #[must_use]
+    pub fn of(self, costs: &[Vec<f64>]) -> f64 {
+        match self {
+            Self::End => costs.iter().filter_map(|costs| costs.last()).sum(),
+            Self::Sum => costs.iter().flatten().sum(),
+        }
+    }
+
+    /// As the policies' setting and a network's metadata have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Sum => "sum",
+        }
+    }
 }
 
 /// What a critic learns.
@@ -91,7 +122,7 @@ impl Objective {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Critic(_) => "critic",
-            Self::Value { lambda } if *lambda == 0.0 => "value",
+            Self::Value { lambda, .. } if *lambda == 0.0 => "value",
             Self::Value { .. } => "value-lagrangian",
         }
     }
@@ -110,9 +141,8 @@ impl Objective {
         let (trajectory, first) = (&data.all[answer], data.first_rows[answer]);
         let rows = trajectory.positions.iter().enumerate().map(|(at, position)| (first + at, *position));
         match self {
-            Self::Value { lambda } => {
-                let spent: f64 = trajectory.costs.iter().flatten().sum();
-                let value = -trajectory.task_cost - lambda * spent;
+            Self::Value { lambda, weighed } => {
+                let value = -trajectory.task_cost - lambda * weighed.of(&trajectory.costs);
                 let (z, safe) = (Vec::new(), Vec::new());
                 rows.map(|(row, position)| Example { answer, row, position, z: z.clone(), safe: safe.clone(), value })
                     .collect()

@@ -40,7 +40,7 @@ impl CriticOptions {
             return Err(CriticError::option("latents", format!("{reading} twice"), "each latent once"));
         }
         match &self.objective {
-            Objective::Value { lambda } if !lambda.is_finite() => {
+            Objective::Value { lambda, .. } if !lambda.is_finite() => {
                 Err(CriticError::option("lagrangian", lambda, "a finite number"))
             }
             Objective::Value { .. } => Ok(()),

@@ -76,6 +76,14 @@ impl Recipe {
         }
     }
 
+    /// The value network of RE-Control as its code has it: 4096 -> 4096 -> 4096 -> 1 with ReLU, learning rate 1e-4, 100
+    /// epochs, batch 512. What it learns here is the reward of the finished answer at every position; the code learns
+    /// differences of neighbouring values, and the reward at the last position only.
+    #[must_use]
+    pub fn re_control() -> Self {
+        Self { depth: 2, rate: 1e-4, epochs: 100, batch: 512, ..Self::paper() }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let counts = [("epochs", self.epochs), ("batch", self.batch), ("hidden", self.hidden)];
         if let Some((name, count)) = counts.iter().find(|(_, count)| *count == 0) {
