@@ -90,9 +90,9 @@ impl Settings {
     ///
     /// # Errors
     /// A message for the operator that lists the choices.
-    pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    pub fn choice<T: Clone>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, String> {
         let found = self.text(name)?;
-        choices.iter().find(|(label, _)| *label == found).map(|(_, value)| *value).ok_or_else(|| {
+        choices.iter().find(|(label, _)| *label == found).map(|(_, value)| value.clone()).ok_or_else(|| {
             let labels: Vec<_> = choices.iter().map(|(label, _)| format!("`{label}`")).collect();
             format!("setting `{name}` is `{found}`; expected one of {}", labels.join(", "))
         })

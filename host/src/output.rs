@@ -73,7 +73,7 @@ pub struct Output {
     /// before steering, penalties and temperature. Empty unless [`Request::top_logprobs`](crate::Request) asks for them.
     #[serde(skip)]
     pub top_logprobs: Vec<Vec<(Token, f32)>>,
-    /// The part of `text` that is the operator's refusal, if the answer was refused: its end.
+    /// The part of `text` that is the operator's refusal, if the request was refused or failed: its end.
     #[serde(skip)]
     pub refusal: Option<String>,
     /// The constraints, as they were held.
@@ -175,7 +175,7 @@ impl Output {
             tokens: outcome.tokens,
             logprobs: outcome.logprobs,
             top_logprobs: origin.top_logprobs,
-            refusal: (outcome.finish == Finish::Refused).then_some(origin.refusal),
+            refusal: matches!(outcome.finish, Finish::Refused | Finish::Failed).then_some(origin.refusal),
             constraints: outcome.constraints,
             usage: outcome.usage,
             logprob: outcome.logprob,

@@ -3,7 +3,7 @@
 use crate::metrics;
 use inferenceguard_host::Output;
 use inferenceguard_model::{Token, Tokenizer};
-use inferenceguard_search::{Finish, Status};
+use inferenceguard_search::Finish;
 use serde_json::{Map, Value, json};
 
 /// Which of the two ways it was asked in.
