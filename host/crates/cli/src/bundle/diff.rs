@@ -2,7 +2,7 @@
 
 use super::{Fallback, args::DiffArguments, open};
 use crate::{args::GuardArguments, engine, output, records};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
 use inferenceguard_search::Status;
@@ -18,6 +18,8 @@ struct Counted {
     refusals: u64,
     /// Failures neither.
     failures: u64,
+    /// Answers on which one of the bundles failed: nothing is known of them.
+    unjudged: u64,
 }
 
 /// Judges every recorded answer by both bundles, and shows where they differ.
@@ -39,6 +41,11 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
         }
         let judge = |bundle| judge(&engine, bundle, &header, &body);
         let (before, after) = (judge(&old).with_context(place)?, judge(&new).with_context(place)?);
+        if let Some(failure) = before.failures.iter().chain(&after.failures).next() {
+            output::note(format_args!("record {}: not judged: {failure}", header.sequence));
+            counted.unjudged += 1;
+            continue;
+        }
         match (before.within_budget, after.within_budget) {
             (true, false) => counted.stricter += 1,
             (false, true) => counted.looser += 1,
@@ -51,8 +58,8 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
     }
     output::note(format_args!(
         "{} answers are judged the same, {} would not pass any more, {} would pass now; {} refusals, {} failed requests and \
-         {skipped} records without a body are not judged",
-        counted.same, counted.stricter, counted.looser, counted.refusals, counted.failures
+         {skipped} records without a body are not judged, nor are {} answers on which a component failed",
+        counted.same, counted.stricter, counted.looser, counted.refusals, counted.failures, counted.unjudged
     ));
     Ok(())
 }
@@ -66,12 +73,7 @@ fn judge(engine: &Engine, bundle: &Prepared, header: &Header, body: &Body) -> an
     );
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
     let request = Request { prompt, history, ..Request::default() };
-    let judged = engine.judge_tokens(bundle, &request, &body.outcome.tokens)?;
-    // A verdict without a component that failed is none.
-    if let Some(failure) = judged.failures.first() {
-        bail!("{failure}");
-    }
-    Ok(judged)
+    Ok(engine.judge_tokens(bundle, &request, &body.outcome.tokens)?)
 }
 
 fn show(as_json: bool, header: &Header, body: &Body, before: &Judgement, after: &Judgement) -> anyhow::Result<()> {

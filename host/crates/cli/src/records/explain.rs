@@ -42,7 +42,7 @@ fn language(arguments: &ExplainArguments) -> anyhow::Result<Option<Language>> {
 fn words(header: &Header, body: &Body, language: Option<&Language>) -> String {
     let bundle = &header.bundle;
     let mut lines = vec![
-        format!("record {}: {}, {}", header.sequence, show::status(header.status), show::finish(header.finish)),
+        format!("record {}: {}, {}", header.sequence, show::status(body.outcome.ending()), show::finish(header.finish)),
         format!("  by {} of {} {} (generation {:?})", header.method, bundle.name, bundle.version, header.generations),
     ];
     lines.extend(body.steps().iter().map(|step| {
