@@ -103,7 +103,7 @@ impl Session {
     }
 
     /// Moves to the first cost from `at` on that has rows to score or to price.
-    fn next_price(&mut self, at: usize) {
+    pub(super) fn next_price(&mut self, at: usize) {
         for at in at..=self.config.constraints.len() {
             self.foresee(at);
             if !self.score_needs(at).is_empty() {
