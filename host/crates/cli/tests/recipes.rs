@@ -29,7 +29,8 @@ fn answers(folder: &Path) -> Vec<Value> {
 fn models() -> Vec<String> {
     let score = |name: &str, folder: &str| format!("{name}={}", text(&golden(folder)));
     let (reward, cost) = (score("reward", "score-llama-class"), score("cost", "score-llama-cost"));
-    let words = ["--model", text(&golden("llama1")), "--score", &reward, "--score", &cost];
+    let language = golden("llama1");
+    let words = ["--model", text(&language), "--score", &reward, "--score", &cost];
     words.map(str::to_owned).to_vec()
 }
 
