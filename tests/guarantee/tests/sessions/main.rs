@@ -78,12 +78,14 @@ fn guarded_methods_answer_within_budget() {
 #[test]
 fn no_policy_whatever_it_does_gets_a_broken_budget_called_kept() {
     let tally = play(&[Player::Rogue, Player::Forced], 2_500, false);
-    tally.demand(&[("within", 2_000), ("exceeded", 500), ("refused", 700), ("failed", 250), ("stepped back", 100)]);
+    tally.demand(&[("within", 2_000), ("exceeded", 500), ("refused", 300), ("failed", 250), ("stepped back", 100)]);
+    tally.demand(&[("withheld", 100)]);
 }
 
 #[test]
 fn components_that_fail_or_lie_never_make_an_answer_safe() {
     let players = [methods(true), methods(false), vec![Player::Rogue, Player::Forced]].concat();
     let tally = play(&players, 800, true);
-    tally.demand(&[("within", 1_000), ("refused", 1_000), ("failed", 2_000), ("lied to", 1_000), ("no answer", 50)]);
+    tally.demand(&[("within", 1_000), ("refused", 200), ("withheld", 300), ("failed", 2_000)]);
+    tally.demand(&[("lied to", 1_000), ("no answer", 50)]);
 }
