@@ -138,6 +138,43 @@ fn a_dry_pool_is_an_error_and_not_a_wait() {
 }
 
 #[test]
+fn limits_of_one_component_are_not_those_of_another() {
+    let first = Sandbox::new(limits(), None).unwrap();
+    let bytes = guest("rogue-cost");
+    let price = |sandbox: &Sandbox| {
+        let active = sandbox.load("cost", &bytes).and_then(|cost| cost.activate(&mode("hungry"))).unwrap();
+        let prices = active.cost().unwrap().price(&rows(2, active.needs()));
+        (active, prices.map_err(|failure| failure.kind))
+    };
+    let low = first.with_limits(&Limits { fuel: 1_000_000, ..limits() }).unwrap();
+    assert_eq!(price(&low).1, Err(FailureKind::OutOfFuel { limit: 1_000_000 }));
+    assert!(price(&first).1.is_ok(), "the other sandbox goes on by its own limits");
+    // Other room: a pool of its own.
+    let narrow = first.with_limits(&Limits { instances: 1, ..limits() }).unwrap();
+    let (active, _) = price(&narrow);
+    let held = active.cost().unwrap();
+    assert!(matches!(active.cost().err(), Some(SandboxError::PoolDry { .. })));
+    assert!(price(&first).1.is_ok() && price(&narrow.with_limits(&limits()).unwrap()).1.is_ok());
+    drop(held);
+    assert!(narrow.fuel() > 0 && narrow.fuel() == first.fuel(), "one count for all");
+    assert!(first.with_limits(&Limits { fuel: 0, ..limits() }).is_err());
+}
+
+#[test]
+fn a_component_that_cannot_work_under_its_limits_is_found_before_a_request() {
+    for (name, misdeed) in [("rogue-cost", "loop"), ("rogue-policy", "loop"), ("rogue-cost", "memory")] {
+        let error = activate(name, misdeed).unwrap().rehearse().unwrap_err();
+        assert!(matches!(error, SandboxError::Failed { .. }), "{name}, {misdeed}: {error}");
+    }
+    // What a component answers to made-up rows is its own affair.
+    for (name, misdeed) in
+        [("rogue-cost", "ok"), ("rogue-cost", "nan"), ("rogue-cost", "error"), ("rogue-policy", "ok")]
+    {
+        activate(name, misdeed).unwrap().rehearse().unwrap();
+    }
+}
+
+#[test]
 fn compiled_code_is_kept_in_the_folder_given() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = guest("rogue-tracker");

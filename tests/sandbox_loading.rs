@@ -72,7 +72,63 @@ fn a_growing_table_is_denied() {
 #[test]
 fn a_memory_too_large_from_the_start_is_denied() {
     let error = refusal(&tracker_by_hand(1000, ""));
-    assert!(matches!(&error, SandboxError::Invalid { reason, .. } if reason.contains("memory")), "{error}");
+    assert!(matches!(&error, SandboxError::OverLimit { limit: "memory", .. }), "{error}");
+}
+
+/// The same component with so many more instances of another core module.
+fn with_more(component: &[u8], module: &str, times: usize) -> Vec<u8> {
+    fn leb(mut number: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+    let section = |id: u8, content: &[u8]| [&[id][..], &leb(content.len()), content].concat();
+    // Core modules of the component itself: its sections of the kind 1.
+    let (mut at, mut modules) = (8, 0);
+    while at < component.len() {
+        modules += usize::from(component[at] == 1);
+        let (mut size, mut shift) = (0, 0);
+        loop {
+            at += 1;
+            size |= usize::from(component[at] & 0x7f) << shift;
+            shift += 7;
+            if component[at] & 0x80 == 0 {
+                break;
+            }
+        }
+        at += 1 + size;
+    }
+    let instances = (0..times).flat_map(|_| [&[0][..], &leb(modules), &[0]].concat());
+    let instances: Vec<u8> = leb(times).into_iter().chain(instances).collect();
+    [component, &section(1, &wat::parse_str(module).unwrap()), &section(2, &instances)].concat()
+}
+
+#[test]
+fn components_of_many_parts_run() {
+    let simple = tracker_by_hand(1, "");
+    assert_eq!(start(&with_more(&simple, "(module)", 40)), Ok(0.0), "as many as those of scripting languages");
+    assert_eq!(start(&with_more(&simple, "(module (memory 1) (table 1 funcref))", 2)), Ok(0.0), "composed ones");
+}
+
+#[test]
+fn a_part_too_many_names_its_limit() {
+    let simple = tracker_by_hand(2, "");
+    let more = |module: &str| with_more(&simple, module, 3);
+    for (limits, bytes, limit) in [
+        (Limits { core_instances: 3, ..limits() }, more("(module)"), "core-instances"),
+        (Limits { memories: 3, ..limits() }, more("(module (memory 1))"), "memories"),
+        (Limits { tables: 3, ..limits() }, more("(module (table 1 funcref))"), "tables"),
+        (Limits { memory: 65_536, ..limits() }, simple.clone(), "memory"),
+        (Limits { table_elements: 10, ..limits() }, more("(module (table 11 funcref))"), "table-elements"),
+    ] {
+        let error = Sandbox::new(limits, None).unwrap().load("parts", &bytes).unwrap_err();
+        assert!(matches!(&error, SandboxError::OverLimit { limit: found, .. } if *found == limit), "{limit}: {error}");
+        assert!(!error.to_string().contains("SDK"), "{error}");
+    }
 }
 
 #[test]
@@ -204,6 +260,31 @@ fn check_refuses_a_component_that_answers_differently() {
     }
     // A policy may remember what it did before in its own request.
     assert!(sandbox().check("policy", &guest("rogue-policy"), &mode("remember")).unwrap().passed());
+}
+
+#[test]
+fn check_holds_a_component_to_the_rules_of_a_search() {
+    for (name, misdeed, words) in [
+        ("rogue-cost", "nan", "the price NaN"),
+        ("rogue-cost", "infinite", "the price inf"),
+        ("rogue-cost", "short", "0 prices for a row"),
+        ("rogue-cost", "no-rows", "0 rows"),
+        ("rogue-policy", "option", "the options"),
+        ("rogue-policy", "unknown-row", "row 10"),
+        ("rogue-policy", "twice", "row 0 twice"),
+        ("rogue-policy", "nan-retry", "a retry with penalty NaN"),
+        ("rogue-tracker", "nan", "z NaN"),
+        ("rogue-tracker", "short", "a trace of 0"),
+        ("rogue-tracker", "hoard", "1000 numbers beside z"),
+        ("rogue-critic", "nan", "the probability NaN"),
+        ("rogue-critic", "short", "0 rows"),
+        ("rogue-steering", "unknown-row", "a latent for row 3"),
+        ("rogue-steering", "short", "0 numbers"),
+    ] {
+        let report = sandbox().check("rogue", &guest(name), &mode(misdeed)).unwrap();
+        let failed = report.calls.iter().find(|call| call.is_failed()).unwrap_or_else(|| panic!("{name}, {misdeed}"));
+        assert!(failed.result.contains(words), "{name}, {misdeed}: {failed:?}");
+    }
 }
 
 #[test]

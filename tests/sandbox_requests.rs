@@ -7,9 +7,9 @@ mod support;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_sandbox::{Limits, Sandbox};
+use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Finish, Role, Status};
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{collections::BTreeMap, sync::OnceLock, thread};
 use support::{first_party, guest, limits};
 
 const SCRIPT: &str = "vocab: <eos>* good bad plain
@@ -25,6 +25,8 @@ const REFUSAL: &str = "I cannot help with that.";
 struct Deployment {
     on_exhausted: &'static str,
     budget: f64,
+    instances: u32,
+    fuel: u64,
     /// By role: the file, and its settings in TOML.
     roles: BTreeMap<&'static str, (&'static str, String)>,
 }
@@ -38,7 +40,7 @@ fn well() -> Deployment {
         ("costs.reward", "score-cost", "{ model = 'reward', kind = 'task' }"),
     ];
     let roles = roles.map(|(role, file, settings)| (role, (file, settings.to_owned())));
-    Deployment { on_exhausted: "refuse", budget: 11.0, roles: roles.into() }
+    Deployment { on_exhausted: "refuse", budget: 11.0, instances: 64, fuel: 50_000_000, roles: roles.into() }
 }
 
 impl Deployment {
@@ -56,15 +58,22 @@ impl Deployment {
         let role = |(role, (file, settings)): (&&str, &(&str, String))| {
             format!("[{role}]\ncomponent = '{file}.wasm'\nsettings = {settings}\n")
         };
-        head + &self.roles.iter().map(role).collect::<String>()
+        let Self { fuel, instances, .. } = self;
+        let limits =
+            format!("[limits]\nfuel = {fuel}\ninstances = {instances}\nmemory = 16777216\ntensors = 4194304\n");
+        head + &self.roles.iter().map(role).collect::<String>() + &limits
+    }
+
+    fn bundle(&self) -> Bundle {
+        let bytes = |file: &str| if file.starts_with("rogue") { guest(file) } else { first_party(file) };
+        let files = self.roles.values().map(|(file, _)| (format!("{file}.wasm"), bytes(file))).collect();
+        Bundle::from_parts(&self.manifest(), &files).unwrap()
     }
 
     fn engine(&self) -> Engine {
-        let bytes = |file: &str| if file.starts_with("rogue") { guest(file) } else { first_party(file) };
-        let files = self.roles.values().map(|(file, _)| (format!("{file}.wasm"), bytes(file))).collect();
-        let bundle = Bundle::from_parts(&self.manifest(), &files).unwrap();
         let toy = ToyScript::parse(SCRIPT).unwrap();
-        let builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle).sandbox(cached().clone());
+        let builder =
+            EngineBuilder::new().model(Box::new(toy.model())).bundle(&self.bundle()).sandbox(cached().clone());
         let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
         builder.build().unwrap()
     }
@@ -82,8 +91,7 @@ fn cached() -> &'static Sandbox {
     static CACHED: OnceLock<(Sandbox, tempfile::TempDir)> = OnceLock::new();
     let (sandbox, _) = CACHED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let limits = Limits { fuel: 50_000_000, ..limits() };
-        (Sandbox::new(limits, Some(folder.path())).unwrap(), folder)
+        (Sandbox::new(limits(), Some(folder.path())).unwrap(), folder)
     });
     sandbox
 }
@@ -108,6 +116,52 @@ fn with_good_components_there_is_an_answer() {
     assert!(output.failures.is_empty() && !output.tokens.is_empty());
     let output = well().with("costs.harm", "rogue-cost", "ok").answer();
     assert_eq!(output.status, Status::WithinBudget, "a price of 1 a token: {output:?}");
+}
+
+#[test]
+fn requests_wait_for_the_instances_that_others_hold() {
+    // Room for the four components of one request, while several may run at once.
+    let tight = Deployment { instances: 5, ..well() };
+    let engine = tight.engine();
+    assert!(engine.max_live() > 4);
+    thread::scope(|scope| {
+        let ask = |seed| engine.generate(Request { seed: Some(seed), ..Request::new("good") });
+        let asked: Vec<_> = (0..16).map(|seed| scope.spawn(move || ask(seed))).collect();
+        // An activation waits as well.
+        engine.activate(&Deployment { budget: 10.0, ..tight.clone() }.bundle()).unwrap();
+        for one in asked {
+            assert_eq!(one.join().unwrap().unwrap().status, Status::WithinBudget);
+        }
+    });
+    assert_eq!(engine.held(), Held::default());
+}
+
+#[test]
+fn what_never_fits_is_an_error_at_once() {
+    let engine = well().engine();
+    let error = engine.activate(&Deployment { instances: 3, ..well() }.bundle()).unwrap_err();
+    assert!(error.is_dry() && error.to_string().contains("`instances`"), "{error}");
+    assert_eq!(engine.generation().number, 1);
+}
+
+#[test]
+fn limits_of_a_bundle_that_is_activated_hold_from_then_on() {
+    let engine = well().engine();
+    let poor = Deployment { fuel: 10_000, ..well() };
+    let error = engine.activate(&poor.bundle()).unwrap_err().to_string();
+    assert!(error.contains("out of fuel: 10000 "), "{error}");
+    let answer = || engine.generate(Request { seed: Some(1), ..Request::new("good") }).unwrap();
+    assert_eq!((answer().status, answer().generations), (Status::WithinBudget, vec![1]));
+    // A policy that cannot plan is found before it decides anything.
+    let endless = well().with("policy", "rogue-policy", "loop");
+    assert!(engine.activate(&endless.bundle()).unwrap_err().to_string().contains("`plan`: it ran out of fuel"));
+    // And what the first bundle's limits would have stopped runs by its own.
+    let hungry = Deployment { fuel: 600_000_000, ..well() }.with("costs.harm", "rogue-cost", "hungry");
+    let error = engine.activate(&Deployment { fuel: 50_000_000, ..hungry.clone() }.bundle()).unwrap_err();
+    assert!(error.to_string().contains("out of fuel: 50000000 "), "{error}");
+    engine.activate(&hungry.bundle()).unwrap();
+    let answered = answer();
+    assert_eq!((answered.status, answered.generations), (Status::WithinBudget, vec![2]), "{:?}", answered.failures);
 }
 
 #[test]

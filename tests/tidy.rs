@@ -310,6 +310,18 @@ fn the_search_for_unchecked_code_finds_it() {
 }
 
 #[test]
+fn the_program_prints_in_one_place() {
+    // What is printed elsewhere may quote strangers, whose text a terminal would obey.
+    let allowed = ["host/crates/cli/src/output.rs", "host/crates/cli/src/telemetry.rs"];
+    let program = rust_files().into_iter().filter(|(path, _)| path.starts_with("host/crates/cli/src/"));
+    let prints = |(_, text): &(String, String)| {
+        ["stdout()", "stderr()", "io::stderr", "println!"].iter().any(|w| text.contains(w))
+    };
+    let others = program.filter(prints).filter(|(path, _)| !allowed.contains(&path.as_str()));
+    none(others.map(|(path, _)| format!("{path}: prints; leave that to `output`")).collect());
+}
+
+#[test]
 fn no_file_names_a_machine() {
     // In two parts each, so that this file does not find itself.
     let names = [["/wo", "rk/"], ["/far", "m/"], ["far", "m-"], ["/tmp/", "team"], ["/ro", "ot/"], ["/home", "/"]];

@@ -3,14 +3,14 @@
 use crate::{
     BundleIdentity, EngineError, OWN_METHOD, RolesFactory,
     deployment::{Deployment, Ready},
-    sandboxed::Loader,
+    sandboxed::{Loader, Trial},
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Constraint, SearchConfig};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 /// What holds for every bundle that this engine activates.
@@ -25,28 +25,31 @@ pub(crate) struct Blueprint {
     /// Whether those budgets loosen no bundle, the first one included.
     pub(crate) tightens: bool,
     pub(crate) sandbox: Option<Sandbox>,
-    /// The sandbox of the newest bundle, where none was given: the next one shares it if its limits are the same.
-    pub(crate) own_sandbox: Mutex<Option<Sandbox>>,
+    /// The sandbox of the first bundle, where none was given: those of later ones come from it.
+    pub(crate) own_sandbox: OnceLock<Sandbox>,
 }
 
 impl Blueprint {
     /// Compiles and configures what the bundle names that the engine is built with.
     pub(crate) fn first(&self, bundle: Option<&Bundle>, generation: u64) -> Result<Deployment, EngineError> {
-        self.deployment(bundle, generation, |own, given| if self.tightens { own.min(given) } else { given })
+        let budget = |own: f64, given| if self.tightens { own.min(given) } else { given };
+        self.deployment(bundle, generation, Trial::No, budget)
     }
 
-    /// The same of one that comes later: what was said of the first one's budgets loosens no other's.
+    /// The same of one that comes later: what was said of the first one's budgets loosens no other's, and what cannot run
+    /// under its own limits is refused now, while there is another one.
     pub(crate) fn later(&self, bundle: &Bundle) -> Result<Deployment, EngineError> {
-        self.deployment(Some(bundle), 0, f64::min)
+        self.deployment(Some(bundle), 0, Trial::Yes, f64::min)
     }
 
     fn deployment(
         &self,
         bundle: Option<&Bundle>,
         generation: u64,
+        trial: Trial,
         budget_of: impl Fn(f64, f64) -> f64,
     ) -> Result<Deployment, EngineError> {
-        let methods = self.ready_methods(bundle)?;
+        let methods = self.ready_methods(bundle, trial)?;
         let config = self.config.clone().or_else(|| Some(bundle?.manifest().search_config()));
         let mut config =
             config.ok_or(EngineError::Incomplete { what: "settings", call: "bundle` or `EngineBuilder::config" })?;
@@ -61,17 +64,16 @@ impl Blueprint {
 
     /// Fuel used in this engine's sandbox.
     pub(crate) fn fuel(&self) -> u64 {
-        let own = self.own_sandbox.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sandbox.as_ref().or(own.as_ref()).map_or(0, Sandbox::fuel)
+        self.sandbox.as_ref().or(self.own_sandbox.get()).map_or(0, Sandbox::fuel)
     }
 
-    fn ready_methods(&self, bundle: Option<&Bundle>) -> Result<Vec<(String, Ready)>, EngineError> {
+    fn ready_methods(&self, bundle: Option<&Bundle>, trial: Trial) -> Result<Vec<(String, Ready)>, EngineError> {
         let mut ready = Vec::new();
         for (name, roles) in &self.native {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = bundle {
-            let loader = Loader::new(bundle, &self.parts, self.sandbox_for(bundle)?)?;
+            let loader = Loader::new(bundle, &self.parts, self.sandbox_for(bundle)?, trial)?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push((OWN_METHOD.to_owned(), loader.own()?));
             }
@@ -82,15 +84,16 @@ impl Blueprint {
         Ok(ready)
     }
 
+    /// A bundle's limits hold for its own components, whichever bundle the engine began with.
     fn sandbox_for(&self, bundle: &Bundle) -> Result<Sandbox, EngineError> {
-        if let Some(given) = &self.sandbox {
-            return Ok(given.clone());
-        }
         let limits = &bundle.manifest().limits;
-        let mut own = self.own_sandbox.lock().unwrap_or_else(PoisonError::into_inner);
-        match own.as_ref().filter(|sandbox| sandbox.limits() == limits) {
-            Some(sandbox) => Ok(sandbox.clone()),
-            None => Ok(own.insert(Sandbox::new(limits.clone(), None)?).clone()),
+        match self.sandbox.as_ref().or(self.own_sandbox.get()) {
+            Some(sandbox) => Ok(sandbox.with_limits(limits)?),
+            None => {
+                let made = Sandbox::new(limits.clone(), None)?;
+                // Another one that was made meanwhile is as good.
+                Ok(self.own_sandbox.get_or_init(|| made).with_limits(limits)?)
+            }
         }
     }
 }

@@ -107,8 +107,8 @@ impl EngineBuilder {
         self
     }
 
-    /// A sandbox shared with other engines, so that components are compiled once; its limits hold instead of the
-    /// bundle's.
+    /// A sandbox whose compiled code is shared with other engines, so that components are compiled once. The limits of each
+    /// bundle hold for its components all the same.
     #[must_use]
     pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
         self.blueprint.sandbox = Some(sandbox);

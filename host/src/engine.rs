@@ -1,13 +1,14 @@
 //! Runs requests.
 
 use crate::{
-    CancelToken, EngineError, Event, Generation, Inputs, ModelIdentity, Output, Progress, Request,
+    CancelToken, EngineError, Event, Generation, Inputs, ModelIdentity, Output, Progress, Request, Roles,
     beams::Beams,
     blueprint::Blueprint,
     deployment::Deployment,
     driver::Driver,
     follow::Follow,
     gate::Gate,
+    instances,
     lanes::{Lanes, Prepared},
     likeliest::likeliest,
     output::Origin,
@@ -171,7 +172,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::EngineBuilder::build`].
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
-        let mut next = self.blueprint.later(bundle)?;
+        let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle))?;
         next.check(&mut self.model.clone(), &self.score_models())?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))
@@ -252,7 +253,6 @@ impl Engine {
     ) -> Result<Output, EngineError> {
         let start = Instant::now();
         let _place = self.gate.enter(cancel)?;
-        let queue = start.elapsed().as_secs_f64();
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
         let request = self.less_spent(&deployment, request, cancel)?;
@@ -275,7 +275,11 @@ impl Engine {
         };
         let prompt = valid.prompt_tokens.clone();
         let mut follow = Follow::new(self, &deployment, &request_of);
-        let (session, watch) = run(&deployment, &mut model, &mut scores, valid, cancel, &mut follow, &mut on_event)?;
+        let roles = &deployment.method(&valid.method)?.roles;
+        let roles = instances::for_request(&self.gate, cancel, || roles.open())?;
+        let queue = start.elapsed().as_secs_f64();
+        let models = (&mut model, &mut scores);
+        let (session, watch) = run(&deployment, models, roles, valid, cancel, &mut follow, &mut on_event)?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
         let trace = session.trace().cloned();
         let top_logprobs = likeliest(&mut model, &prompt, &outcome, request_of.top_logprobs, cancel)?;
@@ -291,8 +295,8 @@ impl Engine {
 
 fn run(
     deployment: &Deployment,
-    model: &mut SharedModel,
-    scores: &mut ScoreModels,
+    (model, scores): (&mut SharedModel, &mut ScoreModels),
+    roles: Roles,
     valid: ValidRequest,
     cancel: &CancelToken,
     follow: &mut Follow<'_>,
@@ -303,7 +307,7 @@ fn run(
     let mut driver = Driver {
         beams: Beams::new(model),
         scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
-        roles: ready.roles.open()?,
+        roles,
         more: Vec::new(),
         forced: None,
         watch: Stopwatch::default(),

@@ -2,7 +2,7 @@
 
 use crate::{CancelToken, EngineError};
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Gate {
     most: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Held by the one inside who waits for instances.
+    turn: Mutex<()>,
 }
 
 /// A place inside; given back when dropped.
@@ -38,7 +40,7 @@ impl Drop for Place<'_> {
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new() }
+        Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new(), turn: Mutex::default() }
     }
 
     /// How many may be inside.
@@ -50,6 +52,15 @@ impl Gate {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let queue = self.lock();
         (queue.live, queue.waiting.len())
+    }
+
+    /// The turn of those inside who wait for instances, if nobody has it.
+    pub(crate) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Waits for a place.

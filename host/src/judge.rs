@@ -6,6 +6,7 @@ use crate::{
     deployment::Deployment,
     driver::Driver,
     engine::{drive, unfinished, vocabulary},
+    instances,
     profile::Stopwatch,
     request::ValidRequest,
     scores::Scores,
@@ -75,7 +76,7 @@ impl Engine {
         valid.config.stop.clear();
         valid.config.on_exhausted = OnExhausted::LeastViolation;
         let ready = deployment.method(&valid.method)?;
-        let mut roles = ready.roles.open()?;
+        let mut roles = instances::for_request(self.gate(), cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(Follow(Needs::default())), None, None);
         let (tokenizer, vocabulary) = (inferenceguard_model::Model::tokenizer(&model), vocabulary(self.model()));
         let info = roles.info();

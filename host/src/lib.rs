@@ -47,6 +47,7 @@ mod engine;
 mod error;
 mod follow;
 mod gate;
+mod instances;
 mod judge;
 mod lanes;
 mod likeliest;

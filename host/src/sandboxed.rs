@@ -41,9 +41,17 @@ impl RolesFactory for Sandboxed {
     }
 }
 
+/// Whether the functions of components are called before anything relies on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trial {
+    Yes,
+    No,
+}
+
 /// Activates components of a bundle, with its networks.
 struct Activator<'a> {
     bundle: &'a Bundle,
+    trial: Trial,
     sandbox: Sandbox,
     networks: Arc<dyn Dense>,
 }
@@ -51,7 +59,7 @@ struct Activator<'a> {
 impl Activator<'_> {
     /// The one component of a role.
     fn only(&self, role: Role, entry: &RoleEntry) -> Result<Activation, EngineError> {
-        self.bytes(&role.to_string(), role, self.file(entry), &entry.settings)
+        self.bytes(&role.to_string(), role, self.file(entry), &self.bundle.settings(entry))
     }
 
     fn optional(&self, role: Role, entry: Option<&RoleEntry>) -> Result<Option<Activation>, EngineError> {
@@ -59,12 +67,16 @@ impl Activator<'_> {
     }
 
     fn cost(&self, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
-        self.bytes(name, Role::Cost, self.file(entry), &entry.settings)
+        self.bytes(name, Role::Cost, self.file(entry), &self.bundle.settings(entry))
     }
 
     fn bytes(&self, name: &str, role: Role, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
         let component = self.sandbox.load(name, bytes)?;
-        Ok(component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?)
+        let active = component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?;
+        if self.trial == Trial::Yes {
+            active.rehearse()?;
+        }
+        Ok(active)
     }
 
     /// A bundle holds every file its manifest names.
@@ -86,10 +98,11 @@ impl<'a> Loader<'a> {
         bundle: &'a Bundle,
         parts: &'a BTreeMap<String, Vec<u8>>,
         sandbox: Sandbox,
+        trial: Trial,
     ) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
         manifest.methods.iter().try_for_each(|(name, entry)| check_entry(name, entry))?;
-        let activator = Activator { bundle, sandbox, networks: Arc::new(networks(bundle)?) };
+        let activator = Activator { bundle, trial, sandbox, networks: Arc::new(networks(bundle)?) };
         let shared = Arc::new(shared(&activator, manifest)?);
         Ok(Self { activator, parts, shared })
     }
@@ -142,7 +155,7 @@ impl<'a> Loader<'a> {
         let missing =
             || EngineError::NoComponent { method: method.to_owned(), role, component: part.component.to_owned() };
         let bytes = own.map(|own| self.activator.file(own)).or_else(given).ok_or_else(missing)?;
-        let mut settings = own.map(|own| own.settings.clone()).unwrap_or_default();
+        let mut settings = own.map(|own| self.activator.bundle.settings(own)).unwrap_or_default();
         settings.extend(part.settings);
         settings.extend(over);
         self.activator.bytes(&role.to_string(), role, bytes, &settings)

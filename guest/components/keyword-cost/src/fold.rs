@@ -3,10 +3,15 @@
 use inferenceguard_guest::Passage;
 use unicode_normalization::char::decompose_compatible;
 
+/// A sigma that looks like a `c`; its decomposition is the common sigma, which does not.
+const LUNATE_SIGMA: char = '\u{3f2}';
+
 /// Gives the plain letters of a character; none if it shows nothing of its own.
 pub(crate) fn fold(char: char, mut emit: impl FnMut(char)) {
     if char.is_ascii() && !Passage::is_invisible(char) {
         emit(char.to_ascii_lowercase());
+    } else if matches!(char, LUNATE_SIGMA | '\u{3f9}') {
+        emit(LUNATE_SIGMA);
     } else if !Passage::is_invisible(char) {
         decompose_compatible(char, |part| {
             part.to_lowercase().filter(|letter| !is_ornament(*letter)).for_each(|letter| plain(letter, &mut emit));
@@ -64,23 +69,27 @@ fn plain(letter: char, emit: &mut impl FnMut(char)) {
     });
 }
 
-/// Leetspeak, and letters of other alphabets that look Latin.
+/// Leetspeak, and letters of other alphabets: the Latin letters that they look like, large or small. Two letters that look
+/// like the same Latin one look alike.
 pub(crate) fn look_alikes(letter: char) -> &'static str {
     match letter {
         '0' => "o",
         '1' | '!' | '|' => "il",
         '\u{a1}' => "i",
         '2' => "z",
-        '3' | '\u{20ac}' => "e",
-        '4' | '@' => "a",
+        '3' => "e\u{437}",
+        '\u{20ac}' => "e",
+        '4' => "a\u{447}",
+        '@' => "a",
         '5' | '$' => "s",
-        '6' => "bg",
+        '6' => "bg\u{431}",
         '7' | '+' => "t",
         '8' => "b",
         '9' => "g",
         '\u{430}' | '\u{3b1}' => "a",
         '\u{432}' | '\u{3b2}' => "b",
-        '\u{441}' | '\u{3f2}' => "c",
+        '\u{441}' => "c",
+        LUNATE_SIGMA => "c\u{3c3}",
         '\u{501}' => "d",
         '\u{435}' | '\u{3b5}' => "e",
         '\u{43d}' | '\u{4bb}' => "h",
@@ -88,17 +97,21 @@ pub(crate) fn look_alikes(letter: char) -> &'static str {
         '\u{458}' => "j",
         '\u{43a}' | '\u{3ba}' => "k",
         '\u{43c}' => "m",
-        '\u{3b7}' | '\u{578}' => "n",
+        '\u{3bc}' => "mu",
+        '\u{3b7}' => "nh",
+        '\u{578}' => "n",
         '\u{43e}' | '\u{3bf}' | '\u{585}' => "o",
         '\u{440}' | '\u{3c1}' => "p",
         '\u{51b}' => "q",
         '\u{455}' => "s",
         '\u{442}' | '\u{3c4}' => "t",
-        '\u{3c5}' | '\u{57d}' => "u",
-        '\u{3bd}' => "v",
+        '\u{3c5}' => "uy",
+        '\u{57d}' => "u",
+        '\u{3bd}' => "vn",
         '\u{51d}' => "w",
         '\u{445}' | '\u{3c7}' => "x",
-        '\u{443}' => "y",
+        '\u{443}' | '\u{3b3}' => "y",
+        '\u{3b6}' => "z",
         _ => "",
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Text is compared after compatibility decomposition and case folding, without Latin accents, ornament and invisible
 //! characters, so that full-width letters or a soft hyphen hide nothing. A word is also found when its letters are
-//! spaced out, separated by punctuation, repeated, or replaced by look-alikes; but only as a whole word. Digits beside
+//! spaced out, separated by punctuation, repeated, or replaced by look-alikes, whichever of the Latin, Cyrillic and Greek
+//! alphabets they and the list are of; but only as a whole word. Text that U+202E turns round is read both ways. Digits beside
 //! a word, and letters beside a number, do not hide it; scripts without spaces (Chinese, Japanese, Thai ...) have no
 //! whole words, there an entry is found anywhere. An entry that could not be found, or not without ignoring signs of
 //! it, is refused.
@@ -15,6 +16,8 @@
 //! - words in longer ones without `*`: other forms, compounds (`killSwitch`), particles of Korean, Turkish and others;
 //! - other spellings by sound, transposed or missing letters, letters on several lines as a picture, words in other
 //!   scripts than the list, beyond the common look-alikes;
+//! - `I` for `l`, and `l` for `I`, in words of one case throughout (`KIII`), and words that other direction signs than U+202E,
+//!   or one that stands further back than the text that is looked at, show in another order;
 //! - letters with more than 4 different separators in a row between them, with spaces between some only (`ki ll`), or
 //!   in a row that goes on by two letters or more (`k i l l e r`);
 //! - short words (3 letters or less) and those with digits for letters within codes of letters and digits (`7a55b2`),
@@ -23,8 +26,11 @@
 //! - matches of more than 6 symbols for each letter and 4 more, repetitions beyond the third aside, and matches that
 //!   began more than 1,024 characters (or 6 for each letter of the longest entry) before the new text.
 //!
-//! What is found though it is none: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`, and
-//! numbers of another meaning.
+//! What is found though it is none: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`,
+//! words of another alphabet that look the same (`pot` for the Russian `рот`), and numbers of another meaning.
+//!
+//! A request configures the list anew: 20,000 entries take some 25 ms of it, 40,000 need more than the usual limit `fuel`.
+//! A list of more than a few hundred entries is best kept in a file (`lists` in the bundle's manifest).
 
 mod edge;
 mod fold;
@@ -48,7 +54,7 @@ const LOOKBACK: usize = 1024;
 pub struct KeywordCost {
     patterns: Vec<Pattern>,
     weights: Vec<f64>,
-    /// Patterns by their first letter.
+    /// Patterns by what their first letter looks like.
     index: BTreeMap<char, Vec<usize>>,
     /// The most symbols that a match has.
     reach: usize,
@@ -71,7 +77,9 @@ impl Setup for KeywordCost {
                 return Err(format!("setting `words` gives `{text}` the weight {weight}; expected at least 0"));
             }
             let pattern = Pattern::parse(&text)?;
-            index.entry(pattern.first()).or_default().push(patterns.len());
+            for key in symbol::keys(pattern.first()) {
+                index.entry(key).or_default().push(patterns.len());
+            }
             patterns.push(pattern);
             weights.push(weight);
         }
@@ -106,8 +114,25 @@ impl KeywordCost {
         charged.len().checked_sub(self.reach).map_or(0, |first| charged[first].at)
     }
 
-    /// All occurrences that begin at character `from` or later; those of one entry do not overlap.
+    /// All occurrences that begin at character `from` or later, as the text stands and as it is shown where it is turned
+    /// round; each once.
     fn find(&self, chars: &[char], from: usize) -> Vec<Span> {
+        let mut spans = self.in_order(chars, from);
+        for (start, end) in turned(chars) {
+            let shown: Vec<char> = chars[start..end].iter().rev().copied().collect();
+            for span in self.in_order(&shown, 0) {
+                let (first, last) = (end - span.end, end - span.start);
+                let known = spans.iter().any(|one| (one.pattern, one.start) == (span.pattern, first));
+                if first >= from && !known {
+                    spans.push(Span { start: first, end: last, ..span });
+                }
+            }
+        }
+        spans
+    }
+
+    /// Occurrences as the text stands; those of one entry do not overlap.
+    fn in_order(&self, chars: &[char], from: usize) -> Vec<Span> {
         let symbols = symbol::symbols(chars);
         let (mut spans, mut free) = (Vec::new(), vec![from; self.patterns.len()]);
         let first = symbols.partition_point(|symbol| symbol.at < from);
@@ -123,6 +148,23 @@ impl KeywordCost {
         }
         spans
     }
+}
+
+/// The stretches between the sign that shows text from right to left, whatever letters it has, and the end of its force.
+fn turned(chars: &[char]) -> Vec<(usize, usize)> {
+    let (mut found, mut from) = (Vec::new(), None);
+    for (at, char) in chars.iter().enumerate() {
+        match (char, from) {
+            ('\u{202e}', None) => from = Some(at + 1),
+            ('\u{202c}' | '\n' | '\u{2029}', Some(start)) => {
+                found.push((start, at));
+                from = None;
+            }
+            _ => {}
+        }
+    }
+    found.extend(from.map(|start| (start, chars.len())));
+    found
 }
 
 register_cost!(KeywordCost);

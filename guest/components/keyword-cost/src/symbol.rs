@@ -33,6 +33,8 @@ pub(crate) struct Symbol {
     pub(crate) till: usize,
     /// How many equal ones have stood in a row, with this one.
     pub(crate) nth: u8,
+    /// Whether it is a stroke that is read as `i` or `l`, whichever of the two it is.
+    pub(crate) stroke: bool,
 }
 
 impl Symbol {
@@ -61,11 +63,44 @@ impl Symbol {
 
     /// Everything it may stand for: itself first, then its look-alikes.
     pub(crate) fn letters(self) -> impl Iterator<Item = char> {
-        std::iter::once(self.letter).chain(look_alikes(self.letter).chars())
+        let stroke = if self.stroke { STROKES } else { "" };
+        std::iter::once(self.letter).chain(look_alikes(self.letter).chars()).chain(stroke.chars())
     }
 
+    /// Whether it looks like a letter of an entry, itself or by way of a Latin letter that both look like. A digit of an
+    /// entry is only that digit.
     pub(crate) fn stands_for(self, letter: char) -> bool {
-        self.letter == letter || look_alikes(self.letter).contains(letter)
+        let alike = look_alikes(self.letter);
+        let shared = || look_alikes(letter).chars().any(|latin| latin == self.letter || alike.contains(latin));
+        self.letter == letter
+            || alike.contains(letter)
+            || self.stroke && STROKES.contains(letter)
+            || letter.is_alphabetic() && shared()
+    }
+}
+
+/// The letters under which an entry is filed that begins with `first`: one of them is among those of each symbol that
+/// stands for it.
+pub(crate) fn keys(first: char) -> impl Iterator<Item = char> {
+    let alike = if first.is_alphabetic() { look_alikes(first) } else { "" };
+    alike.chars().chain(Some(first).filter(|_| alike.is_empty()))
+}
+
+const STROKES: &str = "il";
+
+/// How many equal letters are looked past.
+const ROW: usize = 8;
+
+/// A capital `I` after small letters, and a small `l` between capitals, are mistaken for one another: `kiII`, `KlLL`.
+fn is_stroke(chars: &[char], at: usize) -> bool {
+    let own = chars[at];
+    let before = chars[..at].iter().rev().take(ROW).find(|char| **char != own);
+    let after = chars[at + 1..].iter().take(ROW).find(|char| **char != own);
+    let is = |char: Option<&char>, case: fn(char) -> bool| char.is_some_and(|char| case(*char));
+    match own {
+        'I' => is(before, char::is_lowercase),
+        'l' => is(before, char::is_uppercase) && is(after, char::is_uppercase),
+        _ => false,
     }
 }
 
@@ -73,13 +108,14 @@ impl Symbol {
 pub(crate) fn symbols(chars: &[char]) -> Vec<Symbol> {
     let mut symbols = Vec::with_capacity(chars.len());
     for (at, &char) in chars.iter().enumerate() {
-        fold(char, |letter| push(&mut symbols, letter, at));
+        let stroke = is_stroke(chars, at);
+        fold(char, |letter| push(&mut symbols, letter, at, stroke));
     }
     symbols
 }
 
 /// Adds a letter; one too many in a row only lengthens the last.
-fn push(symbols: &mut Vec<Symbol>, letter: char, at: usize) {
+fn push(symbols: &mut Vec<Symbol>, letter: char, at: usize, stroke: bool) {
     let kind = kind(letter);
     // No script puts its marks on Latin letters.
     if is_combining_mark(letter) && symbols.last().is_some_and(|last| last.letter.is_ascii()) {
@@ -90,7 +126,7 @@ fn push(symbols: &mut Vec<Symbol>, letter: char, at: usize) {
         Some(last) if last.letter == letter && last.nth == most => last.till = at + 1,
         last => {
             let nth = last.filter(|last| last.letter == letter).map_or(1, |last| last.nth + 1);
-            symbols.push(Symbol { letter, kind, at, till: at + 1, nth });
+            symbols.push(Symbol { letter, kind, at, till: at + 1, nth, stroke });
         }
     }
 }

@@ -89,6 +89,86 @@ fn disguises_are_seen_through() {
     ]);
 }
 
+/// For each letter of a word, the word with a look-alike in its place.
+fn mixed(word: &str, alphabet: &[(char, char)]) -> Vec<String> {
+    let swapped = |at: usize| {
+        let other = |(n, own): (usize, char)| match alphabet.iter().find(|(from, _)| n == at && *from == own) {
+            Some((_, to)) => *to,
+            None => own,
+        };
+        word.chars().enumerate().map(other).collect::<String>()
+    };
+    (0..word.chars().count()).map(swapped).filter(|text| text != word).collect()
+}
+
+#[test]
+fn look_alikes_are_seen_in_both_directions() {
+    let cyrillic = [
+        '\u{430}', '\u{432}', '\u{435}', '\u{43a}', '\u{43c}', '\u{43d}', '\u{43e}', '\u{440}', '\u{441}', '\u{442}',
+        '\u{443}', '\u{445}',
+    ];
+    let cyrillic: Vec<(char, char)> = cyrillic.into_iter().zip("abekmhopctyx".chars()).collect();
+    let greek = [
+        '\u{3b1}', '\u{3b2}', '\u{3b5}', '\u{3b6}', '\u{3b7}', '\u{3b9}', '\u{3ba}', '\u{3bc}', '\u{3bd}', '\u{3bf}',
+        '\u{3c1}', '\u{3c4}', '\u{3c5}', '\u{3c7}', '\u{3b3}',
+    ];
+    let greek: Vec<(char, char)> = greek.into_iter().zip("abezhikmnoptyxy".chars()).collect();
+    for alphabet in [cyrillic, greek] {
+        let back: Vec<(char, char)> = alphabet.iter().map(|(from, to)| (*to, *from)).collect();
+        let theirs: String = alphabet.iter().map(|(letter, _)| letter).collect();
+        let ours: String = back.iter().map(|(letter, _)| letter).collect();
+        for (list, texts) in [(&theirs, mixed(&theirs, &alphabet)), (&ours, mixed(&ours, &back))] {
+            let cost = cost(&[list]);
+            assert!(texts.len() >= 10);
+            let missed: Vec<_> = texts.iter().filter(|text| finds(&cost, text) != 1).collect();
+            assert!(missed.is_empty(), "{list}: {missed:?}");
+            // Capitals look alike, whatever the small letters do.
+            let upper: Vec<_> = texts.iter().filter(|text| finds(&cost, &text.to_uppercase()) != 1).collect();
+            assert!(upper.is_empty(), "{list}: {upper:?}");
+        }
+    }
+    check(&[
+        ("\u{43a}\u{443}\u{440}\u{43e}\u{43a}", "\u{43a}\u{443}\u{440}o\u{43a}", 1),
+        ("\u{43a}\u{443}\u{440}\u{43e}\u{43a}", "\u{43a}y\u{440}0\u{43a}", 1),
+        ("\u{43a}\u{443}\u{440}\u{43e}\u{43a}", "kypok", 1),
+        ("\u{43f}\u{438}\u{437}\u{434}\u{430}", "\u{43f}\u{438}3\u{434}@", 1),
+        ("\u{3b1}\u{3b2}\u{3bf}\u{3bd}", "\u{3b1}\u{3b2}o\u{3bd}", 1),
+        ("\u{3b1}\u{3b2}\u{3bf}\u{3bd}", "\u{430}\u{3b2}\u{43e}\u{3bd}", 1),
+        ("\u{3c3}\u{3bf}\u{3c6}\u{3cc}\u{3c2}", "\u{3f2}\u{3bf}\u{3c6}\u{3bf}\u{3f2}", 1),
+        ("cop", "\u{3f2}op \u{3f9}OP", 2),
+        // A digit of a list is that digit.
+        ("1488", "l488 i4b8 \u{456}488", 0),
+        ("\u{43a}\u{443}\u{440}\u{43e}\u{43a}", "\u{443}\u{440}\u{43e}\u{43a} \u{43a}\u{443}\u{440}\u{43a}\u{430}", 0),
+    ]);
+}
+
+#[test]
+fn strokes_are_read_either_way_in_words_of_mixed_case() {
+    check(&[
+        ("kill", "kiII kIll kiIl KlLL", 4),
+        ("idiot", "IDlOT", 1),
+        ("ill", "World War III, Henry VIII and I", 0),
+        ("all", "ail fill Ali AI", 0),
+        ("all", "aII", 1),
+    ]);
+}
+
+#[test]
+fn text_that_is_turned_round_is_read_both_ways() {
+    check(&[
+        ("kill", "\u{202e}llik\u{202c}", 1),
+        ("kill", "I \u{202e}uoy llik\u{202c} now", 1),
+        ("kill you", "I will \u{202e}uoy llik", 1),
+        ("kill", "\u{202e}kill\u{202c}", 1),
+        ("anna", "\u{202e}anna\u{202c}", 1),
+        ("kill", "llik", 0),
+        ("kill", "\u{202e}x\u{202c}llik\n\u{202e}llikx", 0),
+    ]);
+    let cost = cost(&["kill"]);
+    assert_eq!(prices(&cost, "\u{202e}ll", &["i", "k", " u"]), [0.0, 1.0, 0.0], "at the letter that completes it");
+    assert_eq!(prices(&cost, "\u{202e}llik", &["s u"]), [0.0]);
+}
+
 #[test]
 fn other_words_are_left_alone() {
     check(&[

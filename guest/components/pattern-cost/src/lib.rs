@@ -19,7 +19,8 @@
 //! - patterns that began more than 512 characters, visible or not, before the new text.
 //!
 //! What is found though it is none: numbers of cards' length that pass their check by chance, codes that look like
-//! phone numbers with a leading zero (old ISBNs, article numbers, five pairs of digits), and digests as `secret`. A
+//! phone numbers with a leading zero (old ISBNs, article numbers, five pairs of digits), digests as `secret`, and
+//! placeholders in words behind the prefix of a key (`glpat-your-token-goes-here`). A
 //! border between chunks may end a number early: what was a pattern at the end of a chunk stays charged, also where a
 //! longer one of another class grows from it.
 

@@ -2,24 +2,59 @@
 
 use crate::{Stretch, stretches};
 
-/// Prefixes of well-known keys, how many characters must follow, and how many of them without `-` or `_` in between.
-const PREFIXES: &[(&str, usize, usize)] = &[
-    ("AKIA", 16, 16),
-    ("ASIA", 16, 16),
-    ("sk-", 20, 16),
-    ("sk_live_", 16, 16),
-    ("rk_live_", 16, 16),
-    ("ghp_", 30, 30),
-    ("gho_", 30, 30),
-    ("ghs_", 30, 30),
-    ("github_pat_", 22, 16),
-    ("glpat-", 20, 1),
-    ("xoxb-", 20, 1),
-    ("xoxp-", 20, 1),
-    ("AIza", 35, 1),
-    ("hf_", 30, 30),
-    ("npm_", 30, 30),
+/// What follows the prefix of a well-known key.
+struct Format {
+    prefix: &'static str,
+    /// Characters, at least.
+    least: usize,
+    /// Of them, without `-` or `_` in between.
+    solid: usize,
+    /// What tells it from words that begin so.
+    told: Told,
+}
+
+/// What tells a key from other text. Keys of most issuers have no digit now and then, those of some never.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Its many different characters: no placeholder (`hf_xxxx…`) has as many.
+    Varied,
+    /// The same, and digits in a piece that is long enough: everyday words follow this prefix too.
+    Digits,
+}
+
+const fn format(prefix: &'static str, least: usize, solid: usize, told: Told) -> Format {
+    Format { prefix, least, solid, told }
+}
+
+const FORMATS: &[Format] = &[
+    format("AKIA", 16, 16, Told::Varied),
+    format("ASIA", 16, 16, Told::Varied),
+    format("sk-", 40, 40, Told::Varied),
+    format("sk-", 20, 16, Told::Digits),
+    format("sk-ant-", 40, 1, Told::Digits),
+    format("sk-proj-", 40, 1, Told::Digits),
+    format("sk_live_", 16, 16, Told::Varied),
+    format("rk_live_", 16, 16, Told::Varied),
+    format("ghp_", 30, 30, Told::Varied),
+    format("gho_", 30, 30, Told::Varied),
+    format("ghu_", 30, 30, Told::Varied),
+    format("ghs_", 30, 30, Told::Varied),
+    format("ghr_", 30, 30, Told::Varied),
+    format("github_pat_", 22, 16, Told::Varied),
+    format("glpat-", 20, 1, Told::Varied),
+    // Slack's have numbers in front, and no digit in their last part now and then.
+    format("xoxb-", 20, 1, Told::Digits),
+    format("xoxp-", 20, 1, Told::Digits),
+    format("xoxa-", 20, 1, Told::Digits),
+    format("xoxr-", 20, 1, Told::Digits),
+    format("xoxs-", 20, 1, Told::Digits),
+    format("AIza", 35, 1, Told::Varied),
+    format("hf_", 30, 30, Told::Varied),
+    format("npm_", 30, 30, Told::Varied),
 ];
+
+/// Different characters that a key has, at least: 16 that are drawn at random have as good as always more.
+const VARIETY: usize = 6;
 
 /// A key is known by its first characters; more need not be read.
 const LONGEST: usize = 200;
@@ -47,17 +82,26 @@ fn inside_word(run: &[u8], at: usize) -> bool {
 }
 
 fn is_key(text: &str) -> bool {
-    PREFIXES.iter().any(|(prefix, least, solid)| {
+    FORMATS.iter().any(|Format { prefix, least, solid, told }| {
         text.strip_prefix(prefix).is_some_and(|key| {
             let key = &key[..key.len().min(LONGEST)];
-            key.len() >= *least && key.split(['-', '_']).any(|piece| piece.len() >= *solid && drawn(piece))
+            let fits = |piece: &str| piece.len() >= *solid && (*told == Told::Varied || numbered(piece));
+            key.len() >= *least && varied(key) && key.split(['-', '_']).any(fits)
         })
     })
 }
 
-/// Words have no digits, and numbers no letters.
-fn drawn(piece: &str) -> bool {
-    piece.bytes().any(|byte| byte.is_ascii_digit()) && piece.bytes().any(|byte| byte.is_ascii_alphabetic())
+fn varied(key: &str) -> bool {
+    let mut bytes = key.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    bytes.len() >= VARIETY && bytes.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Letters and digits in one, or a long number: everyday words have none, and versions are short.
+fn numbered(piece: &str) -> bool {
+    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
+    digits > 0 && digits < piece.len() || digits >= 9
 }
 
 /// The header line of a private key: what follows it is the key.

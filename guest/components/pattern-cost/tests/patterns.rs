@@ -318,6 +318,71 @@ fn keys() {
     ]);
 }
 
+/// Characters drawn from some, as issuers do; the same ones in every run.
+fn drawn(seed: &mut u64, from: &str, count: usize) -> String {
+    let from: Vec<char> = from.chars().collect();
+    let next = |_| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        from[(*seed >> 33) as usize % from.len()]
+    };
+    (0..count).map(next).collect()
+}
+
+#[test]
+fn keys_of_every_issuer_are_found_as_they_are_issued() {
+    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const BASE62: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut seed = 7;
+    let mut part = |from: &str, count| drawn(&mut seed, from, count);
+    let mut missed = Vec::new();
+    for _ in 0..1000 {
+        let numbers = format!("{}-{}", part("123456789", 12), part("123456789", 13));
+        for key in [
+            format!("hf_{}", part(LETTERS, 34)),
+            format!("xoxb-{numbers}-{}", part(BASE62, 24)),
+            format!("xoxb-{numbers}-{}", part(LETTERS, 24)),
+            format!("xoxp-{numbers}-{}-{}", part("0123456789", 13), part("0123456789abcdef", 32)),
+            format!("AKIA{}", part("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
+            format!("ASIA{}", part("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 16)),
+            format!("sk-{}T3BlbkFJ{}", part(BASE62, 20), part(BASE62, 20)),
+            format!("sk-{}", part(LETTERS, 48)),
+            format!("sk-proj-{}T3BlbkFJ{}", part(BASE64, 74), part(BASE64, 74)),
+            format!("sk-ant-api03-{}AA", part(BASE64, 93)),
+            format!("sk_live_{}", part(LETTERS, 24)),
+            format!("rk_live_{}", part(BASE62, 24)),
+            format!("ghp_{}", part(LETTERS, 36)),
+            format!("gho_{}", part(BASE62, 36)),
+            format!("ghu_{}", part(BASE62, 36)),
+            format!("ghs_{}", part(BASE62, 36)),
+            format!("ghr_{}", part(BASE62, 36)),
+            format!("github_pat_{}_{}", part(BASE62, 22), part(BASE62, 59)),
+            format!("glpat-{}", part(BASE64, 20)),
+            format!("glpat-{}", part(LETTERS, 20)),
+            format!("AIzaSy{}", part(BASE64, 33)),
+            format!("npm_{}", part(LETTERS, 36)),
+        ] {
+            let found = finds(&format!("the key is {key} now"));
+            missed.extend((found != ["key"]).then_some((key, found)));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed, such as {:?}", missed.len(), missed.first());
+}
+
+#[test]
+fn placeholders_and_words_behind_the_prefix_of_a_key_are_none() {
+    none_finds(&[
+        "hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        "xoxb-your-token-goes-right-here",
+        "xoxb-xxxxxxxxxxxx-xxxxxxxxxxxx",
+        "hf_hub_download_and_cache_everything_locally",
+        "npm_config_registry_and_all_other_settings",
+        "sk-internationalization-part2",
+        "sk-fading-circle-and-other-css-spinners",
+    ]);
+}
+
 #[test]
 fn several_at_once_are_all_found() {
     let text = "jo@example.org or +49 30 1234567, card 4111 1111 1111 1111. Also ann@example.org";

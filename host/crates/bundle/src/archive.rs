@@ -9,7 +9,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 use tar::{Archive, Builder, Entry, EntryType, Header};
@@ -40,7 +40,20 @@ pub(crate) fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     archive.into_inner().map_err(broken)
 }
 
-fn read(source: impl Read) -> Result<Bundle, BundleError> {
+/// How files begin that are no plain tar, and what they are.
+const OTHERS: [(&[u8], &str); 5] = [
+    (b"\x1f\x8b", "compressed with gzip"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+    (b"\xfd7zXZ\0", "compressed with xz"),
+    (b"BZh", "compressed with bzip2"),
+    (b"PK\x03\x04", "a zip file"),
+];
+
+fn read(mut source: impl BufRead) -> Result<Bundle, BundleError> {
+    let begin = source.fill_buf().map_err(broken)?;
+    if let Some((_, kind)) = OTHERS.iter().find(|(mark, _)| begin.starts_with(mark)) {
+        return Err(wrong(&format!("it is {kind}"), "a plain tar file, as `bundle pack` writes it: unpack it first"));
+    }
     let mut archive = Archive::new(source);
     let mut entries = archive.entries().map_err(broken)?;
     let first = entries.next().ok_or_else(|| wrong("it is empty", "`bundle.toml` as its first entry"))?;

@@ -1,13 +1,13 @@
 //! A bundle in memory.
 
 use crate::{
-    BundleError, Digest, Manifest, Network, Signature, archive,
+    BundleError, Digest, Manifest, Network, RoleEntry, Signature, archive,
     folder::{self, Limit},
+    list,
+    manifest::turns_text,
 };
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path},
-};
+use inferenceguard_sandbox::SettingValue;
+use std::{collections::BTreeMap, path::Path};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.toml";
@@ -19,6 +19,8 @@ pub struct Bundle {
     manifest: Manifest,
     files: BTreeMap<String, Vec<u8>>,
     networks: BTreeMap<String, Network>,
+    /// What the files of `lists` hold, by path.
+    lists: BTreeMap<String, SettingValue>,
     digests: BTreeMap<String, Digest>,
     digest: Digest,
     signature: Option<Signature>,
@@ -80,12 +82,12 @@ impl Bundle {
         manifest: Manifest,
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, BundleError> {
-        let networks = networks(&manifest, &files)?;
+        let (networks, lists) = (networks(&manifest, &files)?, list::read(&manifest, &files)?);
         let digests = files.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
         let mut digests: BTreeMap<String, Digest> = digests.collect();
         digests.insert(MANIFEST.to_owned(), Digest::of(text.as_bytes()));
         let digest = Digest::of_all(&digests);
-        Ok(Self { text: text.to_owned(), manifest, files, networks, digests, digest, signature: None })
+        Ok(Self { text: text.to_owned(), manifest, files, networks, lists, digests, digest, signature: None })
     }
 
     /// The text of its manifest.
@@ -124,6 +126,15 @@ impl Bundle {
         &self.networks
     }
 
+    /// All settings that an entry of this bundle's manifest gives its component: those in it, and those in files.
+    #[must_use]
+    pub fn settings(&self, entry: &RoleEntry) -> BTreeMap<String, SettingValue> {
+        let mut settings = entry.settings.clone();
+        let lists = entry.lists.iter().filter_map(|(name, file)| Some((name.clone(), self.lists.get(file)?.clone())));
+        settings.extend(lists);
+        settings
+    }
+
     /// The bytes of every file the manifest names, by path.
     #[must_use]
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
@@ -146,9 +157,12 @@ impl Bundle {
 /// The limit of the file that this key names.
 pub(crate) fn limit(manifest: &Manifest, key: &str) -> Limit {
     let limits = &manifest.limits;
-    match key.starts_with("networks.") {
-        true => Limit { bytes: limits.network, remedy: "make it smaller, or raise `network` in `[limits]`" },
-        false => Limit { bytes: limits.component, remedy: "make it smaller, or raise `component` in `[limits]`" },
+    if key.starts_with("networks.") {
+        return Limit { bytes: limits.network, remedy: "make it smaller, or raise `network` in `[limits]`" };
+    }
+    match key.ends_with(".component") {
+        true => Limit { bytes: limits.component, remedy: "make it smaller, or raise `component` in `[limits]`" },
+        false => list::LIMIT,
     }
 }
 
@@ -166,10 +180,11 @@ fn networks(manifest: &Manifest, files: &BTreeMap<String, Vec<u8>>) -> Result<BT
     manifest.networks.iter().map(network).collect()
 }
 
+/// A path has one spelling: what an archive or another system makes of it is the same text.
 pub(crate) fn check_relative(key: &str, file: &str) -> Result<(), BundleError> {
-    let plain = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    let plain = file.split('/').all(|part| !["", ".", ".."].contains(&part));
     let ours = [MANIFEST, Signature::STATEMENT, Signature::FILE].contains(&file);
-    let fine = plain && !file.is_empty() && !file.contains(['\\', ':', '\0']) && !ours;
+    let fine = plain && !file.contains(['\\', ':']) && !file.chars().any(turns_text) && !ours;
     if fine { Ok(()) } else { Err(outside(key, file)) }
 }
 

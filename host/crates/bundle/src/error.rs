@@ -45,7 +45,8 @@ pub enum BundleError {
     },
     /// A file is named that the bundle may not reach.
     #[error(
-        "{file}, key `{key}`: found the path `{found}`; expected the relative path of a file inside the bundle, with `/` between folders, without `..` and not through a link that leads out"
+        "{file}, key `{key}`: found the path `{}`; expected the relative path of a file inside the bundle, with one `/` between folders, without `.`, `..` and control characters, and not through a link that leads out",
+        found.escape_debug()
     )]
     Path {
         /// The file.

@@ -102,6 +102,6 @@ pub(crate) fn unreadable(path: &Path, expected: &'static str, source: io::Error)
 }
 
 pub(crate) fn not_text(file: &str) -> BundleError {
-    let problem = "found bytes that are not UTF-8; expected TOML text".to_owned();
+    let problem = "found bytes that are not UTF-8; expected text".to_owned();
     BundleError::Manifest { file: file.to_owned(), line: 0, key: String::new(), problem }
 }

@@ -5,6 +5,7 @@ use crate::{
     Bundle, BundleError, ConstraintEntry, Manifest, NetworkEntry, RoleEntry,
     bundle::check_relative,
     folder::{self, MANIFEST_LIMIT},
+    manifest::{NAME, is_name},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
@@ -98,11 +99,13 @@ impl Layer {
         let mut manifest = platform.manifest().clone();
         let layer = &self.manifest;
         tighten(&mut manifest, layer)?;
+        layer.check_names(platform)?;
         let mut files = platform.files().clone();
-        let place = |file: &str| format!("layers/{}/{file}", layer.name);
+        let place = |file: &str| format!("{}{file}", layer.folder());
         for (name, entry) in &layer.costs {
             let component = place(&entry.component);
-            manifest.costs.insert(layer.named(name), RoleEntry { component, ..entry.clone() });
+            let lists = entry.lists.iter().map(|(setting, file)| (setting.clone(), place(file))).collect();
+            manifest.costs.insert(layer.named(name), RoleEntry { component, lists, ..entry.clone() });
         }
         for (name, entry) in &layer.networks {
             let taken = manifest.networks.insert(name.clone(), NetworkEntry { file: place(&entry.file) });
@@ -132,16 +135,38 @@ impl LayerManifest {
         format!("{}.{name}", self.name)
     }
 
+    /// Where its files lie in the bundle that it is merged into.
+    fn folder(&self) -> String {
+        format!("layers/{}/", self.name)
+    }
+
+    /// Its own names must be names, and nothing that it brings may stand in the place of something of the platform: all of
+    /// it begins with the layer's name, or lies in its folder, and nothing of the platform may.
+    fn check_names(&self, platform: &Bundle) -> Result<(), BundleError> {
+        let plain = !self.name.is_empty() && self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        require(plain, "name", &self.name, "letters, digits and dashes")?;
+        let costs = self.costs.keys().map(|name| ("costs", name));
+        let own = costs.chain(self.constraints.iter().map(|one| ("constraints.name", &one.name)));
+        for (key, name) in own {
+            require(is_name(name), key, &format!("{name:?}"), &format!("{NAME}, and without @"))?;
+        }
+        let (prefix, folder, theirs) = (self.named(""), self.folder(), platform.manifest());
+        let names = theirs.costs.keys().chain(theirs.constraints.iter().map(|one| &one.name));
+        let named = names.filter(|name| name.starts_with(&prefix));
+        let taken = named.chain(platform.files().keys().filter(|file| file.starts_with(&folder))).next();
+        let found = taken.map(|taken| format!("`{}`; the platform's bundle has `{taken}`", self.name));
+        let expected = format!("a name such that nothing there begins with `{prefix}` or `{folder}`");
+        found.map_or(Ok(()), |found| Err(value("name", &found, &expected)))
+    }
+
     fn files(&self) -> Vec<(String, &str)> {
-        let costs = self.costs.iter().map(|(name, one)| (format!("costs.{name}.component"), one.component.as_str()));
+        let costs = self.costs.iter().flat_map(|(name, one)| one.files(&format!("costs.{name}")));
         let networks = self.networks.iter().map(|(name, one)| (format!("networks.{name}.file"), one.file.as_str()));
         costs.chain(networks).collect()
     }
 }
 
 fn tighten(manifest: &mut Manifest, layer: &LayerManifest) -> Result<(), BundleError> {
-    let plain = !layer.name.is_empty() && layer.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    require(plain, "name", &layer.name, "letters, digits and dashes")?;
     for (name, budget) in &layer.budgets {
         let key = format!("budgets.{name}");
         let known: Vec<&str> = manifest.constraints.iter().map(|one| one.name.as_str()).collect();

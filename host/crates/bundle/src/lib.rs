@@ -33,6 +33,10 @@
 //! component = "score-cost.wasm"
 //! settings = { model = "reward", kind = "task" }
 //!
+//! [costs.words]
+//! component = "keyword-cost.wasm"
+//! lists = { words = "words.txt" }      # a setting in a file: a text on each line, its weight behind a tab
+//!
 //! [critic]                             # optional, like [steering]
 //! component = "latent-critic.wasm"
 //!
@@ -55,6 +59,7 @@ mod digest;
 mod error;
 mod folder;
 mod layer;
+mod list;
 mod manifest;
 pub mod network;
 mod signature;

@@ -1,7 +1,7 @@
 //! `bundle.toml`, typed.
 
 use crate::{BundleError, MANIFEST};
-use inferenceguard_sandbox::{Limits, SettingValue};
+use inferenceguard_sandbox::{Limits, SettingValue, settings_by_name};
 use inferenceguard_search::{
     Constraint, ConstraintMode, CostClip, Granularity, OnExhausted, PricedConstraint, Release, Sampling, SearchConfig,
     SearchLimits,
@@ -16,8 +16,12 @@ pub struct RoleEntry {
     /// The file, relative to the bundle's folder.
     pub component: String,
     /// Settings by name; those left out have the component's defaults.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "settings_by_name")]
     pub settings: BTreeMap<String, SettingValue>,
+    /// Settings that are long lists of texts, by name: each a file of the bundle, relative to its folder, with one text on
+    /// each line, and its weight behind a tab if it has one. Empty lines and those that begin with `#` say nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, String>,
 }
 
 /// Settings of a method, over those it brings.
@@ -25,10 +29,10 @@ pub struct RoleEntry {
 #[serde(deny_unknown_fields)]
 pub struct MethodEntry {
     /// Of its policy, by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "settings_by_name")]
     pub settings: BTreeMap<String, SettingValue>,
     /// Of its steering, by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "settings_by_name")]
     pub steering: BTreeMap<String, SettingValue>,
 }
 
@@ -162,7 +166,7 @@ impl Manifest {
     /// Every file it names, with the key that names it. A file may be named more than once.
     #[must_use]
     pub fn files(&self) -> Vec<(String, &str)> {
-        let roles = self.roles().into_iter().map(|(key, entry)| (format!("{key}.component"), entry.component.as_str()));
+        let roles = self.roles().into_iter().flat_map(|(key, entry)| entry.files(&key));
         let networks = self.networks.iter().map(|(name, entry)| (format!("networks.{name}.file"), entry.file.as_str()));
         roles.chain(networks).collect()
     }
@@ -202,6 +206,7 @@ impl Manifest {
         }
         self.networks.keys().try_for_each(|name| named("networks", name))?;
         self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
+        self.roles().into_iter().try_for_each(|(key, entry)| said_once(&key, entry))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
     }
@@ -225,6 +230,22 @@ impl Manifest {
     }
 }
 
+impl RoleEntry {
+    /// The files it names, each with its key; `key` is the entry's own.
+    pub(crate) fn files(&self, key: &str) -> Vec<(String, &str)> {
+        let component = (format!("{key}.component"), self.component.as_str());
+        let lists = self.lists.iter().map(|(name, file)| (format!("{key}.lists.{name}"), file.as_str()));
+        std::iter::once(component).chain(lists).collect()
+    }
+}
+
+/// Refuses a setting that has both a value and a file.
+fn said_once(key: &str, entry: &RoleEntry) -> Result<(), BundleError> {
+    let twice = entry.lists.keys().find(|name| entry.settings.contains_key(*name));
+    let key = format!("{key}.lists");
+    twice.map_or(Ok(()), |name| Err(value(&key, &format!("`{name}`, which `settings` has too"), "every setting once")))
+}
+
 impl ConstraintEntry {
     fn priced(&self) -> PricedConstraint {
         let constraint = Constraint {
@@ -239,8 +260,22 @@ impl ConstraintEntry {
 }
 
 fn named(key: &str, found: &str) -> Result<(), BundleError> {
-    let fine = !found.trim().is_empty() && !found.chars().any(char::is_control);
-    require(fine, key, &format!("{found:?}"), "a text that is not empty, without control characters")
+    let fine = !found.trim().is_empty() && !found.chars().any(turns_text);
+    require(fine, key, &format!("{found:?}"), NAME)
+}
+
+pub(crate) const NAME: &str =
+    "a text that is not empty, without control characters and without signs that turn text round";
+
+/// Control characters, and those that change the order in which text is shown: a name must not look like another one.
+pub(crate) fn turns_text(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a cost or a constraint may be called so.
+pub(crate) fn is_name(found: &str) -> bool {
+    unmarked("", found).is_ok()
 }
 
 /// The same without `@`, which marks what belongs to a bundle that was activated while a request ran.

@@ -81,6 +81,31 @@ fn odd_archives_are_refused_in_words() {
 }
 
 #[test]
+fn archives_of_other_kinds_are_named() {
+    for (begin, kind) in [
+        (&b"\x1f\x8b\x08\0"[..], "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh9", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+    ] {
+        let message = refused(&[begin, &[7; 600][..]].concat());
+        assert!(message.contains(kind) && message.contains("plain tar file"), "{message}");
+    }
+}
+
+#[test]
+fn a_path_has_one_spelling() {
+    for path in ["sub//c.wasm", "sub/./c.wasm", "./c.wasm", "sub/c.wasm/", "/c.wasm", "sub/../c.wasm", ""] {
+        let text = manifest("1.0.0").replace("policy.wasm", path);
+        let mut files = files();
+        files.insert(path.to_owned(), b"x".to_vec());
+        let refused = Bundle::from_parts(&text, &files);
+        assert!(matches!(refused, Err(BundleError::Path { .. })), "{path:?}");
+    }
+}
+
+#[test]
 fn a_manifest_cannot_name_its_own_signature() {
     let text = manifest("1.0.0").replace("policy.wasm", "bundle.signed.toml");
     assert!(matches!(Bundle::from_parts(&text, &files()), Err(BundleError::Path { .. })));
@@ -95,6 +120,17 @@ fn limits_hold_inside_archives() {
 }
 
 proptest! {
+    /// Whatever a bundle takes can be packed, and what is packed opens as the same bundle.
+    #[test]
+    fn whatever_is_packed_opens(path in "[a-c./ é~-]{1,12}|[a-z]{90,120}/[a-z]{1,160}\\.wasm") {
+        let text = manifest("1.0.0").replace("policy.wasm", &path);
+        let mut files = files();
+        files.insert(path, b"x".to_vec());
+        let Ok(made) = Bundle::from_parts(&text, &files) else { return Ok(()) };
+        let opened = Bundle::unpack(&made.pack().unwrap());
+        prop_assert_eq!(opened.map(|opened| opened.digest()).map_err(|error| error.to_string()), Ok(made.digest()));
+    }
+
     /// Cut or damaged anywhere: an error or the same bundle (its padding means nothing), never a panic, never another one.
     #[test]
     fn a_damaged_archive_is_never_another_bundle(cut in 0_usize..6000, at in 0_usize..6000, flip in 1_u8..) {

@@ -1,6 +1,7 @@
 //! Bundles from folders and from memory: what is taken, what is refused and in which words.
 
 use inferenceguard_bundle::{Bundle, BundleError, Manifest};
+use inferenceguard_sandbox::SettingValue;
 use std::{collections::BTreeMap, fs, path::Path};
 
 const MANIFEST: &str = r#"
@@ -164,4 +165,61 @@ fn lent_files_fill_gaps_and_keep_the_limits() {
     files.insert("cost.wasm".to_owned(), vec![7; 1025]);
     let manifest = MANIFEST.replace("fuel = 1000000", "component = 1024");
     assert!(matches!(Bundle::from_parts(&manifest, &files).unwrap_err(), BundleError::TooLarge { .. }));
+}
+
+#[test]
+fn values_that_are_no_settings_name_the_setting_and_what_is_allowed() {
+    for (value, words) in [
+        ("2026-01-01", "found a table or a date; expected true or false, a number, a text"),
+        ("{ a = 1 }", "found a table or a date"),
+        ("[\"a\", 1]", "expected a text, or a text and its weight"),
+        ("[[\"a\", \"b\"]]", "expected a text and its weight"),
+        ("[[\"a\"]]", "expected a text and its weight"),
+        ("[[\"a\", 1, 2]]", "expected"),
+        ("[\"a\", [\"b\", 1]]", "texts with and without weights"),
+        ("[[[]]]", "expected"),
+    ] {
+        let said = refused(&MANIFEST.replace("penalty = 2.5", &format!("penalty = {value}")));
+        assert!(said.contains("setting `penalty`: ") && said.contains(words), "{value}: {said}");
+        assert!(!said.contains("untagged") && !said.contains("SettingValue"), "{value}: {said}");
+        let said = refused(&format!("{MANIFEST}\n[methods.args]\nsettings = {{ k = {value} }}"));
+        assert!(said.contains("setting `k`: ") && said.contains(words), "{value}: {said}");
+    }
+}
+
+/// The manifest with a list for its cost, and that file.
+fn listed(list: &[u8]) -> Result<Bundle, BundleError> {
+    let text = MANIFEST.replacen("[costs.harm]\n", "[costs.harm]\nlists = { words = \"words.txt\" }\n", 1);
+    let dir = folder(&text);
+    fs::write(dir.path().join("words.txt"), list).unwrap();
+    Bundle::open(dir.path())
+}
+
+#[test]
+fn a_list_in_a_file_is_a_setting_and_part_of_the_digest() {
+    let opened = listed("\u{feff}# a remark\r\nknife\r\n\r\n  step*\r\n".as_bytes()).unwrap();
+    let texts = |bundle: &Bundle| bundle.settings(&bundle.manifest().costs["harm"])["words"].clone();
+    assert_eq!(texts(&opened), SettingValue::Texts(vec!["knife".to_owned(), "step*".to_owned()]));
+    assert_eq!(opened.settings(&opened.manifest().policy).len(), 3, "entries without lists have their settings");
+    let weighted = listed(b"knife\t2.5\nstep").unwrap();
+    assert_eq!(texts(&weighted), SettingValue::Weighted(vec![("knife".to_owned(), 2.5), ("step".to_owned(), 1.0)]));
+    assert_ne!(opened.digest(), weighted.digest());
+    let packed = Bundle::unpack(&opened.pack().unwrap()).unwrap();
+    assert_eq!((texts(&packed), packed.digest()), (texts(&opened), opened.digest()));
+}
+
+#[test]
+fn odd_lists_are_refused_by_file_and_line() {
+    let said = listed(b"knife\nstep\tmuch").unwrap_err().to_string();
+    assert!(said.contains("words.txt, line 2, key `step`: found the weight \"much\""), "{said}");
+    assert!(listed(b"a\tNaN").is_err() && listed(b"a\t").is_err());
+    assert!(listed(b"\xff").unwrap_err().to_string().contains("words.txt"));
+    let twice = MANIFEST.replacen("words = [\"a\"] }", "words = [\"a\"] }\nlists = { words = \"words.txt\" }", 1);
+    assert!(
+        refused(&twice).contains("key `policy.lists`: found `words`, which `settings` has too"),
+        "{}",
+        refused(&twice)
+    );
+    let large = listed(&vec![b'a'; (16 << 20) + 1]).unwrap_err();
+    assert!(matches!(large, BundleError::TooLarge { limit, .. } if limit == 16 << 20), "{large}");
 }

@@ -4,7 +4,11 @@ mod common;
 
 use common::files;
 use inferenceguard_bundle::{Bundle, Layer};
-use std::fs;
+use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 const PLATFORM: &str = r#"
 name = "platform"
@@ -77,11 +81,88 @@ fn nothing_is_loosened() {
         ("cost = \"words\"", "cost = \"harm\"", "a cost of this layer"),
         ("name = \"kitchen\"", "name = \"../x\"", "letters, digits and dashes"),
         ("stop =", "on_exhausted = \"best_reward\"\nstop =", "on_exhausted"),
-        ("component = \"words.wasm\"", "component = \"../words.wasm\"", "without `..`"),
+        ("component = \"words.wasm\"", "component = \"../words.wasm\"", "without `.`, `..`"),
         ("component = \"words.wasm\"", "component = \"none.wasm\"", "no file `none.wasm`"),
         ("budget = 0.5", "budget = -1", "a finite number above 0"),
     ] {
         let message = over(&LAYER.replacen(from, to, 1)).expect_err(to);
         assert!(message.contains(words), "{to}: {message}");
+    }
+}
+
+/// A platform with these costs, each with a constraint of its name and a file of its own.
+fn platform_of(costs: &BTreeMap<String, String>) -> Bundle {
+    let (mut text, mut files) = (PLATFORM.to_owned(), files());
+    for (name, file) in costs {
+        text += &format!("[costs.{name:?}]\ncomponent = {file:?}\n");
+        text += &format!("[[constraints]]\nname = {name:?}\ncost = {name:?}\nbudget = 1.0\n");
+        files.insert(file.clone(), format!("the platform's {file}").into_bytes());
+    }
+    Bundle::from_parts(&text, &files).unwrap()
+}
+
+/// A layer with these costs, each with a constraint, all of one file.
+fn layer_of(name: &str, costs: &BTreeSet<String>) -> Layer {
+    let mut text = format!("name = {name:?}\n");
+    for cost in costs {
+        // As TOML writes it.
+        let cost = toml::Value::from(cost.as_str());
+        text += &format!("[costs.{cost}]\ncomponent = \"x.wasm\"\n");
+        text += &format!("[[constraints]]\nname = {cost}\ncost = {cost}\nbudget = 1.0\n");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("layer.toml"), text).unwrap();
+    fs::write(dir.path().join("x.wasm"), "the layer's").unwrap();
+    Layer::open_with(dir.path(), |_| None).unwrap()
+}
+
+#[test]
+fn a_layer_takes_no_place_of_the_platform() {
+    let plain = |name: &str, file: &str| platform_of(&[(name.to_owned(), file.to_owned())].into());
+    let layer = layer_of("pii", &["words".to_owned()].into());
+    for (platform, taken) in [
+        (plain("pii.words", "own.wasm"), "pii.words"),
+        (plain("pii.other", "own.wasm"), "pii.other"),
+        (plain("words", "layers/pii/x.wasm"), "layers/pii/x.wasm"),
+    ] {
+        let message = layer.over(&platform).unwrap_err().to_string();
+        assert!(message.contains("key `name`") && message.contains(&format!("`{taken}`")), "{message}");
+    }
+    assert!(layer.over(&plain("words", "own.wasm")).is_ok(), "the same name without the prefix is another one");
+}
+
+#[test]
+fn names_of_a_layer_are_names() {
+    for name in ["", " ", "a@2", "a\u{1b}b", "a\u{202e}b"] {
+        let message = layer_of("pii", &[name.to_owned()].into()).over(&platform()).unwrap_err().to_string();
+        assert!(message.starts_with("layer.toml, key `costs`"), "{name:?}: {message}");
+    }
+}
+
+proptest! {
+    /// Whatever things are called: a layer that is taken leaves everything of the platform in its place.
+    #[test]
+    fn what_the_platform_has_stays(
+        costs in prop::collection::btree_map("[ab](\\.[ab])?", "(layers/[ab]/)?[xy]\\.wasm", 0..4),
+        name in "[ab]",
+        own in prop::collection::btree_set("[ab](\\.[ab])?", 0..3),
+    ) {
+        let platform = platform_of(&costs);
+        let layered = layer_of(&name, &own).over(&platform);
+        let (prefix, folder) = (format!("{name}."), format!("layers/{name}/"));
+        let clash = costs.iter().any(|(cost, file)| cost.starts_with(&prefix) || file.starts_with(&folder));
+        prop_assert_eq!(layered.is_err(), clash);
+        let Ok(layered) = layered else { return Ok(()) };
+        let (was, is) = (platform.manifest(), layered.manifest());
+        for (cost, entry) in &was.costs {
+            prop_assert_eq!(is.costs.get(cost), Some(entry));
+        }
+        for (file, bytes) in platform.files() {
+            prop_assert_eq!(layered.files().get(file), Some(bytes));
+        }
+        prop_assert_eq!(&is.constraints[..was.constraints.len()], &was.constraints[..]);
+        prop_assert_eq!(is.constraints.len(), was.constraints.len() + own.len());
+        prop_assert_eq!(is.costs.len(), was.costs.len() + own.len());
+        prop_assert!(is.constraints.iter().all(|one| is.costs.contains_key(&one.cost)));
     }
 }

@@ -74,7 +74,7 @@ pub(crate) enum ComponentCommand {
     /// Compiles a component's crate and checks the result
     Build(BuildArguments),
     /// Checks a component: contract, imports, and that it answers the same twice
-    Check(FileArguments),
+    Check(ComponentCheckArguments),
     /// Shows what a component is, without running it
     Inspect(FileArguments),
 }
@@ -225,6 +225,18 @@ pub(crate) struct BuildArguments {
     /// The file to write; DIR/PACKAGE.wasm if not given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ComponentCheckArguments {
+    /// A component's file, or the name of a first-party component
+    pub(crate) component: String,
+    /// A limit, as a bundle's `[limits]` would set it, such as fuel=1000000000; may be repeated
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

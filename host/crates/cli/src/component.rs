@@ -1,12 +1,12 @@
 //! `component new`, `build`, `check` and `inspect`.
 
 use crate::{
-    args::{BuildArguments, FileArguments, NewArguments},
-    embedded, output,
+    args::{BuildArguments, ComponentCheckArguments, FileArguments, NewArguments},
+    embedded, engine, output, terminal,
 };
 use anyhow::{Context, anyhow, bail};
 use inferenceguard_componentize::{self as componentize, Build, Inspection, Role};
-use inferenceguard_sandbox::{CallReport, Limits, Sandbox};
+use inferenceguard_sandbox::{CallReport, CheckReport, Limits, Sandbox};
 use serde_json::json;
 use std::{
     borrow::Cow,
@@ -69,18 +69,20 @@ pub(crate) fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
             "imports": found.imports, "exports": found.exports,
         }));
     }
-    let list = |title: &str, names: &[String]| names.iter().map(|name| format!("\n{title} {name}")).collect::<String>();
-    let (imports, exports) = (list("imports", &found.imports), list("exports", &found.exports));
-    output::result(format_args!("{}{imports}{exports}", describe(&found)))
+    let list = |title: &str, names: &[String]| names.iter().map(|name| format!("{title} {name}")).collect::<Vec<_>>();
+    let lines = [vec![describe(&found)], list("imports", &found.imports), list("exports", &found.exports)];
+    output::result(terminal::lines(lines.concat()))
 }
 
 /// `component check`.
-pub(crate) fn check(arguments: &FileArguments) -> anyhow::Result<()> {
+pub(crate) fn check(arguments: &ComponentCheckArguments) -> anyhow::Result<()> {
     let bytes = read(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
-    let report = Sandbox::new(Limits::default(), None)?.check(&arguments.component, &bytes, &BTreeMap::new())?;
+    let sandbox = Sandbox::new(limits(&arguments.limits)?, engine::cache().as_deref())?;
+    let report = sandbox.check(&arguments.component, &bytes, &BTreeMap::new())?;
     if let Some(call) = report.calls.iter().find(|call| call.is_failed()) {
-        bail!("{}: `{}` fails on made-up rows: {}", arguments.component, call.function, call.result);
+        let result = terminal::line(&call.result);
+        bail!("{}: `{}` fails on made-up rows: {result}", arguments.component, call.function);
     }
     if !report.needs.networks.is_empty() {
         let networks = report.needs.networks.join(", ");
@@ -91,17 +93,33 @@ pub(crate) fn check(arguments: &FileArguments) -> anyhow::Result<()> {
     if arguments.json {
         return output::json(&report);
     }
+    output::result(terminal::lines(lines(&report, &found)))
+}
+
+/// The limits of a bundle that sets these, as `NAME=VALUE`, and no others; but room for the few instances of a check only.
+fn limits(given: &[String]) -> anyhow::Result<Limits> {
+    let plain = Limits { instances: 8, ..Limits::default() };
+    let mut table = toml::Table::try_from(plain)?;
+    for limit in given {
+        let wrong = || format!("--limit {limit}: expected NAME=VALUE as in `[limits]`, such as fuel=1000000000");
+        let (name, value) = limit.split_once('=').with_context(wrong)?;
+        let value: i64 = value.trim().parse().with_context(wrong)?;
+        table.insert(name.trim().to_owned(), value.into());
+    }
+    table.try_into().context("--limit")
+}
+
+fn lines(report: &CheckReport, found: &Inspection) -> Vec<String> {
     let said = &report.description;
-    let settings = said.settings.iter().map(|setting| {
+    let mut lines = vec![format!("{} {}: {}", said.name, said.version, said.summary), describe(found)];
+    lines.extend(said.settings.iter().map(|setting| {
         let default = serde_json::to_string(&setting.default).unwrap_or_default();
-        format!("\n  {} = {default}  {}", setting.name, setting.help)
-    });
-    let settings = settings.collect::<String>();
+        format!("  {} = {default}  {}", setting.name, setting.help)
+    }));
+    lines.push("asked twice, answered the same".to_owned());
     let refusal = |call: &CallReport| call.failure.as_ref().map(|_| format!(", {}", call.result)).unwrap_or_default();
-    let call = |call: &CallReport| format!("\n  {}: {} fuel{}", call.function, call.fuel, refusal(call));
-    let calls = report.calls.iter().map(call).collect::<String>();
-    let head = format!("{} {}: {}\n{}", said.name, said.version, said.summary, describe(&found));
-    output::result(format_args!("{head}{settings}\nasked twice, answered the same{calls}"))
+    lines.extend(report.calls.iter().map(|call| format!("  {}: {} fuel{}", call.function, call.fuel, refusal(call))));
+    lines
 }
 
 fn describe(found: &Inspection) -> String {

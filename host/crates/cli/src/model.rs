@@ -2,7 +2,7 @@
 
 use crate::{
     args::{DeviceArguments, ModelCheckArguments},
-    hub, output,
+    hub, output, terminal,
 };
 use anyhow::bail;
 use inferenceguard_candle::{
@@ -43,7 +43,7 @@ pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     }
     let lines = report.as_object().into_iter().flatten();
     let lines: Vec<String> = lines.map(|(name, value)| format!("{name:<12} {}", plain(value))).collect();
-    output::result(lines.join("\n"))
+    output::result(terminal::lines(lines))
 }
 
 fn plain(value: &serde_json::Value) -> String {

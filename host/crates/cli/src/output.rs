@@ -1,5 +1,7 @@
-//! Where words go: results to stdout, messages to stderr, files only whole.
+//! Where words go: results to stdout, messages to stderr, files only whole. No character that a terminal would obey goes
+//! there, whatever is quoted.
 
+use crate::terminal;
 use anyhow::Context;
 use serde::Serialize;
 use std::{
@@ -9,28 +11,35 @@ use std::{
 
 /// Writes a result to stdout, with a line break at its end.
 pub(crate) fn result(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    part(&format!("{text}\n"))
+}
+
+/// Writes a part of a result to stdout.
+pub(crate) fn part(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    out.write_all(terminal::text(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Writes one JSON value to stdout.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    result(serde_json::to_string(value)?)
+    result(terminal::json(&serde_json::to_string(value)?))
 }
 
 /// Writes a message to stderr. Nobody is left to tell if that fails.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", terminal::text(&text.to_string()));
 }
 
 /// Tells why the command failed: the error, then each cause that the line above does not hold already.
 pub(crate) fn report(error: &anyhow::Error) {
     let mut said = error.to_string();
-    note(format_args!("error: {said}"));
+    // Lines of a message are indented: what it quotes cannot look like another message.
+    let indented = |text: &str| text.trim_end().replace('\n', "\n    ");
+    note(format_args!("error: {}", indented(&said)));
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !said.contains(&cause) {
-            note(format_args!("  because: {cause}"));
+            note(format_args!("  because: {}", indented(&cause)));
         }
         said = cause;
     }

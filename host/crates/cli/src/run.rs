@@ -6,7 +6,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
 use inferenceguard_search::{Release, Status};
 use serde_json::json;
-use std::io::{self, Write};
 
 const BASE: &str = "base";
 
@@ -78,7 +77,7 @@ fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<O
     let result = engine.stream(request, &cancel, |event| match event {
         Event::Progress(progress) => advance(&bar, &progress),
         Event::Released { text } if stream => {
-            if let Err(error) = release(&text) {
+            if let Err(error) = output::part(&text) {
                 broken = Some(error);
                 cancel.cancel();
             }
@@ -87,15 +86,9 @@ fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<O
     });
     bar.finish_and_clear();
     match broken {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error),
         None => Ok(result?),
     }
-}
-
-fn release(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 fn bar() -> anyhow::Result<ProgressBar> {

@@ -1,5 +1,6 @@
 //! Outputs for people: status, and the budget as it was spent.
 
+use crate::terminal;
 use inferenceguard_host::Output;
 use inferenceguard_search::{ConstraintReport, Finish, Status};
 
@@ -27,7 +28,7 @@ pub(crate) fn summary(output: &Output) -> String {
     lines.extend(output.constraints.iter().flat_map(budget));
     lines.extend(output.reward.map(|reward| format!("reward  {reward:.2}")));
     lines.extend(output.failures.iter().map(|failure| format!("failed  {failure}")));
-    lines.join("\n")
+    terminal::lines(lines)
 }
 
 fn budget(constraint: &ConstraintReport) -> [String; 2] {

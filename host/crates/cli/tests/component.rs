@@ -16,12 +16,29 @@ fn a_new_component_builds_and_passes_its_check() {
     let crate_dir = text(&crate_dir);
     let made = run(&["component", "new", "no-shouting", "--role", "cost", "--dir", crate_dir, "--sdk", &sdk()]);
     assert_eq!((made.code, made.stdout.trim()), (Some(0), crate_dir), "{}", made.stderr);
+    // What it says of itself clears the screen, turns text round, and looks like a line of the program.
+    let source = dir.path().join("no-shouting/src/lib.rs");
+    let rude = "describe!(\"\\u{1b}[2J\\u{202e}\\rHarmless.\\nasked by nobody";
+    let text_of = fs::read_to_string(&source).unwrap();
+    assert!(text_of.contains("describe!(\""));
+    fs::write(&source, text_of.replacen("describe!(\"", rude, 1)).unwrap();
     let built = run(&["component", "build", crate_dir]);
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     let file = built.stdout.trim();
     assert!(file.ends_with("no-shouting/no-shouting.wasm") && Path::new(file).is_file(), "{file}");
     let checked = run(&["component", "check", file]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let head = checked.stdout.lines().next().unwrap();
+    assert!(head.contains("\\u{1b}[2J\\u{202e}\\rHarmless.\\nasked by nobody"), "{head}");
+    let json = run(&["component", "check", file, "--json"]);
+    for shown in [&checked.stdout, &json.stdout] {
+        assert!(!shown.contains(['\u{1b}', '\r', '\u{202e}']), "{shown:?}");
+    }
+    assert!(json.json()["description"]["summary"].as_str().unwrap().starts_with("\u{1b}[2J\u{202e}\rHarmless.\n"));
+    run(&["component", "check", file, "--limit", "fuel=10000"]).refuses("out of fuel: 10000 ");
+    run(&["component", "check", file, "--limit", "core-instances=1"]).refuses("raise the limit `core-instances`");
+    run(&["component", "check", file, "--limit", "petrol=1"]).refuses("unknown field `petrol`");
+    run(&["component", "check", file, "--limit", "fuel"]).refuses("expected NAME=VALUE");
     let about = run(&["component", "inspect", file, "--json"]).json();
     assert_eq!((&about["role"], &about["contract"]), (&"cost".into(), &"0.1.0".into()));
     let foreign = |import: &serde_json::Value| !import.as_str().unwrap().starts_with("inferenceguard:guard/");
@@ -62,6 +79,15 @@ fn what_is_no_component_is_refused() {
         fs::write(&path, bytes).unwrap();
         for command in ["check", "inspect"] {
             run(&["component", command, text(&path)]).refuses(words);
+        }
+    }
+    // Names of strangers are quoted, and do not control the terminal.
+    let rude = wat::parse_str("(component (import \"a\\1b[2J\\0d\\e2\\80\\ae\" (func)))");
+    if let Ok(bytes) = rude {
+        fs::write(&path, bytes).unwrap();
+        for command in ["check", "inspect"] {
+            let ran = run(&["component", command, text(&path)]);
+            assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(['\u{1b}', '\r', '\u{202e}']), "{}", ran.stderr);
         }
     }
     run(&["component", "check", "/no/such/file.wasm"]).refuses("no such file");

@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::{run, text};
+use common::{Ran, command, run, text};
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -107,4 +109,38 @@ fn nobody_answers_and_no_reference_are_said() {
     run(&["bundle", "pull", "127.0.0.1:9/x:1", "--plain-http"]).refuses("not pulled");
     run(&["bundle", "pull", "NOT A REFERENCE"]).refuses("expected REGISTRY/NAME:TAG");
     run(&["bundle", "push", text(dir.path()), "127.0.0.1:9/x:1"]).refuses("bundle.toml");
+}
+
+/// Answers every request with this status line and header, and keeps what it was sent.
+fn answering(head: String) -> (String, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, heard) = (listener.local_addr().unwrap().to_string(), Arc::new(Mutex::new(String::new())));
+    let hears = Arc::clone(&heard);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let request: String = lines.map(|line| line + "\n").collect();
+            hears.lock().unwrap().push_str(&request);
+            let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+            let _ = (&stream).write_all(answer.as_bytes());
+        }
+    });
+    (address, heard)
+}
+
+#[test]
+fn a_password_goes_to_no_host_that_the_registry_names() {
+    let (other, heard_there) = answering("200 OK".to_owned());
+    let challenge = format!("Bearer realm=\"http://{other}/token\",service=\"x\"");
+    let (registry, _) = answering(format!("401 Unauthorized\r\nwww-authenticate: {challenge}"));
+    let pull = |more: &[&str]| -> Ran {
+        let reference = format!("{registry}/policies/kitchen:1.0.0");
+        let mut pull = command(&[&["bundle", "pull", &reference, "--plain-http"], more].concat());
+        pull.env("INFERGUARD_REGISTRY_USER", "ann").env("INFERGUARD_REGISTRY_PASSWORD", "secret");
+        pull.output().unwrap().into()
+    };
+    pull(&[]).refuses(&format!("--token-host {other}"));
+    assert_eq!(*heard_there.lock().unwrap(), "", "the other host was asked nothing");
+    pull(&["--token-host", &other]).refuses("not pulled");
+    assert!(heard_there.lock().unwrap().to_lowercase().contains("authorization: basic"), "the user has allowed it");
 }

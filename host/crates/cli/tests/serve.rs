@@ -96,6 +96,47 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     tell(&["rollback"]).refuses("nothing was active before");
 }
 
+#[test]
+fn limits_of_a_bundle_that_is_activated_hold_at_once_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let make = |name: &str, more: &str| {
+        assert_eq!(run(&["bundle", "init", text(&path(name))]).code, Some(0));
+        let file = path(name).join("bundle.toml");
+        let manifest = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{manifest}\n{more}")).unwrap();
+    };
+    let words = "[costs.words]\ncomponent = \"keyword-cost.wasm\"\nlists = { words = \"words.txt\" }\n";
+    make("base", "[limits]\nfuel = 50000000\n");
+    make("low", "[limits]\nfuel = 10000\n");
+    make("high", &format!("{words}\n[limits]\nfuel = 5000000000\ndeadline-ms = 60000\n"));
+    let letters = "abcdefghijklmnopqrst";
+    let pairs = letters.chars().flat_map(|a| letters.chars().map(move |b| format!("{a}{b}")));
+    let words: Vec<String> = pairs.flat_map(|pair| letters.chars().map(move |c| format!("x{pair}{c}q"))).collect();
+    fs::write(path("high").join("words.txt"), words.join("\n")).unwrap();
+
+    let state = path("state");
+    let arguments = ["--bundle", text(&path("base")), "--state", text(&state)].map(str::to_owned);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = Server::start(&arguments);
+    let tell = |server: &Server, name: &str| run(&["bundle", "activate", text(&path(name)), "--server", &server.admin]);
+    let high = tell(&server, "high");
+    assert!(high.stdout.starts_with("generation 2: high"), "{}{}", high.stdout, high.stderr);
+    tell(&server, "low").refuses("out of fuel: 10000 units");
+    // The words take more than the first bundle allows.
+    let poor =
+        fs::read_to_string(path("high").join("bundle.toml")).unwrap().replace("fuel = 5000000000", "fuel = 50000000");
+    fs::write(path("high").join("bundle.toml"), poor).unwrap();
+    tell(&server, "high").refuses("out of fuel: 50000000 units");
+    let answered =
+        |server: &Server| server.ask(&question(1)).unwrap()["choices"][0]["inferenceguard"]["status"].clone();
+    assert_eq!(answered(&server), "within_budget");
+    drop(server);
+    let server = Server::start(&arguments);
+    assert_eq!(server.status()["generation"]["bundle"]["name"], "high");
+    assert_eq!(answered(&server), "within_budget");
+}
+
 /// Takes one OTLP export and answers it; gives its spans.
 fn collected(listener: &TcpListener) -> Vec<Span> {
     let (mut stream, _) = listener.accept().unwrap();

@@ -5,26 +5,27 @@ use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleE
 /// What the operator chose.
 #[derive(Debug)]
 pub struct Chooser {
-    candidates: u32,
+    n: u32,
 }
 
 impl Setup for Chooser {
     fn describe() -> Description {
+        // The program's option `--n`, and `[overload]` of a server, set the setting `n` of a policy.
         describe!("Takes the best safe one of a few samples.").setting(
-            "candidates",
+            "n",
             Value::Integer(4),
             "How many answers are sampled, at least 1.",
         )
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
-        Ok(Self { candidates: settings.integer("candidates", 1..)? })
+        Ok(Self { n: settings.integer("n", 1..)? })
     }
 }
 
 impl Policy for Chooser {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
-        let candidates = vec![self.candidates; rows.len() as usize];
+        let candidates = vec![self.n; rows.len() as usize];
         Ok(Plan { candidates, chunk_len: rows.max_depth(), task_cost: true, ..Plan::default() })
     }
 

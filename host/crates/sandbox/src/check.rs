@@ -1,12 +1,14 @@
-//! Trying a component before it is used: every function of its role is called, twice, and must answer the same.
+//! Trying a component before it is used: every function of its role is called, twice, and must answer the same, by the
+//! rules that a search holds it to.
 
 use crate::{
-    Activation, Component, Description, Sandbox, SandboxError, SettingValue, component::Exports, instance::Guest,
-    state::State, synthetic,
+    Activation, Component, Description, Sandbox, SandboxError, SettingValue,
+    component::Exports,
+    instance::Guest,
+    state::State,
+    trial::{self, Tried, shortened},
 };
-use inferenceguard_search::{
-    Cost, CostGrain, CostKind, Critic, FailureKind, Needs, Policy, Role, RoleFailure, Steering, Tracker,
-};
+use inferenceguard_search::{CostGrain, CostKind, FailureKind, Needs, Role};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Debug};
 use wasmtime::Store;
@@ -40,7 +42,8 @@ pub struct CallReport {
 }
 
 impl CallReport {
-    /// Whether it gave no answer. An error of the component's own is an answer: it may not like made-up rows.
+    /// Whether it gave no answer, or none that a search would take. An error of the component's own is an answer: it may not
+    /// like made-up rows.
     #[must_use]
     pub fn is_failed(&self) -> bool {
         !matches!(self.failure, None | Some(FailureKind::Refused(_)))
@@ -110,20 +113,14 @@ fn same<T: Debug>(
 
 /// Two fresh instances must agree; and one instance with itself, unless it may remember.
 fn calls(component: &Component, activation: &Activation) -> Result<Vec<CallReport>, SandboxError> {
-    let first = try_twice(activation)?;
-    let second = try_twice(activation)?;
+    let first = trial::calls(activation, 2)?;
+    let second = trial::calls(activation, 2)?;
     compare(component, &first, &second)?;
     let half = first.len() / 2;
     if component.role() != Role::Policy {
         compare(component, &first[..half], &first[half..])?;
     }
     Ok(first.into_iter().take(half).map(|tried| tried.report).collect())
-}
-
-struct Tried {
-    report: CallReport,
-    /// The whole answer.
-    answer: String,
 }
 
 fn compare(component: &Component, first: &[Tried], second: &[Tried]) -> Result<(), SandboxError> {
@@ -135,81 +132,4 @@ fn compare(component: &Component, first: &[Tried], second: &[Tried]) -> Result<(
         first: first.report.result.clone(),
         second: second.report.result.clone(),
     })
-}
-
-/// Calls all functions of a fresh instance, then all of them again. A failed call kills the instance, so each function
-/// after a failure gets a fresh one.
-fn try_twice(activation: &Activation) -> Result<Vec<Tried>, SandboxError> {
-    let rows = synthetic::batch(activation.needs());
-    let mut tried = Vec::new();
-    match activation.role() {
-        Role::Policy => {
-            let mut role = activation.start_policy()?;
-            for _ in 0..2 {
-                tried.push(outcome("plan", role.plan(&rows), &role.guest));
-                role = if failed(&tried) { activation.start_policy()? } else { role };
-                tried.push(outcome("select", role.select(&rows), &role.guest));
-                role = if failed(&tried) { activation.start_policy()? } else { role };
-            }
-        }
-        Role::Tracker => {
-            let constraint = synthetic::constraint();
-            let mut role = activation.start_tracker()?;
-            for _ in 0..2 {
-                let start = role.start(&constraint);
-                tried.push(outcome("start", start.clone(), &role.guest));
-                role = if failed(&tried) { activation.start_tracker()? } else { role };
-                let rows = synthetic::tracked(&start.unwrap_or_default());
-                tried.push(outcome("advance", role.advance(&constraint, &rows), &role.guest));
-                role = if failed(&tried) { activation.start_tracker()? } else { role };
-            }
-        }
-        Role::Critic => twice(
-            &mut tried,
-            || activation.start_critic(),
-            |role| outcome("estimate", role.estimate(&rows), &role.guest),
-        )?,
-        Role::Cost => {
-            twice(&mut tried, || activation.start_cost(), |role| outcome("price", role.price(&rows), &role.guest))?
-        }
-        Role::Steering => {
-            twice(&mut tried, || activation.start_steering(), |role| outcome("steer", role.steer(&rows), &role.guest))?
-        }
-    }
-    Ok(tried)
-}
-
-fn twice<R>(
-    tried: &mut Vec<Tried>,
-    start: impl Fn() -> Result<R, SandboxError>,
-    call: impl Fn(&mut R) -> Tried,
-) -> Result<(), SandboxError> {
-    let mut role = start()?;
-    tried.push(call(&mut role));
-    if failed(tried) {
-        role = start()?;
-    }
-    tried.push(call(&mut role));
-    Ok(())
-}
-
-fn failed(tried: &[Tried]) -> bool {
-    tried.last().is_some_and(|tried| tried.report.failure.is_some())
-}
-
-fn outcome<T: Debug>(function: &'static str, result: Result<T, RoleFailure>, guest: &Guest) -> Tried {
-    let (answer, failure) = match result {
-        Ok(answer) => (format!("{answer:?}"), None),
-        Err(failure) => (failure.kind.to_string(), Some(failure.kind)),
-    };
-    let report = CallReport { function, fuel: guest.used, result: shortened(&answer), failure };
-    Tried { report, answer }
-}
-
-fn shortened(answer: &str) -> String {
-    const MOST: usize = 200;
-    match answer.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{} …", &answer[..end]),
-        None => answer.to_owned(),
-    }
 }

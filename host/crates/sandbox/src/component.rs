@@ -9,6 +9,7 @@ use crate::{
     engine::Sandbox,
     inspect,
     instance::Guest,
+    runtime,
     state::State,
 };
 use inferenceguard_search::Role;
@@ -82,10 +83,8 @@ impl Sandbox {
     }
 
     fn compile(&self, name: &str, bytes: &[u8]) -> Result<InstancePre<State>, SandboxError> {
-        // `from_binary` never takes precompiled code, whatever the bytes say.
         self.compiled().get(bytes, || {
-            let component = wasmtime::component::Component::from_binary(self.engine(), bytes);
-            let component = component.map_err(|error| invalid(name, &error))?;
+            let component = runtime::compile(self.engine(), bytes)?.map_err(|error| invalid(name, &error))?;
             self.linker().instantiate_pre(&component).map_err(|error| invalid(name, &error))
         })
     }
@@ -155,8 +154,24 @@ impl std::fmt::Debug for Component {
 }
 
 pub(crate) fn invalid(component: &str, error: &wasmtime::Error) -> SandboxError {
-    SandboxError::Invalid { component: component.to_owned(), reason: format!("{error:#}") }
+    let (component, reason) = (component.to_owned(), format!("{error:#}"));
+    // The engine's errors have no public types.
+    match OVER.iter().find(|(words, _)| reason.contains(words)) {
+        Some((_, limit)) => SandboxError::OverLimit { component, reason, limit },
+        None => SandboxError::Invalid { component, reason },
+    }
 }
+
+/// What the engine says of a component that does not fit its pool, and the limit that it means.
+const OVER: [(&str, &str); 7] = [
+    ("core module instances, which exceeds", "core-instances"),
+    ("Wasm linear memories, which exceeds", "memories"),
+    ("defined memories count", "memories"),
+    ("memory has a minimum byte size", "memory"),
+    ("tables, which exceeds", "tables"),
+    ("defined tables count", "tables"),
+    ("has a minimum element size", "table-elements"),
+];
 
 fn exports(role: Role, pre: &InstancePre<State>) -> wasmtime::Result<Exports> {
     Ok(match role {

@@ -1,40 +1,39 @@
-//! The sandbox: one wasm engine, its pool of instances and its clock.
+//! The sandbox: what components may use, over an engine that other sandboxes may share.
 
-use crate::{Limits, SandboxError, bindings::AllRoles, clock::Clock, compiled::Compiled, state::State};
+use crate::{
+    Limits, SandboxError,
+    compiled::Compiled,
+    runtime::{Room, Runtime},
+    state::State,
+};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{HasSelf, Linker},
-};
+use wasmtime::{Engine, component::Linker};
 
-/// What `wit-component` makes of one core module, and some room for components of other languages.
-const CORE_INSTANCES: u32 = 8;
-const TABLES: u32 = 8;
-/// Memory that a returned instance keeps mapped, so that the next one starts without page faults.
-const KEEP_RESIDENT: usize = 256 << 10;
-/// Must fit below the stack of any thread that a request runs on, with room for the host's own frames.
-const WASM_STACK: usize = 512 << 10;
-
-/// Runs components. Cheap to clone; all clones share one pool and one clock, which stops with the last of them.
+/// Runs components. Cheap to clone. All that come from one [`Sandbox::new`] share the compilation cache and the count of
+/// fuel; those whose limits need the same room share one pool of instances and what was compiled for it.
 #[derive(Clone)]
 pub struct Sandbox {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    engine: Engine,
-    linker: Linker<State>,
+    runtime: Arc<Runtime>,
     limits: Arc<Limits>,
-    compiled: Compiled,
+    family: Arc<Family>,
+}
+
+/// What all sandboxes that come from one have in common.
+struct Family {
+    cache: Option<PathBuf>,
     fuel: Arc<AtomicU64>,
-    // Held for its drop, which ends the thread.
-    _clock: Clock,
+    /// The engines that are in use.
+    runtimes: Mutex<Vec<Weak<Runtime>>>,
 }
 
 impl Sandbox {
@@ -43,21 +42,27 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Limit`] and [`SandboxError::Engine`].
     pub fn new(limits: Limits, cache: Option<&Path>) -> Result<Self, SandboxError> {
+        let cache = cache.map(Path::to_owned);
+        let family = Family { cache, fuel: Arc::default(), runtimes: Mutex::default() };
+        Self::of(Arc::new(family), limits)
+    }
+
+    /// A sandbox with other limits. Where they need the same room as those of a sandbox that is in use, it shares the
+    /// pool and the compiled components of that; else it has an engine of its own.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn with_limits(&self, limits: &Limits) -> Result<Self, SandboxError> {
+        if self.limits() == limits {
+            return Ok(self.clone());
+        }
+        Self::of(Arc::clone(&self.inner.family), limits.clone())
+    }
+
+    fn of(family: Arc<Family>, limits: Limits) -> Result<Self, SandboxError> {
         limits.validate()?;
-        let config = config(&limits, cache).map_err(engine_error)?;
-        let engine = Engine::new(&config).map_err(engine_error)?;
-        let linker = linker(&engine).map_err(engine_error)?;
-        let clock = Clock::start(engine.clone()).map_err(|e| SandboxError::Engine { reason: e.to_string() })?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine,
-                linker,
-                limits: Arc::new(limits),
-                compiled: Compiled::default(),
-                fuel: Arc::default(),
-                _clock: clock,
-            }),
-        })
+        let runtime = family.runtime(&Room::of(&limits))?;
+        Ok(Self { inner: Arc::new(Inner { runtime, limits: Arc::new(limits), family }) })
     }
 
     /// What a component may use.
@@ -66,14 +71,14 @@ impl Sandbox {
         &self.inner.limits
     }
 
-    /// Fuel that all calls have used so far.
+    /// Fuel that all calls have used so far, those of all sandboxes that come from the same one together.
     #[must_use]
     pub fn fuel(&self) -> u64 {
-        self.inner.fuel.load(Ordering::Relaxed)
+        self.inner.family.fuel.load(Ordering::Relaxed)
     }
 
     pub(crate) fn fuel_counter(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.inner.fuel)
+        Arc::clone(&self.inner.family.fuel)
     }
 
     pub(crate) fn shared_limits(&self) -> Arc<Limits> {
@@ -81,15 +86,15 @@ impl Sandbox {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.inner.engine
+        &self.inner.runtime.engine
     }
 
     pub(crate) fn compiled(&self) -> &Compiled {
-        &self.inner.compiled
+        &self.inner.runtime.compiled
     }
 
     pub(crate) fn linker(&self) -> &Linker<State> {
-        &self.inner.linker
+        &self.inner.runtime.linker
     }
 }
 
@@ -99,57 +104,16 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-fn engine_error(error: wasmtime::Error) -> SandboxError {
-    SandboxError::Engine { reason: format!("{error:#}") }
-}
-
-/// Deterministic: fuel, canonical NaN, no relaxed SIMD, no threads. The clock is only a second fence.
-fn config(limits: &Limits, cache: Option<&Path>) -> wasmtime::Result<Config> {
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        .concurrency_support(false)
-        .wasm_relaxed_simd(false)
-        .relaxed_simd_deterministic(true)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .cranelift_nan_canonicalization(true)
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .memory_init_cow(true)
-        .max_wasm_stack(WASM_STACK)
-        .wasm_backtrace_max_frames(None)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)))
-        .cache(cache.map(open_cache).transpose()?);
-    Ok(config)
-}
-
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    let elements = limits.table_elements as usize;
-    pool.total_component_instances(limits.instances)
-        .total_core_instances(limits.instances.saturating_mul(CORE_INSTANCES))
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .total_memories(limits.instances)
-        .max_memories_per_component(1)
-        .max_memory_size(usize::try_from(limits.memory).unwrap_or(usize::MAX))
-        .total_tables(limits.instances.saturating_mul(TABLES))
-        .max_tables_per_component(TABLES)
-        .max_tables_per_module(TABLES)
-        .table_elements(elements)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(KEEP_RESIDENT);
-    pool
-}
-
-fn open_cache(folder: &Path) -> wasmtime::Result<Cache> {
-    let mut config = CacheConfig::new();
-    config.with_directory(folder);
-    Cache::new(config)
-}
-
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    AllRoles::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    Ok(linker)
+impl Family {
+    /// The engine with this room that is in use, or a new one.
+    fn runtime(&self, room: &Room) -> Result<Arc<Runtime>, SandboxError> {
+        let mut all = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        if let Some(found) = all.iter().filter_map(Weak::upgrade).find(|one| one.room == *room) {
+            return Ok(found);
+        }
+        let made = Arc::new(Runtime::new(room.clone(), self.cache.as_deref())?);
+        all.push(Arc::downgrade(&made));
+        Ok(made)
+    }
 }

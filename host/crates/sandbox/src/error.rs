@@ -21,10 +21,20 @@ pub enum SandboxError {
     },
     /// The engine did not start.
     #[error(
-        "the wasm engine did not start: {reason}; check the limits, the cache folder and the machine's address space"
+        "the wasm engine did not start: {reason}; it reserves {gigabytes} GiB of addresses for its instances, without using \
+         that memory: allow the process as many (`ulimit -v`), or lower the limit `instances`. If it is the cache folder that \
+         cannot be used, mend that"
     )]
     Engine {
         /// What it said.
+        reason: String,
+        /// The addresses that its pool needs, in GiB.
+        gigabytes: u64,
+    },
+    /// The threads that compile did not start.
+    #[error("the threads that compile components did not start: {reason}; allow the process more threads")]
+    Compiler {
+        /// What the system said.
         reason: String,
     },
     /// The bytes are no component.
@@ -80,8 +90,23 @@ pub enum SandboxError {
         /// What it must.
         expected: String,
     },
+    /// It needs more of something than a limit allows.
+    #[error(
+        "`{component}` needs more than its limits allow: {reason}; raise the limit `{limit}`, or make it need less"
+    )]
+    OverLimit {
+        /// The component.
+        component: String,
+        /// What the engine said.
+        reason: String,
+        /// The limit.
+        limit: &'static str,
+    },
     /// It is a component, but not one that this host can run.
-    #[error("`{component}` cannot be used: {reason}; rebuild it with the SDK of this host")]
+    #[error(
+        "`{component}` cannot be used: {reason}; build it for this version of the contract, without features of \
+         WebAssembly that this host does not have"
+    )]
     Invalid {
         /// The component.
         component: String,

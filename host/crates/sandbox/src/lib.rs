@@ -1,7 +1,7 @@
 //! Roles played by WebAssembly components, fenced in: fuel, deadline, memory, and reads only of what was declared.
 //!
 //! # Key types
-//! - [`Sandbox`]: the engine, its pool of instances and its [`Limits`].
+//! - [`Sandbox`]: an engine, its pool of instances and [`Limits`]; sandboxes with other limits may share the engine.
 //! - [`Component`]: a wasm file that was checked, compiled and asked what it is ([`Description`]).
 //! - [`Activation`]: a component with settings it accepted; gives fresh instances as the traits of the search.
 //! - [`Dense`]: the networks that costs, critics and steering may use.
@@ -32,9 +32,12 @@ mod inspect;
 mod instance;
 mod limits;
 mod roles;
+mod runtime;
+mod setting_value;
 mod settings;
 mod state;
 mod synthetic;
+mod trial;
 
 pub use activation::Activation;
 pub use check::{CallReport, CheckReport};
@@ -44,4 +47,4 @@ pub use engine::Sandbox;
 pub use error::SandboxError;
 pub use inspect::SUPPORTED_CONTRACT;
 pub use limits::Limits;
-pub use settings::{Setting, SettingValue};
+pub use settings::{Setting, SettingValue, by_name as settings_by_name};

@@ -16,8 +16,15 @@ pub struct Limits {
     pub memory: u64,
     /// Elements per table.
     pub table_elements: u32,
-    /// Instances alive at the same time, over all requests of the sandbox; one request takes one per role.
+    /// Instances alive at the same time, over all requests; one request takes one per role. As many memories may be in
+    /// use: a component of several memories takes as many places.
     pub instances: u32,
+    /// Core instances of one component. One that the SDK builds has a few, one of a scripting language some 40.
+    pub core_instances: u32,
+    /// Memories of one component: one, unless it is composed of several.
+    pub memories: u32,
+    /// Tables of one component.
+    pub tables: u32,
     /// What the host copies out of a component in one call: its lists and texts.
     pub output: u64,
     /// What the tensors of one instance may hold on the host.
@@ -38,6 +45,9 @@ impl Default for Limits {
             memory: 64 << 20,
             table_elements: 20_000,
             instances: 256,
+            core_instances: 100,
+            memories: 4,
+            tables: 16,
             output: 8 << 20,
             tensors: 64 << 20,
             log_lines: 256,
@@ -63,6 +73,9 @@ impl Limits {
         within("memory", self.memory, PAGE, 4 << 30)?;
         within("table-elements", self.table_elements.into(), 1, 10_000_000)?;
         within("instances", self.instances.into(), 1, 4096)?;
+        within("core-instances", self.core_instances.into(), 1, 1000)?;
+        within("memories", self.memories.into(), 1, 64)?;
+        within("tables", self.tables.into(), 1, 256)?;
         within("output", self.output, 4096, 1 << 30)?;
         within("tensors", self.tensors, 0, 64 << 30)?;
         within("log-lines", self.log_lines.into(), 1, 100_000)?;

@@ -1,11 +1,14 @@
 //! Settings: what a component takes, and what an operator gives.
 
 use crate::SandboxError;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{
+    Deserialize, Serialize,
+    de::{Deserializer, Error, MapAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt};
 
 /// A setting's value. In a text file: `true`, `3`, `0.5`, `"a"`, `["a", "b"]`, `[["a", 1.0]]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum SettingValue {
     /// Yes or no.
@@ -59,6 +62,34 @@ pub struct Setting {
     pub default: SettingValue,
     /// One sentence, with unit and range.
     pub help: String,
+}
+
+/// Reads settings by name, such as a table of a manifest; an error names the setting.
+///
+/// # Errors
+/// What the reader says, and for a value of no setting's type, what is allowed.
+pub fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, SettingValue>, D::Error> {
+    from.deserialize_map(ByName)
+}
+
+struct ByName;
+
+impl<'de> Visitor<'de> for ByName {
+    type Value = BTreeMap<String, SettingValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings by name, such as { weight = 0.5 }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut settings = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value =
+                map.next_value().map_err(|error| A::Error::custom(format_args!("setting `{name}`: {error}")))?;
+            settings.insert(name, value);
+        }
+        Ok(settings)
+    }
 }
 
 /// What the component gets: every setting it lists, in its order, with the operator's value or the default.

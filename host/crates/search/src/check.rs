@@ -1,15 +1,19 @@
 //! The one place that looks at what components return: lengths, row numbers, NaN, ranges.
 
 use crate::{
-    Advanced, Batch, BudgetState, CostGrain, Decision, Estimate, Plan, Role, RoleFailure, SearchLimits, Source, Tracked,
+    Advanced, Batch, BudgetState, CostGrain, Decision, Estimate, Plan, Role, RoleFailure, SearchLimits, Source,
+    Steered, Tracked,
 };
 
 type Checked<T> = Result<T, RoleFailure>;
 
-/// Checks against the contract, for one component.
-pub(crate) struct Check<'a> {
-    pub(crate) role: Role,
-    pub(crate) component: &'a str,
+/// The rules of the contract for what one component returns: during a search, and when a component is only tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'a> {
+    /// The role it plays.
+    pub role: Role,
+    /// Its name in the deployment.
+    pub component: &'a str,
 }
 
 impl Check<'_> {
@@ -34,7 +38,10 @@ impl Check<'_> {
     }
 
     /// A plan for `live` beams.
-    pub(crate) fn plan(&self, plan: Plan, live: usize, limits: &SearchLimits, critic: bool) -> Checked<Plan> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn plan(&self, plan: Plan, live: usize, limits: &SearchLimits, critic: bool) -> Checked<Plan> {
         let unknown = &plan.unknown_options;
         self.require(
             unknown.is_empty(),
@@ -65,7 +72,10 @@ impl Check<'_> {
     }
 
     /// A decision about the rows of `batch`.
-    pub(crate) fn decision(&self, decision: Decision, batch: &Batch) -> Checked<Decision> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn decision(&self, decision: Decision, batch: &Batch) -> Checked<Decision> {
         match &decision {
             Decision::Keep(rows) => self.keep(rows, batch)?,
             Decision::Price(rows) => self.price_request(rows, batch)?,
@@ -120,7 +130,10 @@ impl Check<'_> {
     }
 
     /// A tracker's start.
-    pub(crate) fn start(&self, state: BudgetState) -> Checked<BudgetState> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn start(&self, state: BudgetState) -> Checked<BudgetState> {
         self.state(&state)?;
         Ok(state)
     }
@@ -137,7 +150,10 @@ impl Check<'_> {
     }
 
     /// A tracker's advance.
-    pub(crate) fn advanced(&self, out: Vec<Advanced>, rows: &[Tracked]) -> Checked<Vec<Advanced>> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn advanced(&self, out: Vec<Advanced>, rows: &[Tracked]) -> Checked<Vec<Advanced>> {
         self.rows(out.len(), rows.len())?;
         for (row, asked) in out.iter().zip(rows) {
             self.state(&row.state)?;
@@ -149,7 +165,10 @@ impl Check<'_> {
     }
 
     /// A critic's estimates.
-    pub(crate) fn estimates(&self, out: Vec<Estimate>, rows: usize, constraints: usize) -> Checked<Vec<Estimate>> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn estimates(&self, out: Vec<Estimate>, rows: usize, constraints: usize) -> Checked<Vec<Estimate>> {
         self.rows(out.len(), rows)?;
         for row in &out {
             let found = row.safe.len();
@@ -164,7 +183,10 @@ impl Check<'_> {
     }
 
     /// A cost's prices for rows with these numbers of new tokens.
-    pub(crate) fn prices(&self, out: Vec<Vec<f64>>, lens: &[usize], grain: CostGrain) -> Checked<Vec<Vec<f64>>> {
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn prices(&self, out: Vec<Vec<f64>>, lens: &[usize], grain: CostGrain) -> Checked<Vec<Vec<f64>>> {
         self.rows(out.len(), lens.len())?;
         for (row, len) in out.iter().zip(lens) {
             let due = if grain == CostGrain::Token { *len } else { 1 };
@@ -173,5 +195,32 @@ impl Check<'_> {
             self.finite("the price", row)?;
         }
         Ok(out)
+    }
+
+    /// New latents for `rows` rows of `width` numbers.
+    ///
+    /// # Errors
+    /// [`RoleFailure`] of the kind `BadOutput`: what was found, and what is expected.
+    pub fn steered(&self, steered: Steered, rows: usize, width: usize) -> Checked<Steered> {
+        match &steered {
+            Steered::Unchanged => {}
+            Steered::All(data) => self.latents(data, rows, width)?,
+            Steered::Rows(edits) => {
+                for (at, (row, latent)) in edits.iter().enumerate() {
+                    let known = (*row as usize) < rows && edits[..at].iter().all(|(other, _)| other != row);
+                    let expected = format!("rows below {rows}, each once");
+                    self.require(known, || format!("a latent for row {row}"), &expected)?;
+                    self.latents(latent, 1, width)?;
+                }
+            }
+        }
+        Ok(steered)
+    }
+
+    fn latents(&self, data: &[f32], rows: usize, width: usize) -> Checked<()> {
+        let found = || format!("{} numbers", data.len());
+        self.require(data.len() == rows * width, found, &format!("{rows} rows of {width}"))?;
+        let bad = data.iter().find(|value| !value.is_finite());
+        self.require(bad.is_none(), || format!("a latent with {}", bad.copied().unwrap_or_default()), "finite numbers")
     }
 }

@@ -33,6 +33,7 @@ mod trace;
 pub use audit::{Audit, EPSILON};
 pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
 pub use beam::ROOT;
+pub use check::Check;
 pub use config::{
     CostInfo, OnExhausted, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
 };

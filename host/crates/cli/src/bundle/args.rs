@@ -174,6 +174,9 @@ pub(crate) struct RegistryArguments {
     /// Without TLS, for a registry on this machine
     #[arg(long)]
     pub(crate) plain_http: bool,
+    /// Another host that may be given the password, if the registry leaves it to that one to check it: auth.docker.io
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) token_host: Option<String>,
 }
 
 #[derive(Debug, Args)]

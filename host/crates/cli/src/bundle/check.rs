@@ -1,7 +1,7 @@
 //! `bundle check`: a bundle beside a model, before anybody relies on it.
 
 use super::{args::CheckArguments, describe::describe};
-use crate::{engine, output, show};
+use crate::{engine, output, show, terminal};
 use inferenceguard_host::{Engine, OWN_METHOD, Output, Request};
 use inferenceguard_model::LatentSelector;
 use inferenceguard_sandbox::Limits;
@@ -48,7 +48,7 @@ fn words(roles: &RolesInfo) -> String {
         let kind = if cost.kind == CostKind::Safety { "against a budget" } else { "to rank answers" };
         lines.push(line(&format!("cost `{name}`"), &cost.needs, "", &format!("prices {grain} {kind}")));
     }
-    lines.join("\n")
+    terminal::lines(lines)
 }
 
 fn line(role: &str, needs: &Needs, always: &str, does: &str) -> String {
@@ -92,7 +92,8 @@ fn bounds(limits: &Limits) -> String {
 }
 
 fn outcome(output: &Output) -> String {
-    let failures: Vec<String> = output.failures.iter().map(|failure| format!("\n  {failure}")).collect();
+    let failures: Vec<String> =
+        output.failures.iter().map(|failure| format!("\n  {}", terminal::line(&failure.to_string()))).collect();
     format!(
         "trial: {} after {} tokens in {:.2} s, {} failures{}",
         show::status(output.status),

@@ -1,7 +1,7 @@
 //! `bundle inspect`.
 
 use super::{Fallback, args::InspectArguments, open};
-use crate::output;
+use crate::{output, terminal};
 use inferenceguard_bundle::{Bundle, Statement, date};
 use inferenceguard_sandbox::SettingValue;
 use inferenceguard_search::{ConstraintMode, CostClip};
@@ -36,7 +36,8 @@ pub(super) fn describe(bundle: &Bundle) -> String {
     });
     lines.extend(manifest.roles().into_iter().map(|(key, entry)| {
         let settings = entry.settings.iter().map(|(name, value)| format!(" {name}={}", plain(value)));
-        format!("{key:<14} {}{}", entry.component, settings.collect::<String>())
+        let lists = entry.lists.iter().map(|(name, file)| format!(" {name}=({file})"));
+        format!("{key:<14} {}{}", entry.component, settings.chain(lists).collect::<String>())
     }));
     lines.extend(bundle.networks().iter().map(|(name, network)| {
         let widths = network.layers.iter().map(|layer| format!(" -> {}", layer.bias.len())).collect::<String>();
@@ -56,7 +57,7 @@ pub(super) fn describe(bundle: &Bundle) -> String {
         )
     }));
     lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
-    lines.join("\n")
+    terminal::lines(lines)
 }
 
 /// How far a discount sees: the token from which on a cost weighs half as much as at the start, and a twentieth.

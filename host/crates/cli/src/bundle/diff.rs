@@ -1,7 +1,7 @@
 //! `bundle diff`: recorded answers under two bundles.
 
 use super::{Fallback, args::DiffArguments, open};
-use crate::{args::GuardArguments, engine, output, records};
+use crate::{args::GuardArguments, engine, output, records, terminal};
 use anyhow::{Context, ensure};
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
@@ -81,7 +81,9 @@ fn show(as_json: bool, header: &Header, body: &Body, before: &Judgement, after: 
         return output::json(&json!({"record": header.sequence, "old": before, "new": after}));
     }
     let spent = |judged: &Judgement| {
-        let one = |c: &inferenceguard_search::ConstraintReport| format!("{} {:.2} of {}", c.name, c.max_cost, c.budget);
+        let one = |c: &inferenceguard_search::ConstraintReport| {
+            format!("{} {:.2} of {}", terminal::line(&c.name), c.max_cost, c.budget)
+        };
         judged.constraints.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let way = if after.within_budget { "would pass now" } else { "would not pass any more" };

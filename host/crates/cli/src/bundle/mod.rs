@@ -7,6 +7,7 @@ mod describe;
 mod diff;
 mod keys;
 mod make;
+mod realm;
 mod registry;
 mod remote;
 

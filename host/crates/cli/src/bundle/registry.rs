@@ -6,7 +6,7 @@
 use super::{
     Fallback,
     args::{PullArguments, PushArguments, RegistryArguments},
-    open,
+    open, realm,
 };
 use crate::output;
 use anyhow::{Context, anyhow, bail, ensure};
@@ -125,7 +125,11 @@ fn door(arguments: &RegistryArguments) -> anyhow::Result<(Reference, Client, Reg
     let protocol = if arguments.plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
     let client = Client::try_from(ClientConfig { protocol, ..ClientConfig::default() })?;
     let auth = match (env::var("INFERGUARD_REGISTRY_USER"), env::var("INFERGUARD_REGISTRY_PASSWORD")) {
-        (Ok(user), Ok(password)) => RegistryAuth::Basic(user, password),
+        (Ok(user), Ok(password)) => {
+            let scheme = if arguments.plain_http { "http" } else { "https" };
+            realm::check(&format!("{scheme}://{}/v2/", reference.resolve_registry()), arguments.token_host.as_deref())?;
+            RegistryAuth::Basic(user, password)
+        }
         (Err(_), Err(_)) => RegistryAuth::Anonymous,
         _ => bail!("set both INFERGUARD_REGISTRY_USER and INFERGUARD_REGISTRY_PASSWORD, or none"),
     };

@@ -1,7 +1,7 @@
 //! `bundle activate` and `bundle rollback`: what a running server is told.
 
 use super::args::{ActivateArguments, ServerArguments};
-use crate::output;
+use crate::{output, terminal};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::{env, path::absolute};
@@ -55,6 +55,6 @@ fn told(url: &str, role: &str, answer: Result<Response<Body>, ureq::Error>) -> a
         bail!("{url}: {}", value["error"]["message"].as_str().unwrap_or(&text));
     }
     let (number, bundle) = (&value["number"], &value["bundle"]);
-    let part = |key: &str| bundle[key].as_str().unwrap_or_default().to_owned();
+    let part = |key: &str| terminal::line(bundle[key].as_str().unwrap_or_default()).into_owned();
     output::result(format_args!("{role}generation {number}: {} {}  {}", part("name"), part("version"), part("digest")))
 }

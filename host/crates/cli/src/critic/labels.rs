@@ -114,7 +114,7 @@ impl Labeller for BundleLabels {
 fn open(bundle: &Bundle, sandbox: &Sandbox, name: &str, grain: CostGrain) -> anyhow::Result<Activation> {
     let entry = bundle.manifest().costs.get(name).with_context(|| format!("the bundle has no cost `{name}`"))?;
     let bytes = bundle.file(&entry.component).unwrap_or_default();
-    let cost = sandbox.load(name, bytes)?.activate(&entry.settings)?;
+    let cost = sandbox.load(name, bytes)?.activate(&bundle.settings(entry))?;
     let needs = cost.needs();
     if needs.newest_position() || needs.logprobs || !needs.networks.is_empty() {
         bail!(

@@ -223,7 +223,7 @@ fn effective(bundle: &Bundle, sandbox: &Sandbox, method: &str) -> anyhow::Result
     let description = sandbox.load("policy", bytes.unwrap_or_default())?.description().clone();
     let mut settings: BTreeMap<String, SettingValue> =
         description.settings.into_iter().map(|setting| (setting.name, setting.default)).collect();
-    settings.extend(own.settings.clone().into_iter().filter(|_| is_own));
+    settings.extend(bundle.settings(own).into_iter().filter(|_| is_own));
     settings.extend(chosen);
     settings.extend(manifest.methods.get(method).map(|entry| entry.settings.clone()).unwrap_or_default());
     Ok(settings

@@ -35,7 +35,7 @@ impl Pricer {
         let activate = |name: &String| -> anyhow::Result<Activation> {
             let entry: &RoleEntry = manifest.costs.get(name).context("a cost that is not in the bundle")?;
             let bytes = bundle.file(&entry.component).unwrap_or_default();
-            Ok(sandbox.load(name, bytes)?.activate(&entry.settings)?)
+            Ok(sandbox.load(name, bytes)?.activate(&bundle.settings(entry))?)
         };
         let cost = constraint.as_ref().map(|priced| activate(&priced.cost)).transpose()?;
         let by_token = constraint.as_ref().is_some_and(|priced| priced.granularity == Granularity::Token);

@@ -1,7 +1,7 @@
 //! `explain`: why an answer is what it is, in words.
 
 use super::{args::ExplainArguments, bodies};
-use crate::{engine, output, show};
+use crate::{engine, output, show, terminal};
 use anyhow::ensure;
 use inferenceguard_candle::{CandleModel, LoadOptions};
 use inferenceguard_model::{Model, Token, Tokenizer};
@@ -51,11 +51,11 @@ fn words(header: &Header, body: &Body, language: Option<&Language>) -> String {
     }));
     lines.extend(body.outcome.failures.iter().map(|failure| format!("  failed: {failure}")));
     let tokenizer = language.filter(|(_, print)| *print == header.model.fingerprint).map(|(tokenizer, _)| tokenizer);
-    lines.extend(body.nearest().map(|nearest| candidate(&nearest, tokenizer)));
-    lines.join("\n")
+    lines.extend(body.nearest().into_iter().flat_map(|nearest| candidate(&nearest, tokenizer)));
+    terminal::lines(lines)
 }
 
-fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> String {
+fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<String> {
     let whose = if found.emitted { "the answer" } else { "the nearest candidate" };
     let spelled = |tokens: &[Token]| match tokenizer.map(|tokenizer| tokenizer.decode(tokens)) {
         Some(Ok(text)) => format!("{:?}", text.trim()),
@@ -69,5 +69,5 @@ fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Strin
     lines.extend(found.dearest.iter().map(|Span { constraint, from, to, cost }| {
         format!("  dearest for {constraint}: {} cost {cost:.2}", spelled(&found.tokens[*from..*to]))
     }));
-    lines.join("\n")
+    lines
 }

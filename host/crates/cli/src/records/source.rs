@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{BundleIdentity, Engine, OWN_METHOD, Prepared, Roles, RolesFactory};
 use inferenceguard_record::Header;
+use inferenceguard_sandbox::{Limits, Sandbox};
 use std::{
     cell::OnceCell,
     collections::BTreeMap,
@@ -24,6 +25,8 @@ pub(crate) struct Source<'a> {
     /// Files of a server's store.
     packed: Vec<PathBuf>,
     opened: BTreeMap<(String, String), Rc<Opened>>,
+    /// Keeps what was compiled, for all bundles.
+    sandbox: Sandbox,
 }
 
 /// A bundle that decided, ready to decide again.
@@ -55,7 +58,8 @@ impl<'a> Source<'a> {
             fs::read_dir(dir.join("bundles"))?.map(|entry| Ok(entry?.path())).collect()
         };
         let packed = state.map(|dir| list(dir).with_context(|| dir.display().to_string())).transpose()?;
-        Ok(Self { guard, packed: packed.unwrap_or_default(), opened: BTreeMap::new() })
+        let sandbox = Sandbox::new(Limits::default(), engine::cache().as_deref())?;
+        Ok(Self { guard, packed: packed.unwrap_or_default(), opened: BTreeMap::new(), sandbox })
     }
 
     /// A bundle that decided by this method.
@@ -94,7 +98,7 @@ impl<'a> Source<'a> {
             return Ok(Rc::clone(opened));
         }
         let bundle = self.bundle(identity, method)?;
-        let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle);
+        let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle).sandbox(self.sandbox.clone());
         let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
         let roles = engine::with_components(builder)?.build_roles(method)?;
         let opened = Rc::new(Opened { roles, bundle, prepared: OnceCell::new() });

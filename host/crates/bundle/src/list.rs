@@ -1,0 +1,47 @@
+//! Settings in files of their own: long lists of texts, one on each line.
+
+use crate::{BundleError, Manifest, folder::Limit, folder::not_text};
+use inferenceguard_sandbox::SettingValue;
+use std::collections::BTreeMap;
+
+/// How large such a file may be.
+pub(crate) const LIMIT: Limit = Limit { bytes: 16 << 20, remedy: "divide the list between several costs" };
+
+/// Reads every list that a manifest names, by path.
+pub(crate) fn read(
+    manifest: &Manifest,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<BTreeMap<String, SettingValue>, BundleError> {
+    let roles = manifest.roles();
+    let paths = roles.iter().flat_map(|(_, entry)| entry.lists.values());
+    // Every file that the manifest names is there.
+    let one = |path: &String| Ok((path.clone(), parse(path, files.get(path).map_or(&[][..], Vec::as_slice))?));
+    paths.map(one).collect()
+}
+
+/// Texts, or texts with weights if one of them has a weight.
+fn parse(file: &str, bytes: &[u8]) -> Result<SettingValue, BundleError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| not_text(file))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
+    let entries = lines.map(|(line, number)| entry(file, line, number)).collect::<Result<Vec<_>, _>>()?;
+    Ok(match entries.iter().any(|(_, weight)| weight.is_some()) {
+        true => {
+            SettingValue::Weighted(entries.into_iter().map(|(text, weight)| (text, weight.unwrap_or(1.0))).collect())
+        }
+        false => SettingValue::Texts(entries.into_iter().map(|(text, _)| text).collect()),
+    })
+}
+
+fn entry(file: &str, line: &str, number: usize) -> Result<(String, Option<f64>), BundleError> {
+    let Some((text, weight)) = line.split_once('\t') else { return Ok((line.trim().to_owned(), None)) };
+    match weight.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((text.trim().to_owned(), Some(number))),
+        _ => Err(BundleError::Manifest {
+            file: file.to_owned(),
+            line: number,
+            key: text.trim().to_owned(),
+            problem: format!("found the weight {:?}; expected a finite number behind the tab", weight.trim()),
+        }),
+    }
+}

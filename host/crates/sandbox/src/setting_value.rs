@@ -1,0 +1,102 @@
+//! Reading a setting's value: whatever a text file may hold, in words where it is none.
+
+use crate::SettingValue;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use std::fmt;
+
+const EXPECTED: &str =
+    "true or false, a number, a text, a list of texts, or a list of texts with weights such as [[\"a\", 1.0]]";
+
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Whole)
+    }
+}
+
+struct Whole;
+
+impl<'de> Visitor<'de> for Whole {
+    type Value = SettingValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EXPECTED)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<SettingValue, E> {
+        Ok(SettingValue::Flag(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<SettingValue, E> {
+        Ok(SettingValue::Integer(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<SettingValue, E> {
+        let fits = i64::try_from(value).map(SettingValue::Integer);
+        fits.map_err(|_| E::custom(format_args!("found {value}; expected at most {}", i64::MAX)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<SettingValue, E> {
+        Ok(SettingValue::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<SettingValue, E> {
+        Ok(SettingValue::Text(value.to_owned()))
+    }
+
+    /// Texts, or pairs of a text and its weight; not both.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SettingValue, A::Error> {
+        let (mut texts, mut weighted) = (Vec::new(), Vec::new());
+        while let Some(Entry(text, weight)) = list.next_element()? {
+            match weight {
+                Some(weight) => weighted.push((text, weight)),
+                None => texts.push(text),
+            }
+        }
+        match (texts.is_empty(), weighted.is_empty()) {
+            (_, true) => Ok(SettingValue::Texts(texts)),
+            (true, false) => Ok(SettingValue::Weighted(weighted)),
+            (false, false) => {
+                Err(A::Error::custom("found texts with and without weights in one list; expected one kind"))
+            }
+        }
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, _: A) -> Result<SettingValue, A::Error> {
+        Err(A::Error::custom(format_args!("found a table or a date; expected {EXPECTED}")))
+    }
+}
+
+/// One text of a list, and its weight.
+struct Entry(String, Option<f64>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OfList)
+    }
+}
+
+struct OfList;
+
+impl<'de> Visitor<'de> for OfList {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a text and its weight such as [\"a\", 1.0]")
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Entry, E> {
+        Ok(Entry(value.to_owned(), None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Entry, A::Error> {
+        let mut read = || Some((pair.next_element().ok()??, pair.next_element().ok()??));
+        match read() {
+            Some((text, weight)) if matches!(pair.next_element::<IgnoredAny>(), Ok(None)) => {
+                Ok(Entry(text, Some(weight)))
+            }
+            _ => Err(A::Error::custom(
+                "found another list in a list; expected a text and its weight such as [\"a\", 1.0]",
+            )),
+        }
+    }
+}
