@@ -20,7 +20,7 @@ impl Body {
         let line = self.lineage(answer);
         let mut holds = true;
         for (at, priced) in self.inputs.config.constraints.iter().enumerate() {
-            let mut audit = Audit::default();
+            let mut audit = Audit::with_margin(self.inputs.config.margin);
             audit.charge(&priced.constraint, &self.charges(priced, &line));
             self.compare(at, &priced.constraint, &audit)?;
             holds &= audit.holds(&priced.constraint);
@@ -29,7 +29,8 @@ impl Body {
         if within && !holds {
             return Err(sum("status", "within_budget", "budget_exceeded"));
         }
-        Ok(())
+        let constraints = self.inputs.config.constraints.iter().enumerate();
+        constraints.map(|(at, priced)| self.compare_z(at, &priced.constraint, &self.charges(priced, &line))).collect()
     }
 
     /// The beam that was emitted: the row of the last decision to answer, if its tokens are the outcome's.
@@ -88,6 +89,26 @@ impl Body {
             }
         }
         charges
+    }
+
+    /// The tracker's z of every token must say what the charges say. Before revision 1 of the rules nothing compared them.
+    fn compare_z(&self, at: usize, constraint: &Constraint, charges: &[f64]) -> Result<(), Wrong> {
+        if self.inputs.config.revision == 0 {
+            return Ok(());
+        }
+        let what = format!("`z` of `{}`", constraint.name);
+        let z = self.outcome.constraints.get(at).map_or(&[][..], |report| &report.z);
+        if z.len() != charges.len() + 1 {
+            return Err(sum(&what, &format!("{} numbers", z.len()), &format!("{} numbers", charges.len() + 1)));
+        }
+        let mut audit = Audit::default();
+        for (cost, z) in charges.iter().zip(&z[1..]) {
+            audit.charge(constraint, std::slice::from_ref(cost));
+            if !audit.agrees(constraint, *z) {
+                return Err(sum(&what, &z.to_string(), &format!("{} over γ^t", constraint.budget - audit.sum)));
+            }
+        }
+        Ok(())
     }
 
     fn compare(&self, at: usize, constraint: &Constraint, audit: &Audit) -> Result<(), Wrong> {

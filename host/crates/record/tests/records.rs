@@ -58,6 +58,11 @@ fn a_claim_that_does_not_add_up_is_found() {
     let mut looser = body();
     looser.outcome.constraints[0].budget = 99.0;
     assert!(matches!(looser.verify(), Err(Wrong::Sum { what, .. }) if what == "`budget` of `harm`"));
+    let mut richer = body();
+    *richer.outcome.constraints[0].z.last_mut().unwrap() += 1.0;
+    assert!(matches!(richer.verify(), Err(Wrong::Sum { what, .. }) if what == "`z` of `harm`"));
+    richer.inputs.config.revision = 0;
+    richer.verify().expect("a record of the older rules, under which nothing compared z");
     let mut exceeded = body();
     exceeded.inputs.config.constraints[0].constraint.budget = 0.5;
     exceeded.outcome.constraints[0].budget = 0.5;
