@@ -29,8 +29,8 @@ impl Body {
         if within && !holds {
             return Err(sum("status", "within_budget", "budget_exceeded"));
         }
-        let constraints = self.inputs.config.constraints.iter().enumerate();
-        constraints.map(|(at, priced)| self.compare_z(at, &priced.constraint, &self.charges(priced, &line))).collect()
+        let mut constraints = self.inputs.config.constraints.iter().enumerate();
+        constraints.try_for_each(|(at, priced)| self.compare_z(at, &priced.constraint, &self.charges(priced, &line)))
     }
 
     /// The beam that was emitted: the row of the last decision to answer, if its tokens are the outcome's.
