@@ -2,6 +2,7 @@
 
 use crate::{CancelToken, Engine, EngineError, Request, deployment::Deployment, request::ValidRequest};
 use inferenceguard_model::{Message, ModelError};
+use inferenceguard_search::RoleFailure;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A budget under which nothing is safe: less than the audit keeps to spare.
@@ -9,20 +10,21 @@ const NOTHING: f64 = f64::MIN_POSITIVE;
 
 impl Engine {
     /// The same request, its budgets lessened by what the assistant's earlier turns cost, as this deployment prices them;
-    /// as it is, if its budgets are those of one answer.
+    /// as it is, if its budgets are those of one answer. Beside it, the components that failed on a turn: what could not
+    /// be priced has spent everything.
     pub(crate) fn less_spent(
         &self,
         deployment: &Arc<Deployment>,
         mut request: Request,
         cancel: &CancelToken,
-    ) -> Result<Request, EngineError> {
+    ) -> Result<(Request, Vec<RoleFailure>), EngineError> {
         if !request.whole_conversation {
-            return Ok(request);
+            return Ok((request, Vec::new()));
         }
         // A request that is wrong costs nothing, and what fits the context bounds what there is to price.
         let (model, scores) = self.back_ends();
         ValidRequest::new(request.clone(), deployment, &model, &scores)?;
-        let spent = self.spent(deployment, &request.history, cancel)?;
+        let (spent, failures) = self.spent(deployment, &request.history, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
             let smaller = [request.budgets.get(name), request.ceilings.get(name)].into_iter().flatten();
@@ -30,7 +32,7 @@ impl Engine {
             let left = allowed - spent.get(name).copied().unwrap_or(0.0);
             request.ceilings.insert(name.clone(), left.max(NOTHING));
         }
-        Ok(request)
+        Ok((request, failures))
     }
 
     fn spent(
@@ -38,8 +40,8 @@ impl Engine {
         deployment: &Arc<Deployment>,
         history: &[Message],
         cancel: &CancelToken,
-    ) -> Result<BTreeMap<String, f64>, EngineError> {
-        let mut spent = BTreeMap::new();
+    ) -> Result<(BTreeMap<String, f64>, Vec<RoleFailure>), EngineError> {
+        let (mut spent, mut failures) = (BTreeMap::new(), Vec::new());
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| turn.role == "assistant") {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
             let judged = self.judged(deployment, &before(&history[..at]), &tokens, cancel);
@@ -53,8 +55,9 @@ impl Engine {
                 let cost = if judged.failures.is_empty() { report.max_cost } else { f64::INFINITY };
                 *spent.entry(report.name.clone()).or_insert(0.0) += cost;
             }
+            failures.extend(judged.failures);
         }
-        Ok(spent)
+        Ok((spent, failures))
     }
 }
 

@@ -255,7 +255,7 @@ impl Engine {
         let _place = self.gate.enter(cancel)?;
         let deployment = self.lanes.get(request.lane.as_deref())?;
         let (mut model, mut scores) = (self.model.clone(), self.score_models());
-        let request = self.less_spent(&deployment, request, cancel)?;
+        let (request, earlier) = self.less_spent(&deployment, request, cancel)?;
         let request_of = request.clone();
         let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
         let origin = Origin {
@@ -280,7 +280,7 @@ impl Engine {
         let queue = start.elapsed().as_secs_f64();
         let models = (&mut model, &mut scores);
         let (session, watch) = run(&deployment, models, roles, valid, cancel, &mut follow, &mut on_event)?;
-        let outcome = session.outcome().cloned().ok_or_else(unfinished)?;
+        let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(earlier);
         let trace = session.trace().cloned();
         let top_logprobs = likeliest(&mut model, &prompt, &outcome, request_of.top_logprobs, cancel)?;
         // What was recorded is what was decided by: with the constraints that came later.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{BestSafe, SCRIPT, ScoreCost, build, roles};
 use inferenceguard_host::{Held, Request, Roles};
-use inferenceguard_model::log_softmax;
+use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
     Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
     Steering,
@@ -221,4 +221,22 @@ fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
         assert!(!output.failures.is_empty());
         assert_eq!(engine.held(), Held::default());
     }
+}
+
+#[test]
+fn an_earlier_turn_that_could_not_be_priced_fails_the_request_and_is_no_refusal() {
+    // The one row of an earlier turn has no price, and the candidates of this one are free.
+    let roles = || {
+        priced(|batch| match batch.rows.len() {
+            1 => Vec::new(),
+            _ => batch.rows.iter().map(|row| vec![0.0; row.tokens.len()]).collect(),
+        })
+    };
+    let engine = build(SCRIPT, 11.0, roles).unwrap();
+    let history = vec![Message::user("good"), Message { role: "assistant".into(), content: "good".into() }];
+    let asked = Request { history, whole_conversation: true, ..Request::new("good") };
+    let output = engine.generate(asked).unwrap();
+    assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
+    assert!(output.tokens.is_empty() && output.failures[0].to_string().contains("cost `harm` failed"), "{output:?}");
+    assert_eq!(engine.held(), Held::default());
 }

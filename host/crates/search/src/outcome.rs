@@ -102,6 +102,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The same, of a request before which components failed, where earlier turns of its conversation were priced: what
+    /// it refuses then, it refuses because of them.
+    #[must_use]
+    pub fn after(mut self, earlier: Vec<RoleFailure>) -> Self {
+        self.failures.splice(0..0, earlier);
+        if self.ending() == Status::Failed {
+            (self.status, self.finish) = (Status::Failed, Finish::Failed);
+        }
+        self
+    }
+
     /// How it ended, also for records that were written before [`Status::Failed`] was there: they called a failure a
     /// refusal.
     #[must_use]
