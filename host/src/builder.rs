@@ -146,6 +146,7 @@ impl EngineBuilder {
         let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1))?;
         let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let engine = Engine::new(self.blueprint, deployment, model, by_name(self.scores)?, self.max_live);
+        self.bundle.as_ref().map_or(Ok(()), |bundle| engine.check_templates(bundle))?;
         engine.check()?;
         Ok(engine)
     }

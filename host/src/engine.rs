@@ -15,6 +15,7 @@ use crate::{
     profile::{Profile, Stopwatch},
     request::ValidRequest,
     scores::{ScoreModels, Scores},
+    templates,
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
@@ -65,6 +66,11 @@ impl Engine {
     ) -> Self {
         let (lanes, gate) = (Lanes::new(deployment), Gate::new(max_live.unwrap_or(MAX_LIVE)));
         Self { blueprint, lanes, activating: Mutex::new(()), gate, model: SharedModel::new(model), scores }
+    }
+
+    /// Whether the models make prompts as a bundle wants them made.
+    pub(crate) fn check_templates(&self, bundle: &Bundle) -> Result<(), EngineError> {
+        templates::check(bundle.manifest(), &self.model, &self.score_models())
     }
 
     /// Whether the back ends have all that the roles read.
@@ -172,6 +178,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::EngineBuilder::build`].
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
+        self.check_templates(bundle)?;
         let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle))?;
         next.check(&mut self.model.clone(), &self.score_models())?;
         next.generation = self.lanes.next_number();

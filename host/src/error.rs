@@ -36,6 +36,16 @@ pub enum EngineError {
         /// Those there are.
         known: String,
     },
+    /// A bundle was made for another prompt template than a model was loaded with.
+    #[error("the bundle was made for {whose} with the prompt template `{expected}`; it was loaded with `{found}`")]
+    OtherTemplate {
+        /// Which model.
+        whose: String,
+        /// What the bundle says.
+        expected: String,
+        /// What the model has.
+        found: String,
+    },
     /// A role reads latents that the back end cannot give.
     #[error("{role} `{component}` reads latents of layer {layer}: {source}")]
     NoLayer {

@@ -60,6 +60,7 @@ mod roles;
 mod sandboxed;
 mod scores;
 mod steer;
+mod templates;
 
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};

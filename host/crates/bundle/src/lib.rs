@@ -70,7 +70,7 @@ pub use date::date;
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};
-pub use manifest::{ConstraintEntry, Manifest, MethodEntry, NetworkEntry, RoleEntry};
+pub use manifest::{ConstraintEntry, Manifest, MethodEntry, ModelEntry, NetworkEntry, RoleEntry, ScoreEntry};
 pub use network::Network;
 pub use signature::{NewKey, Signature, SigningKey, Statement, VerifyingKey};
 pub use trust::{Signer, Trust};

@@ -44,6 +44,24 @@ pub struct NetworkEntry {
     pub file: String,
 }
 
+/// What the language model must be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// How a conversation becomes its prompt: chat, beaver, hh, plain, or a text with `{prompt}` in it.
+    #[serde(default)]
+    pub template: Option<String>,
+}
+
+/// What a score model must be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreEntry {
+    /// As [`ModelEntry::template`].
+    #[serde(default)]
+    pub template: Option<String>,
+}
+
 /// One constraint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +115,12 @@ pub struct Manifest {
     /// Texts that end the answer.
     #[serde(default)]
     pub stop: Vec<String>,
+    /// What the language model must be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub model: ModelEntry,
+    /// What score models must be, by the names that costs use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, ScoreEntry>,
     /// Plans and selects.
     pub policy: RoleEntry,
     /// Keeps the safety state.
@@ -128,6 +152,10 @@ pub struct Manifest {
     /// Settings of other methods a request may name.
     #[serde(default)]
     pub methods: BTreeMap<String, MethodEntry>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_gamma() -> f64 {
@@ -204,11 +232,24 @@ impl Manifest {
         if let Some(task) = &self.task {
             self.check_cost("task", task)?;
         }
+        self.check_templates()?;
         self.networks.keys().try_for_each(|name| named("networks", name))?;
         self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
         self.roles().into_iter().try_for_each(|(key, entry)| said_once(&key, entry))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
+    }
+
+    fn check_templates(&self) -> Result<(), BundleError> {
+        let scores = self.scores.iter().map(|(name, entry)| (format!("scores.{name}.template"), &entry.template));
+        let all = std::iter::once(("model.template".to_owned(), &self.model.template)).chain(scores);
+        for (key, template) in all {
+            let Some(text) = template else { continue };
+            let known =
+                ["chat", "beaver", "hh", "plain"].contains(&text.as_str()) || text.matches("{prompt}").count() == 1;
+            require(known, &key, &format!("{text:?}"), "chat, beaver, hh, plain, or a text with {prompt} in it once")?;
+        }
+        Ok(())
     }
 
     fn check_constraint(&self, index: usize, entry: &ConstraintEntry) -> Result<(), BundleError> {

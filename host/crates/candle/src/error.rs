@@ -163,7 +163,15 @@ pub enum CandleError {
         /// Why.
         message: String,
     },
-    /// The chat template is missing, malformed or refuses the conversation.
+    /// The chat template does not take the turns of a conversation.
+    #[error("{}: chat template: {message}", folder.display())]
+    Conversation {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// The chat template is missing, malformed, or cannot be rendered.
     #[error("{}: chat template: {message}", folder.display())]
     Template {
         /// The folder.
@@ -191,7 +199,7 @@ impl From<CandleError> for ModelError {
     fn from(error: CandleError) -> Self {
         match error {
             CandleError::Model(inner) => inner,
-            CandleError::Template { message, .. } => Self::Conversation(message),
+            CandleError::Conversation { message, .. } => Self::Conversation(message),
             other => Self::Backend(Box::new(other)),
         }
     }

@@ -31,6 +31,7 @@ pub struct CandleModel {
     template: Template,
     generation: GenerationConfig,
     info: ModelInfo,
+    warnings: Vec<String>,
 }
 
 impl CandleModel {
@@ -61,8 +62,21 @@ impl CandleModel {
         let head = LanguageHead::load(&folder.decoder, &folder.weights)?;
         let info = info(&folder);
         let (cache, newest) = (folder.decoder.cache(), Newest::default());
-        let Folder { decoder, tokenizer, template, generation, .. } = folder;
-        Ok(Self { decoder, cache, newest, head, tokenizer: Arc::new(tokenizer), template, generation, info })
+        let Folder { decoder, tokenizer, template, generation, warnings, .. } = folder;
+        let tokenizer = Arc::new(tokenizer);
+        Ok(Self { decoder, cache, newest, head, tokenizer, template, generation, info, warnings })
+    }
+
+    /// How a conversation becomes a prompt.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// What a person should know about it, such as that it has no chat template.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// How the authors sample from it.
@@ -115,7 +129,11 @@ impl Model for CandleModel {
 
     fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
         let rendered = self.template.render(messages)?;
-        Ok(self.tokenizer.encode_framed(&rendered.text, rendered.frame)?)
+        Ok(self.tokenizer.encode_marked(&rendered.text, rendered.frame)?)
+    }
+
+    fn template(&self) -> Option<String> {
+        Some(self.template.choice().to_string())
     }
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {

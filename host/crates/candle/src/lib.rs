@@ -5,6 +5,7 @@
 //! - [`CandleScoreModel`]: a reward or cost model; implements `ScoreModel`.
 //! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
+//! - [`Marked`]: a text, and which parts of it are words of clients or models.
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
@@ -26,12 +27,14 @@ mod generation_config;
 mod gguf;
 mod head;
 mod inner;
+mod jinja;
 mod kernels;
 mod kv;
 mod language;
 mod layers;
 mod linear;
 mod load;
+mod marked;
 mod probe;
 mod quantized;
 mod recent;
@@ -43,18 +46,21 @@ mod score;
 mod template;
 mod tokenizer;
 mod weights;
+mod words;
 
 pub use config::{DecoderConfig, Family, Head, Normalizer};
 pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
 pub use files::ModelFiles;
 pub use generation_config::GenerationConfig;
+pub use jinja::{NoDate, PromptDate};
 pub use kv::HeldMemory;
 pub use language::CandleModel;
 pub use load::LoadOptions;
+pub use marked::Marked;
 pub use probe::{Probe, Prober, Table};
 pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
-pub use template::{Rendered, Template, TemplateChoice};
+pub use template::{NoTemplate, Rendered, Template, TemplateChoice};
 pub use tokenizer::HfTokenizer;

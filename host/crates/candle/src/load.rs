@@ -2,8 +2,10 @@
 
 use crate::{
     CandleError, DecoderConfig, DeviceChoice, GenerationConfig, HfTokenizer, Kernels, ModelFiles, Precision, Template,
-    TemplateChoice, config::Head, decoder::Decoder, layers::Format, template::TokenizerConfig, weights::Weights,
+    TemplateChoice, config::Head, decoder::Decoder, jinja::PromptDate, layers::Format, template::TokenizerConfig,
+    weights::Weights,
 };
+use inferenceguard_model::{Message, ModelError};
 use sha2::{Digest, Sha256};
 
 /// How a folder is loaded.
@@ -17,6 +19,8 @@ pub struct LoadOptions {
     pub kernels: Kernels,
     /// The prompt template.
     pub template: TemplateChoice,
+    /// The date that chat templates are told.
+    pub date: PromptDate,
     /// Bytes of keys and values of recent prompts that are kept, so that a prompt that begins as one of them is read from
     /// there on. Whoever can time answers can then tell whether a beginning was asked before; 0 keeps none.
     pub prompt_cache: usize,
@@ -35,12 +39,14 @@ pub(crate) struct Folder {
     pub(crate) eos: Vec<u32>,
     pub(crate) name: String,
     pub(crate) fingerprint: String,
+    /// What a person should know about it.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Folder {
     pub(crate) fn open(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
         let config = DecoderConfig::read(files)?;
-        let tokenizer = HfTokenizer::of(files)?;
+        let mut tokenizer = HfTokenizer::of(files)?;
         let weights = Weights::open(files)?;
         let mut about = TokenizerConfig::read(files)?;
         if let Some(gguf) = weights.gguf() {
@@ -53,7 +59,9 @@ impl Folder {
             Head::Score(_) => Some(TemplateChoice::Beaver),
             Head::Classification => None,
         };
-        let template = Template::new(files.path(), &options.template, about, fallback)?;
+        tokenizer.keep_from_words(&eos).map_err(ModelError::from)?;
+        let template = Template::new(files.path(), &options.template, options.date, about, fallback)?;
+        let warnings = warnings(files, &template, &tokenizer, config.vocab)?;
         let device = options.device.open(options.precision)?;
         if weights.gguf().is_some() && !device.is_cpu() {
             let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
@@ -66,8 +74,45 @@ impl Folder {
         decoder.keep_prompts(options.prompt_cache);
         let fingerprint = fingerprint(&decoder.config, &weights, rounded);
         let name = name(files, options);
-        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint })
+        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, warnings })
     }
+}
+
+/// What a person should know: no template, or tokens that the model does not have. A prompt that needs one of those is an
+/// error at once, and so is a vocabulary that words may lead out of.
+fn warnings(
+    files: &ModelFiles,
+    template: &Template,
+    tokenizer: &HfTokenizer,
+    vocab: usize,
+) -> Result<Vec<String>, CandleError> {
+    let (words, added) = tokenizer.beyond(vocab);
+    let spelled = |ids: &[u32]| {
+        let spelled: Vec<_> = ids.iter().take(4).filter_map(|id| tokenizer.spelling(*id)).collect();
+        format!("{} ({})", ids.len(), spelled.join(", "))
+    };
+    let wrong = |found: &[u32], what: &str| CandleError::Tokenizer {
+        path: files.path().join("tokenizer.json"),
+        message: format!("the model has {vocab} tokens, and {what} has more: {}", spelled(found)),
+    };
+    if !words.is_empty() {
+        return Err(wrong(&words, "the tokenizer's vocabulary"));
+    }
+    let rendered = template.render(&[Message::user("Hello.")])?;
+    let tokens = tokenizer.encode_marked(&rendered.text, rendered.frame).map_err(ModelError::from)?;
+    let missing: Vec<u32> = tokens.into_iter().filter(|token| *token as usize >= vocab).collect();
+    if !missing.is_empty() {
+        return Err(wrong(&missing, "its prompt template"));
+    }
+    let mut warnings = Vec::new();
+    if template.is_missing() {
+        warnings
+            .push("there is no chat template: prompts are given as bare text; choose one with --template".to_owned());
+    }
+    if !added.is_empty() {
+        warnings.push(format!("the tokenizer has tokens that the model has not: {}", spelled(&added)));
+    }
+    Ok(warnings)
 }
 
 fn name(files: &ModelFiles, options: &LoadOptions) -> String {

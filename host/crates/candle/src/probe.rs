@@ -1,7 +1,7 @@
 //! What a model computes at every position of a text: for comparison with other implementations.
 
 use crate::{
-    CandleError, HfTokenizer, LoadOptions, ModelFiles,
+    CandleError, HfTokenizer, LoadOptions, ModelFiles, TemplateChoice,
     decoder::{Decoder, Keep},
     head::{LanguageHead, ScoreHead},
     load::Folder,
@@ -59,7 +59,9 @@ impl Prober {
     /// # Errors
     /// As [`Prober::load`].
     pub fn load_files(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
-        let folder = Folder::open(files, options)?;
+        // No template is applied, so none is needed.
+        let options = LoadOptions { template: TemplateChoice::Plain, ..options.clone() };
+        let folder = Folder::open(files, &options)?;
         let head = match ScoreHead::load(&folder.decoder, &folder.weights)? {
             Some(score) => ProbeHead::Score(score),
             None => ProbeHead::Language(LanguageHead::load(&folder.decoder, &folder.weights)?),

@@ -5,7 +5,10 @@
 //! or when the answer has ended. Should a stable token change nevertheless, the cache goes back to where both tellings
 //! agree; scores that were reported stay.
 
-use crate::tokenizer::{HfTokenizer, Spans};
+use crate::{
+    marked::Marked,
+    tokenizer::{HfTokenizer, Spans},
+};
 use inferenceguard_model::{ModelError, Token, Tokenizer};
 use std::sync::Arc;
 
@@ -29,7 +32,7 @@ struct Told {
 pub(crate) struct Retold {
     language: Arc<dyn Tokenizer>,
     /// The prompt, in the score model's template.
-    prompt: Arc<str>,
+    prompt: Arc<Marked>,
     frame: bool,
     /// The tokens of the cache's prefix.
     prefix: Arc<[Token]>,
@@ -61,10 +64,10 @@ impl Retold {
     pub(crate) fn new(
         language: Arc<dyn Tokenizer>,
         tokenizer: &HfTokenizer,
-        prompt: &str,
+        prompt: Marked,
         frame: bool,
     ) -> Result<(Self, Catch), ModelError> {
-        let spans = tokenizer.encode_spans(prompt, frame)?;
+        let spans = tokenizer.encode_spans(&prompt, frame)?;
         if spans.tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
@@ -113,12 +116,13 @@ impl Retold {
         }
         let text = self.language.decode(&self.answer)?;
         let text = if ended { text.as_str() } else { text.trim_end_matches(char::REPLACEMENT_CHARACTER) };
-        let whole = format!("{}{text}", self.prompt);
+        let whole = Marked::clone(&self.prompt).and_words(text);
         let mut spans = tokenizer.encode_spans(&whole, self.frame)?;
-        let mut stable = if ended { spans.tokens.len() } else { stable_tokens(&spans, &whole, self.prompt.len()) };
+        let mut stable =
+            if ended { spans.tokens.len() } else { stable_tokens(&spans, whole.text(), self.prompt.text().len()) };
         if let (true, Some(eos)) = (ended && self.ends_with_special()?, eos) {
             spans.tokens.push(eos);
-            spans.spans.push(whole.len()..whole.len());
+            spans.spans.push(whole.text().len()..whole.text().len());
             stable = spans.tokens.len();
             self.closed = true;
         }
@@ -155,7 +159,7 @@ impl Retold {
     /// Scores of answer tokens that became scorable: each is the score at the last of our tokens that ends no later.
     pub(crate) fn report(&mut self) -> Vec<f32> {
         let mut scores = Vec::new();
-        while let Some(end) = self.ends.get(self.reported).map(|end| self.prompt.len() + end) {
+        while let Some(end) = self.ends.get(self.reported).map(|end| self.prompt.text().len() + end) {
             let last = self.reported + 1 == self.answer.len();
             if end > self.stable {
                 break;

@@ -7,6 +7,7 @@ use crate::{
     head::ScoreHead,
     kv::{Cache, Key},
     load::Folder,
+    marked::Marked,
     retold::{Catch, Retold},
     tokenizer::HfTokenizer,
 };
@@ -27,6 +28,7 @@ pub struct CandleScoreModel {
     info: ScoreInfo,
     answers: HashMap<ScoreId, Answer>,
     next: u64,
+    warnings: Vec<String>,
 }
 
 /// One scored beam.
@@ -101,9 +103,21 @@ impl CandleScoreModel {
         };
         let cache = folder.decoder.cache();
         let eos = folder.eos.first().copied();
-        let Folder { decoder, tokenizer, template, .. } = folder;
+        let Folder { decoder, tokenizer, template, warnings, .. } = folder;
         let (tokenizer, answers) = (Arc::new(tokenizer), HashMap::new());
-        Ok(Self { decoder, cache, head, tokenizer, template, eos, info, answers, next: 0 })
+        Ok(Self { decoder, cache, head, tokenizer, template, eos, info, answers, next: 0, warnings })
+    }
+
+    /// How a conversation becomes its prompt.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// What a person should know about it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn add(&mut self, answer: Answer) -> ScoreId {
@@ -121,15 +135,15 @@ impl CandleScoreModel {
         if scores.iter().all(|score| score.is_finite()) { Ok(scores) } else { Err(ModelError::NotFinite("scores")) }
     }
 
-    fn open_same(&mut self, text: &str, frame: bool) -> Result<ScoreId, ModelError> {
-        let tokens = self.tokenizer.encode_framed(text, frame)?;
+    fn open_same(&mut self, text: &Marked, frame: bool) -> Result<ScoreId, ModelError> {
+        let tokens = self.tokenizer.encode_marked(text, frame)?;
         let (prefix, pass) = self.decoder.prefill(&tokens, Keep::Last)?;
         let end = self.scores(&pass.latents)?[0];
         let key = self.cache.insert(prefix).map_err(backend)?;
         Ok(self.add(Answer { key, telling: Telling::Same { end } }))
     }
 
-    fn open_retold(&mut self, text: &str, frame: bool, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+    fn open_retold(&mut self, text: Marked, frame: bool, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
         let (mut retold, catch) = Retold::new(language, &self.tokenizer, text, frame)?;
         let (prefix, pass) = self.decoder.prefill(retold.prefix(), Keep::Last)?;
         let key = self.cache.insert(prefix).map_err(backend)?;
@@ -218,8 +232,12 @@ impl ScoreModel for CandleScoreModel {
         if language.fingerprint() == self.tokenizer.fingerprint() {
             self.open_same(&rendered.text, rendered.frame)
         } else {
-            self.open_retold(&rendered.text, rendered.frame, language)
+            self.open_retold(rendered.text, rendered.frame, language)
         }
+    }
+
+    fn template(&self) -> Option<String> {
+        Some(self.template.choice().to_string())
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

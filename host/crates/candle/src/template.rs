@@ -1,18 +1,28 @@
 //! From a conversation to the text a model was trained on.
 //!
 //! Chat templates are Jinja, read from chat_template.jinja or tokenizer_config.json. Models trained with safe-rlhf
-//! have none: for them the Beaver template is built in. Templates see no clock: one that wants today's date falls
-//! back to its default or fails.
+//! have none: for them the Beaver template is built in, and for reward models of the HH data its own. What clients and
+//! models said stays apart from what the template says.
 
-use crate::{CandleError, HfTokenizer, ModelFiles, gguf::Gguf};
+use crate::{
+    CandleError, HfTokenizer, ModelFiles, PromptDate,
+    gguf::Gguf,
+    jinja::{ChatTemplate, Refusal},
+    marked::Marked,
+};
 use inferenceguard_model::Message;
-use minijinja::{Environment, ErrorKind, Value, context, syntax::SyntaxConfig};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Which template a model gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum TemplateChoice {
     /// The folder's chat template; without one, Beaver for `LlamaForScore` and the bare text for language models.
     #[default]
@@ -21,17 +31,80 @@ pub enum TemplateChoice {
     Chat,
     /// `BEGINNING OF CONVERSATION: USER: … ASSISTANT:`, as safe-rlhf trains.
     Beaver,
+    /// Two line breaks, `Human: …`, two line breaks, `Assistant:`, as the HH data have it.
+    Hh,
     /// The bare text.
     Plain,
     /// A text of one's own, in which `{prompt}` stands for the user's.
     Format(String),
 }
 
+/// A text that names no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is no template: {problem}")]
+pub struct NoTemplate {
+    /// What was written.
+    found: String,
+    /// Why, and what is expected.
+    problem: &'static str,
+}
+
+/// Where the user's words go in a format.
+const PROMPT: &str = "{prompt}";
+
+impl FromStr for TemplateChoice {
+    type Err = NoTemplate;
+
+    fn from_str(text: &str) -> Result<Self, NoTemplate> {
+        let wrong = |problem| Err(NoTemplate { found: text.to_owned(), problem });
+        match text {
+            "auto" => Ok(Self::Auto),
+            "chat" => Ok(Self::Chat),
+            "beaver" => Ok(Self::Beaver),
+            "hh" => Ok(Self::Hh),
+            "plain" => Ok(Self::Plain),
+            format if format.contains("\\n") => {
+                wrong("it holds a backslash and an n; write a line break, in a shell $'…\\n…'")
+            }
+            format if format.matches(PROMPT).count() > 1 => wrong("{prompt} stands in it more than once"),
+            format if format.contains(PROMPT) => Ok(Self::Format(format.to_owned())),
+            _ => wrong("write chat, beaver, hh, plain, auto, or a text with {prompt} in it"),
+        }
+    }
+}
+
+impl TryFrom<String> for TemplateChoice {
+    type Error = NoTemplate;
+
+    fn try_from(text: String) -> Result<Self, NoTemplate> {
+        text.parse()
+    }
+}
+
+impl From<TemplateChoice> for String {
+    fn from(choice: TemplateChoice) -> Self {
+        choice.to_string()
+    }
+}
+
+impl fmt::Display for TemplateChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Chat => "chat",
+            Self::Beaver => "beaver",
+            Self::Hh => "hh",
+            Self::Plain => "plain",
+            Self::Format(format) => format,
+        })
+    }
+}
+
 /// A text ready to encode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text.
-    pub text: String,
+    /// The text, and who said what.
+    pub text: Marked,
     /// Whether the tokenizer adds its beginning token: chat templates write it themselves.
     pub frame: bool,
 }
@@ -40,13 +113,25 @@ pub struct Rendered {
 pub struct Template {
     folder: PathBuf,
     kind: Kind,
-    tokens: SpecialNames,
+    choice: TemplateChoice,
+    is_missing: bool,
+    digest: String,
 }
 
 enum Kind {
-    Chat(Box<Environment<'static>>),
-    Beaver,
-    Format(String),
+    Chat(Box<ChatTemplate>),
+    Turns(Turns),
+    /// What comes before and after the user's words.
+    Format(String, String),
+}
+
+/// A template in which user and assistant take turns.
+struct Turns {
+    begin: &'static str,
+    before: &'static str,
+    after: &'static str,
+    /// What closes an earlier answer.
+    end: String,
 }
 
 /// The spellings that templates refer to.
@@ -56,32 +141,64 @@ pub(crate) struct SpecialNames {
     pub(crate) eos: Option<String>,
     pub(crate) pad: Option<String>,
     pub(crate) unk: Option<String>,
+    pub(crate) sep: Option<String>,
+    pub(crate) cls: Option<String>,
+    pub(crate) mask: Option<String>,
 }
 
-/// What tokenizer_config.json and chat_template.jinja say.
+impl SpecialNames {
+    /// Those that are there, under the names that templates use.
+    fn known(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("bos_token", &self.bos),
+            ("eos_token", &self.eos),
+            ("pad_token", &self.pad),
+            ("unk_token", &self.unk),
+            ("sep_token", &self.sep),
+            ("cls_token", &self.cls),
+            ("mask_token", &self.mask),
+        ];
+        all.into_iter().filter_map(|(name, token)| Some((name, token.clone()?))).collect()
+    }
+}
+
+/// What tokenizer_config.json, special_tokens_map.json and chat_template.jinja say.
 pub(crate) struct TokenizerConfig {
     pub(crate) names: SpecialNames,
-    chat: Option<String>,
+    chat: Chat,
+}
+
+/// What a folder says about its chat template.
+enum Chat {
+    None,
+    Source(String),
+    /// There is something, and it is no template.
+    Unusable(String),
 }
 
 impl TokenizerConfig {
-    /// Reads both files; either may be missing.
+    /// Reads the files; each may be missing.
     pub(crate) fn read(files: &ModelFiles) -> Result<Self, CandleError> {
-        const NAME: &str = "tokenizer_config.json";
-        let value =
-            if files.has(NAME) { files.json(NAME, "the tokenizer's settings")? } else { serde_json::Value::Null };
+        let read = |name: &str, what| if files.has(name) { files.json(name, what) } else { Ok(Value::Null) };
+        let about = read("tokenizer_config.json", "the tokenizer's settings")?;
+        let map = read("special_tokens_map.json", "the names of special tokens")?;
         let name = |key: &str| {
-            let found = value.get(key)?;
-            let text = found.as_str().or_else(|| found.get("content")?.as_str());
-            text.map(str::to_owned)
+            let spelled = |value: &Value| {
+                let found = value.get(key)?;
+                found.as_str().or_else(|| found.get("content")?.as_str()).map(str::to_owned)
+            };
+            spelled(&about).or_else(|| spelled(&map))
         };
         let names = SpecialNames {
             bos: name("bos_token"),
             eos: name("eos_token"),
             pad: name("pad_token"),
             unk: name("unk_token"),
+            sep: name("sep_token"),
+            cls: name("cls_token"),
+            mask: name("mask_token"),
         };
-        let chat = if files.has("chat_template.jinja") { Some(jinja(files)?) } else { inline_template(&value) };
+        let chat = if files.has(JINJA) { Chat::Source(jinja(files)?) } else { inline(&about) };
         Ok(Self { names, chat })
     }
 
@@ -91,126 +208,202 @@ impl TokenizerConfig {
         let names = &mut self.names;
         names.bos = names.bos.take().or_else(|| spelling("bos_token_id"));
         names.eos = names.eos.take().or_else(|| spelling("eos_token_id"));
-        self.chat = self.chat.take().or_else(|| gguf.chat_template());
+        if matches!(self.chat, Chat::None) {
+            self.chat = gguf.chat_template().map_or(Chat::None, Chat::Source);
+        }
     }
 }
 
+const JINJA: &str = "chat_template.jinja";
+
 fn jinja(files: &ModelFiles) -> Result<String, CandleError> {
-    const NAME: &str = "chat_template.jinja";
-    let bytes = files.read(NAME, "the chat template")?.into_owned();
+    let bytes = files.read(JINJA, "the chat template")?.into_owned();
     String::from_utf8(bytes).map_err(|error| CandleError::Read {
-        path: files.path().join(NAME),
+        path: files.path().join(JINJA),
         source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
     })
 }
 
 /// `chat_template` is a text, or a list of named texts of which `default` is meant.
-fn inline_template(value: &serde_json::Value) -> Option<String> {
-    let found = value.get("chat_template")?;
-    if let Some(text) = found.as_str() {
-        return Some(text.to_owned());
+fn inline(about: &Value) -> Chat {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let named = match about.get("chat_template") {
+        None | Some(Value::Null) => return Chat::None,
+        Some(Value::String(source)) => return Chat::Source(source.clone()),
+        Some(Value::Array(entries)) => {
+            let pair = |entry: &Value| Some((text(entry.get("name")?)?, text(entry.get("template")?)?));
+            entries.iter().map(pair).collect::<Option<Vec<_>>>()
+        }
+        Some(_) => None,
+    };
+    let Some(mut named) = named else {
+        return Chat::Unusable("`chat_template` is neither a text nor a list of texts with names".to_owned());
+    };
+    match named.iter().position(|(name, _)| name == "default") {
+        Some(at) => Chat::Source(named.swap_remove(at).1),
+        None => {
+            let names: Vec<String> = named.into_iter().map(|(name, _)| name).collect();
+            Chat::Unusable(format!("there are several, and none is called `default`: {}", names.join(", ")))
+        }
     }
-    let named = found.as_array()?.iter().find(|entry| entry.get("name").is_some_and(|n| n == "default"))?;
-    named.get("template")?.as_str().map(str::to_owned)
 }
 
 impl Template {
     pub(crate) fn new(
         folder: &Path,
         choice: &TemplateChoice,
+        date: PromptDate,
         config: TokenizerConfig,
         fallback: Option<TemplateChoice>,
     ) -> Result<Self, CandleError> {
-        let failed = |message: &str| CandleError::Template { folder: folder.to_owned(), message: message.into() };
-        let choice = match (choice, &config.chat) {
-            (TemplateChoice::Auto, Some(_)) => TemplateChoice::Chat,
-            (TemplateChoice::Auto, None) => {
-                fallback.ok_or_else(|| failed("there is none; choose beaver, plain, or a format with {prompt}"))?
+        let failed = |message: String| CandleError::Template { folder: folder.to_owned(), message };
+        let (chosen, is_missing) = chosen(choice, &config.chat, fallback).map_err(failed)?;
+        let tokens = config.names.known();
+        let digest = digest(&chosen, &config.chat, &tokens, date);
+        let kind = match &chosen {
+            TemplateChoice::Beaver => Kind::Turns(beaver(config.names.eos)),
+            TemplateChoice::Hh => Kind::Turns(hh()),
+            TemplateChoice::Plain => Kind::Format(String::new(), String::new()),
+            TemplateChoice::Format(format) => {
+                let parts =
+                    format.split_once(PROMPT).ok_or_else(|| failed("the format has no {prompt} in it".into()))?;
+                Kind::Format(parts.0.to_owned(), parts.1.to_owned())
             }
-            (chosen, _) => chosen.clone(),
-        };
-        let kind = match choice {
-            TemplateChoice::Beaver => Kind::Beaver,
-            TemplateChoice::Plain => Kind::Format("{prompt}".into()),
-            TemplateChoice::Format(format) if format.contains("{prompt}") => Kind::Format(format),
-            TemplateChoice::Format(_) => return Err(failed("the format has no {prompt} in it")),
             TemplateChoice::Chat | TemplateChoice::Auto => {
-                let source = config.chat.ok_or_else(|| failed("the folder holds none; choose another template"))?;
-                Kind::Chat(Box::new(compile(source).map_err(|e| failed(&describe(&e)))?))
+                Kind::Chat(Box::new(chat(config.chat, tokens, date).map_err(failed)?))
             }
         };
-        Ok(Self { folder: folder.to_owned(), kind, tokens: config.names })
+        Ok(Self { folder: folder.to_owned(), kind, choice: chosen, is_missing, digest })
+    }
+
+    /// Which template it is: never `auto`.
+    #[must_use]
+    pub fn choice(&self) -> &TemplateChoice {
+        &self.choice
+    }
+
+    /// Whether the folder has no chat template and nobody chose another one, so that prompts are bare texts.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
+    }
+
+    /// A digest of everything that decides how a conversation becomes a text, hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The text of a conversation that ends with a turn of the user, up to where the answer begins.
     ///
     /// # Errors
-    /// [`CandleError::Template`] when the template refuses the conversation.
+    /// [`CandleError::Conversation`] when the template does not take these turns; [`CandleError::Template`] when it
+    /// cannot be rendered, whoever asks.
     pub fn render(&self, messages: &[Message]) -> Result<Rendered, CandleError> {
-        let failed = |message: String| CandleError::Template { folder: self.folder.clone(), message };
+        let folder = || self.folder.clone();
+        let refused = |message: &str| CandleError::Conversation { folder: folder(), message: message.to_owned() };
         match &self.kind {
-            Kind::Chat(environment) => {
-                let text = fill(environment, messages, &self.tokens).map_err(|e| failed(describe(&e)))?;
-                Ok(Rendered { text, frame: false })
-            }
-            Kind::Beaver => {
-                let eos = self.tokens.eos.as_deref().unwrap_or("</s>");
-                let text = beaver(messages, eos).map_err(|e| failed(e.into()))?;
-                Ok(Rendered { text, frame: true })
-            }
-            Kind::Format(format) => match messages {
+            Kind::Chat(template) => match template.render(messages) {
+                Ok(text) => Ok(Rendered { text, frame: false }),
+                Err(Refusal::Raised(message)) => Err(refused(&message)),
+                Err(Refusal::Failed(message)) => Err(CandleError::Template { folder: folder(), message }),
+            },
+            Kind::Turns(turns) => Ok(Rendered { text: turns.render(messages).map_err(refused)?, frame: true }),
+            Kind::Format(before, after) => match messages {
                 [one] if one.role == "user" => {
-                    Ok(Rendered { text: format.replace("{prompt}", &one.content), frame: true })
+                    let text = Marked::scaffold(before).and_words(&one.content).and_scaffold(after);
+                    Ok(Rendered { text, frame: true })
                 }
-                _ => Err(failed("this template takes one turn of the user and nothing else".into())),
+                _ => Err(refused("this template takes one turn of the user and nothing else")),
             },
         }
     }
 }
 
-fn compile(source: String) -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    // As transformers renders them.
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-        Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-    });
-    environment.add_template_owned("chat", source)?;
-    Ok(environment)
-}
-
-fn fill(environment: &Environment<'_>, messages: &[Message], names: &SpecialNames) -> Result<String, minijinja::Error> {
-    let name = |n: &Option<String>| Value::from(n.clone().unwrap_or_default());
-    environment.get_template("chat")?.render(context! {
-        messages => messages.iter().map(turn).collect::<Vec<_>>(),
-        add_generation_prompt => true,
-        bos_token => name(&names.bos),
-        eos_token => name(&names.eos),
-        pad_token => name(&names.pad),
-        unk_token => name(&names.unk),
-    })
-}
-
-fn turn(message: &Message) -> Value {
-    Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
-}
-
-fn describe(error: &minijinja::Error) -> String {
-    match error.line() {
-        Some(line) => format!("{error} (line {line})"),
-        None => error.to_string(),
+/// What `auto` means here, and whether that is only for want of a template.
+fn chosen(
+    choice: &TemplateChoice,
+    chat: &Chat,
+    fallback: Option<TemplateChoice>,
+) -> Result<(TemplateChoice, bool), String> {
+    match (choice, chat) {
+        (TemplateChoice::Auto, Chat::None) => match fallback {
+            Some(fallback) => Ok((fallback.clone(), fallback == TemplateChoice::Plain)),
+            None => {
+                Err("there is none; choose one with --template: beaver, hh, plain, or a format with {prompt}".into())
+            }
+        },
+        (TemplateChoice::Auto, _) => Ok((TemplateChoice::Chat, false)),
+        (chosen, _) => Ok((chosen.clone(), false)),
     }
 }
 
-fn beaver(messages: &[Message], eos: &str) -> Result<String, &'static str> {
-    let mut text = String::from("BEGINNING OF CONVERSATION: ");
-    for (i, message) in messages.iter().enumerate() {
-        match (i % 2, message.role.as_str()) {
-            (0, "user") => text.push_str(&format!("USER: {} ASSISTANT:", message.content)),
-            (1, "assistant") => text.push_str(&format!("{}{eos}", message.content)),
-            _ => return Err("user and assistant must take turns, the user first; there is no system turn"),
+/// The folder's chat template, compiled and tried.
+fn chat(chat: Chat, tokens: Vec<(&'static str, String)>, date: PromptDate) -> Result<ChatTemplate, String> {
+    let source = match chat {
+        Chat::Source(source) => source,
+        Chat::None => return Err("the folder holds none; choose another template".into()),
+        Chat::Unusable(message) => return Err(format!("{message}; choose another template")),
+    };
+    let template = ChatTemplate::new(&source, tokens, date)?;
+    tried(&template)?;
+    Ok(template)
+}
+
+/// Renders what clients ask most, so that a template that fails is found before anybody asks. A template may refuse a
+/// system turn or earlier turns, but not a question.
+fn tried(template: &ChatTemplate) -> Result<(), String> {
+    let turns = |roles: &[&str]| -> Vec<Message> {
+        roles.iter().map(|role| Message { role: (*role).to_owned(), content: "Hello.".into() }).collect()
+    };
+    for roles in [&["user"][..], &["system", "user"], &["user", "assistant", "user"]] {
+        match template.render(&turns(roles)) {
+            Ok(_) => {}
+            Err(Refusal::Raised(_)) if roles.len() > 1 => {}
+            Err(Refusal::Raised(message)) => return Err(format!("it refuses one turn of the user: {message}")),
+            Err(Refusal::Failed(message)) => {
+                return Err(format!("it fails on the turns {}: {message}", roles.join(", ")));
+            }
         }
     }
-    if messages.len() % 2 == 1 { Ok(text) } else { Err("the last turn must be the user's") }
+    Ok(())
+}
+
+fn digest(choice: &TemplateChoice, chat: &Chat, tokens: &[(&'static str, String)], date: PromptDate) -> String {
+    let mut parts = vec![choice.to_string()];
+    if let (TemplateChoice::Chat, Chat::Source(source)) = (choice, chat) {
+        parts.extend([source.clone(), date.to_string()]);
+    }
+    if matches!(choice, TemplateChoice::Chat | TemplateChoice::Beaver) {
+        parts.extend(tokens.iter().flat_map(|(name, token)| [(*name).to_owned(), token.clone()]));
+    }
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    crate::load::hex(&hash.finalize())
+}
+
+fn beaver(eos: Option<String>) -> Turns {
+    let end = eos.unwrap_or_else(|| "</s>".into());
+    Turns { begin: "BEGINNING OF CONVERSATION: ", before: "USER: ", after: " ASSISTANT:", end }
+}
+
+fn hh() -> Turns {
+    Turns { begin: "", before: "\n\nHuman: ", after: "\n\nAssistant:", end: String::new() }
+}
+
+impl Turns {
+    fn render(&self, messages: &[Message]) -> Result<Marked, &'static str> {
+        let mut text = Marked::scaffold(self.begin);
+        for (i, message) in messages.iter().enumerate() {
+            text = match (i % 2, message.role.as_str()) {
+                (0, "user") => text.and_scaffold(self.before).and_words(&message.content).and_scaffold(self.after),
+                (1, "assistant") => text.and_words(&message.content).and_scaffold(&self.end),
+                _ => return Err("user and assistant must take turns, the user first; there is no system turn"),
+            };
+        }
+        if messages.len() % 2 == 1 { Ok(text) } else { Err("the last turn must be the user's") }
+    }
 }

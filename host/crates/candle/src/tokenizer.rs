@@ -1,14 +1,25 @@
 //! tokenizer.json: text to tokens and back, with character places.
+//!
+//! Control tokens come from scaffold only. What clients and models say is text: whatever it spells, it is encoded as
+//! the letters it is made of. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
-use crate::{CandleError, ModelFiles};
+use crate::{CandleError, ModelFiles, marked::Marked, words, words::Words};
 use inferenceguard_model::{Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
+use tokenizers::{
+    Encoding, Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+    normalizer,
+};
 
 /// The tokenizer of a folder.
 pub struct HfTokenizer {
     inner: tokenizers::Tokenizer,
+    /// The vocabulary without control tokens, where the tokenizer's own holds some.
+    words: Option<Words>,
     special: Vec<Token>,
+    /// Tokens that no words become.
+    control: BTreeSet<Token>,
     fingerprint: String,
 }
 
@@ -16,6 +27,14 @@ pub struct HfTokenizer {
 pub(crate) struct Spans {
     pub(crate) tokens: Vec<Token>,
     pub(crate) spans: Vec<Range<usize>>,
+}
+
+/// An added token in a text.
+struct Found {
+    token: Token,
+    range: Range<usize>,
+    /// Whether it was found after normalisation.
+    normalized: bool,
 }
 
 impl HfTokenizer {
@@ -53,14 +72,18 @@ impl HfTokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
         // Some files carry the batch settings of their last training run.
         inner.with_truncation(None)?.with_padding(None);
-        let special = inner.get_added_tokens_decoder();
-        let mut special: Vec<Token> = special.iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
+        let added = inner.get_added_tokens_decoder();
+        let mut special: Vec<Token> = added.iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
         special.sort_unstable();
+        let spells = |text: &str| !text.chars().all(|c| c.is_whitespace() || c == '▁');
+        let control: BTreeSet<Token> = added.iter().filter(|(_, t)| spells(&t.content)).map(|(id, _)| *id).collect();
+        let words = words::without(inner.get_model(), &control)?;
         let fingerprint = fingerprint(&inner)?;
-        Ok(Self { inner, special, fingerprint })
+        Ok(Self { inner, words, special, control, fingerprint })
     }
 
-    /// Tokens of `text`; `frame` adds what the tokenizer puts around a text, such as a beginning token.
+    /// Tokens of a text of the operator or of a model's authors, control tokens read; `frame` adds what the tokenizer
+    /// puts around a text, such as a beginning token.
     ///
     /// # Errors
     /// When the text cannot be represented.
@@ -69,11 +92,64 @@ impl HfTokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// As [`HfTokenizer::encode_framed`], with byte ranges; tokens of the frame have empty ranges.
-    pub(crate) fn encode_spans(&self, text: &str, frame: bool) -> Result<Spans, TokenizerError> {
-        let encoding = self.inner.encode(text, frame).map_err(failed)?;
+    /// Tokens of a text in which only the scaffold may spell control tokens. Where no words spell any, they are those of
+    /// [`HfTokenizer::encode_framed`].
+    ///
+    /// # Errors
+    /// When the text cannot be represented.
+    pub fn encode_marked(&self, text: &Marked, frame: bool) -> Result<Vec<Token>, TokenizerError> {
+        Ok(self.encoding(text, frame, OffsetType::None)?.get_ids().to_vec())
+    }
+
+    /// As [`HfTokenizer::encode_marked`], with byte ranges; tokens of the frame have empty ranges.
+    pub(crate) fn encode_spans(&self, text: &Marked, frame: bool) -> Result<Spans, TokenizerError> {
+        let encoding = self.encoding(text, frame, OffsetType::Byte)?;
         let spans = encoding.get_offsets().iter().map(|&(from, to)| from..to).collect();
         Ok(Spans { tokens: encoding.get_ids().to_vec(), spans })
+    }
+
+    /// What `tokenizers::Tokenizer::encode` does, with added tokens found in the scaffold only.
+    fn encoding(&self, text: &Marked, frame: bool, offsets: OffsetType) -> Result<Encoding, TokenizerError> {
+        let found = self.added_in(text);
+        let (late, early): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.normalized);
+        let mut cut = PreTokenizedString::from(text.text());
+        cut.split(|_, part| split_at(part, &early)).map_err(failed)?;
+        let normalizer = self.inner.get_normalizer();
+        cut.split(|_, mut part| {
+            normalizer.map_or(Ok(()), |normalizer| normalizer.normalize(&mut part))?;
+            split_at(part, &late)
+        })
+        .map_err(failed)?;
+        if let Some(pre) = self.inner.get_pre_tokenizer() {
+            pre.pre_tokenize(&mut cut).map_err(failed)?;
+        }
+        cut.tokenize(|part| self.tokenize(part.get())).map_err(failed)?;
+        let encoding = cut.into_encoding(None, 0, offsets).map_err(failed)?;
+        self.inner.post_process(encoding, None, frame).map_err(failed)
+    }
+
+    /// Tokens of a part without added tokens.
+    fn tokenize(&self, part: &str) -> tokenizers::Result<Vec<tokenizers::Token>> {
+        let Some(words) = &self.words else { return self.inner.get_model().tokenize(part) };
+        let tokens = words.model.tokenize(part)?;
+        // The vocabulary holds none; if a kind of model finds one all the same, nobody gets it.
+        match tokens.iter().find(|token| self.control.contains(&token.id) && Some(token.id) != words.unknown) {
+            Some(token) => Err(format!("words became the control token {}", token.id).into()),
+            None => Ok(tokens),
+        }
+    }
+
+    /// Added tokens that the scaffold spells, and those of whitespace, in order.
+    fn added_in(&self, text: &Marked) -> Vec<Found> {
+        let known = self.inner.get_added_vocabulary();
+        let cut = known.extract_and_normalize(self.inner.get_normalizer(), &text.masked());
+        let splits = cut.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        let found = splits.into_iter().filter_map(|(_, (from, to), tokens)| {
+            let token = tokens.as_ref()?.first()?.id;
+            let normalized = known.get_added_tokens_decoder().get(&token).is_some_and(|added| added.normalized);
+            Some(Found { token, range: from..to, normalized })
+        });
+        found.filter(|found| !text.has_words_in(&found.range)).collect()
     }
 
     /// The id of a token, spelled as in the vocabulary.
@@ -92,6 +168,59 @@ impl HfTokenizer {
     pub fn special(&self) -> &[Token] {
         &self.special
     }
+
+    /// Makes sure that no words become these tokens, whatever the tokenizer says about them.
+    pub(crate) fn keep_from_words(&mut self, tokens: &[Token]) -> Result<(), TokenizerError> {
+        let spelled = |id: &&Token| self.inner.decode(&[**id], false).is_ok_and(|text| !text.trim().is_empty());
+        let more: Vec<Token> = tokens.iter().filter(|id| !self.control.contains(id)).filter(spelled).copied().collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        self.control.extend(more);
+        self.words = words::without(self.inner.get_model(), &self.control).map_err(failed)?;
+        Ok(())
+    }
+
+    /// The tokens that a model of `vocab` tokens does not have: those that words may become, and added ones. Sorted.
+    pub(crate) fn beyond(&self, vocab: usize) -> (Vec<Token>, Vec<Token>) {
+        let mut beyond: Vec<Token> =
+            self.inner.get_vocab(true).into_values().filter(|id| *id as usize >= vocab).collect();
+        beyond.sort_unstable();
+        beyond
+            .into_iter()
+            .partition(|id| !self.inner.get_added_vocabulary().get_added_tokens_decoder().contains_key(id))
+    }
+}
+
+/// A part cut into added tokens and what is between them.
+fn split_at(
+    part: NormalizedString,
+    found: &[Found],
+) -> tokenizers::Result<Vec<(NormalizedString, Option<Vec<tokenizers::Token>>)>> {
+    let (from, to) = part.offsets_original();
+    let inside: Vec<&Found> = found.iter().filter(|found| found.range.start >= from && found.range.end <= to).collect();
+    if inside.is_empty() {
+        return Ok(vec![(part, None)]);
+    }
+    let slice = |start: usize, end: usize| {
+        let range = normalizer::Range::Original(start - from..end - from);
+        part.slice(range).ok_or_else(|| tokenizers::Error::from("a token begins inside a character"))
+    };
+    let (mut parts, mut at) = (Vec::new(), from);
+    for found in inside {
+        if found.range.start > at {
+            parts.push((slice(at, found.range.start)?, None));
+        }
+        let own = slice(found.range.start, found.range.end)?;
+        let spelled = own.get().to_owned();
+        let token = tokenizers::Token::new(found.token, spelled.clone(), (0, spelled.len()));
+        parts.push((own, Some(vec![token])));
+        at = found.range.end;
+    }
+    if at < to {
+        parts.push((slice(at, to)?, None));
+    }
+    Ok(parts)
 }
 
 /// Over vocabulary and rules, not over what is put around a text.
@@ -107,7 +236,7 @@ fn failed(error: tokenizers::Error) -> TokenizerError {
 
 impl Tokenizer for HfTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
-        self.encode_framed(text, false)
+        self.encode_marked(&Marked::words(text), false)
     }
 
     fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError> {

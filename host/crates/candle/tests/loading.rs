@@ -4,7 +4,8 @@ mod common;
 
 use common::{copy, golden};
 use inferenceguard_candle::{
-    CandleError, CandleModel, DeviceChoice, LoadOptions, ModelFiles, Precision, Prober, TemplateChoice,
+    CandleError, CandleModel, CandleScoreModel, DeviceChoice, HfTokenizer, LoadOptions, ModelFiles, Precision, Prober,
+    TemplateChoice,
 };
 use inferenceguard_model::Model;
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -193,16 +194,25 @@ fn weights_rounded_as_they_are_loaded_give_almost_the_same() {
 
 #[test]
 fn templates_that_are_not_there() {
+    let score = |folder: &Path, template: TemplateChoice| {
+        let tokenizer = HfTokenizer::read(&folder.join("tokenizer.json")).unwrap();
+        let options = LoadOptions { template, ..LoadOptions::default() };
+        CandleScoreModel::load(folder, &options, &tokenizer).map(|_| ())
+    };
     let folder = copy("score-mistral-class");
     std::fs::write(folder.path().join("tokenizer_config.json"), "{}").unwrap();
-    assert!(matches!(refused(folder.path()), CandleError::Template { .. }));
-    let folder = copy("qwen2");
-    std::fs::write(folder.path().join("chat_template.jinja"), "{% if %}").unwrap();
-    assert!(matches!(refused(folder.path()), CandleError::Template { .. }));
+    assert!(matches!(score(folder.path(), TemplateChoice::Auto), Err(CandleError::Template { .. })));
+    score(folder.path(), TemplateChoice::Hh).unwrap();
     for template in [TemplateChoice::Format("no place".into()), TemplateChoice::Chat] {
-        let options = LoadOptions { template, ..LoadOptions::default() };
-        let found = Prober::load(&golden("score-llama-cost"), &options);
-        assert!(matches!(found, Err(CandleError::Template { .. })));
+        assert!(matches!(score(&golden("score-llama-cost"), template), Err(CandleError::Template { .. })));
+    }
+    let broken = copy("qwen2");
+    std::fs::write(broken.path().join("chat_template.jinja"), "{% if %}").unwrap();
+    let found = CandleModel::load(broken.path(), &LoadOptions::default()).map(|_| ());
+    assert!(matches!(found, Err(CandleError::Template { .. })));
+    // What applies no template needs none.
+    for folder in [&folder, &broken] {
+        Prober::load(folder.path(), &LoadOptions::default()).unwrap();
     }
 }
 

@@ -168,6 +168,13 @@ pub(crate) struct DeviceArguments {
     /// answers can then tell whether a beginning was asked before
     #[arg(long, value_name = "MB", default_value_t = 0)]
     pub(crate) prompt_cache: usize,
+    /// How prompts are put: chat (the model's own), beaver, hh, plain, or a text with {prompt} in it; of a score model with
+    /// its NAME. What the bundle says, or the model's own, if not given; may be repeated
+    #[arg(long = "template", value_name = "[NAME=]T")]
+    pub(crate) templates: Vec<String>,
+    /// The date that chat templates are told, as 2024-07-26 (the default): never the clock's, so that prompts can be repeated
+    #[arg(long, value_name = "DATE")]
+    pub(crate) template_date: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,14 +3,15 @@
 use crate::{
     args::GuardArguments,
     bundle::{self, Fallback},
-    embedded, hub, model,
+    embedded, hub,
+    model::{self, Loading},
 };
 use anyhow::{Context, bail};
-use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, ModelFiles};
+use inferenceguard_bundle::{Bundle, Manifest};
+use inferenceguard_candle::{CandleModel, ModelFiles};
 use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
-use inferenceguard_model::{Model, Tokenizer};
+use inferenceguard_model::Model;
 use inferenceguard_sandbox::Sandbox;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -26,13 +27,14 @@ pub(crate) fn builder(
     budgets: &[String],
 ) -> anyhow::Result<(EngineBuilder, Bundle)> {
     let bundle = chosen(arguments, methods)?;
-    Ok((builder_of(language(arguments)?, &bundle, arguments, methods, budgets)?, bundle))
+    let language = language(arguments, Some(bundle.manifest()))?;
+    Ok((builder_of(language, &bundle, arguments, methods, budgets)?, bundle))
 }
 
-/// The language model that the arguments name.
-pub(crate) fn language(arguments: &GuardArguments) -> anyhow::Result<CandleModel> {
-    let options = model::options(&arguments.device)?;
-    Ok(CandleModel::load_files(&language_files(arguments.model.as_deref())?, &options)?)
+/// The language model that the arguments name, as the bundle wants it.
+pub(crate) fn language(arguments: &GuardArguments, manifest: Option<&Manifest>) -> anyhow::Result<CandleModel> {
+    let options = Loading::new(&arguments.device, manifest)?.language();
+    model::language_model(&language_files(arguments.model.as_deref())?, &options)
 }
 
 /// The bundle that the arguments name.
@@ -50,12 +52,13 @@ pub(crate) fn builder_of(
     methods: &[String],
     budgets: &[String],
 ) -> anyhow::Result<EngineBuilder> {
-    let options = model::options(&arguments.device)?;
+    let loading = Loading::new(&arguments.device, Some(bundle.manifest()))?;
     let (tokenizer, scores) = (language.tokenizer(), score_files(&arguments.scores, arguments.model.is_none())?);
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(bundle).sandbox(sandbox);
+    loading.check(scores.keys())?;
     for (name, files) in &scores {
-        builder = builder.score_model(Box::new(score_model(name, files, &options, &*tokenizer)?));
+        builder = builder.score_model(Box::new(model::score_model(files, &loading.score(name), &*tokenizer)?));
     }
     for method in methods {
         builder = builder.method(method);
@@ -86,17 +89,6 @@ pub(crate) fn build(builder: EngineBuilder) -> anyhow::Result<Engine> {
         }
         other => other.into(),
     })
-}
-
-/// A score model under the name that costs use.
-pub(crate) fn score_model(
-    name: &str,
-    files: &ModelFiles,
-    options: &LoadOptions,
-    language: &dyn Tokenizer,
-) -> anyhow::Result<CandleScoreModel> {
-    let options = LoadOptions { name: name.to_owned(), ..options.clone() };
-    Ok(CandleScoreModel::load_files(files, &options, language)?)
 }
 
 /// The files of a folder, of a hub id, or without either of the demonstration model.

@@ -22,6 +22,7 @@ mod run;
 mod serve;
 mod show;
 mod telemetry;
+mod templates;
 mod terminal;
 mod train;
 mod watch;

@@ -2,18 +2,76 @@
 
 use crate::{
     args::{DeviceArguments, ModelCheckArguments},
-    hub, output, terminal,
+    hub, output,
+    templates::Templates,
+    terminal,
 };
 use anyhow::bail;
+use inferenceguard_bundle::Manifest;
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, DecoderConfig, Head, HfTokenizer, LoadOptions, ModelFiles, Precision,
+    CandleModel, CandleScoreModel, DecoderConfig, Head, HfTokenizer, LoadOptions, ModelFiles, Precision, PromptDate,
+    Template,
 };
-use inferenceguard_model::{Model, ScoreModel, ScoreRow};
+use inferenceguard_model::{Model, ScoreModel, ScoreRow, Tokenizer};
 use serde_json::json;
 use std::sync::Arc;
 
-/// How models are loaded, by the arguments.
-pub(crate) fn options(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions> {
+/// How models are loaded: where they run, and with which templates.
+#[derive(Debug, Clone)]
+pub(crate) struct Loading {
+    base: LoadOptions,
+    templates: Templates,
+}
+
+impl Loading {
+    /// As the arguments say, and the bundle where they say nothing.
+    pub(crate) fn new(arguments: &DeviceArguments, manifest: Option<&Manifest>) -> anyhow::Result<Self> {
+        let given = Templates::parse(&arguments.templates)?;
+        let templates = manifest.map_or_else(|| Ok(given.clone()), |manifest| given.clone().or(manifest))?;
+        Ok(Self { base: base(arguments)?, templates })
+    }
+
+    /// Whether templates are given to score models that are there only.
+    pub(crate) fn check<'a>(&self, scores: impl Iterator<Item = &'a String> + Clone) -> anyhow::Result<()> {
+        self.templates.check(scores)
+    }
+
+    /// The language model's.
+    pub(crate) fn language(&self) -> LoadOptions {
+        LoadOptions { template: self.templates.language(), ..self.base.clone() }
+    }
+
+    /// A score model's, under the name that costs use.
+    pub(crate) fn score(&self, name: &str) -> LoadOptions {
+        LoadOptions { template: self.templates.score(name), name: name.to_owned(), ..self.base.clone() }
+    }
+}
+
+/// Opens a language model, and says what a person should know about it.
+pub(crate) fn language_model(files: &ModelFiles, options: &LoadOptions) -> anyhow::Result<CandleModel> {
+    let model = CandleModel::load_files(files, options)?;
+    warn(&model.info().name, model.warnings());
+    Ok(model)
+}
+
+/// The same for a score model.
+pub(crate) fn score_model(
+    files: &ModelFiles,
+    options: &LoadOptions,
+    language: &dyn Tokenizer,
+) -> anyhow::Result<CandleScoreModel> {
+    let model = CandleScoreModel::load_files(files, options, language)?;
+    warn(&model.info().name, model.warnings());
+    Ok(model)
+}
+
+fn warn(name: &str, warnings: &[String]) {
+    for warning in warnings {
+        output::note(format_args!("warning: {name}: {warning}"));
+    }
+}
+
+fn base(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions> {
     let precision = match arguments.precision.as_str() {
         "f32" => Precision::F32,
         "f16" => Precision::F16,
@@ -22,21 +80,23 @@ pub(crate) fn options(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions
         other => bail!("precision {other} is unknown; write f32, f16, bf16 or q8_0"),
     };
     let prompt_cache = arguments.prompt_cache << 20;
-    Ok(LoadOptions { device: arguments.device.parse()?, precision, prompt_cache, ..LoadOptions::default() })
+    let date = arguments.template_date.as_deref().map_or_else(|| Ok(PromptDate::default()), str::parse)?;
+    let device = arguments.device.parse()?;
+    Ok(LoadOptions { device, precision, prompt_cache, date, ..LoadOptions::default() })
 }
 
 /// `model check`: loads the folder and runs one word, as a request would.
 pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     let folder = hub::folder(&arguments.model)?;
-    let options = options(&arguments.device)?;
+    let loading = Loading::new(&arguments.device, None)?;
+    loading.check([].iter())?;
+    let options = loading.language();
     let files = ModelFiles::folder(&folder);
     let config = DecoderConfig::read(&files)?;
     let tokenizer = Arc::new(HfTokenizer::of(&files)?);
     let report = match config.head {
-        Head::Language => language(CandleModel::load_files(&files, &options)?)?,
-        Head::Score(_) | Head::Classification => {
-            score(CandleScoreModel::load_files(&files, &options, &*tokenizer)?, tokenizer)?
-        }
+        Head::Language => language(language_model(&files, &options)?)?,
+        Head::Score(_) | Head::Classification => score(score_model(&files, &options, &*tokenizer)?, tokenizer)?,
     };
     if arguments.json {
         return output::json(&report);
@@ -64,6 +124,7 @@ fn language(mut model: CandleModel) -> anyhow::Result<serde_json::Value> {
     Ok(json!({
         "kind": "language model", "name": info.name, "vocab": info.vocab, "hidden": info.hidden,
         "context": info.context, "eos": info.eos, "prompt": prompt.len(), "fingerprint": info.fingerprint,
+        "template": template(model.template()), "warnings": model.warnings(),
     }))
 }
 
@@ -75,5 +136,11 @@ fn score(mut model: CandleScoreModel, tokenizer: Arc<HfTokenizer>) -> anyhow::Re
     Ok(json!({
         "kind": "score model", "name": info.name, "context": info.context,
         "score": scored.first().map(|scored| scored.end), "fingerprint": info.fingerprint,
+        "template": template(model.template()), "warnings": model.warnings(),
     }))
+}
+
+/// Which template, and its digest.
+fn template(template: &Template) -> String {
+    format!("{} {}", template.choice(), template.digest())
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
         bail!("the text is empty; give at least one word");
     }
     let folder = hub::folder(&arguments.model.model)?;
-    let mut prober = Prober::load(&folder, &model::options(&arguments.model.device)?)?;
+    let mut prober = Prober::load(&folder, &model::Loading::new(&arguments.model.device, None)?.language())?;
     let probe = prober.run(&arguments.text)?;
     if let Some(device) = &arguments.against {
         return compare(arguments, &folder, device, &probe);

@@ -82,7 +82,13 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let last = store.as_ref().map(Store::remembered).transpose()?.flatten();
     // What cannot be read is said before a large model is.
     let named = (last.is_none() || arguments.anew).then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
-    let language = engine::language(&arguments.guard)?;
+    // Of a bundle that is remembered the template is too.
+    let remembered = match (&store, &last, &named) {
+        (Some(store), Some(last), None) => store.bundle(&last.bundle).ok(),
+        _ => None,
+    };
+    let bundle = named.as_ref().or(remembered.as_ref());
+    let language = engine::language(&arguments.guard, bundle.map(Bundle::manifest))?;
     let begin = match (&store, last) {
         (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint)?,
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ran, command, golden, run, text};
+use common::{Ran, command, run, stand_ins, text};
 use serde_json::Value;
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
@@ -275,8 +275,8 @@ fn record(prompt: &str, safe: bool) -> String {
     .to_string()
 }
 
-/// The paper's recipes on models with the layouts and settings of the real ones: a Llama language model, a reward model
-/// that is a sequence classifier, a cost model that is a `LlamaForScore` in shards.
+/// The paper's recipes on models with the layouts of the real ones: a Llama language model with an added token, a reward
+/// model that is a sequence classifier without it, a cost model that is a `LlamaForScore`; all in shards, without templates.
 #[test]
 fn the_papers_recipes_run_on_stand_ins() {
     let folder = tempfile::tempdir().unwrap();
@@ -286,15 +286,16 @@ fn the_papers_recipes_run_on_stand_ins() {
         [record("Hello there", true), record("Tell me more", false), record("Hello there", false)].join("\n"),
     )
     .unwrap();
-    let (model, reward, cost) = (golden("llama1"), golden("score-llama-class"), golden("score-llama-cost"));
-    let (reward, cost) = (format!("reward={}", text(&reward)), format!("cost={}", text(&cost)));
+    let models = stand_ins::write(folder.path());
+    let (model, reward, cost) = (&models.language, text(&models.reward), text(&models.cost));
+    let (reward, cost) = (format!("reward={reward}"), format!("cost={cost}"));
     for (recipe, name, rows) in [("paper-alpaca", "Alpaca-7B", 18), ("paper-beaver", "Beaver-7B-v3", 16)] {
         let ran = run(&[
             "eval",
             "--recipe",
             recipe,
             "--model",
-            text(&model),
+            text(model),
             "--score",
             &reward,
             "--score",
@@ -311,6 +312,9 @@ fn the_papers_recipes_run_on_stand_ins() {
         let settings = &report["settings"];
         assert_eq!((settings["rows"].as_array().unwrap().len(), &settings["dataset"]["prompts"]), (rows, &2.into()));
         assert_eq!((&settings["models"][0]["name"], &settings["judge"]), (&name.into(), &Value::Null));
+        let (model, due) = (&settings["models"][0], serde_json::json!({"cost": "beaver", "reward": "hh"}));
+        assert_eq!((&model["template"], &model["templates"]), (&"beaver".into(), &due));
+        assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
         let constraint = &settings["guard"]["constraints"][0];
         assert_eq!(
             (&constraint["clip"], &constraint["budget"], &constraint["gamma"]),

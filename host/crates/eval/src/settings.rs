@@ -47,6 +47,12 @@ pub struct ModelId {
     pub fingerprint: String,
     /// The digests of its score models, by name.
     pub scores: BTreeMap<String, String>,
+    /// Its prompt template.
+    #[serde(default)]
+    pub template: String,
+    /// The prompt templates of its score models, by name.
+    #[serde(default)]
+    pub templates: BTreeMap<String, String>,
     /// The digests of the bundles that guard it, by row.
     pub bundles: BTreeMap<String, String>,
 }

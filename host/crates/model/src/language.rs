@@ -65,6 +65,11 @@ pub trait Model: Send {
         only_prompt(messages).map_or_else(|| Err(one_turn()), |prompt| self.encode_prompt(prompt))
     }
 
+    /// Which template makes prompts of conversations, as bundles name it; nothing, for back ends that have no choice.
+    fn template(&self) -> Option<String> {
+        None
+    }
+
     /// Runs the prompt; returns its beam and its latent (one row, `[1, hidden]`).
     ///
     /// # Errors

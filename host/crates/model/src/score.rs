@@ -63,6 +63,11 @@ pub trait ScoreModel: Send {
         only_prompt(messages).map_or_else(|| Err(one_turn()), |prompt| self.open(prompt, language))
     }
 
+    /// Which template makes its prompts, as bundles name it; nothing, for back ends that have no choice.
+    fn template(&self) -> Option<String> {
+        None
+    }
+
     /// One new scored beam for each entry of `parents`, equal to it.
     ///
     /// # Errors

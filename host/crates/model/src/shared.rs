@@ -185,6 +185,10 @@ impl Model for SharedModel {
         lock(&self.inner)?.encode_chat(messages)
     }
 
+    fn template(&self) -> Option<String> {
+        lock(&self.inner).ok()?.template()
+    }
+
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
         lock(&self.inner)?.prefill(prompt)
     }
@@ -301,6 +305,10 @@ impl ScoreModel for SharedScoreModel {
 
     fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
         lock(&self.inner)?.open_chat(messages, language)
+    }
+
+    fn template(&self) -> Option<String> {
+        lock(&self.inner).ok()?.template()
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

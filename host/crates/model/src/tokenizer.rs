@@ -10,8 +10,8 @@ pub struct TokenizerError(pub String);
 
 /// Text to tokens and back: pure, the same answer every time.
 pub trait Tokenizer: Send + Sync {
-    /// Tokens of `text`, without template and without beginning or end tokens, unless `text` spells them out and the
-    /// vocabulary has them as special tokens.
+    /// Tokens of `text`, without template and without beginning or end tokens. Text is text: whatever it spells, it
+    /// becomes no special token, except the one for unknown characters.
     ///
     /// # Errors
     /// When the text cannot be represented.

@@ -25,7 +25,7 @@ use std::{
 /// Measures every row that was asked for.
 pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     contestants(arguments)?;
-    let options = model::options(&arguments.device)?;
+    let options = model::Loading::new(&arguments.device, None)?.language();
     let roofline = Roofline::measure(options.device, options.precision)?;
     let temporary = tempfile::tempdir()?;
     let folders = folders(arguments, temporary.path())?;
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 fn folders(arguments: &BenchArguments, temporary: &Path) -> anyhow::Result<Option<Folders>> {
     let Some(shape) = arguments.shape else { return given(arguments) };
     // What is rounded as it is loaded lies there in f32.
-    let precision = match model::options(&arguments.device)?.precision {
+    let precision = match model::Loading::new(&arguments.device, None)?.language().precision {
         Precision::Q8_0 => Precision::F32,
         other => other,
     };

@@ -2,10 +2,13 @@
 
 use super::arguments::BenchArguments;
 use super::shape::Folders;
-use crate::{bundle, engine, model};
+use crate::{
+    bundle, engine,
+    model::{self, Loading},
+};
 use anyhow::Context;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, Demand, LoadOptions, ModelFiles};
+use inferenceguard_candle::{Demand, ModelFiles};
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, SharedModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
@@ -29,14 +32,15 @@ pub(crate) struct Models {
 impl Models {
     /// Loads those of the arguments, or of these folders.
     pub(crate) fn open(arguments: &BenchArguments, folders: Option<&Folders>) -> anyhow::Result<Self> {
-        let options = model::options(&arguments.device)?;
+        let loading = Loading::new(&arguments.device, None)?;
+        let options = loading.language();
         let (files, scores) = files(arguments, folders)?;
-        let language = CandleModel::load_files(&files, &options)?;
+        loading.check(scores.keys())?;
+        let language = model::language_model(&files, &options)?;
         let tokenizer = language.tokenizer();
         let demand = |files: &ModelFiles| Demand::of(files, options.precision);
         let opened = scores.iter().map(|(name, files)| {
-            let options = LoadOptions { name: name.clone(), ..options.clone() };
-            Ok(SharedScoreModel::new(Box::new(engine::score_model(name, files, &options, &*tokenizer)?)))
+            Ok(SharedScoreModel::new(Box::new(model::score_model(files, &loading.score(name), &*tokenizer)?)))
         });
         Ok(Self {
             scores: opened.collect::<anyhow::Result<_>>()?,

@@ -8,10 +8,12 @@ pub(crate) use arguments::CriticArguments;
 
 use crate::{
     bundle::{self, Fallback},
-    embedded, engine, model, output,
+    embedded, engine,
+    model::{self, Loading},
+    output,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use inferenceguard_candle::{CandleModel, LoadOptions, ModelFiles};
+use inferenceguard_candle::ModelFiles;
 use inferenceguard_eval::{Dataset, Intent, Prompt};
 use inferenceguard_model::{Model, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
@@ -26,8 +28,8 @@ pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let bundle = bundle::open(arguments.bundle.as_deref(), Fallback::Plain)?;
     let options = options::options(arguments, bundle.manifest())?;
     let prompts = prompts(arguments)?;
-    let load = model::options(&arguments.device)?;
-    let mut language = CandleModel::load_files(&files(arguments)?, &load)?;
+    let load = Loading::new(&arguments.device, Some(bundle.manifest()))?;
+    let mut language = model::language_model(&files(arguments)?, &load.language())?;
     let tokenizer = language.tokenizer();
     let scores = scores(arguments, &load, &*tokenizer)?;
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;
@@ -54,11 +56,12 @@ fn files(arguments: &CriticArguments) -> anyhow::Result<ModelFiles> {
     named.map_or_else(|| engine::language_files(arguments.model.as_deref()), Ok)
 }
 
-fn scores(arguments: &CriticArguments, load: &LoadOptions, language: &dyn Tokenizer) -> anyhow::Result<Scores> {
+fn scores(arguments: &CriticArguments, load: &Loading, language: &dyn Tokenizer) -> anyhow::Result<Scores> {
     let demo = arguments.model.as_deref().is_none_or(|name| embedded::model(name).is_some());
     let files = engine::score_files(&arguments.scores, demo)?;
+    load.check(files.keys())?;
     let open = |(name, files): (String, ModelFiles)| {
-        let model = engine::score_model(&name, &files, load, language)?;
+        let model = model::score_model(&files, &load.score(&name), language)?;
         Ok((name, model))
     };
     files.into_iter().map(open).collect()

@@ -33,7 +33,7 @@ pub(super) fn options(arguments: &CriticArguments, bundle: &Manifest) -> anyhow:
         readings: arguments.latents.clone(),
         shares: shares(arguments),
         recipe: recipe(arguments),
-        device: model::options(&arguments.device)?.device,
+        device: model::Loading::new(&arguments.device, None)?.language().device,
     })
 }
 

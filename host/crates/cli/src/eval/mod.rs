@@ -218,6 +218,8 @@ fn model_id(bench: &Bench, planned: &[Planned]) -> ModelId {
         name: bench.name.clone(),
         fingerprint: bench.language.info().fingerprint.clone(),
         scores: bench.fingerprints(),
+        template: bench.template.clone(),
+        templates: bench.templates.clone(),
         bundles: planned.iter().map(digest).collect(),
     }
 }

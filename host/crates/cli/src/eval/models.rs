@@ -3,11 +3,12 @@
 use super::{EvalArguments, Recipe, pricer::Pricer};
 use crate::{
     bundle::{self, Fallback},
-    embedded, engine, model,
+    embedded, engine,
+    model::{self, Loading},
 };
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, ModelFiles};
+use inferenceguard_candle::ModelFiles;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, ScoreModel, SharedModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
@@ -18,6 +19,9 @@ pub(crate) struct Bench {
     pub(crate) name: String,
     pub(crate) language: SharedModel,
     pub(crate) scores: BTreeMap<String, SharedScoreModel>,
+    /// The language model's template, and those of the score models.
+    pub(crate) template: String,
+    pub(crate) templates: BTreeMap<String, String>,
     pub(crate) bundle: Bundle,
     pub(crate) sandbox: Sandbox,
     pub(crate) pricer: RefCell<Pricer>,
@@ -128,18 +132,23 @@ fn bench(
     scores: &BTreeMap<String, ModelFiles>,
     bundle: Bundle,
 ) -> anyhow::Result<Bench> {
-    let options = model::options(&arguments.guard.device)?;
-    let language = SharedModel::new(Box::new(CandleModel::load_files(&source.files, &options)?));
+    let loading = Loading::new(&arguments.guard.device, Some(bundle.manifest()))?;
+    loading.check(scores.keys())?;
+    let model = model::language_model(&source.files, &loading.language())?;
+    let (template, mut templates) = (model.template().choice().to_string(), BTreeMap::new());
+    let language = SharedModel::new(Box::new(model));
     let tokenizer = language.tokenizer();
     let mut shared = BTreeMap::new();
     for (name, files) in scores {
-        let model = engine::score_model(name, files, &options, &*tokenizer)?;
+        let model = model::score_model(files, &loading.score(name), &*tokenizer)?;
+        templates.insert(name.clone(), model.template().choice().to_string());
         shared.insert(name.clone(), SharedScoreModel::new(Box::new(model)));
     }
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;
     let eos = language.info().eos.first().copied();
     let pricer = Pricer::open(&bundle, &sandbox, &shared, tokenizer, eos)?;
-    Ok(Bench { name: source.name, language, scores: shared, bundle, sandbox, pricer: RefCell::new(pricer) })
+    let (name, pricer) = (source.name, RefCell::new(pricer));
+    Ok(Bench { name, language, scores: shared, template, templates, bundle, sandbox, pricer })
 }
 
 impl Bench {

@@ -7,6 +7,7 @@ use super::{
     models::{self, Bench},
     recipe,
 };
+use crate::templates::Templates;
 use anyhow::{Context, bail};
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_eval::Row;
@@ -133,6 +134,7 @@ pub(crate) fn adjusted(arguments: &EvalArguments, bundle: &Bundle) -> anyhow::Re
         recipe::adjust(&mut manifest);
     }
     weigh(arguments, &mut manifest);
+    Templates::parse(&arguments.guard.device.templates)?.write(&mut manifest);
     if let Some(max_tokens) = arguments.max_tokens {
         manifest.max_tokens = max_tokens;
     }

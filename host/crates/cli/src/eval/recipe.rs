@@ -5,6 +5,7 @@ use super::{
     plan::{Wish, set, weighs_costs},
 };
 use inferenceguard_bundle::Manifest;
+use inferenceguard_candle::TemplateChoice;
 use inferenceguard_eval::paper::{self, PaperRow};
 use inferenceguard_host::methods::{self, METHODS};
 use inferenceguard_sandbox::SettingValue::{Integer, Number, Text};
@@ -39,6 +40,12 @@ pub(crate) fn adjust(manifest: &mut Manifest) {
     }
     for method in METHODS {
         adjust_method(manifest, method);
+    }
+    // What the models were trained on; `--template` says otherwise. The bundle is another model's.
+    let templates = [("reward", TemplateChoice::Hh), ("cost", TemplateChoice::Beaver)];
+    manifest.model.template = Some(TemplateChoice::Beaver.to_string());
+    for (name, template) in templates {
+        manifest.scores.entry(name.to_owned()).or_default().template = Some(template.to_string());
     }
 }
 
@@ -112,6 +119,9 @@ mod tests {
         for method in ["best-of-n+lagrangian", "beam+lagrangian", "args+lagrangian", "args+cost"] {
             assert_eq!(manifest.methods[method].settings["lagrangian-cost"], Text("end".to_owned()), "{method}");
         }
+        let templates =
+            [&manifest.model.template, &manifest.scores["reward"].template, &manifest.scores["cost"].template];
+        assert_eq!(templates.map(|one| one.as_deref()), [Some("beaver"), Some("hh"), Some("beaver")]);
         Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap();
     }
 

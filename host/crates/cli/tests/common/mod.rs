@@ -1,6 +1,8 @@
 //! Runs the program as a user would.
 #![allow(dead_code, reason = "not every test file runs the program in every way")]
 
+pub(crate) mod stand_ins;
+
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},

@@ -88,6 +88,8 @@ pub(crate) fn settings(dataset: &Dataset, rows: &[Row], seeds: &[u64]) -> Settin
         name: "m".to_owned(),
         fingerprint: "sha256:m".to_owned(),
         scores: BTreeMap::new(),
+        template: "chat".to_owned(),
+        templates: BTreeMap::new(),
         bundles: BTreeMap::new(),
     };
     Settings {

@@ -105,7 +105,11 @@ impl Model for ToyModel {
     }
 
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        Ok(self.script.tokenizer.encode(&self.script.template.replace("{}", prompt))?)
+        let tokenizer = &self.script.tokenizer;
+        let template = &self.script.template;
+        let Some((before, after)) = template.split_once("{}") else { return Ok(tokenizer.encode_scaffold(template)?) };
+        let parts = [tokenizer.encode_scaffold(before)?, tokenizer.encode(prompt)?, tokenizer.encode_scaffold(after)?];
+        Ok(parts.concat())
     }
 
     fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {

@@ -76,16 +76,42 @@ impl ToyTokenizer {
             .ok_or_else(|| TokenizerError(format!("token {token} is outside the vocabulary of {vocab} tokens")))
     }
 
+    /// Tokens of a text of the script's author, in which words may name special tokens.
+    pub(super) fn encode_scaffold(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        self.encode_words(text, |_| true)
+    }
+
+    fn encode_words(&self, text: &str, may_be: impl Fn(&Word) -> bool) -> Result<Vec<Token>, TokenizerError> {
+        let mut tokens = Vec::new();
+        for word in text.split_whitespace() {
+            let mut pieces = Vec::new();
+            if !self.split(word, &self.starts, &may_be, &mut pieces) {
+                return Err(TokenizerError(format!("'{word}' is not in the vocabulary; add it to the script")));
+            }
+            tokens.extend(pieces);
+        }
+        Ok(tokens)
+    }
+
     /// The tokens of one word, best first by length; steps back where the longest piece leads nowhere.
-    fn split(&self, rest: &str, pieces: &HashMap<String, Token>, out: &mut Vec<Token>) -> bool {
+    fn split(
+        &self,
+        rest: &str,
+        pieces: &HashMap<String, Token>,
+        may_be: &impl Fn(&Word) -> bool,
+        out: &mut Vec<Token>,
+    ) -> bool {
         if rest.is_empty() {
             return !out.is_empty();
         }
         let ends = rest.char_indices().map(|(i, c)| i + c.len_utf8()).collect::<Vec<_>>();
         for end in ends.into_iter().rev() {
             let Some(&token) = pieces.get(&rest[..end]) else { continue };
+            if !self.words.get(token as usize).is_some_and(may_be) {
+                continue;
+            }
             out.push(token);
-            if self.split(&rest[end..], &self.glued, out) {
+            if self.split(&rest[end..], &self.glued, may_be, out) {
                 return true;
             }
             out.pop();
@@ -96,15 +122,7 @@ impl ToyTokenizer {
 
 impl Tokenizer for ToyTokenizer {
     fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
-        let mut tokens = Vec::new();
-        for word in text.split_whitespace() {
-            let mut pieces = Vec::new();
-            if !self.split(word, &self.starts, &mut pieces) {
-                return Err(TokenizerError(format!("'{word}' is not in the vocabulary; add it to the script")));
-            }
-            tokens.extend(pieces);
-        }
-        Ok(tokens)
+        self.encode_words(text, |word| !word.is_special())
     }
 
     /// Words with one space between. A longer list of tokens only appends to the text of a shorter one.

@@ -3,6 +3,7 @@
 mod beams;
 mod numbers;
 mod refusals;
+mod words;
 
 use super::{ConformanceError, Outcome, ensure};
 use crate::{BeamId, Model, Rows, Token};
@@ -15,11 +16,13 @@ pub struct LanguageOptions {
     pub tolerance: f32,
     /// Up to this context length a prompt of full length is run, to see that a step beyond it is refused.
     pub fill_context: usize,
+    /// Texts that spell special tokens of this model, beside those that many models have.
+    pub spellings: Vec<String>,
 }
 
 impl Default for LanguageOptions {
     fn default() -> Self {
-        Self { tolerance: 1e-3, fill_context: 512 }
+        Self { tolerance: 1e-3, fill_context: 512, spellings: Vec::new() }
     }
 }
 
@@ -28,7 +31,7 @@ const CONTEXT: usize = 16;
 
 type Check = fn(&mut Subject) -> Outcome;
 
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 17] = [
     ("the description is consistent", numbers::description),
     ("latents and logits are finite and in shape", numbers::shapes),
     ("logits of host rows are those of the model's own rows", numbers::host_rows),
@@ -45,6 +48,7 @@ const CHECKS: [(&str, Check); 16] = [
     ("release frees, once, and nothing else", beams::release),
     ("unknown beams and tokens are refused, others stay intact", refusals::unknown),
     ("prompts and beams beyond the context are refused", refusals::context),
+    ("text becomes no special token, whatever it spells", words::spell_nothing),
 ];
 
 /// Checks a language model. `make` gives a fresh one for each check, the same every time; at least three tokens of its

@@ -1,0 +1,176 @@
+//! Text with a note of who wrote what: the scaffold of a template, and the words of clients and models.
+//!
+//! Only the scaffold may spell control tokens. While a template is rendered, words are dyed: each character except
+//! whitespace becomes a code point that Unicode has not assigned, so wherever a template puts it, it is still known as
+//! a word, and no token is spelled with it.
+
+use std::ops::Range;
+
+/// Where dyed characters begin, and where they end.
+const DYED: Range<u32> = 0x4_0000..0xB_0000;
+/// Code points of the last three planes come after those of the first four.
+const LATE: u32 = 0xE_0000;
+/// The late ones, dyed.
+const LATE_DYED: u32 = 0x8_0000;
+
+/// A text, and which parts of it are words of clients or models.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marked {
+    text: String,
+    /// Ranges of bytes, in order.
+    words: Vec<Range<usize>>,
+}
+
+impl Marked {
+    /// A text of the operator or of the model's authors.
+    #[must_use]
+    pub fn scaffold(text: &str) -> Self {
+        Self { text: text.to_owned(), words: Vec::new() }
+    }
+
+    /// A text of a client or of a model.
+    #[must_use]
+    pub fn words(text: &str) -> Self {
+        Self::default().and_words(text)
+    }
+
+    /// With more scaffold at its end.
+    #[must_use]
+    pub fn and_scaffold(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// With more words at its end.
+    #[must_use]
+    pub fn and_words(mut self, text: &str) -> Self {
+        let from = self.text.len();
+        self.text.push_str(text);
+        self.words.push(from..self.text.len());
+        self
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// From a text in which words are dyed.
+    pub(crate) fn from_dyed(dyed: &str) -> Self {
+        let mut marked = Self::default();
+        for c in dyed.chars() {
+            let from = marked.text.len();
+            marked.text.push(plain(c));
+            if !is_dyed(c) {
+                continue;
+            }
+            let to = marked.text.len();
+            match marked.words.last_mut() {
+                Some(last) if last.end == from => last.end = to,
+                _ => marked.words.push(from..to),
+            }
+        }
+        marked
+    }
+
+    /// The text, of which every character of a word is another one of the same length, whitespace excepted.
+    pub(crate) fn masked(&self) -> String {
+        let mut masked = String::with_capacity(self.text.len());
+        let mut from = 0;
+        for range in &self.words {
+            masked.push_str(&self.text[from..range.start]);
+            masked.extend(self.text[range.clone()].chars().map(|c| if is_blank(c) { c } else { filler(c.len_utf8()) }));
+            from = range.end;
+        }
+        masked.push_str(&self.text[from..]);
+        masked
+    }
+
+    /// Whether a character of a word, other than whitespace, lies in this range of bytes.
+    pub(crate) fn has_words_in(&self, range: &Range<usize>) -> bool {
+        self.words.iter().any(|words| {
+            let both = words.start.max(range.start)..words.end.min(range.end);
+            !both.is_empty() && self.text.get(both).is_none_or(|text| !text.chars().all(is_blank))
+        })
+    }
+}
+
+/// A character that spells nothing, of this many bytes.
+fn filler(bytes: usize) -> char {
+    match bytes {
+        1 => '\u{1}',
+        2 => '\u{378}',
+        3 => '\u{fdd0}',
+        _ => '\u{10ffff}',
+    }
+}
+
+/// What Python calls whitespace; it is never dyed, so that templates can trim and split.
+pub(crate) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+pub(crate) fn is_dyed(c: char) -> bool {
+    DYED.contains(&u32::from(c))
+}
+
+/// A character of a word. Code points of planes that Unicode has not assigned become U+FFFD.
+pub(crate) fn dyed(c: char) -> char {
+    let code = u32::from(c);
+    let dyed = match code {
+        _ if is_blank(c) => code,
+        LATE.. => code - LATE + LATE_DYED,
+        code if code < DYED.start => code + DYED.start,
+        _ => u32::from(char::REPLACEMENT_CHARACTER) + DYED.start,
+    };
+    char::from_u32(dyed).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The character that was dyed; others are as they are.
+pub(crate) fn plain(c: char) -> char {
+    let code = u32::from(c);
+    let plain = match code {
+        _ if !is_dyed(c) => code,
+        LATE_DYED.. => code - LATE_DYED + LATE,
+        _ => code - DYED.start,
+    };
+    char::from_u32(plain).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// A text as words.
+pub(crate) fn dye(text: &str) -> String {
+    text.chars().map(dyed).collect()
+}
+
+/// The text that was dyed.
+pub(crate) fn undye(text: &str) -> String {
+    text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_comes_back() {
+        let all = (0..=u32::from(char::MAX)).filter(|code| !DYED.contains(code) && !(0xB_0000..LATE).contains(code));
+        for c in all.filter_map(char::from_u32) {
+            assert_eq!(plain(dyed(c)), c, "{c:?}");
+            assert_eq!(is_dyed(dyed(c)), !is_blank(c), "{c:?}");
+        }
+        assert_eq!(plain(dyed('\u{50000}')), '\u{fffd}');
+    }
+
+    #[test]
+    fn words_are_found_again() {
+        let text = format!("<s>{}</s>{}\n", dye("é <s>\n"), dye("b"));
+        let marked = Marked::from_dyed(&text);
+        assert_eq!(marked.text(), "<s>é <s>\n</s>b\n");
+        assert_eq!(marked.masked().len(), marked.text().len());
+        assert_eq!(marked.masked(), "<s>\u{378} \u{1}\u{1}\u{1}\n</s>\u{1}\n");
+        assert!(marked.has_words_in(&(2..4)) && !marked.has_words_in(&(0..3)) && !marked.has_words_in(&(5..6)));
+        let built = Marked::scaffold("<s>").and_words("é <s>\n").and_scaffold("</s>").and_words("b\n");
+        assert_eq!(built.masked(), marked.masked());
+    }
+}
