@@ -5,7 +5,9 @@
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use inferenceguard_host::{EngineBuilder, Request, Roles};
-use inferenceguard_model::{BeamId, Model, ModelError, ModelInfo, Rows, Token, Tokenizer, TokenizerError};
+use inferenceguard_model::{
+    BeamId, Model, ModelError, ModelInfo, Rows, SamplingSettings, Token, Tokenizer, TokenizerError,
+};
 use inferenceguard_search::{
     Advanced, Batch, BudgetState, Constraint, Decision, Needs, OnExhausted, Plan, Policy, Pricing, Release,
     RoleFailure, Sampling, SearchConfig, SearchLimits, Source, Tracked, Tracker,
@@ -58,7 +60,8 @@ impl Bigrams {
         tokens.windows(2).for_each(|pair| counts[pair[0] as usize][pair[1] as usize] += 1.0);
         let end = words.encode(".")?;
         let (name, fingerprint) = ("bigrams".to_owned(), text.to_owned());
-        let info = ModelInfo { name, vocab, hidden: vocab, context: 256, eos: end.clone(), special: end, fingerprint };
+        let (eos, special, sampling) = (end.clone(), end, SamplingSettings::default());
+        let info = ModelInfo { name, vocab, hidden: vocab, context: 256, eos, special, sampling, fingerprint };
         Ok(Self { info, words, counts, beams: HashMap::new(), made: 0 })
     }
 

@@ -6,6 +6,7 @@ use crate::{
     sandboxed::{Loader, Trial},
 };
 use inferenceguard_bundle::Bundle;
+use inferenceguard_model::SamplingSettings;
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Constraint, SearchConfig};
 use std::{
@@ -30,27 +31,33 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
-    /// Compiles and configures what the bundle names that the engine is built with.
-    pub(crate) fn first(&self, bundle: Option<&Bundle>, generation: u64) -> Result<Deployment, EngineError> {
+    /// Compiles and configures what the bundle names that the engine is built with. `authors` is how the model's authors
+    /// sample from it.
+    pub(crate) fn first(
+        &self,
+        bundle: Option<&Bundle>,
+        generation: u64,
+        authors: SamplingSettings,
+    ) -> Result<Deployment, EngineError> {
         let budget = |own: f64, given| if self.tightens { own.min(given) } else { given };
-        self.deployment(bundle, generation, Trial::No, budget)
+        self.deployment(bundle, generation, (authors, Trial::No), budget)
     }
 
     /// The same of one that comes later: what was said of the first one's budgets loosens no other's, and what cannot run
     /// under its own limits is refused now, while there is another one.
-    pub(crate) fn later(&self, bundle: &Bundle) -> Result<Deployment, EngineError> {
-        self.deployment(Some(bundle), 0, Trial::Yes, f64::min)
+    pub(crate) fn later(&self, bundle: &Bundle, authors: SamplingSettings) -> Result<Deployment, EngineError> {
+        self.deployment(Some(bundle), 0, (authors, Trial::Yes), f64::min)
     }
 
     fn deployment(
         &self,
         bundle: Option<&Bundle>,
         generation: u64,
-        trial: Trial,
+        (authors, trial): (SamplingSettings, Trial),
         budget_of: impl Fn(f64, f64) -> f64,
     ) -> Result<Deployment, EngineError> {
         let methods = self.ready_methods(bundle, trial)?;
-        let config = self.config.clone().or_else(|| Some(bundle?.manifest().search_config()));
+        let config = self.config.clone().or_else(|| Some(bundle?.manifest().search_config_for(authors)));
         let mut config =
             config.ok_or(EngineError::Incomplete { what: "settings", call: "bundle` or `EngineBuilder::config" })?;
         for (name, given) in &self.budgets {

@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, ScoreModel, SharedScoreModel};
+use inferenceguard_model::{Model, SamplingSettings, ScoreModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::SearchConfig;
 use std::{collections::BTreeMap, sync::Arc};
@@ -134,7 +134,7 @@ impl EngineBuilder {
     /// # Errors
     /// As [`EngineBuilder::build`].
     pub fn build_roles(self, method: &str) -> Result<Arc<dyn RolesFactory>, EngineError> {
-        let deployment = self.blueprint.first(self.bundle.as_ref(), 0)?;
+        let deployment = self.blueprint.first(self.bundle.as_ref(), 0, SamplingSettings::default())?;
         Ok(Arc::clone(&deployment.method(method)?.roles))
     }
 
@@ -143,7 +143,8 @@ impl EngineBuilder {
     /// # Errors
     /// What is missing or does not fit, in words.
     pub fn build(self) -> Result<Engine, EngineError> {
-        let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1))?;
+        let authors = self.model.as_ref().map(|model| model.info().sampling).unwrap_or_default();
+        let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1), authors)?;
         let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
         let engine = Engine::new(self.blueprint, deployment, model, by_name(self.scores)?, self.max_live);
         self.bundle.as_ref().map_or(Ok(()), |bundle| engine.check_templates(bundle))?;

@@ -179,7 +179,8 @@ impl Engine {
     /// As [`crate::EngineBuilder::build`].
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
         self.check_templates(bundle)?;
-        let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle))?;
+        let authors = self.model.info().sampling;
+        let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle, authors))?;
         next.check(&mut self.model.clone(), &self.score_models())?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))

@@ -2,7 +2,7 @@
 
 use crate::{EngineError, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
 use inferenceguard_model::{Message, Model, Token};
-use inferenceguard_search::{Release, RolesInfo, Sampling, SearchConfig};
+use inferenceguard_search::{Release, RolesInfo, SamplingSettings, SearchConfig};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -34,8 +34,8 @@ pub struct Request {
     /// The most answer tokens. A larger number than the deployment's, or than what fits the context beside the prompt, is
     /// lowered to that.
     pub max_tokens: Option<u32>,
-    /// How the language model is sampled. The deployment's is a default and no limit.
-    pub sampling: Option<Sampling>,
+    /// How the language model is sampled; what is left out is the deployment's to say, which is a default and no limit.
+    pub sampling: SamplingSettings,
     /// Texts that end the answer, beside the bundle's.
     pub stop: Vec<String>,
     /// So many of the most likely tokens come with each token of the answer; 0 for none. They are read from the model once
@@ -211,7 +211,7 @@ fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<
         constraint.budget = constraint.budget.min(*ceiling);
     }
     config.seed = request.seed.unwrap_or(config.seed);
-    config.sampling = request.sampling.unwrap_or(config.sampling);
+    config.sampling = request.sampling.or(config.sampling.into()).into();
     config.release = request.release.unwrap_or(config.release);
     config.stop.extend(request.stop.iter().cloned());
     Ok(config)

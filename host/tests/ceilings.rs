@@ -26,7 +26,7 @@ fn greedy(engine: &Engine) -> Request {
         // At most the deployment's, and what fits.
         max_tokens: Some(u32::MAX),
         // Any: whatever is sampled is priced, and the deployment's is a default.
-        sampling: Some(Sampling { temperature: 1e6, top_p: 1.0, ..Sampling::default() }),
+        sampling: Sampling { temperature: 1e6, top_p: 1.0, ..Sampling::default() }.into(),
         // They come beside the deployment's.
         stop: vec!["plain".into()],
         // At most the vocabulary.

@@ -3,8 +3,8 @@
 use crate::{BundleError, MANIFEST};
 use inferenceguard_sandbox::{Limits, SettingValue, settings_by_name};
 use inferenceguard_search::{
-    Constraint, ConstraintMode, CostClip, Granularity, OnExhausted, PricedConstraint, Release, Sampling, SearchConfig,
-    SearchLimits,
+    Constraint, ConstraintMode, CostClip, Granularity, OnExhausted, OutOfRange, PricedConstraint, Release, Sampling,
+    SamplingSettings, SearchConfig, SearchLimits,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,9 +140,10 @@ pub struct Manifest {
     /// What must hold.
     #[serde(default)]
     pub constraints: Vec<ConstraintEntry>,
-    /// How the language model is sampled when a request says nothing.
+    /// How the language model is sampled when a request says nothing. What is left out here is as the model's authors
+    /// sample from it, where its files say how.
     #[serde(default)]
-    pub sampling: Sampling,
+    pub sampling: SamplingSettings,
     /// Bounds on what the policy may ask for.
     #[serde(default)]
     pub search: SearchLimits,
@@ -199,14 +200,15 @@ impl Manifest {
         roles.chain(networks).collect()
     }
 
-    /// The search this manifest asks for, before a request has its say; seed 0.
+    /// The search this manifest asks for, before a request has its say; seed 0. How it samples where the manifest does not
+    /// say is the model's to say: see [`Manifest::search_config_for`].
     #[must_use]
     pub fn search_config(&self) -> SearchConfig {
         SearchConfig {
             constraints: self.constraints.iter().map(ConstraintEntry::priced).collect(),
             task: self.task.clone(),
             max_tokens: self.max_tokens,
-            sampling: self.sampling,
+            sampling: self.sampling.into(),
             seed: 0,
             stop: self.stop.clone(),
             on_exhausted: self.on_exhausted,
@@ -219,16 +221,20 @@ impl Manifest {
         }
     }
 
+    /// [`Manifest::search_config`] for a model whose authors sample like this.
+    #[must_use]
+    pub fn search_config_for(&self, authors: SamplingSettings) -> SearchConfig {
+        SearchConfig { sampling: self.sampling.or(authors).into(), ..self.search_config() }
+    }
+
     fn check(&self) -> Result<(), BundleError> {
         named("name", &self.name)?;
         let version = semver::Version::parse(&self.version);
         require(version.is_ok(), "version", &format!("{:?}", self.version), "a semantic version, such as 1.2.0")?;
         require(self.max_tokens > 0, "max_tokens", &self.max_tokens, "at least 1")?;
-        let temperature = self.sampling.temperature;
-        let fine = temperature.is_finite() && temperature >= 0.0;
-        require(fine, "sampling.temperature", &temperature, "a finite number, 0 or above")?;
-        let top_p = self.sampling.top_p;
-        require(top_p > 0.0 && top_p <= 1.0, "sampling.top_p", &top_p, "a number above 0, at most 1")?;
+        if let Some(OutOfRange { field, found, expected }) = Sampling::from(self.sampling).out_of_range() {
+            require(false, &format!("sampling.{field}"), &found, expected)?;
+        }
         if let Some(task) = &self.task {
             self.check_cost("task", task)?;
         }

@@ -64,8 +64,7 @@ fn draws(c: &mut Criterion) {
     for count in BEAMS {
         let (root, beams) = beams(&mut model, count);
         let latents = step(&mut model, &beams, 0);
-        let (penalties, pick) = (Vec::new(), Pick::Draw(0.5));
-        let plain = SampleRequest { temperature: 1.0, top_k: 0, top_p: 1.0, penalties, penalty_mass: 1.0, pick };
+        let plain = SampleRequest::plain(Pick::Draw(0.5));
         let requests: Vec<_> = (0..count).map(|row| (row, plain.clone())).collect();
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {

@@ -165,7 +165,7 @@ impl DecoderConfig {
             output_bias: biased,
             mlp_bias: family == Family::Llama && fields.flag_or("mlp_bias", false)?,
             qk_norm: family == Family::Qwen3,
-            eos: token_ids(value.get("eos_token_id")),
+            eos: fields.token_ids("eos_token_id")?,
         };
         config.check(&fields)?;
         Ok(config)
@@ -180,16 +180,6 @@ impl DecoderConfig {
             return Err(fields.wrong("head_dim", self.head_dim, "an even number above 0"));
         }
         Ok(())
-    }
-}
-
-/// Ids given as one number or a list.
-pub(crate) fn token_ids(value: Option<&Value>) -> Vec<u32> {
-    let one = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-    match value {
-        Some(Value::Array(ids)) => ids.iter().filter_map(one).collect(),
-        Some(id) => one(id).into_iter().collect(),
-        None => Vec::new(),
     }
 }
 
@@ -225,6 +215,11 @@ impl<'a> Fields<'a> {
         self.map.get(key).filter(|v| !v.is_null())
     }
 
+    /// All keys that are not null.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.map.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
+    }
+
     pub(crate) fn wrong(&self, field: &str, found: impl ToString, expected: impl Into<String>) -> CandleError {
         let (path, field) = (self.path.clone(), field.to_owned());
         CandleError::Field { path, field, found: found.to_string(), expected: expected.into() }
@@ -254,9 +249,20 @@ impl<'a> Fields<'a> {
         if self.get(key).is_none() { Ok(default) } else { self.number(key) }
     }
 
-    fn flag_or(&self, key: &str, default: bool) -> Result<bool, CandleError> {
+    pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, CandleError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.wrong(key, value, "true or false"))
+    }
+
+    /// Ids given as one number or a list; none if the key is not there.
+    pub(crate) fn token_ids(&self, key: &str) -> Result<Vec<u32>, CandleError> {
+        let wrong = |found: &Value| self.wrong(key, found, "a token's id, or a list of ids");
+        let one = |found: &Value| found.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| wrong(found));
+        match self.get(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(ids)) => ids.iter().map(one).collect(),
+            Some(id) => Ok(vec![one(id)?]),
+        }
     }
 
     fn text_or(&self, key: &str, default: &'a str) -> Result<&'a str, CandleError> {

@@ -89,20 +89,17 @@ mod tests {
         // A GPU where this is compiled for one and there is one.
         let device = Device::cuda_if_available(0)?;
         let tensor = Tensor::from_slice(&data, (rows, width), &device)?;
-        let base = SampleRequest {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            penalties: Vec::new(),
-            penalty_mass: 1.0,
-            pick: Pick::Rank(0),
-        };
-        let request = |i: usize| match i % 5 {
+        let base = SampleRequest::plain(Pick::Rank(0));
+        let draw = |i: usize| Pick::Draw((i as f64 + 0.5) / 600.0);
+        let repeated = vec![0, 5, 999, 1000];
+        let request = |i: usize| match i % 7 {
             0 => base.clone(),
             1 => SampleRequest { top_p: 0.9, pick: Pick::Draw(0.5), ..base.clone() },
-            2 => SampleRequest { temperature: 0.7, pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
+            2 => SampleRequest { temperature: 0.7, pick: draw(i), ..base.clone() },
             3 if i.is_multiple_of(2) => SampleRequest { temperature: 1e-39, pick: Pick::Draw(0.3), ..base.clone() },
-            _ => SampleRequest { pick: Pick::Draw((i as f64 + 0.5) / 600.0), ..base.clone() },
+            4 => SampleRequest { min_p: 0.3, pick: draw(i), ..base.clone() },
+            5 => SampleRequest { repetition_penalty: 8.0, repeated: repeated.clone(), pick: draw(i), ..base.clone() },
+            _ => SampleRequest { pick: draw(i), ..base.clone() },
         };
         let requests: Vec<Asked> = (0..600).map(|i| (i * 7 % rows, request(i))).collect();
         let found = on_device(&tensor, &requests)?;

@@ -124,7 +124,7 @@ pub enum CandleError {
         message: String,
     },
     /// A tensor of a GGUF file is quantised in a way that is not read.
-    #[error("{}: {tensor} is {found}; only Q8_0, Q4_0, Q5_0, Q4_K, Q5_K, Q6_K, F32, F16 and BF16 are read", path.display())]
+    #[error("{}: tensor {tensor} is {found}, which is not read; read are {read}", path.display())]
     GgufFormat {
         /// The file.
         path: PathBuf,
@@ -132,6 +132,16 @@ pub enum CandleError {
         tensor: String,
         /// The format found.
         found: String,
+        /// The formats that are read.
+        read: String,
+    },
+    /// A GGUF model in several files is not complete, or its files do not belong together.
+    #[error("{}: a split GGUF model: {message}", path.display())]
+    SplitGguf {
+        /// The file that was named, or the wrong one.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
     },
     /// A GGUF file and the config.json beside it describe different models.
     #[error("{}: `{key}` is {metadata}, but `{field}` in the config.json beside it is {value}; they belong to different models", gguf.display())]
@@ -145,6 +155,18 @@ pub enum CandleError {
         /// The key of config.json.
         field: &'static str,
         /// What that holds.
+        value: String,
+    },
+    /// A GGUF file and the tokenizer.json beside it have different tokens.
+    #[error("{}: token {id} is {metadata:?}, but {value} in the tokenizer.json beside it; they belong to different models", gguf.display())]
+    OtherTokens {
+        /// The GGUF file.
+        gguf: PathBuf,
+        /// The token's id.
+        id: usize,
+        /// Its spelling in the metadata.
+        metadata: String,
+        /// What the other file says.
         value: String,
     },
     /// A folder holds several GGUF files, and none is called model.gguf.

@@ -1,6 +1,6 @@
 //! Where the files of a model lie: in a folder, or in memory (a program that carries its model with it).
 
-use crate::CandleError;
+use crate::{CandleError, gguf};
 use memmap2::Mmap;
 use serde_json::Value;
 use std::{
@@ -43,6 +43,13 @@ impl ModelFiles {
         Self { folder: name.into(), gguf: None, memory: Some(files) }
     }
 
+    /// The names of all files of the GGUF model that the file of this name belongs to: more than one where the name says
+    /// `-00001-of-00003`.
+    #[must_use]
+    pub fn parts(name: &str) -> Vec<String> {
+        gguf::all(name)
+    }
+
     /// The folder, or what stands for it.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -62,8 +69,11 @@ impl ModelFiles {
         if self.gguf.is_some() || safetensors() {
             return Ok(self.gguf.clone());
         }
-        let mut found: Vec<String> = self.names().into_iter().filter(|name| is_gguf(name)).collect();
+        // The files of a split model count as one.
+        let names = self.names().into_iter().filter(|name| is_gguf(name));
+        let mut found: Vec<String> = names.map(|name| gguf::first(&name)).collect();
         found.sort_unstable();
+        found.dedup();
         match found.iter().position(|name| name == GGUF) {
             Some(i) => Ok(Some(found.swap_remove(i))),
             None if found.len() > 1 => {

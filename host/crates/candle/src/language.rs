@@ -1,7 +1,7 @@
 //! A language model of a folder.
 
 use crate::{
-    CandleError, GenerationConfig, LoadOptions, ModelFiles, Template,
+    CandleError, Facts, GenerationConfig, LoadOptions, ModelFiles, Template,
     config::Head,
     decoder::{Decoder, Keep},
     draw::sample,
@@ -31,7 +31,7 @@ pub struct CandleModel {
     template: Template,
     generation: GenerationConfig,
     info: ModelInfo,
-    warnings: Vec<String>,
+    facts: Facts,
 }
 
 impl CandleModel {
@@ -62,9 +62,9 @@ impl CandleModel {
         let head = LanguageHead::load(&folder.decoder, &folder.weights)?;
         let info = info(&folder);
         let (cache, newest) = (folder.decoder.cache(), Newest::default());
-        let Folder { decoder, tokenizer, template, generation, warnings, .. } = folder;
+        let Folder { decoder, tokenizer, template, generation, facts, .. } = folder;
         let tokenizer = Arc::new(tokenizer);
-        Ok(Self { decoder, cache, newest, head, tokenizer, template, generation, info, warnings })
+        Ok(Self { decoder, cache, newest, head, tokenizer, template, generation, info, facts })
     }
 
     /// How a conversation becomes a prompt.
@@ -76,13 +76,19 @@ impl CandleModel {
     /// What a person should know about it, such as that it has no chat template.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &self.warnings
+        self.facts.warnings()
     }
 
     /// How the authors sample from it.
     #[must_use]
     pub fn generation_config(&self) -> &GenerationConfig {
         &self.generation
+    }
+
+    /// What was taken from which file.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// What the keys and values of its beams take.
@@ -105,6 +111,7 @@ fn info(folder: &Folder) -> ModelInfo {
         hidden: config.hidden,
         context: config.context,
         eos: folder.eos.clone(),
+        sampling: folder.generation.sampling,
         special,
         fingerprint: folder.fingerprint.clone(),
     }

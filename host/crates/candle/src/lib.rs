@@ -5,6 +5,7 @@
 //! - [`CandleScoreModel`]: a reward or cost model; implements `ScoreModel`.
 //! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
+//! - [`Facts`]: what was taken from which file.
 //! - [`Marked`]: a text, and which parts of it are words of clients or models.
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
@@ -22,6 +23,7 @@ mod device_draw;
 mod direct;
 mod draw;
 mod error;
+mod facts;
 mod files;
 mod generation_config;
 mod gguf;
@@ -43,6 +45,7 @@ mod roofline;
 mod rope;
 mod rows;
 mod score;
+mod special;
 mod template;
 mod tokenizer;
 mod weights;
@@ -51,6 +54,7 @@ mod words;
 pub use config::{DecoderConfig, Family, Head, Normalizer};
 pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
+pub use facts::{Fact, Facts};
 pub use files::ModelFiles;
 pub use generation_config::GenerationConfig;
 pub use jinja::{NoDate, PromptDate};

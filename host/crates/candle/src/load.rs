@@ -1,8 +1,15 @@
 //! Model folders: what is in them, and a digest of it.
 
 use crate::{
-    CandleError, DecoderConfig, DeviceChoice, GenerationConfig, HfTokenizer, Kernels, ModelFiles, Precision, Template,
-    TemplateChoice, config::Head, decoder::Decoder, jinja::PromptDate, layers::Format, template::TokenizerConfig,
+    CandleError, DecoderConfig, DeviceChoice, Facts, GenerationConfig, HfTokenizer, Kernels, ModelFiles, Precision,
+    Template, TemplateChoice,
+    config::Head,
+    decoder::Decoder,
+    gguf::Gguf,
+    jinja::PromptDate,
+    layers::Format,
+    special::Special,
+    template::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
 use inferenceguard_model::{Message, ModelError};
@@ -39,21 +46,24 @@ pub(crate) struct Folder {
     pub(crate) eos: Vec<u32>,
     pub(crate) name: String,
     pub(crate) fingerprint: String,
-    /// What a person should know about it.
-    pub(crate) warnings: Vec<String>,
+    /// Where all this was taken from.
+    pub(crate) facts: Facts,
 }
 
 impl Folder {
     pub(crate) fn open(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
+        let mut facts = Facts::default();
         let config = DecoderConfig::read(files)?;
         let mut tokenizer = HfTokenizer::of(files)?;
         let weights = Weights::open(files)?;
-        let mut about = TokenizerConfig::read(files)?;
+        sources(files, &config, weights.gguf(), &mut facts)?;
+        let generation = GenerationConfig::read_for(files, config.head == Head::Language, &mut facts)?;
+        let special = Special::read(files, weights.gguf(), &tokenizer, (&config, &generation), &mut facts)?;
+        let mut about = TokenizerConfig::read(files, SpecialNames::of(&special))?;
         if let Some(gguf) = weights.gguf() {
-            about.or_told_by(gguf, &tokenizer);
+            about.or_told_by(gguf);
         }
-        let generation = GenerationConfig::read(files)?;
-        let eos = end_tokens(&generation, &config, &tokenizer, about.names.eos.as_deref());
+        let eos = special.ends;
         let fallback = match config.head {
             Head::Language => Some(TemplateChoice::Plain),
             Head::Score(_) => Some(TemplateChoice::Beaver),
@@ -61,7 +71,9 @@ impl Folder {
         };
         tokenizer.keep_from_words(&eos).map_err(ModelError::from)?;
         let template = Template::new(files.path(), &options.template, options.date, about, fallback)?;
-        let warnings = warnings(files, &template, &tokenizer, config.vocab)?;
+        for warning in warnings(files, &template, &tokenizer, config.vocab)? {
+            facts.warn(warning);
+        }
         let device = options.device.open(options.precision)?;
         if weights.gguf().is_some() && !device.is_cpu() {
             let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
@@ -74,7 +86,7 @@ impl Folder {
         decoder.keep_prompts(options.prompt_cache);
         let fingerprint = fingerprint(&decoder.config, &weights, rounded);
         let name = name(files, options);
-        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, warnings })
+        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, facts })
     }
 }
 
@@ -122,18 +134,21 @@ fn name(files: &ModelFiles, options: &LoadOptions) -> String {
     files.name().unwrap_or_else(|| "model".into())
 }
 
-/// The generation settings know best, then config.json, then the tokenizer's own end token.
-fn end_tokens(
-    generation: &GenerationConfig,
+/// Notes where the configuration and the tokenizer come from.
+fn sources(
+    files: &ModelFiles,
     config: &DecoderConfig,
-    tokenizer: &HfTokenizer,
-    named: Option<&str>,
-) -> Vec<u32> {
-    let named: Vec<u32> = named.and_then(|name| tokenizer.id(name)).into_iter().collect();
-    let choices = [&generation.eos, &config.eos, &named];
-    let mut eos = choices.into_iter().find(|ids| !ids.is_empty()).cloned().unwrap_or_default();
-    eos.retain(|id| (*id as usize) < config.vocab);
-    eos
+    gguf: Option<&Gguf>,
+    facts: &mut Facts,
+) -> Result<(), CandleError> {
+    const TOKENIZER: &str = "tokenizer.json";
+    let settings = gguf.map_or_else(|| Ok("config.json".to_owned()), |gguf| gguf.settings(files))?;
+    let inside = gguf.filter(|_| !files.has(TOKENIZER)).map(Gguf::name);
+    facts.take("architecture", &config.architecture, &settings);
+    facts.take("rope", format!("theta {}, {:?}", config.rope.theta, config.rope.scaling), &settings);
+    let (kind, from) = inside.as_deref().map_or(("a file", TOKENIZER), |name| ("in the metadata", name));
+    facts.take("tokenizer", kind, from);
+    Ok(())
 }
 
 /// Files up to this size are hashed whole.

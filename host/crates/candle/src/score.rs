@@ -1,7 +1,7 @@
 //! A score model of a folder: rewards and costs, position by position, along beams.
 
 use crate::{
-    CandleError, LoadOptions, ModelFiles, Template,
+    CandleError, Facts, LoadOptions, ModelFiles, Template,
     decoder::{Decoder, Keep},
     error::backend,
     head::ScoreHead,
@@ -26,9 +26,9 @@ pub struct CandleScoreModel {
     template: Template,
     eos: Option<Token>,
     info: ScoreInfo,
+    facts: Facts,
     answers: HashMap<ScoreId, Answer>,
     next: u64,
-    warnings: Vec<String>,
 }
 
 /// One scored beam.
@@ -103,9 +103,9 @@ impl CandleScoreModel {
         };
         let cache = folder.decoder.cache();
         let eos = folder.eos.first().copied();
-        let Folder { decoder, tokenizer, template, warnings, .. } = folder;
+        let Folder { decoder, tokenizer, template, facts, .. } = folder;
         let (tokenizer, answers) = (Arc::new(tokenizer), HashMap::new());
-        Ok(Self { decoder, cache, head, tokenizer, template, eos, info, answers, next: 0, warnings })
+        Ok(Self { decoder, cache, head, tokenizer, template, eos, info, facts, answers, next: 0 })
     }
 
     /// How a conversation becomes its prompt.
@@ -114,10 +114,10 @@ impl CandleScoreModel {
         &self.template
     }
 
-    /// What a person should know about it.
+    /// What was taken from which file.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn add(&mut self, answer: Answer) -> ScoreId {

@@ -5,10 +5,11 @@
 //! models said stays apart from what the template says.
 
 use crate::{
-    CandleError, HfTokenizer, ModelFiles, PromptDate,
+    CandleError, ModelFiles, PromptDate,
     gguf::Gguf,
     jinja::{ChatTemplate, Refusal},
     marked::Marked,
+    special::Special,
 };
 use inferenceguard_model::Message;
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,19 @@ pub(crate) struct SpecialNames {
 }
 
 impl SpecialNames {
+    pub(crate) fn of(special: &Special) -> Self {
+        let name = |key: &str| special.name(key);
+        Self {
+            bos: name("bos_token"),
+            eos: name("eos_token"),
+            pad: name("pad_token"),
+            unk: name("unk_token"),
+            sep: name("sep_token"),
+            cls: name("cls_token"),
+            mask: name("mask_token"),
+        }
+    }
+
     /// Those that are there, under the names that templates use.
     fn known(&self) -> Vec<(&'static str, String)> {
         let all = [
@@ -162,7 +176,7 @@ impl SpecialNames {
     }
 }
 
-/// What tokenizer_config.json, special_tokens_map.json and chat_template.jinja say.
+/// What tokenizer_config.json and chat_template.jinja say.
 pub(crate) struct TokenizerConfig {
     pub(crate) names: SpecialNames,
     chat: Chat,
@@ -177,37 +191,16 @@ enum Chat {
 }
 
 impl TokenizerConfig {
-    /// Reads the files; each may be missing.
-    pub(crate) fn read(files: &ModelFiles) -> Result<Self, CandleError> {
-        let read = |name: &str, what| if files.has(name) { files.json(name, what) } else { Ok(Value::Null) };
-        let about = read("tokenizer_config.json", "the tokenizer's settings")?;
-        let map = read("special_tokens_map.json", "the names of special tokens")?;
-        let name = |key: &str| {
-            let spelled = |value: &Value| {
-                let found = value.get(key)?;
-                found.as_str().or_else(|| found.get("content")?.as_str()).map(str::to_owned)
-            };
-            spelled(&about).or_else(|| spelled(&map))
-        };
-        let names = SpecialNames {
-            bos: name("bos_token"),
-            eos: name("eos_token"),
-            pad: name("pad_token"),
-            unk: name("unk_token"),
-            sep: name("sep_token"),
-            cls: name("cls_token"),
-            mask: name("mask_token"),
-        };
+    /// Reads the files; each may be missing. The names come from where all sources of them are joined.
+    pub(crate) fn read(files: &ModelFiles, names: SpecialNames) -> Result<Self, CandleError> {
+        const NAME: &str = "tokenizer_config.json";
+        let about = if files.has(NAME) { files.json(NAME, "the tokenizer's settings")? } else { Value::Null };
         let chat = if files.has(JINJA) { Chat::Source(jinja(files)?) } else { inline(&about) };
         Ok(Self { names, chat })
     }
 
     /// What these files do not say, as the metadata of a GGUF file say it.
-    pub(crate) fn or_told_by(&mut self, gguf: &Gguf, tokenizer: &HfTokenizer) {
-        let spelling = |key: &str| tokenizer.spelling(gguf.token_id(key)?);
-        let names = &mut self.names;
-        names.bos = names.bos.take().or_else(|| spelling("bos_token_id"));
-        names.eos = names.eos.take().or_else(|| spelling("eos_token_id"));
+    pub(crate) fn or_told_by(&mut self, gguf: &Gguf) {
         if matches!(self.chat, Chat::None) {
             self.chat = gguf.chat_template().map_or(Chat::None, Chat::Source);
         }

@@ -3,10 +3,14 @@
 //! Control tokens come from scaffold only. What clients and models say is text: whatever it spells, it is encoded as
 //! the letters it is made of. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
-use crate::{CandleError, ModelFiles, marked::Marked, words, words::Words};
+use crate::{CandleError, ModelFiles, gguf::Gguf, marked::Marked, words, words::Words};
 use inferenceguard_model::{Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeSet, ops::Range, path::Path};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 use tokenizers::{
     Encoding, Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
     normalizer,
@@ -47,25 +51,42 @@ impl HfTokenizer {
         Self::named(&ModelFiles::folder(folder), &path.file_name().unwrap_or_default().to_string_lossy())
     }
 
-    /// The tokenizer.json among a model's files.
+    /// The tokenizer among a model's files: tokenizer.json; without it, the one in the metadata of a GGUF file.
     ///
     /// # Errors
-    /// When the file is missing, unreadable or not a tokenizer.
+    /// When there is none, it is unreadable or no tokenizer, or tokenizer.json spells other tokens than the GGUF file.
     pub fn of(files: &ModelFiles) -> Result<Self, CandleError> {
-        Self::named(files, "tokenizer.json")
+        const NAME: &str = "tokenizer.json";
+        match Gguf::find(files)? {
+            None => Self::named(files, NAME),
+            Some(gguf) if files.has(NAME) => {
+                let tokenizer = Self::named(files, NAME)?;
+                gguf.same_tokens(|id| tokenizer.spelling(id))?;
+                Ok(tokenizer)
+            }
+            Some(gguf) => Self::inside(files, &gguf),
+        }
+    }
+
+    /// The tokenizer in a GGUF file's metadata.
+    fn inside(files: &ModelFiles, gguf: &Gguf) -> Result<Self, CandleError> {
+        let path = files.path().join(gguf.name());
+        match gguf.tokenizer()? {
+            Some(json) => {
+                let tokenizer = Self::parse(json.to_string().as_bytes()).map_err(|e| not_usable(path, &e))?;
+                gguf.same_tokens(|id| tokenizer.spelling(id))?;
+                Ok(tokenizer)
+            }
+            None => {
+                let what = "tokenizer.json beside its GGUF file, which has no tokenizer in its metadata";
+                Err(CandleError::MissingFile { path: files.path().join("tokenizer.json"), what })
+            }
+        }
     }
 
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
-        let what = match files.gguf() {
-            Ok(None) | Err(_) => "tokenizer.json (the fast tokenizer; convert a slow one with transformers)",
-            Ok(Some(_)) => {
-                "tokenizer.json beside its GGUF file (take it from the model's repository; GGUF's own is not read)"
-            }
-        };
-        let bytes = files.read(name, what)?;
-        let failed =
-            |e| CandleError::Tokenizer { path: files.path().join(name), message: format!("not a tokenizer: {e}") };
-        Self::parse(&bytes).map_err(failed)
+        let bytes = files.read(name, "tokenizer.json (the fast tokenizer; convert a slow one with transformers)")?;
+        Self::parse(&bytes).map_err(|e| not_usable(files.path().join(name), &e))
     }
 
     fn parse(bytes: &[u8]) -> tokenizers::Result<Self> {
@@ -221,6 +242,10 @@ fn split_at(
         parts.push((slice(at, to)?, None));
     }
     Ok(parts)
+}
+
+fn not_usable(path: PathBuf, error: &tokenizers::Error) -> CandleError {
+    CandleError::Tokenizer { path, message: format!("not a tokenizer: {error}") }
 }
 
 /// Over vocabulary and rules, not over what is put around a text.

@@ -136,7 +136,7 @@ impl Weights {
     pub(crate) fn files(&self) -> Vec<(&[u8], &[u8])> {
         match self {
             Self::Shards(shards) => shards.shards.iter().map(|s| (&s.map[..s.start], &*s.map)).collect(),
-            Self::Gguf(gguf) => vec![gguf.parts()],
+            Self::Gguf(gguf) => gguf.contents(),
         }
     }
 

@@ -42,8 +42,7 @@ fn ends(token: Token) -> bool {
 }
 
 fn draw(model: &mut CandleModel, logits: &Rows, draw: f64) -> Sampled {
-    let (top_k, top_p, pick) = (0, 1.0, Pick::Draw(draw));
-    let request = SampleRequest { temperature: 1.5, top_k, top_p, penalties: Vec::new(), penalty_mass: 0.0, pick };
+    let request = SampleRequest { temperature: 1.5, ..SampleRequest::plain(Pick::Draw(draw)) };
     model.sample(logits, &[(0, request)]).unwrap()[0]
 }
 

@@ -156,14 +156,19 @@ const TEXT: &str = "fill the kettle and wait, never mix them";
 #[test]
 fn every_format_is_as_close_as_its_bits() {
     let expected = logits(&random_file(|_| GgmlDType::F32), TEXT, Kernels::Direct);
-    let cases: [(&str, Kind, f32); 8] = [
+    let cases: [(&str, Kind, f32); 13] = [
         ("F16", |_| GgmlDType::F16, 0.002),
         ("Q8_0", |_| GgmlDType::Q8_0, 0.03),
         ("Q6_K", |_| GgmlDType::Q6K, 0.09),
         ("Q5_K", |_| GgmlDType::Q5K, 0.18),
+        ("Q8_K", |_| GgmlDType::Q8K, 0.03),
         ("Q5_0", |_| GgmlDType::Q5_0, 0.18),
+        ("Q5_1", |_| GgmlDType::Q5_1, 0.18),
         ("Q4_K", |_| GgmlDType::Q4K, 0.3),
         ("Q4_0", |_| GgmlDType::Q4_0, 0.35),
+        ("Q4_1", |_| GgmlDType::Q4_1, 0.35),
+        ("Q3_K", |_| GgmlDType::Q3K, 0.6),
+        ("Q2_K", |_| GgmlDType::Q2K, 0.9),
         ("Q4_K_M", mixed, 0.25),
     ];
     for (name, kind, most) in cases {
@@ -236,4 +241,80 @@ fn folders_and_files_are_found() {
     assert_eq!(load(a.path()).vocab, 296);
     let bare = folder("qwen3", "qwen3.gguf", false);
     assert_eq!(load(&bare.path().join("qwen3.gguf")).eos, load(&golden("qwen3")).eos);
+}
+
+/// The tensors of a golden folder in `count` files, written as llama.cpp splits them, and changed by `change`.
+fn split(count: usize, change: impl Fn(usize, &mut Parts)) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let whole = Parts::of(&golden("qwen3"));
+    let each = whole.tensors.len().div_ceil(count);
+    let mut files = std::collections::BTreeMap::new();
+    for number in 0..count {
+        let own = whole.tensors.iter().skip(number * each).take(each);
+        let tensors = own.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let metadata = if number == 0 { whole.metadata.clone() } else { std::collections::BTreeMap::new() };
+        let mut part = Parts { metadata, tensors };
+        for (key, value) in [("no", number), ("count", count)] {
+            part.metadata.insert(format!("split.{key}"), Value::U16(value as u16));
+        }
+        part.metadata.insert("split.tensors.count".into(), Value::I32(whole.tensors.len() as i32));
+        change(number, &mut part);
+        files.insert(format!("x-{:05}-of-{count:05}.gguf", number + 1), part.bytes(|_| GgmlDType::F32));
+    }
+    files
+}
+
+fn written(files: &std::collections::BTreeMap<String, Vec<u8>>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden("qwen3").join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+    folder
+}
+
+#[test]
+fn a_model_in_several_files_is_the_model_in_one() {
+    let text = about("qwen3")["text"].as_str().unwrap().to_owned();
+    let expected = probed(&with_weights(&golden("qwen3"), floats("qwen3"), false), &text, Kernels::Direct);
+    let folder = written(&split(3, |_, _| {}));
+    let other = folder.path().join("x-00002-of-00003.gguf");
+    for path in [folder.path(), &folder.path().join("x-00001-of-00003.gguf"), &other] {
+        assert_eq!(probed(&ModelFiles::folder(path), &text, Kernels::Direct), expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn files_of_a_split_model_that_do_not_fit_together_are_refused() {
+    let refused = |files: std::collections::BTreeMap<String, Vec<u8>>| {
+        let folder = written(&files);
+        let error = CandleModel::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, inferenceguard_candle::CandleError::SplitGguf { .. }), "{error}");
+        error.to_string()
+    };
+    let mut gone = split(3, |_, _| {});
+    gone.remove("x-00001-of-00003.gguf");
+    gone.remove("x-00003-of-00003.gguf");
+    let error = refused(gone);
+    assert!(error.contains("x-00001-of-00003.gguf, x-00003-of-00003.gguf"), "names what is missing: {error}");
+    let set = |key: &'static str, value: Value| {
+        refused(split(2, move |number, part| {
+            if number == 1 || key == "split.tensors.count" {
+                part.metadata.insert(key.into(), value.clone());
+            }
+        }))
+    };
+    assert!(set("split.no", Value::U16(0)).contains("split.no"));
+    assert!(set("split.count", Value::U16(3)).contains("split.count"));
+    assert!(set("split.count", Value::String("x".into())).contains("split.count"));
+    assert!(set("split.tensors.count", Value::I32(1)).contains("split.tensors.count"));
+    let missing = refused(split(2, |_, part| drop(part.metadata.remove("split.count"))));
+    assert!(missing.contains("missing"), "{missing}");
+    let twice = Parts::of(&golden("qwen3")).tensors["output_norm.weight"].clone();
+    let twice = refused(split(2, move |_, part| {
+        part.tensors.insert("output_norm.weight".into(), twice.clone());
+        part.metadata.remove("split.tensors.count");
+    }));
+    assert!(twice.contains("output_norm.weight"), "{twice}");
+    // A part under a name that hides it.
+    let parts = split(2, |_, _| {});
+    let alone = std::collections::BTreeMap::from([("model.gguf".to_owned(), parts["x-00002-of-00002.gguf"].clone())]);
+    assert!(refused(alone).contains("NAME-00001-of-00003.gguf"));
 }

@@ -46,7 +46,7 @@ fn special_tokens_and_ends() {
     let llama = load("llama1", TemplateChoice::Auto);
     assert_eq!(llama.info().eos, [2]);
     assert_eq!(llama.info().special, [0, 1, 2]);
-    assert_eq!(llama.generation_config().temperature, Some(0.7));
+    assert_eq!(llama.generation_config().sampling.temperature, Some(0.7));
     assert_eq!(llama.tokenizer().decode(&[1, 2]).unwrap(), "");
 }
 

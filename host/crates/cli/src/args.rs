@@ -82,7 +82,7 @@ pub(crate) enum ComponentCommand {
 /// What answers, and what guards it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GuardArguments {
-    /// A Hugging Face folder, or an id: org/name[@revision]; the demonstration model if not given
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: Option<String>,
     /// A score model under the name that the bundle's costs use; may be repeated
@@ -149,7 +149,7 @@ pub(crate) struct TrainDemoArguments {
 /// A model, and where it runs.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArguments {
-    /// A Hugging Face folder, or an id: org/name[@revision]
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: String,
     #[command(flatten)]
@@ -199,7 +199,7 @@ pub(crate) struct ProbeArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelCheckArguments {
-    /// A Hugging Face folder, or an id: org/name[@revision]
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]
     #[arg(value_name = "DIR|ID")]
     pub(crate) model: String,
     #[command(flatten)]

@@ -9,8 +9,8 @@ use crate::{
 use anyhow::bail;
 use inferenceguard_bundle::Manifest;
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, DecoderConfig, Head, HfTokenizer, LoadOptions, ModelFiles, Precision, PromptDate,
-    Template,
+    CandleModel, CandleScoreModel, DecoderConfig, Fact, Facts, Head, HfTokenizer, LoadOptions, ModelFiles, Precision,
+    PromptDate, Template,
 };
 use inferenceguard_model::{Model, ScoreModel, ScoreRow, Tokenizer};
 use serde_json::json;
@@ -50,7 +50,7 @@ impl Loading {
 /// Opens a language model, and says what a person should know about it.
 pub(crate) fn language_model(files: &ModelFiles, options: &LoadOptions) -> anyhow::Result<CandleModel> {
     let model = CandleModel::load_files(files, options)?;
-    warn(&model.info().name, model.warnings());
+    warn(&model.info().name, model.facts());
     Ok(model)
 }
 
@@ -61,12 +61,12 @@ pub(crate) fn score_model(
     language: &dyn Tokenizer,
 ) -> anyhow::Result<CandleScoreModel> {
     let model = CandleScoreModel::load_files(files, options, language)?;
-    warn(&model.info().name, model.warnings());
+    warn(&model.info().name, model.facts());
     Ok(model)
 }
 
-fn warn(name: &str, warnings: &[String]) {
-    for warning in warnings {
+fn warn(name: &str, facts: &Facts) {
+    for warning in facts.warnings() {
         output::note(format_args!("warning: {name}: {warning}"));
     }
 }
@@ -94,16 +94,36 @@ pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     let files = ModelFiles::folder(&folder);
     let config = DecoderConfig::read(&files)?;
     let tokenizer = Arc::new(HfTokenizer::of(&files)?);
-    let report = match config.head {
-        Head::Language => language(language_model(&files, &options)?)?,
-        Head::Score(_) | Head::Classification => score(score_model(&files, &options, &*tokenizer)?, tokenizer)?,
+    let (report, facts) = match config.head {
+        Head::Language => {
+            let model = language_model(&files, &options)?;
+            let facts = model.facts().clone();
+            (language(model)?, facts)
+        }
+        Head::Score(_) | Head::Classification => {
+            let model = score_model(&files, &options, &*tokenizer)?;
+            let facts = model.facts().clone();
+            (score(model, tokenizer)?, facts)
+        }
     };
-    if arguments.json {
+    print(report, &facts, arguments.json)
+}
+
+fn print(mut report: serde_json::Value, facts: &Facts, json: bool) -> anyhow::Result<()> {
+    if json {
+        report["facts"] = serde_json::to_value(facts.taken())?;
         return output::json(&report);
     }
     let lines = report.as_object().into_iter().flatten();
-    let lines: Vec<String> = lines.map(|(name, value)| format!("{name:<12} {}", plain(value))).collect();
+    let mut lines: Vec<String> = lines.map(|(name, value)| format!("{name:<12} {}", plain(value))).collect();
+    lines.extend(facts.taken().iter().map(sourced));
     output::result(terminal::lines(lines))
+}
+
+/// A fact, and the files that say so.
+fn sourced(fact: &Fact) -> String {
+    let from = if fact.from.is_empty() { "no file says".to_owned() } else { fact.from.join(", ") };
+    format!("{:<12} {}  ({from})", fact.name, fact.value)
 }
 
 fn plain(value: &serde_json::Value) -> String {
@@ -124,7 +144,7 @@ fn language(mut model: CandleModel) -> anyhow::Result<serde_json::Value> {
     Ok(json!({
         "kind": "language model", "name": info.name, "vocab": info.vocab, "hidden": info.hidden,
         "context": info.context, "eos": info.eos, "prompt": prompt.len(), "fingerprint": info.fingerprint,
-        "template": template(model.template()), "warnings": model.warnings(),
+        "template": template(model.template()), "warnings": model.facts().warnings(),
     }))
 }
 
@@ -136,7 +156,7 @@ fn score(mut model: CandleScoreModel, tokenizer: Arc<HfTokenizer>) -> anyhow::Re
     Ok(json!({
         "kind": "score model", "name": info.name, "context": info.context,
         "score": scored.first().map(|scored| scored.end), "fingerprint": info.fingerprint,
-        "template": template(model.template()), "warnings": model.warnings(),
+        "template": template(model.template()), "warnings": model.facts().warnings(),
     }))
 }
 

@@ -146,3 +146,38 @@ fn wrong_usage_has_its_own_exit_code() {
         assert!(!ran.stderr.is_empty());
     }
 }
+
+#[test]
+fn a_check_says_what_was_taken_from_which_file() {
+    let folder = copy("llama1");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("special_tokens_map.json", r#"{"bos_token": "<s>", "eos_token": {"content": "</s>"}}"#);
+    write("generation_config.json", r#"{"do_sample": false, "no_repeat_ngram_size": 2}"#);
+    let report = run(&["model", "check", text(folder.path()), "--json"]).json();
+    let fact = |name: &str| {
+        let facts = report["facts"].as_array().unwrap();
+        facts.iter().find(|fact| fact["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"))
+    };
+    let both = serde_json::json!(["tokenizer_config.json", "special_tokens_map.json"]);
+    assert_eq!((&fact("bos_token")["value"], &fact("bos_token")["from"]), (&"\"<s>\" (1)".into(), &both));
+    assert_eq!(
+        fact("end token")["from"],
+        serde_json::json!(["config.json", "tokenizer_config.json", "special_tokens_map.json"])
+    );
+    assert_eq!(fact("sampling")["value"], "temperature 0");
+    assert!(report["warnings"][0].as_str().unwrap().contains("no_repeat_ngram_size"), "{report}");
+    let shown = run(&["model", "check", text(folder.path())]);
+    assert!(shown.stdout.contains("end token") && shown.stdout.contains("warning"), "{}", shown.stdout);
+    // Those who use it are warned, too.
+    let ran = run(&["run", "--model", text(folder.path()), "--max-tokens", "2", "hi"]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("no_repeat_ngram_size"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_gguf_file_needs_nothing_beside_it() {
+    let file = golden("gguf").join("mixed.gguf");
+    let report = run(&["model", "check", text(&file), "--json"]).json();
+    assert_eq!(report["name"], "mixed");
+    let output = run(&["run", "--model", text(&file), "--json", "--max-tokens", "4", "How is the kettle?"]).json();
+    assert!(output["tokens"].as_array().is_some_and(|tokens| !tokens.is_empty()), "{output}");
+}

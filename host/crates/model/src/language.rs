@@ -1,6 +1,9 @@
 //! The language model.
 
-use crate::{Message, ModelError, RowSampler, Rows, SampleRequest, Sampled, Token, Tokenizer, message::only_prompt};
+use crate::{
+    Message, ModelError, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, Token, Tokenizer,
+    message::only_prompt,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,7 +23,7 @@ pub enum LatentSelector {
 }
 
 /// What a model is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Its name, for people.
     pub name: String,
@@ -34,6 +37,9 @@ pub struct ModelInfo {
     pub eos: Vec<Token>,
     /// Special tokens, end tokens included: never penalised.
     pub special: Vec<Token>,
+    /// How its authors sample from it: the default where a bundle and a request say nothing.
+    #[serde(default)]
+    pub sampling: SamplingSettings,
     /// A digest of the weights and settings, for records and for critics.
     pub fingerprint: String,
 }

@@ -1,12 +1,13 @@
 //! The reference sampler: from a row of logits to one token.
 //!
-//! Order: penalties, temperature, top-k, top-p, then the token at which the cumulative probability passes `draw`.
-//! Where top-k or top-p leaves tokens out, candidates are ordered by probability, ties by token; where neither does,
-//! nothing needs sorting and they are ordered by token. Equal logits thus give equal tokens everywhere.
+//! Order: repetition penalty, penalties, temperature, top-k, top-p, min-p (as transformers has them), then the token at
+//! which the cumulative probability passes `draw`. Where top-k or top-p leaves tokens out, candidates are ordered by
+//! probability, ties by token; where neither does, nothing needs sorting and they are ordered by token. Equal logits thus
+//! give equal tokens everywhere.
 
 use crate::{ModelError, Token};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 /// How the token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,17 @@ pub struct SampleRequest {
     pub top_k: u32,
     /// Only the most likely tokens that together hold this probability; in (0, 1], 1 = all.
     pub top_p: f32,
+    /// Only tokens at least this share as probable as the most likely one; in [0, 1], 0 = all.
+    #[serde(default)]
+    pub min_p: f32,
+    /// Lowers the logits of the tokens in `repeated`: those above 0 are divided by it, the others multiplied. Within
+    /// [`REPETITION_PENALTIES`]; 1 = off, less than 1 raises them.
+    #[serde(default = "no_repetition_penalty")]
+    pub repetition_penalty: f32,
+    /// The tokens of the prompt and of the answer so far, in rising order, each once; empty where nothing is asked of
+    /// them. Those outside the vocabulary are skipped.
+    #[serde(default)]
+    pub repeated: Vec<Token>,
     /// Taken from the logits of these tokens; a token named twice is lowered twice. The likeliest of them is always
     /// lowered, the others in this order while `penalty_mass` allows; those outside the vocabulary are skipped.
     pub penalties: Vec<(Token, f32)>,
@@ -36,12 +48,40 @@ pub struct SampleRequest {
     pub pick: Pick,
 }
 
+/// The repetition penalties that are understood: with numbers further from 1 logits would leave the range of f32.
+pub const REPETITION_PENALTIES: RangeInclusive<f32> = 0.01..=100.0;
+
 impl SampleRequest {
+    /// A request that leaves the model's distribution as it is: temperature 1, nothing truncated, nothing penalised.
+    #[must_use]
+    pub fn plain(pick: Pick) -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            repeated: Vec::new(),
+            penalties: Vec::new(),
+            penalty_mass: 1.0,
+            pick,
+        }
+    }
+
     /// Whether every token may be drawn, and none is lowered.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.top_k == 0 && self.top_p == 1.0 && self.penalties.is_empty()
+        let whole = self.top_k == 0 && self.top_p == 1.0 && self.min_p == 0.0;
+        whole && self.penalties.is_empty() && !self.lowers_repeated()
     }
+
+    fn lowers_repeated(&self) -> bool {
+        self.repetition_penalty != 1.0 && !self.repeated.is_empty()
+    }
+}
+
+fn no_repetition_penalty() -> f32 {
+    1.0
 }
 
 /// One sampled token.
@@ -157,9 +197,23 @@ impl<'a> RowSampler<'a> {
         hit.map(|token| token as Token)
     }
 
+    fn lower_repeated(&self, request: &SampleRequest) -> Cow<'a, [f32]> {
+        let mut out = Cow::Borrowed(self.logits);
+        if !request.lowers_repeated() {
+            return out;
+        }
+        let by = request.repetition_penalty;
+        for token in &request.repeated {
+            if let Some(logit) = out.to_mut().get_mut(*token as usize) {
+                *logit = if *logit > 0.0 { *logit / by } else { *logit * by };
+            }
+        }
+        out
+    }
+
     fn penalise(&self, request: &SampleRequest) -> Cow<'a, [f32]> {
         let lowered = self.lowered(request);
-        let mut out = Cow::Borrowed(self.logits);
+        let mut out = self.lower_repeated(request);
         for &(token, penalty) in request.penalties.iter().filter(|(token, _)| lowered.contains(token)) {
             out.to_mut()[token as usize] -= penalty;
         }
@@ -193,9 +247,15 @@ impl<'a> RowSampler<'a> {
 
 fn check(request: &SampleRequest) -> Result<(), ModelError> {
     let refuse = |what: String| Err(ModelError::Unsupported(what));
-    let SampleRequest { temperature, top_p, penalties, penalty_mass, pick, .. } = request;
+    let SampleRequest { temperature, top_p, min_p, repetition_penalty, penalties, penalty_mass, pick, .. } = request;
     if !(top_p.is_finite() && *top_p > 0.0 && *top_p <= 1.0) {
         return refuse(format!("sample with top_p {top_p}; give a number of (0, 1]"));
+    }
+    if !(0.0..=1.0).contains(min_p) {
+        return refuse(format!("sample with min_p {min_p}; give a number of [0, 1]"));
+    }
+    if !REPETITION_PENALTIES.contains(repetition_penalty) {
+        return refuse(format!("sample with repetition_penalty {repetition_penalty}; give a number of [0.01, 100]"));
     }
     if let Some((token, penalty)) = penalties.iter().find(|(_, p)| !p.is_finite()) {
         return refuse(format!("penalise token {token} by {penalty}; give a finite number"));
@@ -223,19 +283,28 @@ fn drawn(logits: &[f32], request: &SampleRequest, draw: f64) -> Result<Token, Mo
         return Err(ModelError::NotFinite("penalised logits"));
     }
     let weigh = |logit: f32| (f64::from(logit - max) / f64::from(request.temperature)).exp();
+    let mut candidates = candidates(logits, request, weigh);
+    // The most likely token weighs 1.
+    candidates.retain(|(_, weight)| *weight >= f64::from(request.min_p));
+    Ok(at(&candidates, draw))
+}
+
+/// What top-k and top-p leave.
+fn candidates(logits: &[f32], request: &SampleRequest, weigh: impl Fn(f32) -> f64) -> Vec<(Token, f64)> {
     let k = if request.top_k == 0 { logits.len() } else { request.top_k as usize };
     if k < logits.len() {
-        let best = weighed(&top_k(logits, k), weigh);
+        let mut best = weighed(&top_k(logits, k), weigh);
         let total = best.iter().map(|(_, w)| w).sum::<f64>();
         let kept = nucleus(&best, total * f64::from(request.top_p)).unwrap_or(best.len());
-        return Ok(at(&best[..kept], draw));
+        best.truncate(kept);
+        return best;
     }
     let all: Vec<(Token, f64)> = (0..).zip(logits).map(|(token, l)| (token, weigh(*l))).collect();
     if request.top_p >= 1.0 {
-        return Ok(at(&all, draw));
+        return all;
     }
     let target = all.iter().map(|(_, w)| w).sum::<f64>() * f64::from(request.top_p);
-    Ok(at(&most_likely(logits, target, weigh), draw))
+    most_likely(logits, target, weigh)
 }
 
 fn weighed(tokens: &[(Token, f32)], weigh: impl Fn(f32) -> f64) -> Vec<(Token, f64)> {

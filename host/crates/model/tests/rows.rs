@@ -71,14 +71,7 @@ fn gather_picks_across_tables() {
 #[test]
 fn sample_reads_the_rows_it_is_asked_for() {
     let logits = Rows::host(3, 2, vec![0.0, 1.0, 1.0, 0.0, f32::NAN, 0.0]).expect("the right count");
-    let pick = |rank| SampleRequest {
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        penalties: Vec::new(),
-        penalty_mass: 1.0,
-        pick: Pick::Rank(rank),
-    };
+    let pick = |rank| SampleRequest::plain(Pick::Rank(rank));
     let sampled = model().sample(&logits, &[(1, pick(0)), (0, pick(0)), (1, pick(1))]).expect("finite rows");
     assert_eq!(sampled.iter().map(|s| s.token).collect::<Vec<_>>(), [0, 1, 1]);
     assert!(matches!(model().sample(&logits, &[(2, pick(0))]), Err(ModelError::NotFinite(_))));

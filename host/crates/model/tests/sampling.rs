@@ -4,7 +4,7 @@ use inferenceguard_model::{ModelError, Pick, RowSampler, SampleRequest, log_soft
 use proptest::prelude::*;
 
 fn request(pick: Pick) -> SampleRequest {
-    SampleRequest { temperature: 1.0, top_k: 0, top_p: 1.0, penalties: Vec::new(), penalty_mass: 1.0, pick }
+    SampleRequest::plain(pick)
 }
 
 fn token(logits: &[f32], request: &SampleRequest) -> u32 {
@@ -46,6 +46,45 @@ fn draws_follow_the_probabilities() {
     assert_frequencies(&row, &top_p, &[0.0, 4.0 / 9.0, 2.0 / 9.0, 3.0 / 9.0]);
     let both = SampleRequest { top_k: 3, top_p: 0.7, ..draw };
     assert_frequencies(&row, &both, &[0.0, 4.0 / 7.0, 0.0, 3.0 / 7.0]);
+}
+
+#[test]
+fn min_p_goes_by_the_share_of_the_likeliest_after_temperature_and_top_p() {
+    let row = logits(&[0.1, 0.4, 0.2, 0.3]);
+    let draw = request(Pick::Draw(0.0));
+    let half = SampleRequest { min_p: 0.45, ..draw.clone() };
+    assert_frequencies(&row, &half, &[0.0, 4.0 / 9.0, 2.0 / 9.0, 3.0 / 9.0]);
+    // Squared: 1, 16, 4, 9.
+    let cold = SampleRequest { temperature: 0.5, ..half.clone() };
+    assert_frequencies(&row, &cold, &[0.0, 16.0 / 25.0, 0.0, 9.0 / 25.0]);
+    // Top-p is of all of them: of what min-p leaves, the first two would hold 0.75.
+    let both = SampleRequest { top_p: 0.75, ..half.clone() };
+    assert_frequencies(&row, &both, &[0.0, 4.0 / 9.0, 2.0 / 9.0, 3.0 / 9.0]);
+    let three = SampleRequest { top_k: 3, min_p: 0.6, ..draw.clone() };
+    assert_frequencies(&row, &three, &[0.0, 4.0 / 7.0, 0.0, 3.0 / 7.0]);
+    assert_frequencies(&row, &SampleRequest { min_p: 1.0, ..draw.clone() }, &[0.0, 1.0, 0.0, 0.0]);
+    let first = |request: SampleRequest| token(&row, &request);
+    assert_eq!(first(half), 1, "nothing left out by top-k or top-p: ordered by token, without the first");
+    assert_eq!(token(&[0.0, f32::NEG_INFINITY], &SampleRequest { min_p: 0.9, ..draw }), 0);
+}
+
+#[test]
+fn repeated_tokens_are_lowered_as_transformers_lowers_them() {
+    // Logits on both sides of 0: 2, -1, 0.5, 0.
+    let row = [2.0, -1.0, 0.5, 0.0f32];
+    let repeated = vec![0, 1, 3, 9];
+    let twice = SampleRequest { repetition_penalty: 2.0, repeated: repeated.clone(), ..request(Pick::Draw(0.0)) };
+    let weights = [1.0f64, -2.0, 0.5, 0.0].map(f64::exp);
+    let total: f64 = weights.iter().sum();
+    assert_frequencies(&row, &twice, &weights.map(|weight| weight / total));
+    let greedy = SampleRequest { repetition_penalty: 5.0, repeated: repeated.clone(), ..request(Pick::Rank(0)) };
+    assert_eq!(token(&row, &greedy), 2, "ranks are those of the lowered logits");
+    let raised = SampleRequest { repetition_penalty: 0.1, repeated: vec![2], ..request(Pick::Rank(0)) };
+    assert_eq!(token(&row, &raised), 2, "less than 1 raises");
+    let sampled = sample_row(&row, &twice).expect("a usable row");
+    assert_eq!(sampled.logprob, log_softmax(&row)[sampled.token as usize], "the log-probability is the model's own");
+    let penalised = SampleRequest { penalties: vec![(2, 50.0)], penalty_mass: 1.0, ..greedy };
+    assert_eq!(token(&row, &penalised), 0, "penalties come on top");
 }
 
 #[test]
@@ -127,6 +166,13 @@ fn unusable_rows_and_requests_are_refused() {
         SampleRequest { temperature: f32::NAN, ..draw.clone() },
         SampleRequest { top_p: 0.0, ..draw.clone() },
         SampleRequest { top_p: 1.5, ..draw.clone() },
+        SampleRequest { min_p: -0.1, ..draw.clone() },
+        SampleRequest { min_p: 1.1, ..draw.clone() },
+        SampleRequest { min_p: f32::NAN, ..draw.clone() },
+        SampleRequest { repetition_penalty: 0.0, ..draw.clone() },
+        SampleRequest { repetition_penalty: -1.0, ..draw.clone() },
+        SampleRequest { repetition_penalty: f32::NAN, ..draw.clone() },
+        SampleRequest { repetition_penalty: f32::INFINITY, ..draw.clone() },
         SampleRequest { penalties: vec![(0, f32::INFINITY)], ..draw.clone() },
         SampleRequest { penalty_mass: f32::NAN, ..draw },
         request(Pick::Draw(1.0)),

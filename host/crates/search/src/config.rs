@@ -1,9 +1,9 @@
 //! What a search is told before it starts.
 
 use crate::{CostGrain, CostKind, Needs, PricedConstraint, SearchError};
-use inferenceguard_model::Token;
+use inferenceguard_model::{Pick, REPETITION_PENALTIES, SampleRequest, SamplingSettings, Token};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is emitted when the policy finds nothing fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,11 +41,92 @@ pub struct Sampling {
     pub top_k: u32,
     /// Only the most likely tokens that together hold this probability.
     pub top_p: f32,
+    /// Only tokens at least this share as probable as the most likely one; 0 = all.
+    pub min_p: f32,
+    /// Lowers the logits of tokens that the prompt or the answer holds already, see
+    /// [`SampleRequest`]; 1 = off.
+    pub repetition_penalty: f32,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0 }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
+    }
+}
+
+/// A setting of [`Sampling`] that is out of its range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The setting.
+    pub field: &'static str,
+    /// Its value.
+    pub found: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+impl From<SamplingSettings> for Sampling {
+    /// What is left out leaves the model's distribution as it is.
+    fn from(settings: SamplingSettings) -> Self {
+        let plain = Self::default();
+        Self {
+            temperature: settings.temperature.unwrap_or(plain.temperature),
+            top_k: settings.top_k.unwrap_or(plain.top_k),
+            top_p: settings.top_p.unwrap_or(plain.top_p),
+            min_p: settings.min_p.unwrap_or(plain.min_p),
+            repetition_penalty: settings.repetition_penalty.unwrap_or(plain.repetition_penalty),
+        }
+    }
+}
+
+impl From<Sampling> for SamplingSettings {
+    /// Everything said.
+    fn from(sampling: Sampling) -> Self {
+        Self {
+            temperature: Some(sampling.temperature),
+            top_k: Some(sampling.top_k),
+            top_p: Some(sampling.top_p),
+            min_p: Some(sampling.min_p),
+            repetition_penalty: Some(sampling.repetition_penalty),
+        }
+    }
+}
+
+impl Sampling {
+    /// The first setting that is out of its range; `top_k` has none.
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<OutOfRange> {
+        let Self { temperature, top_k: _, top_p, min_p, repetition_penalty } = *self;
+        let settings = [
+            ("temperature", temperature, 0.0..=f32::MAX, "a finite number, 0 or above"),
+            ("top_p", top_p, f32::from_bits(1)..=1.0, "a number above 0, at most 1"),
+            ("min_p", min_p, 0.0..=1.0, "a number from 0 to 1"),
+            ("repetition_penalty", repetition_penalty, REPETITION_PENALTIES, "a number from 0.01 to 100"),
+        ];
+        let wrong = settings.into_iter().find(|(_, found, range, _)| !range.contains(found));
+        wrong.map(|(field, found, _, expected)| OutOfRange { field, found: found.to_string(), expected })
+    }
+
+    /// What is asked of the model for one token. `repeated` are the tokens of the prompt and of the answer so far, in any
+    /// order; they count only where repetition is penalised. Greedy sampling ignores `draw` and takes the token of `rank`.
+    #[must_use]
+    pub fn request(
+        &self,
+        draw: impl FnOnce() -> f64,
+        rank: u32,
+        repeated: impl Iterator<Item = Token>,
+    ) -> SampleRequest {
+        let greedy = self.temperature == 0.0;
+        let repeated: BTreeSet<Token> = repeated.take_while(|_| self.repetition_penalty != 1.0).collect();
+        SampleRequest {
+            temperature: if greedy { 1.0 } else { self.temperature },
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            repeated: repeated.into_iter().collect(),
+            ..SampleRequest::plain(if greedy { Pick::Rank(rank) } else { Pick::Draw(draw()) })
+        }
     }
 }
 
@@ -122,15 +203,10 @@ impl SearchConfig {
     }
 
     fn check_numbers(&self) -> Result<(), SearchError> {
-        let s = &self.sampling;
+        if let Some(OutOfRange { field, found, expected }) = self.sampling.out_of_range() {
+            return require(false, field, found, expected);
+        }
         require(self.max_tokens > 0, "max_tokens", self.max_tokens, "at least 1")?;
-        require(
-            s.temperature >= 0.0 && s.temperature.is_finite(),
-            "temperature",
-            s.temperature,
-            "a finite number, 0 or above",
-        )?;
-        require(s.top_p > 0.0 && s.top_p <= 1.0, "top_p", s.top_p, "a number above 0, at most 1")?;
         require(self.stop.iter().all(|s| !s.is_empty()), "stop", "an empty text", "texts that are not empty")?;
         require(self.margin >= crate::EPSILON && self.margin < 1.0, "margin", self.margin, "at least 1e-6, below 1")?;
         require(

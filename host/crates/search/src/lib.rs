@@ -35,11 +35,12 @@ pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
 pub use beam::ROOT;
 pub use check::Check;
 pub use config::{
-    CostInfo, OnExhausted, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
+    CostInfo, OnExhausted, OutOfRange, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
 };
 pub use constraint::{BudgetState, Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
 pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};
+pub use inferenceguard_model::SamplingSettings;
 pub use meter::{Meter, Metered, Piece};
 pub use need::{Answer, Expansion, Need, SampleNeed, ScoreNeed};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};

@@ -278,6 +278,8 @@ fn bad_settings_are_named() {
         ("max_tokens", |c| c.max_tokens = 0),
         ("temperature", |c| c.sampling.temperature = f32::NAN),
         ("top_p", |c| c.sampling.top_p = 0.0),
+        ("min_p", |c| c.sampling.min_p = 1.5),
+        ("repetition_penalty", |c| c.sampling.repetition_penalty = 0.0),
         ("stop", |c| c.stop = vec![String::new()]),
         ("budget", |c| c.constraints[0].constraint.budget = -1.0),
         ("gamma", |c| c.constraints[0].constraint.gamma = 1.5),

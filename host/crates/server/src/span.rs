@@ -74,8 +74,8 @@ impl RequestSpan {
         };
         set("gen_ai.request.max_tokens", request.max_tokens.map(|most| i64::from(most).into()));
         set("gen_ai.request.seed", request.seed.map(|seed| (seed as i64).into()));
-        set("gen_ai.request.temperature", request.sampling.map(|sampling| f64::from(sampling.temperature).into()));
-        set("gen_ai.request.top_p", request.sampling.map(|sampling| f64::from(sampling.top_p).into()));
+        set("gen_ai.request.temperature", request.sampling.temperature.map(|one| f64::from(one).into()));
+        set("gen_ai.request.top_p", request.sampling.top_p.map(|one| f64::from(one).into()));
         set("gen_ai.input.messages", self.content.then(|| inputs(request).into()));
     }
 

@@ -24,6 +24,8 @@ pub(crate) fn draw(dice: &mut Dice, flavour: Flavour) -> SearchConfig {
             temperature: dice.pick(&[0.0, 0.7, 1.0, 1.5]),
             top_k: dice.pick(&[0, 0, 2]),
             top_p: dice.pick(&[1.0, 1.0, 0.8]),
+            min_p: dice.pick(&[0.0, 0.0, 0.1]),
+            repetition_penalty: dice.pick(&[1.0, 1.0, 1.4]),
         },
         seed: dice.seed(),
         stop: stop.into_iter().map(str::to_owned).collect(),

@@ -1,8 +1,7 @@
 //! The configuration of a GGUF file: from its metadata, or from config.json where they agree.
 
-use super::Gguf;
+use super::{Gguf, Value};
 use crate::{CandleError, DecoderConfig, Family, ModelFiles, rope::RopeScaling};
-use candle_core::quantized::gguf_file::Value;
 use serde_json::{Map, json};
 
 /// Architectures: GGUF, and what config.json calls them.
@@ -24,11 +23,8 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     gguf.refuse_unsupported()?;
     // Also what the layout of queries and keys goes by.
     gguf.needed("attention.head_count")?;
-    if !files.has("config.json") {
-        return gguf.told_by_metadata();
-    }
-    let path = files.path().join("config.json");
-    let config = DecoderConfig::parse(&path, &files.json("config.json", "config.json")?)?;
+    let Some(value) = beside(files)? else { return gguf.told_by_metadata() };
+    let config = DecoderConfig::parse(&files.path().join("config.json"), &value)?;
     for (key, field, value) in stated(&config) {
         gguf.agree(key, field, value)?;
     }
@@ -43,6 +39,16 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
         return Err(gguf.disagreement("general.architecture", found, "architectures", config.architecture));
     }
     Ok(config)
+}
+
+/// The config.json beside the file. One that names no architecture, as repositories of GGUF files have it, describes no
+/// model: the metadata do.
+pub(super) fn beside(files: &ModelFiles) -> Result<Option<serde_json::Value>, CandleError> {
+    if !files.has("config.json") {
+        return Ok(None);
+    }
+    let value = files.json("config.json", "config.json")?;
+    Ok(value.get("architectures").is_some().then_some(value))
 }
 
 /// What both must say alike: the metadata's key, the field of config.json, and its value.
@@ -77,18 +83,14 @@ impl Gguf {
 
     fn number(&self, key: &str) -> Option<f64> {
         match self.value(&self.key(key))? {
-            Value::F32(n) => Some(f64::from(*n)),
-            Value::F64(n) => Some(*n),
-            value => whole(value).map(|n| n as f64),
+            Value::Number(n) => Some(*n),
+            Value::Whole(n) => Some(*n as f64),
+            _ => None,
         }
     }
 
-    fn wrong(&self, key: &str, expected: &str) -> CandleError {
-        let found = match self.value(key) {
-            None => "missing".into(),
-            Some(Value::Array(items)) => format!("a list of {}", items.len()),
-            Some(value) => format!("{value:?}").chars().take(60).collect(),
-        };
+    pub(super) fn wrong(&self, key: &str, expected: &str) -> CandleError {
+        let found = self.value(key).map_or("missing".into(), Value::shown);
         CandleError::Field { path: self.path.clone(), field: key.into(), found, expected: expected.into() }
     }
 
@@ -113,7 +115,7 @@ impl Gguf {
         let scaling = self.value(&self.key("rope.scaling.type"));
         match scaling {
             None => Ok(()),
-            Some(Value::String(kind)) if kind == "none" || kind == "linear" => Ok(()),
+            Some(Value::Text(kind)) if kind == "none" || kind == "linear" => Ok(()),
             Some(_) => Err(self.wrong(&self.key("rope.scaling.type"), "none or linear")),
         }
     }
@@ -145,10 +147,10 @@ impl Gguf {
     }
 
     fn is_linear(&self) -> bool {
-        matches!(self.value(&self.key("rope.scaling.type")), Some(Value::String(kind)) if kind == "linear")
+        matches!(self.value(&self.key("rope.scaling.type")), Some(Value::Text(kind)) if kind == "linear")
     }
 
-    fn disagreement(&self, key: &str, metadata: String, field: &'static str, value: String) -> CandleError {
+    pub(super) fn disagreement(&self, key: &str, metadata: String, field: &'static str, value: String) -> CandleError {
         CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, field, value }
     }
 
@@ -183,7 +185,7 @@ impl Gguf {
     }
 
     fn vocab(&self) -> Result<usize, CandleError> {
-        let embedding = self.info("model.embed_tokens.weight").and_then(|(_, info)| info.shape.dims().first().copied());
+        let embedding = self.info("model.embed_tokens.weight").and_then(|(_, _, place)| place.shape.first().copied());
         match embedding.or(self.optional("vocab_size")?) {
             Some(vocab) => Ok(vocab),
             None => Err(self.wrong(&self.key("vocab_size"), "a whole number above 0")),
@@ -242,11 +244,7 @@ impl Gguf {
 
 fn whole(value: &Value) -> Option<u64> {
     match value {
-        Value::I8(n) => u64::try_from(*n).ok(),
-        Value::I16(n) => u64::try_from(*n).ok(),
-        Value::I32(n) => u64::try_from(*n).ok(),
-        Value::I64(n) => u64::try_from(*n).ok(),
-        Value::Bool(_) => None,
-        value => value.to_u64().ok(),
+        Value::Whole(n) => u64::try_from(*n).ok(),
+        _ => None,
     }
 }

@@ -14,7 +14,7 @@ mod vnni;
 use crate::kernels::Pieces;
 use activations::Activations;
 pub(crate) use blocks::Format;
-use blocks::{Blocks, Q4_0, Q4K, Q5_0, Q5K, Q6K, Q8_0};
+use blocks::{Blocks, IQ4NL, IQ4XS, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Q8K};
 use candle_core::{
     Device, Tensor,
     quantized::{GgmlDType, QTensor},
@@ -107,10 +107,17 @@ impl Quantized {
         match self.format {
             Format::Q8_0 => push::<Q8_0, 1>(data, to),
             Format::Q4_0 => push::<Q4_0, 1>(data, to),
+            Format::Q4_1 => push::<Q4_1, 1>(data, to),
             Format::Q5_0 => push::<Q5_0, 1>(data, to),
+            Format::Q5_1 => push::<Q5_1, 1>(data, to),
+            Format::IQ4NL => push::<IQ4NL, 1>(data, to),
+            Format::Q2K => push::<Q2K, 8>(data, to),
+            Format::Q3K => push::<Q3K, 8>(data, to),
             Format::Q4K => push::<Q4K, 8>(data, to),
             Format::Q5K => push::<Q5K, 8>(data, to),
             Format::Q6K => push::<Q6K, 8>(data, to),
+            Format::Q8K => push::<Q8K, 8>(data, to),
+            Format::IQ4XS => push::<IQ4XS, 8>(data, to),
         }
     }
 
@@ -123,10 +130,17 @@ impl Quantized {
         match self.format {
             Format::Q8_0 => self.multiply::<Q8_0, 1>(data, x, parts, bias),
             Format::Q4_0 => self.multiply::<Q4_0, 1>(data, x, parts, bias),
+            Format::Q4_1 => self.multiply::<Q4_1, 1>(data, x, parts, bias),
             Format::Q5_0 => self.multiply::<Q5_0, 1>(data, x, parts, bias),
+            Format::Q5_1 => self.multiply::<Q5_1, 1>(data, x, parts, bias),
+            Format::IQ4NL => self.multiply::<IQ4NL, 1>(data, x, parts, bias),
+            Format::Q2K => self.multiply::<Q2K, 8>(data, x, parts, bias),
+            Format::Q3K => self.multiply::<Q3K, 8>(data, x, parts, bias),
             Format::Q4K => self.multiply::<Q4K, 8>(data, x, parts, bias),
             Format::Q5K => self.multiply::<Q5K, 8>(data, x, parts, bias),
             Format::Q6K => self.multiply::<Q6K, 8>(data, x, parts, bias),
+            Format::Q8K => self.multiply::<Q8K, 8>(data, x, parts, bias),
+            Format::IQ4XS => self.multiply::<IQ4XS, 8>(data, x, parts, bias),
         }
     }
 
@@ -162,9 +176,10 @@ impl Quantized {
 
 fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
     for block in data.chunks_exact(B::BYTES) {
-        let scales = B::scales(block);
+        let (scales, halves) = (B::scales(block), B::half_mins(block));
         for (p, bytes) in B::bytes(block).into_iter().enumerate() {
-            let number = |(i, q): (usize, i8)| scales.each[p][i / 16] * f32::from(q) - scales.mins[p];
+            let min = |i: usize| if B::HALF_MINS { halves[p][i / 16] } else { scales.mins[p] };
+            let number = |(i, q): (usize, i8)| scales.each[p][i / 16] * f32::from(q) - min(i);
             to.extend(bytes.into_iter().enumerate().map(number));
         }
     }
@@ -185,10 +200,15 @@ fn transposed(tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    const FORMATS: [(Format, GgmlDType); 6] = [
+    const FORMATS: [(Format, GgmlDType); 11] = [
         (Format::Q8_0, GgmlDType::Q8_0),
         (Format::Q4_0, GgmlDType::Q4_0),
+        (Format::Q4_1, GgmlDType::Q4_1),
         (Format::Q5_0, GgmlDType::Q5_0),
+        (Format::Q5_1, GgmlDType::Q5_1),
+        (Format::Q2K, GgmlDType::Q2K),
+        (Format::Q3K, GgmlDType::Q3K),
+        (Format::Q8K, GgmlDType::Q8K),
         (Format::Q4K, GgmlDType::Q4K),
         (Format::Q5K, GgmlDType::Q5K),
         (Format::Q6K, GgmlDType::Q6K),
@@ -217,6 +237,28 @@ mod tests {
             let mut rows = Vec::new();
             (0..7).for_each(|row| weights.push_row(row, &mut rows));
             assert_eq!(rows, plain, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_read_as_llama_cpp_reads_them() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/golden/gguf/golden.safetensors");
+        let all = candle_core::safetensors::load(golden, &Device::Cpu).unwrap();
+        let formats =
+            [(Format::IQ4NL, "IQ4_NL"), (Format::IQ4XS, "IQ4_XS"), (Format::Q2K, "Q2_K"), (Format::Q3K, "Q3_K")];
+        let more = [(Format::Q4_0, "Q4_0"), (Format::Q4_1, "Q4_1"), (Format::Q5_0, "Q5_0"), (Format::Q5_1, "Q5_1")];
+        let last = [(Format::Q4K, "Q4_K"), (Format::Q5K, "Q5_K"), (Format::Q6K, "Q6_K"), (Format::Q8K, "Q8_K")];
+        for (format, name) in formats.into_iter().chain(more).chain(last).chain([(Format::Q8_0, "Q8_0")]) {
+            let bytes: Vec<u8> = all[&format!("{name}.bytes")].flatten_all().unwrap().to_vec1().unwrap();
+            let expected: Vec<f32> = all[&format!("{name}.values")].flatten_all().unwrap().to_vec1().unwrap();
+            let weights = Quantized::new(bytes, format, 2, 256).unwrap();
+            let mut found = Vec::new();
+            (0..2).for_each(|row| weights.push_row(row, &mut found));
+            let close = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1e-3));
+            assert!(close && found.len() == expected.len(), "{name}");
+            // And their products, to what rounding x does.
+            let x: Vec<f32> = (0..256).map(|i| number(i + 3)).collect();
+            check(&weights.forward(&x, &[2], None)[0], &x, &expected, &[0.0; 2]);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::{
     activations::{Activations, Row},
-    blocks::Blocks,
+    blocks::{Blocks, PART},
     machine::{Machine, Plain},
 };
 use std::marker::PhantomData;
@@ -94,24 +94,40 @@ fn output<B: Blocks<N>, M: Machine, const N: usize, const R: usize>(
             for r in 0..R {
                 let (x, scale) = (&x[r].q[i][p].0, x[r].scales[i][p]);
                 // With a min, bytes have no sign.
-                let fours = if B::MINS { machine.fours_of_positive(q, x) } else { machine.fours(q, x) };
+                let positive = B::MINS || B::HALF_MINS;
+                let fours = if positive { machine.fours_of_positive(q, x) } else { machine.fours(q, x) };
                 sums[r] = machine.add(sums[r], fours, lanes, scale);
             }
         }
-        if let (true, Some(mins)) = (B::MINS, scales.mins.first_chunk()) {
+        if B::MINS {
+            let mins = eight(&scales.mins);
             for r in 0..R {
-                let Some(x) = x[r].sums[i].first_chunk() else { continue };
-                sums[r] = machine.less(sums[r], mins, x);
+                sums[r] = machine.less(sums[r], &mins, &eight(&x[r].sums[i]));
+            }
+        }
+        if B::HALF_MINS {
+            for (p, [a, b]) in B::half_mins(block).into_iter().enumerate() {
+                let lanes = machine.scales([-a, -b]);
+                for r in 0..R {
+                    let fours = machine.fours_of_positive(&[1; PART], &x[r].q[i][p].0);
+                    sums[r] = machine.add(sums[r], fours, lanes, x[r].scales[i][p]);
+                }
             }
         }
     }
     sums.map(|sums| machine.total(sums))
 }
 
+/// Filled up with zeros.
+#[inline(always)]
+fn eight<const N: usize>(values: &[f32; N]) -> [f32; 8] {
+    std::array::from_fn(|i| if i < N { values[i] } else { 0.0 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantized::blocks::{Q4K, Q6K, Q8_0};
+    use crate::quantized::blocks::{IQ4NL, IQ4XS, Q2K, Q3K, Q4_1, Q4K, Q5_1, Q6K, Q8_0};
 
     /// Blocks of any bytes whose half floats are small.
     fn data<B: Blocks<N>, const N: usize>(blocks: usize, halves: &[usize]) -> Vec<u8> {
@@ -140,5 +156,11 @@ mod tests {
         agree::<Q8_0, 1>(&[0]);
         agree::<Q4K, 8>(&[0, 2]);
         agree::<Q6K, 8>(&[208]);
+        agree::<Q4_1, 1>(&[0, 2]);
+        agree::<Q5_1, 1>(&[0, 2]);
+        agree::<Q2K, 8>(&[80, 82]);
+        agree::<Q3K, 8>(&[108]);
+        agree::<IQ4NL, 1>(&[0]);
+        agree::<IQ4XS, 8>(&[0]);
     }
 }

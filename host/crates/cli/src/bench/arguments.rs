@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// See `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// A Hugging Face folder, or an id: org/name[@revision]; the demonstration model if not given
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: Option<String>,
     /// A score model under the name that the default bundle uses: reward=DIR and cost=DIR

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// See `train critic`. What is left out comes from the preset, and what the preset leaves out from the bundle.
 #[derive(Debug, Args)]
 pub(crate) struct CriticArguments {
-    /// A Hugging Face folder, or an id: org/name[@revision]; the demonstration model if not given
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: Option<String>,
     /// A score model under the name that the bundle's costs use; may be repeated
@@ -83,6 +83,13 @@ pub(crate) struct AnswerArguments {
     /// Only the most likely tokens that together hold this probability [default: the bundle's]
     #[arg(long)]
     pub(crate) top_p: Option<f32>,
+    /// Only tokens at least this share as probable as the most likely one; 0 = all [default: the bundle's]
+    #[arg(long)]
+    pub(crate) min_p: Option<f32>,
+    /// Divides the positive logits of tokens that were said before, and multiplies the others; 1 = off
+    /// [default: the bundle's]
+    #[arg(long)]
+    pub(crate) repetition_penalty: Option<f32>,
     /// Prompts answered at once, and kept in one file [default: 16]
     #[arg(long)]
     pub(crate) prompts_at_once: Option<usize>,

@@ -26,10 +26,11 @@ use labels::{BundleLabels, Scores};
 /// Samples, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let bundle = bundle::open(arguments.bundle.as_deref(), Fallback::Plain)?;
-    let options = options::options(arguments, bundle.manifest())?;
+    let mut options = options::options(arguments, bundle.manifest())?;
     let prompts = prompts(arguments)?;
     let load = Loading::new(&arguments.device, Some(bundle.manifest()))?;
     let mut language = model::language_model(&files(arguments)?, &load.language())?;
+    options.collect.sampling = options::sampling(&arguments.answers, bundle.manifest(), language.info().sampling);
     let tokenizer = language.tokenizer();
     let scores = scores(arguments, &load, &*tokenizer)?;
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;

@@ -1,11 +1,13 @@
 //! From the arguments, the preset and the bundle to the options of a run.
 
-use super::arguments::{Activation, Clip, CriticArguments, Falling, Mode, Preset, Seen, Weighed as WeighedCost};
+use super::arguments::{
+    Activation, AnswerArguments, Clip, CriticArguments, Falling, Mode, Preset, Seen, Weighed as WeighedCost,
+};
 use crate::{eval, model};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_bundle::network::LayerActivation;
-use inferenceguard_search::{ConstraintMode, CostClip, PricedConstraint};
+use inferenceguard_search::{ConstraintMode, CostClip, PricedConstraint, Sampling, SamplingSettings};
 use inferenceguard_train::critic::{
     CriticOptions, Recipe, Schedule, Shares,
     collect::CollectOptions,
@@ -40,19 +42,26 @@ pub(super) fn options(arguments: &CriticArguments, bundle: &Manifest) -> anyhow:
 fn collect(arguments: &CriticArguments, manifest: &Manifest) -> CollectOptions {
     let (given, due, config) = (&arguments.answers, CollectOptions::default(), manifest.search_config());
     let spacing = if arguments.preset == Preset::Paper { CHUNK } else { due.spacing };
-    let mut sampling = config.sampling;
-    sampling.temperature = given.temperature.unwrap_or(sampling.temperature);
-    sampling.top_k = given.top_k.unwrap_or(sampling.top_k);
-    sampling.top_p = given.top_p.unwrap_or(sampling.top_p);
     CollectOptions {
         answers: given.answers.unwrap_or(due.answers),
         spacing: given.every.unwrap_or(spacing),
         max_tokens: given.max_tokens.unwrap_or(config.max_tokens as usize),
         seed: arguments.training.seed,
-        sampling,
         batch: given.prompts_at_once.unwrap_or(due.batch),
         ..due
     }
+}
+
+/// How answers are sampled: as the options say, then the bundle, then the model's authors.
+pub(super) fn sampling(given: &AnswerArguments, manifest: &Manifest, authors: SamplingSettings) -> Sampling {
+    let given = SamplingSettings {
+        temperature: given.temperature,
+        top_k: given.top_k,
+        top_p: given.top_p,
+        min_p: given.min_p,
+        repetition_penalty: given.repetition_penalty,
+    };
+    given.or(manifest.sampling).or(authors).into()
 }
 
 fn objective(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Objective> {

@@ -30,7 +30,7 @@ pub(crate) fn adjust(manifest: &mut Manifest) {
     manifest.max_tokens = DEPTH;
     manifest.on_exhausted = OnExhausted::BestReward;
     manifest.backtrack = false;
-    manifest.sampling = Sampling::default();
+    manifest.sampling = Sampling::default().into();
     if let Some(constraint) = manifest.constraints.first_mut() {
         constraint.budget = BUDGET;
         constraint.gamma = GAMMA;

@@ -6,7 +6,8 @@ use super::{
     tokenizer::{ToyTokenizer, Word},
 };
 use crate::{
-    BeamId, Message, Model, ModelError, ModelInfo, Rows, Token, Tokenizer, language::one_turn, message::joined,
+    BeamId, Message, Model, ModelError, ModelInfo, Rows, SamplingSettings, Token, Tokenizer, language::one_turn,
+    message::joined,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,6 +52,7 @@ impl ToyModel {
             context: script.context,
             eos: tokenizer.ids_where(|w| w.is_end),
             special: tokenizer.ids_where(Word::is_special),
+            sampling: SamplingSettings::default(),
             fingerprint: script.fingerprint.clone(),
         };
         Self { info, script: script.clone(), beams: BTreeMap::new(), next_id: 0, step_calls: 0 }

@@ -5,7 +5,7 @@ use crate::{
     Batch, Estimate, Expansion, Finish, Need, Plan, Pricing, Role, RoleFailure, SampleNeed, SearchError, Source,
     beam::Beam, check::Check, text,
 };
-use inferenceguard_model::{Pick, SampleRequest, Sampled, Token};
+use inferenceguard_model::{SampleRequest, Sampled, Token};
 
 impl Session {
     pub(super) fn planned(&mut self, batch: &Batch, plan: Result<Plan, RoleFailure>) -> Result<(), SearchError> {
@@ -148,21 +148,13 @@ impl Session {
     }
 
     fn sample_request(&self, row: usize) -> SampleRequest {
-        let s = &self.config.sampling;
         let beam = &self.rows[row];
         let siblings = || self.rows[..row].iter().filter(|b| b.parent == beam.parent).count() as u32;
-        let pick = match s.temperature > 0.0 {
-            true => Pick::Draw(beam.lineage.draw(self.config.seed, self.offset, self.attempt)),
-            false => Pick::Rank(if self.offset == 0 { siblings() } else { 0 }),
-        };
-        SampleRequest {
-            temperature: if s.temperature > 0.0 { s.temperature } else { 1.0 },
-            top_k: s.top_k,
-            top_p: s.top_p,
-            penalties: Vec::new(),
-            penalty_mass: self.retry.map_or(1.0, |r| r.max_mass),
-            pick,
-        }
+        let rank = if self.offset == 0 { siblings() } else { 0 };
+        let draw = || beam.lineage.draw(self.config.seed, self.offset, self.attempt);
+        let said = self.prompt_tokens.iter().chain(&beam.tokens).copied();
+        let penalty_mass = self.retry.map_or(1.0, |r| r.max_mass);
+        SampleRequest { penalty_mass, ..self.config.sampling.request(draw, rank, said) }
     }
 
     /// Tokens of failed candidates at this offset, the most frequent first.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{error::ApiError, settings::StreamRelease};
 use inferenceguard_host::Request;
-use inferenceguard_search::Sampling;
+use inferenceguard_search::SamplingSettings;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -33,7 +33,6 @@ pub(crate) struct Asked {
 
 /// What holds where a request says nothing, and what limits it.
 pub(crate) struct Defaults {
-    pub(crate) sampling: Sampling,
     pub(crate) release: StreamRelease,
     pub(crate) max_choices: u32,
 }
@@ -97,7 +96,7 @@ fn common(mut fields: Fields, prompt: String, logprobs: Logprobs, defaults: &Def
         budgets: own.budgets,
         seed: Some(fields.value("seed").map_or_else(seed::fresh, |value| seed::read(&value))?),
         max_tokens: max_tokens(&mut fields)?,
-        sampling: Some(sampling(&mut fields, defaults.sampling)?),
+        sampling: sampling(&mut fields)?,
         stop: stops(texts(&mut fields, "stop", "a text or a list of texts")?.unwrap_or_default())?,
         top_logprobs: logprobs.top,
         release: release.map(Into::into),
@@ -136,11 +135,13 @@ fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
     Ok([old?, new?].into_iter().flatten().min())
 }
 
-fn sampling(fields: &mut Fields, defaults: Sampling) -> Result<Sampling, ApiError> {
-    Ok(Sampling {
-        temperature: fields.take("temperature", NUMBER)?.unwrap_or(defaults.temperature),
-        top_k: top_k(fields)?.unwrap_or(defaults.top_k),
-        top_p: fields.take("top_p", NUMBER)?.unwrap_or(defaults.top_p),
+fn sampling(fields: &mut Fields) -> Result<SamplingSettings, ApiError> {
+    Ok(SamplingSettings {
+        temperature: fields.take("temperature", NUMBER)?,
+        top_k: top_k(fields)?,
+        top_p: fields.take("top_p", NUMBER)?,
+        min_p: fields.take("min_p", NUMBER)?,
+        repetition_penalty: fields.take("repetition_penalty", NUMBER)?,
     })
 }
 
@@ -214,7 +215,7 @@ mod tests {
     }
 
     fn defaults() -> Defaults {
-        Defaults { sampling: Sampling::default(), release: StreamRelease::Agreement, max_choices: 4 }
+        Defaults { release: StreamRelease::Agreement, max_choices: 4 }
     }
 
     fn asked(value: Value) -> Result<Asked, ApiError> {
@@ -250,7 +251,8 @@ mod tests {
         assert_eq!((asked.choices, asked.stream, asked.include_usage, asked.logprobs), (2, true, true, true));
         assert_eq!((request.prompt.as_str(), request.history[0].role.as_str()), ("ab", "system"));
         assert_eq!((request.seed, request.max_tokens, request.stop.len()), (Some((1 << 53) - 1), Some(7), 1));
-        assert_eq!(request.sampling, Some(Sampling { temperature: 0.5, top_k: 3, ..Sampling::default() }));
+        let sampling = SamplingSettings { temperature: Some(0.5), top_k: Some(3), ..SamplingSettings::default() };
+        assert_eq!(request.sampling, sampling);
         assert_eq!((request.release, request.top_logprobs), (Some(Release::Commit(2)), 2));
         assert_eq!(request.budgets["harm"], 2.0);
     }
@@ -266,7 +268,7 @@ mod tests {
         });
         let request = asked(nulls).unwrap().request;
         let seed = request.seed;
-        assert_eq!(request, Request { seed, sampling: Some(Sampling::default()), ..Request::new("Hi") });
+        assert_eq!(request, Request { seed, ..Request::new("Hi") });
         for field in ["stream_options", "inferenceguard"] {
             assert!(with(field, json!(null)).is_ok(), "{field}");
         }

@@ -146,10 +146,6 @@ impl App {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            sampling: self.engine.sampling(),
-            release: self.settings.release,
-            max_choices: self.settings.max_choices,
-        }
+        Defaults { release: self.settings.release, max_choices: self.settings.max_choices }
     }
 }

@@ -91,8 +91,6 @@ pub(super) const REQUEST: Neutral = &[
     ("verbosity", Values::Text(&["medium"])),
     // vLLM's and SGLang's.
     ("min_tokens", Values::Number(0.0)),
-    ("min_p", Values::Number(0.0)),
-    ("repetition_penalty", Values::Number(1.0)),
     ("length_penalty", Values::Number(1.0)),
     ("ignore_eos", Values::Flag(false)),
     ("early_stopping", Values::Flag(false)),

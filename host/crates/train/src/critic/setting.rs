@@ -10,12 +10,15 @@ use std::{
 /// The one setting of which a file may hold more than is asked for: a list of latents.
 pub(super) const LATENTS: &str = "latents";
 
+/// Settings that are written only where they are on, and their values where they are off: older files do not name them.
+pub(super) const OFF: [(&str, &str); 2] = [("min-p", "0"), ("repetition-penalty", "1")];
+
 /// Names and values of everything that a file's content follows from, written as its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting(BTreeMap<String, String>);
 
 impl Setting {
-    pub(super) fn new<const N: usize>(entries: [(&str, String); N]) -> Self {
+    pub(super) fn new<'a>(entries: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         Self(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
@@ -26,12 +29,15 @@ impl Setting {
 
     /// Refuses the file at `path`, which carries `found`, if it was made with anything else.
     pub(super) fn check(&self, path: &Path, found: Option<&HashMap<String, String>>) -> Result<()> {
-        let there = |name: &String| found.and_then(|found| found.get(name));
-        let Some((name, expected)) = self.0.iter().find(|(name, value)| !fits(name, there(name), value)) else {
+        let there = |name: &str| found.and_then(|found| found.get(name));
+        let here = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let off = OFF.iter().filter(|(name, _)| !self.0.contains_key(*name) && there(name).is_some()).copied();
+        let Some((name, expected)) = here.chain(off).find(|(name, value)| !fits(name, there(name), value)) else {
             return Ok(());
         };
-        let found = there(name).map_or("nothing", String::as_str).to_owned();
-        Err(CriticError::OtherSetting { path: path.to_owned(), name: name.clone(), found, expected: expected.clone() })
+        let (name, expected) = (name.to_owned(), expected.to_owned());
+        let found = there(&name).map_or("nothing", String::as_str).to_owned();
+        Err(CriticError::OtherSetting { path: path.to_owned(), name, found, expected })
     }
 
     /// A digest of it, in hexadecimal digits.

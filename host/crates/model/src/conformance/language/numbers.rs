@@ -80,22 +80,28 @@ pub(super) fn gather(subject: &mut Subject) -> Outcome {
 pub(super) fn sample(subject: &mut Subject) -> Outcome {
     let logits: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32).sqrt() - (i % 5) as f32).collect();
     let rows = Rows::host(2, 32, logits.clone())?;
-    let base = SampleRequest {
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        penalties: Vec::new(),
-        penalty_mass: 0.5,
-        pick: Pick::Rank(0),
-    };
+    let base = SampleRequest { penalty_mass: 0.5, ..SampleRequest::plain(Pick::Rank(0)) };
     let penalties = vec![(9, 3.0), (3, 2.0), (30, 9.0), (9, 1.0)];
+    // Their logits lie on both sides of 0; the last is outside the row.
+    let repeated = vec![0, 3, 5, 14, 31, 32];
     let settings = [
         base.clone(),
         SampleRequest { temperature: 0.4, ..base.clone() },
         SampleRequest { top_k: 5, ..base.clone() },
         SampleRequest { top_p: 0.7, ..base.clone() },
+        SampleRequest { min_p: 0.2, ..base.clone() },
+        SampleRequest { repetition_penalty: 1.8, repeated: repeated.clone(), ..base.clone() },
         SampleRequest { penalties: penalties.clone(), ..base.clone() },
-        SampleRequest { temperature: 1.7, top_k: 12, top_p: 0.8, penalties, ..base },
+        SampleRequest {
+            temperature: 1.7,
+            top_k: 12,
+            top_p: 0.8,
+            min_p: 0.05,
+            repetition_penalty: 0.7,
+            repeated,
+            penalties,
+            ..base
+        },
     ];
     let picks = [Pick::Rank(0), Pick::Rank(3), Pick::Draw(0.0), Pick::Draw(0.31), Pick::Draw(0.77)];
     let mut requests = Vec::new();
@@ -113,14 +119,7 @@ pub(super) fn sample(subject: &mut Subject) -> Outcome {
 
 pub(super) fn sample_refusals(subject: &mut Subject) -> Outcome {
     let rows = Rows::host(2, 2, vec![0.0, 1.0, f32::NAN, 0.0])?;
-    let request = SampleRequest {
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        penalties: Vec::new(),
-        penalty_mass: 0.0,
-        pick: Pick::Rank(0),
-    };
+    let request = SampleRequest::plain(Pick::Rank(0));
     let shape = |error: &ModelError| matches!(error, ModelError::Shape { .. });
     let missing = [(2, request.clone())];
     ensure_error(subject.model.sample(&rows, &missing), "a row that does not exist", "Shape", shape)?;

@@ -3,7 +3,7 @@
 use crate::critic::{
     error::{CriticError, Result},
     reading::Reading,
-    setting::{LATENTS, Setting, hex},
+    setting::{LATENTS, OFF, Setting, hex},
 };
 use inferenceguard_model::{LatentSelector, ModelInfo};
 use inferenceguard_search::Sampling;
@@ -53,14 +53,10 @@ impl CollectOptions {
         if let Some((name, count)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(CriticError::option(name, count, "at least 1"));
         }
-        let Sampling { temperature, top_p, .. } = self.sampling;
-        if !(temperature.is_finite() && temperature >= 0.0) {
-            return Err(CriticError::option("temperature", temperature, "a number, 0 or above"));
+        match self.sampling.out_of_range() {
+            None => Ok(()),
+            Some(wrong) => Err(CriticError::option(wrong.field, wrong.found, wrong.expected)),
         }
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(CriticError::option("top-p", top_p, "a number above 0, at most 1"));
-        }
-        Ok(())
     }
 }
 
@@ -73,7 +69,7 @@ pub(super) fn setting(
     options: &CollectOptions,
 ) -> Setting {
     let latents: Vec<String> = options.latents.iter().map(|one| Reading::Latent(*one).to_string()).collect();
-    let entries = [
+    let mut entries = vec![
         ("format", "inferenceguard trajectories 1".to_owned()),
         ("model", model.fingerprint.clone()),
         ("labels", labels),
@@ -89,6 +85,9 @@ pub(super) fn setting(
         ("top-p", options.sampling.top_p.to_string()),
         ("prompts-at-once", options.batch.to_string()),
     ];
+    let later = [("min-p", options.sampling.min_p), ("repetition-penalty", options.sampling.repetition_penalty)];
+    let later = later.map(|(name, value)| (name, value.to_string()));
+    entries.extend(later.into_iter().filter(|(name, value)| !OFF.contains(&(*name, value.as_str()))));
     Setting::new(entries)
 }
 

@@ -4,7 +4,8 @@
 use super::options::CollectOptions;
 use crate::dice::Dice;
 use half::f16;
-use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Pick, Rows, SampleRequest, Token};
+use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, SampleRequest, Token};
+use std::sync::Arc;
 
 /// Beams, tables of logits, and the table of each beam.
 type Planted = (Vec<Beam>, Vec<Rows>, Vec<usize>);
@@ -38,6 +39,7 @@ pub(super) fn sample(
 
 struct Beam {
     id: BeamId,
+    prompt: Arc<[Token]>,
     dice: Dice,
     /// Its row in the newest latents.
     row: usize,
@@ -71,11 +73,12 @@ impl Grower<'_> {
             self.held.push(root);
             let children = self.model.fork(&vec![root; self.options.answers])?;
             self.held.extend(&children);
+            let tokens: Arc<[Token]> = tokens.into();
             for (answer, id) in (0..).zip(children) {
                 let dice = Dice::new(self.options.seed, &[60, prompt as u64, answer]);
                 let latents = vec![Vec::new(); self.options.latents.len()];
                 let answer = Sampled { prompt, latents, ..Sampled::default() };
-                beams.push(Beam { id, dice, row: tables.len(), answer });
+                beams.push(Beam { id, prompt: Arc::clone(&tokens), dice, row: tables.len(), answer });
             }
             tables.push(latent);
         }
@@ -103,7 +106,7 @@ impl Grower<'_> {
     /// One token more for each live beam, and their new latents.
     fn step(&mut self, beams: &mut [Beam], live: &[usize], latents: &Rows) -> Result<Rows, ModelError> {
         let logits = self.model.project(latents)?;
-        let requests: Vec<_> = live.iter().map(|at| (beams[*at].row, self.request(beams[*at].dice.unit()))).collect();
+        let requests: Vec<_> = live.iter().map(|at| (beams[*at].row, self.request(&mut beams[*at]))).collect();
         let sampled = self.model.sample(&logits, &requests)?;
         let mut rows = Vec::with_capacity(live.len());
         for (at, sampled) in live.iter().zip(sampled) {
@@ -113,17 +116,10 @@ impl Grower<'_> {
         self.model.step(&rows)
     }
 
-    fn request(&self, draw: f64) -> SampleRequest {
-        let sampling = &self.options.sampling;
-        let greedy = sampling.temperature == 0.0;
-        SampleRequest {
-            temperature: if greedy { 1.0 } else { sampling.temperature },
-            top_k: sampling.top_k,
-            top_p: sampling.top_p,
-            penalties: Vec::new(),
-            penalty_mass: 1.0,
-            pick: if greedy { Pick::Rank(0) } else { Pick::Draw(draw) },
-        }
+    fn request(&self, beam: &mut Beam) -> SampleRequest {
+        let draw = beam.dice.unit();
+        let said = beam.prompt.iter().chain(&beam.answer.tokens).copied();
+        self.options.sampling.request(|| draw, 0, said)
     }
 
     fn has_ended(&self, beam: &Beam) -> bool {

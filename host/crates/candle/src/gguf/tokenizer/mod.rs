@@ -1,0 +1,303 @@
+//! The tokenizer in a GGUF file, as the tokenizer.json that the tensor library's companion reads.
+//!
+//! Two kinds are read: `gpt2`, pairs of bytes merged in order, and `llama`, SentencePiece with scores and single bytes for
+//! what the vocabulary lacks. Every other kind, and every pre-tokenizer that is not listed, is refused by its name.
+
+mod bytes;
+mod pieces;
+mod words;
+
+use super::{Gguf, Value};
+use crate::CandleError;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+/// The kinds that are read.
+const KINDS: [&str; 2] = ["gpt2", "llama"];
+
+/// Control tokens with these names end an answer or a turn, whatever model they are of.
+const ENDS: [&str; 8] = [
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+];
+
+/// What a token is, by the numbers of llama.cpp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Normal,
+    /// Stands for what the vocabulary lacks.
+    Unknown,
+    Control,
+    /// Added by its authors; may be said.
+    Added,
+    /// Only fills up the vocabulary.
+    Unused,
+    /// Stands for one byte.
+    Byte,
+}
+
+impl Role {
+    fn of(number: i64) -> Option<Self> {
+        Some(match number {
+            1 => Self::Normal,
+            2 => Self::Unknown,
+            3 => Self::Control,
+            4 => Self::Added,
+            5 => Self::Unused,
+            6 => Self::Byte,
+            _ => return None,
+        })
+    }
+}
+
+/// The lists of a tokenizer: one entry for each id.
+struct Vocabulary<'a> {
+    gguf: &'a Gguf,
+    tokens: &'a [String],
+    roles: Vec<Role>,
+}
+
+/// The parts of a tokenizer.json that differ by kind.
+struct Rules {
+    model: Json,
+    normalizer: Json,
+    pre_tokenizer: Json,
+    decoder: Json,
+    /// Whether a text begins with the beginning token unless the metadata say otherwise.
+    begins: bool,
+}
+
+impl Gguf {
+    /// What tokenizer.json would hold; `None` if the metadata have no tokenizer.
+    ///
+    /// # Errors
+    /// [`CandleError::Field`] naming the key that is missing, unknown or contradicts another.
+    pub(crate) fn tokenizer(&self) -> Result<Option<Json>, CandleError> {
+        const KEY: &str = "tokenizer.ggml.model";
+        let kind = match self.value(KEY) {
+            None => return Ok(None),
+            Some(Value::Text(kind)) if KINDS.contains(&kind.as_str()) => kind,
+            Some(_) => {
+                return Err(self.wrong(KEY, &format!("{}; or a tokenizer.json beside the file", KINDS.join(", "))));
+            }
+        };
+        self.refuse_charsmap()?;
+        let vocabulary = Vocabulary::of(self)?;
+        let rules = if kind == "gpt2" { bytes::rules(&vocabulary)? } else { pieces::rules(&vocabulary)? };
+        vocabulary.file(rules).map(Some)
+    }
+
+    /// Whether the tokenizer.json beside the file, which spells tokens like this, has the same tokens.
+    ///
+    /// # Errors
+    /// [`CandleError::OtherTokens`] naming the first that differs. Tokens that only fill up the vocabulary may differ, and
+    /// so may SentencePiece's sign for a blank.
+    pub(crate) fn same_tokens(&self, beside: impl Fn(u32) -> Option<String>) -> Result<(), CandleError> {
+        const KEY: &str = "tokenizer.ggml.tokens";
+        if self.value(KEY).is_none() {
+            return Ok(());
+        }
+        let plain = |token: &str| token.replace('\u{2581}', " ");
+        for (id, token, role) in Vocabulary::of(self)?.ids() {
+            let other = beside(id as u32);
+            if role == Role::Unused || other.as_deref().is_some_and(|other| plain(other) == plain(token)) {
+                continue;
+            }
+            let value = other.map_or("no token".to_owned(), |other| format!("{other:?}"));
+            return Err(CandleError::OtherTokens { gguf: self.path.clone(), id, metadata: token.to_owned(), value });
+        }
+        Ok(())
+    }
+
+    /// How a token of the metadata's vocabulary is spelled.
+    pub(crate) fn token(&self, id: u32) -> Option<&str> {
+        match self.value("tokenizer.ggml.tokens") {
+            Some(Value::Texts(tokens)) => tokens.get(id as usize).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The tokens that end an answer, with the key that says so: those that the metadata name, and control tokens whose
+    /// names are those of ends everywhere, as llama.cpp takes them.
+    ///
+    /// # Errors
+    /// [`CandleError::Field`] for a value that is no token's id.
+    pub(crate) fn ends(&self) -> Result<Vec<(u32, &'static str)>, CandleError> {
+        const NAMED: [&str; 3] =
+            ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+        let mut ends = Vec::new();
+        for key in NAMED {
+            match self.value(key) {
+                None => {}
+                Some(Value::Whole(id)) if u32::try_from(*id).is_ok() => ends.push((*id as u32, key)),
+                Some(_) => return Err(self.wrong(key, "a token's id")),
+            }
+        }
+        let by_name = self.controls().filter(|(_, token)| ENDS.contains(token));
+        ends.extend(by_name.map(|(id, _)| (id as u32, "tokenizer.ggml.tokens")));
+        Ok(ends)
+    }
+
+    /// Control tokens with their ids.
+    fn controls(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lists = match (self.value("tokenizer.ggml.tokens"), self.value("tokenizer.ggml.token_type")) {
+            (Some(Value::Texts(tokens)), Some(Value::Wholes(types))) => (tokens.as_slice(), types.as_slice()),
+            _ => (&[][..], &[][..]),
+        };
+        let both = lists.0.iter().map(String::as_str).zip(lists.1).enumerate();
+        both.filter(|(_, (_, number))| Role::of(**number) == Some(Role::Control)).map(|(id, (token, _))| (id, token))
+    }
+
+    fn texts(&self, key: &str) -> Result<&[String], CandleError> {
+        match self.value(key) {
+            Some(Value::Texts(texts)) => Ok(texts),
+            _ => Err(self.wrong(key, "a list of texts")),
+        }
+    }
+
+    fn flag(&self, key: &str, default: bool) -> Result<bool, CandleError> {
+        match self.value(key) {
+            None => Ok(default),
+            Some(Value::Flag(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
+    }
+
+    /// Texts that are changed before they are split would be changed in a way that is not read here.
+    fn refuse_charsmap(&self) -> Result<(), CandleError> {
+        const MAP: &str = "tokenizer.ggml.precompiled_charsmap";
+        const BLANKS: &str = "tokenizer.ggml.remove_extra_whitespaces";
+        let empty = match self.value(MAP) {
+            None => true,
+            Some(Value::Wholes(bytes)) => bytes.is_empty(),
+            Some(_) => false,
+        };
+        if !empty {
+            return Err(self.wrong(MAP, "absent; put the model's tokenizer.json beside the file"));
+        }
+        if self.flag(BLANKS, false)? {
+            return Err(self.wrong(BLANKS, "false; put the model's tokenizer.json beside the file"));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Vocabulary<'a> {
+    fn of(gguf: &'a Gguf) -> Result<Self, CandleError> {
+        const TYPES: &str = "tokenizer.ggml.token_type";
+        let tokens = gguf.texts("tokenizer.ggml.tokens")?;
+        let roles = match gguf.value(TYPES) {
+            None => vec![Role::Normal; tokens.len()],
+            Some(Value::Wholes(types)) if types.len() == tokens.len() => {
+                let roles = types.iter().map(|number| Role::of(*number)).collect::<Option<_>>();
+                roles.ok_or_else(|| gguf.wrong(TYPES, "numbers from 1 to 6"))?
+            }
+            Some(_) => return Err(gguf.wrong(TYPES, &format!("a list of {} whole numbers", tokens.len()))),
+        };
+        let vocabulary = Self { gguf, tokens, roles };
+        vocabulary.refuse_twins()?;
+        Ok(vocabulary)
+    }
+
+    fn refuse_twins(&self) -> Result<(), CandleError> {
+        let mut ids = BTreeMap::new();
+        for (id, token) in self.tokens.iter().enumerate() {
+            if let Some(other) = ids.insert(token, id) {
+                let found = format!("{token:?} is token {other} and token {id}");
+                let (path, field) = (self.gguf.path.clone(), "tokenizer.ggml.tokens".to_owned());
+                return Err(CandleError::Field { path, field, found, expected: "every token once".into() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every token with its id.
+    fn ids(&self) -> impl Iterator<Item = (usize, &'a str, Role)> {
+        self.tokens.iter().zip(&self.roles).enumerate().map(|(id, (token, role))| (id, token.as_str(), *role))
+    }
+
+    /// Ids from the first up to the last ordinary one. What follows is added behind it, or only fills up.
+    fn ordinary(&self) -> Json {
+        let after =
+            |roles: &[Role], ordinary: fn(&Role) -> bool| roles.iter().rposition(ordinary).map_or(0, |at| at + 1);
+        let used = after(&self.roles, |role| *role != Role::Unused);
+        let kept = after(&self.roles[..used], |role| !matches!(role, Role::Control | Role::Added));
+        self.ids()
+            .take(kept)
+            .map(|(id, token, _)| (token.to_owned(), Json::from(id)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    /// A token that a key names by its id.
+    fn named(&self, key: &str) -> Result<Option<(usize, &'a str)>, CandleError> {
+        let key = format!("tokenizer.ggml.{key}");
+        let Some(value) = self.gguf.value(&key) else { return Ok(None) };
+        let id = match value {
+            Value::Whole(id) => usize::try_from(*id).ok(),
+            _ => None,
+        };
+        let token = id.and_then(|id| Some((id, self.tokens.get(id)?.as_str())));
+        let expected = || self.gguf.wrong(&key, &format!("an id below {}", self.tokens.len()));
+        token.map(Some).ok_or_else(expected)
+    }
+
+    /// Tokens that are found in text before it is split: those that control, and those that its authors added.
+    fn added(&self) -> Vec<Json> {
+        let special = |role| matches!(role, Role::Control | Role::Unknown);
+        let added = self.ids().filter(|(_, _, role)| special(*role) || *role == Role::Added);
+        let token = |(id, content, role): (usize, &str, Role)| {
+            json!({
+                "id": id, "content": content, "special": special(role),
+                "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            })
+        };
+        added.map(token).collect()
+    }
+
+    /// What is put around a text: the beginning and the end token, as the metadata say.
+    fn frame(&self, begins: bool) -> Result<Json, CandleError> {
+        let around = |flag: &str, default: bool, key: &str| {
+            let named = self.named(key)?;
+            let wanted = self.gguf.flag(&format!("tokenizer.ggml.{flag}"), default)?;
+            if wanted && named.is_none() && self.gguf.value(&format!("tokenizer.ggml.{flag}")).is_some() {
+                return Err(self
+                    .gguf
+                    .wrong(&format!("tokenizer.ggml.{key}"), &format!("an id, because {flag} is true")));
+            }
+            Ok(named.filter(|_| wanted))
+        };
+        let first = around("add_bos_token", begins, "bos_token_id")?;
+        let last = around("add_eos_token", false, "eos_token_id")?;
+        if first.is_none() && last.is_none() {
+            return Ok(Json::Null);
+        }
+        let part = |(_, token): (usize, &str)| json!({"SpecialToken": {"id": token, "type_id": 0}});
+        let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+        let single: Vec<Json> = first.map(part).into_iter().chain([text.clone()]).chain(last.map(part)).collect();
+        let special = first.into_iter().chain(last);
+        let special =
+            special.map(|(id, token)| (token.to_owned(), json!({"id": token, "ids": [id], "tokens": [token]})));
+        let special: serde_json::Map<String, Json> = special.collect();
+        let pair = json!([text, {"Sequence": {"id": "B", "type_id": 1}}]);
+        Ok(json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}))
+    }
+
+    fn file(&self, rules: Rules) -> Result<Json, CandleError> {
+        Ok(json!({
+            "version": "1.0", "truncation": null, "padding": null,
+            "added_tokens": self.added(),
+            "normalizer": rules.normalizer,
+            "pre_tokenizer": rules.pre_tokenizer,
+            "post_processor": self.frame(rules.begins)?,
+            "decoder": rules.decoder,
+            "model": rules.model,
+        }))
+    }
+}
