@@ -82,6 +82,10 @@ fn inside(root: &Path, key: &str, file: &str) -> Result<PathBuf, BundleError> {
 /// Reads at most `limit` bytes, whatever the file system says of the size.
 fn read_limited(path: &Path, limit: Limit) -> Result<Vec<u8>, BundleError> {
     let failed = |source| unreadable(path, "file", source);
+    // Opening a pipe would wait for somebody to write to it.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")));
+    }
     let file = fs::File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     let mut bytes = Vec::new();

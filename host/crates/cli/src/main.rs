@@ -21,6 +21,7 @@ mod records;
 mod run;
 mod serve;
 mod show;
+mod signals;
 mod telemetry;
 mod templates;
 mod terminal;
@@ -30,6 +31,7 @@ mod watch;
 use args::{Command, ComponentCommand, ModelCommand, TrainCommand};
 use clap::Parser;
 use std::process::ExitCode;
+use telemetry::Spans;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
@@ -44,11 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn begin(command: Command) -> anyhow::Result<()> {
-    let collector = match &command {
-        Command::Serve(arguments) => arguments.otlp(),
-        _ => None,
-    };
-    let _telemetry = telemetry::begin(collector)?;
+    // A server answers signals before it does anything else, and begins its own.
+    let own = matches!(command, Command::Serve(_));
+    let _telemetry = if own { None } else { Some(telemetry::begin(Spans::None)?) };
     dispatch(command)
 }
 

@@ -1,6 +1,11 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{args::RunArguments, engine, output, records, show};
+use crate::{
+    args::RunArguments,
+    engine, output,
+    records::{self, Damaged},
+    show,
+};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
@@ -33,7 +38,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         ..Request::new(arguments.prompt.clone())
     };
     // Before the answer: a file that cannot be written is said at once.
-    let journal = arguments.record.as_deref().map(|path| records::journal(path, true, arguments.record_key.as_deref()));
+    let key = arguments.record_key.as_deref();
+    let journal = arguments.record.as_deref().map(|path| records::journal(path, true, key, Damaged::Refused));
     let journal = journal.transpose()?;
     let guarded = generate(&engine, request(&own), arguments.stream)?;
     if let Some(journal) = journal {

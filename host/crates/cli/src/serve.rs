@@ -3,7 +3,11 @@
 use crate::{
     args::GuardArguments,
     bundle::{self, Fallback},
-    engine, output, records, watch,
+    engine, output,
+    records::{self, Damaged},
+    signals::Signals,
+    telemetry::{self, Spans},
+    watch::{self, Identity},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -12,8 +16,8 @@ use inferenceguard_candle::CandleModel;
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::Model;
 use inferenceguard_server::{Remembered, Server, Settings, Store};
-use std::{fs, future::Future, path::Path, path::PathBuf, sync::Arc};
-use tokio::net::TcpListener;
+use std::{fs, path::Path, path::PathBuf, sync::Arc};
+use tokio::{net::TcpListener, runtime::Runtime};
 
 /// See `serve`.
 #[derive(Debug, Args)]
@@ -45,7 +49,8 @@ pub(crate) struct ServeArguments {
     /// Begins with --bundle all the same, unless a server with this model has begun with it before
     #[arg(long, requires_all = ["state", "bundle"])]
     anew: bool,
-    /// Activates the bundle anew whenever its files change
+    /// Activates the bundle whenever it becomes another one; with --state, one that was changed while no server ran decides from
+    /// the start
     #[arg(long, requires = "bundle")]
     watch: bool,
     /// Appends a record of every answer to this file
@@ -54,8 +59,9 @@ pub(crate) struct ServeArguments {
     /// Records without prompts and answers: they can be counted, and not replayed
     #[arg(long, requires = "records")]
     no_bodies: bool,
-    /// Sends a span of every request to this OpenTelemetry collector, OTLP over HTTP (http://localhost:4318)
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    /// Sends a span of every request to this OpenTelemetry collector, OTLP over HTTP (http://localhost:4318); without it, as
+    /// the standard's variables say (OTEL_EXPORTER_OTLP_ENDPOINT)
+    #[arg(long, value_name = "URL")]
     otlp: Option<String>,
     /// Signs every record with this key (its secret half; `bundle keygen` makes one)
     #[arg(long, value_name = "FILE", requires = "records")]
@@ -65,32 +71,43 @@ pub(crate) struct ServeArguments {
     max_live: usize,
 }
 
-impl ServeArguments {
-    /// The collector that is to be told of requests, if any.
-    pub(crate) fn otlp(&self) -> Option<&str> {
-        self.otlp.as_deref()
-    }
-}
-
 /// Serves until it is told to stop.
 pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+    // Before anything else: no signal finds the process without an answer to it.
+    let runtime = Runtime::new()?;
+    let signals = Signals::listen(runtime.handle())?;
+    let telemetry = telemetry::begin(Spans::asked(arguments.otlp.as_deref())?)?;
+    let (server, named) = loaded(arguments)?;
+    let server = server.counting_lost_spans(telemetry.lost())?;
+    let done = runtime.block_on(run(arguments, &server, named, &signals));
+    // All spans have ended before the last of them are sent.
+    drop((server, runtime));
+    done
+}
+
+/// The server, and the bundle that was named, if it was opened.
+fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity>)> {
     let settings = arguments.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
     let methods = if arguments.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { arguments.methods.clone() };
-    // Before it is read: a change while it is read is a change.
-    let looks = arguments.guard.bundle.as_deref().and_then(|bundle| watch::looks(bundle).ok());
     let store = arguments.state.as_deref().map(Store::open).transpose()?;
     let last = store.as_ref().map(Store::remembered).transpose()?.flatten();
     // What cannot be read is said before a large model is.
-    let named = (last.is_none() || arguments.anew).then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
+    let opened = last.is_none() || arguments.anew || arguments.watch;
+    let named = opened.then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
+    let identity = named.as_ref().map(Identity::of);
     // Of a bundle that is remembered the template is too.
-    let remembered = match (&store, &last, &named) {
-        (Some(store), Some(last), None) => store.bundle(&last.bundle).ok(),
+    let stays = |last: &Remembered| {
+        let named = named.as_ref();
+        named.is_none_or(|named| !arguments.anew && reason(named, last, true, arguments).is_none())
+    };
+    let remembered = match (&store, &last) {
+        (Some(store), Some(last)) if stays(last) => store.bundle(&last.bundle).ok(),
         _ => None,
     };
-    let bundle = named.as_ref().or(remembered.as_ref());
+    let bundle = remembered.as_ref().or(named.as_ref());
     let language = engine::language(&arguments.guard, bundle.map(Bundle::manifest))?;
     let begin = match (&store, last) {
-        (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint)?,
+        (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint, arguments)?,
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
     let (remembered, told) = (begin.remembered, told(&begin, arguments));
@@ -100,9 +117,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     output::note(told);
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
-        server = server.with_records(records::journal(path, !arguments.no_bodies, key)?)?;
+        server = server.with_records(records::journal(path, !arguments.no_bodies, key, Damaged::SetAside)?)?;
     }
-    tokio::runtime::Runtime::new()?.block_on(run(arguments, &server, looks.unwrap_or_default()))
+    Ok((server, identity))
 }
 
 /// What a server begins with.
@@ -145,21 +162,34 @@ fn told(begin: &Begin, arguments: &ServeArguments) -> String {
     format!("bundle          generation {number}{remembered}: {name} {version}  {digest}{unused}")
 }
 
-/// With what is remembered of this model, or anew with what is named.
-fn goes_on(store: &Store, last: Remembered, named: Option<Bundle>, model: &str) -> anyhow::Result<Begin> {
-    let (known, active) = (last.knows(model), last.bundle.clone());
-    if let (Some(_), None) = (&named, &last.model) {
-        bail!("--anew: which model ran is not remembered yet; start it once without --anew");
-    }
+/// With what is remembered of this model, or with what is named if there is a reason to.
+fn goes_on(
+    store: &Store,
+    last: Remembered,
+    named: Option<Bundle>,
+    model: &str,
+    arguments: &ServeArguments,
+) -> anyhow::Result<Begin> {
+    let (known, active, unknown) = (last.knows(model), last.bundle.clone(), last.model.is_none());
     let found = last.with(model);
     let remembered = store.bundle(&found.bundle);
     if let Some(named) = named {
-        let again = found.begun.as_ref() == Some(&named.digest().to_string()) && remembered.is_ok();
-        if !again {
-            output::note(format_args!("anew            in place of {}", found.bundle));
+        if let Some(reason) = reason(&named, &found, remembered.is_ok(), arguments) {
+            if unknown {
+                bail!("which model ran is not remembered yet; start the server once without --anew and --watch");
+            }
+            output::note(format_args!("{reason} in place of {}", found.bundle));
             return Ok(Begin { bundle: named, generation: found.next_number(), remembered: false });
         }
-        output::note("not anew        a server began with this bundle before; `bundle activate` puts it back in place");
+        if arguments.anew {
+            output::note(
+                "not anew        a server began with this bundle before; `bundle activate` puts it back in place",
+            );
+        } else if named.digest().to_string() != found.bundle {
+            output::note(
+                "watched         the bundle was not changed since it was taken last, and another one decides now",
+            );
+        }
     }
     if !known {
         output::note("new model       it goes on with the bundle of another one, and has none to go back to");
@@ -168,6 +198,17 @@ fn goes_on(store: &Store, last: Remembered, named: Option<Bundle>, model: &str) 
     }
     let hint = || "--bundle BUNDLE --anew begins with another bundle";
     Ok(Begin { bundle: remembered.with_context(hint)?, generation: found.generation, remembered: true })
+}
+
+/// Why a server begins with the bundle that is named, and not with the one that is remembered.
+fn reason(named: &Bundle, found: &Remembered, readable: bool, arguments: &ServeArguments) -> Option<&'static str> {
+    let digest = Some(named.digest().to_string());
+    let active = digest.as_ref() == Some(&found.bundle);
+    if arguments.watch && !active && found.watched != digest {
+        return Some("watched         the bundle was changed while no server watched it, and decides");
+    }
+    let begun = found.begun == digest && readable;
+    (arguments.anew && !begun).then_some("anew           ")
 }
 
 /// A bundle to activate, with the same number of candidates as the first.
@@ -187,7 +228,12 @@ fn settings(path: &Path) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -> anyhow::Result<()> {
+async fn run(
+    arguments: &ServeArguments,
+    server: &Server,
+    named: Option<Identity>,
+    signals: &Signals,
+) -> anyhow::Result<()> {
     let clients = listen(&arguments.listen, "--listen").await?;
     let admin = match arguments.no_admin {
         true => None,
@@ -198,31 +244,17 @@ async fn run(arguments: &ServeArguments, server: &Server, looks: watch::Looks) -
         output::note(format_args!("administrators  http://{}/admin/", admin.local_addr()?));
     }
     server.begin()?;
-    if let Some(bundle) = &arguments.guard.bundle {
-        watch::on_hangup(server, bundle)?;
-        if arguments.watch {
-            watch::on_change(server, bundle, looks);
-        }
+    let bundle = arguments.guard.bundle.as_deref();
+    watch::on_hangup(server, bundle, signals);
+    if let (true, Some(bundle), Some(known)) = (arguments.watch, bundle, named) {
+        watch::remember(server, &known);
+        watch::on_change(server, bundle, known);
     }
-    server.run(clients, admin, stop()?).await?;
+    signals.serve();
+    server.run(clients, admin, signals.clone().stopped()).await?;
     Ok(())
 }
 
 async fn listen(address: &str, option: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{option} {address}: cannot listen there"))
-}
-
-/// Ends on Ctrl-C, and on SIGTERM where there is such a thing.
-fn stop() -> anyhow::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    Ok(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
-        #[cfg(not(unix))]
-        drop(tokio::signal::ctrl_c().await);
-    })
 }

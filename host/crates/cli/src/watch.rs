@@ -1,75 +1,200 @@
-//! Activates a bundle anew: on SIGHUP, and when its files change.
+//! Activates a bundle again: on SIGHUP, and when it has become another one.
+//!
+//! What counts is what a bundle is once it is opened: its digest and its signature. How its files look only says when to open
+//! it again, and what else lies in its folder does not matter.
 
-use crate::output;
+use crate::{output, signals::Signals};
+use inferenceguard_bundle::{Bundle, MANIFEST, Signature};
+use inferenceguard_host::Generation;
 use inferenceguard_server::Server;
 use std::{
-    fs, io,
+    fs::{self, Metadata},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{task::spawn_blocking, time::sleep};
 
-/// How often files are looked at; a change is taken when it is that old.
+/// How often a watched bundle is looked at. What it has become is activated when two looks in a row found the same.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long after a failed activation the same bundle is tried again: the disk may have been full.
+const AGAIN: Duration = Duration::from_secs(60);
 
-/// Path, time of the last change, and size of every file.
-pub(crate) type Looks = Vec<(PathBuf, Option<SystemTime>, u64)>;
-
-/// From now on, activates the bundle on SIGHUP; nothing where there is no such thing.
-pub(crate) fn on_hangup(server: &Server, bundle: &Path) -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-        let (server, bundle) = (server.clone(), bundle.to_owned());
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() {
-                activate(&server, &bundle).await;
+/// From now on, activates the bundle on SIGHUP; without one, says that there is nothing to reload.
+pub(crate) fn on_hangup(server: &Server, bundle: Option<&Path>, signals: &Signals) {
+    let (server, bundle) = (server.clone(), bundle.map(Path::to_owned));
+    signals.on_hangup(move || {
+        let (server, bundle) = (server.clone(), bundle.clone());
+        async move {
+            let Some(path) = bundle else {
+                output::note("SIGHUP          ignored: without --bundle there is nothing to reload");
+                return;
+            };
+            if spawn_blocking(move || drop(said(server.activate(&path)))).await.is_err() {
+                output::note("error: the activation panicked; the old bundle stays");
             }
-        });
-    }
-    Ok(())
-}
-
-/// From now on, activates the bundle when its files have changed since they looked like `active`, and rest.
-pub(crate) fn on_change(server: &Server, bundle: &Path, mut active: Looks) {
-    let (server, bundle) = (server.clone(), bundle.to_owned());
-    tokio::spawn(async move {
-        let mut before = active.clone();
-        loop {
-            sleep(INTERVAL).await;
-            // A file that goes while it is looked at is in the middle of a change.
-            let now = looks(&bundle).unwrap_or_default();
-            if now == before && now != active {
-                activate(&server, &bundle).await;
-                active.clone_from(&now);
-            }
-            before = now;
         }
     });
 }
 
-async fn activate(server: &Server, bundle: &Path) {
+/// From now on, activates the bundle when it has become another one than `known`.
+pub(crate) fn on_change(server: &Server, bundle: &Path, known: Identity) {
     let (server, path) = (server.clone(), bundle.to_owned());
-    match spawn_blocking(move || server.activate(&path)).await {
-        Ok(Ok(generation)) => {
-            let (number, bundle) = (generation.number, generation.bundle);
+    tokio::spawn(async move {
+        let mut watch = Watch { path, known, last: None, failed: None };
+        loop {
+            sleep(INTERVAL).await;
+            let (own, mut next) = (server.clone(), watch.clone());
+            let looked = spawn_blocking(move || {
+                next.look(&own);
+                next
+            });
+            match looked.await {
+                Ok(next) => watch = next,
+                Err(_) => output::note("error: looking at the watched bundle panicked; the old bundle stays"),
+            }
+        }
+    });
+}
+
+/// Says what an activation came to.
+fn said(done: Result<Generation, String>) -> bool {
+    match &done {
+        Ok(Generation { number, bundle }) => {
             output::note(format_args!("activated       generation {number}: {} {}", bundle.name, bundle.version));
         }
-        Ok(Err(error)) => output::note(format_args!("error: {error}")),
-        Err(_) => output::note("error: the activation panicked; the old bundle stays"),
+        // Indented: no line of what it quotes looks like one of the server.
+        Err(error) => output::note(format_args!("error: {}", error.trim_end().replace('\n', "\n    "))),
+    }
+    done.is_ok()
+}
+
+/// What a bundle is. Where its first signature was not trusted, another one may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// As the store remembers it.
+    pub(crate) digest: String,
+    signature: Option<Signature>,
+}
+
+impl Identity {
+    pub(crate) fn of(bundle: &Bundle) -> Self {
+        Self { digest: bundle.digest().to_string(), signature: bundle.signature().cloned() }
     }
 }
 
-/// How the files of a bundle look now.
-pub(crate) fn looks(path: &Path) -> io::Result<Looks> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_file() {
-        return Ok(vec![(path.to_owned(), metadata.modified().ok(), metadata.len())]);
+/// What opening the bundle came to.
+type Found = Result<Identity, String>;
+
+fn identity(opened: &Result<Bundle, String>) -> Found {
+    opened.as_ref().map(Identity::of).map_err(Clone::clone)
+}
+
+/// A bundle that is watched.
+#[derive(Debug, Clone)]
+struct Watch {
+    path: PathBuf,
+    /// What was taken last, or was there at the beginning.
+    known: Identity,
+    last: Option<Last>,
+    /// What could not be activated, and when that was tried.
+    failed: Option<(Found, Instant)>,
+}
+
+/// The last look.
+#[derive(Debug, Clone)]
+struct Last {
+    found: Found,
+    /// The names of its files.
+    names: Vec<String>,
+    /// How they looked before they were read, where the names were known by then.
+    looks: Vec<Look>,
+}
+
+/// How a file looks; nothing where there is none.
+type Look = Option<(u64, Option<SystemTime>, [i64; 4])>;
+
+impl Watch {
+    /// Looks once, and activates what two looks in a row have found.
+    fn look(&mut self, server: &Server) {
+        let before = self.last.take();
+        let unchanged = |last: &Last| !last.looks.is_empty() && last.looks == looks(&self.path, &last.names);
+        let (mut now, stable) = match before {
+            Some(last) if unchanged(&last) => (last, true),
+            before => {
+                let now = Last::open(&self.path, before.as_ref().map_or(&[], |last| &last.names), server);
+                let stable = before.is_some_and(|before| before.found == now.found);
+                (now, stable)
+            }
+        };
+        if stable && self.is_due(&now.found) && !self.take(&now.found, server) {
+            now.looks.clear();
+        }
+        self.last = Some(now);
     }
-    let mut all = Vec::new();
-    for entry in fs::read_dir(path)? {
-        all.extend(looks(&entry?.path())?);
+
+    fn is_due(&self, found: &Found) -> bool {
+        let tried = self.failed.as_ref().is_some_and(|(failed, at)| failed == found && at.elapsed() < AGAIN);
+        !tried && found.as_ref() != Ok(&self.known)
     }
-    all.sort();
-    Ok(all)
+
+    /// Activates what was found, and says whether it is still there; what is active already is only remembered.
+    fn take(&mut self, found: &Found, server: &Server) -> bool {
+        let opened = server.open(&self.path);
+        if identity(&opened) != *found {
+            return false;
+        }
+        let active = found.as_ref().is_ok_and(|found| found.digest == server.active_digest());
+        let done = active || said(server.activate_opened(opened));
+        match found {
+            Ok(identity) if done => {
+                (self.known, self.failed) = (identity.clone(), None);
+                remember(server, identity);
+            }
+            _ => self.failed = Some((found.clone(), Instant::now())),
+        }
+        true
+    }
+}
+
+/// Remembers what a watched bundle is, so that the next server knows whether it was changed while none ran.
+pub(crate) fn remember(server: &Server, identity: &Identity) {
+    if let Err(error) = server.remember_watched(&identity.digest) {
+        output::note(format_args!("error: what the watched bundle is could not be remembered: {error}"));
+    }
+}
+
+impl Last {
+    /// Opens the bundle, whose files had these names before.
+    fn open(path: &Path, names: &[String], server: &Server) -> Self {
+        let looks = looks(path, names);
+        let opened = server.open(path);
+        let now = opened.as_ref().map_or_else(|_| Vec::new(), names_of);
+        // Only where the same files were looked at and read is the look one of what was found.
+        let looks = if now == names { looks } else { Vec::new() };
+        Self { found: identity(&opened), names: now, looks }
+    }
+}
+
+/// The manifest, its signature, and all that it names.
+fn names_of(bundle: &Bundle) -> Vec<String> {
+    let own = [MANIFEST, Signature::STATEMENT, Signature::FILE].map(str::to_owned);
+    own.into_iter().chain(bundle.files().keys().cloned()).collect()
+}
+
+/// How the files of a bundle look now: those of a folder, or the one file of everything.
+fn looks(path: &Path, names: &[String]) -> Vec<Look> {
+    let look = |path: PathBuf| fs::metadata(path).ok().map(|there| (there.len(), there.modified().ok(), place(&there)));
+    if path.is_file() { vec![look(path.to_owned())] } else { names.iter().map(|name| look(path.join(name))).collect() }
+}
+
+/// Which file it is, and when anything about it changed: unlike the time of its contents, that cannot be set.
+#[cfg(unix)]
+fn place(there: &Metadata) -> [i64; 4] {
+    use std::os::unix::fs::MetadataExt;
+    [there.dev() as i64, there.ino() as i64, there.ctime(), there.ctime_nsec()]
+}
+
+#[cfg(not(unix))]
+fn place(_: &Metadata) -> [i64; 4] {
+    [0; 4]
 }

@@ -2,82 +2,23 @@
 
 mod common;
 
-use common::{command, run, text};
+use common::{
+    run,
+    served::{MANIFEST, Server, question, signal},
+    text,
+};
 use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span};
 use prost::Message;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
-    process::{Child, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
-use ureq::Agent;
-
-const MANIFEST: &str = include_str!("../../../demo/bundle/bundle.toml");
-
-struct Server {
-    process: Child,
-    clients: String,
-    admin: String,
-    agent: Agent,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let doors = ["serve", "--n", "4", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        let arguments: Vec<&str> = doors.iter().chain(arguments).copied().collect();
-        let mut process = command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut address = |door: &str| {
-            let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with(door)));
-            let line = line.expect("the server says where it listens").unwrap();
-            line.split_whitespace().nth(1).unwrap().trim_end_matches("/v1").trim_end_matches("/admin/").to_owned()
-        };
-        let (clients, admin) = (address("clients"), address("administrators"));
-        // Nobody reads what it says later, and nothing must wait for that.
-        thread::spawn(move || lines.for_each(drop));
-        let agent = Agent::config_builder().http_status_as_error(false).build().into();
-        Self { process, clients, admin, agent }
-    }
-
-    fn ask(&self, body: &Value) -> Option<Value> {
-        let sent = self.agent.post(format!("{}/v1/chat/completions", self.clients)).send(body.to_string());
-        serde_json::from_str(&sent.ok()?.body_mut().read_to_string().ok()?).ok()
-    }
-
-    fn activate(&self, manifest: &str) -> Option<Value> {
-        let sent =
-            self.agent.put(format!("{}/admin/bundle", self.admin)).send(json!({"manifest": manifest}).to_string());
-        serde_json::from_str(&sent.ok()?.body_mut().read_to_string().ok()?).ok()
-    }
-
-    fn status(&self) -> Value {
-        let got = self.agent.get(format!("{}/admin/status", self.admin)).call();
-        serde_json::from_str(&got.unwrap().body_mut().read_to_string().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-/// By the shell's own command: not every machine has a program for it.
-fn signal(name: &str, server: &Server) {
-    let command = format!("kill -{name} {}", server.process.id());
-    assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
-}
-
-fn question(seed: u64) -> Value {
-    json!({"messages": [{"role": "user", "content": "How do I clean a knife?"}], "max_tokens": 12, "seed": seed})
-}
 
 #[test]
 fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
@@ -175,7 +116,7 @@ fn a_collector_is_told_of_every_request_and_of_no_text_unless_the_operator_says_
         let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{}", u8::from(!content));
         let answer = asked.header("traceparent", &parent).send(question(1).to_string()).unwrap();
         assert_eq!(answer.status(), 200);
-        signal("TERM", &server);
+        signal("TERM", &server.process);
         let spans = collected(&listener);
         server.process.wait().unwrap();
         let span = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span of the request");
@@ -291,7 +232,7 @@ fn a_watched_bundle_is_activated_when_it_changes_and_on_hangup() {
     };
     fs::write(dir.path().join("bundle.toml"), MANIFEST.replace("budget = 10.0", "budget = 5.0")).unwrap();
     becomes(2);
-    signal("HUP", &server);
+    signal("HUP", &server.process);
     becomes(3);
     let answer = server.ask(&question(1)).unwrap();
     assert_eq!(answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"], 5.0);
@@ -343,7 +284,7 @@ fn whenever_it_is_killed_what_was_acknowledged_is_there() {
                 thread::sleep(Duration::from_millis(10));
             }
             thread::sleep(Duration::from_millis(round * 37 % 160));
-            signal("KILL", server);
+            signal("KILL", &server.process);
             killed.store(true, Ordering::Relaxed);
         });
         server.process.wait().unwrap();

@@ -40,6 +40,12 @@ pub(crate) struct Written<'a> {
     signature: Option<String>,
 }
 
+/// Whether a line is a record, of whatever chain.
+pub(crate) fn is_record(text: &str) -> bool {
+    let written = serde_json::from_str::<Written<'_>>(text);
+    written.is_ok_and(|written| digest(written.header.get().as_bytes()) == written.hash)
+}
+
 /// The hash of a record and its text, with its line break.
 pub(crate) fn written(
     header: &Header,
@@ -107,18 +113,18 @@ pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Line, RecordError
     let (path, mut previous, mut number) = (path.to_owned(), BEGINNING.to_owned(), 0);
     let mut broken = false;
     Ok(std::iter::from_fn(move || {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         if broken {
             return None;
         }
         number += 1;
-        let line = match file.read_line(&mut text) {
-            Ok(_) if !text.ends_with('\n') => return None,
-            Ok(_) => Line::parse(&text, &previous).map_err(|wrong| RecordError::Line {
-                path: path.clone(),
-                line: number,
-                wrong,
-            }),
+        let line = match file.read_until(b'\n', &mut bytes) {
+            Ok(_) if !bytes.ends_with(b"\n") => return None,
+            Ok(_) => {
+                let text = str::from_utf8(&bytes).map_err(|error| Wrong::Unreadable(error.to_string()));
+                let line = text.and_then(|text| Line::parse(text, &previous));
+                line.map_err(|wrong| RecordError::Line { path: path.clone(), line: number, wrong })
+            }
             Err(source) => Err(RecordError::File { path: path.clone(), source }),
         };
         match &line {

@@ -20,6 +20,24 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
+    /// Another program changed it while records were appended to it.
+    #[error(
+        "{path}: another program changed it: it has {found} bytes; expected {expected}. Move it away: then a new file begins there"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length now, in bytes.
+        found: u64,
+        /// The length that it was left with, in bytes; 0 for a new file.
+        expected: u64,
+    },
+    /// The last record could not be written, and it is not known yet whether the next one can be.
+    #[error("{path}: the last record could not be written")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line is not a record, or not the one that followed.
     #[error("{path}, line {line}: {wrong}")]
     Line {

@@ -3,31 +3,33 @@
 use crate::{
     Body, Header, RecordError,
     body::Place,
-    chain::{BEGINNING, read, written},
+    chain::{is_record, read, written},
+    file::{Open, Room},
 };
 use inferenceguard_bundle::{SignatureError, SigningKey};
 use inferenceguard_host::Output;
 use std::{
-    fs::{File, TryLockError},
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-struct Open {
-    file: File,
-    /// Bytes that are whole records.
-    len: u64,
-    next: u64,
-    previous: String,
-}
-
 /// A file of records, open at its end. Threads may share it.
+///
+/// Before each record it looks whether the file is still the one it left: in its place, and as long as it was. If the file was
+/// emptied, or is gone, records go on in a new chain of their own; if it was changed in any other way, nothing is appended.
 pub struct Journal {
     path: PathBuf,
     bodies: bool,
     key: Option<SigningKey>,
     open: Mutex<Open>,
+    /// Whether the last record could not be written.
+    failing: AtomicBool,
     /// Whether the last record that was there is signed.
     signed: bool,
 }
@@ -39,27 +41,32 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// Opens a file, or makes it. Every record that is there is checked; a torn last line is cut off. With `bodies` set
-    /// to false only headers are kept: no text, and nothing to replay.
+    /// Opens a file, or makes it. Every record that is there is checked; a torn last line is cut off, and the log says so. With
+    /// `bodies` set to false only headers are kept: no text, and nothing to replay.
     ///
     /// # Errors
     /// [`RecordError::Line`] if the chain is broken, [`RecordError::Busy`], [`RecordError::File`].
     pub fn open(path: &Path, bodies: bool) -> Result<Self, RecordError> {
-        let failed = |source| RecordError::File { path: path.to_owned(), source };
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Err(RecordError::Busy { path: path.to_owned() });
+        let (open, signed) = Open::at(path)?;
+        let (path, open, failing) = (path.to_owned(), Mutex::new(open), AtomicBool::new(false));
+        Ok(Self { path, bodies, key: None, open, failing, signed })
+    }
+
+    /// The same; a file of records that do not verify is renamed first, whole, and a new file begins in its place. What was
+    /// wrong and the name it has now are given back. A file that holds no record at all is somebody else's and is left alone.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_or_set_aside(path: &Path, bodies: bool) -> Result<(Self, Option<(RecordError, PathBuf)>), RecordError> {
+        match Self::open(path, bodies) {
+            Err(damaged @ RecordError::Line { .. }) if holds_records(path) => {
+                let failed = |source| RecordError::File { path: path.to_owned(), source };
+                let aside = free_name(path);
+                fs::rename(path, &aside).map_err(failed)?;
+                Ok((Self::open(path, bodies)?, Some((damaged, aside))))
+            }
+            opened => Ok((opened?, None)),
         }
-        let (mut next, mut previous, mut signed) = (1, BEGINNING.to_owned(), false);
-        for line in read(path)? {
-            let line = line?;
-            (next, previous, signed) = (line.header.sequence + 1, line.hash, line.signature.is_some());
-        }
-        let len = whole(&mut file).map_err(failed)?;
-        file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len))).map_err(failed)?;
-        let open = Mutex::new(Open { file, len, next, previous });
-        Ok(Self { path: path.to_owned(), bodies, key: None, open, signed })
     }
 
     /// Whether the records that were there are signed: one without a signature would spoil them.
@@ -86,36 +93,73 @@ impl Journal {
     /// Appends the record of an output and waits until it is on the disk. What a failed write left is cut off again.
     ///
     /// # Errors
-    /// [`RecordError::NotRecorded`], [`RecordError::File`].
+    /// [`RecordError::NotRecorded`]; [`RecordError::Changed`], [`RecordError::Busy`] or [`RecordError::File`] if the record is
+    /// not in the file.
     pub fn append(&self, output: &Output) -> Result<Header, RecordError> {
         let failed = |source| RecordError::File { path: self.path.clone(), source };
         let body = Body::of(output)?.pack().map_err(failed)?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = Place { sequence: open.next, previous: open.previous.clone() };
-        let header = Header::of(output, place, &body);
-        let kept = self.bodies.then_some(body.as_slice());
-        let (hash, line) = written(&header, kept, self.key.as_ref()).map_err(failed)?;
-        let done = open.file.write_all(&line).and_then(|()| open.file.sync_data());
-        if let Err(source) = done {
-            let len = open.len;
-            // If not even this works, the next opening cuts it off.
-            let _ = open.file.set_len(len).and_then(|()| open.file.seek(SeekFrom::Start(len)).map(drop));
-            return Err(failed(source));
+        let mut open = self.lock();
+        let appended = self.put(&mut open, output, &body);
+        self.failing.store(appended.is_err(), Ordering::Relaxed);
+        appended
+    }
+
+    fn put(&self, open: &mut Open, output: &Output, body: &[u8]) -> Result<Header, RecordError> {
+        let failed = |source| RecordError::File { path: self.path.clone(), source };
+        // The second time where the file was emptied between the look at it and the write.
+        for _ in 0..2 {
+            open.find(&self.path)?;
+            let place = Place { sequence: open.next, previous: open.previous.clone() };
+            let header = Header::of(output, place, body);
+            let (hash, line) = written(&header, self.bodies.then_some(body), self.key.as_ref()).map_err(failed)?;
+            if open.write(&line).map_err(failed)? == Room::AtItsEnd {
+                (open.next, open.previous) = (open.next + 1, hash);
+                return Ok(header);
+            }
         }
-        (open.len, open.next, open.previous) = (open.len + line.len() as u64, open.next + 1, hash);
-        Ok(header)
+        Err(open.changed(&self.path))
+    }
+
+    /// Whether a record could be written now. After a record that could not be, it tries whether there is room for one as
+    /// long; nothing of that stays in the file.
+    ///
+    /// # Errors
+    /// Why not, as [`Journal::append`]; [`RecordError::Unwritable`] while another record is being written and the last one
+    /// was not.
+    pub fn check(&self) -> Result<(), RecordError> {
+        let mut open = match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if self.failing.load(Ordering::Relaxed) => {
+                return Err(RecordError::Unwritable { path: self.path.clone() });
+            }
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        open.find(&self.path)?;
+        open.try_room().map_err(|source| RecordError::File { path: self.path.clone(), source })?;
+        self.failing.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many bytes are whole lines.
-fn whole(file: &mut File) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(0))?;
-    let (mut lines, mut line, mut whole) = (BufReader::new(file), Vec::new(), 0);
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        if line.ends_with(b"\n") {
-            whole += line.len() as u64;
-        }
-        line.clear();
-    }
-    Ok(whole)
+/// Whether any line of a file is a record.
+fn holds_records(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
+    // A file that was emptied below an older program begins with zeros.
+    lines.filter_map(|line| String::from_utf8(line).ok()).any(|line| is_record(line.trim_start_matches('\0')))
+}
+
+/// A name beside this one that no file has.
+fn free_name(path: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = OsString::from(path);
+        name.push(format!(".damaged-{number}"));
+        PathBuf::from(name)
+    };
+    (1..u32::MAX).map(name).find(|name| name.symlink_metadata().is_err()).unwrap_or_else(|| name(u32::MAX))
 }

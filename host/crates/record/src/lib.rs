@@ -11,7 +11,8 @@
 //! may be removed by whoever keeps the file: the chain of headers still verifies.
 //!
 //! # Key types
-//! - [`Journal`]: appends records; a line torn by a kill is cut off when it is opened again.
+//! - [`Journal`]: appends records; a line torn by a kill is cut off when it is opened again, and a file that another program
+//!   emptied or moved is noticed.
 //! - [`read`]: the lines of a file, with their chain checked.
 //! - [`forget`]: removes bodies when their time is over.
 //! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
@@ -27,6 +28,7 @@ mod body;
 mod chain;
 mod error;
 mod explain;
+mod file;
 mod forget;
 mod journal;
 mod replay;

@@ -77,12 +77,12 @@ async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiE
 /// `PUT /admin/canary`: a bundle decides for a share of the requests, and goes when it does worse.
 async fn begin_canary(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_canary(&next, share, &app.bundles, &app.metrics)).await.map(Json)
+    off_path(app, move |app| app.trials.begin_canary(&next, share, &app.bundles)).await.map(Json)
 }
 
 /// `POST /admin/canary/promote`: the canary becomes the active bundle.
 async fn promote(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
-    off_path(app, |app| app.trials.promote(&app.bundles, &app.metrics)).await.map(Json)
+    off_path(app, |app| app.trials.promote(&app.bundles)).await.map(Json)
 }
 
 async fn end_canary(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
@@ -92,7 +92,7 @@ async fn end_canary(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError>
 /// `PUT /admin/shadow`: a bundle looks at a share of the answers, after they have gone out.
 async fn begin_shadow(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_shadow(&next, share, &app.bundles, &app.metrics)).await.map(Json)
+    off_path(app, move |app| app.trials.begin_shadow(&next, share, &app.bundles)).await.map(Json)
 }
 
 async fn end_shadow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {

@@ -1,13 +1,14 @@
 //! The server as a whole.
 
 use crate::{
-    admin,
+    admin, arrival,
     auth::{Admitted, Client, Clients},
     bundles::{Bundles, Lender, Next, Opener},
     connections,
     crowd::Crowd,
     entrance,
     error::ApiError,
+    exposition::Format,
     live::Live,
     metrics::Metrics,
     openai,
@@ -18,7 +19,7 @@ use crate::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     middleware::from_fn_with_state as with,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -29,7 +30,10 @@ use inferenceguard_record::Journal;
 use std::{
     future::Future,
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::{net::TcpListener, sync::OwnedSemaphorePermit};
@@ -44,7 +48,9 @@ pub(crate) struct App {
     pub(crate) since: u64,
     pub(crate) clients: Clients,
     pub(crate) crowd: Crowd,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    /// How many spans could not be sent, where any are.
+    pub(crate) lost_spans: Arc<AtomicU64>,
     pub(crate) live: Live,
     pub(crate) bundles: Bundles,
     pub(crate) trials: Trials,
@@ -107,9 +113,9 @@ impl Server {
         settings: Settings,
     ) -> Result<Self, ServerError> {
         settings.validate()?;
-        let metrics = Metrics::new();
+        let metrics = Arc::new(Metrics::new());
         metrics.active(&engine.generation());
-        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, &settings);
+        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, &settings, Arc::clone(&metrics));
         bundles.check(&active).map_err(ServerError::Untrusted)?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
@@ -117,6 +123,7 @@ impl Server {
             clients: Clients::new(&settings),
             crowd: Crowd::new(engine.max_live(), settings.max_waiting),
             metrics,
+            lost_spans: Arc::default(),
             live: Live::default(),
             records: None,
             trials: Trials::new(Arc::clone(&engine), settings.canary),
@@ -134,6 +141,14 @@ impl Server {
     /// [`ServerError::Cloned`].
     pub fn with_records(self, journal: Journal) -> Result<Self, ServerError> {
         Ok(Self { app: Arc::new(App { records: Some(journal), ..self.alone()? }) })
+    }
+
+    /// The same, with a count of the spans that could not be sent, for `/metrics`.
+    ///
+    /// # Errors
+    /// [`ServerError::Cloned`].
+    pub fn counting_lost_spans(self, lost_spans: Arc<AtomicU64>) -> Result<Self, ServerError> {
+        Ok(Self { app: Arc::new(App { lost_spans, ..self.alone()? }) })
     }
 
     /// What is not shared yet.
@@ -175,13 +190,47 @@ impl Server {
         self.app.activate(&next).map_err(|error| error.message)
     }
 
+    /// Opens a bundle of this machine as [`Server::activate`] does, and activates nothing.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub fn open(&self, path: &Path) -> Result<Bundle, String> {
+        self.app.bundles.open(path)
+    }
+
+    /// Activates a bundle that was [opened](Server::open) before; a failure to open it is counted, and told in the history, as
+    /// that of an activation. Blocks.
+    ///
+    /// # Errors
+    /// As [`Server::activate`].
+    pub fn activate_opened(&self, opened: Result<Bundle, String>) -> Result<Generation, String> {
+        let next = Next::Opened(opened.map(Box::new));
+        self.app.activate(&next).map_err(|error| error.message)
+    }
+
+    /// The digest of the bundle that decides.
+    #[must_use]
+    pub fn active_digest(&self) -> String {
+        self.app.engine.generation().bundle.digest
+    }
+
+    /// Remembers in the store, if there is one, what a watched bundle is ([`Remembered::watched`]).
+    ///
+    /// # Errors
+    /// [`ServerError::Store`].
+    ///
+    /// [`Remembered::watched`]: crate::Remembered::watched
+    pub fn remember_watched(&self, digest: &str) -> Result<(), ServerError> {
+        Ok(self.app.bundles.remember_watched(digest)?)
+    }
+
     /// Writes into the store what this server begins with, if it has one; [`Server::run`] does so as well. A server that could
     /// not begin has changed nothing there.
     ///
     /// # Errors
     /// [`ServerError::Store`].
     pub fn begin(&self) -> Result<(), ServerError> {
-        Ok(self.app.bundles.begin(&self.app.metrics)?)
+        Ok(self.app.bundles.begin()?)
     }
 
     /// What clients see.
@@ -196,7 +245,8 @@ impl Server {
             .route_layer(with(Arc::clone(&self.app), entrance::client));
         // Tenants are not told of one another.
         let told = if self.app.settings.tenants.is_empty() { v1.route("/metrics", get(metrics)) } else { v1 };
-        self.finished(told)
+        // Whatever is refused on the way has arrived.
+        self.finished(told).layer(with(Arc::clone(&self.app), arrival::arrive))
     }
 
     /// What administrators see.
@@ -236,14 +286,14 @@ impl Server {
 impl App {
     /// Puts a bundle in place. What was on trial beside the old one ends: it would go on deciding by what was replaced.
     pub(crate) fn activate(&self, next: &Next) -> Result<Generation, ApiError> {
-        let generation = self.bundles.activate(next, &self.metrics)?;
+        let generation = self.bundles.activate(next)?;
         self.trials.end();
         Ok(generation)
     }
 
     /// Puts back what was active before; trials end as well.
     pub(crate) fn roll_back(&self) -> Result<Generation, ApiError> {
-        let generation = self.bundles.roll_back(&self.metrics)?;
+        let generation = self.bundles.roll_back()?;
         self.trials.end();
         Ok(generation)
     }
@@ -255,6 +305,20 @@ impl App {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "denied", message)
         };
         self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
+    }
+
+    /// Whether an answer could be given now: it is allowed, the models work, and there is room for its record.
+    fn is_ready(&self) -> Result<(), ApiError> {
+        self.is_open()?;
+        let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
+        if let Some(name) = self.engine.broken() {
+            let message = format!("the model {name} panicked in an earlier call; start the server anew");
+            return unavailable("model_broken", message);
+        }
+        match self.records.as_ref().map(Journal::check) {
+            Some(Err(error)) => unavailable("record_error", format!("records cannot be written: {error}")),
+            _ => Ok(()),
+        }
     }
 
     /// A place for each of so many choices of a client.
@@ -277,12 +341,7 @@ impl App {
 
 /// Whether requests would be answered now.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
-    app.is_open()?;
-    let broken = |name| {
-        let message = format!("the model {name} panicked in an earlier call; start the server anew");
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message)
-    };
-    app.engine.broken().map_or(Ok("ready\n"), |name| Err(broken(name)))
+    app.is_ready().map(|()| "ready\n")
 }
 
 /// What a browser asks before its page may call another site (CORS) is answered like this as well: no page may.
@@ -296,7 +355,8 @@ async fn other_method(method: Method) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], app.metrics.text(&app.engine, app.crowd.waiting())).into_response()
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let (format, lost) = (Format::asked(&headers), app.lost_spans.load(Ordering::Relaxed));
+    let page = app.metrics.page(format, &app.engine, app.crowd.waiting(), lost);
+    ([(CONTENT_TYPE, format.media_type())], page).into_response()
 }

@@ -39,6 +39,9 @@ pub(crate) enum Next {
     Path(PathBuf),
     /// Another manifest over the files of the active bundle: other budgets, settings or limits.
     Manifest(String),
+    /// A bundle that was opened before, or why that failed.
+    #[serde(skip)]
+    Opened(Result<Box<Bundle>, String>),
 }
 
 pub(crate) struct Bundles {
@@ -48,6 +51,7 @@ pub(crate) struct Bundles {
     pub(crate) tenants: BTreeMap<String, Tenant>,
     pub(crate) lender: Box<Lender>,
     pub(crate) overload: Option<Overload>,
+    metrics: Arc<Metrics>,
     memory: Option<Memory>,
     /// Held during a whole activation: one after the other. Nothing that serves requests waits for it.
     state: Mutex<State>,
@@ -57,12 +61,18 @@ pub(crate) struct Bundles {
 }
 
 impl Bundles {
-    pub(crate) fn new(engine: Arc<Engine>, active: Bundle, opener: Box<Opener>, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        active: Bundle,
+        opener: Box<Opener>,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let state = Mutex::new(State { active, previous: Vec::new() });
         let (trust, tenants, overload) = (settings.trust.clone(), settings.tenants.clone(), settings.overload);
         let lender: Box<Lender> = Box::new(|_| None);
         let (denied, history) = Default::default();
-        Self { engine, opener, trust, tenants, lender, overload, memory: None, state, denied, history }
+        Self { engine, opener, trust, tenants, lender, overload, metrics, memory: None, state, denied, history }
     }
 
     /// The same with a lender of files.
@@ -90,15 +100,24 @@ impl Bundles {
     }
 
     /// Requests come from now on: what they are decided by is written. Does nothing the second time.
-    pub(crate) fn begin(&self, metrics: &Metrics) -> Result<(), StoreError> {
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
         let Some(mut held) = self.memory.as_ref().map(Memory::hold).filter(Held::is_beginning) else { return Ok(()) };
         let swap = held.change(|last| Remembered { newest: self.engine.newest_number(), ..last })?;
         drop(held);
-        if swap.is_some() {
-            metrics.swapped(Change::Begin, true, 0.0);
-        }
         self.noted(swap);
         Ok(())
+    }
+
+    /// Opens a bundle of the server's machine.
+    pub(crate) fn open(&self, path: &Path) -> Result<Bundle, String> {
+        (self.opener)(path)
+    }
+
+    /// Remembers what a watched bundle is, once this server has begun.
+    pub(crate) fn remember_watched(&self, digest: &str) -> Result<(), StoreError> {
+        let held = self.memory.as_ref().map(Memory::hold);
+        let Some(mut held) = held.filter(|held| !held.is_beginning()) else { return Ok(()) };
+        held.change(|last| Remembered { watched: Some(digest.to_owned()), ..last }).map(drop)
     }
 
     /// Whether a bundle may be activated here: what is trusted is read anew each time.
@@ -110,10 +129,10 @@ impl Bundles {
     }
 
     /// Puts a bundle in place; blocks while it is compiled and checked. The old one stays if anything is wrong.
-    pub(crate) fn activate(&self, next: &Next, metrics: &Metrics) -> Result<Generation, ApiError> {
+    pub(crate) fn activate(&self, next: &Next) -> Result<Generation, ApiError> {
         // One at a time: a manifest is laid over the files of what is active by then.
         let mut state = lock(&self.state);
-        self.told(Change::Activate, metrics, || {
+        self.told(Change::Activate, || {
             let (bundle, prepared) = self.prepare(next, &state.active)?;
             let previous = state.previous_then(&bundle);
             self.switch(&mut state, bundle, previous, prepared)
@@ -121,9 +140,9 @@ impl Bundles {
     }
 
     /// Puts back what was active before.
-    pub(crate) fn roll_back(&self, metrics: &Metrics) -> Result<Generation, ApiError> {
+    pub(crate) fn roll_back(&self) -> Result<Generation, ApiError> {
         let mut state = lock(&self.state);
-        self.told(Change::RollBack, metrics, || {
+        self.told(Change::RollBack, || {
             let mut previous = state.previous.clone();
             let bundle = previous.pop().ok_or("nothing was active before")?;
             self.check(&bundle)?;
@@ -133,9 +152,9 @@ impl Bundles {
     }
 
     /// Puts in place what was prepared from this bundle.
-    pub(crate) fn promote(&self, bundle: Bundle, from: Prepared, metrics: &Metrics) -> Result<Generation, ApiError> {
+    pub(crate) fn promote(&self, bundle: Bundle, from: Prepared) -> Result<Generation, ApiError> {
         let mut state = lock(&self.state);
-        self.told(Change::Promote, metrics, || {
+        self.told(Change::Promote, || {
             // Trust may have ended since it began.
             self.check(&bundle)?;
             let previous = state.previous_then(&bundle);
@@ -157,6 +176,7 @@ impl Bundles {
         let bundle = match next {
             Next::Path(path) => (self.opener)(path)?,
             Next::Manifest(text) => Bundle::from_parts(text, active.files()).map_err(|error| error.to_string())?,
+            Next::Opened(opened) => *opened.clone()?,
         };
         self.check(&bundle)?;
         let prepared = self.engine.prepare(&bundle).map_err(|error| error.to_string())?;
@@ -235,19 +255,17 @@ impl Bundles {
         Ok(())
     }
 
-    /// Does it, counts it, and remembers how it went.
+    /// Does it, and remembers how it went.
     pub(crate) fn told(
         &self,
         change: Change,
-        metrics: &Metrics,
         work: impl FnOnce() -> Result<Generation, String>,
     ) -> Result<Generation, ApiError> {
         let start = Instant::now();
         let made = work();
         let seconds = start.elapsed().as_secs_f64();
         let decides = !matches!(change, Change::Canary | Change::Shadow);
-        metrics.swapped(change, made.is_ok(), seconds);
-        made.iter().filter(|_| decides).for_each(|generation| metrics.active(generation));
+        made.iter().filter(|_| decides).for_each(|generation| self.metrics.active(generation));
         let (generation, error) = (made.as_ref().ok().cloned(), made.as_ref().err().cloned());
         self.remember(Swap { at: seconds_now(), change, seconds, generation, error });
         made.map_err(|error| {
@@ -256,7 +274,9 @@ impl Bundles {
         })
     }
 
+    /// Counts an attempt to change what decides, and puts it into the history.
     pub(crate) fn remember(&self, swap: Swap) {
+        self.metrics.swapped(swap.change, swap.is_done(), Some(swap.seconds).filter(|seconds| *seconds > 0.0));
         if let Some(Err(error)) = self.memory.as_ref().map(|memory| memory.store().note(&swap)) {
             tracing::error!(%error, "the history of activations could not be written");
         }

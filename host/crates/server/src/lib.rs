@@ -18,12 +18,16 @@
 
 mod admin;
 mod app;
+mod arrival;
 mod auth;
 mod bundles;
 mod connections;
 mod crowd;
+mod end;
 mod entrance;
 mod error;
+mod exposition;
+mod labels;
 mod layers;
 mod live;
 mod memory;

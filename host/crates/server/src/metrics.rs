@@ -1,7 +1,12 @@
 //! What is counted, in Prometheus' text format. Names and base units follow its conventions.
 
-use crate::swap::Change;
-use inferenceguard_host::{Engine, EngineError, Generation, Output, Profile};
+use crate::{
+    end::End,
+    exposition::Format,
+    labels::{Names, Text},
+    swap::Change,
+};
+use inferenceguard_host::{Engine, Generation, Output, Profile};
 use inferenceguard_search::{ConstraintReport, Finish, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -12,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 const STEPS: [f64; 12] = [2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
-/// Shares of a budget; below zero it was exceeded.
-const SHARES: [f64; 8] = [-1.0, 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+/// Shares of a budget. None is below zero: a histogram with such buckets may have no sum.
+const SHARES: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
@@ -23,7 +28,7 @@ struct Ended {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Constraint {
-    constraint: String,
+    constraint: Text,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,9 +60,9 @@ struct Stage {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Bundle {
-    name: String,
-    version: String,
-    digest: String,
+    name: Text,
+    version: Text,
+    digest: Text,
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -71,6 +76,7 @@ pub(crate) struct Metrics {
     first_text: Histogram,
     tokens: Family<Kind, Counter>,
     remaining: Histograms<Constraint>,
+    constraints: Names,
     failures: Family<Failure, Counter>,
     swaps: Family<Swapped, Counter>,
     swap_seconds: Histogram,
@@ -81,6 +87,7 @@ pub(crate) struct Metrics {
     step: Histogram,
     stages: Family<Stage, Counter<f64, AtomicU64>>,
     fuel: Counter,
+    lost_spans: Counter,
     live: Gauge,
     waiting: Gauge,
 }
@@ -103,6 +110,7 @@ impl Metrics {
             first_text: seconds(),
             tokens: Family::default(),
             remaining: Family::new_with_constructor(shares),
+            constraints: Names::default(),
             failures: Family::default(),
             swaps: Family::default(),
             swap_seconds: seconds(),
@@ -113,6 +121,7 @@ impl Metrics {
             step: Histogram::new(STEPS),
             stages: Family::default(),
             fuel: Counter::default(),
+            lost_spans: Counter::default(),
             live: Gauge::default(),
             waiting: Gauge::default(),
         };
@@ -121,8 +130,12 @@ impl Metrics {
 
     fn registered(mut self) -> Self {
         let r = &mut self.registry;
-        r.register("requests", "Answered or refused requests", self.requests.clone());
-        r.register("request_errors", "Requests that ended with an error", self.errors.clone());
+        r.register("requests", "Choices that were answered, refused or cancelled", self.requests.clone());
+        r.register(
+            "request_errors",
+            "Requests, and choices of them, that ended with an error, by kind",
+            self.errors.clone(),
+        );
         r.register_with_unit("request", "From the request to its end", Unit::Seconds, self.seconds.clone());
         r.register_with_unit(
             "first_text",
@@ -131,7 +144,7 @@ impl Metrics {
             self.first_text.clone(),
         );
         r.register("tokens", "Tokens: prompt, completion, sampled, scored", self.tokens.clone());
-        let help = "What was left of the budget, as a share of it";
+        let help = "What was left of the budget, as a share of it; 0 where it was exceeded";
         r.register_with_unit("safety_budget_remaining", help, Unit::Ratios, self.remaining.clone());
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register(
@@ -149,15 +162,34 @@ impl Metrics {
         let help = "Where the time of requests went; steps of different requests overlap";
         r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
+        r.register("spans_lost", "Spans that the collector did not take", self.lost_spans.clone());
         r.register("requests_running", "Requests under way", self.live.clone());
         r.register("requests_waiting", "Choices of clients that wait for their turn", self.waiting.clone());
         self
     }
 
-    pub(crate) fn answered(&self, output: &Output, seconds: f64) {
-        let ended = Ended { status: ended(output), finish: finish(output.finish) };
-        self.requests.get_or_create(&ended).inc();
+    /// A request or a choice ended; with the output that was said and how long it took, if there is one.
+    pub(crate) fn ended(&self, end: End, said: Option<(&Output, f64)>) {
+        let cancelled = ("cancelled", finish(Finish::Cancelled));
+        match (end, said) {
+            (end, _) if end.is_error() => drop(self.errors.get_or_create(&Kind { kind: end.name() }).inc()),
+            (End::Cancelled, _) | (_, None) => self.counted(cancelled),
+            (_, Some((output, _))) => self.counted((status(output.status), finish(output.finish))),
+        }
+        let Some((output, seconds)) = said else { return };
         self.seconds.observe(seconds);
+        for constraint in decided(output) {
+            let constraint_name = self.constraints.value(&constraint.name);
+            self.remaining.get_or_create(&Constraint { constraint: constraint_name }).observe(left(constraint));
+        }
+    }
+
+    fn counted(&self, (status, finish): (&'static str, &'static str)) {
+        self.requests.get_or_create(&Ended { status, finish }).inc();
+    }
+
+    /// What an output took, whether it was said or not.
+    pub(crate) fn used(&self, output: &Output) {
         self.profiled(&output.profile);
         let usage = &output.usage;
         for (kind, count) in [
@@ -167,10 +199,6 @@ impl Metrics {
             ("scored", usage.scored_positions),
         ] {
             self.tokens.get_or_create(&Kind { kind }).inc_by(count);
-        }
-        for constraint in decided(output) {
-            let left = (constraint.budget - constraint.max_cost) / constraint.budget;
-            self.remaining.get_or_create(&Constraint { constraint: constraint.name.clone() }).observe(left);
         }
         for failure in &output.failures {
             let (role, kind) = (failure.role.to_string(), failure.kind.name());
@@ -198,19 +226,11 @@ impl Metrics {
         self.first_text.observe(seconds);
     }
 
-    pub(crate) fn failed(&self, error: &EngineError) {
-        self.errors.get_or_create(&Kind { kind: kind(error) }).inc();
-    }
-
-    /// An answer had no record and did not go out.
-    pub(crate) fn not_recorded(&self) {
-        self.errors.get_or_create(&Kind { kind: "engine" }).inc();
-    }
-
-    pub(crate) fn swapped(&self, change: Change, done: bool, seconds: f64) {
+    /// An attempt to change what decides; how long it took, if it took any time.
+    pub(crate) fn swapped(&self, change: Change, done: bool, seconds: Option<f64>) {
         let result = if done { "done" } else { "refused" };
         self.swaps.get_or_create(&Swapped { change: change.name(), result }).inc();
-        self.swap_seconds.observe(seconds);
+        seconds.into_iter().for_each(|seconds| self.swap_seconds.observe(seconds));
     }
 
     pub(crate) fn shadowed(&self, result: &'static str) {
@@ -221,30 +241,27 @@ impl Metrics {
         self.generation.set(i64::try_from(generation.number).unwrap_or(i64::MAX));
         let bundle = &generation.bundle;
         self.bundle.clear();
-        let (name, version, digest) = (bundle.name.clone(), bundle.version.clone(), bundle.digest.clone());
+        let [name, version, digest] = [&bundle.name, &bundle.version, &bundle.digest].map(|text| Text::of(text));
         self.bundle.get_or_create(&Bundle { name, version, digest }).set(1);
     }
 
-    /// The text of all, with what the engine knows as it is now.
-    pub(crate) fn text(&self, engine: &Engine, waiting: usize) -> String {
+    /// The page of all in this format, with what the engine knows as it is now.
+    pub(crate) fn page(&self, format: Format, engine: &Engine, waiting: usize, lost_spans: u64) -> String {
         self.live.set(i64::try_from(engine.live()).unwrap_or(i64::MAX));
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.fuel.inner().store(engine.fuel(), Ordering::Relaxed);
+        self.lost_spans.inner().store(lost_spans, Ordering::Relaxed);
         let mut text = String::new();
         // Writing to a text cannot fail.
         let _ = encode(&mut text, &self.registry);
-        text
+        format.page(text)
     }
 }
 
-/// Who is to blame for an error.
-pub(crate) fn kind(error: &EngineError) -> &'static str {
-    match error {
-        _ if error.is_request() => "request",
-        _ if error.is_dry() => "overload",
-        _ if error.is_cancelled() => "cancelled",
-        _ => "engine",
-    }
+/// What is left of a budget, as a share from 0 to 1: clients choose budgets, and none of them may spoil a sum.
+fn left(constraint: &ConstraintReport) -> f64 {
+    let share = (constraint.budget - constraint.max_cost) / constraint.budget;
+    if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
 }
 
 /// The budgets of an answer that was decided; one that was refused, cut off or failed has spent of none.
@@ -255,11 +272,6 @@ pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
 /// Whether an answer was emitted, within budget or not.
 pub(crate) fn is_decided(output: &Output) -> bool {
     matches!(output.status, Status::WithinBudget | Status::BudgetExceeded)
-}
-
-/// The status as it is counted: one who left was not refused.
-fn ended(output: &Output) -> &'static str {
-    if output.finish == Finish::Cancelled { "cancelled" } else { status(output.status) }
 }
 
 pub(crate) fn status(status: Status) -> &'static str {

@@ -25,6 +25,10 @@ pub struct Remembered {
     /// to begin with it once more would undo what was activated since.
     #[serde(default)]
     pub begun: Option<String>,
+    /// The digest of the watched bundle as it was last, whatever is active: where the bundle is another one when a server
+    /// begins, it was changed while none ran.
+    #[serde(default)]
+    pub watched: Option<String>,
     /// What ran with other models, by their fingerprints.
     #[serde(default)]
     pub other_models: BTreeMap<String, WithModel>,
@@ -42,6 +46,9 @@ pub struct WithModel {
     pub previous: Vec<String>,
     /// As [`Remembered::begun`].
     pub begun: Option<String>,
+    /// As [`Remembered::watched`].
+    #[serde(default)]
+    pub watched: Option<String>,
 }
 
 impl Remembered {
@@ -54,10 +61,12 @@ impl Remembered {
     pub fn with(mut self, model: &str) -> Self {
         let before = self.model.replace(model.to_owned());
         let Some(before) = before.filter(|before| before != model) else { return self };
-        let (bundle, previous, begun) = (self.bundle.clone(), mem::take(&mut self.previous), self.begun.take());
-        self.other_models.insert(before, WithModel { bundle, previous, begun });
+        let (bundle, previous) = (self.bundle.clone(), mem::take(&mut self.previous));
+        let (begun, watched) = (self.begun.take(), self.watched.take());
+        self.other_models.insert(before, WithModel { bundle, previous, begun, watched });
         if let Some(own) = self.other_models.remove(model) {
-            (self.bundle, self.previous, self.begun) = (own.bundle, own.previous, own.begun);
+            (self.bundle, self.previous) = (own.bundle, own.previous);
+            (self.begun, self.watched) = (own.begun, own.watched);
             self.newest = self.next_number();
             self.generation = self.newest;
         }

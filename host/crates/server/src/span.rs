@@ -4,13 +4,9 @@
 //!
 //! [`Settings::trace_content`]: crate::Settings::trace_content
 
-use crate::{
-    app::App,
-    metrics,
-    openai::{Style, finish_reason},
-};
+use crate::{app::App, end::End, metrics, openai::finish_reason};
 use axum::http::HeaderMap;
-use inferenceguard_host::{EngineError, Output, Request};
+use inferenceguard_host::{Output, Request};
 use inferenceguard_model::Message;
 use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
 use opentelemetry_http::HeaderExtractor;
@@ -45,9 +41,11 @@ struct Answer {
 }
 
 impl RequestSpan {
-    /// Begins it, as a child of the caller's span if the headers name one (W3C Trace Context).
-    pub(crate) fn begin(app: &App, headers: &HeaderMap, style: Style, request: &Request, id: &str) -> Self {
-        let (operation, model) = (operation(style), app.model.as_str());
+    /// Begins it where this path is asked, as a child of the caller's span if the headers name one (W3C Trace Context).
+    pub(crate) fn begin(app: &App, headers: &HeaderMap, path: &str) -> Self {
+        let (content, answers) = (app.settings.trace_content, Mutex::default());
+        let Some(operation) = operation(path) else { return Self { span: Span::none(), content, answers } };
+        let model = app.model.as_str();
         let span = info_span!(
             target: REQUEST_SPANS,
             "request",
@@ -59,16 +57,16 @@ impl RequestSpan {
             "gen_ai.provider.name" = "inferenceguard",
             "gen_ai.request.model" = model,
             "gen_ai.response.model" = model,
-            "gen_ai.response.id" = id,
+            "gen_ai.response.id" = Empty,
         );
         // Fails only where nobody listens.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&HeaderExtractor(headers)));
-        let told = Self { span, content: app.settings.trace_content, answers: Mutex::default() };
-        told.asked(request);
-        told
+        Self { span, content, answers }
     }
 
-    fn asked(&self, request: &Request) {
+    /// What it turned out to ask for, and under which name it is answered.
+    pub(crate) fn asked(&self, request: &Request, id: &str) {
+        self.span.record("gen_ai.response.id", id);
         let set = |key: &'static str, value: Option<Value>| {
             value.into_iter().for_each(|value| self.span.set_attribute(key, value));
         };
@@ -84,18 +82,18 @@ impl RequestSpan {
         self.span.in_scope(work)
     }
 
-    /// A choice ended.
-    pub(crate) fn ended(&self, index: usize, result: &Result<Output, EngineError>) {
-        match result {
-            Ok(output) => self.answered(index, output),
-            Err(error) => {
-                self.span.record("otel.status_code", "ERROR");
-                self.span.record("error.type", metrics::kind(error));
-            }
+    /// It ended, or a choice of it.
+    pub(crate) fn ended(&self, end: End) {
+        if end.is_error() {
+            self.span.record("error.type", end.name());
+        }
+        if end.is_fault() {
+            self.span.record("otel.status_code", "ERROR");
         }
     }
 
-    fn answered(&self, index: usize, output: &Output) {
+    /// What a choice came to.
+    pub(crate) fn answered(&self, index: usize, output: &Output) {
         let span = &self.span;
         span.set_attribute("inferenceguard.status", metrics::status(output.status));
         span.set_attribute("inferenceguard.method", output.method.clone());
@@ -134,10 +132,11 @@ impl Drop for RequestSpan {
     }
 }
 
-fn operation(style: Style) -> &'static str {
-    match style {
-        Style::Chat => "chat",
-        Style::Completion => "text_completion",
+fn operation(path: &str) -> Option<&'static str> {
+    match path {
+        "/v1/chat/completions" => Some("chat"),
+        "/v1/completions" => Some("text_completion"),
+        _ => None,
     }
 }
 

@@ -44,6 +44,11 @@ pub(crate) struct Swap {
 }
 
 impl Swap {
+    /// Whether it was done. What a canary that was rolled back by itself did wrong is no error of its roll back.
+    pub(crate) fn is_done(&self) -> bool {
+        self.error.is_none() || self.generation.is_some()
+    }
+
     /// A server begins with this.
     pub(crate) fn beginning(generation: Generation) -> Self {
         Self { at: seconds_now(), change: Change::Begin, seconds: 0.0, generation: Some(generation), error: None }

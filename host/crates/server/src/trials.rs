@@ -2,6 +2,7 @@
 
 use crate::{
     bundles::{Bundles, Next, lock, seconds_now},
+    end::End,
     error::ApiError,
     metrics::Metrics,
     settings::CanarySettings,
@@ -9,9 +10,9 @@ use crate::{
 };
 use axum::http::StatusCode;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, EngineError, Generation, Output, Prepared, Request};
+use inferenceguard_host::{Engine, EngineError, Generation, Prepared, Request};
 use inferenceguard_model::Token;
-use inferenceguard_search::{Finish, Status};
+use inferenceguard_search::Status;
 use serde::Serialize;
 use std::sync::{Arc, Mutex};
 
@@ -32,17 +33,12 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    fn add(&mut self, result: &Result<Output, EngineError>) {
-        match result {
-            Err(error) if error.is_request() || error.is_dry() || error.is_cancelled() => {}
-            Err(_) => (self.requests, self.failed) = (self.requests + 1, self.failed + 1),
-            // Whoever left says nothing about the bundle.
-            Ok(output) if output.finish == Finish::Cancelled => {}
-            Ok(output) => {
-                self.requests += 1;
-                self.refused += u64::from(output.status == Status::NoSafeCandidate);
-                self.failed += u64::from(!output.failures.is_empty());
-            }
+    /// Counts an end; `failing` if a component failed on the way. All others say nothing about the bundle.
+    fn add(&mut self, end: End, failing: bool) {
+        if matches!(end, End::Answered | End::Refused | End::Engine) {
+            self.requests += 1;
+            self.refused += u64::from(end == End::Refused);
+            self.failed += u64::from(failing || end == End::Engine);
         }
     }
 
@@ -107,14 +103,8 @@ impl Trials {
     }
 
     /// Begins a canary, in place of one that runs.
-    pub(crate) fn begin_canary(
-        &self,
-        next: &Next,
-        share: f64,
-        bundles: &Bundles,
-        metrics: &Metrics,
-    ) -> Result<Generation, ApiError> {
-        bundles.told(Change::Canary, metrics, || {
+    pub(crate) fn begin_canary(&self, next: &Next, share: f64, bundles: &Bundles) -> Result<Generation, ApiError> {
+        bundles.told(Change::Canary, || {
             let (bundle, prepared) = bundles.prepare_next(next)?;
             bundles.keep(&bundle)?;
             bundles.remember_numbers()?;
@@ -141,10 +131,10 @@ impl Trials {
     }
 
     /// Makes the canary the active bundle; it goes on as a canary if that fails.
-    pub(crate) fn promote(&self, bundles: &Bundles, metrics: &Metrics) -> Result<Generation, ApiError> {
+    pub(crate) fn promote(&self, bundles: &Bundles) -> Result<Generation, ApiError> {
         let running = lock(&self.canary).as_ref().map(|canary| (canary.bundle.clone(), canary.prepared.clone()));
         let (bundle, prepared) = running.ok_or_else(|| none("canary"))?;
-        let generation = bundles.promote(bundle, prepared, metrics)?;
+        let generation = bundles.promote(bundle, prepared)?;
         let mut running = lock(&self.canary);
         // Another one may have begun meanwhile.
         if running.as_ref().is_some_and(|canary| canary.prepared.generation().number == generation.number) {
@@ -169,13 +159,13 @@ impl Trials {
     }
 
     /// Counts how a request ended; a canary that does worse than the others is rolled back.
-    pub(crate) fn ended(&self, lane: Option<&str>, result: &Result<Output, EngineError>, bundles: &Bundles) {
+    pub(crate) fn ended(&self, lane: Option<&str>, end: End, failing: bool, bundles: &Bundles) {
         let mut running = lock(&self.canary);
         let Some(canary) = running.as_mut() else { return };
         match lane {
-            Some(LANE) => canary.canary.add(result),
+            Some(LANE) => canary.canary.add(end, failing),
             Some(_) => return,
-            None => canary.others.add(result),
+            None => canary.others.add(end, failing),
         }
         let Some(error) = self.settings.worse(&canary.canary, &canary.others) else { return };
         let generation = Some(canary.prepared.generation());
@@ -188,14 +178,8 @@ impl Trials {
     }
 
     /// Begins a shadow, in place of one that runs.
-    pub(crate) fn begin_shadow(
-        &self,
-        next: &Next,
-        share: f64,
-        bundles: &Bundles,
-        metrics: &Metrics,
-    ) -> Result<Generation, ApiError> {
-        bundles.told(Change::Shadow, metrics, || {
+    pub(crate) fn begin_shadow(&self, next: &Next, share: f64, bundles: &Bundles) -> Result<Generation, ApiError> {
+        bundles.told(Change::Shadow, || {
             let (_, prepared) = bundles.prepare_next(next)?;
             bundles.remember_numbers()?;
             let generation = prepared.generation();

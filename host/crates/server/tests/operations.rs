@@ -92,7 +92,7 @@ fn what_happens_is_counted() {
     let text = server.get("/metrics").text;
     for line in [
         "inferenceguard_requests_total{status=\"no_safe_candidate\",finish=\"refused\"} 1",
-        "inferenceguard_request_errors_total{kind=\"request\"} 1",
+        "inferenceguard_request_errors_total{kind=\"bad_request\"} 1",
         "inferenceguard_policy_swaps_total{change=\"activate\",result=\"refused\"} 1",
         "inferenceguard_policy_generation 1",
         "inferenceguard_requests_running 0",

@@ -72,10 +72,8 @@ fn whoever_leaves_is_neither_refused_nor_answered() {
     let status = server.admin("/admin/status").json();
     assert_eq!(status["canary"]["canary"], json!({"requests": 0, "refused": 0, "failed": 0}), "{status}");
     let metrics = server.get("/metrics").text;
-    assert!(
-        metrics.contains("inferenceguard_requests_total{status=\"cancelled\",finish=\"cancelled\"} 1"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("inferenceguard_request_errors_total{kind=\"denied\"} 1"), "{metrics}");
+    assert!(!metrics.contains("inferenceguard_requests_total{"), "it ended once: {metrics}");
     assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent of no budget: {metrics}");
 }
 

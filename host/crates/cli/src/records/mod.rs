@@ -13,14 +13,30 @@ pub(crate) use replay::replay;
 pub(crate) use source::Source;
 pub(crate) use verify::verify;
 
-use crate::bundle::signing_key;
+use crate::{bundle::signing_key, output};
 use anyhow::bail;
 use inferenceguard_record::{Body, Header, Journal, RecordError, read};
 use std::path::Path;
 
+/// What becomes of a file whose records do not verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// It is an error.
+    Refused,
+    /// It gets another name, and a new file begins in its place: a server begins all the same.
+    SetAside,
+}
+
 /// A file to append to, signed with a key if one is given.
-pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>) -> anyhow::Result<Journal> {
-    let journal = Journal::open(path, bodies)?;
+pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>, damaged: Damaged) -> anyhow::Result<Journal> {
+    let (journal, aside) = match damaged {
+        Damaged::Refused => (Journal::open(path, bodies)?, None),
+        Damaged::SetAside => Journal::open_or_set_aside(path, bodies)?,
+    };
+    if let Some((wrong, aside)) = aside {
+        output::note(format_args!("error: {wrong}"));
+        output::note(format_args!("                it is kept as {}; a new file begins in its place", aside.display()));
+    }
     Ok(match key {
         Some(key) => journal.signing(signing_key(key)?)?,
         None if journal.is_signed() => bail!(

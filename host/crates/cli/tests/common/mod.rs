@@ -1,6 +1,7 @@
 //! Runs the program as a user would.
 #![allow(dead_code, reason = "not every test file runs the program in every way")]
 
+pub(crate) mod served;
 pub(crate) mod stand_ins;
 
 use serde_json::Value;

@@ -7,12 +7,12 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, auth::Client, error::ApiError, layers::lane_of, settings::BudgetPer, span::RequestSpan};
+use crate::{app::App, arrival::Arrival, auth::Client, error::ApiError, layers::lane_of, settings::BudgetPer};
 use axum::{
     Extension, Json,
     body::Bytes,
     extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
@@ -28,20 +28,20 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 pub(crate) async fn chat(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Arc<Client>>,
-    headers: HeaderMap,
+    Extension(arrival): Extension<Arc<Arrival>>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    answer(app, &client, &headers, Style::Chat, &body).await
+    answer(app, &client, arrival, Style::Chat, &body).await
 }
 
 /// `POST /v1/completions`.
 pub(crate) async fn completions(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Arc<Client>>,
-    headers: HeaderMap,
+    Extension(arrival): Extension<Arc<Arrival>>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let answered = answer(app, &client, &headers, Style::Completion, &body).await;
+    let answered = answer(app, &client, arrival, Style::Completion, &body).await;
     // What the engine says of a conversation is about the only text there is.
     answered.map_err(|error| match error.param.as_deref() {
         Some("messages") if matches!(error.code, "invalid_value" | "context_length_exceeded") => {
@@ -71,7 +71,7 @@ pub(crate) async fn model(
 async fn answer(
     app: Arc<App>,
     client: &Arc<Client>,
-    headers: &HeaderMap,
+    arrival: Arc<Arrival>,
     style: Style,
     body: &[u8],
 ) -> Result<Response, ApiError> {
@@ -88,8 +88,8 @@ async fn answer(
     let entry = app.live.enter(number, &head.id, &client.name);
     // A denial that came meanwhile has not cancelled this one.
     app.is_open()?;
-    let span = Arc::new(RequestSpan::begin(&app, headers, style, &asked.request, &head.id));
-    let job = Job { number, cancel: entry.cancel.clone(), span };
+    arrival.span.asked(&asked.request, &head.id);
+    let job = Job { number, cancel: entry.cancel.clone(), arrival };
     if asked.stream {
         return stream::respond(app, asked, head, entry, places, &job).await;
     }

@@ -3,9 +3,10 @@
 use super::seed;
 use crate::{
     app::{App, Place},
+    arrival::Arrival,
+    end::End,
     error::ApiError,
     settings::InFlight,
-    span::RequestSpan,
     trials,
 };
 use axum::http::StatusCode;
@@ -35,7 +36,7 @@ pub(crate) enum Said {
 pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) cancel: CancelToken,
-    pub(crate) span: Arc<RequestSpan>,
+    pub(crate) arrival: Arc<Arrival>,
 }
 
 /// An answer that the shadow looks at.
@@ -44,6 +45,7 @@ type Looked = (Request, Vec<Token>, Status);
 /// Asks for a choice in every place; the first with the request's seed, the next with those after it.
 pub(crate) fn start(app: &Arc<App>, request: Request, places: Vec<Place>, job: &Job) -> UnboundedReceiverStream<Said> {
     let (sender, receiver) = unbounded_channel();
+    job.arrival.has_choices();
     // A tenant's own lane comes before any trial.
     let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
     let (record, migrate) = (app.records.is_some(), app.settings.in_flight == InFlight::Migrate);
@@ -64,7 +66,7 @@ async fn one(
     index: usize,
     sender: UnboundedSender<Said>,
 ) {
-    let (own, told) = (Arc::clone(&app), sender.clone());
+    let (own, told, arrival) = (Arc::clone(&app), sender.clone(), Arc::clone(&job.arrival));
     let running = spawn_blocking(move || {
         let seed = request.seed.map(|first| seed::of_choice(first, index));
         run(&own, Request { seed, ..(*request).clone() }, place, &job, index, &told)
@@ -76,7 +78,11 @@ async fn one(
         }
         Ok(None) => {}
         // It panicked, and nobody else will say so.
-        Err(_) => drop(sender.send(Said::Ended(index, Err(lost())))),
+        Err(_) => {
+            arrival.span.ended(End::Engine);
+            app.metrics.ended(End::Engine, None);
+            drop(sender.send(Said::Ended(index, Err(lost()))));
+        }
     }
 }
 
@@ -93,24 +99,32 @@ fn run(
     sender: &UnboundedSender<Said>,
 ) -> Option<Looked> {
     let start = Instant::now();
-    let result = job.span.within(|| ask(app, &request, job, index, sender));
-    job.span.ended(index, &result);
-    let lane = result.as_ref().map_or(request.lane.as_deref(), |output| output.lane.as_deref());
-    app.trials.ended(lane, &result, &app.bundles);
-    let looked = result.as_ref().ok().filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
+    let result = job.arrival.span.within(|| ask(app, &request, job, index, sender));
+    let lane = result.as_ref().map_or(request.lane.clone(), |output| output.lane.clone());
+    result.iter().for_each(|output| app.metrics.used(output));
+    let said = said(app, result);
+    let (end, output) = (End::of(&said), said.as_deref().ok());
+    let span = &job.arrival.span;
+    span.ended(end);
+    output.into_iter().for_each(|output| span.answered(index, output));
+    app.metrics.ended(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
+    let failing = output.is_some_and(|output| !output.failures.is_empty());
+    app.trials.ended(lane.as_deref(), end, failing, &app.bundles);
+    let looked = output.filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
     let looked = looked.map(|output| (output.tokens.clone(), output.status));
-    let counted = counted(app, result, start);
     // Whoever hears of the end may ask again at once.
     drop(place);
-    drop(sender.send(Said::Ended(index, counted)));
+    drop(sender.send(Said::Ended(index, said)));
     looked.map(|(tokens, said)| (request, tokens, said))
 }
 
-/// Keeps the record of an answer, and counts it; one without its record has failed, and one that a denial cut off is none.
-fn counted(app: &App, result: Result<Output, EngineError>, start: Instant) -> Result<Box<Output>, ApiError> {
-    let output = result.inspect_err(|error| app.metrics.failed(error))?;
-    app.keep(&output).inspect_err(|_| app.metrics.not_recorded())?;
-    app.metrics.answered(&output, start.elapsed().as_secs_f64());
+/// What a client is told of a choice. An answer without its record is none, nor is one that a denial cut off.
+fn said(app: &App, result: Result<Output, EngineError>) -> Result<Box<Output>, ApiError> {
+    let output = match result {
+        Err(error) if error.is_cancelled() => return Err(app.is_open().err().unwrap_or_else(|| error.into())),
+        result => result?,
+    };
+    app.keep(&output)?;
     if output.finish == Finish::Cancelled {
         app.is_open()?;
     }

@@ -10,5 +10,5 @@ mod neutral;
 mod seed;
 mod stream;
 
-pub(crate) use answer::{Style, finish_reason};
+pub(crate) use answer::finish_reason;
 pub(crate) use handlers::{chat, completions, model, models};

@@ -1,12 +1,14 @@
 //! A server over the toy model, with real components, on a real port.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod exposition;
 pub(crate) mod hooked;
 
 use inferenceguard_bundle::Bundle;
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, toy::ToyScript};
+use inferenceguard_record::Journal;
 use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
 use serde_json::Value;
 use std::{
@@ -115,6 +117,13 @@ pub(crate) fn start_opening(open: Box<Opener>) -> Running {
     let engine = engine(4);
     let server = server_opening(&engine, bundle(MANIFEST), open, Settings::default()).unwrap();
     run(engine, server)
+}
+
+/// The same, with a record of every answer.
+pub(crate) fn start_recording(path: &Path) -> Running {
+    let engine = engine(4);
+    let server = server(&engine, bundle(MANIFEST), Settings::default()).unwrap();
+    run(engine, server.with_records(Journal::open(path, true).unwrap()).unwrap())
 }
 
 pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
@@ -233,6 +242,14 @@ impl Running {
 
     pub(crate) fn get(&self, path: &str) -> Got {
         Got::of(self.agent.get(format!("http://{}{path}", self.clients)).call().unwrap())
+    }
+
+    /// The type and the text of what comes in answer to this `Accept`.
+    pub(crate) fn get_accepting(&self, accept: &str, path: &str) -> (String, String) {
+        let request = self.agent.get(format!("http://{}{path}", self.clients)).header("accept", accept);
+        let mut response = request.call().unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        (kind, response.body_mut().read_to_string().unwrap())
     }
 
     pub(crate) fn admin(&self, path: &str) -> Got {

@@ -1,0 +1,205 @@
+//! Bundles that change under a server or while none runs, and signals.
+#![cfg(unix)]
+
+mod common;
+
+use common::{
+    run,
+    served::{MANIFEST, Server, serve, signal},
+    text,
+};
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// A bundle whose first budget is this.
+fn manifest(budget: &str) -> String {
+    assert!(MANIFEST.contains("budget = 10.0"));
+    MANIFEST.replace("budget = 10.0", &format!("budget = {budget}"))
+}
+
+/// A folder with a bundle.
+fn folder(root: &Path, name: &str) -> PathBuf {
+    let folder = root.join(name);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("bundle.toml"), manifest("10.0")).unwrap();
+    folder
+}
+
+/// Edits a bundle as careful tools do: beside it, then renamed.
+fn edit(folder: &Path, budget: &str) {
+    let next = folder.join("bundle.toml.new");
+    fs::write(&next, manifest(budget)).unwrap();
+    fs::rename(next, folder.join("bundle.toml")).unwrap();
+}
+
+/// Long enough for a change to be taken, if it is one.
+fn a_while() {
+    thread::sleep(Duration::from_secs(5));
+}
+
+#[test]
+fn what_lies_beside_a_bundle_neither_ends_nor_starves_its_watch() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path(), "bundle");
+    // A lock of an editor, a folder that may not be read, a pipe, a log that grows.
+    symlink("somebody@somewhere.4711:1", folder.join(".#notes.txt")).unwrap();
+    fs::create_dir(folder.join("lost+found")).unwrap();
+    fs::set_permissions(folder.join("lost+found"), fs::Permissions::from_mode(0)).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    let server = Server::start(&["--watch", "--bundle", text(&folder)]);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (done, log) = (&done, folder.join("deploy.log"));
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                fs::File::options().create(true).append(true).open(&log).unwrap().write_all(b"x\n").unwrap();
+                thread::sleep(Duration::from_millis(300));
+            }
+        });
+        let canary = manifest("9.0");
+        let sent = server.agent.put(format!("{}/admin/canary", server.admin));
+        let body = serde_json::json!({"manifest": canary, "share": 0.0}).to_string();
+        assert_eq!(sent.send(body).unwrap().status(), 200);
+        symlink("somebody@somewhere.4711:1", folder.join(".#bundle.toml")).unwrap();
+        fs::write(folder.join(".bundle.toml.swp"), "x").unwrap();
+        // The same bytes in another file, as `touch` or a deployment of the same version leaves them.
+        edit(&folder, "10.0");
+        a_while();
+        let status = server.status();
+        assert_eq!(status["generation"]["number"], 1, "nothing was changed: {status}");
+        assert!(status["canary"].is_object(), "{status}");
+        edit(&folder, "5.0");
+        server.becomes(3);
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.budget(), 5.0);
+    // Without its manifest nothing is activated, and the watch says so and goes on.
+    fs::remove_file(folder.join("bundle.toml")).unwrap();
+    server.says("error: ");
+    fs::create_dir(folder.join("bundle.toml")).unwrap();
+    a_while();
+    assert_eq!(server.generation(), 3);
+    fs::remove_dir(folder.join("bundle.toml")).unwrap();
+    edit(&folder, "4.0");
+    server.becomes(4);
+}
+
+#[test]
+fn links_that_are_swapped_are_followed_and_half_made_edits_are_not_taken() {
+    let root = tempfile::tempdir().unwrap();
+    let volume = root.path().join("volume");
+    fs::create_dir(&volume).unwrap();
+    let put = |name: &str, budget: &str| {
+        fs::create_dir(volume.join(name)).unwrap();
+        fs::write(volume.join(name).join("bundle.toml"), manifest(budget)).unwrap();
+        symlink(name, volume.join("..next")).unwrap();
+        fs::rename(volume.join("..next"), volume.join("..data")).unwrap();
+    };
+    put("..one", "10.0");
+    symlink("..data/bundle.toml", volume.join("bundle.toml")).unwrap();
+    let server = Server::start(&["--watch", "--bundle", text(&volume)]);
+    put("..two", "5.0");
+    fs::remove_dir_all(volume.join("..one")).unwrap();
+    server.becomes(2);
+    a_while();
+    assert_eq!((server.generation(), server.budget()), (2, 5.0), "once and no more");
+    // A bundle that is another one at every look is not whole yet.
+    for turn in 0..12 {
+        fs::write(volume.join("..two/bundle.toml"), manifest(&format!("{turn}.5"))).unwrap();
+        thread::sleep(Duration::from_millis(450));
+    }
+    assert!(server.generation() <= 3, "{}", server.status());
+    let whole = (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(200));
+        server.budget() == 11.5
+    });
+    assert!(whole, "{}", server.status());
+}
+
+#[test]
+fn a_bundle_that_was_changed_while_no_server_ran_decides_from_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, state) = (folder(root.path(), "bundle"), root.path().join("state"));
+    let arguments = ["--watch", "--bundle", text(&folder), "--state", text(&state)];
+    let server = Server::start(&arguments);
+    assert_eq!(server.budget(), 10.0);
+    drop(server);
+    edit(&folder, "5.0");
+    let server = Server::start(&arguments);
+    assert_eq!((server.budget(), server.generation()), (5.0, 2), "not a moment with what was replaced");
+    // What administrators do about it outlives the server, as long as the folder says nothing new.
+    let rolled = run(&["bundle", "rollback", "--server", &server.admin]);
+    assert!(rolled.stdout.starts_with("generation 3"), "{}{}", rolled.stdout, rolled.stderr);
+    drop(server);
+    let server = Server::start(&arguments);
+    a_while();
+    assert_eq!((server.budget(), server.generation()), (10.0, 3));
+    edit(&folder, "4.0");
+    server.becomes(4);
+    drop(server);
+    // Back to what it was before is a change as well.
+    edit(&folder, "5.0");
+    let server = Server::start(&arguments);
+    assert_eq!(server.budget(), 5.0);
+    drop(server);
+    fs::write(folder.join("bundle.toml"), "name = 5").unwrap();
+    let refused = run(&[&["serve", "--listen", "127.0.0.1:0", "--no-admin"], &arguments[..]].concat());
+    assert!(refused.code == Some(1) && refused.stderr.contains("bundle.toml"), "{}", refused.stderr);
+    let without_watch = Server::start(&arguments[1..]);
+    assert_eq!(without_watch.budget(), 5.0, "unwatched, what is remembered decides");
+}
+
+/// A server that loads until its settings are written into this pipe.
+fn loading(root: &Path, arguments: &[&str]) -> (std::process::Child, fs::File) {
+    let pipe = root.join("server.toml");
+    let _ = fs::remove_file(&pipe);
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let process = serve(&[arguments, &["--config", text(&pipe)]].concat()).spawn().unwrap();
+    // Waits until it reads.
+    let settings = fs::File::options().write(true).open(&pipe).unwrap();
+    (process, settings)
+}
+
+#[test]
+fn signals_are_answered_from_the_first_moment_in_every_configuration() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, state) = (folder(root.path(), "bundle"), root.path().join("state"));
+    let configurations = [vec!["--bundle", text(&folder)], vec!["--state", text(&state)], vec![]];
+    for arguments in &configurations {
+        for stop in ["TERM", "INT"] {
+            let (mut process, _settings) = loading(root.path(), arguments);
+            signal("HUP", &process);
+            thread::sleep(Duration::from_millis(100));
+            assert!(process.try_wait().unwrap().is_none(), "{arguments:?}");
+            signal(stop, &process);
+            let mut said = String::new();
+            process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            assert_eq!(process.wait().unwrap().code(), Some(0), "{arguments:?} {stop}: {said}");
+        }
+    }
+    for arguments in &configurations {
+        let (process, settings) = loading(root.path(), arguments);
+        signal("HUP", &process);
+        drop(settings);
+        let mut server = Server::of(process);
+        if arguments.contains(&"--bundle") {
+            server.becomes(2);
+            signal("HUP", &server.process);
+            server.becomes(3);
+        } else {
+            server.says("nothing to reload");
+            signal("HUP", &server.process);
+            assert!(server.budget() > 0.0);
+        }
+        signal("TERM", &server.process);
+        assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    }
+}
