@@ -59,7 +59,7 @@ pub(crate) fn on_change(server: &Server, bundle: &Path, known: Identity) {
 /// Says what an activation came to.
 fn said(done: Result<Generation, String>) -> bool {
     match &done {
-        Ok(Generation { number, bundle }) => {
+        Ok(Generation { number, bundle, .. }) => {
             output::note(format_args!("activated       generation {number}: {} {}", bundle.name, bundle.version));
         }
         // Indented: no line of what it quotes looks like one of the server.

@@ -52,7 +52,7 @@ fn what_lies_beside_a_bundle_neither_ends_nor_starves_its_watch() {
     // A lock of an editor, a folder that may not be read, a pipe, a log that grows.
     symlink("somebody@somewhere.4711:1", folder.join(".#notes.txt")).unwrap();
     fs::create_dir(folder.join("lost+found")).unwrap();
-    fs::set_permissions(folder.join("lost+found"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.join("lost+found"), fs::Permissions::from_mode(0o000)).unwrap();
     assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
     let server = Server::start(&["--watch", "--bundle", text(&folder)]);
     let done = AtomicBool::new(false);

@@ -135,7 +135,9 @@ impl Bundles {
         self.told(Change::Activate, || {
             let (bundle, prepared) = self.prepare(next, &state.active)?;
             let previous = state.previous_then(&bundle);
-            self.switch(&mut state, bundle, previous, prepared)
+            // In one step: the next server must not take what is active for a change.
+            let watched = matches!(next, Next::Opened(_)).then(|| bundle.digest().to_string());
+            self.switch(&mut state, State { active: bundle, previous }, prepared, watched)
         })
     }
 
@@ -147,7 +149,7 @@ impl Bundles {
             let bundle = previous.pop().ok_or("nothing was active before")?;
             self.check(&bundle)?;
             let prepared = self.engine.prepare(&bundle).map_err(|error| error.to_string())?;
-            self.switch(&mut state, bundle, previous, prepared)
+            self.switch(&mut state, State { active: bundle, previous }, prepared, None)
         })
     }
 
@@ -158,7 +160,7 @@ impl Bundles {
             // Trust may have ended since it began.
             self.check(&bundle)?;
             let previous = state.previous_then(&bundle);
-            self.switch(&mut state, bundle, previous, from)
+            self.switch(&mut state, State { active: bundle, previous }, from, None)
         })
     }
 
@@ -187,13 +189,12 @@ impl Bundles {
     fn switch(
         &self,
         state: &mut State,
-        active: Bundle,
-        previous: Vec<Bundle>,
+        next: State,
         prepared: Prepared,
+        watched: Option<String>,
     ) -> Result<Generation, String> {
-        let next = State { active, previous };
         let layered = self.layered(&next.active)?;
-        self.commit(&next, prepared.generation().number)?;
+        self.commit(&next, prepared.generation().number, watched)?;
         *state = next;
         let generation = self.engine.install(None, prepared);
         layered.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(&lane), prepared)));
@@ -206,10 +207,13 @@ impl Bundles {
         memory.store().keep(bundle).map_err(|error| error.to_string())
     }
 
-    fn commit(&self, next: &State, number: u64) -> Result<(), String> {
+    fn commit(&self, next: &State, number: u64, watched: Option<String>) -> Result<(), String> {
         self.keep(&next.active)?;
         let Some(mut held) = self.memory.as_ref().map(Memory::hold) else { return Ok(()) };
-        let swap = held.change(|last| Remembered { denied: self.denied(), ..next.written(last, number, &self.engine) });
+        let swap = held.change(|last| {
+            let watched = watched.or_else(|| last.watched.clone());
+            Remembered { denied: self.denied(), watched, ..next.written(last, number, &self.engine) }
+        });
         drop(held);
         self.noted(swap.map_err(|error| error.to_string())?);
         Ok(())
