@@ -29,7 +29,7 @@ pub(crate) fn on_hangup(server: &Server, bundle: Option<&Path>, signals: &Signal
                 output::note("SIGHUP          ignored: without --bundle there is nothing to reload");
                 return;
             };
-            if spawn_blocking(move || drop(said(server.activate(&path)))).await.is_err() {
+            if spawn_blocking(move || said(server.activate(&path))).await.is_err() {
                 output::note("error: the activation panicked; the old bundle stays");
             }
         }
