@@ -98,7 +98,7 @@ fn param(error: &EngineError) -> String {
         | EngineError::UntrainedBudget { constraint, .. } => format!("inferenceguard.budgets.{constraint}"),
         EngineError::Search(SearchError::Config { field, .. }) => match field.as_str() {
             "release" => "inferenceguard.release".to_owned(),
-            "temperature" | "top_p" | "max_tokens" | "stop" => field.clone(),
+            "temperature" | "top_p" | "min_p" | "repetition_penalty" | "max_tokens" | "stop" => field.clone(),
             // What else a request can set are budgets, by the names of their constraints.
             other => match other.split('`').nth(1) {
                 Some(constraint) => format!("inferenceguard.budgets.{constraint}"),

@@ -137,7 +137,7 @@ fn the_most_likely_tokens_are_shown_as_each_way_shows_them() {
 }
 
 #[test]
-fn a_small_top_k_leaves_less_to_choose() {
+fn how_tokens_are_drawn_is_a_matter_of_the_request() {
     let server = start("");
     let draw = |field: &str, value: Value| {
         let ask = |seed| with(with(chat("ask"), "seed", json!(seed)), field, value.clone());
@@ -146,13 +146,21 @@ fn a_small_top_k_leaves_less_to_choose() {
     };
     assert!(draw("top_k", json!(1)) == 1 && draw("top_k", json!(0)) > 1);
     assert_eq!(draw("top_k", json!(-1)), draw("top_k", json!(0)), "all tokens");
+    assert!(draw("min_p", json!(0)) == draw("top_k", json!(0)), "it leaves all of them");
+    let with_penalty = |penalty: f64| {
+        let body = with(with(chat("ask"), "temperature", json!(0)), "repetition_penalty", json!(penalty));
+        contents(&server.post(CHAT, body).json())[0].clone()
+    };
+    assert_ne!(with_penalty(1.0), with_penalty(2.0), "what was said is said less");
 }
 
 /// (field, value, the field that the error names)
-fn engine_errors() -> [(&'static str, Value, &'static str); 9] {
+fn engine_errors() -> [(&'static str, Value, &'static str); 11] {
     [
         ("temperature", json!(-1), "temperature"),
         ("top_p", json!(2), "top_p"),
+        ("min_p", json!(-1), "min_p"),
+        ("repetition_penalty", json!(-2), "repetition_penalty"),
         ("max_tokens", json!(0), "max_tokens"),
         ("stop", json!(""), "stop"),
         ("inferenceguard", json!({"method": "magic"}), "inferenceguard.method"),

@@ -238,7 +238,7 @@ mod tests {
     fn fields_become_settings_of_the_request() {
         let asked = asked(json!({
             "user": "u", "metadata": {}, "n": 2, "seed": -1, "stop": "END", "max_completion_tokens": 7,
-            "temperature": 0.5, "top_k": 3, "stream": true, "stream_options": {"include_usage": true}, "tools": [],
+            "temperature": 0.5, "top_k": 3, "min_p": 0.25, "repetition_penalty": 1.5, "stream": true, "stream_options": {"include_usage": true}, "tools": [],
             "logprobs": true, "top_logprobs": 2,
             "messages": [
                 {"role": "developer", "content": "Be brief."},
@@ -251,7 +251,13 @@ mod tests {
         assert_eq!((asked.choices, asked.stream, asked.include_usage, asked.logprobs), (2, true, true, true));
         assert_eq!((request.prompt.as_str(), request.history[0].role.as_str()), ("ab", "system"));
         assert_eq!((request.seed, request.max_tokens, request.stop.len()), (Some((1 << 53) - 1), Some(7), 1));
-        let sampling = SamplingSettings { temperature: Some(0.5), top_k: Some(3), ..SamplingSettings::default() };
+        let sampling = SamplingSettings {
+            temperature: Some(0.5),
+            top_k: Some(3),
+            top_p: None,
+            min_p: Some(0.25),
+            repetition_penalty: Some(1.5),
+        };
         assert_eq!(request.sampling, sampling);
         assert_eq!((request.release, request.top_logprobs), (Some(Release::Commit(2)), 2));
         assert_eq!(request.budgets["harm"], 2.0);
