@@ -67,7 +67,7 @@ pub(crate) fn score_model(
 
 fn warn(name: &str, facts: &Facts) {
     for warning in facts.warnings() {
-        output::note(format_args!("warning: {name}: {warning}"));
+        output::note(terminal::line(&format!("warning: {name}: {warning}")));
     }
 }
 
