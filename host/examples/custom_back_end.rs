@@ -6,7 +6,7 @@
 
 use inferenceguard_host::{EngineBuilder, Request, Roles};
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, SamplingSettings, Token, Tokenizer, TokenizerError,
+    BeamId, Model, ModelError, ModelInfo, Rows, SamplingSettings, SpellState, Token, Tokenizer, TokenizerError,
 };
 use inferenceguard_search::{
     Advanced, Batch, BudgetState, Constraint, Decision, Needs, OnExhausted, Plan, Policy, Pricing, Release,
@@ -30,9 +30,13 @@ impl Tokenizer for Words {
         text.split_whitespace().map(token).collect()
     }
 
-    fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError> {
-        let word = |token: &Token| self.0.get(*token as usize).ok_or_else(|| TokenizerError(format!("token {token}")));
-        Ok(tokens.iter().map(|t| word(t).cloned()).collect::<Result<Vec<_>, _>>()?.join(" "))
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
+        let word = self.0.get(token as usize).ok_or_else(|| TokenizerError(format!("token {token}")))?;
+        // One space between words: the state says whether one came already.
+        let space = if *state == SpellState::default() { "" } else { " " };
+        *state = SpellState(1);
+        bytes.extend([space, word].concat().into_bytes());
+        Ok(())
     }
 
     fn fingerprint(&self) -> String {

@@ -42,7 +42,7 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<(BTreeMap<String, f64>, Vec<RoleFailure>), EngineError> {
         let (mut spent, mut failures) = (BTreeMap::new(), Vec::new());
-        for (at, turn) in history.iter().enumerate().filter(|(_, turn)| turn.role == "assistant") {
+        for (at, turn) in history.iter().enumerate().filter(|(_, turn)| may_be_an_answer(turn)) {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
             let judged = self.judged(deployment, &before(&history[..at]), &tokens, cancel);
             // Half a price is none.
@@ -59,6 +59,12 @@ impl Engine {
         }
         Ok((spent, failures))
     }
+}
+
+/// Whether a turn counts as one of the assistant's. A role that is not known may be another name for it; an empty turn
+/// said nothing.
+fn may_be_an_answer(turn: &Message) -> bool {
+    !["user", "system"].contains(&turn.role.as_str()) && !turn.content.is_empty()
 }
 
 /// What a turn answered: the turn before it; nothing, if it is the first.

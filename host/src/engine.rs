@@ -362,7 +362,7 @@ pub(crate) fn drive(
         if let Some(follow) = follow.as_deref_mut().filter(|_| session.between_chunks()) {
             follow.newest(session, driver)?;
         }
-        let need = session.next()?;
+        let need = session.next();
         match &need {
             Need::Nothing => return Ok(()),
             Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),

@@ -13,8 +13,8 @@ use crate::{
 };
 use inferenceguard_model::Token;
 use inferenceguard_search::{
-    Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, Pricing, Release, RoleFailure, Session,
-    Source, Status,
+    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, Pricing, Release,
+    RoleFailure, SearchConfig, SearchError, Session, Source, Status, Vocabulary,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -74,11 +74,16 @@ impl Engine {
         let mut valid = ValidRequest::of_answer(request, tokens.len(), deployment, &model, &scores)?;
         // Nothing but the ids decides where it ends, and what goes out is only looked at.
         valid.config.stop.clear();
+        valid.config.limits.chunks = u32::MAX;
         valid.config.on_exhausted = OnExhausted::LeastViolation;
+        if tokens.is_empty() {
+            return Ok(unspoken(deployment.generation, &valid.config));
+        }
         let ready = deployment.method(&valid.method)?;
         let mut roles = instances::for_request(self.gate(), cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(Follow(Needs::default())), None, None);
-        let (tokenizer, vocabulary) = (inferenceguard_model::Model::tokenizer(&model), vocabulary(self.model()));
+        let tokenizer = inferenceguard_model::Model::tokenizer(&model);
+        let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);
         let info = roles.info();
         let mut driver = Driver {
             beams: Beams::new(&mut model),
@@ -91,6 +96,9 @@ impl Engine {
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
         drive(&mut session, &mut driver, cancel, None, &mut |_| {})?;
         let outcome = session.outcome().ok_or_else(unfinished)?;
+        if outcome.tokens != tokens && outcome.failures.is_empty() && !cancel.is_cancelled() {
+            return Err(partly(outcome.tokens.len(), tokens.len()).into());
+        }
         Ok(Judgement {
             generation: deployment.generation,
             within_budget: outcome.status == Status::WithinBudget,
@@ -98,6 +106,37 @@ impl Engine {
             failures: outcome.failures.clone(),
         })
     }
+}
+
+/// What is said of an answer without tokens: there is nothing to charge.
+fn unspoken(generation: u64, config: &SearchConfig) -> Judgement {
+    let nothing = Audit::default();
+    let report = |priced: &PricedConstraint| ConstraintReport {
+        name: priced.constraint.name.clone(),
+        budget: priced.constraint.budget,
+        cost: 0.0,
+        max_cost: 0.0,
+        z: Vec::new(),
+    };
+    Judgement {
+        generation,
+        within_budget: config.constraints.iter().all(|priced| nothing.holds(&priced.constraint)),
+        constraints: config.constraints.iter().map(report).collect(),
+        failures: Vec::new(),
+    }
+}
+
+/// Only the last token may end an answer that is there already: an end token before it was said as any other token, and
+/// what stands behind it was said too.
+fn ended_by_the_last(vocabulary: Vocabulary, tokens: &[Token]) -> Vocabulary {
+    let early =
+        tokens.split_last().is_some_and(|(_, before)| before.iter().any(|token| vocabulary.eos.contains(token)));
+    if early { Vocabulary { eos: Vec::new(), ..vocabulary } } else { vocabulary }
+}
+
+/// A verdict on a part of an answer is none.
+fn partly(priced: usize, answer: usize) -> SearchError {
+    SearchError::Protocol { need: "to price all tokens of an answer", answer: format!("{priced} of {answer}") }
 }
 
 /// A policy with one candidate, kept whatever it costs.

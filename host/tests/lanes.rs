@@ -237,6 +237,34 @@ fn turn(role: &str, content: &str) -> Message {
 }
 
 #[test]
+fn whatever_a_history_says_is_charged_to_its_last_token() {
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["base"]);
+    engine.activate(&bundle(52.0)).unwrap();
+    let left = |history: Vec<Message>| {
+        let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
+        engine.generate(asked).unwrap().budget.unwrap()
+    };
+    let said = |content: &str| left(vec![turn("user", "ask"), turn("assistant", content)]);
+    assert_eq!(said("bad bad"), 42.0);
+    // End tokens end nothing, wherever they stand.
+    for content in ["good <eos> bad bad", "<eos> bad bad", "<eos> <eos> bad <eos> bad <eos>", "bad bad <eos>"] {
+        assert_eq!(said(content), 42.0, "{content}");
+    }
+    // More tokens than are priced together, under a bundle whose own answers have one chunk.
+    let long = format!("{}bad bad", "good <eos> ".repeat(20));
+    assert_eq!(said(&long), 42.0);
+    let one_chunk = format!("{}\n[search]\nchunks = 1\n", MANIFEST.replace("budget = 4", "budget = 52"));
+    engine.activate(&bundle_with(&one_chunk, &[])).unwrap();
+    assert_eq!(said(&long), 42.0);
+    // An empty turn said nothing, and another name for the assistant is no way around.
+    assert_eq!(said(""), 52.0);
+    assert_eq!(left(vec![turn("user", "ask"), turn("model", "bad bad")]), 42.0);
+    assert_eq!(left(vec![turn("user", "bad bad"), turn("system", "bad")]), 52.0, "only answers are charged");
+    assert_eq!(engine.held(), Held::default());
+}
+
+#[test]
 fn a_conversation_that_the_assistant_begins_is_not_free() {
     let engine = toy();
     let history = vec![turn("assistant", "bad bad"), turn("user", "ask")];

@@ -17,6 +17,7 @@
 mod attention;
 mod batch;
 mod config;
+mod continued;
 mod decoder;
 mod device;
 mod device_draw;
@@ -46,6 +47,7 @@ mod rope;
 mod rows;
 mod score;
 mod special;
+mod spelling;
 mod template;
 mod tokenizer;
 mod weights;

@@ -9,7 +9,7 @@ use crate::{
     marked::Marked,
     tokenizer::{HfTokenizer, Spans},
 };
-use inferenceguard_model::{ModelError, Token, Tokenizer};
+use inferenceguard_model::{GrowingText, ModelError, Token, Tokenizer};
 use std::sync::Arc;
 
 /// Tokens that have this many after them are stable in any text, whitespace or not.
@@ -41,8 +41,8 @@ pub(crate) struct Retold {
     told: Vec<Told>,
     /// The language model's tokens.
     answer: Vec<Token>,
-    /// Where each ends in the answer's text, in bytes; a cut character does not count.
-    ends: Vec<usize>,
+    /// What they say; a cut character does not count.
+    text: GrowingText,
     reported: usize,
     /// Text up to here is told.
     stable: usize,
@@ -80,7 +80,7 @@ impl Retold {
             opening: f32::NAN,
             told: Vec::new(),
             answer: Vec::new(),
-            ends: Vec::new(),
+            text: GrowingText::default(),
             reported: 0,
             stable: 0,
             closed: false,
@@ -109,14 +109,10 @@ impl Retold {
         eos: Option<Token>,
     ) -> Result<Catch, ModelError> {
         for token in tokens {
+            self.text.push(self.language.as_ref(), *token)?;
             self.answer.push(*token);
-            let text = self.language.decode(&self.answer)?;
-            let end = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
-            self.ends.push(end.max(self.ends.last().copied().unwrap_or(0)));
         }
-        let text = self.language.decode(&self.answer)?;
-        let text = if ended { text.as_str() } else { text.trim_end_matches(char::REPLACEMENT_CHARACTER) };
-        let whole = Marked::clone(&self.prompt).and_words(text);
+        let whole = Marked::clone(&self.prompt).and_words(self.text.text());
         let mut spans = tokenizer.encode_spans(&whole, self.frame)?;
         let mut stable =
             if ended { spans.tokens.len() } else { stable_tokens(&spans, whole.text(), self.prompt.text().len()) };
@@ -130,11 +126,12 @@ impl Retold {
         Ok(self.follow(&spans, stable, ended))
     }
 
+    /// Whether the last token says nothing, not even a part of a character.
     fn ends_with_special(&self) -> Result<bool, ModelError> {
-        match self.answer.last() {
-            Some(token) => Ok(self.language.decode(&[*token])?.is_empty()),
-            None => Ok(false),
-        }
+        let Some(token) = self.answer.last() else { return Ok(false) };
+        let mut bytes = Vec::new();
+        self.language.spell(&mut self.language.continued(), *token, &mut bytes)?;
+        Ok(bytes.is_empty())
     }
 
     /// From what is in the cache to the new telling.
@@ -159,7 +156,8 @@ impl Retold {
     /// Scores of answer tokens that became scorable: each is the score at the last of our tokens that ends no later.
     pub(crate) fn report(&mut self) -> Vec<f32> {
         let mut scores = Vec::new();
-        while let Some(end) = self.ends.get(self.reported).map(|end| self.prompt.text().len() + end) {
+        while self.reported < self.answer.len() {
+            let end = self.prompt.text().len() + self.text.end(self.reported + 1);
             let last = self.reported + 1 == self.answer.len();
             if end > self.stable {
                 break;

@@ -3,8 +3,10 @@
 //! Control tokens come from scaffold only. What clients and models say is text: whatever it spells, it is encoded as
 //! the letters it is made of. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
-use crate::{CandleError, ModelFiles, gguf::Gguf, marked::Marked, words, words::Words};
-use inferenceguard_model::{Token, Tokenizer, TokenizerError};
+use crate::{
+    CandleError, ModelFiles, continued::Continued, gguf::Gguf, marked::Marked, spelling::Spelling, words, words::Words,
+};
+use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -12,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokenizers::{
-    Encoding, Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
-    normalizer,
+    Encoding, Model, NormalizedString, Normalizer, NormalizerWrapper, OffsetReferential, OffsetType,
+    PreTokenizedString, PreTokenizer, PreTokenizerWrapper, normalizer,
 };
 
 /// The tokenizer of a folder.
@@ -21,6 +23,9 @@ pub struct HfTokenizer {
     inner: tokenizers::Tokenizer,
     /// The vocabulary without control tokens, where the tokenizer's own holds some.
     words: Option<Words>,
+    /// For texts that go on from another one, where the tokenizer puts a space before a text.
+    continued: Option<Continued>,
+    spelling: Spelling,
     special: Vec<Token>,
     /// Tokens that no words become.
     control: BTreeSet<Token>,
@@ -100,7 +105,9 @@ impl HfTokenizer {
         let control: BTreeSet<Token> = added.iter().filter(|(_, t)| spells(&t.content)).map(|(id, _)| *id).collect();
         let words = words::without(inner.get_model(), &control)?;
         let fingerprint = fingerprint(&inner)?;
-        Ok(Self { inner, words, special, control, fingerprint })
+        let spelling = Spelling::of(inner.get_decoder())?;
+        let continued = Continued::of(&inner)?;
+        Ok(Self { inner, words, continued, spelling, special, control, fingerprint })
     }
 
     /// Tokens of a text of the operator or of a model's authors, control tokens read; `frame` adds what the tokenizer
@@ -131,18 +138,29 @@ impl HfTokenizer {
 
     /// What `tokenizers::Tokenizer::encode` does, with added tokens found in the scaffold only.
     fn encoding(&self, text: &Marked, frame: bool, offsets: OffsetType) -> Result<Encoding, TokenizerError> {
+        let edges = (self.inner.get_normalizer(), self.inner.get_pre_tokenizer());
+        self.encoding_with(edges, text, frame, offsets)
+    }
+
+    /// The same, with what is done to a text before it is cut into words, and how that is done.
+    fn encoding_with(
+        &self,
+        (normalizer, splitter): (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),
+        text: &Marked,
+        frame: bool,
+        offsets: OffsetType,
+    ) -> Result<Encoding, TokenizerError> {
         let found = self.added_in(text);
         let (late, early): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.normalized);
         let mut cut = PreTokenizedString::from(text.text());
         cut.split(|_, part| split_at(part, &early)).map_err(failed)?;
-        let normalizer = self.inner.get_normalizer();
         cut.split(|_, mut part| {
             normalizer.map_or(Ok(()), |normalizer| normalizer.normalize(&mut part))?;
             split_at(part, &late)
         })
         .map_err(failed)?;
-        if let Some(pre) = self.inner.get_pre_tokenizer() {
-            pre.pre_tokenize(&mut cut).map_err(failed)?;
+        if let Some(splitter) = splitter {
+            splitter.pre_tokenize(&mut cut).map_err(failed)?;
         }
         cut.tokenize(|part| self.tokenize(part.get())).map_err(failed)?;
         let encoding = cut.into_encoding(None, 0, offsets).map_err(failed)?;
@@ -264,9 +282,23 @@ impl Tokenizer for HfTokenizer {
         self.encode_marked(&Marked::words(text), false)
     }
 
-    fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError> {
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
         // Ids that only fill up the model's output matrix have no text.
-        self.inner.decode(tokens, true).map_err(failed)
+        let Some(spelled) = self.inner.id_to_token(token) else { return Ok(()) };
+        if self.inner.get_added_vocabulary().is_special_token(&spelled) {
+            return Ok(());
+        }
+        self.spelling.spell(state, spelled, bytes).map_err(TokenizerError)
+    }
+
+    fn continued(&self) -> SpellState {
+        self.spelling.continued()
+    }
+
+    fn encode_continued(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        let Some(continued) = &self.continued else { return self.encode(text) };
+        let encoding = self.encoding_with(continued.edges(), &Marked::words(text), false, OffsetType::None)?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     fn fingerprint(&self) -> String {

@@ -5,7 +5,14 @@
  *   - a bundle whose costs read scores, latents or logits is refused: those come from an engine of ours;
  *   - nothing is searched: no chunk is sampled again, no beam is taken instead. The engine asks before it appends.
  *
- * Texts are UTF-8 and end with 0. A function that fails returns NULL or false and, if `error` is not NULL, puts a sentence
+ * What becomes of each key of bundle.toml here:
+ *   - honoured: `constraints`, `costs`, `tracker`, `networks`, `limits`, and `max_tokens` (a token beyond it is unsafe);
+ *   - refused by ig_bundle_open: `critic`, `steering`, `stop`, `on_exhausted` other than "refuse", and constraints with the
+ *     granularity "terminal", whose price is due when the engine has appended everything already;
+ *   - for an engine of ours only, because it says how to search, sample and release: `policy`, `methods`, `search`, `task`,
+ *     `sampling`, `backtrack`, `release`, `refusal`. None of them makes a budget larger.
+ *
+ * Texts that end with 0 are UTF-8. A function that fails returns NULL or false and, if `error` is not NULL, puts a sentence
  * there, which is the caller's: free it with ig_text_free. One answer belongs to one thread at a time; bundles are shared.
  */
 #ifndef INFERENCEGUARD_H
@@ -25,7 +32,8 @@ typedef struct ig_answer ig_answer;
 /* A token that may be appended. */
 typedef struct ig_piece {
     uint32_t token;     /* its id in the engine's vocabulary */
-    const char *text;   /* what it adds to the text */
+    const char *text;   /* what it adds to the text: UTF-8, perhaps a part of a character, with any byte in it */
+    size_t length;      /* how many bytes of `text` that are; nothing need follow them */
     float logprob;      /* its log-probability; NaN if unknown */
     bool ended;         /* whether the answer ends with it */
 } ig_piece;
@@ -45,7 +53,8 @@ void ig_answer_end(ig_answer *answer);
  * constraints: what would be left of each budget. A failing component makes its pieces unsafe; it is no error here. */
 bool ig_answer_weigh(ig_answer *answer, const ig_piece *pieces, size_t count, bool *safe, double *margins, char **error);
 
-/* Appends a piece and charges it, whatever it costs. `safe` and `margins` (or NULL) as above, for this piece. */
+/* Appends a piece and charges it, whatever it costs. `safe` and `margins` (or NULL) as above, for this piece. Whatever comes
+ * after a piece that ended the answer is unsafe. */
 bool ig_answer_accept(ig_answer *answer, const ig_piece *piece, bool *safe, double *margins, char **error);
 
 /* What went wrong in components so far, one sentence per line; empty if nothing did. Free it with ig_text_free. */

@@ -13,6 +13,8 @@ The library is looked for in INFERENCEGUARD_LIBRARY, else beside this file.
 """
 
 import ctypes
+import functools
+import json
 import os
 import pathlib
 
@@ -27,6 +29,7 @@ class _Piece(ctypes.Structure):
     _fields_ = [
         ("token", ctypes.c_uint32),
         ("text", ctypes.c_char_p),
+        ("length", ctypes.c_size_t),
         ("logprob", ctypes.c_float),
         ("ended", ctypes.c_bool),
     ]
@@ -94,7 +97,10 @@ class Answer:
             self._bundle._library.ig_answer_end(self._handle)
 
     def weigh(self, pieces):
-        """For each (token, text, ended): whether it is safe to append, and what would be left of each budget."""
+        """For each (token, text, ended): whether it is safe to append, and what would be left of each budget.
+
+        A text is a str, or bytes, which may cut characters.
+        """
         return self._asked(self._bundle._library.ig_answer_weigh, pieces, len(pieces))
 
     def accept(self, token, text, ended=False):
@@ -110,7 +116,10 @@ class Answer:
 
     def _asked(self, function, pieces, *count):
         rows, columns = len(pieces), self._bundle.constraints
-        given = (_Piece * rows)(*((token, text.encode(), float("nan"), ended) for token, text, ended in pieces))
+        spelled = [text.encode() if isinstance(text, str) else bytes(text) for _, text, _ in pieces]
+        given = (_Piece * rows)(
+            *((token, text, len(text), float("nan"), ended) for (token, _, ended), text in zip(pieces, spelled))
+        )
         safe, margins = (ctypes.c_bool * rows)(), (ctypes.c_double * max(1, rows * columns))()
         self._bundle._called(function, self._handle, given, *count, safe, margins)
         return [(safe[row], list(margins[row * columns : (row + 1) * columns])) for row in range(rows)]
@@ -123,7 +132,7 @@ class GuardLogitsProcessor:
     """
 
     def __init__(self, bundle, tokenizer, prompt_length, prompts=None, candidates=32, eos_token_id=None):
-        self._bundle, self._tokenizer, self._start = bundle, tokenizer, prompt_length
+        self._bundle, self._spelling, self._start = bundle, Spelling(tokenizer), prompt_length
         self._prompts, self._candidates = prompts, candidates
         eos = tokenizer.eos_token_id if eos_token_id is None else eos_token_id
         self._eos = [eos] if isinstance(eos, int) else list(eos or [])
@@ -138,11 +147,11 @@ class GuardLogitsProcessor:
             self.stopped = [False] * len(self._rows)
         masked = scores.new_full(scores.shape, float("-inf"))
         for at, (row, ids) in enumerate(zip(self._rows, input_ids.tolist())):
-            row.follow(ids[self._start :], self._spelled, self._eos)
+            row.follow(ids[self._start :], self._spelling, self._eos)
             best = scores[at].topk(min(self._candidates, scores.shape[-1]))
             likely = [token for score, token in zip(best.values.tolist(), best.indices.tolist()) if score > float("-inf")]
             tokens = list(dict.fromkeys(likely + self._eos))
-            pieces = [(token, row.added(token, self._spelled, self._eos), token in self._eos) for token in tokens]
+            pieces = [(token, row.added(token, self._spelling, self._eos), token in self._eos) for token in tokens]
             safe = [token for token, (holds, _) in zip(tokens, row.answer.weigh(pieces)) if holds]
             drawn = [token for token in safe if scores[at, token] > float("-inf")]
             if drawn:
@@ -152,15 +161,51 @@ class GuardLogitsProcessor:
                 masked[at, self._eos] = 0.0
         return masked
 
-    def _spelled(self, ids):
+
+class Spelling:
+    """The bytes of a tokenizer's tokens. Joined they are the text; one token alone may be a part of a character."""
+
+    def __init__(self, tokenizer):
+        self._tokenizer = tokenizer
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        #: Tokens that say nothing.
+        self.special = {*tokenizer.all_special_ids, *(token for token, about in added.items() if about.special)}
+        self._bytes = _byte_level(tokenizer)
+        self._before = tokenizer.encode("a", add_special_tokens=False)[-1]
+        self.of = functools.lru_cache(maxsize=None)(self._of)
+
+    def _of(self, token, first):
+        """What a token adds to a text; `first` if nothing but special tokens came before it."""
+        spelled = None if token in self.special else self._tokenizer.convert_ids_to_tokens(token)
+        if spelled is None:
+            return b""
+        if self._bytes:
+            return bytes(map(self._bytes.get, spelled)) if self._bytes.keys() >= set(spelled) else spelled.encode()
+        if len(spelled) == 6 and spelled.startswith("<0x") and spelled.endswith(">") and int(spelled[3:5], 16) > 127:
+            return bytes([int(spelled[3:5], 16)])
+        before = [] if first else [self._before]
+        return self._decoded([*before, token])[len(self._decoded(before)) :].encode()
+
+    def _decoded(self, ids):
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _byte_level(tokenizer):
+    """The byte for each character of byte-level tokens; nothing for other tokenizers."""
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
+    state = json.loads(decoder.__getstate__()) if decoder is not None else {}
+    if "ByteLevel" not in {step["type"] for step in state.get("decoders", [state]) if step}:
+        return getattr(tokenizer, "byte_decoder", None)
+    same = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in same]
+    return {**{chr(byte): byte for byte in same}, **{chr(256 + at): byte for at, byte in enumerate(others)}}
 
 
 class _Row:
     def __init__(self, answer):
-        self.answer, self.ids, self.text = answer, [], ""
+        self.answer, self.ids, self.begun = answer, [], False
 
-    def follow(self, ids, spelled, eos):
+    def follow(self, ids, spelling, eos):
         """Accepts what was drawn since the last step."""
         if ids[: len(self.ids)] != self.ids:
             raise GuardError("the rows changed places: beam search cannot be guarded here")
@@ -169,12 +214,11 @@ class _Row:
                 # Padding behind an answer that has ended.
                 self.ids.append(token)
                 continue
-            text = self.added(token, spelled, eos)
+            text = self.added(token, spelling, eos)
             self.answer.accept(token, text, token in eos)
             self.ids.append(token)
-            self.text += text
+            self.begun = self.begun or token not in spelling.special
 
-    def added(self, token, spelled, eos):
-        """What a token adds to the text."""
-        whole = spelled([*self.ids, token])
-        return "" if token in eos else whole[len(self.text) :]
+    def added(self, token, spelling, eos):
+        """The bytes that a token adds to the text."""
+        return b"" if token in eos else spelling.of(token, not self.begun)

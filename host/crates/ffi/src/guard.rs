@@ -1,6 +1,9 @@
 //! What stands behind the interface: a bundle that is ready, and the budgets of one answer.
 
-use crate::pointers::{Pieces, Reason};
+use crate::{
+    features::enforceable,
+    pointers::{Pieces, Reason},
+};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, OWN_METHOD, RolesFactory};
 use inferenceguard_search::{Meter, Metered, SearchConfig};
@@ -22,6 +25,7 @@ pub struct ig_answer {
 impl ig_bundle {
     pub(crate) fn open(path: &str) -> Result<Self, Reason> {
         let bundle = Bundle::open(Path::new(path))?;
+        enforceable(bundle.manifest())?;
         let roles = EngineBuilder::new().bundle(&bundle).build_roles(OWN_METHOD)?;
         let opened = Self { roles, config: bundle.manifest().search_config() };
         // What no answer can be begun with is refused now.

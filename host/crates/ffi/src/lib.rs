@@ -14,6 +14,7 @@
 
 #![allow(unsafe_code, reason = "foreign pointers come in here and in `pointers` only")]
 
+mod features;
 mod guard;
 mod pointers;
 

@@ -17,8 +17,10 @@ pub(crate) type Reason = Box<dyn std::error::Error>;
 pub struct ig_piece {
     /// Its id in the engine's vocabulary.
     pub token: u32,
-    /// What it adds to the text.
+    /// What it adds to the text: UTF-8, perhaps a part of a character.
     pub text: *const c_char,
+    /// How many bytes that are.
+    pub length: usize,
     /// Its log-probability; NaN if unknown.
     pub logprob: f32,
     /// Whether the answer ends with it.
@@ -30,7 +32,7 @@ pub(crate) struct Pieces(pub(crate) Vec<Piece>);
 
 impl Pieces {
     /// # Safety
-    /// `pieces` is NULL or points to `count` pieces, each with a text.
+    /// `pieces` is NULL or points to `count` pieces, each with `length` bytes of text.
     pub(crate) unsafe fn of(pieces: *const ig_piece, count: usize) -> Result<Self, Reason> {
         if pieces.is_null() {
             return Err("`pieces` is NULL".into());
@@ -39,11 +41,22 @@ impl Pieces {
         let pieces = unsafe { slice::from_raw_parts(pieces, count) };
         let piece = |piece: &ig_piece| {
             // SAFETY: the caller's promise.
-            let text = unsafe { text_of(piece.text, "text of a piece") }?.to_owned();
+            let bytes = unsafe { bytes_of(piece.text, piece.length) }?.to_owned();
             let logprob = Some(piece.logprob).filter(|logprob| !logprob.is_nan());
-            Ok(Piece { token: piece.token, text, logprob, ended: piece.ended })
+            Ok(Piece { token: piece.token, bytes, logprob, ended: piece.ended })
         };
         pieces.iter().map(piece).collect::<Result<_, Reason>>().map(Self)
+    }
+}
+
+/// # Safety
+/// `text` is NULL or points to `length` bytes.
+unsafe fn bytes_of<'a>(text: *const c_char, length: usize) -> Result<&'a [u8], Reason> {
+    match (text.is_null(), length) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err("`text of a piece` is NULL".into()),
+        // SAFETY: the caller's promise.
+        (false, _) => Ok(unsafe { slice::from_raw_parts(text.cast(), length) }),
     }
 }
 

@@ -95,6 +95,11 @@ fn what_cannot_be_enforced_here_is_refused_in_words() {
     let (code, said) = run(dir.path(), &["x"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("scores of a score model") && said.contains("another engine gives nothing else"), "{said}");
+    for (key, more) in [("stop", "stop = [\"END\"]\n"), ("granularity", "granularity = \"terminal\"\n")] {
+        let manifest = if key == "stop" { format!("{more}{MANIFEST}") } else { format!("{MANIFEST}{more}") };
+        let (code, said) = run(bundle(&manifest).path(), &["x"]);
+        assert!(code == Some(1) && said.contains(key) && said.contains("cannot be enforced"), "{said}");
+    }
     let (code, said) = run(Path::new("/no/such/bundle"), &[]);
     assert!(code == Some(1) && said.contains("/no/such/bundle"), "{said}");
 }

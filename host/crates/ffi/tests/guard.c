@@ -16,7 +16,7 @@ int main(int count, char **arguments) {
     for (int word = 2; word < count; word++) {
         char text[64];
         snprintf(text, sizeof text, " %s", arguments[word]);
-        ig_piece pieces[2] = {{(uint32_t)word, text, NAN, false}, {0, " fine", NAN, false}};
+        ig_piece pieces[2] = {{(uint32_t)word, text, strlen(text), NAN, false}, {0, " fine", 5, NAN, false}};
         bool safe[2];
         double margins[2];
         if (!ig_answer_weigh(answer, pieces, 2, safe, margins, &error)) return 2;

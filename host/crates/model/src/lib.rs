@@ -4,6 +4,7 @@
 //! - [`Model`]: a language model whose beams fork; `step` gives latents, `project` turns them into logits.
 //! - [`ScoreModel`]: a model that scores an answer position by position (reward, cost).
 //! - [`Tokenizer`]: text to tokens and back, pure.
+//! - [`GrowingText`]: the text of tokens that come one after the other; it only grows.
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
@@ -25,6 +26,7 @@ mod sampling;
 mod score;
 mod settings;
 mod shared;
+mod text;
 mod tokenizer;
 pub mod toy;
 mod users;
@@ -37,4 +39,5 @@ pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sample
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
 pub use settings::SamplingSettings;
 pub use shared::{SharedModel, SharedScoreModel};
-pub use tokenizer::{Token, Tokenizer, TokenizerError};
+pub use text::{ByteText, GrowingText};
+pub use tokenizer::{SpellState, Token, Tokenizer, TokenizerError};

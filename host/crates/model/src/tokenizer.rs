@@ -1,5 +1,7 @@
 //! Text to tokens and back.
 
+use crate::GrowingText;
+
 /// An id of a vocabulary.
 pub type Token = u32;
 
@@ -7,6 +9,11 @@ pub type Token = u32;
 #[derive(Debug, thiserror::Error)]
 #[error("the tokenizer failed: {0}")]
 pub struct TokenizerError(pub String);
+
+/// Where a text stands: what the next token's bytes depend on beside the token. The default is the beginning of a text;
+/// the meaning of every other value is the tokenizer's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpellState(pub u64);
 
 /// Text to tokens and back: pure, the same answer every time.
 pub trait Tokenizer: Send + Sync {
@@ -17,11 +24,35 @@ pub trait Tokenizer: Send + Sync {
     /// When the text cannot be represented.
     fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError>;
 
+    /// Appends to `bytes` what `token` adds to a text that stands at `state`, and moves `state` on. Special tokens add
+    /// nothing. The bytes of all tokens, joined, are the text in UTF-8; one token alone may hold a part of a character.
+    ///
+    /// # Errors
+    /// When the token is outside the vocabulary.
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError>;
+
+    /// The state of a text that goes on from another one, as an answer does from its prompt: a tokenizer that drops a
+    /// space at the beginning of a text keeps it here. [`Tokenizer::encode_continued`] takes such texts.
+    fn continued(&self) -> SpellState {
+        SpellState::default()
+    }
+
+    /// Tokens of a text that goes on from another one: as [`Tokenizer::encode`], without the space that some tokenizers
+    /// put before a text.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    fn encode_continued(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        self.encode(text)
+    }
+
     /// The text of `tokens`, special tokens left out. A character cut at the end shows as U+FFFD.
     ///
     /// # Errors
     /// When a token is outside the vocabulary.
-    fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError>;
+    fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError> {
+        Ok(GrowingText::default().with(self, tokens)?.into_whole())
+    }
 
     /// A digest of vocabulary and rules: equal digests mean equal tokens for every text.
     fn fingerprint(&self) -> String;

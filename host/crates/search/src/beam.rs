@@ -3,7 +3,7 @@
 //! A candidate is a full copy of its parent, so nothing mutable is shared between beams.
 
 use crate::{Advanced, Audit, BeamKey, BudgetState, Constraint, Estimate, Finish, Role, RoleFailure, lineage::Lineage};
-use inferenceguard_model::{Scored, Token};
+use inferenceguard_model::{GrowingText, Scored, Token, Tokenizer, TokenizerError};
 use std::collections::BTreeMap;
 
 /// The bare prompt.
@@ -115,6 +115,8 @@ pub(crate) struct Beam {
     pub(crate) parent: BeamKey,
     pub(crate) lineage: Lineage,
     pub(crate) tokens: Vec<Token>,
+    /// What the tokens say.
+    pub(crate) text: GrowingText,
     pub(crate) logprobs: Vec<f32>,
     pub(crate) logprob: f64,
     /// Answer tokens before this chunk.
@@ -148,6 +150,7 @@ impl Beam {
             parent: ROOT,
             lineage: Lineage::default(),
             tokens: Vec::new(),
+            text: GrowingText::default(),
             logprobs: Vec::new(),
             logprob: 0.0,
             born: 0,
@@ -192,11 +195,19 @@ impl Beam {
         }
     }
 
-    pub(crate) fn push(&mut self, token: Token, logprob: f32) {
+    pub(crate) fn push(&mut self, tokenizer: &dyn Tokenizer, token: Token, logprob: f32) -> Result<(), TokenizerError> {
+        self.text.push(tokenizer, token)?;
         self.tokens.push(token);
         self.logprobs.push(logprob);
         self.logprob += f64::from(logprob);
         self.pending = true;
+        Ok(())
+    }
+
+    /// Its text as an answer: up to the stop text, if one ended it, and without a character cut at the end.
+    pub(crate) fn answer_text(&self) -> &str {
+        let text = self.text.text();
+        &text[..self.text_len.unwrap_or(text.len())]
     }
 
     pub(crate) fn finished(&self) -> bool {

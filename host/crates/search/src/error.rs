@@ -24,6 +24,19 @@ pub enum SearchError {
         /// The answer.
         answer: String,
     },
+    /// The answer does not begin with the text that was released before: a bug of the search. Lengths are in bytes.
+    #[error(
+        "the answer does not begin with the text that was released already: found an answer of {answer} bytes whose first \
+         {same} are those of the released text, expected all {released} of them; this is a bug, please report it"
+    )]
+    Released {
+        /// Of the released text.
+        released: usize,
+        /// Of the answer.
+        answer: usize,
+        /// Of their common beginning.
+        same: usize,
+    },
     /// Text and tokens.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -5,7 +5,7 @@ use crate::{
     PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check,
     session::spread, text,
 };
-use inferenceguard_model::Token;
+use inferenceguard_model::{ByteText, Token};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// One token that another engine may append.
@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Piece {
     /// Its id there.
     pub token: Token,
-    /// What it adds to the text.
-    pub text: String,
+    /// What it adds to the text, in UTF-8: perhaps a part of a character. Costs see a character once it is whole.
+    pub bytes: Vec<u8>,
     /// Its log-probability, if that is known.
     pub logprob: Option<f32>,
     /// Whether the answer ends with it.
@@ -31,7 +31,8 @@ pub struct Metered {
 }
 
 /// The budgets of one answer that another engine writes. An answer that this calls safe kept them; what the engine could
-/// have written instead is its own affair.
+/// have written instead is its own affair. Whatever comes after a piece that ended the answer, or beyond the most tokens
+/// of an answer, is unsafe.
 pub struct Meter {
     constraints: Vec<PricedConstraint>,
     bare: Arc<[Constraint]>,
@@ -39,8 +40,10 @@ pub struct Meter {
     costs: BTreeMap<String, Box<dyn Cost>>,
     ledgers: Vec<Ledger>,
     prompt: Arc<str>,
-    text: String,
+    text: ByteText,
     length: u32,
+    max_tokens: u32,
+    ended: bool,
     failures: Vec<RoleFailure>,
 }
 
@@ -54,7 +57,8 @@ impl Meter {
     /// For an answer to this prompt, under the constraints of `config`.
     ///
     /// # Errors
-    /// [`SearchError::Config`] if a cost reads what only an engine of ours gives: scores, latents or logits.
+    /// [`SearchError::Config`] if a cost reads what only an engine of ours gives: scores, latents or logits; or if a price
+    /// is due at the end of an answer, when another engine has appended it already.
     pub fn new(
         config: &SearchConfig,
         tracker: Box<dyn Tracker>,
@@ -64,6 +68,7 @@ impl Meter {
         for priced in &config.constraints {
             let cost = costs.get(&priced.cost).ok_or_else(|| beyond(&priced.cost, "a cost that is not there"))?;
             readable(&priced.cost, cost.needs())?;
+            due_in_time(priced)?;
         }
         let bare: Arc<[Constraint]> = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
         let mut meter = Self {
@@ -73,8 +78,10 @@ impl Meter {
             costs,
             ledgers: Vec::new(),
             prompt: prompt.into(),
-            text: String::new(),
+            text: ByteText::default(),
             length: 0,
+            max_tokens: config.max_tokens,
+            ended: false,
             failures: Vec::new(),
         };
         meter.ledgers = (0..meter.constraints.len()).map(|at| meter.start(at)).collect();
@@ -92,8 +99,9 @@ impl Meter {
         if let Some(ledgers) = self.charged(std::slice::from_ref(piece)).pop() {
             self.ledgers = ledgers;
         }
-        self.text.push_str(&piece.text);
+        self.text.push(&piece.bytes);
         self.length += 1;
+        self.ended |= piece.ended;
         self.metered(&self.ledgers)
     }
 
@@ -126,6 +134,9 @@ impl Meter {
 
     /// The ledgers after each piece alone.
     fn charged(&mut self, pieces: &[Piece]) -> Vec<Vec<Ledger>> {
+        if self.ended || self.length >= self.max_tokens {
+            return vec![self.bare.iter().map(broken).collect(); pieces.len()];
+        }
         let mut after: Vec<Vec<Ledger>> = vec![self.ledgers.clone(); pieces.len()];
         for at in 0..self.constraints.len() {
             let charged = self.price(at, pieces).and_then(|costs| self.advance(at, pieces, costs));
@@ -157,12 +168,7 @@ impl Meter {
         let grain: CostGrain = cost.grain();
         let check = Check { role: Role::Cost, component: name };
         let prices = cost.price(&batch).and_then(|prices| check.prices(prices, &vec![1; pieces.len()], grain))?;
-        // What is charged at the end only costs nothing before it.
-        let due = |ended: bool| *granularity != Granularity::Terminal || ended;
-        let priced = prices.into_iter().zip(pieces);
-        Ok(priced
-            .map(|(price, piece)| if due(piece.ended) { spread(price, 1, *granularity) } else { vec![0.0] })
-            .collect())
+        Ok(prices.into_iter().map(|price| spread(price, 1, *granularity)).collect())
     }
 
     fn advance(
@@ -196,7 +202,10 @@ impl Meter {
     }
 
     fn row(&self, needs: &Needs, piece: &Piece, id: u64) -> BatchRow {
-        let text = if needs.text || needs.lookback > 0 { piece.text.clone() } else { String::new() };
+        let mut whole = self.text.clone();
+        whole.push(&piece.bytes);
+        let (before, new) = whole.text().split_at(self.text.text().len());
+        let text = if needs.text || needs.lookback > 0 { new.to_owned() } else { String::new() };
         let ends = if text.is_empty() && !needs.text { Vec::new() } else { vec![text.chars().count() as u32] };
         BatchRow {
             id,
@@ -205,7 +214,7 @@ impl Meter {
             tokens: vec![piece.token],
             text_ends: ends,
             text,
-            lookback: text::tail(&self.text, needs.lookback as usize).to_owned(),
+            lookback: text::tail(before, needs.lookback as usize).to_owned(),
             // Checked when it was made: such a cost is only taken where log-probabilities are known.
             logprobs: if needs.logprobs { vec![piece.logprob.unwrap_or(f32::NAN)] } else { Vec::new() },
             ..BatchRow::default()
@@ -243,6 +252,19 @@ fn readable(name: &str, needs: &Needs) -> Result<(), SearchError> {
         (needs.logits || needs.top_k > 0, "logits"),
     ];
     wrong.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, what)| Err(beyond(name, what)))
+}
+
+/// Whether the price of each token is known before the next one is appended.
+fn due_in_time(priced: &PricedConstraint) -> Result<(), SearchError> {
+    if priced.granularity != Granularity::Terminal {
+        return Ok(());
+    }
+    Err(SearchError::Config {
+        field: format!("constraint `{}`: granularity", priced.constraint.name),
+        found: "terminal".to_owned(),
+        expected: "token or chunk: another engine appends token by token, and a price at the end comes too late"
+            .to_owned(),
+    })
 }
 
 fn beyond(name: &str, what: &str) -> SearchError {

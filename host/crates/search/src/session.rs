@@ -185,15 +185,10 @@ impl Session {
     }
 
     /// What must be done next; the same need until it is answered.
-    ///
-    /// # Errors
-    /// [`SearchError::Tokenizer`] when text cannot be made of the tokens.
     #[expect(clippy::should_implement_trait, reason = "a session is asked and fed in turns; it is no iterator")]
-    pub fn next(&mut self) -> Result<Need, SearchError> {
-        if self.asked.is_none() {
-            self.asked = Some(self.ask()?);
-        }
-        Ok(self.asked.clone().unwrap_or(Need::Nothing))
+    pub fn next(&mut self) -> Need {
+        let asked = self.asked.take().unwrap_or_else(|| self.ask());
+        self.asked.insert(asked).clone()
     }
 
     /// Tells which columns a reader was given beside those of the last need, for the trace.
@@ -225,25 +220,25 @@ impl Session {
         self.take(need, answer)
     }
 
-    fn ask(&mut self) -> Result<Need, SearchError> {
+    fn ask(&mut self) -> Need {
         if let Some(release) = self.garbage() {
-            return Ok(release);
+            return release;
         }
         match self.phase.clone() {
-            Phase::Prefill => Ok(Need::Prefill(self.prompt_tokens.clone())),
-            Phase::Start => Ok(Need::Start(self.constraints[self.states.len()].clone())),
-            Phase::Plan => Ok(Need::Plan(self.plan_batch()?)),
-            Phase::StepParents | Phase::StepCandidates | Phase::StepNewest => Ok(self.step_need()),
-            Phase::Steer { rows, parents, .. } => Ok(Need::Steer(self.steer_batch(&rows, parents)?)),
-            Phase::Sample => Ok(Need::Sample(self.sample_needs())),
-            Phase::Expand => Ok(self.expand_need()),
-            Phase::Estimate => Ok(Need::Estimate(self.estimate_batch()?)),
-            Phase::Score(at) => Ok(Need::Score(self.score_needs(at))),
+            Phase::Prefill => Need::Prefill(self.prompt_tokens.clone()),
+            Phase::Start => Need::Start(self.constraints[self.states.len()].clone()),
+            Phase::Plan => Need::Plan(self.plan_batch()),
+            Phase::StepParents | Phase::StepCandidates | Phase::StepNewest => self.step_need(),
+            Phase::Steer { rows, parents, .. } => Need::Steer(self.steer_batch(&rows, parents)),
+            Phase::Sample => Need::Sample(self.sample_needs()),
+            Phase::Expand => self.expand_need(),
+            Phase::Estimate => Need::Estimate(self.estimate_batch()),
+            Phase::Score(at) => Need::Score(self.score_needs(at)),
             Phase::Price(at) => self.price_need(at),
             Phase::PriceTail(at) => self.tail_need(at),
-            Phase::Advance(at) => Ok(self.advance_need(at)),
-            Phase::Select => Ok(Need::Select(self.select_batch()?)),
-            Phase::Done => Ok(Need::Nothing),
+            Phase::Advance(at) => self.advance_need(at),
+            Phase::Select => Need::Select(self.select_batch()),
+            Phase::Done => Need::Nothing,
         }
     }
 

@@ -1,15 +1,6 @@
-//! Text of token ids: what is new, what came before, and where a stop text begins.
+//! Text of a beam: what is new, what came before, and where a stop text begins.
 
-use crate::SearchError;
-use inferenceguard_model::{Token, Tokenizer};
-
-/// The text of `tokens`, without a character cut at its end.
-pub(crate) fn stable(tokenizer: &dyn Tokenizer, tokens: &[Token]) -> Result<String, SearchError> {
-    let mut text = tokenizer.decode(tokens)?;
-    let whole = text.trim_end_matches('\u{FFFD}').len();
-    text.truncate(whole);
-    Ok(text)
-}
+use inferenceguard_model::GrowingText;
 
 /// The text of the tokens `from..to`, and what stands before it.
 pub(crate) struct Piece {
@@ -19,32 +10,11 @@ pub(crate) struct Piece {
     pub(crate) before: String,
 }
 
-/// Cuts the text of `tokens[..to]` where that of `tokens[..from]` ends.
-pub(crate) fn piece(
-    tokenizer: &dyn Tokenizer,
-    tokens: &[Token],
-    from: usize,
-    to: usize,
-    lookback: u32,
-) -> Result<Piece, SearchError> {
-    let before = stable(tokenizer, &tokens[..from])?;
-    let whole = stable(tokenizer, &tokens[..to])?;
-    let cut = common_prefix(&before, &whole);
-    let total = whole[cut..].chars().count() as u32;
-    let mut ends = Vec::with_capacity(to - from);
-    for end in from + 1..to {
-        let part = stable(tokenizer, &tokens[..end])?;
-        let chars = part.get(cut..).map_or(0, |t| t.chars().count() as u32);
-        ends.push(chars.min(total).max(ends.last().copied().unwrap_or(0)));
-    }
-    if to > from {
-        ends.push(total);
-    }
-    Ok(Piece { text: whole[cut..].to_owned(), ends, before: tail(&whole[..cut], lookback as usize).to_owned() })
-}
-
-fn common_prefix(a: &str, b: &str) -> usize {
-    a.char_indices().zip(b.chars()).find(|((_, x), y)| x != y).map_or(a.len().min(b.len()), |((i, _), _)| i)
+/// Cuts a beam's text at its tokens. A character belongs to the token that completes it, so it is in one piece only.
+pub(crate) fn piece(text: &GrowingText, from: usize, to: usize, lookback: u32) -> Piece {
+    let before = tail(text.of_first(from), lookback as usize).to_owned();
+    let (text, ends) = text.of_range(from, to);
+    Piece { text: text.to_owned(), ends, before }
 }
 
 /// The last `chars` characters.
@@ -56,9 +26,11 @@ pub(crate) fn tail(text: &str, chars: usize) -> &str {
     &text[start..]
 }
 
-/// Where the first stop text begins, in bytes.
-pub(crate) fn stop_at(text: &str, stop: &[String]) -> Option<usize> {
-    stop.iter().filter_map(|s| text.find(s.as_str())).min()
+/// Where the first stop text begins, in bytes, if one ends beyond the first `searched` bytes: those have none.
+pub(crate) fn stop_at(text: &str, searched: usize, stop: &[String]) -> Option<usize> {
+    let longest = stop.iter().map(String::len).max()?;
+    let from = text.floor_char_boundary(searched.saturating_sub(longest));
+    stop.iter().filter_map(|s| text[from..].find(s.as_str())).min().map(|at| from + at)
 }
 
 /// `text` less a tail that may become a stop text.

@@ -94,6 +94,9 @@ fn several_choices_stops_lengths_and_logprobs() {
     let tokens = told["choices"][0]["logprobs"]["content"].as_array().unwrap();
     assert_eq!(tokens.len() as u64, told["usage"]["completion_tokens"].as_u64().unwrap());
     assert!(tokens.iter().all(|token| token["logprob"].as_f64().unwrap() < 0.0), "{tokens:?}");
+    let bytes = tokens.iter().flat_map(|token| token["bytes"].as_array().unwrap());
+    let bytes: Vec<u8> = bytes.map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), told["choices"][0]["message"]["content"].as_str().unwrap());
 }
 
 #[test]
@@ -107,6 +110,11 @@ fn completions_answer_in_their_own_shape() {
         answer["choices"][0]["logprobs"]["tokens"].as_array().unwrap().len() as u64,
         answer["usage"]["completion_tokens"].as_u64().unwrap()
     );
+    let logprobs = &answer["choices"][0]["logprobs"];
+    for (token, at) in logprobs["tokens"].as_array().unwrap().iter().zip(logprobs["text_offset"].as_array().unwrap()) {
+        let (token, at) = (token.as_str().unwrap(), at.as_u64().unwrap() as usize);
+        assert!(text.chars().skip(at).collect::<String>().starts_with(token), "{logprobs}");
+    }
     let events = server.post("/v1/completions", with(asked, "stream", json!(true))).events();
     let streamed: String = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
     assert!(!streamed.is_empty() && !text.is_empty());

@@ -4,7 +4,7 @@
 use anyhow::{Context, bail};
 use inferenceguard_bundle::{Bundle, Digest};
 use inferenceguard_candle::CandleScoreModel;
-use inferenceguard_model::{ScoreModel, ScoreRow, Scored, Token, Tokenizer};
+use inferenceguard_model::{GrowingText, ScoreModel, ScoreRow, Scored, Token, Tokenizer};
 use inferenceguard_sandbox::{Activation, Sandbox};
 use inferenceguard_search::{Batch, BatchRow, Constraint, CostGrain, Needs, RowScores};
 use inferenceguard_train::critic::collect::{Label, Labeller};
@@ -78,11 +78,9 @@ impl BundleLabels {
         let (length, tokens) = (u32::try_from(tokens.len())?, tokens.to_vec());
         let mut row = BatchRow { finished: true, length, tokens, ..BatchRow::default() };
         if text {
-            row.text = self.tokenizer.decode(&row.tokens)?;
-            for end in 1..=row.tokens.len() {
-                let characters = self.tokenizer.decode(&row.tokens[..end])?.chars().count();
-                row.text_ends.push(u32::try_from(characters)?);
-            }
+            let said = GrowingText::default().with(self.tokenizer.as_ref(), &row.tokens)?;
+            let (text, text_ends) = said.of_range(0, row.tokens.len());
+            (row.text, row.text_ends) = (text.to_owned(), text_ends);
         }
         Ok(row)
     }

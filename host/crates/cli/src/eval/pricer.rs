@@ -4,7 +4,7 @@
 use anyhow::Context;
 use inferenceguard_bundle::{Bundle, RoleEntry};
 use inferenceguard_eval::{Answer, Priced, Status};
-use inferenceguard_model::{ScoreModel, ScoreRow, SharedScoreModel, Token, Tokenizer};
+use inferenceguard_model::{GrowingText, ScoreModel, ScoreRow, SharedScoreModel, Token, Tokenizer};
 use inferenceguard_sandbox::{Activation, Sandbox};
 use inferenceguard_search::{Audit, Batch, BatchRow, CostGrain, Granularity, PricedConstraint, RowScores};
 use std::{collections::BTreeMap, sync::Arc};
@@ -99,16 +99,16 @@ impl Pricer {
 
     /// One row with the text and the scores of all score models that some cost reads.
     fn row(&mut self, prompt: &str, tokens: &[Token]) -> anyhow::Result<BatchRow> {
+        let said = GrowingText::default().with(self.tokenizer.as_ref(), tokens)?;
+        let (text, text_ends) = said.of_range(0, tokens.len());
         let mut row = BatchRow {
             finished: true,
             length: u32::try_from(tokens.len())?,
             tokens: tokens.to_vec(),
-            text: self.tokenizer.decode(tokens)?,
+            text: text.to_owned(),
+            text_ends,
             ..BatchRow::default()
         };
-        for end in 1..=tokens.len() {
-            row.text_ends.push(u32::try_from(self.tokenizer.decode(&tokens[..end])?.chars().count())?);
-        }
         let read = [&self.cost, &self.task].into_iter().flatten().flat_map(|cost| cost.needs().scores.iter().cloned());
         for name in read.collect::<std::collections::BTreeSet<_>>() {
             let model = self.scores.get_mut(&name).with_context(|| format!("no score model `{name}`"))?;

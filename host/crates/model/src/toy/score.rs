@@ -7,7 +7,7 @@ use super::{
     tokenizer::{ToyTokenizer, digest},
 };
 use crate::{
-    Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    GrowingText, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
     language::{BeamId, one_turn},
     message::joined,
 };
@@ -114,14 +114,15 @@ impl ToyScore {
     }
 
     fn retokenised(&self, answer: &Answer, ended: bool) -> Result<Vec<f32>, ModelError> {
-        let own = self.tokenizer.encode(&answer.language.decode(&answer.tokens)?)?;
+        let text = GrowingText::default().with(answer.language.as_ref(), &answer.tokens)?;
+        let own = self.tokenizer.encode(text.text())?;
         self.check_length(answer.prompt_len + own.len())?;
-        let ends = text_ends(self.tokenizer.as_ref(), &own)?;
+        let own_text = GrowingText::default().with(self.tokenizer.as_ref(), &own)?;
         let own_scores = self.judge(&own);
         let stable = if ended { own.len() } else { self.tokenizer.last_word(&own) };
         let mut scores = Vec::new();
-        for end in text_ends(answer.language.as_ref(), &answer.tokens)? {
-            let at = ends.iter().position(|own_end| *own_end >= end);
+        for end in (1..=answer.tokens.len()).map(|tokens| text.end(tokens)) {
+            let at = (0..own.len()).find(|at| own_text.end(at + 1) >= end);
             match at {
                 _ if end == 0 => scores.push(0.0),
                 Some(i) if i < stable => scores.push(own_scores[i]),
@@ -149,11 +150,6 @@ impl ToyScore {
             None => Ok(()),
         }
     }
-}
-
-/// Where the text of each token ends, in bytes.
-fn text_ends(tokenizer: &dyn Tokenizer, tokens: &[Token]) -> Result<Vec<usize>, ModelError> {
-    (0..tokens.len()).map(|i| Ok(tokenizer.decode(&tokens[..=i])?.len())).collect()
 }
 
 impl ScoreModel for ToyScore {

@@ -1,7 +1,10 @@
 //! Words and glued pieces to ids and back.
 
-use crate::{Token, Tokenizer, TokenizerError};
+use crate::{SpellState, Token, Tokenizer, TokenizerError};
 use std::collections::HashMap;
+
+/// After the first word.
+const WITHIN: SpellState = SpellState(1);
 
 /// Splits at spaces. A word starts with a plain token and goes on with glued ones (`+d`), the longest first, so that
 /// `bad` is one token if the vocabulary has it, and `ba`, `+d` if not. Several lists of tokens may have the same text.
@@ -125,20 +128,17 @@ impl Tokenizer for ToyTokenizer {
         self.encode_words(text, |word| !word.is_special())
     }
 
-    /// Words with one space between. A longer list of tokens only appends to the text of a shorter one.
-    fn decode(&self, tokens: &[Token]) -> Result<String, TokenizerError> {
-        let mut text = String::new();
-        for &token in tokens {
-            let word = self.word(token)?;
-            if word.is_special() {
-                continue;
+    /// Words with one space between.
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
+        let word = self.word(token)?;
+        if !word.is_special() {
+            if *state == WITHIN && !word.is_glued() {
+                bytes.push(b' ');
             }
-            if !text.is_empty() && !word.is_glued() {
-                text.push(' ');
-            }
-            text.push_str(word.text());
+            *state = WITHIN;
+            bytes.extend_from_slice(word.text().as_bytes());
         }
-        Ok(text)
+        Ok(())
     }
 
     fn fingerprint(&self) -> String {

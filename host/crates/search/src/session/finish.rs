@@ -7,7 +7,7 @@ use crate::{
     beam::{Beam, ROOT},
     text,
 };
-use inferenceguard_model::Token;
+use inferenceguard_model::{GrowingText, Token};
 use std::collections::BTreeSet;
 
 /// How many tokens may be held back because a cut within a word is spelled in another way.
@@ -33,7 +33,7 @@ impl Session {
             let same = first.tokens.iter().zip(&beam.tokens).take_while(|(a, b)| a == b).count();
             len = len.min(same);
         }
-        let text = text::stable(self.tokenizer.as_ref(), self.spelled_alike(&first.tokens[..len])?)?;
+        let text = first.text.of_first(self.spelled_alike(&first.tokens[..len])?);
         let text = &text[..first.text_len.unwrap_or(text.len()).min(text.len())];
         let text = text::before_partial_stop(text, &self.config.stop);
         if text.len() > self.released.len() && text.starts_with(&self.released) {
@@ -42,32 +42,30 @@ impl Session {
         Ok(())
     }
 
-    /// The longest start of `tokens` whose text is cut into the same tokens again: what is released is then priced in
-    /// both spellings. Nothing if there is none within the last [`REACH`] tokens.
-    fn spelled_alike<'a>(&self, tokens: &'a [Token]) -> Result<&'a [Token], SearchError> {
-        let end = tokens.iter().position(|token| self.vocabulary.eos.contains(token)).unwrap_or(tokens.len());
+    /// How many of the first `tokens` have a text that, going on from the prompt, is cut into the same tokens again: what
+    /// is released is then priced in both spellings. 0 if there are none within the last [`REACH`] tokens.
+    fn spelled_alike(&self, tokens: &[Token]) -> Result<usize, SearchError> {
         if self.constraints.is_empty() {
-            return Ok(tokens);
+            return Ok(tokens.len());
         }
+        let end = tokens.iter().position(|token| self.vocabulary.eos.contains(token)).unwrap_or(tokens.len());
+        let tokenizer = self.tokenizer.as_ref();
+        let text = GrowingText::continued(tokenizer).with(tokenizer, &tokens[..end])?;
         for len in (end.saturating_sub(REACH)..=end).rev() {
-            let text = text::stable(self.tokenizer.as_ref(), &tokens[..len])?;
-            if self.tokenizer.encode(&text)? == tokens[..len] {
-                return Ok(&tokens[..len]);
+            if tokenizer.encode_continued(text.of_first(len))? == tokens[..len] {
+                return Ok(len);
             }
         }
-        Ok(&[])
-    }
-
-    /// The text of the beam as an answer: up to the stop text, if one ended it.
-    pub(super) fn text_of(&self, beam: &Beam) -> Result<String, SearchError> {
-        let mut text = text::stable(self.tokenizer.as_ref(), &beam.tokens)?;
-        text.truncate(beam.text_len.unwrap_or(text.len()));
-        Ok(text)
+        Ok(0)
     }
 
     /// The answer is this beam.
     pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
-        let text = self.text_of(beam)?;
+        let text = beam.answer_text().to_owned();
+        if !text.starts_with(&self.released) {
+            let same = self.released.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            return Err(SearchError::Released { released: self.released.len(), answer: text.len(), same });
+        }
         let status = if beam.safe(&self.constraints) { Status::WithinBudget } else { Status::BudgetExceeded };
         self.released.clone_from(&text);
         self.end(Some(beam), text, status, beam.finish.unwrap_or(Finish::Length));
@@ -165,4 +163,50 @@ fn drop_all_but(held: &mut Vec<BeamKey>, used: &BTreeSet<BeamKey>) -> Vec<BeamKe
     let (kept, dropped) = std::mem::take(held).into_iter().partition(|k| used.contains(k));
     *held = kept;
     dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RolesInfo, SearchConfig, Vocabulary};
+    use inferenceguard_model::toy::ToyScript;
+
+    fn session() -> Session {
+        let tokenizer = ToyScript::parse("vocab: <eos>* good bad").expect("parses").tokenizer();
+        let config = SearchConfig {
+            constraints: Vec::new(),
+            task: None,
+            max_tokens: 4,
+            sampling: crate::Sampling::default(),
+            seed: 0,
+            stop: Vec::new(),
+            on_exhausted: crate::OnExhausted::Refuse,
+            refusal: "no".to_owned(),
+            backtrack: false,
+            release: Release::Agreement,
+            limits: crate::SearchLimits::default(),
+            margin: crate::EPSILON,
+            revision: crate::REVISION,
+        };
+        Session::new(config, RolesInfo::default(), Vocabulary::default(), "ask", vec![1], tokenizer).expect("valid")
+    }
+
+    #[test]
+    fn an_answer_that_takes_back_what_was_released_is_an_error() {
+        for (released, fits) in [("", true), ("goo", true), ("good", true), ("good bad", false), ("bad", false)] {
+            let mut session = session();
+            let mut beam = Beam::root(Vec::new(), crate::EPSILON);
+            beam.push(session.tokenizer.as_ref(), 1, 0.0).expect("known");
+            session.released = released.to_owned();
+            let emitted = session.emit(&beam);
+            assert_eq!(emitted.is_ok(), fits, "{released}");
+            if let Err(error) = emitted {
+                assert!(
+                    matches!(error, SearchError::Released { .. }) && error.to_string().contains("already"),
+                    "{error}"
+                );
+                assert_eq!(session.released(), released, "it stays what it was");
+            }
+        }
+    }
 }

@@ -186,15 +186,13 @@ impl Session {
     fn append(&mut self, row: usize, token: Token, logprob: f32) -> Result<(), SearchError> {
         let eos = self.vocabulary.eos.contains(&token);
         let beam = &mut self.rows[row];
-        beam.push(token, logprob);
+        let searched = beam.text.text().len();
+        beam.push(self.tokenizer.as_ref(), token, logprob)?;
         if eos {
             beam.finish = Some(Finish::Eos);
-        } else if !self.config.stop.is_empty() {
-            let text = text::stable(self.tokenizer.as_ref(), &beam.tokens)?;
-            if let Some(at) = text::stop_at(&text, &self.config.stop) {
-                beam.finish = Some(Finish::Stop);
-                beam.text_len = Some(at);
-            }
+        } else if let Some(at) = text::stop_at(beam.text.text(), searched, &self.config.stop) {
+            beam.finish = Some(Finish::Stop);
+            beam.text_len = Some(at);
         }
         if beam.finish.is_none() && beam.tokens.len() as u32 >= self.config.max_tokens {
             beam.finish = Some(Finish::Length);

@@ -141,11 +141,11 @@ impl Session {
         ranges.filter(|(_, from, to)| from < to).collect()
     }
 
-    pub(super) fn price_need(&self, at: usize) -> Result<Need, SearchError> {
+    pub(super) fn price_need(&self, at: usize) -> Need {
         let cost = self.cost_at(at).unwrap_or_default().to_owned();
         let tails = at == self.config.constraints.len();
-        let batch = self.price_batch(&cost, &self.price_ranges(at), tails)?;
-        Ok(Need::Price { cost, batch })
+        let batch = self.price_batch(&cost, &self.price_ranges(at), tails);
+        Need::Price { cost, batch }
     }
 
     pub(super) fn priced(

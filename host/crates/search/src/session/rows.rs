@@ -1,7 +1,7 @@
 //! What each role sees: batches, with only the declared columns filled.
 
 use super::{Phase, Session};
-use crate::{Batch, BatchRow, Moment, Needs, RowScores, SearchError, beam::Beam, text};
+use crate::{Batch, BatchRow, Moment, Needs, RowScores, beam::Beam, text};
 
 impl Session {
     fn moment(&self, rows: &[&Beam]) -> Moment {
@@ -14,25 +14,23 @@ impl Session {
     }
 
     /// With `tails`, scores that a model withholds are there as the text reads now, where they were asked for.
-    fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)], tails: bool) -> Result<Batch, SearchError> {
-        let rows = beams.iter().map(|(b, from, to)| self.row(needs, b, *from, *to, tails)).collect::<Result<_, _>>()?;
+    fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)], tails: bool) -> Batch {
+        let rows = beams.iter().map(|(b, from, to)| self.row(needs, b, *from, *to, tails)).collect();
         let bare: Vec<&Beam> = beams.iter().map(|(b, ..)| *b).collect();
-        Ok(Batch {
+        Batch {
             moment: self.moment(&bare),
             constraints: self.constraints.clone(),
             prompt: if needs.prompt { self.prompt.clone() } else { "".into() },
             needs: needs.clone(),
             rows,
-        })
+        }
     }
 
-    fn row(&self, needs: &Needs, beam: &Beam, from: usize, to: usize, tails: bool) -> Result<BatchRow, SearchError> {
-        let piece = match needs.text || needs.lookback > 0 {
-            true => Some(text::piece(self.tokenizer.as_ref(), &beam.tokens, from, to, needs.lookback)?),
-            false => None,
-        };
+    fn row(&self, needs: &Needs, beam: &Beam, from: usize, to: usize, tails: bool) -> BatchRow {
+        let read = needs.text || needs.lookback > 0;
+        let piece = read.then(|| text::piece(&beam.text, from, to, needs.lookback));
         let (text, text_ends, lookback) = piece.map(|p| (p.text, p.ends, p.before)).unwrap_or_default();
-        Ok(BatchRow {
+        BatchRow {
             id: beam.key,
             parent: beam.parent,
             finished: beam.finished(),
@@ -53,10 +51,10 @@ impl Session {
             expansion_logit: beam.expansion_logit,
             estimate: beam.estimate.clone(),
             ..BatchRow::default()
-        })
+        }
     }
 
-    pub(super) fn plan_batch(&self) -> Result<Batch, SearchError> {
+    pub(super) fn plan_batch(&self) -> Batch {
         let rows: Vec<_> = self.live.iter().map(|b| (b, b.born, b.tokens.len())).collect();
         let mut needs = self.roles.policy.clone();
         // Between chunks the newest token may not have been stepped yet: latents belong to `select`.
@@ -64,30 +62,25 @@ impl Session {
         self.batch(&needs, &rows, true)
     }
 
-    pub(super) fn steer_batch(&self, rows: &[usize], parents: bool) -> Result<Batch, SearchError> {
+    pub(super) fn steer_batch(&self, rows: &[usize], parents: bool) -> Batch {
         let beams = if parents { &self.live } else { &self.rows };
         let rows: Vec<_> = rows.iter().map(|i| (&beams[*i], beams[*i].born, beams[*i].tokens.len())).collect();
         self.batch(&self.roles.steering.clone().unwrap_or_default(), &rows, false)
     }
 
-    pub(super) fn estimate_batch(&self) -> Result<Batch, SearchError> {
+    pub(super) fn estimate_batch(&self) -> Batch {
         let row = |i: &usize| (&self.rows[*i], self.rows[*i].born, self.rows[*i].tokens.len());
         let rows: Vec<_> = self.estimating().iter().map(row).collect();
         self.batch(&self.roles.critic.clone().unwrap_or_default(), &rows, false)
     }
 
-    pub(super) fn price_batch(
-        &self,
-        cost: &str,
-        ranges: &[(usize, usize, usize)],
-        tails: bool,
-    ) -> Result<Batch, SearchError> {
+    pub(super) fn price_batch(&self, cost: &str, ranges: &[(usize, usize, usize)], tails: bool) -> Batch {
         let needs = self.roles.costs.get(cost).map(|c| c.needs.clone()).unwrap_or_default();
         let rows: Vec<_> = ranges.iter().map(|(i, from, to)| (&self.rows[*i], *from, *to)).collect();
         self.batch(&needs, &rows, tails)
     }
 
-    pub(super) fn select_batch(&self) -> Result<Batch, SearchError> {
+    pub(super) fn select_batch(&self) -> Batch {
         let rows: Vec<_> = self.rows.iter().map(|b| (b, b.born, b.tokens.len())).collect();
         self.batch(&self.roles.policy, &rows, true)
     }

@@ -6,7 +6,7 @@ use crate::{
     beam::{Beam, Ledger, Recheck},
     check::Check,
 };
-use inferenceguard_model::Token;
+use inferenceguard_model::{GrowingText, Token};
 
 impl Session {
     pub(super) fn decided(
@@ -155,20 +155,20 @@ impl Session {
         let done = std::mem::replace(&mut self.rows[row].rechecked, Recheck::Respelled);
         if done == Recheck::None && self.config.revision >= 1 {
             self.rows[row].rechecked = Recheck::Whole;
-            return Ok(Some(self.twin(row, self.rows[row].tokens.clone(), &bound)));
+            return Ok(Some(self.twin(row, self.rows[row].tokens.clone(), &bound)?));
         }
         if done == Recheck::Respelled {
             return Ok(None);
         }
         let tokens = self.respelled(row)?;
         let differs = !tokens.is_empty() && tokens != self.rows[row].tokens;
-        Ok(differs.then(|| self.twin(row, tokens, &bound)))
+        differs.then(|| self.twin(row, tokens, &bound)).transpose()
     }
 
-    /// The ids of the row's text as it would be emitted, encoded again.
+    /// The ids of the row's text as it would be emitted, encoded again after the prompt.
     fn respelled(&self, row: usize) -> Result<Vec<Token>, SearchError> {
         let beam = &self.rows[row];
-        let mut tokens = self.tokenizer.encode(&self.text_of(beam)?)?;
+        let mut tokens = self.encoded_again(beam)?;
         if beam.finish == Some(Finish::Eos) {
             tokens.extend(beam.tokens.last());
         }
@@ -177,15 +177,25 @@ impl Session {
 
     /// A beam with these tokens and the row's end, charged for nothing yet. What cannot be priced without the language
     /// model is taken over from the row.
-    fn twin(&mut self, row: usize, tokens: Vec<Token>, bound: &[bool]) -> Beam {
+    fn twin(&mut self, row: usize, tokens: Vec<Token>, bound: &[bool]) -> Result<Beam, SearchError> {
         let (finish, ledgers) = (self.rows[row].finish, self.rows[row].ledgers.clone());
         let mut twin = Beam::root(self.states.clone(), self.config.margin).child(self.new_key(), self.chunk, 0);
         for (i, ledger) in ledgers.into_iter().enumerate().filter(|(i, _)| bound[*i]) {
             twin.ledgers[i] = Ledger { charged: tokens.len(), ..ledger };
         }
         twin.logprobs = vec![0.0; tokens.len()];
+        twin.text = GrowingText::default().with(self.tokenizer.as_ref(), &tokens)?;
         (twin.tokens, twin.finish) = (tokens, finish);
-        twin
+        Ok(twin)
+    }
+
+    /// The tokens of the beam's answer as a text that goes on from the prompt, with the space that it may begin with.
+    fn encoded_again(&self, beam: &Beam) -> Result<Vec<Token>, SearchError> {
+        let tokenizer = self.tokenizer.as_ref();
+        let whole = GrowingText::continued(tokenizer).with(tokenizer, &beam.tokens)?;
+        let (whole, text, answer) = (whole.text(), beam.text.text(), beam.answer_text());
+        let space = whole.strip_suffix(text).unwrap_or_default();
+        Ok(tokenizer.encode_continued(&[space, answer].concat())?)
     }
 
     /// Whether a cost reads what only the language model gives.

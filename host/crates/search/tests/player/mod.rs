@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the player")]
 
-use inferenceguard_model::{BeamId, Model, Rows, ScoreId, ScoreModel, ScoreRow, log_softmax, top_k, toy::ToyScript};
+use inferenceguard_model::{
+    BeamId, Model, Rows, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax, top_k, toy::ToyScript,
+};
 use inferenceguard_search::*;
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
@@ -143,6 +145,8 @@ pub(crate) struct Player {
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) tracker: Box<dyn Tracker>,
     pub(crate) costs: BTreeMap<String, Box<dyn Cost>>,
+    /// What spells the tokens, if not the script.
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 impl Player {
@@ -176,7 +180,7 @@ impl Player {
             ("reward".to_owned(), score_price("reward", CostKind::Task)),
         ]);
         let script = ToyScript::parse(script).expect("the script parses");
-        Self { script, config, policy: Box::new(policy), tracker: Box::new(Recursion), costs }
+        Self { script, config, policy: Box::new(policy), tracker: Box::new(Recursion), costs, tokenizer: None }
     }
 
     pub(crate) fn session(&self, prompt: &str) -> Session {
@@ -187,7 +191,8 @@ impl Player {
         let costs = self.costs.iter().map(|(n, c)| (n.clone(), info(c.as_ref()))).collect();
         let roles = RolesInfo { policy: self.policy.needs().clone(), critic: None, steering: None, costs };
         let tokens = model.encode_prompt(prompt).expect("the prompt encodes");
-        Session::new(self.config.clone(), roles, vocabulary, prompt, tokens, self.script.tokenizer())
+        let tokenizer = self.tokenizer.clone().unwrap_or_else(|| self.script.tokenizer());
+        Session::new(self.config.clone(), roles, vocabulary, prompt, tokens, tokenizer)
             .expect("the configuration is valid")
     }
 
@@ -204,7 +209,7 @@ impl Player {
         let mut stage = Stage::new(&self.script);
         let mut released = Vec::new();
         loop {
-            let need = session.next().expect("a need");
+            let need = session.next();
             if need == Need::Nothing {
                 break;
             }
@@ -237,7 +242,7 @@ struct Stage {
     scores: BTreeMap<String, Box<dyn ScoreModel>>,
     beams: BTreeMap<BeamKey, (BeamId, Rc<Rows>, usize)>,
     scored: BTreeMap<(String, BeamKey), ScoreId>,
-    tokenizer: Arc<dyn inferenceguard_model::Tokenizer>,
+    tokenizer: Arc<dyn Tokenizer>,
 }
 
 impl Stage {

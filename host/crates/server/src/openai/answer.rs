@@ -2,7 +2,7 @@
 
 use crate::metrics;
 use inferenceguard_host::Output;
-use inferenceguard_model::{Token, Tokenizer};
+use inferenceguard_model::{ByteText, SpellState, Token, Tokenizer};
 use inferenceguard_search::Finish;
 use serde_json::{Map, Value, json};
 
@@ -142,43 +142,64 @@ fn usage(outputs: &[Output]) -> Value {
     json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
 }
 
-fn spelled(tokenizer: &dyn Tokenizer, token: Token) -> String {
-    tokenizer.decode(&[token]).unwrap_or_default()
+/// A token of an answer, and those that were likely in its place, as far as they were asked for.
+struct Spelled {
+    bytes: Vec<u8>,
+    logprob: f32,
+    likeliest: Vec<(Vec<u8>, f32)>,
 }
 
-fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
-    let said = |token: Token, logprob: f32| {
-        let text = spelled(tokenizer, token);
-        json!({"token": text, "logprob": logprob, "bytes": text.as_bytes()})
-    };
+/// The bytes of each token where it stands. Joined they are the text; one alone may be a part of a character.
+fn spelled(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Spelled> {
+    let mut state = SpellState::default();
     let one = |(at, (token, logprob)): (usize, (&Token, &f32))| {
-        let mut chosen = said(*token, *logprob);
-        chosen["top_logprobs"] = likeliest(output, at).iter().map(|(token, logprob)| said(*token, *logprob)).collect();
-        chosen
+        let likely = output.top_logprobs.get(at).map(Vec::as_slice).unwrap_or_default();
+        let likeliest = likely.iter().map(|(token, logprob)| (bytes(tokenizer, &mut state.clone(), *token), *logprob));
+        let likeliest = likeliest.collect();
+        Spelled { bytes: bytes(tokenizer, &mut state, *token), logprob: *logprob, likeliest }
     };
     output.tokens.iter().zip(&output.logprobs).enumerate().map(one).collect()
 }
 
+/// What a token adds to a text that stands there. A token without a spelling has no bytes.
+fn bytes(tokenizer: &dyn Tokenizer, state: &mut SpellState, token: Token) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tokenizer.spell(state, token, &mut bytes).map_or_else(|_| Vec::new(), |()| bytes)
+}
+
+fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
+    let said = |bytes: &[u8], logprob: f32| {
+        json!({"token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes})
+    };
+    let one = |token: Spelled| {
+        let mut chosen = said(&token.bytes, token.logprob);
+        chosen["top_logprobs"] = token.likeliest.iter().map(|(bytes, logprob)| said(bytes, *logprob)).collect();
+        chosen
+    };
+    spelled(output, tokenizer).into_iter().map(one).collect()
+}
+
 fn completion_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Value {
-    let tokens: Vec<String> = output.tokens.iter().map(|token| spelled(tokenizer, *token)).collect();
-    let offsets = tokens.iter().scan(0, |at, text| Some(std::mem::replace(at, *at + text.chars().count())));
-    let offsets: Vec<_> = offsets.collect();
-    let top = (0..tokens.len()).map(|at| spelled_likeliest(output, at, tokenizer)).collect::<Vec<_>>();
-    let top = (!output.top_logprobs.is_empty()).then_some(top);
+    let spelled = spelled(output, tokenizer);
+    // Characters of the text before the token: one that is not whole yet is not among them.
+    let offsets = spelled.iter().scan((ByteText::default(), 0), |(text, characters), token| {
+        let (before, at) = (*characters, text.text().len());
+        text.push(&token.bytes);
+        *characters += text.text()[at..].chars().count();
+        Some(before)
+    });
+    let offsets: Vec<usize> = offsets.collect();
+    let tokens: Vec<_> = spelled.iter().map(|token| String::from_utf8_lossy(&token.bytes)).collect();
+    let top = (!output.top_logprobs.is_empty()).then(|| spelled.iter().map(by_text).collect::<Vec<_>>());
     json!({"tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets, "top_logprobs": top})
 }
 
-/// The most likely tokens in the place of this token, as far as they were asked for.
-fn likeliest(output: &Output, at: usize) -> &[(Token, f32)] {
-    output.top_logprobs.get(at).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// The same by their texts, and the token itself. Of tokens that are spelled alike, the likeliest is shown.
-fn spelled_likeliest(output: &Output, at: usize, tokenizer: &dyn Tokenizer) -> Map<String, Value> {
-    let chosen = output.tokens.get(at).zip(output.logprobs.get(at)).map(|(token, logprob)| (*token, *logprob));
+/// The likeliest tokens by their texts, and the token itself. Of tokens that are spelled alike, the likeliest is shown.
+fn by_text(token: &Spelled) -> Map<String, Value> {
+    let chosen = (&token.bytes, token.logprob);
     let mut texts = Map::new();
-    for (token, logprob) in likeliest(output, at).iter().copied().chain(chosen) {
-        texts.entry(spelled(tokenizer, token)).or_insert_with(|| json!(logprob));
+    for (bytes, logprob) in token.likeliest.iter().map(|(bytes, logprob)| (bytes, *logprob)).chain([chosen]) {
+        texts.entry(String::from_utf8_lossy(bytes)).or_insert_with(|| json!(logprob));
     }
     texts
 }

@@ -1,0 +1,108 @@
+//! Prices of what another engine writes.
+
+mod player;
+
+use inferenceguard_search::*;
+use player::Recursion;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// One for every `x` in the new text; keeps what it was shown.
+struct Letters(Needs, Shown);
+
+impl Cost for Letters {
+    fn needs(&self) -> &Needs {
+        &self.0
+    }
+    fn kind(&self) -> CostKind {
+        CostKind::Safety
+    }
+    fn grain(&self) -> CostGrain {
+        CostGrain::Token
+    }
+    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
+        let mut shown = self.1.lock().expect("one thread");
+        Ok(rows
+            .rows
+            .iter()
+            .map(|row| {
+                shown.push((row.lookback.clone(), row.text.clone()));
+                assert_eq!(row.text_ends, [row.text.chars().count() as u32]);
+                vec![row.text.matches('x').count() as f64]
+            })
+            .collect())
+    }
+}
+
+fn config(max_tokens: u32, granularity: Granularity) -> SearchConfig {
+    let constraint = Constraint {
+        name: "letters".into(),
+        budget: 1.5,
+        gamma: 1.0,
+        clip: CostClip::Capped,
+        mode: ConstraintMode::Anytime,
+    };
+    SearchConfig {
+        constraints: vec![PricedConstraint { constraint, cost: "letters".into(), granularity }],
+        task: None,
+        max_tokens,
+        sampling: Sampling::default(),
+        seed: 0,
+        stop: vec![],
+        on_exhausted: OnExhausted::Refuse,
+        refusal: "no".into(),
+        backtrack: false,
+        release: Release::AtEnd,
+        limits: SearchLimits::default(),
+        margin: EPSILON,
+        revision: REVISION,
+    }
+}
+
+type Shown = Arc<Mutex<Vec<(String, String)>>>;
+
+fn meter(max_tokens: u32, granularity: Granularity) -> Result<(Meter, Shown), SearchError> {
+    let shown = Shown::default();
+    let needs = Needs { text: true, lookback: 8, ..Needs::default() };
+    let cost: Box<dyn Cost> = Box::new(Letters(needs, Arc::clone(&shown)));
+    let costs = BTreeMap::from([("letters".to_owned(), cost)]);
+    Ok((Meter::new(&config(max_tokens, granularity), Box::new(Recursion), costs, "ask")?, shown))
+}
+
+fn piece(bytes: &[u8], ended: bool) -> Piece {
+    Piece { token: 1, bytes: bytes.to_vec(), logprob: None, ended }
+}
+
+#[test]
+fn costs_see_a_character_once_when_it_is_whole() {
+    let (mut meter, shown) = meter(100, Granularity::Token).expect("it can be enforced");
+    for bytes in [&b"A\xF0\x9F"[..], b"\x98", b"\x80x\xE2", b"b"] {
+        // What is only weighed leaves no trace.
+        meter.weigh(&[piece(b"x", false), piece(b"\x80", true)]);
+        assert!(meter.accept(&piece(bytes, false)).safe);
+    }
+    let all = shown.lock().expect("one thread").clone();
+    let accepted: Vec<_> = all.chunks(3).map(|asked| asked[2].clone()).collect();
+    let seen = |before: &str, new: &str| (before.to_owned(), new.to_owned());
+    assert_eq!(accepted, [seen("", "A"), seen("A", ""), seen("A", "😀x"), seen("A😀x", "\u{FFFD}b")]);
+    assert_eq!(meter.standing().margins, [0.5]);
+}
+
+#[test]
+fn what_comes_after_the_end_or_beyond_the_most_tokens_is_unsafe() {
+    let (mut meter, _) = self::meter(3, Granularity::Token).expect("it can be enforced");
+    assert!(meter.accept(&piece(b"a", false)).safe && meter.accept(&piece(b"b", true)).safe);
+    assert!(!meter.weigh(&[piece(b"c", false)])[0].safe);
+    assert!(!meter.accept(&piece(b"c", false)).safe && !meter.standing().safe);
+    let (mut meter, _) = self::meter(3, Granularity::Chunk).expect("it can be enforced");
+    let safe: Vec<bool> = (0..4).map(|_| meter.accept(&piece(b"a", false)).safe).collect();
+    assert_eq!(safe, [true, true, true, false]);
+}
+
+#[test]
+fn a_price_that_is_due_at_the_end_is_refused_by_name() {
+    let error = meter(3, Granularity::Terminal).expect_err("it comes too late").to_string();
+    assert!(["letters", "granularity", "terminal", "too late"].iter().all(|part| error.contains(part)), "{error}");
+}
