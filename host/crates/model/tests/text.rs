@@ -45,7 +45,7 @@ fn a_character_comes_with_its_last_byte_and_what_cannot_become_one_is_replaced_o
 
 #[test]
 fn tokens_have_their_places_in_the_text() {
-    let tokenizer = ToyScript::parse("vocab: <eos>* ba +d é").expect("parses").tokenizer();
+    let tokenizer = ToyScript::parse("vocab: <eos>* ba +d é\n after : ba 1").expect("parses").tokenizer();
     let mut text = GrowingText::default();
     for token in [1, 2, 3, 0] {
         text.push(tokenizer.as_ref(), token).expect("known");

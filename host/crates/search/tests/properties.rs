@@ -87,7 +87,7 @@ proptest! {
         prop_assert_eq!(&out, &player.play().0);
         let mut again = player.session("ask");
         trace.replay(&mut again).expect("the same needs");
-        prop_assert_eq!(again.next().expect("the end"), Need::Nothing);
+        prop_assert_eq!(again.next(), Need::Nothing);
         prop_assert_eq!(again.outcome(), Some(&out));
         let Player { policy, tracker, costs, .. } = &mut player;
         trace.decide_again(policy.as_mut(), tracker.as_mut(), costs).expect("the same decisions");

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// What each token of [`SCRIPT`] says.
-const BYTES: [&[u8]; 9] = [b"", b"A", b"\xF0", b"\x9F", b"\x98", b"\x80", b"\xE2", "\u{FFFD}".as_bytes(), b" b"];
+const BYTES: [&[u8]; 10] = [b"", b"A", b"\xF0", b"\x9F", b"\x98", b"\x80", b"\xE2", "\u{FFFD}".as_bytes(), b" b", b" "];
 
 /// Says anything.
 const SCRIPT: &str = "vocab: <eos>* A x1 x2 x3 x4 x5 R b ask\n after : A 1, x1 2, x2 1, x3 1, x4 1, x5 1, R 1, b 1, <eos> 0.5\n after x1 : x2 1\n after x1 x2 : x3 3, x5 1\n after x1 x2 x3 : x4 4, A 1\n score reward: A 1\n score cost: x1 0";
@@ -39,6 +39,37 @@ impl Tokenizer for Bytes {
 
     fn fingerprint(&self) -> String {
         "bytes".to_owned()
+    }
+}
+
+/// As Llama's tokenizers: a text has no space at its beginning, and is encoded with one.
+struct Spaced;
+
+impl Tokenizer for Spaced {
+    fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        Bytes.encode(&format!(" {text}"))
+    }
+
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
+        let from = bytes.len();
+        Bytes.spell(state, token, bytes)?;
+        if *state != self.continued() && bytes.get(from) == Some(&b' ') {
+            bytes.remove(from);
+        }
+        *state = self.continued();
+        Ok(())
+    }
+
+    fn continued(&self) -> SpellState {
+        SpellState(1)
+    }
+
+    fn encode_continued(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        Bytes.encode(text)
+    }
+
+    fn fingerprint(&self) -> String {
+        "spaced".to_owned()
     }
 }
 
@@ -126,6 +157,21 @@ fn what_cannot_become_a_character_is_replaced_once() {
     let script = FACES.replace("after x3 : x4 1", "after x3 : b 1\n after b : x5 1\n after x5 : <eos> 1");
     for release in RELEASES {
         assert_eq!(checked(player(&script, 12, 1, release)).text, "A\u{FFFD} b", "{release:?}");
+    }
+}
+
+#[test]
+fn an_answer_goes_out_while_it_grows_whether_it_begins_with_a_space_or_not() {
+    for (first, text) in [("A", "A bA b"), ("b", "bA b")] {
+        let script = format!(
+            "vocab: <eos>* A x1 x2 x3 x4 x5 R b ask\n after : {first} 1\n after A : b 1\n after b : A 1\n score reward: A 1\n score cost: x1 0"
+        );
+        let mut player = player(&script, if first == "A" { 4 } else { 3 }, 1, Release::Agreement);
+        player.tokenizer = Some(Arc::new(Spaced));
+        let (out, _, released) = player.play_watched();
+        assert_eq!((out.text.as_str(), out.status), (text, Status::WithinBudget));
+        assert!(released.iter().any(|part| !part.is_empty() && part.len() < text.len()), "{first}: {released:?}");
+        assert_eq!(out.usage.priced_beams, 2 * out.tokens.len() as u64, "nothing is priced a second time: {out:?}");
     }
 }
 
