@@ -110,13 +110,14 @@ impl Engine {
 
 /// What is said of an answer without tokens: there is nothing to charge.
 fn unspoken(generation: u64, config: &SearchConfig) -> Judgement {
-    let nothing = Audit::default();
+    let nothing = Audit::with_margin(config.margin);
     let report = |priced: &PricedConstraint| ConstraintReport {
         name: priced.constraint.name.clone(),
         budget: priced.constraint.budget,
         cost: 0.0,
         max_cost: 0.0,
         z: Vec::new(),
+        whole: None,
     };
     Judgement {
         generation,
