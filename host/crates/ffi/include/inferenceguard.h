@@ -7,7 +7,7 @@
  *
  * What becomes of each key of bundle.toml here:
  *   - honoured: `constraints`, `costs`, `tracker`, `networks`, `limits`, and `max_tokens` (a token beyond it is unsafe);
- *   - refused by ig_bundle_open: `critic`, `steering`, `stop`, `on_exhausted` other than "refuse", and constraints with the
+ *   - refused by ig_bundle_open: `model`, `scores`, `critic`, `steering`, `stop`, `on_exhausted` other than "refuse", and constraints with the
  *     granularity "terminal", whose price is due when the engine has appended everything already;
  *   - for an engine of ours only, because it says how to search, sample and release: `policy`, `methods`, `search`, `task`,
  *     `sampling`, `backtrack`, `release`, `refusal`. None of them makes a budget larger.

@@ -1,7 +1,7 @@
 //! Which keys of a manifest are honoured where another engine writes the answer, and which are refused.
 
 use crate::pointers::Reason;
-use inferenceguard_bundle::{ConstraintEntry, Manifest};
+use inferenceguard_bundle::{ConstraintEntry, Manifest, ModelEntry};
 use inferenceguard_search::{Granularity, OnExhausted};
 
 /// Whether all that this manifest asks for can be enforced here; an error names the key that cannot.
@@ -27,12 +27,17 @@ pub(crate) fn enforceable(manifest: &Manifest) -> Result<(), Reason> {
         backtrack: _,
         release: _,
         refusal: _,
-        // They say what an answer may be, and cannot be done here.
+        // They say what an answer may be or which models decide, and cannot be held to here.
+        model,
+        scores,
         critic,
         steering,
         stop,
         on_exhausted,
     } = manifest;
+    let own = "none: the engine that writes the answer has its own model and makes its own prompts";
+    absent("model", *model == ModelEntry::default(), own)?;
+    absent("scores", scores.is_empty(), "none: score models belong to an engine of ours")?;
     absent("critic", critic.is_none(), "none: it reads latents, which only an engine of ours gives")?;
     absent("steering", steering.is_none(), "none: it edits latents, which only an engine of ours gives")?;
     absent("stop", stop.is_empty(), "none: give the texts that end an answer to the engine that writes it")?;
@@ -71,7 +76,9 @@ costs.c = { component = "c.wasm" }
     const CONSTRAINT: &str = "[[constraints]]\nname = \"x\"\ncost = \"c\"\nbudget = 1.0\n";
 
     /// Keys that are set to something else than their default, and whether that is taken.
-    const DECIDED: [(&str, &str, bool); 19] = [
+    const DECIDED: [(&str, &str, bool); 21] = [
+        ("model", "model = { template = \"plain\" }", false),
+        ("scores", "scores.cost = { template = \"plain\" }", false),
         ("task", "task = \"c\"", true),
         ("max_tokens", "max_tokens = 7", true),
         ("on_exhausted", "on_exhausted = \"least_violation\"", false),
@@ -106,7 +113,8 @@ costs.c = { component = "c.wasm" }
     fn every_key_is_decided_about() {
         let mandatory = ["name", "version", "policy", "tracker", "costs"].map(str::to_owned);
         let decided = DECIDED.iter().map(|(key, ..)| (*key).to_owned()).chain(mandatory).collect::<BTreeSet<_>>();
-        assert_eq!(keys(&manifest("")), decided);
+        let all = DECIDED.iter().flat_map(|(_, set, _)| keys(&manifest(set))).collect::<BTreeSet<_>>();
+        assert_eq!(all, decided);
         let of_constraint = ["name", "cost", "budget", "gamma", "clip", "mode", "granularity"].map(str::to_owned);
         assert_eq!(keys(&manifest(CONSTRAINT).constraints[0]), of_constraint.into());
     }

@@ -60,10 +60,10 @@ impl Session {
         rows.filter(|(_, from, to)| from < to).collect()
     }
 
-    pub(super) fn tail_need(&self, at: usize) -> Result<Need, SearchError> {
+    pub(super) fn tail_need(&self, at: usize) -> Need {
         let cost = self.config.constraints.get(at).map(|priced| priced.cost.clone()).unwrap_or_default();
-        let batch = self.price_batch(&cost, &self.tail_ranges(at), true)?;
-        Ok(Need::PriceTail { cost, batch })
+        let batch = self.price_batch(&cost, &self.tail_ranges(at), true);
+        Need::PriceTail { cost, batch }
     }
 
     pub(super) fn tail_priced(

@@ -168,9 +168,7 @@ fn bytes(tokenizer: &dyn Tokenizer, state: &mut SpellState, token: Token) -> Vec
 }
 
 fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
-    let said = |bytes: &[u8], logprob: f32| {
-        json!({"token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes})
-    };
+    let said = |bytes: &[u8], logprob: f32| json!({"token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes});
     let one = |token: Spelled| {
         let mut chosen = said(&token.bytes, token.logprob);
         chosen["top_logprobs"] = token.likeliest.iter().map(|(bytes, logprob)| said(bytes, *logprob)).collect();
