@@ -176,7 +176,7 @@ fn another_contract_version_is_named() {
     let bytes = guest("rogue-cost");
     for version in ["0.2.0", "1.1.0"] {
         let expected = format!(
-            "`stranger` was built for contract version {version}; this host supports 0.1.x: rebuild it with a matching SDK"
+            "`stranger` was built for contract version {version}; this host supports 0.1.x: build it for one of these"
         );
         assert_eq!(refusal(&replaced(&bytes, b"@0.1.0", format!("@{version}").as_bytes())).to_string(), expected);
     }

@@ -73,6 +73,8 @@ pub(crate) enum ComponentCommand {
     New(NewArguments),
     /// Compiles a component's crate and checks the result
     Build(BuildArguments),
+    /// Makes a component of a core module that another compiler has built for a world of the contract
+    Encode(EncodeArguments),
     /// Checks a component: contract, imports, and that it answers the same twice
     Check(ComponentCheckArguments),
     /// Shows what a component is, without running it
@@ -232,6 +234,15 @@ pub(crate) struct BuildArguments {
     /// The file to write; DIR/PACKAGE.wasm if not given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArguments {
+    /// The core module, with the world's metadata in it, as wit-bindgen's output has when it is compiled and linked
+    pub(crate) module: PathBuf,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

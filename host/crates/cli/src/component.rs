@@ -1,7 +1,7 @@
-//! `component new`, `build`, `check` and `inspect`.
+//! `component new`, `build`, `encode`, `check` and `inspect`.
 
 use crate::{
-    args::{BuildArguments, ComponentCheckArguments, FileArguments, NewArguments},
+    args::{BuildArguments, ComponentCheckArguments, EncodeArguments, FileArguments, NewArguments},
     embedded, engine, output, terminal,
 };
 use anyhow::{Context, anyhow, bail};
@@ -57,6 +57,17 @@ fn package(dir: &Path) -> anyhow::Result<String> {
     let manifest: toml::Table = text.parse().with_context(|| format!("{}: malformed", path.display()))?;
     let name = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
     Ok(name.with_context(|| format!("{}: no package name", path.display()))?.to_owned())
+}
+
+/// `component encode`.
+pub(crate) fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
+    let name = || arguments.module.display().to_string();
+    let module = fs::read(&arguments.module).with_context(|| format!("{}: cannot be read", name()))?;
+    let component = componentize::encode(&module).with_context(name)?;
+    let inspection = componentize::inspect(&component).with_context(name)?;
+    output::file(&arguments.out, &component)?;
+    output::note(describe(&inspection));
+    output::result(arguments.out.display())
 }
 
 /// `component inspect`.

@@ -69,6 +69,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
         Command::Component(ComponentCommand::New(arguments)) => component::new(&arguments),
         Command::Component(ComponentCommand::Build(arguments)) => component::build(&arguments),
+        Command::Component(ComponentCommand::Encode(arguments)) => component::encode(&arguments),
         Command::Component(ComponentCommand::Check(arguments)) => component::check(&arguments),
         Command::Component(ComponentCommand::Inspect(arguments)) => component::inspect(&arguments),
     }

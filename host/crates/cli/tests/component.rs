@@ -26,6 +26,13 @@ fn a_new_component_builds_and_passes_its_check() {
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     let file = built.stdout.trim();
     assert!(file.ends_with("no-shouting/no-shouting.wasm") && Path::new(file).is_file(), "{file}");
+    // Another compiler's core module becomes a component in the same way.
+    let core = dir.path().join("no-shouting/target/wasm32-unknown-unknown/release/no_shouting.wasm");
+    let again = dir.path().join("again.wasm");
+    let encoded = run(&["component", "encode", text(&core), "--out", text(&again)]);
+    assert_eq!((encoded.code, encoded.stdout.trim()), (Some(0), text(&again)), "{}", encoded.stderr);
+    assert_eq!(fs::read(&again).unwrap(), fs::read(file).unwrap());
+    run(&["component", "encode", file, "--out", text(&again)]).refuses("a component already");
     let checked = run(&["component", "check", file]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
     let head = checked.stdout.lines().next().unwrap();
@@ -90,6 +97,11 @@ fn what_is_no_component_is_refused() {
             assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(['\u{1b}', '\r', '\u{202e}']), "{}", ran.stderr);
         }
     }
+    // A core module of no world.
+    fs::write(&path, b"\0asm\x01\0\0\0").unwrap();
+    let out = dir.path().join("out.wasm");
+    run(&["component", "encode", text(&path), "--out", text(&out)]).refuses("x.wasm");
+    assert!(!out.exists(), "nothing is written");
     run(&["component", "check", "/no/such/file.wasm"]).refuses("no such file");
     run(&["component", "new", "x", "--role", "judge"]).refuses("no role `judge`");
     run(&["component", "new", "Not A Name", "--role", "cost", "--sdk", &sdk()]).refuses("cannot be a component's name");

@@ -4,13 +4,18 @@ use crate::{CONTRACT, ComponentError};
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
-/// Encodes a core module, built for wasm32-unknown-unknown with the SDK, as a component.
+/// Encodes a core module as a component. It has been compiled from bindings of one of the contract's worlds, and carries that
+/// world's metadata, as those of the SDK and of wit-bindgen do.
 ///
 /// # Errors
-/// When the module imports anything but the contract, or carries no world.
+/// When it is a component already, imports anything but the contract, or carries no world.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     if !module.starts_with(b"\0asm") {
         return Err(ComponentError::NotWasm);
+    }
+    // The layer that the header names: 0 for core modules.
+    if module.get(6) == Some(&1) {
+        return Err(ComponentError::AlreadyComponent);
     }
     refuse_foreign_imports(module)?;
     let encoded = ComponentEncoder::default().validate(true).module(module).and_then(|encoder| encoder.encode());

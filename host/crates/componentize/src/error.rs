@@ -11,8 +11,14 @@ pub enum ComponentError {
     #[error("this is not WebAssembly: it does not begin with `\\0asm`; give the file that `component build` wrote")]
     NotWasm,
     /// A core module, not a component.
-    #[error("this is a core WebAssembly module, not a component; build it with `component build`")]
+    #[error(
+        "this is a core WebAssembly module, not a component; build it with `component build`, or make one of it with \
+         `component encode`"
+    )]
     CoreModule,
+    /// A component, where a core module is expected.
+    #[error("this is a component already; expected a core WebAssembly module: use it as it is")]
+    AlreadyComponent,
     /// WebAssembly that does not validate.
     #[error("this WebAssembly is malformed: {0}; build it again")]
     Malformed(String),

@@ -38,7 +38,10 @@ pub enum SandboxError {
         reason: String,
     },
     /// The bytes are no component.
-    #[error("`{component}` is {found}; expected a WebAssembly component: build it with `inferguard component build`")]
+    #[error(
+        "`{component}` is {found}; expected a WebAssembly component: build it with `inferguard component build`, or make one of \
+         a core module with `inferguard component encode`"
+    )]
     NotAComponent {
         /// The component.
         component: String,
@@ -70,7 +73,7 @@ pub enum SandboxError {
     },
     /// It was built for another version of the contract.
     #[error(
-        "`{component}` was built for contract version {found}; this host supports {expected}: rebuild it with a matching SDK"
+        "`{component}` was built for contract version {found}; this host supports {expected}: build it for one of these"
     )]
     Version {
         /// The component.
