@@ -6,7 +6,8 @@
 
 use inferenceguard_host::{EngineBuilder, Request, Roles};
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, SamplingSettings, SpellState, Token, Tokenizer, TokenizerError,
+    BeamId, Model, ModelError, ModelInfo, ModelParts, Rows, SamplingSettings, SpellState, Token, Tokenizer,
+    TokenizerError,
 };
 use inferenceguard_search::{
     Advanced, Batch, BudgetState, Constraint, Decision, Needs, OnExhausted, Plan, Policy, Pricing, Release,
@@ -63,9 +64,10 @@ impl Bigrams {
         let mut counts = vec![vec![0.01; vocab]; vocab];
         tokens.windows(2).for_each(|pair| counts[pair[0] as usize][pair[1] as usize] += 1.0);
         let end = words.encode(".")?;
-        let (name, fingerprint) = ("bigrams".to_owned(), text.to_owned());
+        // All that it depends on is its text, and it says no more of its parts.
+        let (name, fingerprint, parts) = ("bigrams".to_owned(), text.to_owned(), ModelParts::default());
         let (eos, special, sampling) = (end.clone(), end, SamplingSettings::default());
-        let info = ModelInfo { name, vocab, hidden: vocab, context: 256, eos, special, sampling, fingerprint };
+        let info = ModelInfo { name, vocab, hidden: vocab, context: 256, eos, special, sampling, fingerprint, parts };
         Ok(Self { info, words, counts, beams: HashMap::new(), made: 0 })
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     BundleIdentity, EngineError, OWN_METHOD, RolesFactory,
     deployment::{Deployment, Ready},
+    pins::Pins,
     sandboxed::{Loader, Trial},
 };
 use inferenceguard_bundle::Bundle;
@@ -66,7 +67,8 @@ impl Blueprint {
         }
         let identity = bundle.map(identity).unwrap_or_default();
         let networks = bundle.map(|bundle| bundle.networks().clone()).unwrap_or_default();
-        Deployment::new(generation, identity, config, networks, methods)
+        let pins = bundle.map(|bundle| Pins::from(bundle.manifest())).unwrap_or_default();
+        Deployment::new(generation, identity, config, (networks, pins), methods)
     }
 
     /// Fuel used in this engine's sandbox.

@@ -3,6 +3,8 @@
 use crate::{
     BundleIdentity, EngineError, Generation, RolesFactory,
     networks::{self, Networks},
+    output::Models,
+    pins::Pins,
     roles::readers,
     scores::ScoreModels,
 };
@@ -30,6 +32,7 @@ pub(crate) struct Deployment {
     pub(crate) identity: BundleIdentity,
     pub(crate) config: SearchConfig,
     networks: Networks,
+    pins: Pins,
     methods: BTreeMap<String, Ready>,
     default: String,
 }
@@ -40,12 +43,12 @@ impl Deployment {
         generation: u64,
         identity: BundleIdentity,
         config: SearchConfig,
-        networks: Networks,
+        (networks, pins): (Networks, Pins),
         methods: Vec<(String, Ready)>,
     ) -> Result<Self, EngineError> {
         let missing = EngineError::Incomplete { what: "roles", call: "bundle` or `EngineBuilder::roles" };
         let default = methods.first().map(|(name, _)| name.clone()).ok_or(missing)?;
-        Ok(Self { generation, identity, config, networks, methods: methods.into_iter().collect(), default })
+        Ok(Self { generation, identity, config, networks, pins, methods: methods.into_iter().collect(), default })
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -67,8 +70,14 @@ impl Deployment {
         })
     }
 
-    /// Whether the back ends have all that the roles read.
-    pub(crate) fn check(&self, model: &mut dyn Model, scores: &ScoreModels) -> Result<(), EngineError> {
+    /// Whether the back ends are those that the bundle was made for, and have all that the roles read.
+    pub(crate) fn check(
+        &self,
+        model: &mut dyn Model,
+        scores: &ScoreModels,
+        models: &Models,
+    ) -> Result<(), EngineError> {
+        self.pins.check(models)?;
         for (method, ready) in &self.methods {
             self.config.validate(&ready.info)?;
             check_scores(&ready.info, scores)?;

@@ -1,7 +1,7 @@
 //! Runs requests.
 
 use crate::{
-    CancelToken, EngineError, Event, Generation, Inputs, ModelIdentity, Output, Progress, Request, Roles,
+    CancelToken, EngineError, Event, Generation, Inputs, Models, Output, Progress, Request, Roles,
     beams::Beams,
     blueprint::Blueprint,
     deployment::Deployment,
@@ -18,7 +18,7 @@ use crate::{
     templates,
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
+use inferenceguard_model::{Model, ModelIdentity, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
 use inferenceguard_search::{Need, RolesInfo, Sampling, SearchError, Session, Vocabulary};
 use std::{
     collections::BTreeMap,
@@ -39,6 +39,7 @@ pub struct Engine {
     gate: Gate,
     model: SharedModel,
     scores: BTreeMap<String, SharedScoreModel>,
+    models: Models,
 }
 
 /// What the back ends hold for requests.
@@ -65,7 +66,10 @@ impl Engine {
         max_live: Option<usize>,
     ) -> Self {
         let (lanes, gate) = (Lanes::new(deployment), Gate::new(max_live.unwrap_or(MAX_LIVE)));
-        Self { blueprint, lanes, activating: Mutex::new(()), gate, model: SharedModel::new(model), scores }
+        let scored = scores.iter().map(|(name, model)| (name.clone(), ModelIdentity::from(model.info())));
+        let models = Models { model: ModelIdentity::from(model.info()), scores: scored.collect() };
+        let model = SharedModel::new(model);
+        Self { blueprint, lanes, activating: Mutex::new(()), gate, model, scores, models }
     }
 
     /// Whether the models make prompts as a bundle wants them made.
@@ -75,13 +79,19 @@ impl Engine {
 
     /// Whether the back ends have all that the roles read.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
-        self.current().check(&mut self.model.clone(), &self.score_models())
+        self.current().check(&mut self.model.clone(), &self.score_models(), &self.models)
     }
 
     /// The language model.
     #[must_use]
     pub fn model(&self) -> &ModelInfo {
         self.model.info()
+    }
+
+    /// Which models these are: the language model and the score models, by digest.
+    #[must_use]
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 
     /// The name of a model that panicked in an earlier call, if there is one: requests that need it fail, and only another
@@ -181,7 +191,7 @@ impl Engine {
         self.check_templates(bundle)?;
         let authors = self.model.info().sampling;
         let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle, authors))?;
-        next.check(&mut self.model.clone(), &self.score_models())?;
+        next.check(&mut self.model.clone(), &self.score_models(), &self.models)?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))
     }
@@ -271,7 +281,7 @@ impl Engine {
             generations: Vec::new(),
             migrations: Vec::new(),
             lane: request_of.lane.clone(),
-            model: ModelIdentity::from(self.model()),
+            models: self.models.clone(),
             method: valid.method.clone(),
             seed: valid.config.seed,
             seconds: 0.0,

@@ -46,6 +46,30 @@ pub enum EngineError {
         /// What the model has.
         found: String,
     },
+    /// A bundle was made for another model.
+    #[error(
+        "the bundle was made for another model: its `[{table}] {key}` is {expected}, and that of the model given is {found}. Give the model that it was made for, or write the digests of this one into the bundle with `inferguard bundle pin`"
+    )]
+    OtherModel {
+        /// The table of the manifest: `model`, or `scores.NAME`.
+        table: String,
+        /// What does not fit there.
+        key: String,
+        /// What the model has.
+        found: String,
+        /// What the bundle says.
+        expected: String,
+    },
+    /// A bundle names a score model that is not there.
+    #[error(
+        "the bundle was made for a score model `[scores.{name}]`; the engine has: {known}. Give that score model, or correct the name in the manifest"
+    )]
+    NoPinnedModel {
+        /// The name in the manifest.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
     /// A role reads latents that the back end cannot give.
     #[error("{role} `{component}` reads latents of layer {layer}: {source}")]
     NoLayer {

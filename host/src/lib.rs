@@ -54,6 +54,7 @@ mod likeliest;
 pub mod methods;
 mod networks;
 mod output;
+mod pins;
 mod profile;
 mod request;
 mod roles;
@@ -67,9 +68,10 @@ pub use engine::{Engine, Held};
 pub use error::EngineError;
 pub use judge::Judgement;
 pub use lanes::Prepared;
-pub use output::{
-    Best, BundleIdentity, Event, Generation, Inputs, Migration, ModelIdentity, Output, Progress, Recorded,
-};
+pub use output::{Best, BundleIdentity, Event, Generation, Inputs, Migration, Models, Output, Progress, Recorded};
 pub use profile::Profile;
 pub use request::{CancelToken, Request};
 pub use roles::{Roles, RolesFactory};
+
+/// The version of this library: what decides, beside bundle and models.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -54,7 +54,7 @@ impl Use<'_> {
     }
 
     fn check(&self, network: &Network, model: &ModelInfo, config: &SearchConfig) -> Result<(), EngineError> {
-        let accepted = [("model", vec![model.fingerprint.clone(), model.name.clone()])]
+        let accepted = [("model", vec![model.base().to_owned(), model.name.clone()])]
             .into_iter()
             .chain([("hidden", vec![model.hidden.to_string()])])
             .chain([("latent", vec![self.needs.latents.map_or("none".to_owned(), latent)])])

@@ -1,11 +1,12 @@
 //! What comes back.
 
 use crate::Profile;
-use inferenceguard_model::{Message, ModelInfo, Token};
+use inferenceguard_model::{Message, ModelIdentity, Token};
 use inferenceguard_search::{
     Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which bundle decided.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,19 +41,13 @@ pub struct Migration {
     pub method: String,
 }
 
-/// Which model spoke.
+/// The models behind an answer: everything in them that it depends on, by digest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ModelIdentity {
-    /// Its name.
-    pub name: String,
-    /// The digest of its weights and settings.
-    pub fingerprint: String,
-}
-
-impl From<&ModelInfo> for ModelIdentity {
-    fn from(info: &ModelInfo) -> Self {
-        Self { name: info.name.clone(), fingerprint: info.fingerprint.clone() }
-    }
+pub struct Models {
+    /// The language model.
+    pub model: ModelIdentity,
+    /// The score models, by the names that costs use.
+    pub scores: BTreeMap<String, ModelIdentity>,
 }
 
 /// A finished request. Its JSON is the one the command line prints.
@@ -100,8 +95,9 @@ pub struct Output {
     /// The lane it was decided in, if the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
-    /// Which model spoke.
-    pub model: ModelIdentity,
+    /// Which model spoke, and which scored.
+    #[serde(flatten)]
+    pub models: Models,
     /// By which method.
     pub method: String,
     /// The seed of all draws: the same request with it gives the same tokens.
@@ -149,7 +145,7 @@ pub(crate) struct Origin {
     pub(crate) generations: Vec<u64>,
     pub(crate) migrations: Vec<Migration>,
     pub(crate) lane: Option<String>,
-    pub(crate) model: ModelIdentity,
+    pub(crate) models: Models,
     pub(crate) method: String,
     pub(crate) seed: u64,
     pub(crate) seconds: f64,
@@ -186,7 +182,7 @@ impl Output {
             generations: origin.generations,
             migrations: origin.migrations,
             lane: origin.lane,
-            model: origin.model,
+            models: origin.models,
             method: origin.method,
             seed: origin.seed,
             trace: origin.trace,

@@ -43,6 +43,9 @@
 //! [networks.critic]                    # what components open by the name `critic`
 //! file = "critic.safetensors"
 //!
+//! [scores.cost]                        # the model it was made for; `bundle pin` writes it, and another one is refused
+//! fingerprint = "sha256:…"             # likewise of the language model, in [model]
+//!
 //! [[constraints]]
 //! name = "harm"
 //! cost = "harm"
@@ -70,7 +73,7 @@ pub use date::date;
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};
-pub use manifest::{ConstraintEntry, Manifest, MethodEntry, ModelEntry, NetworkEntry, RoleEntry, ScoreEntry};
+pub use manifest::{ConstraintEntry, Manifest, MethodEntry, ModelEntry, NetworkEntry, RoleEntry};
 pub use network::Network;
 pub use signature::{NewKey, Signature, SigningKey, Statement, VerifyingKey};
 pub use trust::{Signer, Trust};

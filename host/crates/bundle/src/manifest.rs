@@ -44,22 +44,42 @@ pub struct NetworkEntry {
     pub file: String,
 }
 
-/// What the language model must be.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// What a model must be. What is left out is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
     /// How a conversation becomes its prompt: chat, beaver, hh, plain, or a text with `{prompt}` in it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// A digest of everything that its numbers depend on, as `model check` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The same with every tensor read whole, as `model check --full-digest` shows it. A model is then loaded with its full digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+    /// What the fingerprint is made of, so that an error can say which part differs: [`ModelEntry::PARTS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
-/// What a score model must be.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScoreEntry {
-    /// As [`ModelEntry::template`].
-    #[serde(default)]
-    pub template: Option<String>,
+impl ModelEntry {
+    /// The parts that may be named.
+    pub const PARTS: [&'static str; 5] = ["weights", "tokenizer", "template", "config", "precision"];
+
+    /// Every digest that it names, by the key that names it.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, &str)> {
+        let whole = [("fingerprint", self.fingerprint.as_deref()), ("full", self.full.as_deref())];
+        let parts = self.parts.iter().map(|(name, digest)| (name.as_str(), digest.as_str()));
+        whole.into_iter().filter_map(|(key, digest)| Some((key, digest?))).chain(parts)
+    }
+
+    fn check(&self, key: &str) -> Result<(), BundleError> {
+        let expected = format!("one of: {}", Self::PARTS.join(", "));
+        for name in self.parts.keys() {
+            require(Self::PARTS.contains(&name.as_str()), &format!("{key}.parts"), &format!("{name:?}"), &expected)?;
+        }
+        self.digests().try_for_each(|(name, digest)| named(&format!("{key}.{name}"), digest))
+    }
 }
 
 /// One constraint.
@@ -120,7 +140,7 @@ pub struct Manifest {
     pub model: ModelEntry,
     /// What score models must be, by the names that costs use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scores: BTreeMap<String, ScoreEntry>,
+    pub scores: BTreeMap<String, ModelEntry>,
     /// Plans and selects.
     pub policy: RoleEntry,
     /// Keeps the safety state.
@@ -240,6 +260,8 @@ impl Manifest {
         }
         self.check_templates()?;
         self.networks.keys().try_for_each(|name| named("networks", name))?;
+        self.model.check("model")?;
+        self.scores.iter().try_for_each(|(name, entry)| entry.check(&format!("scores.{name}")))?;
         self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
         self.roles().into_iter().try_for_each(|(key, entry)| said_once(&key, entry))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;

@@ -1,6 +1,6 @@
 //! Where the files of a model lie: in a folder, or in memory (a program that carries its model with it).
 
-use crate::{CandleError, gguf};
+use crate::{CandleError, fingerprint::digest, gguf};
 use memmap2::Mmap;
 use serde_json::Value;
 use std::{
@@ -9,6 +9,7 @@ use std::{
     fs::File,
     ops::Deref,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Weights as safetensors: one file, or an index of several.
@@ -24,6 +25,8 @@ pub struct ModelFiles {
     /// The weights, if a GGUF file was named instead of a folder.
     gguf: Option<String>,
     memory: Option<BTreeMap<String, Cow<'static, [u8]>>>,
+    /// The digest of each small file that was read, by name.
+    seen: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl ModelFiles {
@@ -32,15 +35,20 @@ impl ModelFiles {
     pub fn folder(path: &Path) -> Self {
         let gguf = path.file_name().map(|name| name.to_string_lossy().into_owned());
         match gguf.filter(|name| is_gguf(name) && !path.is_dir()) {
-            None => Self { folder: path.to_owned(), gguf: None, memory: None },
-            gguf => Self { folder: path.parent().unwrap_or(Path::new("")).to_owned(), gguf, memory: None },
+            None => Self { folder: path.to_owned(), gguf: None, memory: None, seen: Arc::default() },
+            gguf => Self {
+                folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+                gguf,
+                memory: None,
+                seen: Arc::default(),
+            },
         }
     }
 
     /// Files in memory, by name. `name` stands for the folder in messages, and names the model unless the options do.
     #[must_use]
     pub fn memory(name: &str, files: BTreeMap<String, Cow<'static, [u8]>>) -> Self {
-        Self { folder: name.into(), gguf: None, memory: Some(files) }
+        Self { folder: name.into(), gguf: None, memory: Some(files), seen: Arc::default() }
     }
 
     /// The names of all files of the GGUF model that the file of this name belongs to: more than one where the name says
@@ -99,16 +107,29 @@ impl ModelFiles {
         }
     }
 
+    /// The same files, of which none was read yet.
+    pub(crate) fn unread(&self) -> Self {
+        Self { seen: Arc::default(), ..self.clone() }
+    }
+
+    /// The digests of the small files that were read, by name. Whatever a model takes from a file is among them.
+    pub(crate) fn seen(&self) -> BTreeMap<String, String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A small file, whole; `what` says what it is for when it is missing.
     pub(crate) fn read(&self, name: &str, what: &'static str) -> Result<Cow<'static, [u8]>, CandleError> {
         let path = self.folder.join(name);
         if !self.has(name) {
             return Err(CandleError::MissingFile { path, what });
         }
-        match self.memory.as_ref().and_then(|files| files.get(name)) {
-            Some(bytes) => Ok(bytes.clone()),
-            None => std::fs::read(&path).map(Cow::Owned).map_err(|source| CandleError::Read { path, source }),
-        }
+        let bytes = match self.memory.as_ref().and_then(|files| files.get(name)) {
+            Some(bytes) => bytes.clone(),
+            None => std::fs::read(&path).map(Cow::Owned).map_err(|source| CandleError::Read { path, source })?,
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(name.to_owned(), digest(&bytes));
+        Ok(bytes)
     }
 
     /// A JSON file.

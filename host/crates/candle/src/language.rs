@@ -114,6 +114,7 @@ fn info(folder: &Folder) -> ModelInfo {
         sampling: folder.generation.sampling,
         special,
         fingerprint: folder.fingerprint.clone(),
+        parts: folder.parts.clone(),
     }
 }
 

@@ -26,6 +26,7 @@ mod draw;
 mod error;
 mod facts;
 mod files;
+mod fingerprint;
 mod generation_config;
 mod gguf;
 mod head;

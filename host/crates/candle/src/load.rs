@@ -5,6 +5,7 @@ use crate::{
     Template, TemplateChoice,
     config::Head,
     decoder::Decoder,
+    fingerprint::{self, Subject},
     gguf::Gguf,
     jinja::PromptDate,
     layers::Format,
@@ -12,8 +13,7 @@ use crate::{
     template::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
-use inferenceguard_model::{Message, ModelError};
-use sha2::{Digest, Sha256};
+use inferenceguard_model::{Message, ModelError, ModelParts};
 
 /// How a folder is loaded.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,8 @@ pub struct LoadOptions {
     pub prompt_cache: usize,
     /// Its name; the folder's if empty.
     pub name: String,
+    /// Also reads every tensor whole for [`ModelParts::full`], which takes as long as reading the files.
+    pub full_digest: bool,
 }
 
 /// Everything of a folder, checked, before it becomes a model.
@@ -48,11 +50,14 @@ pub(crate) struct Folder {
     pub(crate) fingerprint: String,
     /// Where all this was taken from.
     pub(crate) facts: Facts,
+    pub(crate) parts: ModelParts,
 }
 
 impl Folder {
     pub(crate) fn open(files: &ModelFiles, options: &LoadOptions) -> Result<Self, CandleError> {
         let mut facts = Facts::default();
+        // What is read from here on is what the fingerprint covers.
+        let files = &files.unread();
         let config = DecoderConfig::read(files)?;
         let mut tokenizer = HfTokenizer::of(files)?;
         let weights = Weights::open(files)?;
@@ -84,9 +89,13 @@ impl Folder {
         let format = Format { dtype: options.precision.dtype(), direct, rounded };
         let mut decoder = Decoder::load(config, &weights, &device, format)?;
         decoder.keep_prompts(options.prompt_cache);
-        let fingerprint = fingerprint(&decoder.config, &weights, rounded);
-        let name = name(files, options);
-        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, facts })
+        let parts = Subject { files, config: &decoder.config, weights: &weights, tokenizer: &tokenizer }.parts(
+            template.digest(),
+            options,
+            rounded,
+        );
+        let (name, fingerprint) = (name(files, options), fingerprint::of(&parts));
+        Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, parts, facts })
     }
 }
 
@@ -149,42 +158,4 @@ fn sources(
     let (kind, from) = inside.as_deref().map_or(("a file", TOKENIZER), |name| ("in the metadata", name));
     facts.take("tokenizer", kind, from);
     Ok(())
-}
-
-/// Files up to this size are hashed whole.
-const WHOLE: usize = 256 << 20;
-/// Of larger files, blocks of this size are hashed, this many.
-const SAMPLE: usize = 64 << 10;
-const SAMPLES: usize = 1024;
-
-/// A digest of architecture and weights. Files above 256 MiB count with their header (names, shapes, formats) and 1,024
-/// evenly spaced blocks of 64 KiB, so that a 15 GB model does not cost a minute.
-///
-/// Weights that are rounded as they are loaded are others than those of the file.
-fn fingerprint(config: &DecoderConfig, weights: &Weights, rounded: bool) -> String {
-    let mut hash = Sha256::new();
-    hash.update(format!("{config:?}"));
-    if rounded && weights.gguf().is_none() {
-        hash.update("q8_0");
-    }
-    for (header, bytes) in weights.files() {
-        hash_file(&mut hash, header, bytes);
-    }
-    hex(&hash.finalize())
-}
-
-fn hash_file(hash: &mut Sha256, header: &[u8], bytes: &[u8]) {
-    hash.update((bytes.len() as u64).to_le_bytes());
-    if bytes.len() <= WHOLE {
-        return hash.update(bytes);
-    }
-    hash.update(header);
-    let stride = (bytes.len() - SAMPLE) / SAMPLES;
-    for i in 0..SAMPLES {
-        hash.update(&bytes[i * stride..i * stride + SAMPLE]);
-    }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

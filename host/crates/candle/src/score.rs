@@ -98,6 +98,7 @@ impl CandleScoreModel {
         let info = ScoreInfo {
             name: folder.name.clone(),
             fingerprint: folder.fingerprint.clone(),
+            parts: folder.parts.clone(),
             context: folder.decoder.config.context,
             same_tokenizer: folder.tokenizer.fingerprint() == language.fingerprint(),
         };

@@ -375,7 +375,7 @@ fn digest(choice: &TemplateChoice, chat: &Chat, tokens: &[(&'static str, String)
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    crate::load::hex(&hash.finalize())
+    crate::fingerprint::hex(&hash.finalize())
 }
 
 fn beaver(eos: Option<String>) -> Turns {

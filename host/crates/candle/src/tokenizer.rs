@@ -270,7 +270,7 @@ fn not_usable(path: PathBuf, error: &tokenizers::Error) -> CandleError {
 fn fingerprint(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<String> {
     let mut rules = tokenizer.clone();
     rules.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
-    Ok(crate::load::hex(&Sha256::digest(rules.to_string(false)?)))
+    Ok(crate::fingerprint::hex(&Sha256::digest(rules.to_string(false)?)))
 }
 
 fn failed(error: tokenizers::Error) -> TokenizerError {

@@ -55,6 +55,15 @@ pub(crate) enum Weights {
     Gguf(Gguf),
 }
 
+/// One tensor as it lies in a file.
+pub(crate) struct StoredTensor<'a> {
+    pub(crate) name: &'a str,
+    /// Its number format, as its file calls it.
+    pub(crate) format: String,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a [u8],
+}
+
 /// All tensors of a folder of safetensors.
 pub(crate) struct Shards {
     folder: PathBuf,
@@ -92,6 +101,14 @@ impl Shards {
         names.dedup();
         names.iter().try_for_each(|name| check_shard(files, &path, name))?;
         Ok(names)
+    }
+
+    fn tensors(&self) -> Vec<StoredTensor<'_>> {
+        let all = self.index.iter().filter_map(|(name, shard)| {
+            let (format, shape, bytes) = self.shards[*shard].data(name)?;
+            Some(StoredTensor { name, format: format!("{format:?}"), shape, bytes })
+        });
+        all.collect()
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CandleError> {
@@ -137,6 +154,14 @@ impl Weights {
         match self {
             Self::Shards(shards) => shards.shards.iter().map(|s| (&s.map[..s.start], &*s.map)).collect(),
             Self::Gguf(gguf) => gguf.contents(),
+        }
+    }
+
+    /// Every tensor as it is stored, in the order of their names.
+    pub(crate) fn tensors(&self) -> Vec<StoredTensor<'_>> {
+        match self {
+            Self::Shards(shards) => shards.tensors(),
+            Self::Gguf(gguf) => gguf.tensors(),
         }
     }
 

@@ -177,6 +177,9 @@ pub(crate) struct DeviceArguments {
     /// The date that chat templates are told, as 2024-07-26 (the default): never the clock's, so that prompts can be repeated
     #[arg(long, value_name = "DATE")]
     pub(crate) template_date: Option<String>,
+    /// Also reads every tensor whole, for the full digest of each model: as long as reading the files takes
+    #[arg(long)]
+    pub(crate) full_digest: bool,
 }
 
 #[derive(Debug, Args)]

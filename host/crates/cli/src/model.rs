@@ -12,8 +12,8 @@ use inferenceguard_candle::{
     CandleModel, CandleScoreModel, DecoderConfig, Fact, Facts, Head, HfTokenizer, LoadOptions, ModelFiles, Precision,
     PromptDate, Template,
 };
-use inferenceguard_model::{Model, ScoreModel, ScoreRow, Tokenizer};
-use serde_json::json;
+use inferenceguard_model::{Model, ModelParts, ScoreModel, ScoreRow, Tokenizer};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// How models are loaded: where they run, and with which templates.
@@ -81,8 +81,8 @@ fn base(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions> {
     };
     let prompt_cache = arguments.prompt_cache << 20;
     let date = arguments.template_date.as_deref().map_or_else(|| Ok(PromptDate::default()), str::parse)?;
-    let device = arguments.device.parse()?;
-    Ok(LoadOptions { device, precision, prompt_cache, date, ..LoadOptions::default() })
+    let (device, full_digest) = (arguments.device.parse()?, arguments.full_digest);
+    Ok(LoadOptions { device, precision, prompt_cache, date, full_digest, ..LoadOptions::default() })
 }
 
 /// `model check`: loads the folder and runs one word, as a request would.
@@ -109,7 +109,7 @@ pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     print(report, &facts, arguments.json)
 }
 
-fn print(mut report: serde_json::Value, facts: &Facts, json: bool) -> anyhow::Result<()> {
+fn print(mut report: Value, facts: &Facts, json: bool) -> anyhow::Result<()> {
     if json {
         report["facts"] = serde_json::to_value(facts.taken())?;
         return output::json(&report);
@@ -126,13 +126,13 @@ fn sourced(fact: &Fact) -> String {
     format!("{:<12} {}  ({from})", fact.name, fact.value)
 }
 
-fn plain(value: &serde_json::Value) -> String {
+fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 const TEXT: &str = "Hello";
 
-fn language(mut model: CandleModel) -> anyhow::Result<serde_json::Value> {
+fn language(mut model: CandleModel) -> anyhow::Result<Value> {
     let prompt = model.encode_prompt(TEXT)?;
     let (beam, latent) = model.prefill(&prompt)?;
     let logits = model.project(&latent)?.to_host()?.into_owned();
@@ -141,23 +141,35 @@ fn language(mut model: CandleModel) -> anyhow::Result<serde_json::Value> {
         bail!("its logits for `{TEXT}` hold NaN or infinity; check the weights and the number format");
     }
     let info = model.info();
-    Ok(json!({
+    let report = json!({
         "kind": "language model", "name": info.name, "vocab": info.vocab, "hidden": info.hidden,
         "context": info.context, "eos": info.eos, "prompt": prompt.len(), "fingerprint": info.fingerprint,
         "template": template(model.template()), "warnings": model.facts().warnings(),
-    }))
+    });
+    Ok(with_digests(&info.parts, report))
 }
 
-fn score(mut model: CandleScoreModel, tokenizer: Arc<HfTokenizer>) -> anyhow::Result<serde_json::Value> {
+fn score(mut model: CandleScoreModel, tokenizer: Arc<HfTokenizer>) -> anyhow::Result<Value> {
     let tokens = tokenizer.encode_framed(TEXT, false)?;
     let id = model.open(TEXT, tokenizer)?;
     let scored = model.extend(&[ScoreRow { id, tokens, ended: true }])?;
     let info = model.info();
-    Ok(json!({
+    let report = json!({
         "kind": "score model", "name": info.name, "context": info.context,
         "score": scored.first().map(|scored| scored.end), "fingerprint": info.fingerprint,
         "template": template(model.template()), "warnings": model.facts().warnings(),
-    }))
+    });
+    Ok(with_digests(&info.parts, report))
+}
+
+/// A report, and what the fingerprint in it is made of; of the template, which it is stands there already.
+fn with_digests(parts: &ModelParts, mut report: Value) -> Value {
+    for name in ModelParts::COVERED.into_iter().chain(["device", "base", "full"]).filter(|name| *name != "template") {
+        if let Some(part) = parts.get(name).filter(|part| !part.is_empty()) {
+            report[name] = json!(part);
+        }
+    }
+    report
 }
 
 /// Which template, and its digest.

@@ -14,7 +14,7 @@ use clap::Args;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::CandleModel;
 use inferenceguard_host::OWN_METHOD;
-use inferenceguard_model::Model;
+use inferenceguard_model::{Model, ModelIdentity};
 use inferenceguard_server::{Remembered, Server, Settings, Store};
 use std::{fs, path::Path, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, runtime::Runtime};
@@ -49,6 +49,9 @@ pub(crate) struct ServeArguments {
     /// Begins with --bundle all the same, unless a server with this model has begun with it before
     #[arg(long, requires_all = ["state", "bundle"])]
     anew: bool,
+    /// Goes on from --state with other score models than those that ran last
+    #[arg(long, requires = "state")]
+    accept_models: bool,
     /// Activates the bundle whenever it becomes another one; with --state, one that was changed while no server ran decides from
     /// the start
     #[arg(long, requires = "bundle")]
@@ -90,6 +93,7 @@ fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity
     let settings = arguments.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
     let methods = if arguments.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { arguments.methods.clone() };
     let store = arguments.state.as_deref().map(Store::open).transpose()?;
+    let store = store.map(|store| if arguments.accept_models { store.accepting_models() } else { store });
     let last = store.as_ref().map(Store::remembered).transpose()?.flatten();
     // What cannot be read is said before a large model is.
     let opened = last.is_none() || arguments.anew || arguments.watch;
@@ -107,7 +111,7 @@ fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity
     let bundle = remembered.as_ref().or(named.as_ref());
     let language = engine::language(&arguments.guard, bundle.map(Bundle::manifest))?;
     let begin = match (&store, last) {
-        (Some(store), Some(last)) => goes_on(store, last, named, &language.info().fingerprint, arguments)?,
+        (Some(store), Some(last)) => goes_on(store, last, named, &ModelIdentity::from(language.info()), arguments)?,
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
     let (remembered, told) = (begin.remembered, told(&begin, arguments));
@@ -167,7 +171,7 @@ fn goes_on(
     store: &Store,
     last: Remembered,
     named: Option<Bundle>,
-    model: &str,
+    model: &ModelIdentity,
     arguments: &ServeArguments,
 ) -> anyhow::Result<Begin> {
     let (known, active, unknown) = (last.knows(model), last.bundle.clone(), last.model.is_none());

@@ -1,7 +1,7 @@
 //! The language model.
 
 use crate::{
-    Message, ModelError, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, Token, Tokenizer,
+    Message, ModelError, ModelParts, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, Token, Tokenizer,
     message::only_prompt,
 };
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,18 @@ pub struct ModelInfo {
     /// How its authors sample from it: the default where a bundle and a request say nothing.
     #[serde(default)]
     pub sampling: SamplingSettings,
-    /// A digest of the weights and settings, for records and for critics.
+    /// A digest of everything that its answers depend on.
     pub fingerprint: String,
+    /// What that is made of, as far as the back end says.
+    pub parts: ModelParts,
+}
+
+impl ModelInfo {
+    /// The digest by which networks name the model that they were made for.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        if self.parts.base.is_empty() { &self.fingerprint } else { &self.parts.base }
+    }
 }
 
 /// A language model whose beams fork.

@@ -5,6 +5,7 @@
 //! - [`ScoreModel`]: a model that scores an answer position by position (reward, cost).
 //! - [`Tokenizer`]: text to tokens and back, pure.
 //! - [`GrowingText`]: the text of tokens that come one after the other; it only grows.
+//! - [`ModelIdentity`]: which model, by digest, part by part.
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
@@ -19,6 +20,7 @@ pub mod conformance;
 
 mod combine;
 mod error;
+mod identity;
 mod language;
 mod message;
 mod rows;
@@ -32,6 +34,7 @@ pub mod toy;
 mod users;
 
 pub use error::ModelError;
+pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo};
 pub use message::Message;
 pub use rows::{DeviceRows, Rows};

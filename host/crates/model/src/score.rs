@@ -1,6 +1,6 @@
 //! Models that score an answer.
 
-use crate::{Message, ModelError, Token, Tokenizer, language::one_turn, message::only_prompt};
+use crate::{Message, ModelError, ModelParts, Token, Tokenizer, language::one_turn, message::only_prompt};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -13,8 +13,10 @@ pub struct ScoreId(pub u64);
 pub struct ScoreInfo {
     /// The name by which costs ask for it.
     pub name: String,
-    /// A digest of the weights and settings, for records.
+    /// A digest of everything that its scores depend on.
     pub fingerprint: String,
+    /// What that is made of, as far as the back end says.
+    pub parts: ModelParts,
     /// The most tokens it takes, prompt included.
     pub context: usize,
     /// Whether it reads the language model's tokens as they are. If not, it re-tokenises their text.

@@ -3,7 +3,8 @@
 use crate::{RecordError, Wrong};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use inferenceguard_host::{BundleIdentity, Inputs, Migration, ModelIdentity, Output};
+use inferenceguard_host::{BundleIdentity, Inputs, Migration, Output, VERSION};
+use inferenceguard_model::ModelIdentity;
 use inferenceguard_search::{Finish, Outcome, Status, Trace, Usage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,6 +37,12 @@ pub struct Header {
     pub migrations: Vec<Migration>,
     /// Which model spoke.
     pub model: ModelIdentity,
+    /// Which score models there were, by the names that costs use. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<BTreeMap<String, ModelIdentity>>,
+    /// The version of the library that decided. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
     /// By which method.
     pub method: String,
     /// The seed of all draws.
@@ -99,8 +106,38 @@ pub(crate) struct Place {
 }
 
 impl Header {
-    /// The version of the format that is written.
-    pub const FORMAT: u32 = 1;
+    /// The version of the format that is written. The first one names the language model by architecture and weights only.
+    pub const FORMAT: u32 = 2;
+
+    /// What the answer depends on and this header does not name.
+    #[must_use]
+    pub fn unnamed(&self) -> Vec<&'static str> {
+        let scores = self.scores.as_ref();
+        let told = [
+            (scores.is_some(), "the score models"),
+            (self.model.is_whole(), "the language model's tokenizer, template, configuration and precision"),
+            (
+                scores.is_none_or(|scores| scores.values().all(ModelIdentity::is_whole)),
+                "the score models' tokenizers, templates, configurations and precisions",
+            ),
+            (!self.version.is_empty(), "the version of the library"),
+        ];
+        told.into_iter().filter(|(named, _)| !named).map(|(_, what)| what).collect()
+    }
+
+    /// Checks that these are the models that the record names; `scores` are those there are, by name.
+    ///
+    /// # Errors
+    /// [`Wrong::Model`] for the first one that is another, or is not there.
+    pub fn expects(&self, model: &ModelIdentity, scores: &BTreeMap<String, ModelIdentity>) -> Result<(), Wrong> {
+        let other = |role: String, source| Wrong::Model { role, source: Box::new(source) };
+        model.expect(&self.model).map_err(|source| other("language model".into(), source))?;
+        for (name, named) in self.scores.iter().flatten() {
+            let found = scores.get(name).cloned().unwrap_or_default();
+            found.expect(named).map_err(|source| other(format!("score model `{}`", name.escape_debug()), source))?;
+        }
+        Ok(())
+    }
 
     pub(crate) fn of(output: &Output, place: Place, body: &[u8]) -> Self {
         Self {
@@ -111,7 +148,9 @@ impl Header {
             bundle: output.bundle.clone(),
             generations: output.generations.clone(),
             migrations: output.migrations.clone(),
-            model: output.model.clone(),
+            model: output.models.model.clone(),
+            scores: Some(output.models.scores.clone()),
+            version: VERSION.to_owned(),
             method: output.method.clone(),
             seed: output.seed,
             status: output.status,

@@ -1,5 +1,6 @@
 //! What can be wrong with records.
 
+use inferenceguard_model::OtherModel;
 use std::{io, path::PathBuf};
 
 /// Why a file of records could not be written or does not verify.
@@ -105,6 +106,14 @@ pub enum Wrong {
         found: String,
         /// The answer then.
         expected: String,
+    },
+    /// Another model answered or scored.
+    #[error("another {role} took part: {source}")]
+    Model {
+        /// Which one.
+        role: String,
+        /// Both fingerprints; the one that was found is empty where there is no such model.
+        source: Box<OtherModel>,
     },
     /// The key that should have signed it did not.
     #[error("the record is not signed by the key given: {0}")]

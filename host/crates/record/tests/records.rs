@@ -216,3 +216,63 @@ fn a_signed_record_is_its_signers_with_and_without_its_body() {
         assert_eq!(forget(&path, u64::MAX).unwrap() % 2, 0);
     }
 }
+
+#[test]
+fn a_record_names_every_model_and_others_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    let journal = Journal::open(&path, true).unwrap();
+    let output = outputs(11.0, 1).remove(0);
+    let header = journal.append(&output).unwrap();
+    assert_eq!(header.format, 2);
+    assert_eq!((&header.model, header.scores.as_ref()), (&output.models.model, Some(&output.models.scores)));
+    assert!(!header.version.is_empty());
+    let models = &output.models;
+    header.expects(&models.model, &models.scores).unwrap();
+    let other = engine(&common::SCRIPT.replace("score cost: bad 5", "score cost: bad 0"), 11.0).models().clone();
+    assert_eq!(other.model, models.model, "only the cost model is another one");
+    let told = header.expects(&models.model, &other.scores).unwrap_err();
+    assert!(matches!(&told, Wrong::Model { role, .. } if role == "score model `cost`"), "{told}");
+    assert!(header.expects(&models.model, &Default::default()).is_err(), "one that is not there is another one");
+    assert!(
+        matches!(header.expects(&Default::default(), &models.scores), Err(Wrong::Model { role, .. }) if role == "language model")
+    );
+}
+
+/// Written by the version before headers named score models: a signed file, and one of which a body was removed.
+const EARLIER: [&str; 2] = ["format-1.jsonl", "format-1-signed.jsonl"];
+
+#[test]
+fn records_of_the_first_format_verify_and_what_they_do_not_name_is_known() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/earlier");
+    for name in EARLIER {
+        let lines = lines(&folder.join(name));
+        assert!(lines.len() >= 2, "{name}");
+        for line in &lines {
+            let header = &line.header;
+            assert_eq!((header.format, &header.scores, header.version.as_str()), (1, &None, ""));
+            assert_eq!(header.unnamed().len(), 3, "{:?}", header.unnamed());
+            if let Some(body) = &line.body {
+                body.verify().unwrap();
+            }
+        }
+        assert!(lines.iter().any(|line| line.body.is_some()));
+    }
+    let key = VerifyingKey::parse(&fs::read_to_string(folder.join("key.pub")).unwrap()).unwrap();
+    for line in lines(&folder.join(EARLIER[1])) {
+        assert_eq!(line.signed_by(&key), Ok(()));
+    }
+}
+
+#[test]
+fn records_go_on_in_a_file_of_the_first_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/earlier").join(EARLIER[0]), &path).unwrap();
+    let before = lines(&path).len();
+    Journal::open(&path, true).unwrap().append(&outputs(11.0, 1)[0]).unwrap();
+    let after = lines(&path);
+    assert_eq!((after.len(), after[before].header.format), (before + 1, 2));
+    assert_eq!(forget(&path, u64::MAX).unwrap() as usize, after.iter().filter(|line| line.body.is_some()).count());
+    assert_eq!(lines(&path).len(), before + 1);
+}

@@ -123,7 +123,7 @@ impl App {
     fn status(&self) -> Value {
         let held = self.engine.held();
         json!({
-            "model": self.model, "since": self.since, "generation": self.engine.generation(),
+            "model": self.model, "models": self.engine.models(), "since": self.since, "generation": self.engine.generation(),
             "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.crowd.waiting(),
             "held": {"beams": held.beams, "scored": held.scored}, "requests": self.live.list(),
             "canary": self.trials.canary(), "shadow": self.trials.shadow(), "denied": self.bundles.denied(),

@@ -115,6 +115,7 @@ impl Server {
         settings.validate()?;
         let metrics = Arc::new(Metrics::new());
         metrics.active(&engine.generation());
+        metrics.models(engine.models());
         let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, &settings, Arc::clone(&metrics));
         bundles.check(&active).map_err(ServerError::Untrusted)?;
         let app = App {

@@ -6,7 +6,7 @@ use crate::{
     labels::{Names, Text},
     swap::Change,
 };
-use inferenceguard_host::{Engine, Generation, Output, Profile};
+use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
 use inferenceguard_search::{ConstraintReport, Finish, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -65,6 +65,13 @@ struct Bundle {
     digest: Text,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Model {
+    role: &'static str,
+    name: Text,
+    fingerprint: Text,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All of them.
@@ -83,6 +90,7 @@ pub(crate) struct Metrics {
     shadow: Family<Result, Counter>,
     generation: Gauge,
     bundle: Family<Bundle, Gauge>,
+    models: Family<Model, Gauge>,
     queue: Histogram,
     step: Histogram,
     stages: Family<Stage, Counter<f64, AtomicU64>>,
@@ -117,6 +125,7 @@ impl Metrics {
             shadow: Family::default(),
             generation: Gauge::default(),
             bundle: Family::default(),
+            models: Family::default(),
             queue: seconds(),
             step: Histogram::new(STEPS),
             stages: Family::default(),
@@ -156,6 +165,7 @@ impl Metrics {
         r.register("shadow_answers", "What the shadow would have said, against what was said", self.shadow.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
+        r.register("model_info", "The models: the language model and the score models", self.models.clone());
         r.register_with_unit("queue", "Waiting for a place among the running", Unit::Seconds, self.queue.clone());
         let help = "A step of the language model, the mean of each request";
         r.register_with_unit("model_step", help, Unit::Seconds, self.step.clone());
@@ -243,6 +253,15 @@ impl Metrics {
         self.bundle.clear();
         let [name, version, digest] = [&bundle.name, &bundle.version, &bundle.digest].map(|text| Text::of(text));
         self.bundle.get_or_create(&Bundle { name, version, digest }).set(1);
+    }
+
+    /// Which models these are.
+    pub(crate) fn models(&self, models: &Models) {
+        let scores = models.scores.iter().map(|(name, one)| ("score", name, one));
+        for (role, name, one) in scores.chain([("language", &models.model.name, &models.model)]) {
+            let (name, fingerprint) = (Text::of(name), Text::of(&one.fingerprint));
+            self.models.get_or_create(&Model { role, name, fingerprint }).set(1);
+        }
     }
 
     /// The page of all in this format, with what the engine knows as it is now.

@@ -1,5 +1,6 @@
 //! What a store was told last: for each model that has run, the bundle it ran with.
 
+use inferenceguard_model::{ModelIdentity, OtherModel};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, mem};
 
@@ -14,9 +15,13 @@ pub struct Remembered {
     /// The largest number that any generation has had: those of canaries, shadows and layers included.
     #[serde(default)]
     pub newest: u64,
-    /// The fingerprint of the language model it runs with; of any in the first format.
+    /// The fingerprint of the language model it runs with; of any in the first format. The second has that of its weights and
+    /// architecture.
     #[serde(default)]
     pub model: Option<String>,
+    /// The fingerprints of the score models it runs with, by name; of any in the first two formats.
+    #[serde(default)]
+    pub scores: Option<BTreeMap<String, String>>,
     /// The digest of the active bundle.
     pub bundle: String,
     /// The digests of those before it, oldest first.
@@ -49,28 +54,47 @@ pub struct WithModel {
     /// As [`Remembered::watched`].
     #[serde(default)]
     pub watched: Option<String>,
+    /// As [`Remembered::scores`].
+    #[serde(default)]
+    pub scores: Option<BTreeMap<String, String>>,
 }
 
 impl Remembered {
     /// The version of the format that is written.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
-    /// The same once this model runs: with the bundle that it ran with last, under a number that no generation has had. A
-    /// model that never ran here goes on with the active bundle, and has none to go back to.
+    /// The same once this model runs: with the bundle and the score models that it ran with last, under a number that no
+    /// generation has had. A model that never ran here goes on with the active bundle, and has none to go back to.
     #[must_use]
-    pub fn with(mut self, model: &str) -> Self {
-        let before = self.model.replace(model.to_owned());
-        let Some(before) = before.filter(|before| before != model) else { return self };
-        let (bundle, previous) = (self.bundle.clone(), mem::take(&mut self.previous));
-        let (begun, watched) = (self.begun.take(), self.watched.take());
-        self.other_models.insert(before, WithModel { bundle, previous, begun, watched });
-        if let Some(own) = self.other_models.remove(model) {
-            (self.bundle, self.previous) = (own.bundle, own.previous);
+    pub fn with(mut self, model: &ModelIdentity) -> Self {
+        let before = self.model.replace(model.fingerprint.clone());
+        let Some(before) = before.filter(|before| !model.is_called(before)) else { return self };
+        let own = self.other_models.keys().find(|key| model.is_called(key)).cloned();
+        let own = own.and_then(|key| self.other_models.remove(&key));
+        let (bundle, scores) = (self.bundle.clone(), self.scores.clone());
+        let (previous, begun, watched) = (mem::take(&mut self.previous), self.begun.take(), self.watched.take());
+        self.other_models.insert(before, WithModel { bundle, previous, begun, watched, scores });
+        if let Some(own) = own {
+            (self.bundle, self.previous, self.scores) = (own.bundle, own.previous, own.scores);
             (self.begun, self.watched) = (own.begun, own.watched);
             self.newest = self.next_number();
             self.generation = self.newest;
         }
         self
+    }
+
+    /// Checks that score models are those that the bundle ran with last. One that is new here, or is not there any more, is
+    /// no other one: what a bundle reads is there, or it does not begin.
+    ///
+    /// # Errors
+    /// The name of the first one that is another, and both fingerprints.
+    pub fn expects(&self, scores: &BTreeMap<String, ModelIdentity>) -> Result<(), (String, OtherModel)> {
+        for (name, fingerprint) in self.scores.iter().flatten() {
+            let named = ModelIdentity { fingerprint: fingerprint.clone(), ..ModelIdentity::default() };
+            let Some(found) = scores.get(name) else { continue };
+            found.expect(&named).map_err(|other| (name.clone(), other))?;
+        }
+        Ok(())
     }
 
     /// A number that no generation has had.
@@ -81,8 +105,9 @@ impl Remembered {
 
     /// Whether this model has run here, or may have.
     #[must_use]
-    pub fn knows(&self, model: &str) -> bool {
-        self.model.as_deref().is_none_or(|last| last == model) || self.other_models.contains_key(model)
+    pub fn knows(&self, model: &ModelIdentity) -> bool {
+        self.model.as_deref().is_none_or(|last| model.is_called(last))
+            || self.other_models.keys().any(|one| model.is_called(one))
     }
 
     /// The digests of all bundles that it names.
@@ -96,26 +121,67 @@ impl Remembered {
 mod tests {
     use super::*;
 
+    fn model(name: &str) -> ModelIdentity {
+        ModelIdentity { fingerprint: name.to_owned(), ..ModelIdentity::default() }
+    }
+
     #[test]
     fn each_model_comes_back_with_the_bundle_it_ran_with() {
         let first = r#"{"format": 1, "generation": 3, "newest": 4, "bundle": "b", "previous": ["a"], "denied": null}"#;
         let found: Remembered = serde_json::from_str(first).unwrap();
-        assert!(found.knows("any"), "the first format does not say which model ran");
-        let old = found.with("old");
-        assert!(old.knows("old") && !old.knows("new"));
+        assert!(found.knows(&model("any")), "the first format does not say which model ran");
+        let old = found.with(&model("old"));
+        assert!(old.knows(&model("old")) && !old.knows(&model("new")));
         assert_eq!((old.generation, old.bundle.as_str(), old.other_models.len()), (3, "b", 0));
-        let mut new = old.clone().with("new");
+        let mut new = old.clone().with(&model("new"));
         assert_eq!((new.generation, new.bundle.as_str(), new.previous.len()), (3, "b", 0));
         new.bundle = "c".to_owned();
         new.denied = Some("a leak".to_owned());
-        let back = new.clone().with("old");
+        let back = new.clone().with(&model("old"));
         assert_eq!((back.generation, back.newest), (5, 5));
         assert_eq!((&back.bundle, &back.previous), (&old.bundle, &old.previous));
         assert_eq!(back.denied, new.denied, "a denial is of the server");
-        assert_eq!(back.clone().with("new").bundle, "c");
+        assert_eq!(back.clone().with(&model("new")).bundle, "c");
         let text = serde_json::to_string(&back).unwrap();
         assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), back);
         let named: Vec<_> = back.bundles().map(String::as_str).collect();
         assert!(["a", "b", "c"].iter().all(|one| named.contains(one)), "{named:?}");
+    }
+
+    #[test]
+    fn what_the_second_format_calls_a_model_is_that_model() {
+        let second = r#"{"format": 2, "generation": 3, "newest": 4, "model": "base-a", "bundle": "b", "previous": [],
+            "begun": null, "other_models": {"base-b": {"bundle": "c", "previous": [], "begun": null}}, "denied": null}"#;
+        let found: Remembered = serde_json::from_str(second).unwrap();
+        let mut named = [model("sha256:a"), model("sha256:b")];
+        for (one, base) in named.iter_mut().zip(["base-a", "base-b"]) {
+            one.parts.base = base.to_owned();
+            assert!(found.knows(one));
+        }
+        let [a, b] = named;
+        assert_eq!(found.clone().with(&a).bundle, "b");
+        assert_eq!(found.clone().with(&b).bundle, "c");
+        let back = found.with(&b).with(&a);
+        assert_eq!((back.bundle.as_str(), back.model.as_deref()), ("b", Some("sha256:a")));
+        assert_eq!(back.other_models.keys().collect::<Vec<_>>(), ["sha256:b"]);
+    }
+
+    #[test]
+    fn a_score_model_that_was_exchanged_is_found_with_every_language_model() {
+        let scores = |cost: &str| BTreeMap::from([("cost".to_owned(), cost.to_owned())]);
+        let there = |cost: &str| BTreeMap::from([("cost".to_owned(), model(cost))]);
+        let silent = Remembered { model: Some("a".into()), ..Remembered::default() };
+        assert_eq!(silent.expects(&there("x")), Ok(()), "earlier formats do not say");
+        let ran = Remembered { scores: Some(scores("x")), ..silent };
+        assert_eq!(ran.expects(&there("x")), Ok(()));
+        assert_eq!(ran.expects(&there("y")).unwrap_err().0, "cost");
+        assert_eq!(ran.expects(&BTreeMap::new()), Ok(()), "what a bundle reads must be there all the same");
+        let mut new = ran.clone().with(&model("b"));
+        assert!(
+            new.expects(&there("y")).is_err(),
+            "a language model that is new here goes on with the bundle, so with all of it"
+        );
+        new.scores = Some(scores("y"));
+        assert!(new.with(&model("a")).expects(&there("y")).is_err(), "the first one ran with another");
     }
 }

@@ -19,8 +19,9 @@ pub(crate) struct State {
 impl State {
     /// Goes on from what a store remembers, which is given back as it is of the engine's model.
     pub(crate) fn go_on(&mut self, last: Remembered, store: &Store, engine: &Engine) -> Result<Remembered, StoreError> {
-        let (active, model) = (self.active.digest().to_string(), &engine.model().fingerprint);
-        let (known, found) = (last.knows(model), last.with(model));
+        let (active, models) = (self.active.digest().to_string(), engine.models());
+        let (known, found) = (last.knows(&models.model), last.with(&models.model));
+        store.accepts(&found, &models.scores)?;
         engine.number_beyond(found.newest);
         let anew = found.bundle != active;
         let digests = found.previous.iter().chain((anew && known).then_some(&found.bundle));
@@ -46,11 +47,16 @@ impl State {
 
     /// What is to be remembered with this active under that number: all else stays as it was last.
     pub(crate) fn written(&self, last: Remembered, generation: u64, engine: &Engine) -> Remembered {
+        let models = engine.models();
+        // One that is not there now is remembered for when it comes back.
+        let mut scores = last.scores.clone().unwrap_or_default();
+        scores.extend(models.scores.iter().map(|(name, one)| (name.clone(), one.fingerprint.clone())));
         Remembered {
             format: Remembered::FORMAT,
             generation,
             newest: engine.newest_number(),
-            model: Some(engine.model().fingerprint.clone()),
+            model: Some(models.model.fingerprint.clone()),
+            scores: Some(scores),
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),
             ..last

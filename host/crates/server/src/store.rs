@@ -11,7 +11,9 @@
 
 use crate::{remembered::Remembered, swap::Swap};
 use inferenceguard_bundle::{Bundle, BundleError};
+use inferenceguard_model::{ModelIdentity, OtherModel};
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -27,6 +29,8 @@ const KEPT: usize = 1000;
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    /// Whether other score models than those that ran last are taken.
+    accepting: bool,
     _lock: File,
 }
 
@@ -57,6 +61,21 @@ pub enum StoreError {
         /// What is wrong.
         problem: String,
     },
+    /// A score model is another one than ran last with this bundle.
+    #[error(
+        "{}: the score model `{name}` is another one than ran here last: {source}. What it prices is decided by another model \
+         now: start the server with the one that ran, or accept this one with --accept-models",
+        path.display()
+    )]
+    OtherScoreModel {
+        /// The folder.
+        path: PathBuf,
+        /// The score model's name.
+        name: String,
+        /// Both fingerprints.
+        #[source]
+        source: OtherModel,
+    },
     /// A bundle in it cannot be read any more.
     #[error("{}: {source}; restore it, or begin anew with another bundle", path.display())]
     Bundle {
@@ -80,7 +99,31 @@ impl Store {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|source| file(&path, source))?;
         lock.try_lock().map_err(|_| StoreError::Busy { path: dir.to_owned() })?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { dir: dir.to_owned(), accepting: false, _lock: lock })
+    }
+
+    /// The same, for a server that may begin with other score models than those that ran last.
+    #[must_use]
+    pub fn accepting_models(self) -> Self {
+        Self { accepting: true, ..self }
+    }
+
+    /// Whether a server may go on from this with these score models.
+    pub(crate) fn accepts(
+        &self,
+        found: &Remembered,
+        scores: &BTreeMap<String, ModelIdentity>,
+    ) -> Result<(), StoreError> {
+        match found.expects(scores) {
+            Err((name, source)) if !self.accepting => {
+                Err(StoreError::OtherScoreModel { path: self.dir.clone(), name, source })
+            }
+            Err((name, source)) => {
+                tracing::warn!(name, %source, "another score model is accepted in place of the one that ran last");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// What was acknowledged last; nothing in a new folder.

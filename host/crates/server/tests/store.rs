@@ -176,7 +176,7 @@ fn older_formats_are_read_and_newer_ones_refused() {
     assert_eq!(running.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(&running), (4.0, 8));
     drop(running);
-    for format in [0, 3] {
+    for format in [0, 4] {
         fs::write(&file, first(format)).unwrap();
         let message = Store::open(dir.path()).unwrap().remembered().unwrap_err().to_string();
         assert!(message.contains(&format!("found the format {format}")), "{message}");

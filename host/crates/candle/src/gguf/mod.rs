@@ -13,6 +13,7 @@ use crate::{
     CandleError, DecoderConfig, ModelFiles,
     files::Content,
     quantized::{Format, Quantized},
+    weights::StoredTensor,
 };
 use half::{bf16, f16};
 pub(crate) use header::Value;
@@ -44,6 +45,16 @@ impl Part {
         let header = Header::read(&bytes);
         let header = header.map_err(|message| CandleError::BrokenGguf { path: path.clone(), message })?;
         Ok(Self { path, bytes, header })
+    }
+
+    /// Every tensor. One that the file does not hold, or whose type is not read, has no bytes.
+    fn tensors(&self) -> Vec<StoredTensor<'_>> {
+        self.header.tensors.iter().map(|(name, place)| self.tensor(name, place)).collect()
+    }
+
+    fn tensor<'a>(&'a self, name: &'a str, place: &'a Place) -> StoredTensor<'a> {
+        let bytes = Kind::of(place.kind).and_then(|kind| self.data(place, kind)).unwrap_or_default();
+        StoredTensor { name, format: place.kind.to_string(), shape: &place.shape, bytes }
     }
 
     /// A tensor's bytes; `None` if they are not all in the file.
@@ -100,6 +111,14 @@ impl Gguf {
     /// Of each file: the header, and all bytes.
     pub(crate) fn contents(&self) -> Vec<(&[u8], &[u8])> {
         self.parts().map(|part| (&part.bytes[..part.header.end.min(part.bytes.len())], &*part.bytes)).collect()
+    }
+
+    /// Every tensor as it lies in its file, in the order of their names. One that its file does not hold, or whose type is not
+    /// read, has no bytes.
+    pub(crate) fn tensors(&self) -> Vec<StoredTensor<'_>> {
+        let mut all: Vec<StoredTensor<'_>> = self.parts().flat_map(Part::tensors).collect();
+        all.sort_unstable_by(|a, b| a.name.cmp(b.name));
+        all
     }
 
     /// Whether a tensor is there, by its Hugging Face name.

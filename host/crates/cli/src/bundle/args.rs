@@ -12,6 +12,8 @@ pub(crate) enum BundleCommand {
     Inspect(InspectArguments),
     /// Loads a bundle beside a model, runs it once, and says what each of its components sees and may do
     Check(Box<CheckArguments>),
+    /// Writes into a bundle which models it was made for: from then on others are refused
+    Pin(Box<PinArguments>),
     /// Makes a key to sign bundles with
     Keygen(KeygenArguments),
     /// Signs a bundle
@@ -59,6 +61,12 @@ pub(crate) struct CheckArguments {
     /// What is asked in the trial
     #[arg(long, default_value = "How do I clean a kitchen knife?")]
     pub(crate) prompt: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinArguments {
+    #[command(flatten)]
+    pub(crate) guard: GuardArguments,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `bundle check`: a bundle beside a model, before anybody relies on it.
 
-use super::{args::CheckArguments, describe::describe};
+use super::{args::CheckArguments, describe::describe, pin};
 use crate::{engine, output, show, terminal};
 use inferenceguard_host::{Engine, OWN_METHOD, Output, Request};
 use inferenceguard_model::LatentSelector;
@@ -17,7 +17,8 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let trial = trial(&engine, &arguments.prompt)?;
     let roles = words(&engine.roles(OWN_METHOD)?);
     let limits = bounds(&bundle.manifest().limits);
-    output::result(format_args!("{}\n\n{roles}\n{limits}\n\n{}", describe(&bundle), outcome(&trial)))
+    let models = pin::described(bundle.manifest(), engine.models());
+    output::result(format_args!("{}\n\n{models}\n\n{roles}\n{limits}\n\n{}", describe(&bundle), outcome(&trial)))
 }
 
 fn trial(engine: &Engine, prompt: &str) -> anyhow::Result<Output> {

@@ -2,7 +2,7 @@
 
 use super::{Fallback, args::DiffArguments, open};
 use crate::{args::GuardArguments, engine, output, records, terminal};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
 use inferenceguard_search::Status;
@@ -65,12 +65,7 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
 }
 
 fn judge(engine: &Engine, bundle: &Prepared, header: &Header, body: &Body) -> anyhow::Result<Judgement> {
-    ensure!(
-        engine.model().fingerprint == header.model.fingerprint,
-        "another model answered: {} ({})",
-        header.model.name,
-        header.model.fingerprint
-    );
+    header.expects(&engine.models().model, &engine.models().scores)?;
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
     let request = Request { prompt, history, ..Request::default() };
     Ok(engine.judge_tokens(bundle, &request, &body.outcome.tokens)?)

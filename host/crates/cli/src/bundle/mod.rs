@@ -7,6 +7,7 @@ mod describe;
 mod diff;
 mod keys;
 mod make;
+mod pin;
 mod realm;
 mod registry;
 mod remote;
@@ -27,6 +28,7 @@ pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
         BundleCommand::Init(arguments) => make::init(arguments),
         BundleCommand::Inspect(arguments) => describe::inspect(arguments),
         BundleCommand::Check(arguments) => check::check(arguments),
+        BundleCommand::Pin(arguments) => pin::pin(arguments),
         BundleCommand::Keygen(arguments) => keys::generate(arguments),
         BundleCommand::Sign(arguments) => keys::sign(arguments),
         BundleCommand::Verify(arguments) => keys::verify(arguments),

@@ -1,10 +1,10 @@
 //! `explain`: why an answer is what it is, in words.
 
-use super::{args::ExplainArguments, bodies};
+use super::{args::ExplainArguments, bodies, models};
 use crate::{engine, output, show, terminal};
 use anyhow::ensure;
 use inferenceguard_candle::{CandleModel, LoadOptions};
-use inferenceguard_model::{Model, Token, Tokenizer};
+use inferenceguard_model::{Model, ModelIdentity, Token, Tokenizer};
 use inferenceguard_record::{Body, Candidate, Header, Span};
 use serde_json::json;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The tokenizer and the fingerprint of the model.
-type Language = (Arc<dyn Tokenizer>, String);
+/// The tokenizer, and which model it is.
+type Language = (Arc<dyn Tokenizer>, ModelIdentity);
 
 fn language(arguments: &ExplainArguments) -> anyhow::Result<Option<Language>> {
     let Ok(files) = engine::language_files(arguments.model.as_deref()) else { return Ok(None) };
     let model = CandleModel::load_files(&files, &LoadOptions::default())?;
-    Ok(Some((model.tokenizer(), model.info().fingerprint.clone())))
+    Ok(Some((model.tokenizer(), ModelIdentity::from(model.info()))))
 }
 
 fn words(header: &Header, body: &Body, language: Option<&Language>) -> String {
@@ -45,12 +45,13 @@ fn words(header: &Header, body: &Body, language: Option<&Language>) -> String {
         format!("record {}: {}, {}", header.sequence, show::status(body.outcome.ending()), show::finish(header.finish)),
         format!("  by {} of {} {} (generation {:?})", header.method, bundle.name, bundle.version, header.generations),
     ];
+    lines.extend(models(header).map(|(what, fingerprint)| format!("  {what} {fingerprint}")));
     lines.extend(body.steps().iter().map(|step| {
         let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
         format!("  chunk {}{again}: {} of {} safe; {}", step.chunk + 1, step.safe, step.candidates, step.decision)
     }));
     lines.extend(body.outcome.failures.iter().map(|failure| format!("  failed: {failure}")));
-    let tokenizer = language.filter(|(_, print)| *print == header.model.fingerprint).map(|(tokenizer, _)| tokenizer);
+    let tokenizer = language.filter(|(_, model)| model.expect(&header.model).is_ok()).map(|(tokenizer, _)| tokenizer);
     lines.extend(body.nearest().into_iter().flat_map(|nearest| candidate(&nearest, tokenizer)));
     terminal::lines(lines)
 }

@@ -61,3 +61,12 @@ pub(crate) fn bodies<'a>(
         Err(error) => Some(Err(error)),
     }))
 }
+
+/// Every model that a header names, and its fingerprint, without anything that a terminal would obey.
+pub(crate) fn models(header: &Header) -> impl Iterator<Item = (String, String)> + '_ {
+    let shown = |text: &str| text.escape_debug().to_string();
+    let language = (format!("language model {}", shown(&header.model.name)), shown(&header.model.fingerprint));
+    let scores = header.scores.iter().flatten();
+    let scores = scores.map(move |(name, one)| (format!("score model {}", shown(name)), shown(&one.fingerprint)));
+    std::iter::once(language).chain(scores)
+}

@@ -69,6 +69,8 @@ struct Priced {
     largest: f64,
     /// Constraints priced by the chunk: what they charge depends on where chunks ended.
     skipped: u64,
+    /// Records that do not say which score models priced.
+    unnamed: u64,
 }
 
 impl Priced {
@@ -79,9 +81,8 @@ impl Priced {
         header: &Header,
         body: &Body,
     ) -> anyhow::Result<()> {
-        if engine.model().fingerprint != header.model.fingerprint {
-            bail!("another model answered: {} ({})", header.model.name, header.model.fingerprint);
-        }
+        header.expects(&engine.models().model, &engine.models().scores)?;
+        self.unnamed += u64::from(header.scores.is_none());
         if matches!(body.outcome.status, Status::NoSafeCandidate | Status::Failed) {
             return Ok(());
         }
@@ -115,12 +116,18 @@ impl Priced {
     }
 
     fn told(&self) -> String {
-        let Self { largest, skipped } = self;
+        let Self { largest, skipped, unnamed } = self;
         let skipped = match skipped {
             0 => String::new(),
             _ => format!("; {skipped} constraints, priced by the chunk, cannot be compared"),
         };
-        format!("\n  the model read every answer again: sums differ by at most {largest:.2e} of a budget{skipped}")
+        let unnamed = match unnamed {
+            0 => String::new(),
+            _ => format!("\n  {unnamed} records do not name their score models: those given priced them"),
+        };
+        format!(
+            "\n  the model read every answer again: sums differ by at most {largest:.2e} of a budget{skipped}{unnamed}"
+        )
     }
 }
 

@@ -1,13 +1,13 @@
 //! `verify`: files of records, checked without any model.
 
-use super::args::VerifyArguments;
+use super::{args::VerifyArguments, models};
 use crate::{bundle::verifying_key, output};
 use anyhow::Context;
 use inferenceguard_bundle::VerifyingKey;
 use inferenceguard_record::read;
 use inferenceguard_search::Status;
 use serde::Serialize;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// What a file holds.
 #[derive(Debug, Default, Serialize)]
@@ -23,6 +23,10 @@ struct Counted {
     budget_exceeded: u64,
     no_safe_candidate: u64,
     failed: u64,
+    /// Every model that records name, and in how many of them: `language model NAME FINGERPRINT`, `score model …`.
+    models: BTreeMap<String, u64>,
+    /// What answers depend on and records do not name, and how many do not.
+    not_named: BTreeMap<&'static str, u64>,
     /// The hash of the last record: whoever keeps it elsewhere can tell whether records were cut off.
     last: String,
 }
@@ -66,6 +70,10 @@ fn count(path: &Path, keys: &[VerifyingKey]) -> anyhow::Result<Counted> {
             Status::NoSafeCandidate => counted.no_safe_candidate += 1,
             Status::Failed => counted.failed += 1,
         }
+        for (what, fingerprint) in models(header) {
+            *counted.models.entry(format!("{what} {fingerprint}")).or_default() += 1;
+        }
+        header.unnamed().into_iter().for_each(|what| *counted.not_named.entry(what).or_default() += 1);
         counted.records += 1;
         counted.last = line.hash;
     }
@@ -78,8 +86,11 @@ fn text(counted: &Counted) -> String {
         "{} within budget, {} beyond, {} refused, {} failed",
         counted.within_budget, counted.budget_exceeded, counted.no_safe_candidate, counted.failed
     );
+    let models = counted.models.iter().map(|(model, count)| format!("\n  {model} in {count}"));
+    let not_named = counted.not_named.iter().map(|(what, count)| format!("\n  {count} do not name {what}"));
+    let named: String = models.chain(not_named).collect();
     format!(
         "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body, {signed} signed\n  \
-         {statuses}\n  last {last}"
+         {statuses}{named}\n  last {last}"
     )
 }

@@ -30,7 +30,8 @@ impl ScoreOptions {
 
 type Check = fn(&mut Subject) -> Outcome;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
+    ("a digest names it", named),
     ("every token of an ended answer has a finite score", counts),
     ("piece by piece equals the whole", pieces),
     ("a row without tokens changes nothing", empty_rows),
@@ -57,6 +58,10 @@ pub fn score(mut make: impl FnMut() -> Box<dyn ScoreModel>, options: &ScoreOptio
         check(&mut subject).map_err(|failure| failure.named(name))?;
     }
     Ok(())
+}
+
+fn named(subject: &mut Subject) -> Outcome {
+    ensure(!subject.model.info().fingerprint.is_empty(), || "the fingerprint is empty".to_owned())
 }
 
 /// A score model under check.

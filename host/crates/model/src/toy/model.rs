@@ -6,8 +6,8 @@ use super::{
     tokenizer::{ToyTokenizer, Word},
 };
 use crate::{
-    BeamId, Message, Model, ModelError, ModelInfo, Rows, SamplingSettings, Token, Tokenizer, language::one_turn,
-    message::joined,
+    BeamId, Message, Model, ModelError, ModelInfo, ModelParts, Rows, SamplingSettings, Token, Tokenizer,
+    language::one_turn, message::joined,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,6 +54,7 @@ impl ToyModel {
             special: tokenizer.ids_where(Word::is_special),
             sampling: SamplingSettings::default(),
             fingerprint: script.fingerprint.clone(),
+            parts: ModelParts::default(),
         };
         Self { info, script: script.clone(), beams: BTreeMap::new(), next_id: 0, step_calls: 0 }
     }

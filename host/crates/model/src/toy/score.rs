@@ -7,7 +7,7 @@ use super::{
     tokenizer::{ToyTokenizer, digest},
 };
 use crate::{
-    GrowingText, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    GrowingText, Message, ModelError, ModelParts, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
     language::{BeamId, one_turn},
     message::joined,
 };
@@ -64,7 +64,9 @@ impl ToyScore {
     pub(super) fn new(script: &ToyScript, score: &ToyScoreScript) -> Self {
         let info = ScoreInfo {
             name: score.name.clone(),
-            fingerprint: digest(&format!("{} {}", script.fingerprint, score.name)),
+            // Of its own line and the words: another language model in the script leaves it as it is.
+            fingerprint: digest(&format!("{} {score:?}", script.tokenizer().fingerprint())),
+            parts: ModelParts::default(),
             context: script.context,
             same_tokenizer: !score.withheld,
         };

@@ -129,10 +129,17 @@ fn extension(output: &Output) -> Value {
     json!({
         "status": metrics::status(output.status), "finish": output.finish, "method": output.method,
         "seed": output.seed, "generations": output.generations, "lane": output.lane, "bundle": output.bundle,
+        "models": models(output),
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
         "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
         "retries": output.usage.retries, "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+/// Every model that the answer depends on, by its fingerprint.
+fn models(output: &Output) -> Value {
+    let scores = output.models.scores.iter().map(|(name, one)| (name.clone(), json!(one.fingerprint)));
+    json!({"model": output.models.model.fingerprint, "scores": scores.collect::<serde_json::Map<_, _>>()})
 }
 
 /// What the client got; what was sampled and scored for it stands in the extension.

@@ -7,7 +7,7 @@ pub(crate) mod hooked;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
-use inferenceguard_model::{Model, toy::ToyScript};
+use inferenceguard_model::{Model, ModelIdentity, toy::ToyScript};
 use inferenceguard_record::Journal;
 use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
 use serde_json::Value;
@@ -85,7 +85,7 @@ pub(crate) fn engine_with(max_live: usize, active: &Bundle, generation: u64) -> 
     engine_of(SCRIPT, max_live, active, generation)
 }
 
-fn engine_of(script: &str, max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
+pub(crate) fn engine_of(script: &str, max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
     let toy = ToyScript::parse(script).unwrap();
     let builder =
         EngineBuilder::new().model(Box::new(toy.model())).bundle(active).max_live(max_live).generation(generation);
@@ -151,17 +151,21 @@ pub(crate) fn start_stored(dir: &Path) -> Running {
 
 /// The same with the model of another script, and anew with a bundle.
 pub(crate) fn start_stored_with(dir: &Path, script: &str, anew: Option<Bundle>) -> Running {
-    let store = Store::open(dir).unwrap();
-    let fingerprint = ToyScript::parse(script).unwrap().model().info().fingerprint.clone();
-    let remembered = store.remembered().unwrap().map(|found| found.with(&fingerprint));
+    start_stored_in(Store::open(dir).unwrap(), script, anew).unwrap()
+}
+
+/// The same in a store that is open.
+pub(crate) fn start_stored_in(store: Store, script: &str, anew: Option<Bundle>) -> Result<Running, ServerError> {
+    let model = ModelIdentity::from(ToyScript::parse(script).unwrap().model().info());
+    let remembered = store.remembered().unwrap().map(|found| found.with(&model));
     let last = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
     let number = remembered.map_or(1, |found| if anew.is_some() { found.next_number() } else { found.generation });
     let active = anew.unwrap_or(last);
     let engine = engine_of(script, 4, &active, number);
     let opener = Box::new(opened);
     let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
-    let server = server.with_store(store).unwrap();
-    run(engine, server.with_layers(Box::new(|file| components().get(file).cloned())).unwrap())
+    let server = server.with_store(store)?;
+    Ok(run(engine, server.with_layers(Box::new(|file| components().get(file).cloned())).unwrap()))
 }
 
 fn run(engine: Arc<Engine>, server: Server) -> Running {

@@ -23,7 +23,7 @@ pub fn network(layers: Vec<Layer>, reading: Reading, model: &ModelInfo, objectiv
         return Err(CriticError::option("latents", reading, "a latent; the control is no critic"));
     }
     let mut metadata = vec![
-        ("model", model.fingerprint.clone()),
+        ("model", model.base().to_owned()),
         ("model-name", model.name.clone()),
         ("latent", reading.to_string()),
         ("hidden", model.hidden.to_string()),
