@@ -12,6 +12,8 @@ pub(crate) enum End {
     Answered,
     /// Nothing was safe.
     Refused,
+    /// A component or a score model failed, and there was no answer without it.
+    Failed,
     /// Its client left, or the server cut it off.
     Cancelled,
     /// The client's mistake, in what it asked for or how.
@@ -47,6 +49,7 @@ impl End {
             Ok(output) => match output.status {
                 Status::WithinBudget | Status::BudgetExceeded => Self::Answered,
                 Status::NoSafeCandidate => Self::Refused,
+                Status::Failed => Self::Failed,
             },
         }
     }
@@ -81,6 +84,7 @@ impl End {
         match self {
             Self::Answered => "answered",
             Self::Refused => "refused",
+            Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
@@ -96,14 +100,14 @@ impl End {
         }
     }
 
-    /// Whether there is an error in place of an answer. Nobody is there to get the answer that was cancelled.
+    /// Whether the client got an error in place of any text. Nobody is there to get the answer that was cancelled.
     pub(crate) fn is_error(self) -> bool {
-        !matches!(self, Self::Answered | Self::Refused | Self::Cancelled)
+        !matches!(self, Self::Answered | Self::Refused | Self::Failed | Self::Cancelled)
     }
 
     /// Whether the server is to blame, and not the client.
     pub(crate) fn is_fault(self) -> bool {
-        matches!(self, Self::Overloaded | Self::Denied | Self::Engine | Self::Record)
+        matches!(self, Self::Failed | Self::Overloaded | Self::Denied | Self::Engine | Self::Record)
     }
 }
 

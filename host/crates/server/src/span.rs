@@ -84,7 +84,7 @@ impl RequestSpan {
 
     /// It ended, or a choice of it.
     pub(crate) fn ended(&self, end: End) {
-        if end.is_error() {
+        if end.is_error() || end.is_fault() {
             self.span.record("error.type", end.name());
         }
         if end.is_fault() {

@@ -35,10 +35,10 @@ pub(crate) struct Counted {
 impl Counted {
     /// Counts an end; `failing` if a component failed on the way. All others say nothing about the bundle.
     fn add(&mut self, end: End, failing: bool) {
-        if matches!(end, End::Answered | End::Refused | End::Engine) {
+        if matches!(end, End::Answered | End::Refused | End::Failed | End::Engine) {
             self.requests += 1;
             self.refused += u64::from(end == End::Refused);
-            self.failed += u64::from(failing || end == End::Engine);
+            self.failed += u64::from(failing || matches!(end, End::Failed | End::Engine));
         }
     }
 
