@@ -89,9 +89,10 @@ impl Marked {
 
     /// Whether a character of a word, other than whitespace, lies in this range of bytes.
     pub(crate) fn has_words_in(&self, range: &Range<usize>) -> bool {
-        self.words.iter().any(|words| {
+        let first = self.words.partition_point(|words| words.end <= range.start);
+        self.words[first..].iter().take_while(|words| words.start < range.end).any(|words| {
             let both = words.start.max(range.start)..words.end.min(range.end);
-            !both.is_empty() && self.text.get(both).is_none_or(|text| !text.chars().all(is_blank))
+            self.text.get(both).is_none_or(|text| !text.chars().all(is_blank))
         })
     }
 }

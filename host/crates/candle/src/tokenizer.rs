@@ -237,7 +237,8 @@ fn split_at(
     found: &[Found],
 ) -> tokenizers::Result<Vec<(NormalizedString, Option<Vec<tokenizers::Token>>)>> {
     let (from, to) = part.offsets_original();
-    let inside: Vec<&Found> = found.iter().filter(|found| found.range.start >= from && found.range.end <= to).collect();
+    let first = found.partition_point(|found| found.range.start < from);
+    let inside: Vec<&Found> = found[first..].iter().take_while(|found| found.range.end <= to).collect();
     if inside.is_empty() {
         return Ok(vec![(part, None)]);
     }
