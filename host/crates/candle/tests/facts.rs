@@ -74,7 +74,7 @@ fn every_source_of_ends_counts_alone_and_beside_the_others() {
             assert!(model.info().eos.iter().all(|end| model.info().special.contains(end)), "{file}");
             model.info().eos.clone()
         };
-        assert_eq!(ends(&[&silent[..], &[one.clone()]].concat()), [292], "{file} alone");
+        assert_eq!(ends(&[&silent[..], std::slice::from_ref(&one)].concat()), [292], "{file} alone");
         let mut both = ends(&[one]);
         both.sort_unstable();
         assert_eq!(both, [292, 295], "{file} beside the others");
