@@ -81,14 +81,18 @@ pub struct ModelIdentity {
 
 /// Two models are not the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("found {found}, expected {expected}{}", in_words(differing))]
+#[error("found {}, expected {expected}{}", or_none(found), in_words(differing))]
 pub struct OtherModel {
-    /// The fingerprint of the model that is there.
+    /// The fingerprint of the model that is there; empty if there is none.
     pub found: String,
     /// The fingerprint that was named.
     pub expected: String,
     /// The parts that differ, as far as both are named.
     pub differing: Vec<&'static str>,
+}
+
+fn or_none(fingerprint: &str) -> &str {
+    if fingerprint.is_empty() { "none" } else { fingerprint }
 }
 
 fn in_words(parts: &[&str]) -> String {
