@@ -79,3 +79,24 @@ fn before(turns: &[Message]) -> Request {
 fn unasked(error: EngineError) -> EngineError {
     if error.is_request() { EngineError::UnaskedTurn { source: Box::new(error) } } else { error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_but_those_of_others_may_have_answered() {
+        for (role, content, counts) in [
+            ("assistant", "x", true),
+            ("model", "x", true),
+            ("Assistant", "x", true),
+            ("assistant", " ", true),
+            ("assistant", "", false),
+            ("user", "x", false),
+            ("system", "x", false),
+        ] {
+            let turn = Message { role: role.to_owned(), content: content.to_owned() };
+            assert_eq!(may_be_an_answer(&turn), counts, "{turn:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use components::bundle_with;
 use deployment::{MANIFEST, engine};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request};
-use inferenceguard_model::Message;
+use inferenceguard_model::{Message, Token};
 use inferenceguard_search::Status;
 
 const SCRIPT: &str = "vocab: <eos>* ask good bad plain
@@ -238,30 +238,38 @@ fn turn(role: &str, content: &str) -> Message {
 
 #[test]
 fn whatever_a_history_says_is_charged_to_its_last_token() {
-    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
-    let engine = engine(&script, "", &[], &["base"]);
-    engine.activate(&bundle(52.0)).unwrap();
-    let left = |history: Vec<Message>| {
-        let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
-        engine.generate(asked).unwrap().budget.unwrap()
-    };
-    let said = |content: &str| left(vec![turn("user", "ask"), turn("assistant", content)]);
-    assert_eq!(said("bad bad"), 42.0);
-    // End tokens end nothing, wherever they stand.
-    for content in ["good <eos> bad bad", "<eos> bad bad", "<eos> <eos> bad <eos> bad <eos>", "bad bad <eos>"] {
-        assert_eq!(said(content), 42.0, "{content}");
+    const EOS: Token = 0;
+    const GOOD: Token = 2;
+    const BAD: Token = 3;
+    let engine = engine(SCRIPT, "", &[], &["base"]);
+    // Under the second bundle answers have one chunk; more tokens than are priced together are charged all the same.
+    let manifest = MANIFEST.replace("budget = 4", "budget = 52\ngamma = 1.0");
+    for bundle in [&manifest, &format!("{manifest}\n[search]\nchunks = 1\n")].map(|text| bundle_with(text, &[])) {
+        let judge = engine.prepare(&bundle).unwrap();
+        let judged = |tokens: &[Token]| engine.judge_tokens(&judge, &request(None, 1), tokens).unwrap();
+        // End tokens end nothing but the last.
+        let long = [[GOOD, EOS].repeat(17), vec![BAD, BAD]].concat();
+        let answers: [&[Token]; 5] =
+            [&[GOOD, EOS, BAD, BAD], &[EOS, BAD, BAD], &[EOS, EOS, BAD, EOS, BAD, EOS], &[BAD, BAD, EOS], &long];
+        for tokens in answers {
+            assert_eq!(judged(tokens).constraints[0].max_cost, 10.0, "{tokens:?}");
+        }
+        let nothing = judged(&[]);
+        assert!(nothing.within_budget && nothing.constraints[0].max_cost == 0.0, "{nothing:?}");
     }
-    // More tokens than are priced together, under a bundle whose own answers have one chunk.
-    let long = format!("{}bad bad", "good <eos> ".repeat(20));
-    assert_eq!(said(&long), 42.0);
-    let one_chunk = format!("{}\n[search]\nchunks = 1\n", MANIFEST.replace("budget = 4", "budget = 52"));
-    engine.activate(&bundle_with(&one_chunk, &[])).unwrap();
-    assert_eq!(said(&long), 42.0);
-    // An empty turn said nothing, and another name for the assistant is no way around.
-    assert_eq!(said(""), 52.0);
-    assert_eq!(left(vec![turn("user", "ask"), turn("model", "bad bad")]), 42.0);
-    assert_eq!(left(vec![turn("user", "bad bad"), turn("system", "bad")]), 52.0, "only answers are charged");
     assert_eq!(engine.held(), Held::default());
+}
+
+#[test]
+fn an_empty_turn_of_the_assistant_costs_nothing() {
+    // Whatever is sampled is `bad`, and costs 5.
+    let engine = engine(&SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1"), "", &[], &["base"]);
+    engine.activate(&bundle(12.0)).unwrap();
+    for (said, left) in [("", 12.0), ("bad", 7.0)] {
+        let history = vec![turn("user", "ask"), turn("assistant", said)];
+        let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
+        assert_eq!(engine.generate(asked).unwrap().budget, Some(left), "{said:?}");
+    }
 }
 
 #[test]
