@@ -14,6 +14,7 @@
 //! **Invariant**: no network here; a model is a folder that exists, or files in memory. Two
 //! unsafe spots: weights are mapped into memory, and products of bytes use instructions that the machine was asked for.
 
+mod added;
 mod attention;
 mod batch;
 mod config;

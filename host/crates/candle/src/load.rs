@@ -64,10 +64,11 @@ impl Folder {
         sources(files, &config, weights.gguf(), &mut facts)?;
         let generation = GenerationConfig::read_for(files, config.head == Head::Language, &mut facts)?;
         let special = Special::read(files, weights.gguf(), &tokenizer, (&config, &generation), &mut facts)?;
-        let mut about = TokenizerConfig::read(files, SpecialNames::of(&special))?;
+        let mut about = TokenizerConfig::read(files, SpecialNames::of(&special), &mut facts)?;
         if let Some(gguf) = weights.gguf() {
-            about.or_told_by(gguf);
+            about.or_told_by(gguf, &mut facts);
         }
+        let template_from = about.from().to_owned();
         let eos = special.ends;
         let fallback = match config.head {
             Head::Language => Some(TemplateChoice::Plain),
@@ -76,6 +77,10 @@ impl Folder {
         };
         tokenizer.keep_from_words(&eos).map_err(ModelError::from)?;
         let template = Template::new(files.path(), &options.template, options.date, about, fallback)?;
+        match template.choice() {
+            TemplateChoice::Chat => facts.take("template", "chat", &template_from),
+            chosen => facts.assume("template", chosen),
+        }
         for warning in warnings(files, &template, &tokenizer, config.vocab)? {
             facts.warn(warning);
         }

@@ -5,7 +5,7 @@
 //! models said stays apart from what the template says.
 
 use crate::{
-    CandleError, ModelFiles, PromptDate,
+    CandleError, Facts, ModelFiles, PromptDate,
     gguf::Gguf,
     jinja::{ChatTemplate, Refusal},
     marked::Marked,
@@ -180,6 +180,8 @@ impl SpecialNames {
 pub(crate) struct TokenizerConfig {
     pub(crate) names: SpecialNames,
     chat: Chat,
+    /// The file that the chat template is from.
+    from: String,
 }
 
 /// What a folder says about its chat template.
@@ -192,18 +194,35 @@ enum Chat {
 
 impl TokenizerConfig {
     /// Reads the files; each may be missing. The names come from where all sources of them are joined.
-    pub(crate) fn read(files: &ModelFiles, names: SpecialNames) -> Result<Self, CandleError> {
+    pub(crate) fn read(files: &ModelFiles, names: SpecialNames, facts: &mut Facts) -> Result<Self, CandleError> {
         const NAME: &str = "tokenizer_config.json";
         let about = if files.has(NAME) { files.json(NAME, "the tokenizer's settings")? } else { Value::Null };
-        let chat = if files.has(JINJA) { Chat::Source(jinja(files)?) } else { inline(&about) };
-        Ok(Self { names, chat })
+        let inline = inline(&about);
+        if !files.has(JINJA) {
+            return Ok(Self { names, chat: inline, from: NAME.to_owned() });
+        }
+        let source = jinja(files)?;
+        if matches!(&inline, Chat::Source(other) if *other != source) {
+            facts.warn(format!("{NAME} has another chat template than {JINJA}, which counts"));
+        }
+        Ok(Self { names, chat: Chat::Source(source), from: JINJA.to_owned() })
     }
 
     /// What these files do not say, as the metadata of a GGUF file say it.
-    pub(crate) fn or_told_by(&mut self, gguf: &Gguf) {
-        if matches!(self.chat, Chat::None) {
-            self.chat = gguf.chat_template().map_or(Chat::None, Chat::Source);
+    pub(crate) fn or_told_by(&mut self, gguf: &Gguf, facts: &mut Facts) {
+        let Some(inside) = gguf.chat_template() else { return };
+        let another = matches!(&self.chat, Chat::Source(own) if *own != inside);
+        if another {
+            facts.warn(format!("{} has another chat template than {}, which counts", gguf.name(), self.from));
         }
+        if matches!(self.chat, Chat::None) {
+            (self.chat, self.from) = (Chat::Source(inside), gguf.name());
+        }
+    }
+
+    /// The file that the chat template is from.
+    pub(crate) fn from(&self) -> &str {
+        &self.from
     }
 }
 

@@ -4,7 +4,8 @@
 //! the letters it is made of. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
 use crate::{
-    CandleError, ModelFiles, continued::Continued, gguf::Gguf, marked::Marked, spelling::Spelling, words, words::Words,
+    CandleError, ModelFiles, added, continued::Continued, gguf::Gguf, marked::Marked, spelling::Spelling, words,
+    words::Words,
 };
 use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
@@ -56,10 +57,11 @@ impl HfTokenizer {
         Self::named(&ModelFiles::folder(folder), &path.file_name().unwrap_or_default().to_string_lossy())
     }
 
-    /// The tokenizer among a model's files: tokenizer.json; without it, the one in the metadata of a GGUF file.
+    /// The tokenizer among a model's files: tokenizer.json, with the tokens that the files beside it add; without it, the
+    /// one in the metadata of a GGUF file.
     ///
     /// # Errors
-    /// When there is none, it is unreadable or no tokenizer, or tokenizer.json spells other tokens than the GGUF file.
+    /// When there is none, it is unreadable or no tokenizer, or the files give tokens other ids or spellings.
     pub fn of(files: &ModelFiles) -> Result<Self, CandleError> {
         const NAME: &str = "tokenizer.json";
         match Gguf::find(files)? {
@@ -78,7 +80,8 @@ impl HfTokenizer {
         let path = files.path().join(gguf.name());
         match gguf.tokenizer()? {
             Some(json) => {
-                let tokenizer = Self::parse(json.to_string().as_bytes()).map_err(|e| not_usable(path, &e))?;
+                let inner = tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes());
+                let tokenizer = inner.and_then(Self::new).map_err(|e| not_usable(path, &e))?;
                 gguf.same_tokens(|id| tokenizer.spelling(id))?;
                 Ok(tokenizer)
             }
@@ -91,11 +94,13 @@ impl HfTokenizer {
 
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
         let bytes = files.read(name, "tokenizer.json (the fast tokenizer; convert a slow one with transformers)")?;
-        Self::parse(&bytes).map_err(|e| not_usable(files.path().join(name), &e))
+        let failed = |e| not_usable(files.path().join(name), &e);
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(failed)?;
+        added::join(files, &mut inner)?;
+        Self::new(inner).map_err(failed)
     }
 
-    fn parse(bytes: &[u8]) -> tokenizers::Result<Self> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
+    fn new(mut inner: tokenizers::Tokenizer) -> tokenizers::Result<Self> {
         // Some files carry the batch settings of their last training run.
         inner.with_truncation(None)?.with_padding(None);
         let added = inner.get_added_tokens_decoder();

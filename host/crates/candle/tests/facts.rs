@@ -205,3 +205,57 @@ fn settings_that_are_not_honoured_are_named() {
     let fact = model.facts().taken().iter().find(|fact| fact.name == "sampling").unwrap();
     assert_eq!((fact.value.as_str(), fact.from[0].as_str()), ("temperature 0.6", GENERATION));
 }
+
+#[test]
+fn the_template_is_that_of_one_file_and_others_are_named() {
+    let template = |text: &str| (TOKENIZER, "chat_template", Some(json!(text)));
+    let from = |model: &CandleModel| {
+        let fact = model.facts().taken().iter().find(|fact| fact.name == "template").unwrap().clone();
+        (fact.value, fact.from)
+    };
+    let plain = model(&[]);
+    assert_eq!(from(&plain), ("plain".to_owned(), Vec::new()));
+    let inline = model(&[template("{{ messages[0]['content'] }}")]);
+    assert_eq!(from(&inline), ("chat".to_owned(), vec![TOKENIZER.to_owned()]));
+    let folder = changed("llama3-tied", &[template("{{ messages[0]['content'] }}")]);
+    std::fs::write(folder.path().join("chat_template.jinja"), "A {{ messages[0]['content'] }}").unwrap();
+    let both = load(folder.path()).unwrap();
+    assert_eq!(from(&both).1, ["chat_template.jinja"]);
+    assert!(both.warnings().iter().any(|warning| warning.contains("another chat template")), "{:?}", both.warnings());
+}
+
+#[test]
+fn tokens_that_other_files_add_belong_to_the_tokenizer() {
+    let id = |folder: &TempDir| {
+        let tokenizer = HfTokenizer::read(&folder.path().join("tokenizer.json")).unwrap();
+        (tokenizer.id("<tool>"), tokenizer.encode_framed("a<tool>b", false).unwrap().contains(&296))
+    };
+    let described = json!({"296": {"content": "<tool>", "special": true, "normalized": false}});
+    for change in [
+        ("added_tokens.json", "<tool>", Some(json!(296))),
+        (TOKENIZER, "added_tokens_decoder", Some(described.clone())),
+    ] {
+        let folder = changed("llama3-tied", std::slice::from_ref(&change));
+        assert_eq!(id(&folder), (Some(296), true), "{change:?}");
+        // The model has no such token.
+        let model = load(folder.path()).unwrap();
+        assert!(model.warnings().iter().any(|warning| warning.contains("<tool>")), "{:?}", model.warnings());
+    }
+    let both =
+        [("added_tokens.json", "<tool>", Some(json!(296))), (TOKENIZER, "added_tokens_decoder", Some(described))];
+    assert_eq!(id(&changed("llama3-tied", &both)), (Some(296), true));
+}
+
+#[test]
+fn tokens_with_two_ids_are_refused() {
+    let wrong = |file, key, value: Value| {
+        let error = refused(&[(file, key, Some(value))]);
+        assert!(matches!(&error, CandleError::Field { path, .. } if path.ends_with(file)), "{error}");
+    };
+    wrong("added_tokens.json", "<|eot|>", json!(12));
+    wrong("added_tokens.json", "<tool>", json!(300));
+    wrong("added_tokens.json", "<tool>", json!("296"));
+    wrong(TOKENIZER, "added_tokens_decoder", json!({"12": {"content": "<|eot|>"}}));
+    wrong(TOKENIZER, "added_tokens_decoder", json!({"x": {"content": "<|eot|>"}}));
+    wrong(TOKENIZER, "added_tokens_decoder", json!(["<|eot|>"]));
+}

@@ -167,8 +167,8 @@ fn every_format_is_as_close_as_its_bits() {
         ("Q4_K", |_| GgmlDType::Q4K, 0.3),
         ("Q4_0", |_| GgmlDType::Q4_0, 0.35),
         ("Q4_1", |_| GgmlDType::Q4_1, 0.35),
-        ("Q3_K", |_| GgmlDType::Q3K, 0.6),
-        ("Q2_K", |_| GgmlDType::Q2K, 0.9),
+        ("Q3_K", |_| GgmlDType::Q3K, 0.8),
+        ("Q2_K", |_| GgmlDType::Q2K, 1.3),
         ("Q4_K_M", mixed, 0.25),
     ];
     for (name, kind, most) in cases {

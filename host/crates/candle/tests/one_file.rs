@@ -60,10 +60,10 @@ fn its_logits_are_those_of_the_reference() {
         probe.logits.unwrap().data
     };
     let exact = distance(&logits(Kernels::Tensors), &expected);
-    assert!(exact <= 1e-5, "{exact}");
+    assert!(exact <= 1e-4, "{exact}");
     // What rounding x to bytes does.
     let rounded = distance(&logits(Kernels::Direct), &expected);
-    assert!(rounded <= 0.02, "{rounded}");
+    assert!(rounded <= 0.05, "{rounded}");
 }
 
 /// A GGUF file with metadata and no tensors.

@@ -303,15 +303,6 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_no_refusal_and_counts_against_a_canary() {
-        let mut counted = Counted::default();
-        for end in [End::Answered, End::Refused, End::Failed, End::Engine, End::Cancelled, End::BadRequest] {
-            counted.add(end, end == End::Failed);
-        }
-        assert_eq!(counted, Counted { requests: 4, refused: 1, failed: 2 });
-    }
-
-    #[test]
     fn a_canary_is_worse_only_with_enough_to_tell() {
         let settings = CanarySettings { least: 10, more_failures: 0.05, more_refusals: 0.1 };
         let counted = |requests, refused, failed| Counted { requests, refused, failed };
