@@ -71,7 +71,7 @@ impl Engine {
     ) -> Result<Judgement, EngineError> {
         let (mut model, mut scores) = self.back_ends();
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
-        let mut valid = ValidRequest::of_answer(request, tokens.len().max(1), deployment, &model, &scores)?;
+        let mut valid = ValidRequest::of_answer(request, tokens.len(), deployment, &model, &scores)?;
         // Nothing but the ids decides where it ends, and what goes out is only looked at.
         valid.config.stop.clear();
         valid.config.limits.chunks = u32::MAX;
