@@ -162,5 +162,8 @@ fn sources(
     facts.take("rope", format!("theta {}, {:?}", config.rope.theta, config.rope.scaling), &settings);
     let (kind, from) = inside.as_deref().map_or(("a file", TOKENIZER), |name| ("in the metadata", name));
     facts.take("tokenizer", kind, from);
+    for key in gguf.filter(|_| inside.is_some()).into_iter().flat_map(Gguf::unknown_keys) {
+        facts.warn(format!("{from}: tokenizer.ggml.{key:?} is not understood"));
+    }
     Ok(())
 }

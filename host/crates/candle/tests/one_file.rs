@@ -275,6 +275,8 @@ fn what_is_not_understood_is_refused_by_its_name() {
         ("tokenizer.ggml.unknown_token_id", Value::I32(-5), "an id below"),
         ("tokenizer.ggml.add_bos_token", text("yes"), "true or false"),
         ("tokenizer.ggml.remove_extra_whitespaces", Value::Bool(true), "tokenizer.json"),
+        ("tokenizer.ggml.treat_whitespace_as_suffix", Value::Bool(true), "tokenizer.json"),
+        ("tokenizer.ggml.escape_whitespaces", Value::Bool(false), "tokenizer.json"),
         ("tokenizer.ggml.precompiled_charsmap", Value::Array(vec![Value::U8(1)]), "tokenizer.json"),
     ];
     for (key, value, expected) in cases {

@@ -27,6 +27,25 @@ const ENDS: [&str; 8] = [
     "<end_of_utterance>",
 ];
 
+/// Keys of the tokenizer that are read, or say nothing about tokens.
+const UNDERSTOOD: [&str; 15] = [
+    "model",
+    "pre",
+    "tokens",
+    "token_type",
+    "token_type_count",
+    "scores",
+    "merges",
+    "add_bos_token",
+    "add_eos_token",
+    "add_sep_token",
+    "add_space_prefix",
+    "remove_extra_whitespaces",
+    "treat_whitespace_as_suffix",
+    "escape_whitespaces",
+    "precompiled_charsmap",
+];
+
 /// What a token is, by the numbers of llama.cpp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -115,6 +134,13 @@ impl Gguf {
         Ok(())
     }
 
+    /// Keys of the tokenizer that are not understood here.
+    pub(crate) fn unknown_keys(&self) -> impl Iterator<Item = &str> {
+        let keys = self.first.header.metadata.keys().filter_map(|key| key.strip_prefix("tokenizer.ggml."));
+        // An id that names a token changes no other.
+        keys.filter(|key| !UNDERSTOOD.contains(key) && !key.ends_with("_token_id"))
+    }
+
     /// How a token of the metadata's vocabulary is spelled.
     pub(crate) fn token(&self, id: u32) -> Option<&str> {
         match self.value("tokenizer.ggml.tokens") {
@@ -173,6 +199,8 @@ impl Gguf {
     fn refuse_charsmap(&self) -> Result<(), CandleError> {
         const MAP: &str = "tokenizer.ggml.precompiled_charsmap";
         const BLANKS: &str = "tokenizer.ggml.remove_extra_whitespaces";
+        const SUFFIX: &str = "tokenizer.ggml.treat_whitespace_as_suffix";
+        const ESCAPES: &str = "tokenizer.ggml.escape_whitespaces";
         let empty = match self.value(MAP) {
             None => true,
             Some(Value::Wholes(bytes)) => bytes.is_empty(),
@@ -181,8 +209,10 @@ impl Gguf {
         if !empty {
             return Err(self.wrong(MAP, "absent; put the model's tokenizer.json beside the file"));
         }
-        if self.flag(BLANKS, false)? {
-            return Err(self.wrong(BLANKS, "false; put the model's tokenizer.json beside the file"));
+        for (key, plain) in [(BLANKS, false), (SUFFIX, false), (ESCAPES, true)] {
+            if self.flag(key, plain)? != plain {
+                return Err(self.wrong(key, &format!("{plain}; put the model's tokenizer.json beside the file")));
+            }
         }
         Ok(())
     }
