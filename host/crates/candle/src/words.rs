@@ -25,7 +25,7 @@ pub(crate) fn without(model: &ModelWrapper, tokens: &BTreeSet<Token>) -> tokeniz
     let mut value = serde_json::to_value(model)?;
     let hidden = hide(&mut value["vocab"], tokens);
     if let Some(merges) = value["merges"].as_array_mut() {
-        merges.retain(|merge| !merge_parts(merge).is_some_and(|parts| hidden.iter().any(|one| parts.contains(one))));
+        merges.retain(|merge| !merge_parts(merge).is_some_and(|parts| parts.iter().any(|part| hidden.contains(part))));
     }
     let named = value["unk_token"].as_str().map(str::to_owned);
     let unknown = named.as_deref().and_then(|name| model.token_to_id(name));

@@ -262,11 +262,17 @@ fn what_is_not_understood_is_refused_by_its_name() {
         pieces.0[270].0 = "ab".to_owned();
         pieces.metadata().remove(1).1
     };
+    let long = {
+        let mut pieces = Pieces::new();
+        pieces.0[270].0 = "a".repeat(1025);
+        pieces.metadata().remove(1).1
+    };
     let cases: Vec<(&'static str, Value, &str)> = vec![
         ("tokenizer.ggml.model", text("rwkv"), "gpt2, llama"),
         ("tokenizer.ggml.model", Value::U32(1), "gpt2, llama"),
         ("tokenizer.ggml.tokens", wholes(&[1]), "a list of texts"),
         ("tokenizer.ggml.tokens", twins, "every token once"),
+        ("tokenizer.ggml.tokens", long, "at most 1024 bytes"),
         ("tokenizer.ggml.scores", Value::Array(vec![Value::F32(0.0)]), "one for each token"),
         ("tokenizer.ggml.scores", Value::Array(vec![Value::F32(f32::NAN); count]), "one for each token"),
         ("tokenizer.ggml.token_type", wholes(&[1, 2]), "whole numbers"),

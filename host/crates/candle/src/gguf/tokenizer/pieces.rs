@@ -5,11 +5,17 @@ use crate::CandleError;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+/// The longest piece that is read, in bytes: each is cut in every place to see what it is made of.
+const LONGEST: usize = 1024;
 /// SentencePiece's blank.
 const BLANK: &str = "\u{2581}";
 
 pub(super) fn rules(vocabulary: &Vocabulary<'_>) -> Result<Rules, CandleError> {
     let gguf = vocabulary.gguf;
+    if let Some((id, piece, _)) = vocabulary.ids().find(|(_, piece, _)| piece.len() > LONGEST) {
+        let expected = format!("tokens of at most {LONGEST} bytes; token {id} has {}", piece.len());
+        return Err(gguf.wrong("tokenizer.ggml.tokens", &expected));
+    }
     let merges = merges(vocabulary, scores(vocabulary)?);
     let blank = gguf.flag("tokenizer.ggml.add_space_prefix", true)?;
     let replaced = json!({"type": "Replace", "pattern": {"String": " "}, "content": BLANK});
