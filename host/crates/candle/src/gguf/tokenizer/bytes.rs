@@ -4,17 +4,11 @@ use super::{Rules, Value, Vocabulary, words::Words};
 use crate::CandleError;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 pub(super) fn rules(vocabulary: &Vocabulary<'_>) -> Result<Rules, CandleError> {
     let gguf = vocabulary.gguf;
     let words = words(vocabulary)?;
     let known: BTreeSet<&str> = vocabulary.tokens.iter().map(String::as_str).collect();
-    let missing = ByteLevel::alphabet().into_iter().filter(|letter| !known.contains(letter.to_string().as_str()));
-    if let Some(letter) = missing.min() {
-        let expected = format!("a token for every byte; {letter:?} has none");
-        return Err(gguf.wrong("tokenizer.ggml.tokens", &expected));
-    }
     let merges: Vec<&str> = gguf.texts("tokenizer.ggml.merges")?.iter().map(String::as_str).collect();
     if let Some(merge) = merges.iter().find(|merge| pair(merge).is_none()) {
         let expected = format!("pairs of tokens with a blank between them; {merge:?} is none");
