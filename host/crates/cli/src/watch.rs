@@ -126,14 +126,28 @@ impl Watch {
                 (now, stable)
             }
         };
+        self.learn(&now.found, server);
         if stable && self.is_due(&now.found) && !self.take(&now.found, server) {
             now.looks.clear();
         }
         self.last = Some(now);
     }
 
+    /// What an administrator activated from here is known, though it may have been rolled back since.
+    fn learn(&mut self, found: &Found, server: &Server) {
+        if let (Ok(found), Some(digest)) = (found, server.activated_from(&self.path))
+            && found.digest == digest
+        {
+            server.forget_activated_from(&self.path);
+            (self.known, self.failed) = (found.clone(), None);
+            remember(server, found);
+        }
+    }
+
+    /// What cannot be opened is the same until it changes; what was refused may be taken a little later.
     fn is_due(&self, found: &Found) -> bool {
-        let tried = self.failed.as_ref().is_some_and(|(failed, at)| failed == found && at.elapsed() < AGAIN);
+        let tried = self.failed.as_ref();
+        let tried = tried.is_some_and(|(failed, at)| failed == found && (found.is_err() || at.elapsed() < AGAIN));
         !tried && found.as_ref() != Ok(&self.known)
     }
 
@@ -148,6 +162,7 @@ impl Watch {
         match found {
             Ok(identity) if done => {
                 (self.known, self.failed) = (identity.clone(), None);
+                server.forget_activated_from(&self.path);
                 remember(server, identity);
             }
             _ => self.failed = Some((found.clone(), Instant::now())),

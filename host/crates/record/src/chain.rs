@@ -46,6 +46,11 @@ pub(crate) fn is_record(text: &str) -> bool {
     written.is_ok_and(|written| digest(written.header.get().as_bytes()) == written.hash)
 }
 
+/// Whether a line says that it is signed, whatever else is wrong with it.
+pub(crate) fn has_signature(text: &str) -> bool {
+    serde_json::from_str::<Written<'_>>(text).is_ok_and(|written| written.signature.is_some())
+}
+
 /// The hash of a record and its text, with its line break.
 pub(crate) fn written(
     header: &Header,

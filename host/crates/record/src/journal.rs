@@ -3,7 +3,7 @@
 use crate::{
     Body, Header, RecordError,
     body::Place,
-    chain::{is_record, read, written},
+    chain::{has_signature, is_record, read, written},
     file::{Open, Room},
 };
 use inferenceguard_bundle::{SignatureError, SigningKey};
@@ -148,10 +148,21 @@ impl Journal {
 
 /// Whether any line of a file is a record.
 fn holds_records(path: &Path) -> bool {
+    any_line(path, is_record)
+}
+
+/// Whether any line of a file is signed, though its records may not verify: records without a signature must not follow them, nor
+/// take their place.
+#[must_use]
+pub fn holds_signatures(path: &Path) -> bool {
+    any_line(path, has_signature)
+}
+
+fn any_line(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     let Ok(file) = File::open(path) else { return false };
     let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
     // A file that was emptied below an older program begins with zeros.
-    lines.filter_map(|line| String::from_utf8(line).ok()).any(|line| is_record(line.trim_start_matches('\0')))
+    lines.filter_map(|line| String::from_utf8(line).ok()).any(|line| is_it(line.trim_start_matches('\0')))
 }
 
 /// A name beside this one that no file has.

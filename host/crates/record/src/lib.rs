@@ -39,5 +39,5 @@ pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
 pub use explain::{Candidate, Span, Step};
 pub use forget::forget;
-pub use journal::Journal;
+pub use journal::{Journal, holds_signatures};
 pub use replay::{Deciders, Replayed};

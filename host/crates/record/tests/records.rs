@@ -3,7 +3,7 @@
 use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
 use inferenceguard_model::toy::ToyScript;
-use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, read};
+use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
 use std::{fs, path::Path};
 
 #[path = "../../../tests/common/mod.rs"]
@@ -262,6 +262,19 @@ fn records_of_the_first_format_verify_and_what_they_do_not_name_is_known() {
     for line in lines(&folder.join(EARLIER[1])) {
         assert_eq!(line.signed_by(&key), Ok(()));
     }
+}
+
+#[test]
+fn signatures_are_seen_in_a_file_that_does_not_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    for (name, signed) in [(EARLIER[0], false), (EARLIER[1], true)] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/earlier").join(name)).unwrap();
+        fs::write(&path, format!("nonsense\n{text}")).unwrap();
+        assert!(Journal::open(&path, true).is_err());
+        assert_eq!(holds_signatures(&path), signed, "{name}");
+    }
+    assert!(!holds_signatures(&dir.path().join("none")));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
     live::Live,
     metrics::Metrics,
     openai,
+    readiness::Readiness,
     settings::{Settings, SettingsError},
     store::{Store, StoreError},
     trials::Trials,
@@ -56,6 +57,7 @@ pub(crate) struct App {
     pub(crate) trials: Trials,
     /// Where answers leave their records, if anywhere.
     pub(crate) records: Option<Journal>,
+    pub(crate) readiness: Readiness,
     pub(crate) numbers: AtomicU64,
 }
 
@@ -127,6 +129,7 @@ impl Server {
             lost_spans: Arc::default(),
             live: Live::default(),
             records: None,
+            readiness: Readiness::default(),
             trials: Trials::new(Arc::clone(&engine), settings.canary),
             bundles,
             numbers: AtomicU64::new(1),
@@ -207,6 +210,18 @@ impl Server {
     pub fn activate_opened(&self, opened: Result<Bundle, String>) -> Result<Generation, String> {
         let next = Next::Opened(opened.map(Box::new));
         self.app.activate(&next).map_err(|error| error.message)
+    }
+
+    /// The digest of what an administrator or [`Server::activate`] activated last from this path, until it is
+    /// [forgotten](Server::forget_activated_from): what was rolled back since is not to be activated again.
+    #[must_use]
+    pub fn activated_from(&self, path: &Path) -> Option<String> {
+        self.app.bundles.activated_from(path)
+    }
+
+    /// Forgets what was activated from this path.
+    pub fn forget_activated_from(&self, path: &Path) {
+        self.app.bundles.forget_activated_from(path);
     }
 
     /// The digest of the bundle that decides.
@@ -308,20 +323,6 @@ impl App {
         self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
     }
 
-    /// Whether an answer could be given now: it is allowed, the models work, and there is room for its record.
-    fn is_ready(&self) -> Result<(), ApiError> {
-        self.is_open()?;
-        let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
-        if let Some(name) = self.engine.broken() {
-            let message = format!("the model {name} panicked in an earlier call; start the server anew");
-            return unavailable("model_broken", message);
-        }
-        match self.records.as_ref().map(Journal::check) {
-            Some(Err(error)) => unavailable("record_error", format!("records cannot be written: {error}")),
-            _ => Ok(()),
-        }
-    }
-
     /// A place for each of so many choices of a client.
     pub(crate) fn places(&self, client: &Arc<Client>, choices: u32) -> Result<Vec<Place>, ApiError> {
         let crowd = self.crowd.enter(choices)?;
@@ -334,15 +335,25 @@ impl App {
         let Some(journal) = &self.records else { return Ok(()) };
         journal.append(output).map(drop).map_err(|error| {
             tracing::error!(%error, "a record could not be written");
-            let message = format!("the record of this answer could not be written: {error}");
+            self.readiness.failed();
+            let message = "the record of this answer could not be written; the server's log says why";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "record_error", message)
         })
     }
 }
 
-/// Whether requests would be answered now.
+/// Whether an answer could be given now: it is allowed, the models work, and there is room for its record.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
-    app.is_ready().map(|()| "ready\n")
+    app.is_open()?;
+    let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
+    if let Some(name) = app.engine.broken() {
+        let message = format!("the model {name} panicked in an earlier call; start the server anew");
+        return unavailable("model_broken", message);
+    }
+    match Readiness::of_records(&app).await {
+        true => Ok("ready\n"),
+        false => unavailable("record_error", "records cannot be written; the server's log says why".to_owned()),
+    }
 }
 
 /// What a browser asks before its page may call another site (CORS) is answered like this as well: no page may.

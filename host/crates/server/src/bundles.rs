@@ -58,6 +58,8 @@ pub(crate) struct Bundles {
     /// Why all requests are denied. Held for a moment: every request looks.
     denied: Mutex<Option<String>>,
     history: Mutex<VecDeque<Swap>>,
+    /// The digest of what was activated last from each path that an administrator named.
+    named: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 impl Bundles {
@@ -71,8 +73,8 @@ impl Bundles {
         let state = Mutex::new(State { active, previous: Vec::new() });
         let (trust, tenants, overload) = (settings.trust.clone(), settings.tenants.clone(), settings.overload);
         let lender: Box<Lender> = Box::new(|_| None);
-        let (denied, history) = Default::default();
-        Self { engine, opener, trust, tenants, lender, overload, metrics, memory: None, state, denied, history }
+        let (denied, history, named) = Default::default();
+        Self { engine, opener, trust, tenants, lender, overload, metrics, memory: None, state, denied, history, named }
     }
 
     /// The same with a lender of files.
@@ -132,13 +134,29 @@ impl Bundles {
     pub(crate) fn activate(&self, next: &Next) -> Result<Generation, ApiError> {
         // One at a time: a manifest is laid over the files of what is active by then.
         let mut state = lock(&self.state);
-        self.told(Change::Activate, || {
+        // What is watched is tried again and again.
+        let watched = matches!(next, Next::Opened(_));
+        self.told_of(Change::Activate, watched, || {
             let (bundle, prepared) = self.prepare(next, &state.active)?;
-            let previous = state.previous_then(&bundle);
+            let (previous, digest) = (state.previous_then(&bundle), bundle.digest().to_string());
             // In one step: the next server must not take what is active for a change.
-            let watched = matches!(next, Next::Opened(_)).then(|| bundle.digest().to_string());
-            self.switch(&mut state, State { active: bundle, previous }, prepared, watched)
+            let remembered = watched.then(|| digest.clone());
+            let generation = self.switch(&mut state, State { active: bundle, previous }, prepared, remembered)?;
+            if let Next::Path(path) = next {
+                lock(&self.named).insert(real(path), digest);
+            }
+            Ok(generation)
         })
+    }
+
+    /// The digest of what an administrator activated last from this path, unless it was forgotten.
+    pub(crate) fn activated_from(&self, path: &Path) -> Option<String> {
+        lock(&self.named).get(&real(path)).cloned()
+    }
+
+    /// Forgets what was activated from this path.
+    pub(crate) fn forget_activated_from(&self, path: &Path) {
+        lock(&self.named).remove(&real(path));
     }
 
     /// Puts back what was active before.
@@ -265,22 +283,46 @@ impl Bundles {
         change: Change,
         work: impl FnOnce() -> Result<Generation, String>,
     ) -> Result<Generation, ApiError> {
+        self.told_of(change, false, work)
+    }
+
+    /// The same; what is `repeated` and fails as it did the last time is counted and stands in the history once.
+    fn told_of(
+        &self,
+        change: Change,
+        repeated: bool,
+        work: impl FnOnce() -> Result<Generation, String>,
+    ) -> Result<Generation, ApiError> {
         let start = Instant::now();
         let made = work();
         let seconds = start.elapsed().as_secs_f64();
         let decides = !matches!(change, Change::Canary | Change::Shadow);
         made.iter().filter(|_| decides).for_each(|generation| self.metrics.active(generation));
         let (generation, error) = (made.as_ref().ok().cloned(), made.as_ref().err().cloned());
-        self.remember(Swap { at: seconds_now(), change, seconds, generation, error });
+        let swap = Swap { at: seconds_now(), change, seconds, generation, error };
+        if repeated && self.has_failed_like(&swap) {
+            self.count(&swap);
+        } else {
+            self.remember(swap);
+        }
         made.map_err(|error| {
             let message = format!("the bundle was not activated; the old one stays: {error}");
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle_refused", message)
         })
     }
 
+    fn has_failed_like(&self, swap: &Swap) -> bool {
+        let same = |last: &Swap| (last.change, &last.error) == (swap.change, &swap.error);
+        !swap.is_done() && lock(&self.history).front().is_some_and(same)
+    }
+
+    fn count(&self, swap: &Swap) {
+        self.metrics.swapped(swap.change, swap.is_done(), Some(swap.seconds).filter(|seconds| *seconds > 0.0));
+    }
+
     /// Counts an attempt to change what decides, and puts it into the history.
     pub(crate) fn remember(&self, swap: Swap) {
-        self.metrics.swapped(swap.change, swap.is_done(), Some(swap.seconds).filter(|seconds| *seconds > 0.0));
+        self.count(&swap);
         if let Some(Err(error)) = self.memory.as_ref().map(|memory| memory.store().note(&swap)) {
             tracing::error!(%error, "the history of activations could not be written");
         }
@@ -293,6 +335,11 @@ impl Bundles {
     pub(crate) fn history(&self) -> Vec<Swap> {
         lock(&self.history).iter().cloned().collect()
     }
+}
+
+/// A path without links and detours, where it leads anywhere.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 pub(crate) fn seconds_now() -> u64 {

@@ -34,6 +34,7 @@ mod memory;
 mod metrics;
 mod openai;
 mod patience;
+mod readiness;
 mod remembered;
 mod settings;
 mod span;

@@ -14,8 +14,8 @@ pub(crate) use source::Source;
 pub(crate) use verify::verify;
 
 use crate::{bundle::signing_key, output};
-use anyhow::bail;
-use inferenceguard_record::{Body, Header, Journal, RecordError, read};
+use anyhow::anyhow;
+use inferenceguard_record::{Body, Header, Journal, RecordError, holds_signatures, read};
 use std::path::Path;
 
 /// What becomes of a file whose records do not verify.
@@ -29,6 +29,16 @@ pub(crate) enum Damaged {
 
 /// A file to append to, signed with a key if one is given.
 pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>, damaged: Damaged) -> anyhow::Result<Journal> {
+    let unsigned = || {
+        anyhow!(
+            "{}: its records are signed, and one without a signature would spoil them; give --record-key, or another file",
+            path.display()
+        )
+    };
+    // Before anything is renamed: whoever damages a signed file must not get an unsigned one.
+    if key.is_none() && damaged == Damaged::SetAside && holds_signatures(path) {
+        return Err(unsigned());
+    }
     let (journal, aside) = match damaged {
         Damaged::Refused => (Journal::open(path, bodies)?, None),
         Damaged::SetAside => Journal::open_or_set_aside(path, bodies)?,
@@ -39,10 +49,7 @@ pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>, damaged: Da
     }
     Ok(match key {
         Some(key) => journal.signing(signing_key(key)?)?,
-        None if journal.is_signed() => bail!(
-            "{}: its records are signed, and one without a signature would spoil them; give --record-key, or another file",
-            path.display()
-        ),
+        None if journal.is_signed() => return Err(unsigned()),
         None => journal,
     })
 }
