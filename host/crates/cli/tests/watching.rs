@@ -125,6 +125,28 @@ fn links_that_are_swapped_are_followed_and_half_made_edits_are_not_taken() {
 }
 
 #[test]
+fn what_was_activated_otherwise_and_rolled_back_stays_rolled_back_until_the_folder_changes() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path(), "bundle");
+    let server = Server::start(&["--watch", "--bundle", text(&folder)]);
+    edit(&folder, "5.0");
+    let activated = run(&["bundle", "activate", text(&folder), "--server", &server.admin]);
+    assert_eq!(activated.code, Some(0), "{}", activated.stderr);
+    let rolled = run(&["bundle", "rollback", "--server", &server.admin]);
+    assert_eq!(rolled.code, Some(0), "{}", rolled.stderr);
+    a_while();
+    assert_eq!(server.budget(), 10.0, "{}", server.status());
+    for budget in ["4.0", "5.0"] {
+        edit(&folder, budget);
+        let taken = (0..300).any(|_| {
+            thread::sleep(Duration::from_millis(200));
+            server.budget() == budget.parse::<f64>().unwrap()
+        });
+        assert!(taken, "{budget}: {}", server.status());
+    }
+}
+
+#[test]
 fn a_bundle_that_was_changed_while_no_server_ran_decides_from_the_start() {
     let root = tempfile::tempdir().unwrap();
     let (folder, state) = (folder(root.path(), "bundle"), root.path().join("state"));

@@ -130,9 +130,9 @@ fn include_usage(fields: &mut Fields) -> Result<bool, ApiError> {
 /// Both names are ceilings: the smaller one holds.
 fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
     let names = ["max_tokens", "max_completion_tokens"];
-    let given = names.map(|name| fields.take::<u32>(name, "a whole number, 1 or above"));
-    let [old, new] = given;
-    Ok([old?, new?].into_iter().flatten().min())
+    let [old, new] = names.map(|name| fields.take::<u64>(name, "a whole number, 1 or above"));
+    let least = [old?, new?].into_iter().flatten().min();
+    Ok(least.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)))
 }
 
 fn sampling(fields: &mut Fields) -> Result<SamplingSettings, ApiError> {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn of_two_ceilings_the_smaller_holds() {
-        for (old, new, least) in [(5, 9, 5), (9, 5, 5)] {
+        for (old, new, least) in [(5, 9, 5), (9, 5, 5), (u64::MAX, u64::MAX, u32::MAX)] {
             let body = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": old,
                 "max_completion_tokens": new});
             assert_eq!(asked(body).unwrap().request.max_tokens, Some(least));
