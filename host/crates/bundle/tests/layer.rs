@@ -140,6 +140,20 @@ fn names_of_a_layer_are_names() {
 }
 
 proptest! {
+    /// Whatever its numbers are: a layer that is taken has none that is larger than the platform's.
+    #[test]
+    fn no_number_grows(budget in prop::num::f64::ANY, near in 9.0_f64..11.0, use_near in any::<bool>(), tokens in 0_u32..200) {
+        let budget = if use_near { near } else { budget };
+        let text = LAYER.replacen("harm = 5.0", &format!("harm = {}", toml::Value::from(budget)), 1);
+        let layered = over(&text.replacen("max_tokens = 50", &format!("max_tokens = {tokens}"), 1));
+        let fits = budget > 0.0 && budget <= 10.0 && (1..=100).contains(&tokens);
+        prop_assert_eq!(layered.is_ok(), fits, "{:?}", layered.as_ref().err());
+        let Ok(layered) = layered else { return Ok(()) };
+        let manifest = layered.manifest();
+        prop_assert!(manifest.constraints[0].budget <= 10.0 && manifest.max_tokens <= 100);
+        prop_assert_eq!(&manifest.constraints[0].name, "harm");
+    }
+
     /// Whatever things are called: a layer that is taken leaves everything of the platform in its place.
     #[test]
     fn what_the_platform_has_stays(
