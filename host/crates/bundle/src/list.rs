@@ -23,7 +23,7 @@ pub(crate) fn read(
 fn parse(file: &str, bytes: &[u8]) -> Result<SettingValue, BundleError> {
     let text = std::str::from_utf8(bytes).map_err(|_| not_text(file))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !is_remark(line));
     let entries = lines.map(|(line, number)| entry(file, line, number)).collect::<Result<Vec<_>, _>>()?;
     Ok(match entries.iter().any(|(_, weight)| weight.is_some()) {
         true => {
@@ -31,6 +31,11 @@ fn parse(file: &str, bytes: &[u8]) -> Result<SettingValue, BundleError> {
         }
         false => SettingValue::Texts(entries.into_iter().map(|(text, _)| text).collect()),
     })
+}
+
+/// A `#` alone or before white space begins a remark. A text may begin with it: `#tag`.
+fn is_remark(line: &str) -> bool {
+    line.strip_prefix('#').is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 fn entry(file: &str, line: &str, number: usize) -> Result<(String, Option<f64>), BundleError> {

@@ -19,7 +19,7 @@ pub struct RoleEntry {
     #[serde(default, deserialize_with = "settings_by_name")]
     pub settings: BTreeMap<String, SettingValue>,
     /// Settings that are long lists of texts, by name: each a file of the bundle, relative to its folder, with one text on
-    /// each line, and its weight behind a tab if it has one. Empty lines and those that begin with `#` say nothing.
+    /// each line, and its weight behind a tab if it has one. Empty lines, and those that begin with `# `, say nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, String>,
 }

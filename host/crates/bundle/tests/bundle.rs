@@ -197,9 +197,9 @@ fn listed(list: &[u8]) -> Result<Bundle, BundleError> {
 
 #[test]
 fn a_list_in_a_file_is_a_setting_and_part_of_the_digest() {
-    let opened = listed("\u{feff}# a remark\r\nknife\r\n\r\n  step*\r\n".as_bytes()).unwrap();
+    let opened = listed("\u{feff}# a remark\r\n#\r\nknife\r\n\r\n  step*\r\n#tag\r\n".as_bytes()).unwrap();
     let texts = |bundle: &Bundle| bundle.settings(&bundle.manifest().costs["harm"])["words"].clone();
-    assert_eq!(texts(&opened), SettingValue::Texts(vec!["knife".to_owned(), "step*".to_owned()]));
+    assert_eq!(texts(&opened), SettingValue::Texts(["knife", "step*", "#tag"].map(str::to_owned).to_vec()));
     assert_eq!(opened.settings(&opened.manifest().policy).len(), 3, "entries without lists have their settings");
     let weighted = listed(b"knife\t2.5\nstep").unwrap();
     assert_eq!(texts(&weighted), SettingValue::Weighted(vec![("knife".to_owned(), 2.5), ("step".to_owned(), 1.0)]));

@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 use sending::Sending;
 use std::{
-    io::{IsTerminal, stderr},
+    io::stderr,
     sync::{Arc, atomic::AtomicU64},
 };
 use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
@@ -62,7 +62,7 @@ pub(crate) fn begin(asked: Spans) -> anyhow::Result<Telemetry> {
     });
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| OneLine(stderr()))
-        .with_ansi(stderr().is_terminal())
+        .with_ansi(false)
         .without_time()
         .with_filter(EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn")));
     tracing_subscriber::registry().with(lines).with(spans).init();

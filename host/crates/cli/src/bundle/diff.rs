@@ -42,7 +42,8 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
         let judge = |bundle| judge(&engine, bundle, &header, &body);
         let (before, after) = (judge(&old).with_context(place)?, judge(&new).with_context(place)?);
         if let Some(failure) = before.failures.iter().chain(&after.failures).next() {
-            output::note(format_args!("record {}: not judged: {failure}", header.sequence));
+            let failure = failure.to_string();
+            output::note(format_args!("record {}: not judged: {}", header.sequence, terminal::line(&failure)));
             counted.unjudged += 1;
             continue;
         }

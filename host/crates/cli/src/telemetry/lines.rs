@@ -1,9 +1,10 @@
 //! One line of the log for one event, whatever text of strangers is in it.
 
+use crate::terminal;
 use std::io::{self, Write};
 
-/// A writer that is given one event at a time. Line breaks and other controls inside it are written as escapes; the escape
-/// character itself is not its affair, as colours are made with it and the formatter takes it out of messages.
+/// A writer that is given one event at a time. Line breaks and whatever else a terminal would obey are written as escapes, in
+/// the message and in all fields. So events have no colours: they could not be told from those of strangers.
 pub(super) struct OneLine<W>(pub(super) W);
 
 impl<W: Write> Write for OneLine<W> {
@@ -12,13 +13,9 @@ impl<W: Write> Write for OneLine<W> {
             Some(text) => (text, &b"\n"[..]),
             None => (event, &b""[..]),
         };
-        let control = |byte: &u8| byte.is_ascii_control() && !b"\t\x1b".contains(byte);
-        if !text.iter().any(control) {
-            return self.0.write_all(event).map(|()| event.len());
-        }
-        let shown = |byte: &u8| if control(byte) { byte.escape_ascii().collect() } else { vec![*byte] };
-        let line: Vec<u8> = text.iter().flat_map(shown).chain(end.iter().copied()).collect();
-        self.0.write_all(&line).map(|()| event.len())
+        let text = String::from_utf8_lossy(text);
+        self.0.write_all(&[terminal::line(&text).as_bytes(), end].concat())?;
+        Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -33,9 +30,9 @@ mod tests {
     #[test]
     fn an_event_is_one_line() {
         let mut written = OneLine(Vec::new());
-        written.write_all(" WARN a: b\r\n WARN forged\0\x08 ü\t\u{1b}[0m\n".as_bytes()).unwrap();
+        written.write_all(" WARN a: b\r\n WARN forged\0\x08 ü\t\u{1b}[0m\u{202e}\u{9b}\u{2028}\n".as_bytes()).unwrap();
         written.write_all(b"another\n").unwrap();
-        let expected = " WARN a: b\\r\\n WARN forged\\x00\\x08 ü\t\u{1b}[0m\nanother\n";
+        let expected = " WARN a: b\\r\\n WARN forged\\u{0}\\u{8} ü\\t\\u{1b}[0m\\u{202e}\\u{9b}\\u{2028}\nanother\n";
         assert_eq!(String::from_utf8(written.0).unwrap(), expected);
     }
 }

@@ -78,7 +78,7 @@ impl Server {
 
     /// Waits until that generation is active.
     pub(crate) fn becomes(&self, number: u64) {
-        let there = (0..200).any(|_| {
+        let there = (0..600).any(|_| {
             thread::sleep(Duration::from_millis(100));
             self.generation() == number
         });
@@ -87,7 +87,7 @@ impl Server {
 
     /// Waits for a line with these words.
     pub(crate) fn says(&self, words: &str) {
-        let there = (0..200).any(|_| {
+        let there = (0..600).any(|_| {
             thread::sleep(Duration::from_millis(100));
             self.said.lock().unwrap().iter().any(|line| line.contains(words))
         });

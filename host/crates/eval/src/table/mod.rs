@@ -33,20 +33,38 @@ impl Table {
 
     fn markdown(&self) -> String {
         let rule: Vec<&str> = self.head.iter().enumerate().map(|(at, _)| if at == 0 { ":--" } else { "--:" }).collect();
-        let mut out = format!("| {} |\n| {} |\n", self.head.join(" | "), rule.join(" | "));
+        let row = |cells: &[String]| cells.iter().map(|cell| one_line(cell)).collect::<Vec<_>>().join(" | ");
+        let mut out = format!("| {} |\n| {} |\n", row(&self.head), rule.join(" | "));
         for line in &self.lines {
-            let _ = writeln!(out, "| {} |", line.join(" | "));
+            let _ = writeln!(out, "| {} |", row(line));
         }
         out
     }
+}
+
+/// A text of strangers, such as a component's error, that stays in its line and its cell, and turns no text round.
+pub(crate) fn one_line(text: &str) -> String {
+    let turns =
+        |char| matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let one = |char: char| match char {
+        '|' => "\\|".to_owned(),
+        char if char.is_control() || turns(char) => char.escape_default().to_string(),
+        char => char.to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 /// What is printed: one table per model.
 pub(crate) fn summary(report: &Report) -> String {
     let mut out = String::new();
     for model in &report.settings.models {
-        let _ =
-            writeln!(out, "**{}** ({})\n\n{}", model.name, model.fingerprint, rows_of(report, &model.name).markdown());
+        let _ = writeln!(
+            out,
+            "**{}** ({})\n\n{}",
+            one_line(&model.name),
+            model.fingerprint,
+            rows_of(report, &model.name).markdown()
+        );
     }
     out + &foot(report).join("\n")
 }
@@ -73,7 +91,7 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         }
     }
     let not_run = |(one, models): (&Skipped, Vec<&str>)| {
-        format!("Not run: {} ({}): {}.", one.row, models.join(", "), one.why.trim_end_matches('.'))
+        format!("Not run: {} ({}): {}.", one.row, models.join(", "), one_line(one.why.trim_end_matches('.')))
     };
     lines.extend(skipped.into_iter().map(not_run));
     lines
@@ -91,7 +109,7 @@ fn failures(report: &Report) -> Vec<String> {
     let mut counted: Vec<_> = counted.into_iter().collect();
     counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let rest = counted.len().saturating_sub(FAILURES);
-    let line = |((row, reason), count)| format!("Failures: {count} of {row}: {reason}");
+    let line = |((row, reason), count)| format!("Failures: {count} of {row}: {}", one_line(reason));
     let mut lines: Vec<String> = counted.into_iter().take(FAILURES).map(line).collect();
     lines.extend((rest > 0).then(|| format!("And {rest} other reasons for failures: see answers.jsonl.")));
     lines
