@@ -297,6 +297,10 @@ impl Tokenizer for HfTokenizer {
         self.spelling.spell(state, spelled, bytes).map_err(TokenizerError)
     }
 
+    fn is_control(&self, token: Token) -> bool {
+        self.control.contains(&token)
+    }
+
     fn continued(&self) -> SpellState {
         self.spelling.continued()
     }

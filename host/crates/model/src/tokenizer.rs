@@ -46,6 +46,13 @@ pub trait Tokenizer: Send + Sync {
         self.encode(text)
     }
 
+    /// Whether no text is encoded to this token: a model may say it, and what it says may have a text, but words do not
+    /// become it.
+    fn is_control(&self, token: Token) -> bool {
+        let _ = token;
+        false
+    }
+
     /// The text of `tokens`, special tokens left out. A character cut at the end shows as U+FFFD.
     ///
     /// # Errors

@@ -73,6 +73,37 @@ impl Tokenizer for Spaced {
     }
 }
 
+/// Control tokens: one that says `AA`, and one that says nothing. No text is encoded to either.
+struct Control;
+
+impl Control {
+    const LOUD: Token = 7;
+    const SILENT: Token = 6;
+}
+
+impl Tokenizer for Control {
+    fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        Bytes.encode(text)
+    }
+
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
+        match token {
+            Self::LOUD => bytes.extend_from_slice(b"AA"),
+            Self::SILENT => {}
+            other => Bytes.spell(state, other, bytes)?,
+        }
+        Ok(())
+    }
+
+    fn is_control(&self, token: Token) -> bool {
+        [Self::LOUD, Self::SILENT].contains(&token)
+    }
+
+    fn fingerprint(&self) -> String {
+        "control".to_owned()
+    }
+}
+
 /// One for each character.
 struct Characters(Needs);
 
@@ -173,6 +204,21 @@ fn an_answer_goes_out_while_it_grows_whether_it_begins_with_a_space_or_not() {
         assert!(released.iter().any(|part| !part.is_empty() && part.len() < text.len()), "{first}: {released:?}");
         // Two candidates a token, and the answer once more in one piece: there is no other spelling.
         assert_eq!(out.usage.priced_beams, 2 * out.tokens.len() as u64 + 1, "{out:?}");
+    }
+}
+
+#[test]
+fn what_follows_a_control_token_goes_out_unless_the_token_says_nothing() {
+    for (control, text, early) in [("R", "AA bA b", "AA bA"), ("x5", " bA b", "")] {
+        let script = format!(
+            "vocab: <eos>* A x1 x2 x3 x4 x5 R b ask\n after : {control} 1\n after {control} : b 1\n after A : b 1\n after b : A 1\n score reward: A 1\n score cost: x1 0"
+        );
+        let mut player = player(&script, 4, 1, Release::Agreement);
+        player.tokenizer = Some(Arc::new(Control));
+        let (out, _, released) = player.play_watched();
+        assert_eq!((out.text.as_str(), out.status), (text, Status::WithinBudget));
+        let before = released.iter().rfind(|part| part.len() < text.len()).expect("it was not whole at first");
+        assert_eq!(before, early, "{control}: {released:?}");
     }
 }
 

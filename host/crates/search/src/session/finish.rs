@@ -49,14 +49,28 @@ impl Session {
             return Ok(tokens.len());
         }
         let end = tokens.iter().position(|token| self.vocabulary.eos.contains(token)).unwrap_or(tokens.len());
-        let tokenizer = self.tokenizer.as_ref();
-        let text = GrowingText::continued(tokenizer).with(tokenizer, &tokens[..end])?;
         for len in (end.saturating_sub(REACH)..=end).rev() {
-            if tokenizer.encode_continued(text.of_first(len))? == tokens[..len] {
+            if self.is_cut_alike(&tokens[..len])? {
                 return Ok(len);
             }
         }
         Ok(0)
+    }
+
+    /// Whether the text of these tokens is cut into the same tokens again. A control token with a text of its own, such as
+    /// `<think>`, counts as spelled by itself, since words never become it; one that says nothing leaves a text that may be
+    /// cut in another way across it.
+    fn is_cut_alike(&self, tokens: &[Token]) -> Result<bool, SearchError> {
+        let tokenizer = self.tokenizer.as_ref();
+        let spelled = |tokens: &[Token]| GrowingText::continued(tokenizer).with(tokenizer, tokens);
+        let apart =
+            |token: &Token| tokenizer.is_control(*token) && spelled(&[*token]).is_ok_and(|it| !it.text().is_empty());
+        for stretch in tokens.split(apart) {
+            if tokenizer.encode_continued(spelled(stretch)?.text())? != stretch {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The answer is this beam.
