@@ -110,6 +110,10 @@ fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity
     };
     let bundle = remembered.as_ref().or(named.as_ref());
     let language = engine::language(&arguments.guard, bundle.map(Bundle::manifest))?;
+    let language = match (&store, &last, &remembered) {
+        (Some(store), Some(last), Some(_)) => as_it_ran(language, store, last, arguments),
+        _ => language,
+    };
     let begin = match (&store, last) {
         (Some(store), Some(last)) => goes_on(store, last, named, &ModelIdentity::from(language.info()), arguments)?,
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
@@ -124,6 +128,21 @@ fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity
         server = server.with_records(records::journal(path, !arguments.no_bodies, key, Damaged::SetAside)?)?;
     }
     Ok((server, identity))
+}
+
+/// A model that ran here before another one did, with the template of the bundle that it ran with: that of the other one's
+/// bundle would make it a model that is not known here.
+fn as_it_ran(language: CandleModel, store: &Store, last: &Remembered, arguments: &ServeArguments) -> CandleModel {
+    let known = |model: &CandleModel| last.knows(&ModelIdentity::from(model.info()));
+    if known(&language) {
+        return language;
+    }
+    let ran = ModelIdentity::from(language.info());
+    let mut again = last.bundles_of(&ran).into_iter().filter_map(|digest| {
+        let bundle = store.bundle(digest).ok()?;
+        engine::language(&arguments.guard, Some(bundle.manifest())).ok()
+    });
+    again.find(known).unwrap_or(language)
 }
 
 /// What a server begins with.

@@ -296,3 +296,27 @@ fn whenever_it_is_killed_what_was_acknowledged_is_there() {
 fn lines(path: &Path) -> usize {
     fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
 }
+
+#[test]
+fn a_model_comes_back_with_the_template_of_its_own_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let demo = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo").join(name);
+    let [reward, cost] = ["reward", "cost"].map(|name| format!("{name}={}", text(&demo(name))));
+    let bundle = |name: &str, template: &str| {
+        let path = dir.path().join(name);
+        assert_eq!(run(&["bundle", "init", text(&path)]).code, Some(0));
+        let manifest = fs::read_to_string(path.join("bundle.toml")).unwrap();
+        fs::write(path.join("bundle.toml"), format!("{manifest}\n[model]\ntemplate = \"{template}\"\n")).unwrap();
+        path
+    };
+    let (first, second) = (bundle("first", "beaver"), bundle("second", "plain"));
+    let decides = |model: &str, more: &[&str]| {
+        let model = demo(model);
+        let own = ["--state", text(&state), "--model", text(&model), "--score", &reward, "--score", &cost];
+        Server::start(&[&own[..], more].concat()).status()["generation"]["bundle"]["name"].clone()
+    };
+    assert_eq!(decides("weak", &["--bundle", text(&first)]), "first");
+    assert_eq!(decides("tuned", &["--bundle", text(&second), "--anew"]), "second");
+    assert_eq!(decides("weak", &[]), "first", "not that of the model that ran last");
+}

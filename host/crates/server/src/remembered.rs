@@ -19,6 +19,9 @@ pub struct Remembered {
     /// architecture.
     #[serde(default)]
     pub model: Option<String>,
+    /// The digest of its weights and architecture alone; earlier formats do not say.
+    #[serde(default)]
+    pub base: Option<String>,
     /// The fingerprints of the score models it runs with, by name; of any in the first two formats.
     #[serde(default)]
     pub scores: Option<BTreeMap<String, String>>,
@@ -54,6 +57,9 @@ pub struct WithModel {
     /// As [`Remembered::watched`].
     #[serde(default)]
     pub watched: Option<String>,
+    /// As [`Remembered::base`].
+    #[serde(default)]
+    pub base: Option<String>,
     /// As [`Remembered::scores`].
     #[serde(default)]
     pub scores: Option<BTreeMap<String, String>>,
@@ -68,12 +74,13 @@ impl Remembered {
     #[must_use]
     pub fn with(mut self, model: &ModelIdentity) -> Self {
         let before = self.model.replace(model.fingerprint.clone());
+        let base = mem::replace(&mut self.base, Some(model.parts.base.clone()).filter(|base| !base.is_empty()));
         let Some(before) = before.filter(|before| !model.is_called(before)) else { return self };
         let own = self.other_models.keys().find(|key| model.is_called(key)).cloned();
         let own = own.and_then(|key| self.other_models.remove(&key));
         let (bundle, scores) = (self.bundle.clone(), self.scores.clone());
         let (previous, begun, watched) = (mem::take(&mut self.previous), self.begun.take(), self.watched.take());
-        self.other_models.insert(before, WithModel { bundle, previous, begun, watched, scores });
+        self.other_models.insert(before, WithModel { bundle, previous, begun, watched, base, scores });
         if let Some(own) = own {
             (self.bundle, self.previous, self.scores) = (own.bundle, own.previous, own.scores);
             (self.begun, self.watched) = (own.begun, own.watched);
@@ -81,6 +88,18 @@ impl Remembered {
             self.generation = self.newest;
         }
         self
+    }
+
+    /// The bundles that a model of these weights ran with last, whatever its template was then.
+    #[must_use]
+    pub fn bundles_of(&self, model: &ModelIdentity) -> Vec<&str> {
+        let base = model.parts.base.as_str();
+        let same = |key: Option<&str>, own: Option<&str>| {
+            !base.is_empty() && [key, own].into_iter().flatten().any(|one| one == base)
+        };
+        let active = same(self.model.as_deref(), self.base.as_deref()).then_some(self.bundle.as_str());
+        let others = self.other_models.iter().filter(|(key, one)| same(Some(key.as_str()), one.base.as_deref()));
+        active.into_iter().chain(others.map(|(_, one)| one.bundle.as_str())).collect()
     }
 
     /// Checks that score models are those that the bundle ran with last. One that is new here, or is not there any more, is
@@ -161,6 +180,12 @@ mod tests {
         let [a, b] = named;
         assert_eq!(found.clone().with(&a).bundle, "b");
         assert_eq!(found.clone().with(&b).bundle, "c");
+        assert_eq!((found.bundles_of(&a), found.bundles_of(&b)), (vec!["b"], vec!["c"]));
+        let changed = ModelIdentity { fingerprint: "sha256:another template".to_owned(), ..b.clone() };
+        let later = found.clone().with(&b).with(&a);
+        assert!(!later.knows(&changed));
+        assert_eq!(later.bundles_of(&changed), ["c"], "by what the template does not change");
+        assert!(later.bundles_of(&model("sha256:b")).is_empty(), "a back end that does not say");
         let back = found.with(&b).with(&a);
         assert_eq!((back.bundle.as_str(), back.model.as_deref()), ("b", Some("sha256:a")));
         assert_eq!(back.other_models.keys().collect::<Vec<_>>(), ["sha256:b"]);

@@ -56,6 +56,7 @@ impl State {
             generation,
             newest: engine.newest_number(),
             model: Some(models.model.fingerprint.clone()),
+            base: Some(models.model.parts.base.clone()).filter(|base| !base.is_empty()),
             scores: Some(scores),
             bundle: self.active.digest().to_string(),
             previous: self.previous.iter().map(|bundle| bundle.digest().to_string()).collect(),

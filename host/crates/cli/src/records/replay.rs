@@ -6,7 +6,10 @@ use anyhow::{Context, bail, ensure};
 use inferenceguard_host::{Engine, Judgement, Migration, Request};
 use inferenceguard_record::{Body, Deciders, Header, Replayed};
 use inferenceguard_search::{CostGrain, Status};
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    rc::Rc,
+};
 
 /// How far sums may lie apart that were computed in batches of another shape, as a share of the budget.
 const TOLERANCE: f64 = 1e-3;
@@ -14,7 +17,7 @@ const TOLERANCE: f64 = 1e-3;
 /// Replays every record of a file that has a body.
 pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let mut source = Source::new(&arguments.guard, arguments.state.as_deref())?;
-    let model = arguments.with_model.then(|| model(arguments)).transpose()?;
+    let mut models = arguments.with_model.then(|| Loaded { arguments, engines: BTreeMap::new() });
     let (mut records, mut skipped) = (0_u64, 0);
     let (mut calls, mut priced) = (Replayed::default(), Priced::default());
     for record in bodies(&arguments.file, &mut skipped)? {
@@ -24,13 +27,14 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         all_named(&decided, &body).with_context(place)?;
         let replayed = body.replay(&mut deciders(&header, &decided)?).with_context(place)?;
         (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
-        if let Some(engine) = &model {
+        if let Some(models) = &mut models {
+            let engine = models.made_for(&decided).with_context(place)?;
             priced.again(engine, &decided, &header, &body).with_context(place)?;
         }
         records += 1;
     }
     let file = arguments.file.display();
-    let model = if model.is_some() { priced.told() } else { String::new() };
+    let model = if models.is_some() { priced.told() } else { String::new() };
     output::result(format_args!(
         "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
          for bit; {} cannot be compared{model}",
@@ -58,8 +62,29 @@ fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> anyhow::Result
     Ok(Deciders { first: first.roles()?, later })
 }
 
-fn model(arguments: &ReplayArguments) -> anyhow::Result<Engine> {
-    engine::open(&arguments.guard, &[], &[])
+/// The models that read answers again, once for each way in which bundles want prompts made.
+struct Loaded<'a> {
+    arguments: &'a ReplayArguments,
+    engines: BTreeMap<String, Engine>,
+}
+
+impl Loaded<'_> {
+    /// With the templates of the bundle that a record began with.
+    fn made_for(&mut self, decided: &[(String, Rc<Opened>)]) -> anyhow::Result<&Engine> {
+        let (_, first) = decided.first().context("no bundle decided it")?;
+        let manifest = first.bundle.manifest();
+        let scores = manifest.scores.iter().map(|(name, entry)| format!("{name} {:?}", entry.template));
+        let templates = format!("{:?} {:?}", manifest.model.template, scores.collect::<Vec<_>>());
+        match self.engines.entry(templates) {
+            Entry::Occupied(there) => Ok(there.into_mut()),
+            Entry::Vacant(place) => {
+                let guard = &self.arguments.guard;
+                let language = engine::language(guard, Some(manifest))?;
+                let engine = engine::builder_of(language, &first.bundle, guard, &[], &[])?;
+                Ok(place.insert(engine::build(engine)?))
+            }
+        }
+    }
 }
 
 /// What the model said when it read answers again.
