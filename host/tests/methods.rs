@@ -111,8 +111,8 @@ fn args_chooses_by_reward_over_logit_and_stops_at_the_end_token() {
 #[test]
 fn args_scores_every_candidate_once_and_from_its_parent() {
     let output = answer(&engine(PAYING, "", &[], &["args"]), "args");
-    // Three tokens of four candidates (the whole vocabulary), by two score models.
-    assert_eq!((output.usage.scored_positions, output.usage.priced_beams), (24, 12));
+    // Three tokens of four candidates (the whole vocabulary), by two score models; then the answer in one piece, by its cost.
+    assert_eq!((output.usage.scored_positions, output.usage.priced_beams), (24 + 3, 12 + 1));
     let (mut kept, mut calls) = (ROOT, 0);
     for (need, answer) in &output.trace.unwrap().events {
         match (need, answer) {
