@@ -1,8 +1,8 @@
 //! Budgets of whole conversations: what earlier answers spent is not there any more for this one.
 
-use crate::{CancelToken, Engine, EngineError, Request, deployment::Deployment, request::ValidRequest};
+use crate::{CancelToken, Engine, EngineError, Judgement, Request, deployment::Deployment, request::ValidRequest};
 use inferenceguard_model::{Message, ModelError};
-use inferenceguard_search::RoleFailure;
+use inferenceguard_search::{ConstraintReport, RoleFailure};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A budget under which nothing is safe: less than the audit keeps to spare.
@@ -50,15 +50,22 @@ impl Engine {
                 return Err(EngineError::CancelledWaiting);
             }
             let judged = judged.map_err(|error| if at == 0 { unasked(error) } else { error })?;
-            for report in &judged.constraints {
-                // What could not be priced has spent everything.
-                let cost = if judged.failures.is_empty() { report.max_cost } else { f64::INFINITY };
+            for (report, cost) in judged.constraints.iter().zip(charges(&judged)) {
                 *spent.entry(report.name.clone()).or_insert(0.0) += cost;
             }
             failures.extend(judged.failures);
         }
         Ok((spent, failures))
     }
+}
+
+/// What a turn spent of each budget: the worse of its prices in chunks and in one piece. Everything, if it could not be
+/// priced, or if it broke a budget in a way that no reported price shows, such as in its re-tokenised spelling.
+fn charges(judged: &Judgement) -> Vec<f64> {
+    let worse = |report: &ConstraintReport| report.max_cost.max(report.whole.unwrap_or(0.0));
+    let fits = judged.constraints.iter().all(|report| worse(report) <= report.budget);
+    let unknown = !judged.failures.is_empty() || (fits && !judged.within_budget);
+    judged.constraints.iter().map(|report| if unknown { f64::INFINITY } else { worse(report) }).collect()
 }
 
 /// Whether a turn counts as one of the assistant's. A role that is not known may be another name for it; an empty turn
@@ -97,6 +104,31 @@ mod tests {
         ] {
             let turn = Message { role: role.to_owned(), content: content.to_owned() };
             assert_eq!(may_be_an_answer(&turn), counts, "{turn:?}");
+        }
+    }
+
+    #[test]
+    fn a_turn_is_charged_its_worse_price_or_everything_if_no_price_shows_what_it_broke() {
+        let report = |budget, max_cost, whole| ConstraintReport {
+            name: "harm".into(),
+            budget,
+            cost: 0.0,
+            max_cost,
+            z: Vec::new(),
+            whole,
+        };
+        let all = f64::INFINITY;
+        for (reports, within_budget, expected) in [
+            (vec![report(9.0, 2.0, None)], true, vec![2.0]),
+            (vec![report(9.0, 2.0, Some(1.0))], true, vec![2.0]),
+            (vec![report(9.0, 2.0, Some(6.0))], true, vec![6.0]),
+            (vec![report(9.0, 2.0, Some(12.0)), report(5.0, 1.0, Some(1.0))], false, vec![12.0, 1.0]),
+            (vec![report(9.0, 12.0, None)], false, vec![12.0]),
+            // The re-tokenised spelling broke a budget: which one is not known.
+            (vec![report(9.0, 2.0, Some(2.0)), report(5.0, 1.0, Some(1.0))], false, vec![all, all]),
+        ] {
+            let judged = Judgement { generation: 1, within_budget, constraints: reports, failures: Vec::new() };
+            assert_eq!(charges(&judged), expected, "{judged:?}");
         }
     }
 }

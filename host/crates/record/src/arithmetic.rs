@@ -2,7 +2,7 @@
 
 use crate::{Body, Wrong};
 use inferenceguard_search::{
-    Answer, Audit, BatchRow, BeamKey, Constraint, Decision, Granularity, Need, PricedConstraint, Status,
+    Answer, Audit, BatchRow, BeamKey, Constraint, Decision, Granularity, Need, PricedConstraint, ROOT, Status,
 };
 use std::collections::BTreeMap;
 
@@ -10,44 +10,87 @@ use std::collections::BTreeMap;
 const ROUNDING: f64 = 1e-9;
 
 impl Body {
-    /// Adds up the recorded costs of the emitted answer, constraint by constraint, and compares the sums, the status and
-    /// the tokens with what the outcome says. Refusals claim nothing and always pass.
+    /// Adds up the recorded costs of the emitted answer, constraint by constraint, and compares the sums, the sums in one
+    /// piece, the status and the tokens with what the outcome says. What was refused, failed or was cancelled claims
+    /// nothing and always passes.
     ///
     /// # Errors
     /// The first number that is wrong.
     pub fn verify(&self) -> Result<(), Wrong> {
-        let Some(answer) = self.emitted() else { return self.claims_nothing() };
-        let line = self.lineage(answer);
+        if !self.claims() {
+            return Ok(());
+        }
+        let rows = self.answers();
+        let mut checked = rows.iter().map(|row| self.adds_up(&self.lineage(*row)));
+        match checked.next() {
+            // After a fallback several rows may have the same tokens: one of them was emitted.
+            Some(Err(wrong)) if !checked.any(|other| other.is_ok()) => Err(wrong),
+            Some(_) => Ok(()),
+            None => Err(sum("tokens", "an answer", "nothing: no row with its tokens was decided on")),
+        }
+    }
+
+    /// The beam that was emitted, if one was.
+    pub(crate) fn emitted(&self) -> Option<BeamKey> {
+        if self.claims() { self.answers().first().copied() } else { None }
+    }
+
+    /// Whether a row was emitted, so that its costs are claimed.
+    fn claims(&self) -> bool {
+        matches!(self.outcome.status, Status::WithinBudget | Status::BudgetExceeded)
+    }
+
+    /// The rows that can have been emitted: of the last decision, the finished ones with the outcome's tokens; if it
+    /// answered with a row, only that one. Rows of earlier decisions to answer were dropped by the checks that followed.
+    fn answers(&self) -> Vec<BeamKey> {
+        let last = self.trace.events.iter().rev().find_map(|(need, answer)| match (need, answer) {
+            (Need::Select(batch), Answer::Decided(decision)) => Some((batch, decision)),
+            _ => None,
+        });
+        let Some((batch, decision)) = last else { return Vec::new() };
+        let meant = |at: usize| !matches!(decision, Ok(Decision::Answer(row)) if *row as usize != at);
+        let rows = batch.rows.iter().enumerate().filter(|(at, row)| meant(*at) && row.finished);
+        let same = rows.filter(|(_, row)| self.tokens(&self.lineage(row.id)) == self.outcome.tokens);
+        same.map(|(_, row)| row.id).collect()
+    }
+
+    fn adds_up(&self, line: &[BeamKey]) -> Result<(), Wrong> {
         let mut holds = true;
         for (at, priced) in self.inputs.config.constraints.iter().enumerate() {
-            let mut audit = Audit::with_margin(self.inputs.config.margin);
-            audit.charge(&priced.constraint, &self.charges(priced, &line));
+            let audit = self.audit(priced, &self.charges(priced, line));
             self.compare(at, &priced.constraint, &audit)?;
             holds &= audit.holds(&priced.constraint);
         }
-        let within = self.outcome.status == Status::WithinBudget;
-        if within && !holds {
+        if self.outcome.status == Status::WithinBudget && !holds {
             return Err(sum("status", "within_budget", "budget_exceeded"));
         }
-        let mut constraints = self.inputs.config.constraints.iter().enumerate();
-        constraints.try_for_each(|(at, priced)| self.compare_z(at, &priced.constraint, &self.charges(priced, &line)))
-    }
-
-    /// The beam that was emitted: the row of the last decision to answer, if its tokens are the outcome's.
-    pub(crate) fn emitted(&self) -> Option<BeamKey> {
-        self.trace.events.iter().rev().find_map(|(need, answer)| match (need, answer) {
-            (Need::Select(batch), Answer::Decided(Ok(Decision::Answer(row)))) => {
-                batch.rows.get(*row as usize).map(|row| row.id)
-            }
-            _ => None,
+        // Before revision 1 nothing compared z, and nothing was priced in one piece.
+        if self.inputs.config.revision == 0 {
+            return Ok(());
+        }
+        let whole = self.priced_whole();
+        self.inputs.config.constraints.iter().enumerate().try_for_each(|(at, priced)| {
+            self.compare_z(at, &priced.constraint, &self.charges(priced, line))?;
+            whole.map_or(Ok(()), |row| self.compare_whole(at, priced, row))
         })
     }
 
-    fn claims_nothing(&self) -> Result<(), Wrong> {
-        if self.outcome.status == Status::WithinBudget {
-            return Err(sum("status", "within_budget", "nothing: no answer was decided on"));
-        }
-        Ok(())
+    fn audit(&self, priced: &PricedConstraint, charges: &[f64]) -> Audit {
+        let mut audit = Audit::with_margin(self.inputs.config.margin);
+        audit.charge(&priced.constraint, charges);
+        audit
+    }
+
+    /// The row that priced the answer in one piece: it has all its tokens, and no decision was about it.
+    fn priced_whole(&self) -> Option<BeamKey> {
+        let events = || self.trace.events.iter().map(|(need, _)| need);
+        let decided =
+            |id| events().any(|need| matches!(need, Need::Select(batch) if batch.rows.iter().any(|row| row.id == id)));
+        let priced = events().filter_map(|need| if let Need::Price { batch, .. } = need { Some(batch) } else { None });
+        let whole = |row: &&BatchRow| row.parent == ROOT && row.finished && row.tokens == self.outcome.tokens;
+        let mut rows = priced.flat_map(|batch| &batch.rows).filter(whole).collect::<Vec<_>>();
+        rows.reverse();
+        rows.iter().map(|row| row.id).find(|id| !decided(*id))
     }
 
     /// The beam and its ancestors, oldest first.
@@ -72,16 +115,20 @@ impl Body {
         })
     }
 
-    /// The costs along a lineage, one per token, in the order they were charged.
+    /// The costs along a lineage, one per token, in the order they were charged. Constraints may share a cost: prices are
+    /// those of the constraint for which the tracker is advanced right after them.
     pub(crate) fn charges(&self, priced: &PricedConstraint, line: &[BeamKey]) -> Vec<f64> {
         let mut charges = Vec::new();
-        for (need, answer) in &self.trace.events {
-            let (Need::Price { cost, batch }, Answer::Priced(Ok(prices))) = (need, answer) else { continue };
-            if *cost != priced.cost {
+        for pair in self.trace.events.windows(2) {
+            let [(Need::Price { cost, batch }, Answer::Priced(Ok(prices))), (Need::Advance { constraint, .. }, _)] =
+                pair
+            else {
+                continue;
+            };
+            if *cost != priced.cost || constraint.name != priced.constraint.name {
                 continue;
             }
             for (row, prices) in batch.rows.iter().zip(prices) {
-                // Two constraints may share a cost: then each was priced once, and the second time is the same.
                 let new = charges.len() + row.tokens.len() == row.length as usize;
                 if line.contains(&row.id) && new {
                     charges.extend(spread(prices, row.tokens.len(), priced.granularity));
@@ -91,11 +138,8 @@ impl Body {
         charges
     }
 
-    /// The tracker's z of every token must say what the charges say. Before revision 1 of the rules nothing compared them.
+    /// The tracker's z of every token must say what the charges say.
     fn compare_z(&self, at: usize, constraint: &Constraint, charges: &[f64]) -> Result<(), Wrong> {
-        if self.inputs.config.revision == 0 {
-            return Ok(());
-        }
         let what = format!("`z` of `{}`", constraint.name);
         let z = self.outcome.constraints.get(at).map_or(&[][..], |report| &report.z);
         if z.len() != charges.len() + 1 {
@@ -111,6 +155,29 @@ impl Body {
         Ok(())
     }
 
+    /// The sum in one piece must be that of the row that was priced so, and hold where the answer is within its budgets.
+    fn compare_whole(&self, at: usize, priced: &PricedConstraint, row: BeamKey) -> Result<(), Wrong> {
+        let charges = self.charges(priced, &[row]);
+        // A cost that reads the language model is not priced again.
+        if charges.len() != self.outcome.tokens.len() {
+            return Ok(());
+        }
+        let (name, audit) = (&priced.constraint.name, self.audit(priced, &charges));
+        let within = self.outcome.status == Status::WithinBudget;
+        match self.outcome.constraints.get(at).and_then(|report| report.whole) {
+            None if !within => return Ok(()),
+            Some(whole) if near(whole, audit.sum) => {}
+            found => {
+                let found = found.map_or_else(|| "nothing".to_owned(), |whole| whole.to_string());
+                return Err(sum(&format!("`whole` of `{name}`"), &found, &audit.sum.to_string()));
+            }
+        }
+        if within && !audit.holds(&priced.constraint) {
+            return Err(sum("status", "within_budget", &format!("budget_exceeded: `{name}`, priced in one piece")));
+        }
+        Ok(())
+    }
+
     fn compare(&self, at: usize, constraint: &Constraint, audit: &Audit) -> Result<(), Wrong> {
         let name = &constraint.name;
         let report = self.outcome.constraints.get(at).filter(|report| report.name == *name);
@@ -120,13 +187,16 @@ impl Body {
             ("cost", report.cost, audit.sum),
             ("max_cost", report.max_cost, audit.max),
         ] {
-            let near = (found - expected).abs() <= ROUNDING * (1.0 + expected.abs()) || found == expected;
-            if !near {
+            if !near(found, expected) {
                 return Err(sum(&format!("`{what}` of `{name}`"), &found.to_string(), &expected.to_string()));
             }
         }
         Ok(())
     }
+}
+
+fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= ROUNDING * (1.0 + expected.abs()) || found == expected
 }
 
 fn sum(what: &str, found: &str, expected: &str) -> Wrong {

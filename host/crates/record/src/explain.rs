@@ -99,14 +99,14 @@ impl Body {
     }
 
     /// The tokens along a lineage.
-    fn tokens(&self, line: &[BeamKey]) -> Vec<Token> {
+    pub(crate) fn tokens(&self, line: &[BeamKey]) -> Vec<Token> {
         let mut tokens: Vec<Token> = Vec::new();
         for (need, _) in &self.trace.events {
             let (Need::Price { batch, .. } | Need::Select(batch)) = need else { continue };
             for row in batch.rows.iter().filter(|row| line.contains(&row.id)) {
-                if tokens.len() + row.tokens.len() == row.length as usize {
-                    tokens.extend(&row.tokens);
-                }
+                // Rows may overlap: a price can stop at a token that the score model still withholds.
+                let known = (tokens.len() + row.tokens.len()).checked_sub(row.length as usize);
+                tokens.extend(known.and_then(|known| row.tokens.get(known..)).unwrap_or_default());
             }
         }
         tokens

@@ -177,7 +177,9 @@ pub struct SearchConfig {
     /// at least [`EPSILON`](crate::EPSILON).
     #[serde(default = "least_margin")]
     pub margin: f64,
-    /// Which revision of the rules decides: [`REVISION`]. A record of an older one is replayed by its own rules.
+    /// Which revision of the rules decides: [`REVISION`]. Under an older one a session differs in this, and in nothing else:
+    /// it neither prices the final ids in one piece, nor stops sampling where all parents have lost a budget, nor prices
+    /// tails as the text reads now, and it computes the task cost of a double.
     #[serde(default)]
     pub revision: u32,
 }
