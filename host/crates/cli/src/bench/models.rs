@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{Demand, ModelFiles};
+use inferenceguard_candle::{CandleModel, Demand, ModelFiles};
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, SharedModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
@@ -36,7 +36,8 @@ impl Models {
         let options = loading.language();
         let (files, scores) = files(arguments, folders)?;
         loading.check(scores.keys())?;
-        let language = model::language_model(&files, &options)?;
+        // What a person should know of a model does not matter to its speed: nothing is warned of.
+        let language = CandleModel::load_files(&files, &options)?;
         let tokenizer = language.tokenizer();
         let demand = |files: &ModelFiles| Demand::of(files, options.precision);
         let opened = scores.iter().map(|(name, files)| {
