@@ -8,7 +8,7 @@ use crate::{
     driver::Driver,
     follow::Follow,
     gate::Gate,
-    instances,
+    instances::Instances,
     lanes::{Lanes, Prepared},
     likeliest::likeliest,
     output::Origin,
@@ -37,6 +37,7 @@ pub struct Engine {
     /// Held while a bundle is prepared: one activation after the other.
     activating: Mutex<()>,
     gate: Gate,
+    instances: Instances,
     model: SharedModel,
     scores: BTreeMap<String, SharedScoreModel>,
     models: Models,
@@ -69,7 +70,8 @@ impl Engine {
         let scored = scores.iter().map(|(name, model)| (name.clone(), ModelIdentity::from(model.info())));
         let models = Models { model: ModelIdentity::from(model.info()), scores: scored.collect() };
         let model = SharedModel::new(model);
-        Self { blueprint, lanes, activating: Mutex::new(()), gate, model, scores, models }
+        let (activating, instances) = (Mutex::new(()), Instances::new());
+        Self { blueprint, lanes, activating, gate, instances, model, scores, models }
     }
 
     /// Whether the models make prompts as a bundle wants them made.
@@ -190,7 +192,7 @@ impl Engine {
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
         self.check_templates(bundle)?;
         let authors = self.model.info().sampling;
-        let mut next = instances::for_activation(&self.gate, || self.blueprint.later(bundle, authors))?;
+        let mut next = self.instances.for_activation(|| self.blueprint.later(bundle, authors))?;
         next.check(&mut self.model.clone(), &self.score_models(), &self.models)?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))
@@ -241,6 +243,10 @@ impl Engine {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    pub(crate) fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     fn score_models(&self) -> ScoreModels {
@@ -294,10 +300,12 @@ impl Engine {
         let prompt = valid.prompt_tokens.clone();
         let mut follow = Follow::new(self, &deployment, &request_of);
         let roles = &deployment.method(&valid.method)?.roles;
-        let roles = instances::for_request(&self.gate, cancel, || roles.open())?;
+        let (roles, holder) = self.instances.for_request(cancel, || roles.open())?;
         let queue = start.elapsed().as_secs_f64();
         let models = (&mut model, &mut scores);
-        let (session, watch) = run(&deployment, models, roles, valid, cancel, &mut follow, &mut on_event)?;
+        let ran = run(&deployment, models, roles, valid, cancel, &mut follow, &mut on_event);
+        drop(holder);
+        let (session, watch) = ran?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(earlier);
         let trace = session.trace().cloned();
         let top_logprobs = likeliest(&mut model, &prompt, &outcome, request_of.top_logprobs, cancel)?;

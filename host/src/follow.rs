@@ -4,6 +4,7 @@ use crate::{
     Engine, EngineError, Migration, Request,
     deployment::Deployment,
     driver::{Driver, More},
+    request::rounding,
 };
 use inferenceguard_search::{PricedConstraint, SearchError, Session};
 use std::sync::Arc;
@@ -58,7 +59,10 @@ impl<'e> Follow<'e> {
         let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
         let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
         let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
-        session.tighten(constraints, infos.map(|(name, info)| (named(name), info.clone())).collect())?;
+        let infos = infos.map(|(name, info)| (named(name), info.clone())).collect();
+        let (model, scores) = self.engine.back_ends();
+        let margin = rounding(&next.config.constraints, &ready.info, &model, &scores).max(next.config.margin);
+        session.tighten(constraints, infos, margin)?;
         let roles = ready.roles.open()?;
         let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();
         driver.more.push(More { constraints: names, tracker: roles.tracker, costs });

@@ -2,7 +2,7 @@
 
 use crate::{CancelToken, EngineError};
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,8 +24,6 @@ pub(crate) struct Gate {
     most: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Held by the one inside who waits for instances.
-    turn: Mutex<()>,
 }
 
 /// A place inside; given back when dropped.
@@ -40,7 +38,7 @@ impl Drop for Place<'_> {
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new(), turn: Mutex::default() }
+        Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new() }
     }
 
     /// How many may be inside.
@@ -54,26 +52,25 @@ impl Gate {
         (queue.live, queue.waiting.len())
     }
 
-    /// The turn of those inside who wait for instances, if nobody has it.
-    pub(crate) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.turn.try_lock() {
-            Ok(turn) => Some(turn),
-            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
     /// Waits for a place.
     ///
     /// # Errors
     /// [`EngineError::CancelledWaiting`].
     pub(crate) fn enter(&self, cancel: &CancelToken) -> Result<Place<'_>, EngineError> {
+        self.enter_unless(|| cancel.is_cancelled())
+    }
+
+    /// Waits for a place until this says that the wait is given up.
+    ///
+    /// # Errors
+    /// [`EngineError::CancelledWaiting`].
+    pub(crate) fn enter_unless(&self, given_up: impl Fn() -> bool) -> Result<Place<'_>, EngineError> {
         let mut queue = self.lock();
         let number = queue.next;
         queue.next += 1;
         queue.waiting.push_back(number);
         while queue.live >= self.most || queue.waiting.front() != Some(&number) {
-            if cancel.is_cancelled() {
+            if given_up() {
                 queue.waiting.retain(|other| *other != number);
                 self.changed.notify_all();
                 return Err(EngineError::CancelledWaiting);

@@ -2,6 +2,7 @@
 
 use crate::{CancelToken, EngineError, gate::Gate};
 use std::{
+    sync::atomic::{AtomicUsize, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -13,56 +14,132 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// How long an activation waits for instances that requests hold.
 const ACTIVATION: Duration = Duration::from_secs(60);
 
-/// Tries for a request that has its place at the gate, until there is room or nobody is left who could make some.
-pub(crate) fn for_request<T>(
-    gate: &Gate,
-    cancel: &CancelToken,
-    attempt: impl Fn() -> Result<T, EngineError>,
-) -> Result<T, EngineError> {
-    // One after the other: two that take half of what is free each would both find too little.
-    let mut turn = None;
-    let mut alone = Instant::now();
-    loop {
-        let error = match attempt() {
-            Err(error) if error.is_dry() => error,
-            other => return other,
-        };
-        while turn.is_none() {
-            if cancel.is_cancelled() {
-                return Err(EngineError::CancelledWaiting);
-            }
-            turn = gate.try_turn();
-            if turn.is_none() {
-                sleep(LOOK);
-            }
-        }
-        if gate.counts().0 > 1 {
-            alone = Instant::now();
-        }
-        if alone.elapsed() > MOMENT {
-            return Err(error);
-        }
-        if cancel.is_cancelled() {
-            return Err(EngineError::CancelledWaiting);
-        }
-        sleep(LOOK);
+/// Who holds instances of an engine's components, and the line of those who wait for some.
+pub(crate) struct Instances {
+    /// Requests that hold instances, and attempts under way. Those who only wait are not counted.
+    holders: AtomicUsize,
+    /// Its place belongs to the first of those who wait: two that take half of what is free each would both find too little.
+    line: Gate,
+}
+
+/// Counts its owner among those who hold instances, until it is dropped.
+pub(crate) struct Holder<'a>(&'a AtomicUsize);
+
+impl Drop for Holder<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Tries for an activation, while requests are under way.
-pub(crate) fn for_activation<T>(gate: &Gate, attempt: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    let (start, mut idle) = (Instant::now(), Instant::now());
-    loop {
-        let error = match attempt() {
-            Err(error) if error.is_dry() => error,
-            other => return other,
-        };
-        if gate.counts().0 > 0 {
-            idle = Instant::now();
+impl Instances {
+    pub(crate) fn new() -> Self {
+        Self { holders: AtomicUsize::new(0), line: Gate::new(1) }
+    }
+
+    /// Tries for a request until there is room, or nobody is left who could make some. Requests that come later wait
+    /// behind it. Drop the instances first, then the holder.
+    pub(crate) fn for_request<T>(
+        &self,
+        cancel: &CancelToken,
+        attempt: impl Fn() -> Result<T, EngineError>,
+    ) -> Result<(T, Holder<'_>), EngineError> {
+        if self.line.counts() == (0, 0) {
+            match self.tried(&attempt) {
+                Err(error) if error.is_dry() => {}
+                other => return other,
+            }
         }
-        if idle.elapsed() > MOMENT || start.elapsed() > ACTIVATION {
-            return Err(error);
+        let _first = self.line.enter(cancel)?;
+        self.retried(attempt, || cancel.is_cancelled()).map_err(|error| {
+            if error.is_dry() && cancel.is_cancelled() { EngineError::CancelledWaiting } else { error }
+        })
+    }
+
+    /// Tries for an activation, while requests are under way. It holds nothing afterwards.
+    pub(crate) fn for_activation<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
+        let start = Instant::now();
+        // Not in line at first: this compiles, and requests would wait for it.
+        match self.tried(&attempt) {
+            Err(error) if error.is_dry() => {}
+            other => return other.map(|(made, _)| made),
         }
-        sleep(LOOK);
+        let late = || start.elapsed() > ACTIVATION;
+        // Where its turn does not come in time, it tries once more and gives the error of that.
+        let _first = self.line.enter_unless(late).ok();
+        self.retried(attempt, late).map(|(made, _)| made)
+    }
+
+    /// Tries again until it succeeds, fails for another reason, is given up, or nobody has held anything for a moment.
+    fn retried<T>(
+        &self,
+        attempt: impl Fn() -> Result<T, EngineError>,
+        given_up: impl Fn() -> bool,
+    ) -> Result<(T, Holder<'_>), EngineError> {
+        let mut alone = Instant::now();
+        loop {
+            let error = match self.tried(&attempt) {
+                Err(error) if error.is_dry() => error,
+                other => return other,
+            };
+            if self.holders.load(Ordering::SeqCst) > 0 {
+                alone = Instant::now();
+            }
+            if alone.elapsed() > MOMENT || given_up() {
+                return Err(error);
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// One attempt, which counts as a holder from its start.
+    fn tried<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<(T, Holder<'_>), EngineError> {
+        self.holders.fetch_add(1, Ordering::SeqCst);
+        let holder = Holder(&self.holders);
+        attempt().map(|made| (made, holder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inferenceguard_sandbox::SandboxError;
+    use std::{sync::Mutex, thread};
+
+    fn dry<T>() -> Result<T, EngineError> {
+        Err(EngineError::Sandbox(SandboxError::PoolDry { component: "policy".into(), reason: "0 of 1".into() }))
+    }
+
+    #[test]
+    fn those_who_only_wait_do_not_wait_for_each_other() {
+        let instances = Instances::new();
+        let ask = || instances.for_request(&CancelToken::new(), dry::<()>).map(drop);
+        let ended = thread::scope(|scope| [scope.spawn(ask), scope.spawn(ask)].map(|one| one.join().unwrap()));
+        assert!(ended.iter().all(|end| end.as_ref().is_err_and(EngineError::is_dry)), "{ended:?}");
+        assert!(instances.for_activation(dry::<()>).is_err_and(|error| error.is_dry()));
+    }
+
+    #[test]
+    fn a_newcomer_waits_behind_those_in_line() {
+        let (instances, order) = (Instances::new(), Mutex::new(Vec::new()));
+        let cancel = CancelToken::new();
+        let ((), held) = instances.for_request(&cancel, || Ok(())).unwrap();
+        let free = AtomicUsize::new(0);
+        let large = || if free.load(Ordering::SeqCst) == 0 { dry() } else { Ok(order.lock().unwrap().push("large")) };
+        thread::scope(|scope| {
+            scope.spawn(|| instances.for_request(&cancel, large).map(drop).unwrap());
+            while instances.line.counts().0 == 0 {
+                thread::yield_now();
+            }
+            scope.spawn(|| {
+                instances.for_request(&cancel, || Ok(order.lock().unwrap().push("small"))).map(drop).unwrap();
+            });
+            while instances.line.counts().1 == 0 {
+                thread::yield_now();
+            }
+            free.store(1, Ordering::SeqCst);
+            drop(held);
+        });
+        assert_eq!(order.into_inner().unwrap(), ["large", "small"]);
+        assert_eq!(instances.holders.load(Ordering::SeqCst), 0);
     }
 }

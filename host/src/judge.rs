@@ -6,7 +6,6 @@ use crate::{
     deployment::Deployment,
     driver::Driver,
     engine::{drive, unfinished, vocabulary},
-    instances,
     profile::Stopwatch,
     request::ValidRequest,
     scores::Scores,
@@ -80,7 +79,7 @@ impl Engine {
             return Ok(unspoken(deployment.generation, &valid.config));
         }
         let ready = deployment.method(&valid.method)?;
-        let mut roles = instances::for_request(self.gate(), cancel, || ready.roles.open())?;
+        let (mut roles, _holder) = self.instances().for_request(cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(Follow(Needs::default())), None, None);
         let tokenizer = inferenceguard_model::Model::tokenizer(&model);
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);

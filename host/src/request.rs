@@ -2,7 +2,7 @@
 
 use crate::{EngineError, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
 use inferenceguard_model::{Message, Model, Token};
-use inferenceguard_search::{Release, RolesInfo, SamplingSettings, SearchConfig};
+use inferenceguard_search::{PricedConstraint, Release, RolesInfo, SamplingSettings, SearchConfig};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -138,7 +138,7 @@ impl ValidRequest {
         let prompt_tokens = model.encode_chat(&messages)?;
         let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
         let mut config = merge(&request, &deployment.config, max_tokens)?;
-        config.margin = config.margin.max(rounding(&config, info, model, scores));
+        config.margin = config.margin.max(rounding(&config.constraints, info, model, scores));
         config.validate(info)?;
         deployment.check_budgets(info, &config)?;
         Ok(Self { prompt: request.prompt, messages, prompt_tokens, method, config, record: request.record })
@@ -151,9 +151,14 @@ fn messages(request: &Request) -> Vec<Message> {
     request.history.iter().cloned().chain(prompt).collect()
 }
 
-/// What the rounding of the back ends can do to the sums of the safety costs.
-fn rounding(config: &SearchConfig, roles: &RolesInfo, model: &dyn Model, scores: &ScoreModels) -> f64 {
-    let costs = config.constraints.iter().filter_map(|priced| roles.costs.get(&priced.cost));
+/// What the rounding of the back ends can do to the sums of the costs of these constraints.
+pub(crate) fn rounding(
+    constraints: &[PricedConstraint],
+    roles: &RolesInfo,
+    model: &dyn Model,
+    scores: &ScoreModels,
+) -> f64 {
+    let costs = constraints.iter().filter_map(|priced| roles.costs.get(&priced.cost));
     costs.fold(0.0, |most, cost| {
         let scored = cost.needs.scores.iter().filter_map(|name| scores.get(name)).map(|scores| scores.rounding());
         let read = cost.needs.newest_position() || cost.needs.logprobs;

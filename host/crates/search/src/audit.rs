@@ -46,6 +46,11 @@ impl Audit {
         Self { sum: 0.0, max: 0.0, raw: 0.0, discount: 1.0, part: part.max(EPSILON) }
     }
 
+    /// Requires at least `part` of `1 + budget` to be left from now on. A smaller part, or no number, changes nothing.
+    pub fn raise_margin(&mut self, part: f64) {
+        self.part = self.part.max(part);
+    }
+
     /// Charges costs in order, one per token. A cost that is not finite uses up every budget, for good.
     pub fn charge(&mut self, constraint: &Constraint, costs: &[f64]) {
         for &cost in costs {

@@ -117,7 +117,8 @@ impl Meter {
         &self.bare
     }
 
-    /// Components that failed: what they should have priced counts as unsafe.
+    /// Components that failed: what they should have priced counts as unsafe. Of each kind of failure of a component, the
+    /// first.
     #[must_use]
     pub fn failures(&self) -> &[RoleFailure] {
         &self.failures
@@ -127,7 +128,7 @@ impl Meter {
         let check = Check { role: Role::Tracker, component: "tracker" };
         let started = self.tracker.start(&self.bare[at]).and_then(|state| check.start(state));
         started.map(|state| Ledger::new(state, EPSILON)).unwrap_or_else(|failure| {
-            self.failures.push(failure);
+            self.remember(failure);
             broken(&self.bare[at])
         })
     }
@@ -145,12 +146,12 @@ impl Meter {
                 Ok(charged) => column.zip(charged).for_each(|(ledger, (costs, advanced))| {
                     if let Err(failure) = charge(ledger, &self.bare[at], &costs, advanced) {
                         *ledger = broken(&self.bare[at]);
-                        self.failures.push(failure);
+                        self.remember(failure);
                     }
                 }),
                 Err(failure) => {
                     column.for_each(|ledger| *ledger = broken(&self.bare[at]));
-                    self.failures.push(failure);
+                    self.remember(failure);
                 }
             }
         }
@@ -202,10 +203,11 @@ impl Meter {
     }
 
     fn row(&self, needs: &Needs, piece: &Piece, id: u64) -> BatchRow {
-        let mut whole = self.text.clone();
-        whole.push(&piece.bytes);
-        let (before, new) = whole.text().split_at(self.text.text().len());
-        let text = if needs.text || needs.lookback > 0 { new.to_owned() } else { String::new() };
+        // Only the bytes that wait for the rest of their character are copied, however long the answer is.
+        let mut new = ByteText::default();
+        new.push(self.text.held());
+        new.push(&piece.bytes);
+        let text = if needs.text || needs.lookback > 0 { new.text().to_owned() } else { String::new() };
         let ends = if text.is_empty() && !needs.text { Vec::new() } else { vec![text.chars().count() as u32] };
         BatchRow {
             id,
@@ -214,10 +216,18 @@ impl Meter {
             tokens: vec![piece.token],
             text_ends: ends,
             text,
-            lookback: text::tail(before, needs.lookback as usize).to_owned(),
+            lookback: text::tail(self.text.text(), needs.lookback as usize).to_owned(),
             // Checked when it was made: such a cost is only taken where log-probabilities are known.
             logprobs: if needs.logprobs { vec![piece.logprob.unwrap_or(f32::NAN)] } else { Vec::new() },
             ..BatchRow::default()
+        }
+    }
+
+    fn remember(&mut self, failure: RoleFailure) {
+        let kind = |one: &RoleFailure| (one.role, one.kind.name());
+        let same = |one: &RoleFailure| kind(one) == kind(&failure) && one.component == failure.component;
+        if !self.failures.iter().any(same) {
+            self.failures.push(failure);
         }
     }
 

@@ -3,7 +3,7 @@
 mod player;
 
 use inferenceguard_search::*;
-use player::{Loop, Player, Recursion};
+use player::{Loop, Player, Recursion, Stage, score_price};
 
 /// Every continuation costs more than the budget, and none ends by itself.
 const HOPELESS: &str = "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : bad 1, worse 1\n after worse : bad 1, worse 1\n score reward: worse 9, bad 1\n score cost: bad 5, worse 7";
@@ -157,4 +157,38 @@ fn the_margin_is_what_the_back_end_says_and_never_less_than_epsilon() {
         let error = config.validate(&RolesInfo::default()).expect_err("out of range").to_string();
         assert!(error.contains("margin"), "{error}");
     }
+}
+
+/// Plays with a constraint that comes after the first chunk, with a loose budget, and with this margin for its rounding.
+fn tightened(margin: f64) -> Status {
+    let script = "vocab: <eos>* ask ok on\n after : ok 1\n after ok : on 1\n after on : <eos> 1\n score reward: ok 1\n \
+                  score cost: ok 9.9";
+    let mut player = Player::new(script, 10.0, 4, Loop::new(2, 1, 1, 0));
+    let mut later = player.config.constraints[0].clone();
+    (later.constraint.name, later.constraint.budget, later.cost) = ("later".into(), 100.0, "later".into());
+    let (mut session, mut stage) = (player.session("ask"), Stage::new(&player.script));
+    let mut come = false;
+    loop {
+        if session.between_chunks() && !come {
+            come = true;
+            let cost = score_price("cost", CostKind::Safety);
+            let info = CostInfo { needs: cost.needs().clone(), kind: cost.kind(), grain: cost.grain() };
+            player.costs.insert("later".into(), cost);
+            session.tighten(vec![later.clone()], [("later".into(), info)].into(), margin).expect("it fits");
+        }
+        let need = session.next();
+        if need == Need::Nothing {
+            break;
+        }
+        session.feed(player.perform(&mut stage, need)).expect("the answer fits");
+    }
+    assert!(come);
+    session.outcome().expect("an outcome").status
+}
+
+#[test]
+fn constraints_that_come_later_raise_the_margin_of_those_before() {
+    assert_eq!(tightened(0.0), Status::WithinBudget, "less than what holds changes nothing");
+    assert_eq!(tightened(0.005), Status::WithinBudget, "0.055 of what is left, 0.1");
+    assert_ne!(tightened(0.02), Status::WithinBudget, "0.22 would have to be left");
 }

@@ -22,6 +22,8 @@ impl Session {
 
     /// Adds constraints, under names of their own, and the costs that price them. What the beams have said so far is
     /// priced under them, from the start, before any of it goes on or goes out. Nothing that held before is given up.
+    /// `margin` is what the rounding of the new costs can do, as in [`SearchConfig::margin`]; it only raises the margin,
+    /// and that of all constraints.
     ///
     /// # Errors
     /// [`SearchError::Config`] if they do not fit, or if a critic or a cost is there that reads latents: neither can look
@@ -30,9 +32,11 @@ impl Session {
         &mut self,
         constraints: Vec<PricedConstraint>,
         costs: BTreeMap<String, CostInfo>,
+        margin: f64,
     ) -> Result<(), SearchError> {
         let (mut config, mut roles) = (self.config.clone(), self.roles.clone());
         config.constraints.extend(constraints);
+        config.margin = config.margin.max(margin);
         self.can_look_back(&costs)?;
         if let Some(taken) = costs.keys().find(|name| roles.costs.contains_key(*name)) {
             let found = format!("the cost `{taken}`, which is there already");
@@ -42,10 +46,19 @@ impl Session {
         config.validate(&roles)?;
         self.constraints = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
         (self.config, self.roles) = (config, roles);
+        self.raise_margin();
         if self.states.len() < self.constraints.len() {
             self.phase = Phase::Start;
         }
         Ok(())
+    }
+
+    /// Holds every beam to the margin of the settings.
+    fn raise_margin(&mut self) {
+        let margin = self.config.margin;
+        for beam in self.live.iter_mut().chain(&mut self.pool).chain(&mut self.runners_up) {
+            beam.ledgers.iter_mut().for_each(|ledger| ledger.audit.raise_margin(margin));
+        }
     }
 
     fn can_look_back(&self, costs: &BTreeMap<String, CostInfo>) -> Result<(), SearchError> {

@@ -222,7 +222,7 @@ impl Player {
         (session.outcome().expect("an outcome").clone(), session.trace().expect("a trace").clone(), released)
     }
 
-    fn perform(&mut self, stage: &mut Stage, need: Need) -> Answer {
+    pub(crate) fn perform(&mut self, stage: &mut Stage, need: Need) -> Answer {
         match need {
             Need::Start(c) => Answer::Budget(self.tracker.start(&c)),
             Need::Advance { constraint, rows } => Answer::Advanced(self.tracker.advance(&constraint, &rows)),
@@ -237,7 +237,7 @@ impl Player {
 }
 
 /// The models of one request.
-struct Stage {
+pub(crate) struct Stage {
     model: Box<dyn Model>,
     scores: BTreeMap<String, Box<dyn ScoreModel>>,
     beams: BTreeMap<BeamKey, (BeamId, Rc<Rows>, usize)>,
@@ -246,7 +246,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(script: &ToyScript) -> Self {
+    pub(crate) fn new(script: &ToyScript) -> Self {
         let scores = script.scores().into_iter().map(|s| (s.info().name.clone(), Box::new(s) as Box<dyn ScoreModel>));
         let model: Box<dyn Model> = Box::new(script.model());
         let tokenizer = model.tokenizer();
