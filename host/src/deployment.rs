@@ -5,6 +5,7 @@ use crate::{
     networks::{self, Networks},
     output::Models,
     pins::Pins,
+    request::{check_budget, margin},
     roles::readers,
     scores::ScoreModels,
 };
@@ -80,6 +81,10 @@ impl Deployment {
         self.pins.check(models)?;
         for (method, ready) in &self.methods {
             self.config.validate(&ready.info)?;
+            let margin = margin(&self.config, &ready.info, model, scores);
+            for one in self.config.constraints.iter().map(|priced| &priced.constraint) {
+                check_budget(&one.name, one.budget, margin)?;
+            }
             check_scores(&ready.info, scores)?;
             check_layers(&ready.info, model)?;
             networks::check(method, &ready.info, &self.networks, model.info(), &self.config)?;

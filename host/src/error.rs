@@ -207,6 +207,19 @@ pub enum EngineError {
         /// The deployment's budget.
         allowed: f64,
     },
+    /// The audit keeps more to spare than this budget has: no answer would be safe.
+    #[error(
+        "no answer can be safe under a budget of {found} for `{constraint}`: {margin} of 1 + budget is kept to spare for \
+         rounding; give a larger budget, or load the models in a number format that rounds less"
+    )]
+    BudgetWithinMargin {
+        /// The constraint.
+        constraint: String,
+        /// The budget.
+        found: f64,
+        /// The part of `1 + budget` that must be left.
+        margin: f64,
+    },
     /// Budgets are those of the conversation, and its first turn cannot be priced.
     #[error(
         "the conversation begins with a turn of the assistant, which this model cannot price: {source}; begin with a turn of \
@@ -247,6 +260,7 @@ impl EngineError {
                 | Self::UnaskedTurn { .. }
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
+                | Self::BudgetWithinMargin { .. }
                 | Self::Search(SearchError::Config { .. })
                 | Self::Model(
                     ModelError::Tokenizer(_)

@@ -124,14 +124,18 @@ mod tests {
         let cancel = CancelToken::new();
         let ((), held) = instances.for_request(&cancel, || Ok(())).unwrap();
         let free = AtomicUsize::new(0);
-        let large = || if free.load(Ordering::SeqCst) == 0 { dry() } else { Ok(order.lock().unwrap().push("large")) };
+        let comes = |name: &'static str| {
+            order.lock().unwrap().push(name);
+            Ok(())
+        };
+        let large = || if free.load(Ordering::SeqCst) == 0 { dry() } else { comes("large") };
         thread::scope(|scope| {
             scope.spawn(|| instances.for_request(&cancel, large).map(drop).unwrap());
             while instances.line.counts().0 == 0 {
                 thread::yield_now();
             }
             scope.spawn(|| {
-                instances.for_request(&cancel, || Ok(order.lock().unwrap().push("small"))).map(drop).unwrap();
+                instances.for_request(&cancel, || comes("small")).map(drop).unwrap();
             });
             while instances.line.counts().1 == 0 {
                 thread::yield_now();

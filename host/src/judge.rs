@@ -73,6 +73,8 @@ impl Engine {
         let mut valid = ValidRequest::of_answer(request, tokens.len(), deployment, &model, &scores)?;
         // Nothing but the ids decides where it ends, and what goes out is only looked at.
         valid.config.stop.clear();
+        // Tokens are taken, not drawn.
+        valid.config.sampling.repetition_penalty = 1.0;
         valid.config.limits.chunks = u32::MAX;
         valid.config.on_exhausted = OnExhausted::LeastViolation;
         if tokens.is_empty() {

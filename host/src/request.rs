@@ -138,8 +138,12 @@ impl ValidRequest {
         let prompt_tokens = model.encode_chat(&messages)?;
         let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
         let mut config = merge(&request, &deployment.config, max_tokens)?;
-        config.margin = config.margin.max(rounding(&config.constraints, info, model, scores));
+        config.margin = margin(&config, info, model, scores);
         config.validate(info)?;
+        // Ceilings may be what a conversation has left: under too little, nothing is safe, and that is a refusal.
+        for (name, budget) in &request.budgets {
+            check_budget(name, *budget, config.margin)?;
+        }
         deployment.check_budgets(info, &config)?;
         Ok(Self { prompt: request.prompt, messages, prompt_tokens, method, config, record: request.record })
     }
@@ -149,6 +153,19 @@ impl ValidRequest {
 fn messages(request: &Request) -> Vec<Message> {
     let prompt = std::iter::once(Message::user(request.prompt.clone()));
     request.history.iter().cloned().chain(prompt).collect()
+}
+
+/// The margin of these settings, or what the rounding of the back ends needs, if that is more.
+pub(crate) fn margin(config: &SearchConfig, roles: &RolesInfo, model: &dyn Model, scores: &ScoreModels) -> f64 {
+    config.margin.max(rounding(&config.constraints, roles, model, scores))
+}
+
+/// Whether this budget allows any answer: the audit keeps `margin * (1 + budget)` of it to spare.
+pub(crate) fn check_budget(constraint: &str, found: f64, margin: f64) -> Result<(), EngineError> {
+    if found > margin * (1.0 + found) {
+        return Ok(());
+    }
+    Err(EngineError::BudgetWithinMargin { constraint: constraint.to_owned(), found, margin })
 }
 
 /// What the rounding of the back ends can do to the sums of the costs of these constraints.

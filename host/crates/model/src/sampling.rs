@@ -7,7 +7,7 @@
 
 use crate::{ModelError, Token};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 
 /// How the token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,13 +31,16 @@ pub struct SampleRequest {
     /// Only tokens at least this share as probable as the most likely one; in [0, 1], 0 = all.
     #[serde(default)]
     pub min_p: f32,
-    /// Lowers the logits of the tokens in `repeated`: those above 0 are divided by it, the others multiplied. Within
+    /// Lowers the logits of the tokens in `prompt` and `repeated`: those above 0 are divided by it, the others multiplied. Within
     /// [`REPETITION_PENALTIES`]; 1 = off, less than 1 raises them.
     #[serde(default = "no_repetition_penalty")]
     pub repetition_penalty: f32,
-    /// The tokens of the prompt and of the answer so far, in rising order, each once; empty where nothing is asked of
-    /// them. Those outside the vocabulary are skipped.
-    #[serde(default)]
+    /// The tokens of the prompt, in rising order, each once; empty where nothing is asked of them. Those outside the
+    /// vocabulary are skipped. Not written to records: prompt and answer are there.
+    #[serde(skip)]
+    pub prompt: Arc<[Token]>,
+    /// The tokens of the answer so far that are not in `prompt`, as there.
+    #[serde(skip)]
     pub repeated: Vec<Token>,
     /// Taken from the logits of these tokens; a token named twice is lowered twice. The likeliest of them is always
     /// lowered, the others in this order while `penalty_mass` allows; those outside the vocabulary are skipped.
@@ -61,6 +64,7 @@ impl SampleRequest {
             top_p: 1.0,
             min_p: 0.0,
             repetition_penalty: 1.0,
+            prompt: Arc::default(),
             repeated: Vec::new(),
             penalties: Vec::new(),
             penalty_mass: 1.0,
@@ -76,7 +80,7 @@ impl SampleRequest {
     }
 
     fn lowers_repeated(&self) -> bool {
-        self.repetition_penalty != 1.0 && !self.repeated.is_empty()
+        self.repetition_penalty != 1.0 && !(self.prompt.is_empty() && self.repeated.is_empty())
     }
 }
 
@@ -203,7 +207,7 @@ impl<'a> RowSampler<'a> {
             return out;
         }
         let by = request.repetition_penalty;
-        for token in &request.repeated {
+        for token in request.prompt.iter().chain(&request.repeated) {
             if let Some(logit) = out.to_mut().get_mut(*token as usize) {
                 *logit = if *logit > 0.0 { *logit / by } else { *logit * by };
             }

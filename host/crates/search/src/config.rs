@@ -3,7 +3,7 @@
 use crate::{CostGrain, CostKind, Needs, PricedConstraint, SearchError};
 use inferenceguard_model::{Pick, REPETITION_PENALTIES, SampleRequest, SamplingSettings, Token};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What is emitted when the policy finds nothing fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,27 +107,38 @@ impl Sampling {
         wrong.map(|(field, found, _, expected)| OutOfRange { field, found: found.to_string(), expected })
     }
 
-    /// What is asked of the model for one token. `repeated` are the tokens of the prompt and of the answer so far, in any
-    /// order; they count only where repetition is penalised. Greedy sampling ignores `draw` and takes the token of `rank`.
+    /// What is asked of the model for one token. `prompt` are the tokens of the prompt, in rising order, each once;
+    /// `answer` those of the answer so far, in any order. Both count only where repetition is penalised. Greedy sampling
+    /// ignores `draw` and takes the token of `rank`.
     #[must_use]
     pub fn request(
         &self,
         draw: impl FnOnce() -> f64,
         rank: u32,
-        repeated: impl Iterator<Item = Token>,
+        prompt: &Arc<[Token]>,
+        answer: &[Token],
     ) -> SampleRequest {
         let greedy = self.temperature == 0.0;
-        let repeated: BTreeSet<Token> = repeated.take_while(|_| self.repetition_penalty != 1.0).collect();
+        let penalised = self.repetition_penalty != 1.0;
         SampleRequest {
             temperature: if greedy { 1.0 } else { self.temperature },
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
-            repeated: repeated.into_iter().collect(),
+            prompt: if penalised { Arc::clone(prompt) } else { Arc::default() },
+            repeated: if penalised { new_tokens(prompt, answer) } else { Vec::new() },
             ..SampleRequest::plain(if greedy { Pick::Rank(rank) } else { Pick::Draw(draw()) })
         }
     }
+}
+
+/// The tokens of the answer that are not in the prompt, in rising order, each once.
+fn new_tokens(prompt: &[Token], answer: &[Token]) -> Vec<Token> {
+    let mut new: Vec<Token> = answer.iter().copied().filter(|token| prompt.binary_search(token).is_err()).collect();
+    new.sort_unstable();
+    new.dedup();
+    new
 }
 
 /// Bounds on what a policy may ask for.

@@ -35,7 +35,10 @@ use crate::{
     SearchError, Trace, Usage, Vocabulary, beam::Beam,
 };
 use inferenceguard_model::{Token, Tokenizer};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Where the session stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +77,8 @@ pub struct Session {
     constraints: Arc<[Constraint]>,
     prompt: Arc<str>,
     prompt_tokens: Vec<Token>,
+    /// The same in rising order, each once; what all draws share.
+    prompt_said: Arc<[Token]>,
     phase: Phase,
     states: Vec<BudgetState>,
     plan: Option<Plan>,
@@ -131,6 +136,7 @@ impl Session {
             tokenizer,
             constraints,
             prompt: prompt.into(),
+            prompt_said: prompt_tokens.iter().copied().collect::<BTreeSet<Token>>().into_iter().collect(),
             prompt_tokens,
             phase: Phase::Prefill,
             states: Vec::new(),
@@ -215,7 +221,7 @@ impl Session {
             return Err(SearchError::Protocol { need: "to be asked first", answer: format!("{answer:?}") });
         };
         if let Some(trace) = &mut self.trace {
-            trace.events.push((need.clone(), answer.clone()));
+            trace.events.push((recorded(&need), answer.clone()));
         }
         self.take(need, answer)
     }
@@ -306,4 +312,15 @@ impl Session {
         self.next_key += 1;
         key
     }
+}
+
+/// The need as a trace keeps it: without what every draw would say again of prompt and answer.
+fn recorded(need: &Need) -> Need {
+    let mut kept = need.clone();
+    if let Need::Sample(needs) = &mut kept {
+        for one in needs {
+            (one.request.prompt, one.request.repeated) = (Arc::default(), Vec::new());
+        }
+    }
+    kept
 }

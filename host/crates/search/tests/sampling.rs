@@ -4,8 +4,9 @@ mod player;
 
 use inferenceguard_model::{Pick, SampleRequest};
 use inferenceguard_search::*;
-use player::{Loop, Player};
+use player::{Loop, Player, Stage};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// `a` goes on for ever unless repetition is penalised.
 const ECHO: &str =
@@ -17,30 +18,44 @@ fn player(sampling: Sampling, candidates: u32) -> Player {
     player
 }
 
-fn samples(trace: &Trace) -> Vec<SampleRequest> {
-    let needs = trace.events.iter().filter_map(|(need, _)| match need {
-        Need::Sample(needs) => Some(needs),
-        _ => None,
-    });
-    needs.flatten().map(|need| need.request.clone()).collect()
+/// What was asked of the sampler, and what the trace kept of it.
+fn samples(player: &mut Player) -> (Outcome, Vec<SampleRequest>, Vec<SampleRequest>) {
+    let (mut session, mut stage, mut asked) = (player.session("ask"), Stage::new(&player.script), Vec::new());
+    session.record();
+    loop {
+        let need = session.next();
+        match &need {
+            Need::Nothing => break,
+            Need::Sample(needs) => asked.extend(needs.iter().map(|need| need.request.clone())),
+            _ => {}
+        }
+        session.feed(player.perform(&mut stage, need)).expect("the answer fits");
+    }
+    let events = &session.trace().expect("a trace").events;
+    let needs = events.iter().filter_map(|(need, _)| if let Need::Sample(needs) = need { Some(needs) } else { None });
+    let kept = needs.flatten().map(|need| need.request.clone()).collect();
+    (session.outcome().expect("an outcome").clone(), asked, kept)
 }
 
 #[test]
 fn a_penalty_on_repetition_names_what_prompt_and_answer_said() {
     let greedy = Sampling { temperature: 0.0, repetition_penalty: 10.0, min_p: 0.1, ..Sampling::default() };
-    let (out, trace) = player(greedy, 1).play();
-    let requests = samples(&trace);
+    let (out, requests, kept) = samples(&mut player(greedy, 1));
     // The prompt is token 1; then a, b and c in the order of their probability.
-    let said: Vec<&[u32]> = requests.iter().map(|request| &request.repeated[..]).collect();
-    assert_eq!(said[..4], [&[1][..], &[1, 2], &[1, 2, 3], &[1, 2, 3, 4]], "{out:?}");
+    let said: Vec<Vec<u32>> = requests.iter().map(|request| request.repeated.clone()).collect();
+    assert_eq!(said[..4], [vec![], vec![2], vec![2, 3], vec![2, 3, 4]], "{out:?}");
+    assert!(requests.iter().all(|request| request.prompt[..] == [1]));
+    assert!(requests.iter().all(|request| Arc::ptr_eq(&request.prompt, &requests[0].prompt)), "draws share it");
+    assert!(kept.len() == requests.len() && kept.iter().all(|one| one.prompt.is_empty() && one.repeated.is_empty()));
+    assert!(!serde_json::to_string(&requests[3]).expect("JSON").contains("repeated"), "nor is it written");
     assert!(requests.iter().all(|request| (request.repetition_penalty, request.min_p) == (10.0, 0.1)));
     assert!(out.text.starts_with("a b c"), "{out:?}");
 }
 
 #[test]
 fn nothing_is_named_where_repetition_is_not_penalised() {
-    let (out, trace) = player(Sampling { temperature: 0.0, ..Sampling::default() }, 1).play();
-    assert!(samples(&trace).iter().all(|request| request.repeated.is_empty()));
+    let (out, requests, _) = samples(&mut player(Sampling { temperature: 0.0, ..Sampling::default() }, 1));
+    assert!(requests.iter().all(|request| request.prompt.is_empty() && request.repeated.is_empty()));
     assert_eq!(out.text, "a a a a a a");
 }
 
@@ -73,7 +88,7 @@ proptest! {
     #[test]
     fn what_is_in_range_can_be_sampled(settings in settings()) {
         let sampling = Sampling::from(settings);
-        let request = sampling.request(|| 0.5, 0, [0, 1].into_iter());
+        let request = sampling.request(|| 0.5, 0, &[0].into(), &[1, 0]);
         let taken = inferenceguard_model::sample_row(&[1.0, -2.0, 0.5], &request);
         match sampling.out_of_range() {
             None => prop_assert!(taken.is_ok(), "{sampling:?}: {taken:?}"),

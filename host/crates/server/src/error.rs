@@ -95,7 +95,8 @@ fn param(error: &EngineError) -> String {
         EngineError::UnknownMethod { .. } => "inferenceguard.method".to_owned(),
         EngineError::UnknownConstraint { found: constraint, .. }
         | EngineError::LooserBudget { constraint, .. }
-        | EngineError::UntrainedBudget { constraint, .. } => format!("inferenceguard.budgets.{constraint}"),
+        | EngineError::UntrainedBudget { constraint, .. }
+        | EngineError::BudgetWithinMargin { constraint, .. } => format!("inferenceguard.budgets.{constraint}"),
         EngineError::Search(SearchError::Config { field, .. }) => match field.as_str() {
             "release" => "inferenceguard.release".to_owned(),
             "temperature" | "top_p" | "min_p" | "repetition_penalty" | "max_tokens" | "stop" => field.clone(),

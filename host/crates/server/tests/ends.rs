@@ -164,7 +164,11 @@ fn clients_cannot_spoil_a_sum() {
     let server = start("");
     let lenient = MANIFEST.replace("refusal = ", "on_exhausted = \"least_violation\"\nrefusal = ");
     assert_eq!(server.put("/admin/bundle", json!({"manifest": lenient})).status, 200);
-    for budget in [1e-300, 5e-324, 1e-9] {
+    for budget in [1e-300, 5e-324, 1e-9, 1e-6] {
+        let asked = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
+        server.post(CHAT, asked).refuses(400, "invalid_value", "kept to spare");
+    }
+    for budget in [2e-6, 1e-5, 1e-4] {
         let asked = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
         let got = server.post(CHAT, asked).json();
         assert_eq!(got["choices"][0]["inferenceguard"]["status"], "budget_exceeded", "{got}");

@@ -152,9 +152,8 @@ impl Session {
         let siblings = || self.rows[..row].iter().filter(|b| b.parent == beam.parent).count() as u32;
         let rank = if self.offset == 0 { siblings() } else { 0 };
         let draw = || beam.lineage.draw(self.config.seed, self.offset, self.attempt);
-        let said = self.prompt_tokens.iter().chain(&beam.tokens).copied();
         let penalty_mass = self.retry.map_or(1.0, |r| r.max_mass);
-        SampleRequest { penalty_mass, ..self.config.sampling.request(draw, rank, said) }
+        SampleRequest { penalty_mass, ..self.config.sampling.request(draw, rank, &self.prompt_said, &beam.tokens) }
     }
 
     /// Tokens of failed candidates at this offset, the most frequent first.

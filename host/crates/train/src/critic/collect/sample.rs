@@ -5,7 +5,7 @@ use super::options::CollectOptions;
 use crate::dice::Dice;
 use half::f16;
 use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, SampleRequest, Token};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Beams, tables of logits, and the table of each beam.
 type Planted = (Vec<Beam>, Vec<Rows>, Vec<usize>);
@@ -39,6 +39,7 @@ pub(super) fn sample(
 
 struct Beam {
     id: BeamId,
+    /// The prompt's tokens in rising order, each once.
     prompt: Arc<[Token]>,
     dice: Dice,
     /// Its row in the newest latents.
@@ -73,7 +74,7 @@ impl Grower<'_> {
             self.held.push(root);
             let children = self.model.fork(&vec![root; self.options.answers])?;
             self.held.extend(&children);
-            let tokens: Arc<[Token]> = tokens.into();
+            let tokens: Arc<[Token]> = tokens.into_iter().collect::<BTreeSet<Token>>().into_iter().collect();
             for (answer, id) in (0..).zip(children) {
                 let dice = Dice::new(self.options.seed, &[60, prompt as u64, answer]);
                 let latents = vec![Vec::new(); self.options.latents.len()];
@@ -118,8 +119,7 @@ impl Grower<'_> {
 
     fn request(&self, beam: &mut Beam) -> SampleRequest {
         let draw = beam.dice.unit();
-        let said = beam.prompt.iter().chain(&beam.answer.tokens).copied();
-        self.options.sampling.request(|| draw, 0, said)
+        self.options.sampling.request(|| draw, 0, &beam.prompt, &beam.answer.tokens)
     }
 
     fn has_ended(&self, beam: &Beam) -> bool {
