@@ -36,6 +36,16 @@ pub enum EngineError {
         /// Those there are.
         known: String,
     },
+    /// A bundle names no prompt template, and a model was loaded with one that another bundle names.
+    #[error(
+        "the bundle names no prompt template for {whose}, which was loaded with `{found}` because another bundle names it; name one in the bundle, or give it with the model"
+    )]
+    NoTemplate {
+        /// Which model.
+        whose: String,
+        /// What the model has.
+        found: String,
+    },
     /// A bundle was made for another prompt template than a model was loaded with.
     #[error("the bundle was made for {whose} with the prompt template `{expected}`; it was loaded with `{found}`")]
     OtherTemplate {

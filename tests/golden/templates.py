@@ -195,6 +195,9 @@ TEMPLATES = {
     "loop-controls": "{% for c in messages[0].content.split(' ') %}{% if loop.index0 == 1 %}{% continue %}{% endif %}{% if loop.index0 == 3 %}{% break %}{% endif %}{{ c }};{% endfor %}",
     "blocks": BOS + "\n  {% if true %}\n  a\n  {% endif %}\n{#- c -#}\n b {%- if true -%} c {%- endif %}\n{{ messages[0].role }}\n{% raw %}{{ a == b }}{% endraw %}\n{% set x %}{{ messages[0].content }}!{% endset %}{{ x }}",
     "python-values": "{{ true }}|{{ none }}|{{ {'a': 'b'} }}|{{ ['x', 1] }}|{{ 1.0 }}|{{ 7 // 2 }}|{{ 2 ** 3 }}|{{ 7 % 4 }}|{{ -3 }}|{{ 'a' if messages|length > 1 else 'b' }}|{{ messages[0] }}",
+    "kinds": "{{ none is iterable }}{{ none is sequence }}{{ 'a' is iterable }}{{ 'a' is sequence }}{{ {} is sequence }}{{ 1 is iterable }}"
+    "{{ messages is sequence }}{{ messages[0] is mapping }}{{ messages[0] is iterable }}{{ 'role' in messages[0] }}{{ 'x' in messages[0] }}"
+    "{{ tools is iterable }}{{ messages[0].content is string and messages[0].content is not mapping }}",
     "reversed": "{% for m in messages | reverse %}{{ loop.revindex }}{{ m.content }}{% endfor %}{{ messages[0].content[::-1] }}",
     "wrapped": LOOP + "{{ (eos_token ~ '<' ~ m.content ~ '>') if not loop.first else '<' ~ m.content ~ '>' }}" + END,
     "refuses": "{{ raise_exception('nothing fits') }}",

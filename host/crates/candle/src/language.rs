@@ -144,6 +144,10 @@ impl Model for CandleModel {
         Some(self.template.choice().to_string())
     }
 
+    fn own_template(&self) -> Option<String> {
+        self.template.own().map(ToString::to_string)
+    }
+
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
         let (prefix, pass) = self.decoder.prefill(prompt, Keep::Last)?;
         let rows = to_rows(&pass.latents)?;

@@ -26,6 +26,8 @@ pub struct LoadOptions {
     pub kernels: Kernels,
     /// The prompt template.
     pub template: TemplateChoice,
+    /// The template that it would have for a bundle that names none; the same if nothing is said.
+    pub own_template: Option<TemplateChoice>,
     /// The date that chat templates are told.
     pub date: PromptDate,
     /// Bytes of keys and values of recent prompts that are kept, so that a prompt that begins as one of them is read from
@@ -76,7 +78,7 @@ impl Folder {
             Head::Classification => None,
         };
         tokenizer.keep_from_words(&eos).map_err(ModelError::from)?;
-        let template = Template::new(files.path(), &options.template, options.date, about, fallback)?;
+        let template = Template::new(files.path(), options, about, fallback)?;
         match template.choice() {
             TemplateChoice::Chat => facts.take("template", "chat", &template_from),
             chosen => facts.assume("template", chosen),

@@ -241,6 +241,10 @@ impl ScoreModel for CandleScoreModel {
         Some(self.template.choice().to_string())
     }
 
+    fn own_template(&self) -> Option<String> {
+        self.template.own().map(ToString::to_string)
+    }
+
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
         let parents = parents.iter().map(|id| self.answer(*id).cloned()).collect::<Result<Vec<_>, _>>()?;
         let keys = self.cache.fork(&parents.iter().map(|parent| parent.key).collect::<Vec<_>>())?;

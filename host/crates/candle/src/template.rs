@@ -5,7 +5,7 @@
 //! models said stays apart from what the template says.
 
 use crate::{
-    CandleError, Facts, ModelFiles, PromptDate,
+    CandleError, Facts, LoadOptions, ModelFiles, PromptDate,
     gguf::Gguf,
     jinja::{ChatTemplate, Refusal},
     marked::Marked,
@@ -115,6 +115,7 @@ pub struct Template {
     folder: PathBuf,
     kind: Kind,
     choice: TemplateChoice,
+    own: Option<TemplateChoice>,
     is_missing: bool,
     digest: String,
 }
@@ -263,13 +264,15 @@ fn inline(about: &Value) -> Chat {
 impl Template {
     pub(crate) fn new(
         folder: &Path,
-        choice: &TemplateChoice,
-        date: PromptDate,
+        options: &LoadOptions,
         config: TokenizerConfig,
         fallback: Option<TemplateChoice>,
     ) -> Result<Self, CandleError> {
+        let date = options.date;
         let failed = |message: String| CandleError::Template { folder: folder.to_owned(), message };
-        let (chosen, is_missing) = chosen(choice, &config.chat, fallback).map_err(failed)?;
+        let own = options.own_template.as_ref().unwrap_or(&options.template);
+        let own = chosen(own, &config.chat, fallback.clone()).ok().map(|(own, _)| own);
+        let (chosen, is_missing) = chosen(&options.template, &config.chat, fallback).map_err(failed)?;
         let tokens = config.names.known();
         let digest = digest(&chosen, &config.chat, &tokens, date);
         let kind = match &chosen {
@@ -285,13 +288,18 @@ impl Template {
                 Kind::Chat(Box::new(chat(config.chat, tokens, date).map_err(failed)?))
             }
         };
-        Ok(Self { folder: folder.to_owned(), kind, choice: chosen, is_missing, digest })
+        Ok(Self { folder: folder.to_owned(), kind, choice: chosen, own, is_missing, digest })
     }
 
     /// Which template it is: never `auto`.
     #[must_use]
     pub fn choice(&self) -> &TemplateChoice {
         &self.choice
+    }
+
+    /// Which one it would be for a bundle that names none; nothing if there would be none.
+    pub(crate) fn own(&self) -> Option<&TemplateChoice> {
+        self.own.as_ref()
     }
 
     /// Whether the folder has no chat template and nobody chose another one, so that prompts are bare texts.

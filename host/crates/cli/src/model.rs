@@ -20,6 +20,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct Loading {
     base: LoadOptions,
+    /// As the arguments say.
+    given: Templates,
+    /// And the bundle.
     templates: Templates,
 }
 
@@ -28,7 +31,7 @@ impl Loading {
     pub(crate) fn new(arguments: &DeviceArguments, manifest: Option<&Manifest>) -> anyhow::Result<Self> {
         let given = Templates::parse(&arguments.templates)?;
         let templates = manifest.map_or_else(|| Ok(given.clone()), |manifest| given.clone().or(manifest))?;
-        Ok(Self { base: base(arguments)?, templates })
+        Ok(Self { base: base(arguments)?, given, templates })
     }
 
     /// Whether templates are given to score models that are there only.
@@ -38,12 +41,14 @@ impl Loading {
 
     /// The language model's.
     pub(crate) fn language(&self) -> LoadOptions {
-        LoadOptions { template: self.templates.language(), ..self.base.clone() }
+        let own_template = Some(self.given.language());
+        LoadOptions { template: self.templates.language(), own_template, ..self.base.clone() }
     }
 
     /// A score model's, under the name that costs use.
     pub(crate) fn score(&self, name: &str) -> LoadOptions {
-        LoadOptions { template: self.templates.score(name), name: name.to_owned(), ..self.base.clone() }
+        let own_template = Some(self.given.score(name));
+        LoadOptions { template: self.templates.score(name), own_template, name: name.to_owned(), ..self.base.clone() }
     }
 }
 

@@ -46,11 +46,13 @@ impl Templates {
 
     /// Writes them into a bundle's settings, over those that are there.
     pub(crate) fn write(&self, manifest: &mut Manifest) {
+        // A bundle that names none leaves it to the model.
+        let named = |template: &TemplateChoice| (*template != TemplateChoice::Auto).then(|| template.to_string());
         if let Some(template) = &self.language {
-            manifest.model.template = Some(template.to_string());
+            manifest.model.template = named(template);
         }
         for (name, template) in &self.scores {
-            manifest.scores.entry(name.clone()).or_default().template = Some(template.to_string());
+            manifest.scores.entry(name.clone()).or_default().template = named(template);
         }
     }
 

@@ -86,6 +86,11 @@ pub trait Model: Send {
         None
     }
 
+    /// The template that it would have for a bundle that names none.
+    fn own_template(&self) -> Option<String> {
+        self.template()
+    }
+
     /// Runs the prompt; returns its beam and its latent (one row, `[1, hidden]`).
     ///
     /// # Errors

@@ -70,6 +70,11 @@ pub trait ScoreModel: Send {
         None
     }
 
+    /// The template that it would have for a bundle that names none.
+    fn own_template(&self) -> Option<String> {
+        self.template()
+    }
+
     /// One new scored beam for each entry of `parents`, equal to it.
     ///
     /// # Errors

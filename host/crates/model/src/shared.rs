@@ -189,6 +189,10 @@ impl Model for SharedModel {
         lock(&self.inner).ok()?.template()
     }
 
+    fn own_template(&self) -> Option<String> {
+        lock(&self.inner).ok()?.own_template()
+    }
+
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
         lock(&self.inner)?.prefill(prompt)
     }
@@ -309,6 +313,10 @@ impl ScoreModel for SharedScoreModel {
 
     fn template(&self) -> Option<String> {
         lock(&self.inner).ok()?.template()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        lock(&self.inner).ok()?.own_template()
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

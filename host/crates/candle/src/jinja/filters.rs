@@ -38,12 +38,20 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     for name in ["ne", "!="] {
         environment.add_test(name, |value: &Value, other: &Value| undyed(value) != undyed(other));
     }
+    environment.add_test("iterable", |value: &Value| is_any(value, &[]));
+    environment.add_test("sequence", |value: &Value| is_any(value, &[ValueKind::Iterable]));
     environment.add_test("in", |state: &State, value: &Value, other: &Value| match other.kind() {
         ValueKind::None | ValueKind::Bool | ValueKind::Number => {
             Err(Error::new(ErrorKind::InvalidOperation, format!("nothing is in a value of type {}", other.kind())))
         }
         _ => tests::is_in(state, &undyed(value), &undyed(other)),
     });
+}
+
+/// Whether a value is one that Python goes through, less those of some kinds: neither a number nor none.
+fn is_any(value: &Value, less: &[ValueKind]) -> bool {
+    use ValueKind::{Iterable, Map, Seq, String, Undefined};
+    [String, Seq, Map, Iterable, Undefined].contains(&value.kind()) && !less.contains(&value.kind())
 }
 
 /// Filters of text take anything, as in Jinja.
@@ -84,8 +92,8 @@ pub(super) fn undyed(value: &Value) -> Value {
         ValueKind::Map => value.try_iter().map_or_else(
             |_| value.clone(),
             |keys| {
-                keys.map(|key| (undyed(&key), value.get_item(&key).map_or(Value::UNDEFINED, |one| undyed(&one))))
-                    .collect()
+                let one = |key: &Value| value.get_item(key).map_or(Value::UNDEFINED, |one| undyed(&one));
+                Value::from_pairs(keys.map(|key| (undyed(&key), one(&key))))
             },
         ),
         _ => value.clone(),

@@ -42,13 +42,16 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
 
 const NAME: &str = "chat";
 
+/// What one prompt may cost: instructions, and results by their lengths. A loop over each character of a long text fits.
+const FUEL: u64 = 50_000_000;
+
 impl ChatTemplate {
     /// Compiles a template. `tokens` are those that the model's files name; the others are undefined, as in transformers.
     pub(crate) fn new(source: &str, tokens: Vec<(&'static str, String)>, date: PromptDate) -> Result<Self, String> {
         if source.chars().any(is_dyed) {
             return Err("it holds code points that Unicode has not assigned".to_owned());
         }
-        let environment = compile(source::prepared(source), date).map_err(|error| describe(&error))?;
+        let environment = compile(source::prepared(source)?, date).map_err(|error| describe(&error))?;
         Ok(Self { environment, tokens })
     }
 
@@ -83,6 +86,7 @@ fn turn(message: &Message) -> Value {
 fn compile(source: String, date: PromptDate) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(methods::call);
     environment.set_formatter(|out, state, value| match value.kind() {
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {

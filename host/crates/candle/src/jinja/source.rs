@@ -5,8 +5,18 @@
 
 use std::ops::Range;
 
+/// The longest source, in bytes, and the deepest brackets in it.
+const LONGEST: usize = 1 << 20;
+const DEEPEST: usize = 100;
+
 /// The source as the engine takes it.
-pub(super) fn prepared(source: &str) -> String {
+///
+/// # Errors
+/// When it is too long, or its brackets are nested too deeply.
+pub(super) fn prepared(source: &str) -> Result<String, String> {
+    if source.len() > LONGEST {
+        return Err(format!("it has {} bytes; {LONGEST} are the most", source.len()));
+    }
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = next_tag(rest) {
@@ -14,13 +24,13 @@ pub(super) fn prepared(source: &str) -> String {
         rest = &rest[at..];
         let used = match &rest[..2] {
             "{#" => copied(rest, "#}", &mut out),
-            "{%" => tag(rest, "%}", &mut out),
-            _ => tag(rest, "}}", &mut out),
+            "{%" => tag(rest, "%}", &mut out)?,
+            _ => tag(rest, "}}", &mut out)?,
         };
         rest = &rest[used..];
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
 
 fn next_tag(text: &str) -> Option<usize> {
@@ -36,20 +46,20 @@ fn copied(text: &str, end: &str, out: &mut String) -> usize {
 }
 
 /// One tag, and what is raw after it.
-fn tag(text: &str, end: &str, out: &mut String) -> usize {
-    let (tokens, used) = tokens(text, end);
+fn tag(text: &str, end: &str, out: &mut String) -> Result<usize, String> {
+    let (tokens, used) = tokens(text, end)?;
     let word = |at: usize| tokens.get(at).map(|token| &text[token.range.clone()]);
     let first = word(0).filter(|_| end == "%}");
     match (first, word(1)) {
         (Some("raw"), None) => {
             let raw = text[used..].find("endraw").map_or(text.len(), |at| used + at);
             out.push_str(&text[..raw]);
-            return raw;
+            return Ok(raw);
         }
         (Some(name @ ("generation" | "endgeneration")), None) => {
             let scope = if name == "generation" { "with" } else { "endwith" };
             out.push_str(&text[..used].replacen(name, scope, 1));
-            return used;
+            return Ok(used);
         }
         _ => {}
     }
@@ -59,7 +69,7 @@ fn tag(text: &str, end: &str, out: &mut String) -> usize {
     out.push_str(&text[..begin]);
     Rewriter { text, tokens: &tokens, out }.emit(from..tokens.len());
     out.push_str(&text[tokens.last().map_or(begin, |token| token.range.end.max(begin))..used]);
-    used
+    Ok(used)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +87,7 @@ struct Token {
 }
 
 /// The tokens of the tag that `text` begins with, and where the tag ends.
-fn tokens(text: &str, end: &str) -> (Vec<Token>, usize) {
+fn tokens(text: &str, end: &str) -> Result<(Vec<Token>, usize), String> {
     let mut tokens = Vec::new();
     let mut depth = 0usize;
     let mut at = 2;
@@ -88,7 +98,7 @@ fn tokens(text: &str, end: &str) -> (Vec<Token>, usize) {
             if tokens.first().is_some_and(|t| control(t) && t.range.start == 2) {
                 tokens.remove(0);
             }
-            return (tokens, at + end.len());
+            return Ok((tokens, at + end.len()));
         }
         let (kind, len) = token(&text[at..], c);
         match c {
@@ -96,10 +106,13 @@ fn tokens(text: &str, end: &str) -> (Vec<Token>, usize) {
             '}' | ']' | ')' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        if depth > DEEPEST {
+            return Err(format!("its brackets are nested more than {DEEPEST} deep"));
+        }
         tokens.extend(kind.map(|kind| Token { kind, range: at..at + len }));
         at += len;
     }
-    (tokens, text.len())
+    Ok((tokens, text.len()))
 }
 
 /// Kind and length of the token that a text begins with; whitespace has no kind.
@@ -129,6 +142,9 @@ fn quoted(text: &str, quote: char) -> usize {
     }
     text.len()
 }
+
+/// Words that are no operands.
+const KEYWORDS: [&str; 9] = ["and", "or", "not", "if", "else", "elif", "is", "in", "set"];
 
 struct Rewriter<'a> {
     text: &'a str,
@@ -192,13 +208,23 @@ impl Rewriter<'_> {
         signs.contains(&self.word(at)) || ["is", "in"].contains(&self.word(at))
     }
 
+    /// Whether an operand may end with this token.
+    fn ends_operand(&self, at: usize) -> bool {
+        match self.tokens.get(at).map(|token| token.kind) {
+            Some(Kind::Sign) => matches!(self.word(at), ")" | "]" | "}"),
+            Some(Kind::Word) => !KEYWORDS.contains(&self.word(at)),
+            found => found.is_some(),
+        }
+    }
+
     /// Where the operand that begins here ends: a literal, a name or a group, with what is called, read and filtered.
     fn operand(&self, at: usize, end: usize) -> Option<usize> {
-        const OTHER: [&str; 9] = ["and", "or", "not", "if", "else", "elif", "is", "in", "set"];
         let first = self.tokens.get(at).filter(|_| at < end)?;
         let mut next = match first.kind {
+            // What is called or read belongs to the operand before it.
+            Kind::Sign if at > 0 && self.ends_operand(at - 1) => return None,
             Kind::Sign => self.closed(at, end).filter(|_| self.word(at) != "{")?,
-            Kind::Word if OTHER.contains(&self.word(at)) => return None,
+            Kind::Word if KEYWORDS.contains(&self.word(at)) => return None,
             _ => at + 1,
         };
         while next < end {
@@ -244,7 +270,7 @@ mod tests {
             ("{{ {'a': b == c} }}", "{{ {'a': b is eq(c)} }}"),
             ("{% generation %}x{%- endgeneration -%}", "{% with %}x{%- endwith -%}"),
         ] {
-            assert_eq!(prepared(from), to);
+            assert_eq!(prepared(from).unwrap(), to);
         }
     }
 
@@ -260,7 +286,16 @@ mod tests {
             "{{ 'a",
             "{%- if x is not none %}{{ {} }}{{ {'a': {'b': 1}} }}",
         ] {
-            assert_eq!(prepared(same), same);
+            assert_eq!(prepared(same).unwrap(), same);
         }
+    }
+
+    #[test]
+    fn sources_have_bounds() {
+        let nested = |depth: usize| format!("{{{{ {}a{} == b }}}}", "(".repeat(depth), ")".repeat(depth));
+        assert!(prepared(&nested(90)).unwrap().contains(" is eq(b)"));
+        assert!(prepared(&nested(100_000)).is_err() && prepared(&"x".repeat(2 << 20)).is_err());
+        let long = format!("{{{{ a{} == b }}}}", "[1]".repeat(100_000));
+        assert!(prepared(&long).unwrap().ends_with(" is eq(b) }}"));
     }
 }
