@@ -131,7 +131,7 @@ fn headers(list: &str) -> anyhow::Result<()> {
     for (number, header) in list.split_terminator(',').enumerate() {
         let expected = || format!("header {}: expected NAME=VALUE, other characters as %XX", number + 1);
         let (name, value) = header.split_once('=').with_context(expected)?;
-        let value = value.trim();
+        let value = value.trim_matches(' ');
         let mut coded = value.split('%').skip(1);
         let decodes = coded.all(|code| code.get(..2).is_some_and(|hex| u8::from_str_radix(hex, 16).is_ok()));
         let fits = named(name.trim()) && decodes && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
