@@ -213,9 +213,15 @@ fn the_template_is_that_of_one_file_and_others_are_named() {
         let fact = model.facts().taken().iter().find(|fact| fact.name == "template").unwrap().clone();
         (fact.value, fact.from)
     };
-    let plain = model(&[]);
+    // The folder has a template in a file of its own, which comes before the one in tokenizer_config.json.
+    let without_file = |changes: &[Change<'_>]| {
+        let folder = changed("llama3-tied", changes);
+        std::fs::remove_file(folder.path().join("chat_template.jinja")).unwrap();
+        load(folder.path()).unwrap()
+    };
+    let plain = without_file(&[(TOKENIZER, "chat_template", None)]);
     assert_eq!(from(&plain), ("plain".to_owned(), Vec::new()));
-    let inline = model(&[template("{{ messages[0]['content'] }}")]);
+    let inline = without_file(&[template("{{ messages[0]['content'] }}")]);
     assert_eq!(from(&inline), ("chat".to_owned(), vec![TOKENIZER.to_owned()]));
     let folder = changed("llama3-tied", &[template("{{ messages[0]['content'] }}")]);
     std::fs::write(folder.path().join("chat_template.jinja"), "A {{ messages[0]['content'] }}").unwrap();
