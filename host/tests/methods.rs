@@ -9,7 +9,7 @@ mod deployment;
 use components::linear;
 use deployment::{BAD, GOOD, TEMPTING, answer, engine, raises};
 use inferenceguard_host::{Held, Request, methods::METHODS};
-use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
+use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, ScoreNeed, Status};
 use std::collections::BTreeSet;
 
 /// The most likely token everywhere.
@@ -113,9 +113,14 @@ fn args_scores_every_candidate_once_and_from_its_parent() {
     let output = answer(&engine(PAYING, "", &[], &["args"]), "args");
     // Three tokens of four candidates (the whole vocabulary), by two score models; then the answer in one piece, by its cost.
     assert_eq!((output.usage.scored_positions, output.usage.priced_beams), (24 + 3, 12 + 1));
-    let (mut kept, mut calls) = (ROOT, 0);
+    let (mut kept, mut calls, mut whole) = (ROOT, 0, 0);
     for (need, answer) in &output.trace.unwrap().events {
         match (need, answer) {
+            (Need::Score(needs), _) if calls == 6 => {
+                let one = |need: &ScoreNeed| (need.model.as_str(), need.anchor, need.tokens.len(), need.ended);
+                assert_eq!(needs.iter().map(one).collect::<Vec<_>>(), [("cost", ROOT, 3, true)]);
+                whole += 1;
+            }
             (Need::Score(needs), _) => {
                 assert!(needs.iter().all(|need| need.tokens.len() == 1 && need.anchor == kept), "{needs:?}");
                 let beams: BTreeSet<_> = needs.iter().map(|need| (need.beam, &need.model)).collect();
@@ -128,7 +133,7 @@ fn args_scores_every_candidate_once_and_from_its_parent() {
             _ => {}
         }
     }
-    assert_eq!(calls, 6, "one for each score model, at each of three tokens");
+    assert_eq!((calls, whole), (6, 1), "one for each score model, at each of three tokens; then the whole answer");
 }
 
 /// One token; `bad` pays most, `plain` costs least.
