@@ -186,7 +186,7 @@ mod tests {
     use inferenceguard_model::toy::ToyScript;
 
     fn session() -> Session {
-        let tokenizer = ToyScript::parse("vocab: <eos>* good bad").expect("parses").tokenizer();
+        let tokenizer = ToyScript::parse("vocab: <eos>* good bad\nafter : good 1").expect("parses").tokenizer();
         let config = SearchConfig {
             constraints: Vec::new(),
             task: None,
