@@ -9,7 +9,7 @@ mod deployment;
 use components::linear;
 use deployment::{BAD, GOOD, TEMPTING, answer, engine, raises};
 use inferenceguard_host::{Held, Request, methods::METHODS};
-use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, ScoreNeed, Status};
+use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
 use std::collections::BTreeSet;
 
 /// The most likely token everywhere.
@@ -117,8 +117,9 @@ fn args_scores_every_candidate_once_and_from_its_parent() {
     for (need, answer) in &output.trace.unwrap().events {
         match (need, answer) {
             (Need::Score(needs), _) if calls == 6 => {
-                let one = |need: &ScoreNeed| (need.model.as_str(), need.anchor, need.tokens.len(), need.ended);
-                assert_eq!(needs.iter().map(one).collect::<Vec<_>>(), [("cost", ROOT, 3, true)]);
+                let [need] = &needs[..] else { panic!("{needs:?}") };
+                let found = (need.model.as_str(), need.anchor, need.tokens.len(), need.ended);
+                assert_eq!(found, ("cost", ROOT, 3, true));
                 whole += 1;
             }
             (Need::Score(needs), _) => {
