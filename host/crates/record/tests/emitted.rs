@@ -107,7 +107,10 @@ fn the_row_that_was_answered_after_others_were_dropped_is_the_one_that_is_added_
     bodies.iter().for_each(|body| body.verify().unwrap());
     // A row that no other came before is decided on twice: before and after it is priced in one piece.
     let later = |body: &&Body| body.outcome.status == Status::WithinBudget && answers(body) > 2;
-    let body = bodies.iter().find(later).expect("a bad row was dropped before a good one was the answer");
+    let seen =
+        || bodies.iter().map(|body| (body.outcome.status, answers(body), &body.outcome.text)).collect::<Vec<_>>();
+    let body = bodies.iter().find(later);
+    let body = body.unwrap_or_else(|| panic!("no bad row was dropped before a good one was the answer: {:?}", seen()));
     assert_eq!(body.nearest().unwrap().tokens, body.outcome.tokens);
     let mut other = body.clone();
     other.outcome.tokens = vec![BAD_TOKEN; other.outcome.tokens.len()];
