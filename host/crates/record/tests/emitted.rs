@@ -13,11 +13,11 @@ use inferenceguard_search::{
 mod common;
 
 /// An answer is all good or all bad, and never ends by itself.
-const EITHER: &str = "vocab: <eos>* good bad\ncontext: 64\n after : good 1, bad 1\n after good : good 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
+const EITHER: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1, bad 1\n after good : good 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
 /// The same without good ones.
-const BAD: &str = "vocab: <eos>* good bad\ncontext: 64\n after : bad 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
+const BAD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : bad 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
 /// The same without bad ones.
-const GOOD: &str = "vocab: <eos>* good bad\ncontext: 64\n after : good 1\n after good : good 1\n score cost: bad 5\n score reward cumulative: bad 3";
+const GOOD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1\n after good : good 1\n score cost: bad 5\n score reward cumulative: bad 3";
 const BAD_TOKEN: Token = 2;
 
 /// Free in chunks; in one piece, each bad token costs one.
@@ -79,7 +79,7 @@ fn outputs(script: &str, config: &SearchConfig, roles: fn() -> Roles) -> Vec<Out
     let builder = EngineBuilder::new().model(Box::new(toy.model())).config(config.clone()).roles("native", roles);
     let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
     let engine = builder.build().unwrap();
-    let request = |seed| Request { seed: Some(seed), record: true, ..Request::new("good") };
+    let request = |seed| Request { seed: Some(seed), record: true, ..Request::new("ask") };
     (0..6).map(|seed| engine.generate(request(seed)).unwrap()).collect()
 }
 
