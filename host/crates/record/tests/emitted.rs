@@ -163,7 +163,7 @@ fn constraints_that_share_a_cost_are_each_charged_at_their_own_places() {
         if swapped {
             config.constraints.reverse();
         }
-        let outputs = outputs(common::SCRIPT, &config, common::roles);
+        let outputs = outputs(&common::SCRIPT.replace("bad plain", "bad plain ask"), &config, common::roles);
         outputs.iter().for_each(|output| Body::of(output).unwrap().verify().unwrap());
         let costs = |output: &&Output| output.constraints.iter().all(|report| report.cost > 0.0);
         let early = |output: &&Output| output.tokens[..output.tokens.len().min(4)].contains(&BAD_TOKEN);
