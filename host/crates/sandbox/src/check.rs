@@ -129,7 +129,7 @@ fn compare(component: &Component, first: &[Tried], second: &[Tried]) -> Result<(
     Err(SandboxError::NotDeterministic {
         component: component.name().to_owned(),
         function: first.report.function,
-        first: first.report.result.clone(),
-        second: second.report.result.clone(),
+        first: shortened(&first.answer),
+        second: shortened(&second.answer),
     })
 }
