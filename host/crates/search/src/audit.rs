@@ -97,6 +97,11 @@ impl Audit {
         !self.holds(constraint) && (grows_only || !self.sum.is_finite())
     }
 
+    /// What a tracker's z should be after the tokens charged so far: (d − S) / γ^t.
+    pub(crate) fn expected_z(&self, constraint: &Constraint) -> f64 {
+        (constraint.budget - self.sum) / self.discount
+    }
+
     /// Whether a tracker's z, after the tokens charged so far, says what this sum says: γ^t z = d − S, up to rounding.
     /// True where rounding leaves nothing to compare: the sum is not finite, or γ^t is below 1e-290.
     #[must_use]

@@ -42,7 +42,7 @@ impl Ledger {
         for (at, (cost, z)) in costs.iter().zip(&advanced.trace).enumerate() {
             self.audit.charge(constraint, std::slice::from_ref(cost));
             if wrong.is_none() && !self.audit.agrees(constraint, *z) {
-                wrong = Some((self.charged + at + 1, *z, constraint.budget - self.audit.sum));
+                wrong = Some((self.charged + at + 1, *z, self.audit.expected_z(constraint)));
             }
         }
         self.state = advanced.state;
@@ -51,9 +51,9 @@ impl Ledger {
         self.charged += costs.len();
         // What it was foreseen to be is charged now, or foreseen again.
         self.tail = 0.0;
-        let Some((token, z, left)) = wrong else { return Ok(()) };
+        let Some((token, z, expected)) = wrong else { return Ok(()) };
         let found = format!("z {z} for `{}` after token {token}", constraint.name);
-        let expected = format!("gamma^t z to be {left}, what the host's own sum leaves of the budget");
+        let expected = format!("{expected}: what the host's own sum leaves of the budget, over gamma^t");
         Err(RoleFailure::bad_output(Role::Tracker, "tracker", found, expected))
     }
 }

@@ -16,13 +16,13 @@ fn needs(_: &str) -> Vec<Need> {
     vec![]
 }
 
-fn advance(row: Tracked) -> Advanced {
+fn advance(row: Tracked, gamma: f64) -> Advanced {
     let mut z = row.state.z;
     let mut trace: Vec<f64> = row
         .costs
         .iter()
         .map(|cost| {
-            z -= cost;
+            z = (z - cost) / gamma;
             z
         })
         .collect();
@@ -42,10 +42,10 @@ impl Guest for Rogue {
         Ok(BudgetState { z: constraint.budget + moody, memory })
     }
 
-    fn advance(_: Constraint, rows: Vec<Tracked>) -> Result<Vec<Advanced>, RoleError> {
+    fn advance(constraint: Constraint, rows: Vec<Tracked>) -> Result<Vec<Advanced>, RoleError> {
         misdeed()?;
         let kept = if mode() == "no-rows" { 0 } else { rows.len() };
-        Ok(rows.into_iter().map(advance).take(kept).collect())
+        Ok(rows.into_iter().map(|row| advance(row, constraint.gamma)).take(kept).collect())
     }
 }
 
