@@ -29,7 +29,7 @@
 //! What is found though it is none: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`,
 //! words of another alphabet that look the same (`pot` for the Russian `рот`), and numbers of another meaning.
 //!
-//! A request configures the list anew: 20,000 entries take some 25 ms of it, 40,000 need more than the usual limit `fuel`.
+//! Every request configures the list again: 20,000 entries take some 25 ms of it, 40,000 need more than the usual limit `fuel`.
 //! A list of more than a few hundred entries is best kept in a file (`lists` in the bundle's manifest).
 
 mod edge;

@@ -10,47 +10,47 @@ struct Format {
     /// Of them, without `-` or `_` in between.
     solid: usize,
     /// What tells it from words that begin so.
-    told: Told,
+    evidence: Evidence,
 }
 
 /// What tells a key from other text. Keys of most issuers have no digit now and then, those of some never.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Evidence {
     /// Its many different characters: no placeholder (`hf_xxxx…`) has as many.
     Varied,
     /// The same, and digits in a piece that is long enough: everyday words follow this prefix too.
     Digits,
 }
 
-const fn format(prefix: &'static str, least: usize, solid: usize, told: Told) -> Format {
-    Format { prefix, least, solid, told }
+const fn format(prefix: &'static str, least: usize, solid: usize, evidence: Evidence) -> Format {
+    Format { prefix, least, solid, evidence }
 }
 
 const FORMATS: &[Format] = &[
-    format("AKIA", 16, 16, Told::Varied),
-    format("ASIA", 16, 16, Told::Varied),
-    format("sk-", 40, 40, Told::Varied),
-    format("sk-", 20, 16, Told::Digits),
-    format("sk-ant-", 40, 1, Told::Digits),
-    format("sk-proj-", 40, 1, Told::Digits),
-    format("sk_live_", 16, 16, Told::Varied),
-    format("rk_live_", 16, 16, Told::Varied),
-    format("ghp_", 30, 30, Told::Varied),
-    format("gho_", 30, 30, Told::Varied),
-    format("ghu_", 30, 30, Told::Varied),
-    format("ghs_", 30, 30, Told::Varied),
-    format("ghr_", 30, 30, Told::Varied),
-    format("github_pat_", 22, 16, Told::Varied),
-    format("glpat-", 20, 1, Told::Varied),
+    format("AKIA", 16, 16, Evidence::Varied),
+    format("ASIA", 16, 16, Evidence::Varied),
+    format("sk-", 40, 40, Evidence::Varied),
+    format("sk-", 20, 16, Evidence::Digits),
+    format("sk-ant-", 40, 1, Evidence::Digits),
+    format("sk-proj-", 40, 1, Evidence::Digits),
+    format("sk_live_", 16, 16, Evidence::Varied),
+    format("rk_live_", 16, 16, Evidence::Varied),
+    format("ghp_", 30, 30, Evidence::Varied),
+    format("gho_", 30, 30, Evidence::Varied),
+    format("ghu_", 30, 30, Evidence::Varied),
+    format("ghs_", 30, 30, Evidence::Varied),
+    format("ghr_", 30, 30, Evidence::Varied),
+    format("github_pat_", 22, 16, Evidence::Varied),
+    format("glpat-", 20, 1, Evidence::Varied),
     // Slack's have numbers in front, and no digit in their last part now and then.
-    format("xoxb-", 20, 1, Told::Digits),
-    format("xoxp-", 20, 1, Told::Digits),
-    format("xoxa-", 20, 1, Told::Digits),
-    format("xoxr-", 20, 1, Told::Digits),
-    format("xoxs-", 20, 1, Told::Digits),
-    format("AIza", 35, 1, Told::Varied),
-    format("hf_", 30, 30, Told::Varied),
-    format("npm_", 30, 30, Told::Varied),
+    format("xoxb-", 20, 1, Evidence::Digits),
+    format("xoxp-", 20, 1, Evidence::Digits),
+    format("xoxa-", 20, 1, Evidence::Digits),
+    format("xoxr-", 20, 1, Evidence::Digits),
+    format("xoxs-", 20, 1, Evidence::Digits),
+    format("AIza", 35, 1, Evidence::Varied),
+    format("hf_", 30, 30, Evidence::Varied),
+    format("npm_", 30, 30, Evidence::Varied),
 ];
 
 /// Different characters that a key has, at least: 16 that are drawn at random have as good as always more.
@@ -82,10 +82,10 @@ fn inside_word(run: &[u8], at: usize) -> bool {
 }
 
 fn is_key(text: &str) -> bool {
-    FORMATS.iter().any(|Format { prefix, least, solid, told }| {
+    FORMATS.iter().any(|Format { prefix, least, solid, evidence }| {
         text.strip_prefix(prefix).is_some_and(|key| {
             let key = &key[..key.len().min(LONGEST)];
-            let fits = |piece: &str| piece.len() >= *solid && (*told == Told::Varied || numbered(piece));
+            let fits = |piece: &str| piece.len() >= *solid && (*evidence == Evidence::Varied || numbered(piece));
             key.len() >= *least && varied(key) && key.split(['-', '_']).any(fits)
         })
     })
