@@ -339,6 +339,36 @@ fn no_file_names_a_machine() {
     none(complaints);
 }
 
+/// The folders in a folder that hold a crate.
+fn crates_in(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let crates = entries.filter(|path| path.join("Cargo.toml").is_file());
+    crates.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_component_is_named_by_a_test_that_runs_it() {
+    let tests: Vec<(String, String)> =
+        rust_files().into_iter().filter(|(path, _)| is_test_of_components(path)).collect();
+    let unnamed = |name: &String| !tests.iter().any(|(_, text)| text.contains(&format!("\"{name}\"")));
+    for folder in ["tests/guests", "guest/components"] {
+        let crates = crates_in(folder);
+        assert!(crates.len() > 5, "{folder} holds {crates:?}");
+        none(
+            crates
+                .into_iter()
+                .filter(unnamed)
+                .map(|name| format!("{folder}/{name}: no test of tests/ runs it"))
+                .collect(),
+        );
+    }
+}
+
+/// True for the tests in the folder `tests` itself; this file and folders of helpers list names without running anything.
+fn is_test_of_components(path: &str) -> bool {
+    path.strip_prefix("tests/").is_some_and(|file| !file.contains('/') && file != "tidy.rs")
+}
+
 #[test]
 fn the_commands_of_the_readme_are_those_of_the_checks() {
     let (readme, checks) = (text("README.md"), text(".ci/run"));

@@ -15,23 +15,20 @@ use std::{
     time::Duration,
 };
 
-/// The placeholders stand for SHA-256 of `alice-key`, `bob-key` and `root-key`.
-const TENANTS: &str = r#"
-admin_token_sha256 = "25b3d1b1e1f6ac66c0d5e9a1bd18e2d2b4d9d4f2b7a9a3e1cd0f0a2cbe8d4f2a"
-[tenants.alice]
-key_sha256 = "ALICE"
-budgets = { harm = 2.0 }
-[tenants.bob]
-key_sha256 = "BOB"
-per_minute = 2
-"#;
-
+/// Two tenants and an administrator, with the keys `alice-key`, `bob-key` and `root-key`.
 fn tenants() -> String {
-    let admin = TENANTS.split('"').nth(1).unwrap();
-    TENANTS
-        .replace("ALICE", &common::sha256("alice-key"))
-        .replace("BOB", &common::sha256("bob-key"))
-        .replace(admin, &common::sha256("root-key"))
+    let [alice, bob, admin] = ["alice-key", "bob-key", "root-key"].map(common::sha256);
+    format!(
+        r#"
+admin_token_sha256 = "{admin}"
+[tenants.alice]
+key_sha256 = "{alice}"
+budgets = {{ harm = 2.0 }}
+[tenants.bob]
+key_sha256 = "{bob}"
+per_minute = 2
+"#
+    )
 }
 
 #[test]
