@@ -4,12 +4,13 @@
 #[path = "native_support/mod.rs"]
 mod support;
 
+use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest as guest;
 use inferenceguard_guest::{Critic as _, Steering as _, Tracker as _};
 use inferenceguard_sandbox::SettingValue;
 use inferenceguard_search::{Batch, Steered, Tracked};
 use proptest::{collection::vec, prelude::*};
-use support::{Settings, activate, agree, all_close, decision, dense, double, native, plan, rows, told};
+use support::{Settings, activate, agree, all_close, decision, dense, double, native, plan, rows};
 
 /// Calls as they come in a request: a plan, then two decisions, by the same instance.
 fn policy<P: guest::Policy>(package: &str, settings: Settings<'_>, rows: &[Batch; 3]) {
@@ -25,7 +26,7 @@ fn policy<P: guest::Policy>(package: &str, settings: Settings<'_>, rows: &[Batch
     }
 }
 
-fn cost<C: guest::Cost>(package: &str, settings: Settings<'_>, rows: &Batch) {
+fn cost<C: guest::BatchCost>(package: &str, settings: Settings<'_>, rows: &Batch) {
     let (active, native) = (activate(package, settings), native::<C>(settings));
     let rows = Batch { needs: active.needs().clone(), ..rows.clone() };
     let native = native.price_all(&double(&rows), &dense(&rows));
@@ -115,11 +116,11 @@ proptest! {
         let mut wasm = activate("safety-budget", &[]).tracker().unwrap();
         let native = native::<safety_budget::SafetyBudget>(&[]);
         for constraint in rows.constraints.iter() {
-            let (state, start) = (wasm.start(constraint).unwrap(), native.start(&told(constraint)).unwrap());
+            let (state, start) = (wasm.start(constraint).unwrap(), native.start(&guest_constraint(constraint)).unwrap());
             assert_eq!((state.z, &state.memory), (start.z, &start.memory));
             let row = guest::Tracked { state: start, costs: costs.clone(), ended };
             let wasm = wasm.advance(constraint, &[Tracked { state, costs: costs.clone(), ended }]);
-            agree(wasm, native.advance(&told(constraint), row), |wasm, native| {
+            agree(wasm, native.advance(&guest_constraint(constraint), row), |wasm, native| {
                 assert_eq!((wasm.len(), wasm[0].safe), (1, native.safe));
                 all_close(&wasm[0].trace, &native.trace);
                 all_close(&wasm[0].state.memory, &native.state.memory);

@@ -6,9 +6,9 @@ mod support;
 
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
-use inferenceguard_model::toy::ToyScript;
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Finish, Role, Status};
+use inferenceguard_testkit::toy::with_models;
 use std::{collections::BTreeMap, sync::OnceLock, thread};
 use support::{first_party, guest, limits};
 
@@ -71,11 +71,8 @@ impl Deployment {
     }
 
     fn engine(&self) -> Engine {
-        let toy = ToyScript::parse(SCRIPT).unwrap();
-        let builder =
-            EngineBuilder::new().model(Box::new(toy.model())).bundle(&self.bundle()).sandbox(cached().clone());
-        let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
-        builder.build().unwrap()
+        let builder = EngineBuilder::new().bundle(&self.bundle()).sandbox(cached().clone());
+        with_models(builder, SCRIPT).build().unwrap()
     }
 
     fn answer(&self) -> Output {

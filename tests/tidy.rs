@@ -76,10 +76,20 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("inferenceguard-componentize", &[]),
     ("inferenceguard-guest", &[]),
+    (
+        TESTKIT,
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-componentize",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-search",
+        ],
+    ),
 ];
 
-/// Any crate's tests may build components with it.
-const BUILDER: &str = "inferenceguard-componentize";
+/// Any crate's tests may use it, and nothing but tests.
+const TESTKIT: &str = "inferenceguard-testkit";
 
 /// Those that put everything together.
 const TOGETHER: [&str; 3] = ["inferenceguard", "inferenceguard-tests", "inferenceguard-guarantee-tests"];
@@ -237,13 +247,25 @@ fn our_crates_name_only_those_below_them() {
             (None, false) => panic!("{name} is new: say in EDGES what it may depend on"),
         };
         for (dependency, dev) in dependencies(&package).into_iter().filter(|(d, _)| ours.contains(d)) {
-            let fits = allowed.contains(&dependency.as_str()) || (dev && dependency == BUILDER);
+            let fits = allowed.contains(&dependency.as_str()) || (dev && dependency == TESTKIT);
             if !fits {
                 complaints.push(format!("{name} depends on {dependency}; it may depend on {allowed:?} only"));
             }
         }
     }
     none(complaints);
+}
+
+#[test]
+fn only_tests_depend_on_the_test_kit() {
+    let outside = |package: &Value| dependencies(package).contains(&(TESTKIT.to_owned(), false));
+    none(
+        packages()
+            .iter()
+            .filter(|p| outside(p))
+            .map(|p| format!("{}: only a dev-dependency may be {TESTKIT}", p["name"]))
+            .collect(),
+    );
 }
 
 #[test]

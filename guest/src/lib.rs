@@ -28,8 +28,8 @@ pub use passage::{Passage, Span};
 #[doc(hidden)]
 pub use register::Registration;
 pub use roles::{
-    Advanced, Cost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Retry, Source, Steered, Steering,
-    Tracked, Tracker,
+    Advanced, BatchCost, Cost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Retry, Source, Steered,
+    Steering, Tracked, Tracker,
 };
 pub use settings::Settings;
 pub use setup::{Description, Setting, Setup, Value};

@@ -8,7 +8,9 @@ use crate::bindings::common::{batch::Batch, types as wit};
 use crate::bindings::setup::exports::inferenceguard::guard::setup as out;
 use crate::bindings::{cost, critic, policy, steering, tracker};
 use crate::host::{HostBatch, HostDense};
-use crate::{Cost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Role, RoleError, Settings, Setup};
+use crate::{
+    BatchCost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Role, RoleError, Settings, Setup,
+};
 use crate::{Source, Steered, Steering, Tracked, Tracker, Value, log};
 
 /// What a registration macro implements. Not for use by hand.
@@ -148,19 +150,19 @@ mod critic_exports {
 }
 
 mod cost_exports {
-    use super::{Batch, Cost, CostGrain, CostKind, HostBatch, HostDense, Registration, ask, call, cost, wit};
+    use super::{Batch, BatchCost, CostGrain, CostKind, HostBatch, HostDense, Registration, ask, call, cost, wit};
     use cost::exports::inferenceguard::guard::cost as out;
 
-    impl<T: Registration<Role: Cost>> out::Guest for T {
+    impl<T: Registration<Role: BatchCost>> out::Guest for T {
         fn kind() -> out::CostKind {
-            match ask::<T, _>(Cost::kind) {
+            match ask::<T, _>(BatchCost::kind) {
                 CostKind::Safety => out::CostKind::Safety,
                 CostKind::Task => out::CostKind::Task,
             }
         }
 
         fn grain() -> out::CostGrain {
-            match ask::<T, _>(Cost::grain) {
+            match ask::<T, _>(BatchCost::grain) {
                 CostGrain::Token => out::CostGrain::Token,
                 CostGrain::Chunk => out::CostGrain::Chunk,
             }

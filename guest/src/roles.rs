@@ -33,7 +33,8 @@ pub struct Plan {
     pub source: Source,
     /// Which candidates are priced before `select`.
     pub pricing: Pricing,
-    /// Whether `select` needs the task cost. Always computed for finished rows and for the last chunk.
+    /// Whether `select` needs the task cost. The host computes it anyway for finished rows; with [`Pricing::OnDemand`] and no
+    /// fallback, only for those that are safe.
     pub task_cost: bool,
     /// Whether the critic is asked before pricing.
     pub estimate: bool,
@@ -149,8 +150,33 @@ pub enum CostGrain {
     Chunk,
 }
 
-/// Prices new tokens: row by row with [`Cost::price`], or all rows at once with [`Cost::price_all`], which may use the
-/// device. Implement one of the two.
+/// Prices new tokens, row by row. A cost that needs all rows at once implements [`BatchCost`] instead.
+///
+/// A cost without a price does not compile:
+///
+/// ```compile_fail,E0046
+/// use inferenceguard_guest::*;
+///
+/// struct Idle;
+///
+/// impl Setup for Idle {
+///     fn describe() -> Description {
+///         describe!("Gives no price.")
+///     }
+///     fn configure(_: &Settings) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// impl Cost for Idle {
+///     fn kind(&self) -> CostKind {
+///         CostKind::Safety
+///     }
+///     fn grain(&self) -> CostGrain {
+///         CostGrain::Chunk
+///     }
+/// }
+/// ```
 pub trait Cost: Setup {
     /// What this component prices, given its settings.
     fn kind(&self) -> CostKind;
@@ -162,15 +188,34 @@ pub trait Cost: Setup {
     ///
     /// # Errors
     /// Any reason not to answer; the rows of the call are then unsafe.
-    fn price(&self, _rows: &dyn BatchView, _row: u32) -> Result<Vec<f64>, RoleError> {
-        Err(RoleError::Unsupported("to price a row; implement `price` or `price_all`".to_owned()))
-    }
+    fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError>;
+}
 
-    /// Finite prices of all rows, in order.
+/// Prices the new tokens of all rows at once, which may use the device. Every [`Cost`] is one.
+pub trait BatchCost: Setup {
+    /// As [`Cost::kind`].
+    fn kind(&self) -> CostKind;
+
+    /// As [`Cost::grain`].
+    fn grain(&self) -> CostGrain;
+
+    /// Finite prices of all rows, in order: for each row as many as it has new tokens, or one.
     ///
     /// # Errors
     /// As [`Cost::price`].
-    fn price_all(&self, rows: &dyn BatchView, _dense: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError> {
+    fn price_all(&self, rows: &dyn BatchView, dense: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError>;
+}
+
+impl<T: Cost> BatchCost for T {
+    fn kind(&self) -> CostKind {
+        Cost::kind(self)
+    }
+
+    fn grain(&self) -> CostGrain {
+        Cost::grain(self)
+    }
+
+    fn price_all(&self, rows: &dyn BatchView, _: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError> {
         (0..rows.len()).map(|row| self.price(rows, row)).collect()
     }
 }

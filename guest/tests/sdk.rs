@@ -1,8 +1,10 @@
 //! The parts every component stands on: settings, the batch double, rankings, passages.
 
 use inferenceguard_guest::ranking::{Objective, keep, spread, width};
-use inferenceguard_guest::{BatchDouble, BatchView, Constraint, Cost, CostGrain, CostKind, DenseDouble, Description};
-use inferenceguard_guest::{LatentSelector, Passage, ReadError, RowDouble, Settings, Setup, Span, Value};
+use inferenceguard_guest::{
+    BatchCost, BatchDouble, BatchView, Constraint, Cost, CostGrain, CostKind, DenseDouble, Description,
+};
+use inferenceguard_guest::{LatentSelector, Passage, ReadError, RoleError, RowDouble, Settings, Setup, Span, Value};
 use proptest::prelude::*;
 
 fn description() -> Description {
@@ -55,28 +57,30 @@ fn a_latent_is_named_in_words() {
 }
 
 #[test]
-fn a_cost_that_prices_nothing_says_so() {
-    struct Idle;
-    impl Setup for Idle {
+fn a_cost_that_prices_a_row_prices_all_rows() {
+    struct Free;
+    impl Setup for Free {
         fn describe() -> Description {
-            Description::new("idle", "1.0.0", "A test.")
+            Description::new("free", "1.0.0", "A test.")
         }
         fn configure(_: &Settings) -> Result<Self, String> {
             Ok(Self)
         }
     }
-    impl Cost for Idle {
+    impl Cost for Free {
         fn kind(&self) -> CostKind {
             CostKind::Safety
         }
         fn grain(&self) -> CostGrain {
-            CostGrain::Token
+            CostGrain::Chunk
+        }
+        fn price(&self, _: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
+            Ok(vec![f64::from(row)])
         }
     }
-    let refused = |rows: &[RowDouble]| Idle.price_all(&BatchDouble::of(rows.to_vec()), &DenseDouble::default());
-    assert_eq!(refused(&[]), Ok(Vec::new()));
-    let text = refused(&[RowDouble::default()]).unwrap_err().to_string();
-    assert_eq!(text, "not supported: to price a row; implement `price` or `price_all`");
+    let prices = |rows: &[RowDouble]| Free.price_all(&BatchDouble::of(rows.to_vec()), &DenseDouble::default());
+    assert_eq!(prices(&[]), Ok(Vec::new()));
+    assert_eq!(prices(&[RowDouble::default(), RowDouble::default()]), Ok(vec![vec![0.0], vec![1.0]]));
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! What a request can set, and what limits it: no field of a request loosens its deployment.
 
-mod common;
-
-use common::{SCRIPT, config, engine};
 use inferenceguard_host::{Engine, EngineError, Output, Request};
 use inferenceguard_model::Message;
 use inferenceguard_search::{Release, Sampling, SearchConfig};
+use inferenceguard_testkit::toy::{SCRIPT, build, config, engine, roles};
 
 const BUDGET: f64 = 11.0;
 
@@ -89,13 +87,8 @@ fn a_request_for_less_gets_less() {
 
 #[test]
 fn the_stop_texts_of_a_deployment_stay() {
-    let toy = inferenceguard_model::toy::ToyScript::parse(SCRIPT).unwrap();
     let own = SearchConfig { stop: vec!["plain".into()], ..config(BUDGET) };
-    let mut builder = inferenceguard_host::EngineBuilder::new().model(Box::new(toy.model())).config(own);
-    for score in toy.scores() {
-        builder = builder.score_model(Box::new(score));
-    }
-    let engine = builder.roles("native", common::roles).build().unwrap();
+    let engine = build(SCRIPT, own, roles).unwrap();
     let request = Request { stop: vec!["bad".into()], record: true, ..Request::new("good") };
     assert_eq!(given(engine.generate(request).unwrap()).stop, ["plain", "bad"]);
 }

@@ -1,13 +1,14 @@
 //! What roles read of the language model, what steering writes, and what becomes of roles that answer nonsense.
 
-mod common;
-
-use common::{BestSafe, SCRIPT, ScoreCost, build, roles};
 use inferenceguard_host::{Held, Request, Roles};
 use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
     Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
     Steering,
+};
+use inferenceguard_testkit::{
+    roles::{BestSafe, ScoreCost},
+    toy::{SCRIPT, build, config, roles},
 };
 
 /// Looks at the columns on its way.
@@ -48,7 +49,7 @@ fn declared_columns_are_filled() {
         let needs = Needs { latents: Some(Default::default()), top_k: 2, logits: true, ..Needs::default() };
         Roles { policy: Box::new(Reader(BestSafe { needs, width: 4, chunk_len: 3, keep: 2 })), ..roles() }
     };
-    let engine = build(SCRIPT, 11.0, reading).unwrap();
+    let engine = build(SCRIPT, config(11.0), reading).unwrap();
     let output = engine.generate(Request::new("good")).unwrap();
     assert_eq!(output.status, Status::WithinBudget);
 }
@@ -72,7 +73,7 @@ fn undeclared_columns_stay_empty() {
         let policy = BestSafe { needs: Needs::default(), width: 4, chunk_len: 3, keep: 2 };
         Roles { policy: Box::new(Blind(policy)), ..roles() }
     };
-    build(SCRIPT, 11.0, blind).unwrap().generate(Request::new("good")).unwrap();
+    build(SCRIPT, config(11.0), blind).unwrap().generate(Request::new("good")).unwrap();
 }
 
 /// Answers every call with the same edit of all rows.
@@ -104,7 +105,7 @@ fn steering_moves_the_samples() {
     let all = || steered(|rows| Steered::All(PLAIN.repeat(rows)));
     let each = || steered(|rows| Steered::Rows((0..rows as u32).map(|row| (row, PLAIN.to_vec())).collect()));
     for roles in [all, each] {
-        let output = build(SCRIPT, 11.0, roles).unwrap().generate(Request::new("good")).unwrap();
+        let output = build(SCRIPT, config(11.0), roles).unwrap().generate(Request::new("good")).unwrap();
         assert_eq!(output.text, ["plain"; 12].join(" "), "{output:?}");
         assert_eq!(output.status, Status::WithinBudget);
     }
@@ -117,7 +118,7 @@ fn steering_hides_nothing_from_those_who_read_latents() {
         let policy = Box::new(Reader(BestSafe { needs, width: 4, chunk_len: 3, keep: 2 }));
         Roles { policy, ..steered(|rows| Steered::All(PLAIN.repeat(rows))) }
     };
-    let engine = build(SCRIPT, 11.0, reading).unwrap();
+    let engine = build(SCRIPT, config(11.0), reading).unwrap();
     let request = Request { record: true, ..Request::new("good") };
     let output = engine.generate(request).unwrap();
     assert_eq!(output.text, ["plain"; 12].join(" "), "tokens are drawn from what steering made");
@@ -139,7 +140,7 @@ fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
         || steered(|_| Steered::Rows(vec![(0, vec![f32::INFINITY; 4])])),
     ];
     for roles in bad {
-        let engine = build(SCRIPT, 11.0, roles).unwrap();
+        let engine = build(SCRIPT, config(11.0), roles).unwrap();
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
         assert!(!output.failures.is_empty());
@@ -202,7 +203,7 @@ fn a_careless_policy_cannot_carry_on_without_a_failed_cost() {
         let policy = BestSafe { needs: Needs::default(), width: 1, chunk_len: 2, keep: 1 };
         Roles { policy: Box::new(Careless(policy)), ..priced(|_| Vec::new()) }
     };
-    let output = build(SCRIPT, 11.0, careless).unwrap().generate(Request::new("good")).unwrap();
+    let output = build(SCRIPT, config(11.0), careless).unwrap().generate(Request::new("good")).unwrap();
     assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
     assert_eq!(output.usage.sampled_tokens, 2, "nothing grows on a beam that could not be judged");
 }
@@ -215,7 +216,7 @@ fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
         || priced(|batch| batch.rows.iter().map(|row| vec![0.0; row.tokens.len() + 1]).collect()),
     ];
     for roles in bad {
-        let engine = build(SCRIPT, 11.0, roles).unwrap();
+        let engine = build(SCRIPT, config(11.0), roles).unwrap();
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!(output.status, Status::Failed, "{output:?}");
         assert!(!output.failures.is_empty());
@@ -232,7 +233,7 @@ fn an_earlier_turn_that_could_not_be_priced_fails_the_request_and_is_no_refusal(
             _ => batch.rows.iter().map(|row| vec![0.0; row.tokens.len()]).collect(),
         })
     };
-    let engine = build(SCRIPT, 11.0, roles).unwrap();
+    let engine = build(SCRIPT, config(11.0), roles).unwrap();
     let history = vec![Message::user("good"), Message { role: "assistant".into(), content: "good".into() }];
     let asked = Request { history, whole_conversation: true, ..Request::new("good") };
     let output = engine.generate(asked).unwrap();

@@ -1,23 +1,24 @@
 //! Requests end to end on the toy, with the first-party components in the sandbox.
 
-#[allow(unused_imports, reason = "shared with the other test files")]
-mod common;
-#[path = "common/components.rs"]
-mod components;
-
-use common::SCRIPT;
-use components::{MANIFEST, bundle};
 use inferenceguard_host::{Engine, EngineBuilder, EngineError, Held, OWN_METHOD, Request};
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_search::{Release, Status};
+use inferenceguard_testkit::{
+    components,
+    toy::{SCRIPT, bundle, with_models},
+};
+
+const MANIFEST: &str = inferenceguard_testkit::manifest!(
+    max_tokens: 12,
+    chunk_len: 4,
+    budget: 11,
+    head: "",
+    tail: "\n[methods.best-of-n.settings]\nn = 4\n\n[limits]\ninstances = 32\n",
+);
 
 fn builder(manifest: &str) -> EngineBuilder {
-    let toy = ToyScript::parse(SCRIPT).unwrap();
-    let mut builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle(manifest));
-    for score in toy.scores() {
-        builder = builder.score_model(Box::new(score));
-    }
-    components::components().iter().fold(builder, |b, (name, bytes)| b.policy_component(name, bytes.clone()))
+    let builder = with_models(EngineBuilder::new().bundle(&bundle(manifest)), SCRIPT);
+    components::first_party().iter().fold(builder, |b, (name, bytes)| b.policy_component(name, bytes.clone()))
 }
 
 fn engine(methods: &[&str]) -> Engine {

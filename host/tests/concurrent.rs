@@ -1,12 +1,8 @@
 //! Many requests at once, and bundles that change under them.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
-use components::bundle_with;
-use deployment::{MANIFEST, engine};
+use deployment::{MANIFEST, bundle_with, engine};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Held, Output, Request};
 use std::{

@@ -1,12 +1,8 @@
 //! Bundles beside the active one: lanes that requests choose, and judgements of answers that are there.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
-use components::bundle_with;
-use deployment::{MANIFEST, engine};
+use deployment::{MANIFEST, bundle_with, engine};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request};
 use inferenceguard_model::{Message, Token};

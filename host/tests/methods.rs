@@ -1,13 +1,9 @@
 //! Every method of the paper's table, end to end on the toy, with all roles in the sandbox: cases where the right answer
 //! is known.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
-use components::linear;
-use deployment::{BAD, GOOD, TEMPTING, answer, engine, raises};
+use deployment::{BAD, GOOD, TEMPTING, answer, engine, linear, raises};
 use inferenceguard_host::{Held, Request, methods::METHODS};
 use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
 use std::collections::BTreeSet;

@@ -1,16 +1,13 @@
 //! Critics, probes and steering with the networks of a bundle, end to end on the toy; what is missing or was made for
 //! something else is refused in words.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
-use components::{bundle_with, linear};
-use deployment::{GOOD, MANIFEST, TEMPTING, builder, engine, raises};
+use deployment::{GOOD, MANIFEST, TEMPTING, builder, bundle_with, engine, linear, raises};
 use inferenceguard_host::{EngineBuilder, EngineError, Request};
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_search::{Answer, Finish, Need, Status};
+use inferenceguard_testkit::{components::first_party, toy::with_models};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `bad` pays most; one of them is within a budget of 8, two are not.
@@ -77,13 +74,9 @@ fn a_probe_on_latents_prices_chunks_and_guards() {
     );
     assert!(manifest.contains("linear-cost.wasm"));
     let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
-    let toy = ToyScript::parse(DOOMED).unwrap();
-    let mut builder =
-        EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle_with(&manifest, &[("probe", probe)]));
-    for score in toy.scores() {
-        builder = builder.score_model(Box::new(score));
-    }
-    let builder = builder.policy_component("base", components::components()["base"].clone());
+    let bundle = bundle_with(&manifest, &[("probe", probe)]);
+    let builder = with_models(EngineBuilder::new().bundle(&bundle), DOOMED);
+    let builder = builder.policy_component("base", first_party()["base"].clone());
     let engine = builder.method("bundle").method("base").build().unwrap();
     let expected = f64::from(2.0 * 8.0_f32.ln() + 0.5);
     let mut bad = 0;
@@ -144,7 +137,7 @@ fn what_a_method_lacks_is_named_at_build_time() {
     let bundle = bundle_with(MANIFEST, &[]);
     let toy = ToyScript::parse(TEMPTING).unwrap();
     let bare = |method: &str| EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle).method(method);
-    let error = refused(bare("re-control").policy_component("base", components::components()["base"].clone()));
+    let error = refused(bare("re-control").policy_component("base", first_party()["base"].clone()));
     let words =
         "`re-control` needs the steering component `re-control`; give it with `EngineBuilder::steering_component`";
     assert!(error.to_string().contains(words), "{error}");

@@ -1,14 +1,11 @@
 //! Bundles that say which models they were made for.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
-use components::bundle_with;
-use deployment::{MANIFEST, TEMPTING, builder, engine};
+use deployment::{MANIFEST, TEMPTING, builder, bundle_with, engine};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineError, Models, Request};
+use inferenceguard_testkit::components;
 
 fn models() -> Models {
     engine(TEMPTING, "", &[], &["base"]).models().clone()
@@ -64,8 +61,7 @@ fn a_name_that_no_model_has_is_refused() {
     let error = builder(TEMPTING, "\n[scores.cots]\nfingerprint = \"x\"\n", &[]).build().unwrap_err();
     assert!(error.to_string().contains("`[scores.cots]`") && error.to_string().contains("cost, reward"), "{error}");
     let unknown = format!("{MANIFEST}\n[model.parts]\nweight = \"x\"\n");
-    let files = components::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.clone())).collect();
-    let error = Bundle::from_parts(&unknown, &files).unwrap_err().to_string();
+    let error = Bundle::from_parts(&unknown, components::files()).unwrap_err().to_string();
     assert!(error.contains("model.parts") && error.contains("weights, tokenizer"), "{error}");
 }
 

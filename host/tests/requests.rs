@@ -1,10 +1,11 @@
 //! Requests end to end on the toy, with roles in plain Rust.
 
-mod common;
-
-use common::{SCRIPT, build, engine, roles};
 use inferenceguard_host::{CancelToken, EngineError, Event, Held, Request, Roles};
 use inferenceguard_search::{Finish, Release, Status};
+use inferenceguard_testkit::{
+    roles::BestSafe,
+    toy::{SCRIPT, build, config, engine, roles},
+};
 
 fn ask(prompt: &str, seed: u64) -> Request {
     Request { seed: Some(seed), ..Request::new(prompt) }
@@ -144,7 +145,7 @@ fn a_long_prompt_leaves_the_answer_what_room_there_is() {
 
 #[test]
 fn missing_score_models_are_found_at_build_time() {
-    let error = build("vocab: <eos>* good\nafter : good 1\nscore cost: good 0", 3.0, roles).unwrap_err();
+    let error = build("vocab: <eos>* good\nafter : good 1\nscore cost: good 0", config(3.0), roles).unwrap_err();
     assert!(
         error.to_string().contains("cost `reward` reads the score model `reward`; the engine has: cost"),
         "{error}"
@@ -154,16 +155,16 @@ fn missing_score_models_are_found_at_build_time() {
 #[test]
 fn missing_costs_and_layers_are_found_at_build_time() {
     let without = || Roles { costs: Default::default(), ..roles() };
-    let error = build(SCRIPT, 3.0, without).unwrap_err();
+    let error = build(SCRIPT, config(3.0), without).unwrap_err();
     assert!(error.to_string().contains("`harm`, which is not in the deployment"), "{error}");
     let layered = || {
         let mut roles = roles();
-        let mut policy = common::BestSafe { needs: Default::default(), width: 2, chunk_len: 2, keep: 1 };
+        let mut policy = BestSafe { needs: Default::default(), width: 2, chunk_len: 2, keep: 1 };
         policy.needs.latents = Some(inferenceguard_model::LatentSelector::Layer(3));
         roles.policy = Box::new(policy);
         roles
     };
-    let error = build(SCRIPT, 3.0, layered).unwrap_err();
+    let error = build(SCRIPT, config(3.0), layered).unwrap_err();
     assert!(error.to_string().contains("policy `policy` reads latents of layer 3"), "{error}");
 }
 

@@ -1,8 +1,5 @@
 //! How an answer is sampled: the request says, then the bundle, then the model's authors; and the record holds what held.
 
-#[path = "common/components.rs"]
-mod components;
-#[path = "common/deployment.rs"]
 mod deployment;
 
 use deployment::{TEMPTING, builder};
@@ -92,7 +89,7 @@ fn a_bundle_that_comes_later_is_sampled_as_the_authors_say_too() {
     let authors = SamplingSettings { temperature: Some(0.3), ..SamplingSettings::default() };
     let engine = builder(TEMPTING, "\n[sampling]\ntop_k = 2\n", &[]).model(Box::new(Authored::new(authors)));
     let engine = engine.method("base").build().unwrap();
-    engine.activate(&components::bundle_with(deployment::MANIFEST, &[])).unwrap();
+    engine.activate(&deployment::bundle_with(deployment::MANIFEST, &[])).unwrap();
     let output = engine.generate(Request { record: true, ..Request::new("ask") }).unwrap();
     assert_eq!(output.recorded.unwrap().inputs.config.sampling, Sampling { temperature: 0.3, ..Sampling::default() });
 }

@@ -1,34 +1,17 @@
-//! Rows at random, as the host makes them and as components see them in plain Rust; components built once per run.
+//! Rows at random, as the host makes them and as components see them in plain Rust; components loaded once.
 
-use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest as guest;
 use inferenceguard_sandbox::{Activation, CpuDense, Layer, LayerActivation, Limits, Sandbox, SettingValue};
 use inferenceguard_search::{
     Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Decision, Estimate, FailureKind, Moment, Plan,
     Pricing, Retry, RoleFailure, RowScores, Source,
 };
+use inferenceguard_testkit::components::first_party;
 use proptest::{collection::vec, option, prelude::*};
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 pub(crate) type Settings<'a> = &'a [(&'a str, SettingValue)];
-
-const PACKAGES: [&str; 12] = [
-    "args",
-    "base",
-    "beam-search",
-    "best-of-n",
-    "inference-guard",
-    "keyword-cost",
-    "latent-critic",
-    "linear-cost",
-    "pattern-cost",
-    "re-control",
-    "safety-budget",
-    "score-cost",
-];
 
 pub(crate) const HIDDEN: usize = 4;
 pub(crate) const CONSTRAINTS: usize = 2;
@@ -40,25 +23,12 @@ fn networks() -> [(&'static str, Vec<Vec<f32>>); 3] {
     [("value", vec![row(HIDDEN, 1)]), ("probe", vec![row(HIDDEN, 2)]), ("critic", critic)]
 }
 
-fn sandbox() -> &'static (Sandbox, PathBuf) {
-    static SANDBOX: OnceLock<(Sandbox, PathBuf)> = OnceLock::new();
-    SANDBOX.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let out = scratch.join("native-components");
-        build_workspace_components(&root, &PACKAGES, &scratch.parent().unwrap().join("components"), &out).unwrap();
-        (Sandbox::new(Limits { instances: 64, ..Limits::default() }, None).unwrap(), out)
-    })
-}
-
 /// The component with these settings and the networks.
 pub(crate) fn activate(package: &str, settings: Settings<'_>) -> Activation {
     static LOADED: OnceLock<Vec<inferenceguard_sandbox::Component>> = OnceLock::new();
     let loaded = LOADED.get_or_init(|| {
-        let (sandbox, folder) = sandbox();
-        let load =
-            |name: &&str| sandbox.load(name, &std::fs::read(folder.join(format!("{name}.wasm"))).unwrap()).unwrap();
-        PACKAGES.iter().map(load).collect()
+        let sandbox = Sandbox::new(Limits { instances: 64, ..Limits::default() }, None).unwrap();
+        first_party().iter().map(|(name, bytes)| sandbox.load(name, bytes).unwrap()).collect()
     });
     let layer = |weights: Vec<Vec<f32>>| {
         let bias = vec![0.0; weights.len()];
@@ -190,19 +160,6 @@ fn state(state: &BudgetState) -> guest::BudgetState {
     guest::BudgetState { z: state.z, memory: state.memory.clone() }
 }
 
-pub(crate) fn told(constraint: &Constraint) -> guest::Constraint {
-    let clip = match constraint.clip {
-        CostClip::None => guest::CostClip::None,
-        CostClip::Nonneg => guest::CostClip::Nonneg,
-        CostClip::Capped => guest::CostClip::Capped,
-    };
-    let mode = match constraint.mode {
-        ConstraintMode::Anytime => guest::ConstraintMode::Anytime,
-        ConstraintMode::Terminal => guest::ConstraintMode::Terminal,
-    };
-    guest::Constraint { name: constraint.name.clone(), budget: constraint.budget, gamma: constraint.gamma, clip, mode }
-}
-
 /// The same rows for plain Rust.
 pub(crate) fn double(batch: &Batch) -> guest::BatchDouble {
     let row = |row: &BatchRow| guest::RowDouble {
@@ -231,7 +188,7 @@ pub(crate) fn double(batch: &Batch) -> guest::BatchDouble {
         attempt: batch.moment.attempt,
         max_depth: batch.moment.max_depth,
         last: batch.moment.last,
-        constraints: batch.constraints.iter().map(told).collect(),
+        constraints: batch.constraints.iter().map(guest_constraint).collect(),
         prompt: Some(batch.prompt.to_string()),
         rows: batch.rows.iter().map(row).collect(),
     }

@@ -1,47 +1,25 @@
-//! Guests built once per run, a sandbox for all tests of a file, and rows to ask about.
+//! Guests by name, a sandbox for all tests of a file, and rows to ask about.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_sandbox::{Activation, Component, Limits, Sandbox, SandboxError, SettingValue};
 use inferenceguard_search::{
     Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Moment, Needs, RowScores,
 };
+use inferenceguard_testkit::components;
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-const GUESTS: [&str; 7] =
-    ["rogue-cost", "rogue-policy", "rogue-tracker", "rogue-critic", "rogue-steering", "liar", "mute"];
-
 /// The bytes of a guest's component.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let out = base.join(format!("guests-{}", env!("CARGO_CRATE_NAME")));
-        build_workspace_components(&sources, &GUESTS, &base.join("guests-target"), &out).expect("the guests build");
-        out
-    });
-    std::fs::read(folder.join(format!("{name}.wasm"))).expect("a built guest")
+    components::guests()[name].clone()
 }
-
-const FIRST_PARTY: [&str; 5] = ["inference-guard", "safety-budget", "score-cost", "keyword-cost", "pattern-cost"];
 
 /// The bytes of a first-party component.
 pub(crate) fn first_party(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let out = base.join(format!("components-{}", env!("CARGO_CRATE_NAME")));
-        build_workspace_components(&root, &FIRST_PARTY, &base.join("components-target"), &out).expect("components");
-        out
-    });
-    std::fs::read(folder.join(format!("{name}.wasm"))).expect("a built component")
+    components::first_party()[name].clone()
 }
 
 /// Small limits, so that excess is found quickly.

@@ -3,12 +3,13 @@
 //! Native roles get a copy of all they might read, as the tests make it, where components read what they ask for.
 
 use crate::{
-    native_support::{Settings, activate, decision, dense, double, native, plan, told},
+    native_support::{Settings, activate, decision, dense, double, native, plan},
     request::{bundle, prompts, with_models},
     stopwatch::{Stopwatch, at_least, plain},
 };
 use inferenceguard_bundle::{Bundle, RoleEntry};
-use inferenceguard_guest::{self as guest, Cost as _, Policy as _, Tracker as _};
+use inferenceguard_guarantee_tests::guest_constraint;
+use inferenceguard_guest::{self as guest, BatchCost as _, Policy as _, Tracker as _};
 use inferenceguard_host::{Engine, EngineBuilder, EngineError, Request, Roles, RolesFactory};
 use inferenceguard_model::Token;
 use inferenceguard_search::{
@@ -157,12 +158,12 @@ struct NativeTracker(safety_budget::SafetyBudget);
 
 impl Tracker for NativeTracker {
     fn start(&mut self, constraint: &Constraint) -> Result<BudgetState, RoleFailure> {
-        let state = self.0.start(&told(constraint)).map_err(|error| failed(Role::Tracker, error))?;
+        let state = self.0.start(&guest_constraint(constraint)).map_err(|error| failed(Role::Tracker, error))?;
         Ok(BudgetState { z: state.z, memory: state.memory })
     }
 
     fn advance(&mut self, constraint: &Constraint, rows: &[Tracked]) -> Result<Vec<Advanced>, RoleFailure> {
-        let constraint = told(constraint);
+        let constraint = guest_constraint(constraint);
         let advance = |row: &Tracked| {
             let state = guest::BudgetState { z: row.state.z, memory: row.state.memory.clone() };
             let row = guest::Tracked { state, costs: row.costs.clone(), ended: row.ended };

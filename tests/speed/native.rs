@@ -3,10 +3,11 @@
 //! The time in WebAssembly includes the crossings; plain Rust reads a batch that lies beside it.
 
 use crate::{
-    native_support::{Settings, activate, dense, double, native, told},
+    native_support::{Settings, activate, dense, double, native},
     question::{self, ROWS},
     stopwatch::{Stopwatch, ratio},
 };
+use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest as guest;
 use inferenceguard_guest::{Critic as _, Policy as _, Steering as _, Tracker as _};
 use inferenceguard_sandbox::SettingValue;
@@ -56,7 +57,7 @@ fn tracker(watch: Stopwatch) -> Pair {
     let mut wasm = activate("safety-budget", &[]).tracker().expect("a tracker");
     let rows = question::tracked(&wasm.start(constraint).expect("a state"));
     let wasm = watch.time(|| drop(black_box(wasm.advance(constraint, black_box(&rows)).expect("states"))));
-    let (tracker, constraint) = (native::<safety_budget::SafetyBudget>(&[]), told(constraint));
+    let (tracker, constraint) = (native::<safety_budget::SafetyBudget>(&[]), guest_constraint(constraint));
     let state = tracker.start(&constraint).expect("a state");
     let row = |costs: &Vec<f64>| guest::Tracked { state: state.clone(), costs: costs.clone(), ended: false };
     let advance = |costs: &Vec<f64>| tracker.advance(&constraint, row(costs)).expect("a state");
@@ -84,7 +85,7 @@ fn steering(watch: Stopwatch) -> Pair {
     (wasm, watch.time(|| drop(black_box(steering.steer(black_box(&rows), &dense).expect("latents")))))
 }
 
-fn cost<C: guest::Cost>(watch: Stopwatch, package: &str, settings: Settings<'_>) -> Pair {
+fn cost<C: guest::BatchCost>(watch: Stopwatch, package: &str, settings: Settings<'_>) -> Pair {
     let active = activate(package, settings);
     let rows = question::batch(ROWS, active.needs());
     let mut cost = active.cost().expect("a cost");

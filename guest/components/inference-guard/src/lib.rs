@@ -94,7 +94,7 @@ impl Policy for InferenceGuard {
             keep: Some(self.keep as u32),
             chunk_len: self.chunk_len,
             pricing: if critic { Pricing::OnDemand } else { Pricing::All },
-            // With a critic the real task cost is needed only at the end, where it is always computed.
+            // With a critic the real task cost decides between finished rows only, for which the host computes it anyway.
             task_cost: !critic,
             estimate: critic,
             ..Plan::default()

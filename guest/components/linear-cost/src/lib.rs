@@ -6,7 +6,9 @@
 //!
 //! The host does not price the re-tokenised text of an answer by a cost that reads latents.
 
-use inferenceguard_guest::{BatchView, Cost, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError};
+use inferenceguard_guest::{
+    BatchCost, BatchView, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError,
+};
 use inferenceguard_guest::{Settings, Setup, Value, describe, register_cost};
 
 /// What the operator chose.
@@ -41,7 +43,7 @@ impl Setup for LinearCost {
     }
 }
 
-impl Cost for LinearCost {
+impl BatchCost for LinearCost {
     fn kind(&self) -> CostKind {
         CostKind::Safety
     }

@@ -1,6 +1,8 @@
 //! One price per row, from the latent at its end.
 
-use inferenceguard_guest::{BatchDouble, Cost, CostGrain, CostKind, DenseDouble, LatentSelector, LinearDouble, Need};
+use inferenceguard_guest::{
+    BatchCost, BatchDouble, CostGrain, CostKind, DenseDouble, LatentSelector, LinearDouble, Need,
+};
 use inferenceguard_guest::{RowDouble, Setup, Value};
 use linear_cost::LinearCost;
 

@@ -3,13 +3,9 @@
 mod common;
 
 use common::{Ran, run, text};
-use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_testkit::components;
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::{fs, path::Path};
 
 const MANIFEST: &str = include_str!("../../../demo/bundle/bundle.toml");
 
@@ -75,17 +71,9 @@ fn a_role_is_played_only_by_its_own_component() {
     }
 }
 
-/// The cost that misbehaves on purpose, built once.
-fn rogue() -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let path = BUILT.get_or_init(|| {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/guests");
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let out = scratch.join("guests-cli");
-        build_workspace_components(&sources, &["rogue-cost"], &scratch.join("guests-target"), &out).unwrap();
-        out.join("rogue-cost.wasm")
-    });
-    fs::read(path).unwrap()
+/// The cost that misbehaves on purpose.
+fn rogue() -> &'static [u8] {
+    &components::guests()["rogue-cost"]
 }
 
 #[test]
@@ -101,7 +89,7 @@ fn a_cost_that_misbehaves_in_a_request_makes_its_beams_unsafe() {
         ("huge", "too large"),
         ("undeclared", "which it did not declare"),
     ] {
-        let bundle = bundle("rogue.wasm", &format!("{{ mode = \"{mode}\" }}"), &rogue());
+        let bundle = bundle("rogue.wasm", &format!("{{ mode = \"{mode}\" }}"), rogue());
         let ran = ask(bundle.path(), &["--json"]);
         // What the component says when it panics is logged; the program itself does not.
         assert!(!ran.stderr.contains("thread '") && !ran.stderr.contains('\u{1b}'), "{mode}: {}", ran.stderr);
@@ -129,7 +117,7 @@ fn a_cost_that_misbehaves_while_it_is_configured_is_an_error() {
         ("many-top-k", "the need top-k(5000)"),
         ("task-per-token", "a task cost per token"),
     ] {
-        let bundle = bundle("rogue.wasm", &format!("{{ mode = \"{mode}\" }}"), &rogue());
+        let bundle = bundle("rogue.wasm", &format!("{{ mode = \"{mode}\" }}"), rogue());
         let ran = ask(bundle.path(), &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{mode}: {}", ran.stderr);
         let error = ran.stderr.split_once("error: ").unwrap().1;

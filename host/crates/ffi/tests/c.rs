@@ -1,6 +1,6 @@
 //! The interface as a program in C sees it: compiled by the machine's C compiler, linked with the library.
 
-use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_testkit::components;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -30,19 +30,10 @@ budget = 1.5
 
 /// A bundle in a folder, with all its files.
 fn bundle(manifest: &str) -> tempfile::TempDir {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap();
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let target = scratch.parent().unwrap().join("components");
-    let packages = ["base", "safety-budget", "keyword-cost", "score-cost"];
-    static BUILT: OnceLock<Vec<(String, PathBuf)>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let built = build_workspace_components(&root, &packages, &target, &scratch.join("ffi-components")).unwrap();
-        built.into_iter().map(|one| (one.package, one.path)).collect()
-    });
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("bundle.toml"), manifest).unwrap();
-    for (package, path) in built {
-        fs::copy(path, dir.path().join(format!("{package}.wasm"))).unwrap();
+    for (file, bytes) in components::files() {
+        fs::write(dir.path().join(file), bytes).unwrap();
     }
     dir
 }

@@ -1,22 +1,12 @@
 //! Files of records that other programs empty, move, shorten or write to while records are appended.
 
-use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_host::{Output, Request};
 use inferenceguard_record::{Journal, RecordError, read};
+use inferenceguard_testkit::toy::{SCRIPT, engine};
 use std::{fs, io::Write, path::Path};
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
-
-fn engine() -> Engine {
-    let toy = ToyScript::parse(common::SCRIPT).unwrap();
-    let roles: fn() -> Roles = common::roles;
-    let builder = EngineBuilder::new().model(Box::new(toy.model())).config(common::config(11.0)).roles("native", roles);
-    toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap()
-}
-
 fn output() -> Output {
-    engine().generate(Request { seed: Some(1), record: true, ..Request::new("good") }).unwrap()
+    engine(SCRIPT, 11.0).generate(Request { seed: Some(1), record: true, ..Request::new("good") }).unwrap()
 }
 
 /// The sequence numbers of a file whose chain is whole.

@@ -1,16 +1,16 @@
 //! Which row a record speaks of, and what it was charged: rows that were dropped after a decision, fallbacks, prices in one
 //! piece, and constraints that share a cost.
 
-use inferenceguard_host::{EngineBuilder, Output, Request, Roles};
-use inferenceguard_model::{Token, toy::ToyScript};
+use inferenceguard_host::{Output, Request, Roles};
+use inferenceguard_model::Token;
 use inferenceguard_record::{Body, Wrong};
 use inferenceguard_search::{
-    Answer, Batch, BatchRow, ConstraintMode, Cost, CostGrain, CostKind, Decision, Granularity, Needs, OnExhausted,
-    Plan, Policy, RoleFailure, SearchConfig, Status,
+    Answer, BatchRow, ConstraintMode, Decision, Granularity, Needs, OnExhausted, SearchConfig, Status,
 };
-
-#[path = "../../../tests/common/mod.rs"]
-mod common;
+use inferenceguard_testkit::{
+    roles::{BestSafe, GivesUp, row_cost},
+    toy,
+};
 
 /// An answer is all good or all bad, and never ends by itself.
 const EITHER: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1, bad 1\n after good : good 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
@@ -20,65 +20,29 @@ const BAD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : bad 1\n aft
 const GOOD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1\n after good : good 1\n score cost: bad 5\n score reward cumulative: bad 3";
 const BAD_TOKEN: Token = 2;
 
-/// Free in chunks; in one piece, each bad token costs one.
-struct Drifts(Needs);
-
-impl Cost for Drifts {
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        let price = |row: &BatchRow| {
-            let dear = |token: &Token| f64::from(u8::from(row.tokens.len() > 4 && *token == BAD_TOKEN));
-            row.tokens.iter().map(dear).collect()
-        };
-        Ok(rows.rows.iter().map(price).collect())
-    }
-}
-
+/// All beams are kept. The cost is free in chunks; in one piece, each bad token costs one.
 fn drifting() -> Roles {
-    let mut roles = common::roles();
-    roles.policy = Box::new(common::BestSafe { needs: Needs::default(), width: 8, chunk_len: 4, keep: 8 });
-    roles.costs.insert("harm".into(), Box::new(Drifts(Needs::default())));
+    let price = |row: &BatchRow| {
+        let dear = |token: &Token| f64::from(u8::from(row.tokens.len() > 4 && *token == BAD_TOKEN));
+        row.tokens.iter().map(dear).collect()
+    };
+    let mut roles = toy::roles();
+    roles.policy = Box::new(keeping_all());
+    roles.costs.insert("harm".into(), row_cost(Needs::default(), price));
     roles
 }
 
-/// Finds nothing fit at the end, whatever there is.
-struct GivesUp(common::BestSafe);
-
-impl Policy for GivesUp {
-    fn needs(&self) -> &Needs {
-        self.0.needs()
-    }
-
-    fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
-        self.0.plan(rows)
-    }
-
-    fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {
-        if rows.moment.last { Ok(Decision::Exhausted) } else { self.0.select(rows) }
-    }
+fn keeping_all() -> BestSafe {
+    BestSafe { needs: Needs::default(), width: 8, chunk_len: 4, keep: 8 }
 }
 
+/// The policy finds nothing fit at the end, whatever there is.
 fn giving_up() -> Roles {
-    let policy = common::BestSafe { needs: Needs::default(), width: 8, chunk_len: 4, keep: 8 };
-    Roles { policy: Box::new(GivesUp(policy)), ..drifting() }
+    Roles { policy: Box::new(GivesUp { policy: keeping_all(), at: |moment| moment.last }), ..drifting() }
 }
 
 fn outputs(script: &str, config: &SearchConfig, roles: fn() -> Roles) -> Vec<Output> {
-    let toy = ToyScript::parse(script).unwrap();
-    let builder = EngineBuilder::new().model(Box::new(toy.model())).config(config.clone()).roles("native", roles);
-    let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
-    let engine = builder.build().unwrap();
+    let engine = toy::build(script, config.clone(), roles).unwrap();
     let request = |seed| Request { seed: Some(seed), record: true, ..Request::new("ask") };
     (0..6).map(|seed| engine.generate(request(seed)).unwrap()).collect()
 }
@@ -91,7 +55,7 @@ fn answers(body: &Body) -> usize {
 
 #[test]
 fn a_refusal_after_all_answers_were_dropped_verifies() {
-    for output in outputs(BAD, &common::config(4.0), drifting) {
+    for output in outputs(BAD, &toy::config(4.0), drifting) {
         let body = Body::of(&output).unwrap();
         assert_eq!(output.status, Status::NoSafeCandidate);
         assert!(answers(&body) > 0, "a row was decided on, and dropped since it is dear in one piece");
@@ -102,7 +66,7 @@ fn a_refusal_after_all_answers_were_dropped_verifies() {
 
 #[test]
 fn the_row_that_was_answered_after_others_were_dropped_is_the_one_that_is_added_up() {
-    let outputs = outputs(EITHER, &common::config(4.0), drifting);
+    let outputs = outputs(EITHER, &toy::config(4.0), drifting);
     let bodies: Vec<Body> = outputs.iter().map(|output| Body::of(output).unwrap()).collect();
     bodies.iter().for_each(|body| body.verify().unwrap());
     // A row that no other came before is decided on twice: before and after it is priced in one piece.
@@ -120,7 +84,7 @@ fn the_row_that_was_answered_after_others_were_dropped_is_the_one_that_is_added_
 #[test]
 fn a_row_that_a_fallback_emitted_is_added_up() {
     for setting in [OnExhausted::BestReward, OnExhausted::LeastViolation] {
-        let config = SearchConfig { on_exhausted: setting, ..common::config(4.0) };
+        let config = SearchConfig { on_exhausted: setting, ..toy::config(4.0) };
         for (script, status) in [(GOOD, Status::WithinBudget), (BAD, Status::BudgetExceeded)] {
             for output in outputs(script, &config, giving_up) {
                 let mut body = Body::of(&output).unwrap();
@@ -136,7 +100,7 @@ fn a_row_that_a_fallback_emitted_is_added_up() {
 
 #[test]
 fn the_price_in_one_piece_is_checked() {
-    let body = Body::of(&outputs(BAD, &common::config(40.0), drifting)[0]).unwrap();
+    let body = Body::of(&outputs(BAD, &toy::config(40.0), drifting)[0]).unwrap();
     assert_eq!(body.outcome.status, Status::WithinBudget);
     assert!(body.outcome.constraints[0].whole.unwrap() > 11.0, "{:?}", body.outcome.constraints);
     body.verify().unwrap();
@@ -155,7 +119,7 @@ fn the_price_in_one_piece_is_checked() {
 #[test]
 fn constraints_that_share_a_cost_are_each_charged_at_their_own_places() {
     for swapped in [false, true] {
-        let mut config = common::config(11.0);
+        let mut config = toy::config(11.0);
         let mut end = config.constraints[0].clone();
         end.granularity = Granularity::Terminal;
         (end.constraint.name, end.constraint.mode) = ("end".into(), ConstraintMode::Terminal);
@@ -163,7 +127,7 @@ fn constraints_that_share_a_cost_are_each_charged_at_their_own_places() {
         if swapped {
             config.constraints.reverse();
         }
-        let outputs = outputs(&common::SCRIPT.replace("bad plain", "bad plain ask"), &config, common::roles);
+        let outputs = outputs(&toy::SCRIPT.replace("bad plain", "bad plain ask"), &config, toy::roles);
         outputs.iter().for_each(|output| Body::of(output).unwrap().verify().unwrap());
         let costs = |output: &&Output| output.constraints.iter().all(|report| report.cost > 0.0);
         let early = |output: &&Output| output.tokens[..output.tokens.len().min(4)].contains(&BAD_TOKEN);

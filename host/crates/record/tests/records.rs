@@ -1,24 +1,13 @@
 //! Records of real requests on the toy model: they verify, and whatever is changed in them is found.
 
 use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
-use inferenceguard_host::{Engine, EngineBuilder, Output, Request, Roles};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_host::{Output, Request};
 use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
+use inferenceguard_testkit::toy::{SCRIPT, engine, roles};
 use std::{fs, path::Path};
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
-
-fn engine(script: &str, budget: f64) -> Engine {
-    let toy = ToyScript::parse(script).unwrap();
-    let roles: fn() -> Roles = common::roles;
-    let builder =
-        EngineBuilder::new().model(Box::new(toy.model())).config(common::config(budget)).roles("native", roles);
-    toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap()
-}
-
 fn outputs(budget: f64, count: u64) -> Vec<Output> {
-    outputs_of(common::SCRIPT, budget, count)
+    outputs_of(SCRIPT, budget, count)
 }
 
 fn outputs_of(script: &str, budget: f64, count: u64) -> Vec<Output> {
@@ -130,7 +119,7 @@ fn bodies_may_be_left_out_or_removed() {
     outputs(11.0, 2).iter().for_each(|output| drop(journal.append(output).unwrap()));
     assert!(lines(&path).iter().all(|line| line.body.is_none()));
     assert!(!fs::read_to_string(&path).unwrap().contains("good"), "no text at all");
-    let unrecorded = engine(common::SCRIPT, 11.0).generate(Request::new("good")).unwrap();
+    let unrecorded = engine(SCRIPT, 11.0).generate(Request::new("good")).unwrap();
     assert!(matches!(journal.append(&unrecorded), Err(RecordError::NotRecorded)));
 }
 
@@ -161,7 +150,7 @@ fn what_is_forgotten_is_gone_and_the_chain_goes_on() {
 fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
     for output in outputs(11.0, 8) {
         let body = inferenceguard_record::Body::of(&output).unwrap();
-        let replayed = body.replay(&mut common::roles().into()).unwrap();
+        let replayed = body.replay(&mut roles().into()).unwrap();
         assert!(replayed.same > 5 && replayed.skipped == 0, "{replayed:?}");
         let mut dearer = body.clone();
         let price = dearer.trace.events.iter_mut().find_map(|(_, answer)| match answer {
@@ -169,14 +158,14 @@ fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
             _ => None,
         });
         *price.unwrap() += 1e-12;
-        let wrong = dearer.replay(&mut common::roles().into()).unwrap_err();
+        let wrong = dearer.replay(&mut roles().into()).unwrap_err();
         assert!(matches!(wrong, Wrong::Replay { need: "price", .. }), "{wrong}");
     }
 }
 
 #[test]
 fn an_explanation_names_the_decisions_and_the_nearest_candidate() {
-    let script = common::SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
     let refused = outputs_of(&script, 11.0, 1).remove(0);
     let body = inferenceguard_record::Body::of(&refused).unwrap();
     let steps = body.steps();
@@ -229,7 +218,7 @@ fn a_record_names_every_model_and_others_are_found_out() {
     assert!(!header.version.is_empty());
     let models = &output.models;
     header.expects(&models.model, &models.scores).unwrap();
-    let other = engine(&common::SCRIPT.replace("score cost: bad 5", "score cost: bad 0"), 11.0).models().clone();
+    let other = engine(&SCRIPT.replace("score cost: bad 5", "score cost: bad 0"), 11.0).models().clone();
     assert_eq!(other.model, models.model, "only the cost model is another one");
     let told = header.expects(&models.model, &other.scores).unwrap_err();
     assert!(matches!(&told, Wrong::Model { role, .. } if role == "score model `cost`"), "{told}");

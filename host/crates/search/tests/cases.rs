@@ -3,6 +3,7 @@
 mod player;
 
 use inferenceguard_search::*;
+use inferenceguard_testkit::roles::row_cost;
 use player::{Loop, Player};
 
 /// `bad` pays more and costs more.
@@ -92,24 +93,10 @@ fn another_spelling_of_the_same_text_is_priced_too() {
 
 #[test]
 fn a_cost_that_reads_the_model_does_not_spare_the_others_the_other_spelling() {
-    struct Free(Needs);
-    impl Cost for Free {
-        fn needs(&self) -> &Needs {
-            &self.0
-        }
-        fn kind(&self) -> CostKind {
-            CostKind::Safety
-        }
-        fn grain(&self) -> CostGrain {
-            CostGrain::Token
-        }
-        fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-            Ok(rows.rows.iter().map(|row| vec![0.1; row.tokens.len()]).collect())
-        }
-    }
     let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : <eos> 1\n score reward: +d 1\n score cost: bad 5";
     let mut player = Player::new(script, 4.0, 8, Loop::new(2, 1, 8, 0));
-    player.costs.insert("free".into(), Box::new(Free(Needs { logprobs: true, ..Needs::default() })));
+    let needs = Needs { logprobs: true, ..Needs::default() };
+    player.costs.insert("free".into(), row_cost(needs, |row| vec![0.1; row.tokens.len()]));
     let mut free = player.config.constraints[0].clone();
     (free.constraint.name, free.cost) = ("free".into(), "free".into());
     player.config.constraints.insert(0, free);

@@ -3,6 +3,7 @@
 mod player;
 
 use inferenceguard_search::*;
+use inferenceguard_testkit::roles::GivesUp;
 use player::{Loop, Player};
 
 /// Safe while it grows, harmful as a whole.
@@ -31,23 +32,6 @@ fn a_withheld_tail_is_priced_at_the_chunk_limit() {
     assert_eq!(player.play().0.status, Status::NoSafeCandidate);
 }
 
-/// Gives up whatever it is shown.
-struct GivesUp(Loop);
-
-impl Policy for GivesUp {
-    fn needs(&self) -> &Needs {
-        self.0.needs()
-    }
-
-    fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
-        self.0.plan(rows)
-    }
-
-    fn select(&mut self, _: &Batch) -> Result<Decision, RoleFailure> {
-        Ok(Decision::Exhausted)
-    }
-}
-
 /// `ba` `+d` costs nothing and reads `bad`, which encodes to the one token that costs.
 const SPELLED: &str = "vocab: <eos>* ask ba +d bad\n after : ba 1\n after ba : +d 1\n after +d : <eos> 1\n score reward: +d 1\n score cost: bad 5";
 
@@ -55,7 +39,7 @@ const SPELLED: &str = "vocab: <eos>* ask ba +d bad\n after : ba 1\n after ba : +
 fn a_fallback_prices_the_other_spelling_too() {
     for setting in [OnExhausted::LeastViolation, OnExhausted::BestReward] {
         let mut player = Player::new(SPELLED, 4.0, 8, Loop::new(2, 1, 8, 0));
-        player.policy = Box::new(GivesUp(Loop::new(2, 1, 8, 0)));
+        player.policy = Box::new(GivesUp { policy: Loop::new(2, 1, 8, 0), at: |_| true });
         player.config.on_exhausted = setting;
         let (out, _) = player.play();
         assert_eq!((out.status, out.text.as_str()), (Status::BudgetExceeded, "bad"), "{out:?}");

@@ -3,7 +3,8 @@
 mod player;
 
 use inferenceguard_search::*;
-use player::{Loop, Player, Recursion, Stage, score_price};
+use inferenceguard_testkit::roles::{Recursion, ScoreCost, row_cost};
+use player::{Loop, Player, Stage};
 
 /// Every continuation costs more than the budget, and none ends by itself.
 const HOPELESS: &str = "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : bad 1, worse 1\n after worse : bad 1, worse 1\n score reward: worse 9, bad 1\n score cost: bad 5, worse 7";
@@ -85,35 +86,12 @@ fn a_z_that_contradicts_the_hosts_sum_makes_the_beam_unsafe_and_is_reported() {
     }
 }
 
-/// Free in pieces of up to two tokens, dear in one piece: what an incremental scorer that drifts looks like.
-struct Drifts(Needs);
-
-impl Cost for Drifts {
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        let price = |row: &BatchRow| {
-            let each = if row.tokens.len() > 2 { 1.0 } else { 0.0 };
-            vec![each; row.tokens.len()]
-        };
-        Ok(rows.rows.iter().map(price).collect())
-    }
-}
-
+/// The cost is free in pieces of up to two tokens and dear in one piece, as if it came from an incremental scorer that drifts.
 fn drifting(budget: f64) -> Player {
     let script = "vocab: <eos>* ask ok\n after : ok 1\n after ok : ok 1\n score reward: ok 1";
     let mut player = Player::new(script, budget, 6, Loop::new(2, 1, 2, 1));
-    player.costs.insert("cost".into(), Box::new(Drifts(Needs::default())));
+    let price = |row: &BatchRow| vec![if row.tokens.len() > 2 { 1.0 } else { 0.0 }; row.tokens.len()];
+    player.costs.insert("cost".into(), row_cost(Needs::default(), price));
     player
 }
 
@@ -171,7 +149,7 @@ fn tightened(margin: f64) -> Status {
     loop {
         if session.between_chunks() && !come {
             come = true;
-            let cost = score_price("cost", CostKind::Safety);
+            let cost = ScoreCost::new("cost", CostKind::Safety);
             let info = CostInfo { needs: cost.needs().clone(), kind: cost.kind(), grain: cost.grain() };
             player.costs.insert("later".into(), cost);
             session.tighten(vec![later.clone()], [("later".into(), info)].into(), margin).expect("it fits");

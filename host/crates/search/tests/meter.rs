@@ -1,73 +1,32 @@
 //! Prices of what another engine writes.
 
-mod player;
-
 use inferenceguard_search::*;
-use player::Recursion;
+use inferenceguard_testkit::roles::{self, Recursion, constraint, row_cost};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
-/// One for every `x` in the new text; keeps what it was shown.
-struct Letters(Needs, Shown);
-
-impl Cost for Letters {
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        let mut shown = self.1.lock().expect("one thread");
-        Ok(rows
-            .rows
-            .iter()
-            .map(|row| {
-                shown.push((row.lookback.clone(), row.text.clone()));
-                assert_eq!(row.text_ends, [row.text.chars().count() as u32]);
-                vec![row.text.matches('x').count() as f64]
-            })
-            .collect())
-    }
-}
-
 fn config(max_tokens: u32, granularity: Granularity) -> SearchConfig {
-    let constraint = Constraint {
-        name: "letters".into(),
-        budget: 1.5,
-        gamma: 1.0,
-        clip: CostClip::Capped,
-        mode: ConstraintMode::Anytime,
-    };
-    SearchConfig {
-        constraints: vec![PricedConstraint { constraint, cost: "letters".into(), granularity }],
-        task: None,
-        max_tokens,
-        sampling: Sampling::default(),
-        seed: 0,
-        stop: vec![],
-        on_exhausted: OnExhausted::Refuse,
-        refusal: "no".into(),
-        backtrack: false,
-        release: Release::AtEnd,
-        limits: SearchLimits::default(),
-        margin: EPSILON,
-        revision: REVISION,
-    }
+    let letters = PricedConstraint { granularity, ..constraint("letters", "letters", 1.5) };
+    SearchConfig { max_tokens, task: None, ..roles::config(letters) }
 }
 
 type Shown = Arc<Mutex<Vec<(String, String)>>>;
 
+/// One for every `x` in the new text; keeps what it was shown.
+fn letters(needs: Needs, shown: Shown) -> Box<dyn Cost> {
+    row_cost(needs, move |row| {
+        shown.lock().expect("one thread").push((row.lookback.clone(), row.text.clone()));
+        assert_eq!(row.text_ends, [row.text.chars().count() as u32]);
+        vec![row.text.matches('x').count() as f64]
+    })
+}
+
 fn meter(max_tokens: u32, granularity: Granularity) -> Result<(Meter, Shown), SearchError> {
     let shown = Shown::default();
     let needs = Needs { text: true, lookback: 8, ..Needs::default() };
-    let cost: Box<dyn Cost> = Box::new(Letters(needs, Arc::clone(&shown)));
-    let costs = BTreeMap::from([("letters".to_owned(), cost)]);
+    let costs = BTreeMap::from([("letters".to_owned(), letters(needs, Arc::clone(&shown)))]);
     Ok((Meter::new(&config(max_tokens, granularity), Box::new(Recursion), costs, "ask")?, shown))
 }
 

@@ -111,7 +111,7 @@ proptest! {
         clip in prop::sample::select(vec![CostClip::None, CostClip::Nonneg, CostClip::Capped]),
     ) {
         let c = Constraint { name: "x".into(), budget: 10.0, gamma, clip, mode: ConstraintMode::Anytime };
-        let mut tracker = player::Recursion;
+        let mut tracker = inferenceguard_testkit::roles::Recursion;
         let state = tracker.start(&c).expect("start");
         let row = Tracked { state, costs: costs.clone(), ended: true };
         let advanced = tracker.advance(&c, &[row]).expect("advance").remove(0);

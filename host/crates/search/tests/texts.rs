@@ -4,6 +4,7 @@ mod player;
 
 use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use inferenceguard_search::*;
+use inferenceguard_testkit::roles::{constraint, row_cost};
 use player::{Loop, Player};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -104,36 +105,18 @@ impl Tokenizer for Control {
     }
 }
 
-/// One for each character.
-struct Characters(Needs);
-
-impl Cost for Characters {
-    fn needs(&self) -> &Needs {
-        &self.0
-    }
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        let price = |row: &BatchRow| {
-            assert_eq!(row.text_ends.last().copied().unwrap_or(0), row.text.chars().count() as u32);
-            let before = [0].into_iter().chain(row.text_ends.iter().copied());
-            row.text_ends.iter().zip(before).map(|(end, before)| f64::from(end - before)).collect()
-        };
-        Ok(rows.rows.iter().map(price).collect())
-    }
+/// One for each character of each token.
+fn characters(row: &BatchRow) -> Vec<f64> {
+    assert_eq!(row.text_ends.last().copied().unwrap_or(0), row.text.chars().count() as u32);
+    let before = [0].into_iter().chain(row.text_ends.iter().copied());
+    row.text_ends.iter().zip(before).map(|(end, before)| f64::from(end - before)).collect()
 }
 
 fn player(script: &str, max_tokens: u32, chunk: u32, release: Release) -> Player {
     let mut player = Player::new(script, 1000.0, max_tokens, Loop::new(2, 1, chunk, 0));
     player.tokenizer = Some(Arc::new(Bytes));
-    player.costs.insert("characters".into(), Box::new(Characters(Needs { text: true, ..Needs::default() })));
-    let mut characters = player.config.constraints[0].clone();
-    (characters.constraint.name, characters.cost) = ("characters".into(), "characters".into());
-    player.config.constraints.push(characters);
+    player.costs.insert("characters".into(), row_cost(Needs { text: true, ..Needs::default() }, characters));
+    player.config.constraints.push(constraint("characters", "characters", 1000.0));
     player.config.release = release;
     player
 }

@@ -7,8 +7,9 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{MANIFEST, Running, bundle, chat, components, start, with};
+use common::{MANIFEST, Running, bundle, chat, start, with};
 use inferenceguard_host::{Engine, Event, Request};
+use inferenceguard_testkit::components;
 use serde_json::json;
 use std::{
     fs,
@@ -80,7 +81,7 @@ fn upload(times: usize) {
     let mut found: Vec<f64> = (0..times)
         .map(|turn| {
             let dir = tempfile::tempdir().expect("a folder");
-            let policy = padded(&components()["inference-guard.wasm"], 300_000, turn);
+            let policy = padded(&components::first_party()["inference-guard"], 300_000, turn);
             fs::write(dir.path().join("inference-guard.wasm"), policy).expect("a component");
             fs::write(dir.path().join("bundle.toml"), MANIFEST).expect("a manifest");
             timed(|| assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200))

@@ -13,9 +13,9 @@ use inferenceguard_host::{
     Engine, EngineBuilder, Roles,
     methods::{self, Method},
 };
-use inferenceguard_model::toy::ToyScript;
 use inferenceguard_sandbox::SettingValue;
 use inferenceguard_search::*;
+use inferenceguard_testkit::toy::with_models;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The prompt of every case.
@@ -156,12 +156,10 @@ impl Case {
 
     /// An engine whose components are played by `cast`.
     pub(crate) fn engine_of(&self, cast: Arc<dyn Cast>) -> Engine {
-        let toy = ToyScript::parse(&self.script).expect("the script parses");
         let case = self.clone();
-        let builder = EngineBuilder::new().model(Box::new(toy.model())).config(self.config.clone());
+        let builder = EngineBuilder::new().config(self.config.clone());
         let builder = builder.roles("native", move || case.roles(cast.as_ref()));
-        let scores = toy.scores().into_iter();
-        scores.fold(builder, |b, score| b.score_model(Box::new(score))).build().expect("the engine is complete")
+        with_models(builder, &self.script).build().expect("the engine is complete")
     }
 
     fn roles(&self, cast: &dyn Cast) -> Roles {

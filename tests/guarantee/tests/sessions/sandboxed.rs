@@ -7,12 +7,12 @@ use crate::{
     is_guarded, played,
     verdict::Tally,
 };
-use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_guest::Value;
 use inferenceguard_host::Output;
 use inferenceguard_sandbox::{Activation, Component, Limits, Sandbox, SettingValue};
 use inferenceguard_search::{Cost, Policy, Tracker};
-use std::{collections::BTreeMap, env, fs, path::Path, sync::Arc};
+use inferenceguard_testkit::components::first_party;
+use std::{collections::BTreeMap, sync::Arc};
 
 const PACKAGES: [&str; 7] =
     ["base", "beam-search", "best-of-n", "inference-guard", "keyword-cost", "safety-budget", "score-cost"];
@@ -21,17 +21,11 @@ const PACKAGES: [&str; 7] =
 struct InSandbox(BTreeMap<&'static str, Component>);
 
 impl InSandbox {
-    /// Ready ones if `INFERENCEGUARD_COMPONENTS` names their folder, else built here, in the same nested target
-    /// directory as the command line's build script.
     fn load() -> Self {
         // Wall-clock time says nothing on a busy machine; fuel is the fence that counts.
         let limits = Limits { deadline_ms: 60_000, ..Limits::default() };
         let sandbox = Sandbox::new(limits, None).expect("a sandbox");
-        let folder = env::var_os("INFERENCEGUARD_COMPONENTS").map_or_else(built, Into::into);
-        let load = |name| {
-            let bytes = fs::read(folder.join(format!("{name}.wasm"))).expect("a component");
-            (name, sandbox.load(name, &bytes).expect("a component of the contract"))
-        };
+        let load = |name| (name, sandbox.load(name, &first_party()[name]).expect("a component of the contract"));
         Self(PACKAGES.into_iter().map(load).collect())
     }
 
@@ -39,14 +33,6 @@ impl InSandbox {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), setting(value))).collect();
         self.0[component].activate(&settings).expect("settings in range")
     }
-}
-
-fn built() -> std::path::PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace");
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (target, out) = (scratch.join("../components"), scratch.join("guarantee-components"));
-    build_workspace_components(&root, &PACKAGES, &target, &out).expect("components");
-    out
 }
 
 fn setting(value: &Value) -> SettingValue {

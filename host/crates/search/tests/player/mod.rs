@@ -6,6 +6,7 @@ use inferenceguard_model::{
     BeamId, Model, Rows, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax, top_k, toy::ToyScript,
 };
 use inferenceguard_search::*;
+use inferenceguard_testkit::roles::{Recursion, ScoreCost, config, constraint};
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 /// A search policy in plain Rust: the loop of the paper, with switches.
@@ -77,67 +78,6 @@ impl Policy for Loop {
     }
 }
 
-/// z' = (z - c) / γ with the clips, straight from the definition.
-#[derive(Clone, Default)]
-pub(crate) struct Recursion;
-
-impl Tracker for Recursion {
-    fn start(&mut self, c: &Constraint) -> Result<BudgetState, RoleFailure> {
-        Ok(BudgetState { z: c.budget, memory: vec![c.budget, 1.0] })
-    }
-
-    fn advance(&mut self, c: &Constraint, rows: &[Tracked]) -> Result<Vec<Advanced>, RoleFailure> {
-        let advance = |row: &Tracked| {
-            let (mut z, mut cap, mut ok) = (row.state.z, row.state.memory[0], row.state.memory[1] > 0.0);
-            let mut trace = Vec::new();
-            for &cost in &row.costs {
-                let cost = if c.clip == CostClip::Nonneg { cost.max(0.0) } else { cost };
-                (z, cap) = ((z - cost) / c.gamma, cap / c.gamma);
-                z = if c.clip == CostClip::Capped { z.min(cap) } else { z };
-                ok &= z > 0.0;
-                trace.push(z);
-            }
-            let safe = if c.mode == ConstraintMode::Terminal { z > 0.0 } else { ok };
-            Advanced { state: BudgetState { z, memory: vec![cap, f64::from(ok)] }, safe, trace }
-        };
-        Ok(rows.iter().map(advance).collect())
-    }
-}
-
-/// Prices from a score model of the script.
-pub(crate) struct ScorePrice {
-    needs: Needs,
-    model: String,
-    kind: CostKind,
-}
-
-impl Cost for ScorePrice {
-    fn needs(&self) -> &Needs {
-        &self.needs
-    }
-    fn kind(&self) -> CostKind {
-        self.kind
-    }
-    fn grain(&self) -> CostGrain {
-        if self.kind == CostKind::Task { CostGrain::Chunk } else { CostGrain::Token }
-    }
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        let price = |row: &BatchRow| {
-            let scores = &row.scores[&self.model];
-            match self.kind {
-                CostKind::Task => vec![-f64::from(scores.end)],
-                CostKind::Safety => scores.tokens.iter().map(|s| f64::from(*s)).collect(),
-            }
-        };
-        Ok(rows.rows.iter().map(price).collect())
-    }
-}
-
-pub(crate) fn score_price(model: &str, kind: CostKind) -> Box<dyn Cost> {
-    let needs = Needs { scores: vec![model.to_owned()], ..Needs::default() };
-    Box::new(ScorePrice { needs, model: model.to_owned(), kind })
-}
-
 /// Everything one request needs.
 pub(crate) struct Player {
     pub(crate) script: ToyScript,
@@ -152,33 +92,10 @@ pub(crate) struct Player {
 impl Player {
     /// Reward and cost of the script, one constraint.
     pub(crate) fn new(script: &str, budget: f64, max_tokens: u32, policy: Loop) -> Self {
-        let constraint = Constraint {
-            name: "safety".into(),
-            budget,
-            gamma: 1.0,
-            clip: CostClip::Capped,
-            mode: ConstraintMode::Anytime,
-        };
-        let priced = PricedConstraint { constraint, cost: "cost".into(), granularity: Granularity::Token };
-        let config = SearchConfig {
-            constraints: vec![priced],
-            task: Some("reward".into()),
-            max_tokens,
-            sampling: Sampling::default(),
-            seed: 7,
-            stop: vec![],
-            on_exhausted: OnExhausted::Refuse,
-            refusal: "no".into(),
-            backtrack: false,
-            release: Release::AtEnd,
-            limits: SearchLimits::default(),
-            margin: inferenceguard_search::EPSILON,
-            revision: inferenceguard_search::REVISION,
-        };
-        let costs = BTreeMap::from([
-            ("cost".to_owned(), score_price("cost", CostKind::Safety)),
-            ("reward".to_owned(), score_price("reward", CostKind::Task)),
-        ]);
+        let config = SearchConfig { max_tokens, seed: 7, ..config(constraint("safety", "cost", budget)) };
+        let costs: [(&str, Box<dyn Cost>); 2] =
+            [("cost", ScoreCost::new("cost", CostKind::Safety)), ("reward", ScoreCost::new("reward", CostKind::Task))];
+        let costs = costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect();
         let script = ToyScript::parse(script).expect("the script parses");
         Self { script, config, policy: Box::new(policy), tracker: Box::new(Recursion), costs, tokenizer: None }
     }

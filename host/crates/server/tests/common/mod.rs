@@ -5,51 +5,30 @@ pub(crate) mod exposition;
 pub(crate) mod hooked;
 
 use inferenceguard_bundle::Bundle;
-use inferenceguard_componentize::build_workspace_components;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, ModelIdentity, toy::ToyScript};
 use inferenceguard_record::Journal;
 use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
+pub(crate) use inferenceguard_testkit::toy::bundle;
+use inferenceguard_testkit::{components, toy::with_models};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
-    env, fs,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use ureq::{Agent, http::Response};
 
-pub(crate) const MANIFEST: &str = r#"
-name = "toy"
-version = "0.1.0"
-task = "reward"
-max_tokens = 12
-refusal = "No."
-
-[policy]
-component = "inference-guard.wasm"
-settings = { n = 8, keep = 2, chunk-len = 4 }
-
-[tracker]
-component = "safety-budget.wasm"
-
-[costs.harm]
-component = "score-cost.wasm"
-settings = { model = "cost" }
-
-[costs.reward]
-component = "score-cost.wasm"
-settings = { model = "reward", kind = "task" }
-
-[[constraints]]
-name = "harm"
-cost = "harm"
-budget = 4
-"#;
+pub(crate) const MANIFEST: &str = inferenceguard_testkit::manifest!(
+    max_tokens: 12,
+    chunk_len: 4,
+    budget: 4,
+    head: "refusal = \"No.\"\n",
+    tail: "",
+);
 
 /// `good` costs nothing, `bad` more than any budget; after `doomed` there is nothing else.
 pub(crate) const SCRIPT: &str = "vocab: <eos>* ask doomed good bad plain
@@ -60,23 +39,6 @@ after bad : bad 1
 score cost: bad 5
 score reward cumulative: good 1, bad 3";
 
-const PACKAGES: [&str; 3] = ["inference-guard", "safety-budget", "score-cost"];
-
-pub(crate) fn components() -> &'static BTreeMap<String, Vec<u8>> {
-    static BUILT: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap();
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let target = scratch.parent().unwrap().join("components");
-        let built = build_workspace_components(&root, &PACKAGES, &target, &scratch.join("server-components")).unwrap();
-        built.into_iter().map(|one| (format!("{}.wasm", one.package), fs::read(one.path).unwrap())).collect()
-    })
-}
-
-pub(crate) fn bundle(manifest: &str) -> Bundle {
-    Bundle::from_parts(manifest, components()).unwrap()
-}
-
 pub(crate) fn engine(max_live: usize) -> Arc<Engine> {
     engine_with(max_live, &bundle(MANIFEST), 1)
 }
@@ -86,11 +48,8 @@ pub(crate) fn engine_with(max_live: usize, active: &Bundle, generation: u64) -> 
 }
 
 pub(crate) fn engine_of(script: &str, max_live: usize, active: &Bundle, generation: u64) -> Arc<Engine> {
-    let toy = ToyScript::parse(script).unwrap();
-    let builder =
-        EngineBuilder::new().model(Box::new(toy.model())).bundle(active).max_live(max_live).generation(generation);
-    let scores = toy.scores().into_iter();
-    Arc::new(scores.fold(builder, |builder, score| builder.score_model(Box::new(score))).build().unwrap())
+    let builder = EngineBuilder::new().bundle(active).max_live(max_live).generation(generation);
+    Arc::new(with_models(builder, script).build().unwrap())
 }
 
 /// A running server; it stops when dropped.
@@ -131,7 +90,7 @@ pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -
 }
 
 fn opened(path: &Path) -> Result<Bundle, String> {
-    Bundle::open_with(path, |file| components().get(file).cloned()).map_err(|error| error.to_string())
+    Bundle::open_with(path, |file| components::files().get(file).cloned()).map_err(|error| error.to_string())
 }
 
 fn server_opening(
@@ -141,7 +100,7 @@ fn server_opening(
     settings: Settings,
 ) -> Result<Server, ServerError> {
     let server = Server::new(Arc::clone(engine), active, open, settings)?;
-    server.with_layers(Box::new(|file| components().get(file).cloned()))
+    server.with_layers(Box::new(|file| components::files().get(file).cloned()))
 }
 
 /// As a program would: with what the folder remembers, if anything.
@@ -165,7 +124,7 @@ pub(crate) fn start_stored_in(store: Store, script: &str, anew: Option<Bundle>) 
     let opener = Box::new(opened);
     let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
     let server = server.with_store(store)?;
-    Ok(run(engine, server.with_layers(Box::new(|file| components().get(file).cloned())).unwrap()))
+    Ok(run(engine, server.with_layers(Box::new(|file| components::files().get(file).cloned())).unwrap()))
 }
 
 fn run(engine: Arc<Engine>, server: Server) -> Running {

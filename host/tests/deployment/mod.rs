@@ -1,53 +1,40 @@
 //! A toy deployment with all roles in the sandbox, for tests of methods and of networks.
 #![allow(dead_code, reason = "every test file uses another part")]
 
-use crate::components::{self, bundle_with, linear};
-use inferenceguard_bundle::Network;
+use inferenceguard_bundle::{Bundle, Network};
 use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_sandbox::{Layer, LayerActivation};
+use inferenceguard_testkit::{components, toy::with_models};
+use std::collections::BTreeMap;
 
-pub(crate) const MANIFEST: &str = r#"
-name = "toy"
-version = "0.1.0"
-task = "reward"
-max_tokens = 6
+pub(crate) const MANIFEST: &str = inferenceguard_testkit::manifest!(
+    max_tokens: 6,
+    chunk_len: 1,
+    budget: 4,
+    head: "",
+    tail: "clip = \"none\"\n\n[limits]\ninstances = 64\n",
+);
 
-[policy]
-component = "inference-guard.wasm"
-settings = { n = 8, keep = 2, chunk-len = 1 }
+/// A bundle with these networks, each in the file `NAME.safetensors`.
+pub(crate) fn bundle_with(manifest: &str, networks: &[(&str, Network)]) -> Bundle {
+    let mut files = components::files().clone();
+    files.extend(networks.iter().map(|(name, one)| (format!("{name}.safetensors"), one.to_bytes().unwrap())));
+    Bundle::from_parts(manifest, &files).unwrap()
+}
 
-[tracker]
-component = "safety-budget.wasm"
-
-[costs.harm]
-component = "score-cost.wasm"
-settings = { model = "cost" }
-
-[costs.reward]
-component = "score-cost.wasm"
-settings = { model = "reward", kind = "task" }
-
-[[constraints]]
-name = "harm"
-cost = "harm"
-budget = 4
-clip = "none"
-
-[limits]
-instances = 64
-"#;
+/// One linear layer: a row of weights per output, and its bias; made for nothing in particular.
+pub(crate) fn linear(rows: &[(&[f32], f32)]) -> Network {
+    let (weights, bias) = rows.iter().map(|(weights, bias)| (weights.to_vec(), *bias)).unzip::<_, _, Vec<_>, _>();
+    let layer = Layer { weights: weights.concat(), bias, activation: LayerActivation::Identity };
+    Network { layers: [layer].into(), metadata: BTreeMap::new() }
+}
 
 /// With more lines at the end, and these networks in `[networks]`.
 pub(crate) fn builder(script: &str, more: &str, networks: &[(&str, Network)]) -> EngineBuilder {
     let files = networks.iter().map(|(name, _)| format!("\n[networks.{name}]\nfile = \"{name}.safetensors\"\n"));
     let manifest = format!("{MANIFEST}{more}{}", files.collect::<String>());
-    let toy = ToyScript::parse(script).unwrap();
-    let bundle = bundle_with(&manifest, networks);
-    let mut builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle);
-    for score in toy.scores() {
-        builder = builder.score_model(Box::new(score));
-    }
-    components::components().iter().fold(builder, |builder, (name, bytes)| match name.as_str() {
+    let builder = with_models(EngineBuilder::new().bundle(&bundle_with(&manifest, networks)), script);
+    components::first_party().iter().fold(builder, |builder, (name, bytes)| match name.as_str() {
         "re-control" => builder.steering_component(name, bytes.clone()),
         _ => builder.policy_component(name, bytes.clone()),
     })

@@ -1,0 +1,15 @@
+//! What the tests of several crates share. Only tests, benches and examples depend on this crate.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`components`] | first-party components and misbehaving guests, built once per process (feature `components`) |
+//! | [`roles`] | roles in plain Rust, and a search configuration |
+//! | [`manifest!`] | the manifest of a toy deployment |
+//! | [`toy`] | engines over the toy model (feature `engine`) |
+
+#[cfg(feature = "components")]
+pub mod components;
+mod manifest;
+pub mod roles;
+#[cfg(feature = "engine")]
+pub mod toy;
