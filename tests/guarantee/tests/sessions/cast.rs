@@ -63,6 +63,6 @@ fn policy<R: guest::Policy + Send + 'static>(settings: &Settings<'_>) -> Box<dyn
     Box::new(Native::new(R::with_settings(settings).expect("settings in range")))
 }
 
-fn cost<R: guest::BatchCost + Send + 'static>(settings: &Settings<'_>) -> Box<dyn Cost> {
+fn cost<R: guest::Cost + Send + 'static>(settings: &Settings<'_>) -> Box<dyn Cost> {
     Box::new(Native::new(R::with_settings(settings).expect("settings in range")))
 }

@@ -96,7 +96,7 @@ impl<R: guest::Tracker + Send> Tracker for Native<R> {
     }
 }
 
-impl<R: guest::BatchCost + Send> Cost for Native<R> {
+impl<R: guest::Cost + Send> Cost for Native<R> {
     fn needs(&self) -> &Needs {
         &self.needs
     }
