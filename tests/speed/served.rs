@@ -6,7 +6,7 @@ use crate::{
     stopwatch::{Stopwatch, at_least, plain},
 };
 use inferenceguard_host::{Engine, EngineBuilder};
-use inferenceguard_server::{Server, Settings};
+use inferenceguard_server::{Server, ServerConfig};
 use serde_json::json;
 use std::{net::SocketAddr, sync::Arc, thread, time::Instant};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
@@ -26,8 +26,7 @@ pub(crate) fn measure(watch: Stopwatch) {
 /// A server on a port of its own, until the sender is dropped.
 fn serve(engine: &Arc<Engine>) -> (Runtime, SocketAddr, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let opener = Box::new(|_: &std::path::Path| Err("none is opened here".to_owned()));
-    let server = Server::new(Arc::clone(engine), bundle(), opener, Settings::default()).expect("a server");
+    let server = Server::new(ServerConfig::new(Arc::clone(engine), bundle())).expect("a server");
     let runtime = Runtime::new().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("its address");

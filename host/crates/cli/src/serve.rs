@@ -15,8 +15,12 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::CandleModel;
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::{Model, ModelIdentity};
-use inferenceguard_server::{Remembered, Server, Settings, Store};
-use std::{fs, path::Path, path::PathBuf, sync::Arc};
+use inferenceguard_server::{OpenError, SavedState, Server, ServerConfig, Settings, Store};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
+};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 /// See `serve`.
@@ -80,8 +84,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle())?;
     let telemetry = telemetry::begin(Spans::asked(arguments.otlp.as_deref())?)?;
-    let (server, named) = loaded(arguments)?;
-    let server = server.counting_lost_spans(telemetry.lost())?;
+    let (server, named) = loaded(arguments, telemetry.lost())?;
     let done = runtime.block_on(run(arguments, &server, named, &signals));
     // All spans have ended before the last of them are sent.
     drop((server, runtime));
@@ -89,18 +92,18 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
 }
 
 /// The server, and the bundle that was named, if it was opened.
-fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity>)> {
+fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Result<(Server, Option<Identity>)> {
     let settings = arguments.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
     let methods = if arguments.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { arguments.methods.clone() };
     let store = arguments.state.as_deref().map(Store::open).transpose()?;
     let store = store.map(|store| if arguments.accept_models { store.accepting_models() } else { store });
-    let last = store.as_ref().map(Store::remembered).transpose()?.flatten();
+    let last = store.as_ref().map(Store::state).transpose()?.flatten();
     // What cannot be read is said before a large model is.
     let opened = last.is_none() || arguments.anew || arguments.watch;
     let named = opened.then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
     let identity = named.as_ref().map(Identity::of);
     // Of a bundle that is remembered the template is too.
-    let stays = |last: &Remembered| {
+    let stays = |last: &SavedState| {
         let named = named.as_ref();
         named.is_none_or(|named| !arguments.anew && reason(named, last, true, arguments).is_none())
     };
@@ -119,20 +122,23 @@ fn loaded(arguments: &ServeArguments) -> anyhow::Result<(Server, Option<Identity
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
     let (remembered, told) = (begin.remembered, told(&begin, arguments));
-    let server = server(arguments, language, begin, store, settings, methods);
     let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --anew begins with another";
-    let mut server = if remembered { server.context(hint)? } else { server? };
-    output::note(told);
+    let config = config(arguments, language, begin, methods);
+    let mut config =
+        ServerConfig { settings, store, lost_spans, ..if remembered { config.context(hint)? } else { config? } };
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
-        server = server.with_records(records::journal(path, !arguments.no_bodies, key, Damaged::SetAside)?)?;
+        config.records = Some(records::journal(path, !arguments.no_bodies, key, Damaged::SetAside)?);
     }
+    let server = Server::new(config);
+    let server = if remembered { server.context(hint)? } else { server? };
+    output::note(told);
     Ok((server, identity))
 }
 
 /// A model that ran here before another one did, with the template of the bundle that it ran with: that of the other one's
 /// bundle would make it a model that is not known here.
-fn as_it_ran(language: CandleModel, store: &Store, last: &Remembered, arguments: &ServeArguments) -> CandleModel {
+fn as_it_ran(language: CandleModel, store: &Store, last: &SavedState, arguments: &ServeArguments) -> CandleModel {
     let known = |model: &CandleModel| last.knows(&ModelIdentity::from(model.info()));
     if known(&language) {
         return language;
@@ -153,26 +159,22 @@ struct Begin {
     remembered: bool,
 }
 
-fn server(
+/// A server's engine with its models loaded, and where it finds bundles.
+fn config(
     arguments: &ServeArguments,
     language: CandleModel,
     begin: Begin,
-    store: Option<Store>,
-    settings: Settings,
     methods: Vec<String>,
-) -> anyhow::Result<Server> {
+) -> anyhow::Result<ServerConfig> {
     let active = begin.bundle;
     let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
     // A budget of the command line is about the bundle that is named there.
     let builder = if begin.remembered { builder.budgets_tighten() } else { builder };
     let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(begin.generation))?);
     let n = arguments.guard.n;
-    let opener = move |path: &Path| open(path, n, &methods).map_err(|error| error.to_string());
-    let mut server = Server::new(engine, active, Box::new(opener), settings)?;
-    if let Some(store) = store {
-        server = server.with_store(store)?;
-    }
-    Ok(server.with_layers(Box::new(bundle::first_party_file))?)
+    let opener = move |path: &Path| open(path, n, &methods).map_err(OpenError::new);
+    let (opener, lender) = (Box::new(opener), Box::new(bundle::first_party_file));
+    Ok(ServerConfig { opener, lender, ..ServerConfig::new(engine, active) })
 }
 
 /// What decides, and what of the arguments does not.
@@ -188,13 +190,13 @@ fn told(begin: &Begin, arguments: &ServeArguments) -> String {
 /// With what is remembered of this model, or with what is named if there is a reason to.
 fn goes_on(
     store: &Store,
-    last: Remembered,
+    last: SavedState,
     named: Option<Bundle>,
     model: &ModelIdentity,
     arguments: &ServeArguments,
 ) -> anyhow::Result<Begin> {
     let (known, active, unknown) = (last.knows(model), last.bundle.clone(), last.model.is_none());
-    let found = last.with(model);
+    let found = last.for_model(model);
     let remembered = store.bundle(&found.bundle);
     if let Some(named) = named {
         if let Some(reason) = reason(&named, &found, remembered.is_ok(), arguments) {
@@ -224,13 +226,13 @@ fn goes_on(
 }
 
 /// Why a server begins with the bundle that is named, and not with the one that is remembered.
-fn reason(named: &Bundle, found: &Remembered, readable: bool, arguments: &ServeArguments) -> Option<&'static str> {
+fn reason(named: &Bundle, found: &SavedState, readable: bool, arguments: &ServeArguments) -> Option<&'static str> {
     let digest = Some(named.digest().to_string());
     let active = digest.as_ref() == Some(&found.bundle);
     if arguments.watch && !active && found.watched != digest {
         return Some("watched         the bundle was changed while no server watched it, and decides");
     }
-    let begun = found.begun == digest && readable;
+    let begun = found.started_with == digest && readable;
     (arguments.anew && !begun).then_some("anew           ")
 }
 

@@ -6,7 +6,7 @@
 use crate::{output, signals::Signals};
 use inferenceguard_bundle::{Bundle, MANIFEST, Signature};
 use inferenceguard_host::Generation;
-use inferenceguard_server::Server;
+use inferenceguard_server::{DeployError, OpenError, Server};
 use std::{
     fs::{self, Metadata},
     path::{Path, PathBuf},
@@ -57,13 +57,16 @@ pub(crate) fn on_change(server: &Server, bundle: &Path, known: Identity) {
 }
 
 /// Says what an activation came to.
-fn said(done: Result<Generation, String>) -> bool {
+fn said(done: Result<Generation, DeployError>) -> bool {
     match &done {
         Ok(Generation { number, bundle, .. }) => {
             output::note(format_args!("activated       generation {number}: {} {}", bundle.name, bundle.version));
         }
         // Indented: no line of what it quotes looks like one of the server.
-        Err(error) => output::note(format_args!("error: {}", error.trim_end().replace('\n', "\n    "))),
+        Err(error) => {
+            let error = error.to_string().trim_end().replace('\n', "\n    ");
+            output::note(format_args!("error: the bundle was not activated; the old one stays: {error}"));
+        }
     }
     done.is_ok()
 }
@@ -83,9 +86,9 @@ impl Identity {
 }
 
 /// What opening the bundle came to.
-type Found = Result<Identity, String>;
+type Found = Result<Identity, OpenError>;
 
-fn identity(opened: &Result<Bundle, String>) -> Found {
+fn identity(opened: &Result<Bundle, OpenError>) -> Found {
     opened.as_ref().map(Identity::of).map_err(Clone::clone)
 }
 
@@ -173,7 +176,7 @@ impl Watch {
 
 /// Remembers what a watched bundle is, so that the next server knows whether it was changed while none ran.
 pub(crate) fn remember(server: &Server, identity: &Identity) {
-    if let Err(error) = server.remember_watched(&identity.digest) {
+    if let Err(error) = server.save_watched(&identity.digest) {
         output::note(format_args!("error: what the watched bundle is could not be remembered: {error}"));
     }
 }

@@ -1,6 +1,12 @@
 //! What administrators see and do.
 
-use crate::{app::App, bundles::Next, entrance, error::ApiError, settings, swap::Swap};
+use crate::{
+    app::App,
+    deploy::{Attempt, BundleSource},
+    entrance,
+    error::ApiError,
+    settings,
+};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -36,10 +42,10 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     acts.merge(page).route_layer(with(Arc::clone(app), entrance::own_page))
 }
 
-/// A bundle on trial: as [`Next`], and for which share of the requests.
+/// The body for a canary or a shadow: a [`BundleSource`], and the share of the requests that it takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Try {
+struct TrialBody {
     path: Option<PathBuf>,
     manifest: Option<String>,
     share: f64,
@@ -47,7 +53,7 @@ struct Try {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Denial {
+struct DenialBody {
     reason: String,
 }
 
@@ -58,65 +64,67 @@ async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
 }
 
 /// `GET /admin/swaps`: activations and failed attempts, the newest first.
-async fn swaps(State(app): State<Arc<App>>) -> Json<Vec<Swap>> {
-    Json(app.bundles.history())
+async fn swaps(State(app): State<Arc<App>>) -> Json<Vec<Attempt>> {
+    Json(app.deployer.history.list())
 }
 
 /// `PUT /admin/bundle` with `{"path": DIR}` or `{"manifest": TOML}`. Answered when every request that begins is decided
 /// by the new bundle.
 async fn activate(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
-    let next: Next = parse(&body, "{\"path\": …} or {\"manifest\": …}")?;
-    off_path(app, move |app| app.activate(&next)).await.map(Json)
+    let source: BundleSource = parse(&body, "{\"path\": …} or {\"manifest\": …}")?;
+    off_path(app, move |app| Ok(app.deployer.activate(&source)?)).await.map(Json)
 }
 
 /// `POST /admin/rollback`: what was active before is active again.
 async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
-    off_path(app, |app| app.roll_back()).await.map(Json)
+    off_path(app, |app| Ok(app.deployer.roll_back()?)).await.map(Json)
 }
 
 /// `PUT /admin/canary`: a bundle decides for a share of the requests, and goes when it does worse.
 async fn begin_canary(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
-    let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_canary(&next, share, &app.bundles)).await.map(Json)
+    let (source, share) = trial(&body)?;
+    off_path(app, move |app| Ok(app.deployer.start_canary(&source, share)?)).await.map(Json)
 }
 
 /// `POST /admin/canary/promote`: the canary becomes the active bundle.
 async fn promote(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
-    off_path(app, |app| app.trials.promote(&app.bundles)).await.map(Json)
+    off_path(app, |app| Ok(app.deployer.promote_canary()?)).await.map(Json)
 }
 
 async fn end_canary(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
-    app.trials.end_canary().map(|()| StatusCode::NO_CONTENT)
+    app.deployer.end_canary()?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `PUT /admin/shadow`: a bundle looks at a share of the answers, after they have gone out.
 async fn begin_shadow(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
-    let (next, share) = tried(&body)?;
-    off_path(app, move |app| app.trials.begin_shadow(&next, share, &app.bundles)).await.map(Json)
+    let (source, share) = trial(&body)?;
+    off_path(app, move |app| Ok(app.deployer.start_shadow(&source, share)?)).await.map(Json)
 }
 
 async fn end_shadow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
-    app.trials.end_shadow().map(|()| StatusCode::NO_CONTENT)
+    app.deployer.end_shadow()?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `PUT /admin/denial` with `{"reason": …}`: nothing is answered any more, and what is under way is cut off. Both at once;
 /// the answer comes when it is remembered.
 async fn deny(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, ApiError> {
-    let Denial { reason } = parse(&body, "{\"reason\": …}")?;
-    app.bundles.deny(&reason);
+    let DenialBody { reason } = parse(&body, "{\"reason\": …}")?;
+    app.deployer.deny(&reason);
     app.live.cancel_all();
-    let remember = |app: &App| {
-        let kept = app.bundles.remember_denial(Some(reason));
-        // The end of an earlier denial may have let some in meanwhile.
+    let save = |app: &App| {
+        let saved = app.deployer.save_denial(Some(reason));
+        // Another administrator may have ended the denial before this saved it, and requests may have begun.
         app.live.cancel_all();
-        kept
+        Ok(saved?)
     };
-    off_path(app, remember).await.map(|()| StatusCode::NO_CONTENT)
+    off_path(app, save).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /admin/denial`: requests are answered again.
 async fn allow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
-    off_path(app, |app| app.bundles.remember_denial(None)).await.map(|()| StatusCode::NO_CONTENT)
+    off_path(app, |app| Ok(app.deployer.save_denial(None)?)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 impl App {
@@ -126,7 +134,7 @@ impl App {
             "model": self.model, "models": self.engine.models(), "since": self.since, "generation": self.engine.generation(),
             "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.crowd.waiting(),
             "held": {"beams": held.beams, "scored": held.scored}, "requests": self.live.list(),
-            "canary": self.trials.canary(), "shadow": self.trials.shadow(), "denied": self.bundles.denied(),
+            "canary": self.deployer.canary_report(), "shadow": self.deployer.shadow_report(), "denied": self.deployer.denial.reason(),
         })
     }
 }
@@ -135,16 +143,17 @@ fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError
     serde_json::from_slice(body).map_err(|error| ApiError::bad("bundle", format!("expected {expected}: {error}")))
 }
 
-fn tried(body: &[u8]) -> Result<(Next, f64), ApiError> {
+/// The bundle and the share of a body for a canary or a shadow.
+fn trial(body: &[u8]) -> Result<(BundleSource, f64), ApiError> {
     const EXPECTED: &str = "{\"path\": … or \"manifest\": …, \"share\": …}";
-    let tried: Try = parse(body, EXPECTED)?;
-    settings::share("share", tried.share).map_err(|error| ApiError::bad("share", error.to_string()))?;
-    let next = match (tried.path, tried.manifest) {
-        (Some(path), None) => Next::Path(path),
-        (None, Some(manifest)) => Next::Manifest(manifest),
+    let trial: TrialBody = parse(body, EXPECTED)?;
+    settings::share("share", trial.share).map_err(|error| ApiError::bad("share", error.to_string()))?;
+    let source = match (trial.path, trial.manifest) {
+        (Some(path), None) => BundleSource::Path(path),
+        (None, Some(manifest)) => BundleSource::Manifest(manifest),
         _ => return Err(ApiError::bad("bundle", format!("expected {EXPECTED}: one of `path` and `manifest`"))),
     };
-    Ok((next, tried.share))
+    Ok((source, trial.share))
 }
 
 /// Does what compiles, writes or waits beside the threads that serve, and beside those where requests wait for their turn.

@@ -3,9 +3,10 @@
 use crate::{
     admin, arrival,
     auth::{Admitted, Client, Clients},
-    bundles::{Bundles, Lender, Next, Opener},
+    config::{ServerConfig, ServerError},
     connections,
     crowd::Crowd,
+    deploy::{BundleSource, DeployError, Deployer, OpenError, seconds_since_1970},
     entrance,
     error::ApiError,
     exposition::Format,
@@ -13,9 +14,7 @@ use crate::{
     metrics::Metrics,
     openai,
     readiness::Readiness,
-    settings::{Settings, SettingsError},
-    store::{Store, StoreError},
-    trials::Trials,
+    settings::Settings,
 };
 use axum::{
     Router,
@@ -35,7 +34,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::{net::TcpListener, sync::OwnedSemaphorePermit};
 
@@ -53,8 +51,7 @@ pub(crate) struct App {
     /// How many spans could not be sent, where any are.
     pub(crate) lost_spans: Arc<AtomicU64>,
     pub(crate) live: Live,
-    pub(crate) bundles: Bundles,
-    pub(crate) trials: Trials,
+    pub(crate) deployer: Deployer,
     /// Where answers leave their records, if anywhere.
     pub(crate) records: Option<Journal>,
     pub(crate) readiness: Readiness,
@@ -65,30 +62,6 @@ pub(crate) struct App {
 pub(crate) struct Place {
     _crowd: OwnedSemaphorePermit,
     _client: Admitted,
-}
-
-/// Why a server does not run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// A setting cannot be.
-    #[error("settings of the server, {0}")]
-    Settings(#[from] SettingsError),
-    /// The bundle it should begin with is not trusted.
-    #[error("the first bundle is refused: {0}")]
-    Untrusted(String),
-    /// A tenant's layer or budget does not fit the bundle.
-    #[error("a tenant is refused: {0}")]
-    Layer(String),
-    /// What it should remember cannot be read or written.
-    #[error("the server's store, {0}")]
-    Store(#[from] StoreError),
-    /// Clones of it are there already.
-    #[error("the server was cloned before it was complete; clone it last")]
-    Cloned,
-    /// The network failed.
-    #[error("the server's network failed: {0}")]
-    Network(#[from] std::io::Error),
 }
 
 /// An engine behind HTTP.
@@ -104,149 +77,99 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server over an engine that runs `active`; `opener` opens the bundles that administrators name.
+    /// A server that answers nothing yet: [`Server::run`] it, or take its [`Server::router`].
     ///
     /// # Errors
-    /// [`ServerError::Settings`], [`ServerError::Untrusted`].
-    pub fn new(
-        engine: Arc<Engine>,
-        active: Bundle,
-        opener: Box<Opener>,
-        settings: Settings,
-    ) -> Result<Self, ServerError> {
+    /// [`ServerError::Settings`]; [`ServerError::Untrusted`] if the trust file does not allow the bundle; [`ServerError::Store`];
+    /// [`ServerError::Layer`] if a tenant's layer or budget does not fit the bundle.
+    pub fn new(config: ServerConfig) -> Result<Self, ServerError> {
+        let ServerConfig { engine, active, settings, opener, lender, store, records, lost_spans } = config;
         settings.validate()?;
         let metrics = Arc::new(Metrics::new());
         metrics.active(&engine.generation());
         metrics.models(engine.models());
-        let bundles = Bundles::new(Arc::clone(&engine), active.clone(), opener, &settings, Arc::clone(&metrics));
-        bundles.check(&active).map_err(ServerError::Untrusted)?;
+        let (own, doors, counts) = (Arc::clone(&engine), (opener, lender), Arc::clone(&metrics));
+        let deployer = Deployer::new(own, active, doors, store, &settings, counts);
+        let deployer = deployer.map_err(ServerError::or_store(ServerError::Untrusted))?;
+        deployer.begin_layers().map_err(ServerError::or_store(ServerError::Layer))?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
-            since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            since: seconds_since_1970(),
             clients: Clients::new(&settings),
             crowd: Crowd::new(engine.max_live(), settings.max_waiting),
-            metrics,
-            lost_spans: Arc::default(),
             live: Live::default(),
-            records: None,
             readiness: Readiness::default(),
-            trials: Trials::new(Arc::clone(&engine), settings.canary),
-            bundles,
             numbers: AtomicU64::new(1),
+            metrics,
+            lost_spans,
+            records,
+            deployer,
             engine,
             settings,
         };
         Ok(Self { app: Arc::new(app) })
     }
 
-    /// The same, with a record of every answer. An answer whose record cannot be written ends with an error.
+    /// Activates a bundle of this machine, as `PUT /admin/bundle` does. Blocks while it is compiled and checked.
     ///
     /// # Errors
-    /// [`ServerError::Cloned`].
-    pub fn with_records(self, journal: Journal) -> Result<Self, ServerError> {
-        Ok(Self { app: Arc::new(App { records: Some(journal), ..self.alone()? }) })
-    }
-
-    /// The same, with a count of the spans that could not be sent, for `/metrics`.
-    ///
-    /// # Errors
-    /// [`ServerError::Cloned`].
-    pub fn counting_lost_spans(self, lost_spans: Arc<AtomicU64>) -> Result<Self, ServerError> {
-        Ok(Self { app: Arc::new(App { lost_spans, ..self.alone()? }) })
-    }
-
-    /// What is not shared yet.
-    fn alone(self) -> Result<App, ServerError> {
-        Arc::try_unwrap(self.app).map_err(|_| ServerError::Cloned)
-    }
-
-    /// The same, with the layers of its tenants over the active bundle; `lender` gives files that layers name and do not
-    /// hold. Needed where a tenant has a layer, and for `overload`; after [`Server::with_store`], which says what numbers
-    /// generations have had.
-    ///
-    /// # Errors
-    /// [`ServerError::Layer`], [`ServerError::Cloned`].
-    pub fn with_layers(self, lender: Box<Lender>) -> Result<Self, ServerError> {
-        let app = self.alone()?;
-        let bundles = app.bundles.lent_by(lender);
-        bundles.begin_layers().map_err(ServerError::Layer)?;
-        Ok(Self { app: Arc::new(App { bundles, ..app }) })
-    }
-
-    /// The same, remembering what is active in a store, once it begins. The engine must have been built with the bundle and the
-    /// generation that the store remembers [with its model](crate::Remembered::with), if it remembers any; or anew, with another
-    /// bundle under the [next number](crate::Remembered::next_number).
-    ///
-    /// # Errors
-    /// [`ServerError::Store`], [`ServerError::Cloned`].
-    pub fn with_store(self, store: Store) -> Result<Self, ServerError> {
-        let app = self.alone()?;
-        let bundles = app.bundles.remembered_in(store)?;
-        Ok(Self { app: Arc::new(App { bundles, ..app }) })
-    }
-
-    /// Activates a bundle of this machine, as `PUT /admin/bundle` does. Blocks.
-    ///
-    /// # Errors
-    /// One sentence for the operator; the old bundle then stays.
-    pub fn activate(&self, path: &Path) -> Result<Generation, String> {
-        let next = Next::Path(path.to_owned());
-        self.app.activate(&next).map_err(|error| error.message)
+    /// [`DeployError`]; the old bundle stays.
+    pub fn activate(&self, path: &Path) -> Result<Generation, DeployError> {
+        self.app.deployer.activate(&BundleSource::Path(path.to_owned()))
     }
 
     /// Opens a bundle of this machine as [`Server::activate`] does, and activates nothing.
     ///
     /// # Errors
-    /// One sentence for the operator.
-    pub fn open(&self, path: &Path) -> Result<Bundle, String> {
-        self.app.bundles.open(path)
+    /// [`OpenError`] of the opener.
+    pub fn open(&self, path: &Path) -> Result<Bundle, OpenError> {
+        self.app.deployer.open(path)
     }
 
-    /// Activates a bundle that was [opened](Server::open) before; a failure to open it is counted, and told in the history, as
-    /// that of an activation. Blocks.
+    /// Activates a bundle that was [opened](Server::open) before. A bundle that could not be opened counts as a failed
+    /// activation. Blocks while the bundle is compiled and checked.
     ///
     /// # Errors
     /// As [`Server::activate`].
-    pub fn activate_opened(&self, opened: Result<Bundle, String>) -> Result<Generation, String> {
-        let next = Next::Opened(opened.map(Box::new));
-        self.app.activate(&next).map_err(|error| error.message)
+    pub fn activate_opened(&self, opened: Result<Bundle, OpenError>) -> Result<Generation, DeployError> {
+        self.app.deployer.activate(&BundleSource::Opened(opened.map(Box::new)))
     }
 
-    /// The digest of what an administrator or [`Server::activate`] activated last from this path, until it is
-    /// [forgotten](Server::forget_activated_from): what was rolled back since is not to be activated again.
+    /// The digest of the bundle that an administrator or [`Server::activate`] activated last from this path, until it is
+    /// [forgotten](Server::forget_activated_from). It may have been rolled back since.
     #[must_use]
     pub fn activated_from(&self, path: &Path) -> Option<String> {
-        self.app.bundles.activated_from(path)
+        self.app.deployer.activated_from(path)
     }
 
     /// Forgets what was activated from this path.
     pub fn forget_activated_from(&self, path: &Path) {
-        self.app.bundles.forget_activated_from(path);
+        self.app.deployer.forget_activated_from(path);
     }
 
-    /// The digest of the bundle that decides.
+    /// The digest of the active bundle.
     #[must_use]
     pub fn active_digest(&self) -> String {
         self.app.engine.generation().bundle.digest
     }
 
-    /// Remembers in the store, if there is one, what a watched bundle is ([`Remembered::watched`]).
+    /// Saves the digest of the watched bundle in the store, if there is one ([`SavedState::watched`]).
     ///
     /// # Errors
     /// [`ServerError::Store`].
     ///
-    /// [`Remembered::watched`]: crate::Remembered::watched
-    pub fn remember_watched(&self, digest: &str) -> Result<(), ServerError> {
-        Ok(self.app.bundles.remember_watched(digest)?)
+    /// [`SavedState::watched`]: crate::SavedState::watched
+    pub fn save_watched(&self, digest: &str) -> Result<(), ServerError> {
+        Ok(self.app.deployer.save_watched(digest)?)
     }
 
-    /// Writes into the store what this server begins with, if it has one; [`Server::run`] does so as well. A server that could
-    /// not begin has changed nothing there.
+    /// Saves the bundle that this server begins with in the store, if there is one. [`Server::run`] does so as well. Before this
+    /// call a server changes nothing in the store.
     ///
     /// # Errors
     /// [`ServerError::Store`].
     pub fn begin(&self) -> Result<(), ServerError> {
-        Ok(self.app.bundles.begin()?)
+        Ok(self.app.deployer.begin()?)
     }
 
     /// What clients see.
@@ -300,29 +223,6 @@ impl Server {
 }
 
 impl App {
-    /// Puts a bundle in place. What was on trial beside the old one ends: it would go on deciding by what was replaced.
-    pub(crate) fn activate(&self, next: &Next) -> Result<Generation, ApiError> {
-        let generation = self.bundles.activate(next)?;
-        self.trials.end();
-        Ok(generation)
-    }
-
-    /// Puts back what was active before; trials end as well.
-    pub(crate) fn roll_back(&self) -> Result<Generation, ApiError> {
-        let generation = self.bundles.roll_back()?;
-        self.trials.end();
-        Ok(generation)
-    }
-
-    /// Whether requests are answered at all.
-    pub(crate) fn is_open(&self) -> Result<(), ApiError> {
-        let denied = |reason| {
-            let message = format!("the operator denies all requests: {reason}");
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "denied", message)
-        };
-        self.bundles.denied().map_or(Ok(()), |reason| Err(denied(reason)))
-    }
-
     /// A place for each of so many choices of a client.
     pub(crate) fn places(&self, client: &Arc<Client>, choices: u32) -> Result<Vec<Place>, ApiError> {
         let crowd = self.crowd.enter(choices)?;
@@ -344,10 +244,10 @@ impl App {
 
 /// Whether an answer could be given now: it is allowed, the models work, and there is room for its record.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
-    app.is_open()?;
+    app.deployer.denial.check()?;
     let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
     if let Some(name) = app.engine.broken() {
-        let message = format!("the model {name} panicked in an earlier call; start the server anew");
+        let message = format!("the model {name} panicked in an earlier call; restart the server");
         return unavailable("model_broken", message);
     }
     match Readiness::of_records(&app).await {

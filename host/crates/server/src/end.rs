@@ -1,6 +1,5 @@
 //! How requests end. It is said once, here; what counts, traces and compares ends takes it from here.
 
-use crate::error::ApiError;
 use axum::http::StatusCode;
 use inferenceguard_host::Output;
 use inferenceguard_search::{Finish, Status};
@@ -41,26 +40,25 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Of a choice.
-    pub(crate) fn of(said: &Result<Box<Output>, ApiError>) -> Self {
-        match said {
-            Err(error) => Self::of_error(error),
-            Ok(output) if output.finish == Finish::Cancelled => Self::Cancelled,
-            Ok(output) => match output.status {
-                Status::WithinBudget | Status::BudgetExceeded => Self::Answered,
-                Status::NoSafeCandidate => Self::Refused,
-                Status::Failed => Self::Failed,
-            },
+    /// The end of a choice with this output.
+    pub(crate) fn of_output(output: &Output) -> Self {
+        if output.finish == Finish::Cancelled {
+            return Self::Cancelled;
+        }
+        match output.status {
+            Status::WithinBudget | Status::BudgetExceeded => Self::Answered,
+            Status::NoSafeCandidate => Self::Refused,
+            Status::Failed => Self::Failed,
         }
     }
 
-    /// Of a request that got an error.
-    pub(crate) fn of_error(error: &ApiError) -> Self {
-        match error.code {
+    /// The end of a request that got an error with this code and status.
+    pub(crate) fn of_error(code: &str, status: StatusCode) -> Self {
+        match code {
             "denied" => Self::Denied,
             "cancelled" => Self::Cancelled,
             "record_error" => Self::Record,
-            _ => Self::of_status(error.status),
+            _ => Self::of_status(status),
         }
     }
 
@@ -133,8 +131,7 @@ mod tests {
             (503, "denied", End::Denied),
             (503, "cancelled", End::Cancelled),
         ] {
-            let error = ApiError::new(StatusCode::from_u16(status).unwrap(), code, "");
-            assert_eq!(End::of_error(&error), end, "{status} {code}");
+            assert_eq!(End::of_error(code, StatusCode::from_u16(status).unwrap()), end, "{status} {code}");
         }
     }
 }

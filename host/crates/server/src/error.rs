@@ -1,6 +1,9 @@
 //! Errors as OpenAI's clients expect them.
 
-use crate::end::End;
+use crate::{
+    deploy::{Denied, DeployError, StoreError},
+    end::End,
+};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -50,6 +53,11 @@ impl ApiError {
         }
     }
 
+    /// How a request with this error ended.
+    pub(crate) fn end(&self) -> End {
+        End::of_error(self.code, self.status)
+    }
+
     pub(crate) fn body(&self) -> Value {
         json!({ "error": {
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
@@ -60,7 +68,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
-        response.extensions_mut().insert(End::of_error(&self));
+        response.extensions_mut().insert(self.end());
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -89,6 +97,30 @@ impl From<EngineError> for ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "denied", denied.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the server's state could not be saved");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store_error", error.to_string())
+    }
+}
+
+impl From<DeployError> for ApiError {
+    fn from(error: DeployError) -> Self {
+        let refused = format!("the bundle was not activated; the old one stays: {error}");
+        match error {
+            DeployError::Store(error) => Self { message: refused, ..error.into() },
+            DeployError::NoTrial { .. } => Self::new(StatusCode::NOT_FOUND, "no_trial", error.to_string()),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle_refused", refused),
+        }
+    }
+}
+
 /// The field of a chat that an error of a request is about.
 fn param(error: &EngineError) -> String {
     match error {
@@ -108,5 +140,42 @@ fn param(error: &EngineError) -> String {
         },
         // The text does not fit, or the model cannot read it.
         _ => "messages".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::OpenError;
+    use inferenceguard_bundle::{Bundle, SignatureError};
+    use std::io;
+
+    fn file_error(kind: io::ErrorKind) -> StoreError {
+        StoreError::File { path: "state/active.json".into(), source: kind.into() }
+    }
+
+    /// A bundle that is wrong is the administrator's mistake; a store that fails is the server's.
+    #[test]
+    fn a_bad_bundle_is_a_422_and_a_full_disk_a_500() {
+        let no_bundle = Bundle::from_parts("name = 5", &Default::default()).unwrap_err();
+        let untrusted = SignatureError::Trust("is not signed".to_owned());
+        for (error, status, code, words) in [
+            (OpenError::new("/no/such/folder").into(), 422, "bundle_refused", "/no/such/folder"),
+            (no_bundle.into(), 422, "bundle_refused", "name"),
+            (untrusted.into(), 422, "bundle_refused", "is not signed"),
+            (EngineError::UnknownLane { found: "x".into() }.into(), 422, "bundle_refused", "`x`"),
+            (DeployError::NothingBefore, 422, "bundle_refused", "nothing was active before"),
+            (DeployError::Store(file_error(io::ErrorKind::StorageFull)), 500, "store_error", "active.json"),
+            (DeployError::Store(file_error(io::ErrorKind::PermissionDenied)), 500, "store_error", "the old one stays"),
+            (DeployError::NoTrial { what: "canary" }, 404, "no_trial", "no canary is running"),
+        ] {
+            let reason = error.to_string();
+            let error = ApiError::from(error);
+            assert_eq!((error.status.as_u16(), error.code), (status, code), "{reason}");
+            assert!(error.message.contains(words), "{words}: {error:?}");
+            assert_eq!(error.end().is_fault(), status == 500, "{reason}");
+        }
+        let denial = ApiError::from(file_error(io::ErrorKind::StorageFull));
+        assert_eq!((denial.status.as_u16(), denial.code), (500, "store_error"));
     }
 }

@@ -4,7 +4,6 @@ use crate::{
     end::End,
     exposition::Format,
     labels::{Names, Text},
-    swap::Change,
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
 use inferenceguard_search::{ConstraintReport, Finish, Status};
@@ -237,9 +236,9 @@ impl Metrics {
     }
 
     /// An attempt to change what decides; how long it took, if it took any time.
-    pub(crate) fn swapped(&self, change: Change, done: bool, seconds: Option<f64>) {
+    pub(crate) fn swapped(&self, change: &'static str, done: bool, seconds: Option<f64>) {
         let result = if done { "done" } else { "refused" };
-        self.swaps.get_or_create(&Swapped { change: change.name(), result }).inc();
+        self.swaps.get_or_create(&Swapped { change, result }).inc();
         seconds.into_iter().for_each(|seconds| self.swap_seconds.observe(seconds));
     }
 

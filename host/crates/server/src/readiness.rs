@@ -1,7 +1,7 @@
 //! Whether records could be written now. Anybody may ask, as often as they like: the disk is looked at on another thread, once at
 //! a time, and not again for a moment after it was fine.
 
-use crate::{app::App, bundles::lock};
+use crate::{app::App, locks::lock};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},

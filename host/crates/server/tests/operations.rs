@@ -5,6 +5,7 @@ mod common;
 use common::{MANIFEST, chat, start, start_opening};
 use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request};
 use inferenceguard_record::{Body, Deciders};
+use inferenceguard_server::OpenError;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -218,7 +219,7 @@ fn neither_requests_nor_a_denial_wait_for_an_activation() {
     let server = start_opening(Box::new(move |_: &Path| {
         entered.send(()).unwrap_or(());
         held.lock().unwrap().recv().unwrap_or(());
-        Err("it took long".to_owned())
+        Err(OpenError::new("it took long"))
     }));
     thread::scope(|scope| {
         let activation = scope.spawn(|| server.put("/admin/bundle", json!({"path": "slow"})));

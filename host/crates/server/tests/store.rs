@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{MANIFEST, SCRIPT, bundle, chat, server, start, start_stored, start_stored_with};
+use common::{MANIFEST, SCRIPT, bundle, chat, config, start, start_stored, start_stored_with};
 use inferenceguard_bundle::{Bundle, NewKey, SigningKey, Statement};
-use inferenceguard_server::{Opener, Server, Settings, Store, StoreError};
+use inferenceguard_server::{Server, ServerConfig, Settings, Store, StoreError};
 use serde_json::json;
 use std::{
     fs,
@@ -118,11 +118,10 @@ fn from_a_bundle_begun_anew_one_goes_back_to_what_ran_with_the_model() {
     start_stored(dir.path()).post("/v1/chat/completions", chat("ask")).refuses(503, "denied", "a leak");
 }
 
-/// A server that would begin anew with a bundle, under this number.
-fn anew(store: Store, wanted: Bundle, number: u64, settings: &str) -> Server {
-    let engine = common::engine_with(1, &wanted, number);
-    let opener: Box<Opener> = Box::new(|_| Err("none".to_owned()));
-    Server::new(engine, wanted, opener, toml::from_str(settings).unwrap()).unwrap().with_store(store).unwrap()
+/// A server that begins with another bundle than the saved one, under this number.
+fn with_another(store: Store, active: Bundle, number: u64) -> ServerConfig {
+    let engine = common::engine_with(1, &active, number);
+    ServerConfig { store: Some(store), ..ServerConfig::new(engine, active) }
 }
 
 #[test]
@@ -132,8 +131,9 @@ fn a_server_that_could_not_begin_has_changed_nothing() {
     let before = fs::read(dir.path().join("active.json")).unwrap();
     let wanted = bundle(&manifest(1000));
     let settings = format!("[tenants.a]\nkey_sha256 = \"{}\"\nlayer = \"/no/such/layer\"", common::sha256("k"));
-    let server = anew(Store::open(dir.path()).unwrap(), wanted, 2, &settings);
-    assert!(server.with_layers(Box::new(|_| None)).unwrap_err().to_string().contains("a tenant is refused"));
+    let settings = toml::from_str(&settings).unwrap();
+    let config = ServerConfig { settings, ..with_another(Store::open(dir.path()).unwrap(), wanted, 2) };
+    assert!(Server::new(config).unwrap_err().to_string().contains("a tenant is refused"));
     assert_eq!(fs::read(dir.path().join("active.json")).unwrap(), before);
     assert_eq!(budget(&start_stored(dir.path())), (4.0, 1));
     assert!(fs::read_to_string(dir.path().join("swaps.jsonl")).is_err(), "nothing happened");
@@ -149,12 +149,12 @@ fn a_bundle_that_is_damaged_stops_a_server_that_goes_on_and_none_that_begins_ane
         fs::write(file.unwrap().path(), "no archive").unwrap();
     }
     let store = Store::open(dir.path()).unwrap();
-    let digest = store.remembered().unwrap().unwrap().bundle;
-    assert!(store.bundle(&digest).unwrap_err().to_string().contains("begin anew with another bundle"));
-    anew(store, bundle(&manifest(2)), 3, "").begin().unwrap();
-    let found = Store::open(dir.path()).unwrap().remembered().unwrap().unwrap();
+    let digest = store.state().unwrap().unwrap().bundle;
+    assert!(store.bundle(&digest).unwrap_err().to_string().contains("begin with another bundle"));
+    Server::new(with_another(store, bundle(&manifest(2)), 3)).unwrap().begin().unwrap();
+    let found = Store::open(dir.path()).unwrap().state().unwrap().unwrap();
     assert_eq!((found.generation, found.previous.len()), (3, 0));
-    assert_eq!(found.begun, Some(found.bundle));
+    assert_eq!(found.started_with, Some(found.bundle));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn older_formats_are_read_and_newer_ones_refused() {
     assert_eq!(running.put("/admin/bundle", json!({"manifest": manifest(3)})).status, 200);
     drop(running);
     let file = dir.path().join("active.json");
-    let found = Store::open(dir.path()).unwrap().remembered().unwrap().unwrap();
+    let found = Store::open(dir.path()).unwrap().state().unwrap().unwrap();
     let first = |format: u32| {
         let digests = (&found.bundle, &found.previous);
         json!({"format": format, "generation": 7, "bundle": digests.0, "previous": digests.1, "denied": null})
@@ -178,7 +178,7 @@ fn older_formats_are_read_and_newer_ones_refused() {
     drop(running);
     for format in [0, 4] {
         fs::write(&file, first(format)).unwrap();
-        let message = Store::open(dir.path()).unwrap().remembered().unwrap_err().to_string();
+        let message = Store::open(dir.path()).unwrap().state().unwrap_err().to_string();
         assert!(message.contains(&format!("found the format {format}")), "{message}");
     }
 }
@@ -195,7 +195,7 @@ fn a_damaged_store_is_told_and_not_guessed() {
     let dir = tempfile::tempdir().unwrap();
     drop(start_stored(dir.path()));
     let store = || Store::open(dir.path()).unwrap();
-    let found = store().remembered().unwrap().unwrap();
+    let found = store().state().unwrap().unwrap();
     let file = fs::read_dir(dir.path().join("bundles")).unwrap().next().unwrap().unwrap().path();
     let packed = fs::read(&file).unwrap();
 
@@ -207,7 +207,7 @@ fn a_damaged_store_is_told_and_not_guessed() {
     assert!(matches!(store().bundle(&found.bundle), Err(StoreError::Bundle { .. })));
 
     fs::write(dir.path().join("active.json"), "{").unwrap();
-    let message = store().remembered().unwrap_err().to_string();
+    let message = store().state().unwrap_err().to_string();
     assert!(message.contains("active.json") && message.contains("move the folder away"), "{message}");
 }
 
@@ -218,8 +218,18 @@ fn an_activation_that_cannot_be_remembered_does_not_happen() {
     // A folder where the file must go: it cannot be replaced, whoever runs this.
     fs::remove_file(dir.path().join("active.json")).unwrap();
     fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
-    running.put("/admin/bundle", json!({"manifest": manifest(3)})).refuses(422, "bundle_refused", "active.json");
+    // The server's fault, and not the bundle's.
+    running.put("/admin/bundle", json!({"manifest": manifest(3)})).refuses(500, "store_error", "active.json");
     assert_eq!(budget(&running), (4.0, 1));
+    let trial = json!({"manifest": manifest(3), "share": 1.0});
+    for door in ["/admin/canary", "/admin/shadow"] {
+        running.put(door, trial.clone()).refuses(500, "store_error", "active.json");
+    }
+    running.put("/admin/denial", json!({"reason": "a leak"})).refuses(500, "store_error", "active.json");
+    running.put("/admin/bundle", json!({"manifest": "name = 5"})).refuses(422, "bundle_refused", "the old one stays");
+    let status = running.admin("/admin/status").json();
+    assert!(status["canary"].is_null() && status["shadow"].is_null(), "{status}");
+    assert_eq!((&status["denied"], &status["generation"]["number"]), (&json!("a leak"), &json!(1)), "a denial holds");
 }
 
 /// A folder with a signed bundle in it; its components are lent.
@@ -305,6 +315,7 @@ fn a_server_does_not_begin_with_a_bundle_it_does_not_trust() {
     let file = dir.path().join("trust.toml");
     trust(&file, &NewKey::generate(None).unwrap(), "require_signature = true");
     let settings = Settings { trust: Some(file), ..Settings::default() };
-    let error = server(&common::engine(1), bundle(MANIFEST), settings).unwrap_err().to_string();
+    let config = ServerConfig { settings, ..config(&common::engine(1), bundle(MANIFEST)) };
+    let error = Server::new(config).unwrap_err().to_string();
     assert!(error.contains("the first bundle is refused") && error.contains("is not signed"), "{error}");
 }

@@ -7,7 +7,14 @@ use super::{
     job::{self, Job, Said},
     stream,
 };
-use crate::{app::App, arrival::Arrival, auth::Client, error::ApiError, layers::lane_of, settings::BudgetPer};
+use crate::{
+    app::App,
+    arrival::Arrival,
+    auth::Client,
+    deploy::{seconds_since_1970, tenant_lane},
+    error::ApiError,
+    settings::BudgetPer,
+};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -18,10 +25,7 @@ use axum::{
 use futures_util::StreamExt;
 use inferenceguard_host::Output;
 use serde_json::{Value, json};
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Arc, atomic::Ordering};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// `POST /v1/chat/completions`.
@@ -76,18 +80,23 @@ async fn answer(
     body: &[u8],
 ) -> Result<Response, ApiError> {
     let mut asked = app.asked(style, body)?;
-    app.is_open()?;
+    app.deployer.denial.check()?;
     let crowd = app.crowd.waiting();
     let places = app.places(client, asked.choices)?;
     asked.request.ceilings.clone_from(&client.tenant.budgets);
-    let own = client.tenant.layer.as_ref().map(|_| lane_of(&client.name));
-    asked.request.lane = own.or_else(|| app.bundles.lane_of_crowd(crowd));
+    let own = client.tenant.layer.as_ref().map(|_| tenant_lane(&client.name));
+    asked.request.lane = own.or_else(|| app.deployer.reduced_lane(crowd));
     asked.request.whole_conversation = app.settings.budget_per == BudgetPer::Conversation;
     let number = app.numbers.fetch_add(1, Ordering::Relaxed);
-    let head = Head { style, id: format!("{}-{number}", prefix(style)), created: now(), model: app.model.clone() };
+    let head = Head {
+        style,
+        id: format!("{}-{number}", prefix(style)),
+        created: seconds_since_1970(),
+        model: app.model.clone(),
+    };
     let entry = app.live.enter(number, &head.id, &client.name);
     // A denial that came meanwhile has not cancelled this one.
-    app.is_open()?;
+    app.deployer.denial.check()?;
     arrival.span.asked(&asked.request, &head.id);
     let job = Job { number, cancel: entry.cancel.clone(), arrival };
     if asked.stream {
@@ -115,10 +124,6 @@ fn prefix(style: Style) -> &'static str {
         Style::Chat => "chatcmpl",
         Style::Completion => "cmpl",
     }
-}
-
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 impl App {

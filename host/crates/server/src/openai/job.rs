@@ -4,10 +4,10 @@ use super::seed;
 use crate::{
     app::{App, Place},
     arrival::Arrival,
+    deploy::without_canary,
     end::End,
     error::ApiError,
     settings::InFlight,
-    trials,
 };
 use axum::http::StatusCode;
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
@@ -47,7 +47,7 @@ pub(crate) fn start(app: &Arc<App>, request: Request, places: Vec<Place>, job: &
     let (sender, receiver) = unbounded_channel();
     job.arrival.has_choices();
     // A tenant's own lane comes before any trial.
-    let lane = request.lane.clone().or_else(|| app.trials.lane(job.number));
+    let lane = request.lane.clone().or_else(|| app.deployer.canary_lane(job.number));
     let (record, migrate) = (app.records.is_some(), app.settings.in_flight == InFlight::Migrate);
     let request = Arc::new(Request { record, lane, migrate, ..request });
     for (index, place) in places.into_iter().enumerate() {
@@ -74,7 +74,7 @@ async fn one(
     match running.await {
         Ok(Some((request, tokens, said))) => {
             drop(sender);
-            drop(spawn_blocking(move || app.trials.look(&request, &tokens, said, &app.metrics)));
+            drop(spawn_blocking(move || app.deployer.judge_by_shadow(&request, &tokens, said)));
         }
         Ok(None) => {}
         // It panicked, and nobody else will say so.
@@ -103,14 +103,14 @@ fn run(
     let lane = result.as_ref().map_or(request.lane.clone(), |output| output.lane.clone());
     result.iter().for_each(|output| app.metrics.used(output));
     let said = said(app, result);
-    let (end, output) = (End::of(&said), said.as_deref().ok());
+    let (end, output) = (end_of(&said), said.as_deref().ok());
     let span = &job.arrival.span;
     span.ended(end);
     output.into_iter().for_each(|output| span.answered(index, output));
     app.metrics.ended(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
     let failing = output.is_some_and(|output| !output.failures.is_empty());
-    app.trials.ended(lane.as_deref(), end, failing, &app.bundles);
-    let looked = output.filter(|output| app.trials.looks(job.number) && !output.tokens.is_empty());
+    app.deployer.count_end(lane.as_deref(), end, failing);
+    let looked = output.filter(|output| app.deployer.shadow_takes(job.number) && !output.tokens.is_empty());
     let looked = looked.map(|output| (output.tokens.clone(), output.status));
     // Whoever hears of the end may ask again at once.
     drop(place);
@@ -118,15 +118,21 @@ fn run(
     looked.map(|(tokens, said)| (request, tokens, said))
 }
 
+fn end_of(result: &Result<Box<Output>, ApiError>) -> End {
+    result.as_ref().map_or_else(ApiError::end, |output| End::of_output(output))
+}
+
 /// What a client is told of a choice. An answer without its record is none, nor is one that a denial cut off.
 fn said(app: &App, result: Result<Output, EngineError>) -> Result<Box<Output>, ApiError> {
     let output = match result {
-        Err(error) if error.is_cancelled() => return Err(app.is_open().err().unwrap_or_else(|| error.into())),
+        Err(error) if error.is_cancelled() => {
+            return Err(app.deployer.denial.check().err().map_or_else(|| error.into(), ApiError::from));
+        }
         result => result?,
     };
     app.keep(&output)?;
     if output.finish == Finish::Cancelled {
-        app.is_open()?;
+        app.deployer.denial.check()?;
     }
     Ok(Box::new(output))
 }
@@ -151,13 +157,15 @@ fn ask(
         Event::Progress(progress) => app.live.advance(job.number, progress),
         _ => {}
     };
-    match app.engine.stream(request.clone(), &job.cancel, &mut hear) {
-        // A tenant's own lane is never left; a trial is nobody's trouble but its own. What was said is never said again.
-        Err(error) if silent.get() && trials::is_its_own(request, &error) => {
-            let result = app.engine.stream(Request { lane: None, ..request.clone() }, &job.cancel, &mut hear);
-            app.trials.passed_on(&error, result.is_ok());
+    let result = app.engine.stream(request.clone(), &job.cancel, &mut hear);
+    // Text that a client has got is never sent again. A tenant's own lane is never left.
+    let retry = result.as_ref().err().filter(|_| silent.get()).and_then(|error| without_canary(request, error));
+    match (retry, result) {
+        (Some(request), Err(error)) => {
+            let result = app.engine.stream(request, &job.cancel, &mut hear);
+            app.deployer.count_retry(&error, result.is_ok());
             result
         }
-        result => result,
+        (_, result) => result,
     }
 }

@@ -8,7 +8,7 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, ModelIdentity, toy::ToyScript};
 use inferenceguard_record::Journal;
-use inferenceguard_server::{Opener, Server, ServerError, Settings, Store};
+use inferenceguard_server::{OpenError, Opener, Server, ServerConfig, ServerError, Settings, Store};
 pub(crate) use inferenceguard_testkit::toy::bundle;
 use inferenceguard_testkit::{components, toy::with_models};
 use serde_json::Value;
@@ -67,67 +67,54 @@ pub(crate) fn start(settings: &str) -> Running {
 }
 
 pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
-    let server = server(&engine, bundle(MANIFEST), settings).unwrap();
-    run(engine, server)
+    run(ServerConfig { settings, ..config(&engine, bundle(MANIFEST)) }).unwrap()
 }
 
-/// The same, whose administrators' bundles are opened like this.
-pub(crate) fn start_opening(open: Box<Opener>) -> Running {
-    let engine = engine(4);
-    let server = server_opening(&engine, bundle(MANIFEST), open, Settings::default()).unwrap();
-    run(engine, server)
+/// A running server that opens administrators' bundles with `opener`.
+pub(crate) fn start_opening(opener: Box<Opener>) -> Running {
+    run(ServerConfig { opener, ..config(&engine(4), bundle(MANIFEST)) }).unwrap()
 }
 
-/// The same, with a record of every answer.
+/// A running server that records every answer.
 pub(crate) fn start_recording(path: &Path) -> Running {
-    let engine = engine(4);
-    let server = server(&engine, bundle(MANIFEST), Settings::default()).unwrap();
-    run(engine, server.with_records(Journal::open(path, true).unwrap()).unwrap())
+    let records = Some(Journal::open(path, true).unwrap());
+    run(ServerConfig { records, ..config(&engine(4), bundle(MANIFEST)) }).unwrap()
 }
 
-pub(crate) fn server(engine: &Arc<Engine>, active: Bundle, settings: Settings) -> Result<Server, ServerError> {
-    server_opening(engine, active, Box::new(opened), settings)
+/// A server over the toy model, with the components at hand.
+pub(crate) fn config(engine: &Arc<Engine>, active: Bundle) -> ServerConfig {
+    let lender = Box::new(|file: &str| components::files().get(file).cloned());
+    ServerConfig { opener: Box::new(opened), lender, ..ServerConfig::new(Arc::clone(engine), active) }
 }
 
-fn opened(path: &Path) -> Result<Bundle, String> {
-    Bundle::open_with(path, |file| components::files().get(file).cloned()).map_err(|error| error.to_string())
+fn opened(path: &Path) -> Result<Bundle, OpenError> {
+    Bundle::open_with(path, |file| components::files().get(file).cloned()).map_err(OpenError::new)
 }
 
-fn server_opening(
-    engine: &Arc<Engine>,
-    active: Bundle,
-    open: Box<Opener>,
-    settings: Settings,
-) -> Result<Server, ServerError> {
-    let server = Server::new(Arc::clone(engine), active, open, settings)?;
-    server.with_layers(Box::new(|file| components::files().get(file).cloned()))
-}
-
-/// As a program would: with what the folder remembers, if anything.
+/// A running server that continues from the state of a folder, if there is any, as the program does.
 pub(crate) fn start_stored(dir: &Path) -> Running {
     start_stored_with(dir, SCRIPT, None)
 }
 
-/// The same with the model of another script, and anew with a bundle.
-pub(crate) fn start_stored_with(dir: &Path, script: &str, anew: Option<Bundle>) -> Running {
-    start_stored_in(Store::open(dir).unwrap(), script, anew).unwrap()
+/// The same with the model of another script, and with `first` in place of the saved bundle.
+pub(crate) fn start_stored_with(dir: &Path, script: &str, first: Option<Bundle>) -> Running {
+    start_stored_in(Store::open(dir).unwrap(), script, first).unwrap()
 }
 
 /// The same in a store that is open.
-pub(crate) fn start_stored_in(store: Store, script: &str, anew: Option<Bundle>) -> Result<Running, ServerError> {
+pub(crate) fn start_stored_in(store: Store, script: &str, first: Option<Bundle>) -> Result<Running, ServerError> {
     let model = ModelIdentity::from(ToyScript::parse(script).unwrap().model().info());
-    let remembered = store.remembered().unwrap().map(|found| found.with(&model));
-    let last = remembered.as_ref().map_or_else(|| bundle(MANIFEST), |found| store.bundle(&found.bundle).unwrap());
-    let number = remembered.map_or(1, |found| if anew.is_some() { found.next_number() } else { found.generation });
-    let active = anew.unwrap_or(last);
+    let state = store.state().unwrap().map(|state| state.for_model(&model));
+    let last = state.as_ref().map_or_else(|| bundle(MANIFEST), |state| store.bundle(&state.bundle).unwrap());
+    let number = state.map_or(1, |state| if first.is_some() { state.next_number() } else { state.generation });
+    let active = first.unwrap_or(last);
     let engine = engine_of(script, 4, &active, number);
-    let opener = Box::new(opened);
-    let server = Server::new(Arc::clone(&engine), active, opener, Settings::default()).unwrap();
-    let server = server.with_store(store)?;
-    Ok(run(engine, server.with_layers(Box::new(|file| components::files().get(file).cloned())).unwrap()))
+    run(ServerConfig { store: Some(store), ..config(&engine, active) })
 }
 
-fn run(engine: Arc<Engine>, server: Server) -> Running {
+fn run(config: ServerConfig) -> Result<Running, ServerError> {
+    let engine = Arc::clone(&config.engine);
+    let server = Server::new(config)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let runtime = Runtime::new().unwrap();
     let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -140,7 +127,7 @@ fn run(engine: Arc<Engine>, server: Server) -> Running {
     });
     let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
     let agent = agent.build().into();
-    Running { engine, clients, admin, stop: Some(stop), thread: Some(thread), agent }
+    Ok(Running { engine, clients, admin, stop: Some(stop), thread: Some(thread), agent })
 }
 
 /// What came back: status, header `Retry-After`, body.

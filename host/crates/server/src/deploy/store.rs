@@ -1,15 +1,15 @@
-//! What a server remembers when it stops: its bundles, which one is active, and what was activated before.
+//! The folder that outlives a server: its bundles, which of them is active, and the history.
 //!
 //! ```text
-//! DIR/lock             held by the server that runs
-//! DIR/active.json      which bundle decides, under which generation; replaced whole
+//! DIR/lock             locked by the running server
+//! DIR/active.json      the saved state: which bundle is active, under which generation; replaced as a whole
 //! DIR/bundles/HEX.tar  every bundle that decided, packed, by its digest: records name them
-//! DIR/swaps.jsonl      activations and failed attempts
+//! DIR/swaps.jsonl      the history: activations and failed attempts
 //! ```
 //!
-//! **Invariant**: whatever moment a server is killed at, the next one starts with the bundle that was acknowledged last.
+//! **Invariant**: a server may be killed at any moment; the next one begins with the bundle that was acknowledged last.
 
-use crate::{remembered::Remembered, swap::Swap};
+use super::{active::SavedState, history::Attempt};
 use inferenceguard_bundle::{Bundle, BundleError};
 use inferenceguard_model::{ModelIdentity, OtherModel};
 use std::{
@@ -22,49 +22,49 @@ use std::{
 const ACTIVE: &str = "active.json";
 const SWAPS: &str = "swaps.jsonl";
 const BUNDLES: &str = "bundles";
-/// How many bundles are kept beside those that one can go back to.
+/// How many bundles are kept beside those that the saved state names.
 const KEPT: usize = 1000;
 
-/// A folder that one server at a time remembers in.
+/// A folder for the state of one server at a time.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// Whether other score models than those that ran last are taken.
-    accepting: bool,
+    /// Whether a server may begin with other score models than those that ran last.
+    accepts_models: bool,
     _lock: File,
 }
 
-/// Why a server does not remember.
+/// Why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What the system reported.
         #[source]
         source: io::Error,
     },
-    /// Another server runs on it.
-    #[error("{}: another server remembers there; give each its own folder", path.display())]
+    /// Another server uses the folder.
+    #[error("{}: another server uses this folder; give each server its own", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
     },
-    /// A file does not say what it should.
-    #[error("{}: {problem}; restore it, or move the folder away to start anew", path.display())]
+    /// A file has other contents than expected.
+    #[error("{}: {problem}; restore it, or move the folder away to start with an empty one", path.display())]
     Damaged {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
     /// A score model is another one than ran last with this bundle.
     #[error(
-        "{}: the score model `{name}` is another one than ran here last: {source}. What it prices is decided by another model \
-         now: start the server with the one that ran, or accept this one with --accept-models",
+        "{}: the score model `{name}` is another one than ran here last: {source}. It would price answers differently: start \
+         the server with the one that ran last, or accept this one with --accept-models",
         path.display()
     )]
     OtherScoreModel {
@@ -76,10 +76,10 @@ pub enum StoreError {
         #[source]
         source: OtherModel,
     },
-    /// A bundle in it cannot be read any more.
-    #[error("{}: {source}; restore it, or begin anew with another bundle", path.display())]
+    /// A saved bundle cannot be read, or a bundle cannot be packed.
+    #[error("{}: {source}; restore it, or begin with another bundle", path.display())]
     Bundle {
-        /// Which.
+        /// Its file.
         path: PathBuf,
         /// What is wrong.
         #[source]
@@ -99,38 +99,38 @@ impl Store {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|source| file(&path, source))?;
         lock.try_lock().map_err(|_| StoreError::Busy { path: dir.to_owned() })?;
-        Ok(Self { dir: dir.to_owned(), accepting: false, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), accepts_models: false, _lock: lock })
     }
 
-    /// The same, for a server that may begin with other score models than those that ran last.
+    /// The same; a server may then begin with other score models than those that ran last.
     #[must_use]
     pub fn accepting_models(self) -> Self {
-        Self { accepting: true, ..self }
+        Self { accepts_models: true, ..self }
     }
 
-    /// Whether a server may go on from this with these score models.
-    pub(crate) fn accepts(
+    /// Checks whether a server may continue from this state with these score models.
+    pub(super) fn accepts(
         &self,
-        found: &Remembered,
+        state: &SavedState,
         scores: &BTreeMap<String, ModelIdentity>,
     ) -> Result<(), StoreError> {
-        match found.expects(scores) {
-            Err((name, source)) if !self.accepting => {
+        match state.expects(scores) {
+            Err((name, source)) if !self.accepts_models => {
                 Err(StoreError::OtherScoreModel { path: self.dir.clone(), name, source })
             }
             Err((name, source)) => {
-                tracing::warn!(name, %source, "another score model is accepted in place of the one that ran last");
+                tracing::warn!(name, %source, "another score model than ran last is accepted");
                 Ok(())
             }
             Ok(()) => Ok(()),
         }
     }
 
-    /// What was acknowledged last; nothing in a new folder.
+    /// The saved state; none in a new folder.
     ///
     /// # Errors
     /// [`StoreError::File`], [`StoreError::Damaged`].
-    pub fn remembered(&self) -> Result<Option<Remembered>, StoreError> {
+    pub fn state(&self) -> Result<Option<SavedState>, StoreError> {
         let path = self.dir.join(ACTIVE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -138,14 +138,14 @@ impl Store {
             Err(source) => return Err(file(&path, source)),
         };
         let damaged = |problem: String| StoreError::Damaged { path: path.clone(), problem };
-        let found: Remembered = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if (1..=Remembered::FORMAT).contains(&found.format) {
+        let found: SavedState = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if (1..=SavedState::FORMAT).contains(&found.format) {
             return Ok(Some(found));
         }
-        Err(damaged(format!("found the format {}; expected at most {}", found.format, Remembered::FORMAT)))
+        Err(damaged(format!("found the format {}; expected at most {}", found.format, SavedState::FORMAT)))
     }
 
-    /// A bundle by its digest; what is read is what was kept.
+    /// A saved bundle by its digest, which is checked.
     ///
     /// # Errors
     /// [`StoreError::Bundle`], [`StoreError::Damaged`].
@@ -160,33 +160,33 @@ impl Store {
         Err(StoreError::Damaged { path, problem: format!("found the bundle {found}; expected {digest}") })
     }
 
-    /// Keeps a bundle.
+    /// Saves a bundle.
     ///
     /// # Errors
     /// [`StoreError::File`], [`StoreError::Bundle`].
-    pub(crate) fn keep(&self, bundle: &Bundle) -> Result<(), StoreError> {
+    pub(super) fn keep(&self, bundle: &Bundle) -> Result<(), StoreError> {
         let path = self.path(&bundle.digest().to_string());
         let packed = bundle.pack();
         let packed = packed.map_err(|source| StoreError::Bundle { path: path.clone(), source: Box::new(source) })?;
         replace(&path, &packed).map_err(|source| file(&path, source))
     }
 
-    /// Acknowledges; then bundles that decided long ago are removed.
+    /// Saves the state, then removes bundles that decided long ago.
     ///
     /// # Errors
-    /// [`StoreError::File`]; what was acknowledged before then still is.
-    pub(crate) fn commit(&self, next: &Remembered) -> Result<(), StoreError> {
+    /// [`StoreError::File`]; the state before is then still saved.
+    pub(super) fn commit(&self, next: &SavedState) -> Result<(), StoreError> {
         let path = self.dir.join(ACTIVE);
         let text = serde_json::to_vec_pretty(next).map_err(|error| file(&path, error.into()))?;
         replace(&path, &text).map_err(|source| file(&path, source))?;
-        // What stays behind costs room and nothing else.
+        // A file that could not be removed only takes room.
         drop(self.prune(next));
         Ok(())
     }
 
-    /// Keeps what is named, and the newest of the rest.
-    fn prune(&self, named: &Remembered) -> io::Result<()> {
-        let kept: Vec<PathBuf> = named.bundles().map(|digest| self.path(digest)).collect();
+    /// Removes the oldest bundles that the state does not name.
+    fn prune(&self, state: &SavedState) -> io::Result<()> {
+        let kept: Vec<PathBuf> = state.bundles().map(|digest| self.path(digest)).collect();
         let mut others = Vec::new();
         for entry in fs::read_dir(self.dir.join(BUNDLES))? {
             let entry = entry?;
@@ -200,30 +200,30 @@ impl Store {
     }
 
     /// Appends to the history.
-    pub(crate) fn note(&self, swap: &Swap) -> Result<(), StoreError> {
+    pub(super) fn append(&self, attempt: &Attempt) -> Result<(), StoreError> {
         let path = self.dir.join(SWAPS);
         let write = || -> io::Result<()> {
-            let mut line = serde_json::to_vec(swap)?;
+            let mut line = serde_json::to_vec(attempt)?;
             line.push(b'\n');
             OpenOptions::new().create(true).append(true).open(&path)?.write_all(&line)
         };
         write().map_err(|source| file(&path, source))
     }
 
-    /// The newest of the history, newest first. A line that a kill cut off is left out.
-    pub(crate) fn history(&self, most: usize) -> Vec<Swap> {
+    /// The newest attempts of the history, the newest first. A line that a kill cut off is left out.
+    pub(super) fn history(&self, most: usize) -> Vec<Attempt> {
         let text = fs::read_to_string(self.dir.join(SWAPS)).unwrap_or_default();
         text.lines().rev().filter_map(|line| serde_json::from_str(line).ok()).take(most).collect()
     }
 
     fn path(&self, digest: &str) -> PathBuf {
-        // Whatever stands in a damaged file, it stays inside the folder.
+        // The digest may come from a damaged file: the path must stay inside the folder.
         let hex = digest.strip_prefix("sha256:").unwrap_or(digest).replace(|c: char| !c.is_ascii_hexdigit(), "-");
         self.dir.join(BUNDLES).join(format!("{hex}.tar"))
     }
 }
 
-/// Replaces a file whole, on the disk before this returns.
+/// Replaces a file as a whole; it is on the disk when this returns.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,0 +1,99 @@
+//! Lanes beside the active bundle: one for each tenant with a layer, and the reduced one for requests that come while many wait.
+
+use super::{deployer::Deployer, error::DeployError};
+use crate::settings::Tenant;
+use inferenceguard_bundle::{Bundle, Layer};
+use inferenceguard_host::{Prepared, methods::candidates_setting};
+use inferenceguard_sandbox::SettingValue;
+use std::path::Path;
+
+/// The lane of requests that come while many wait.
+pub(crate) const REDUCED_LANE: &str = "reduced";
+
+/// A lane, and the bundle that will decide in it.
+pub(super) type PreparedLane = (String, Prepared);
+
+impl Deployer {
+    /// Installs the lanes over the active bundle.
+    pub(crate) fn begin_layers(&self) -> Result<(), DeployError> {
+        let layers = self.prepare_layers(&self.active())?;
+        self.save_numbers()?;
+        self.install_layers(layers);
+        Ok(())
+    }
+
+    pub(super) fn install_layers(&self, layers: Vec<PreparedLane>) {
+        layers.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(&lane), prepared)));
+    }
+
+    /// Compiles and checks the bundle of every lane over `bundle`.
+    pub(super) fn prepare_layers(&self, bundle: &Bundle) -> Result<Vec<PreparedLane>, DeployError> {
+        let mut layers = Vec::new();
+        for (name, tenant) in &self.tenants {
+            match &tenant.layer {
+                Some(path) => layers.push((tenant_lane(name), self.prepare_layer(name, tenant, path, bundle)?)),
+                None => tenant.check_budgets(name, bundle)?,
+            }
+        }
+        if let Some(overload) = self.overload {
+            let reduced = reduced(bundle, overload.n)?;
+            self.save_bundle(&reduced)?;
+            let prepared = self.engine.prepare(&reduced);
+            let prepared = prepared.map_err(|error| DeployError::ReducedDoesNotFit(Box::new(error)))?;
+            layers.push((REDUCED_LANE.to_owned(), prepared));
+        }
+        Ok(layers)
+    }
+
+    fn prepare_layer(
+        &self,
+        name: &str,
+        tenant: &Tenant,
+        path: &Path,
+        bundle: &Bundle,
+    ) -> Result<Prepared, DeployError> {
+        let (name_of, path_of) = (|| name.to_owned(), || path.to_owned());
+        let layered = Layer::open_with(path, &self.lender)
+            .and_then(|layer| layer.over(bundle))
+            .map_err(|source| DeployError::BadLayer { tenant: name_of(), path: path_of(), source: Box::new(source) })?;
+        tenant.check_budgets(name, &layered)?;
+        self.save_bundle(&layered)?;
+        self.engine.prepare(&layered).map_err(|source| DeployError::LayerDoesNotFit {
+            tenant: name_of(),
+            path: path_of(),
+            source: Box::new(source),
+        })
+    }
+
+    /// The lane of a request that comes while this many choices wait; none if the bundle itself decides.
+    pub(crate) fn reduced_lane(&self, waiting: usize) -> Option<String> {
+        self.overload.filter(|overload| waiting >= overload.waiting).map(|_| REDUCED_LANE.to_owned())
+    }
+}
+
+impl Tenant {
+    /// Checks that the bundle has a constraint for each of the tenant's budgets.
+    fn check_budgets(&self, name: &str, bundle: &Bundle) -> Result<(), DeployError> {
+        let constraints = &bundle.manifest().constraints;
+        let unknown = self.budgets.keys().find(|budget| !constraints.iter().any(|one| one.name == **budget));
+        unknown.map_or(Ok(()), |constraint| {
+            Err(DeployError::UnknownTenantBudget { tenant: name.to_owned(), constraint: constraint.clone() })
+        })
+    }
+}
+
+/// The same bundle with fewer candidates for its policy.
+fn reduced(bundle: &Bundle, n: u32) -> Result<Bundle, DeployError> {
+    let mut manifest = bundle.manifest().clone();
+    let policy = &mut manifest.policy;
+    let file = policy.component.rsplit('/').next().unwrap_or_default();
+    let setting = candidates_setting(file.strip_suffix(".wasm").unwrap_or(file));
+    let setting = setting.ok_or_else(|| DeployError::NoReducedMode { component: policy.component.clone() })?;
+    policy.settings.insert(setting.to_owned(), SettingValue::Integer(n.into()));
+    Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)
+}
+
+/// The lane of a tenant with a layer.
+pub(crate) fn tenant_lane(tenant: &str) -> String {
+    format!("tenant {tenant}")
+}
