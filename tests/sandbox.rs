@@ -3,10 +3,16 @@
 #[path = "sandbox_support/mod.rs"]
 mod support;
 
-use inferenceguard_sandbox::{CpuDense, Layer, LayerActivation, Limits, Sandbox, SandboxError, SettingValue};
+use inferenceguard_model::dense::{CpuDense, Dense, Layer, LayerActivation, Networks};
+use inferenceguard_sandbox::{Limits, Sandbox, SandboxError, SettingValue};
 use inferenceguard_search::{BudgetState, Decision, FailureKind, Needs, Role, Steered, Tracked};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use support::{activate, constraint, guest, limits, load, mode, rows};
+
+/// A deployment's networks: this one, under the name `value`.
+fn networks(layers: Vec<Layer>) -> Networks {
+    Networks::from([("value".to_owned(), CpuDense.load("value", &layers.into()).unwrap())])
+}
 
 #[test]
 fn a_policy_plans_and_selects() {
@@ -56,7 +62,7 @@ fn what_a_network_computes_counts_as_fuel() {
             activation: LayerActivation::Identity,
         };
         let layers = vec![layer(width, hidden), layer(hidden, 1)];
-        let networks = Arc::new(CpuDense::default().with_network("value", layers).unwrap());
+        let networks = Arc::new(networks(layers));
         let component = sandbox.load("rogue-critic", &guest("rogue-critic")).unwrap();
         let active = component.activate_with(&mode("network"), networks).unwrap();
         active.critic().unwrap().estimate(&rows(2, active.needs()))
@@ -70,8 +76,7 @@ fn what_a_network_computes_counts_as_fuel() {
 #[test]
 fn a_critic_uses_the_networks_of_the_deployment() {
     let layer = Layer { weights: vec![1.0, 2.0, 3.0, 4.0], bias: vec![0.5], activation: LayerActivation::Identity };
-    let networks = CpuDense::default().with_network("value", vec![layer]).unwrap();
-    let active = load("rogue-critic").activate_with(&mode("network"), Arc::new(networks)).unwrap();
+    let active = load("rogue-critic").activate_with(&mode("network"), Arc::new(networks(vec![layer]))).unwrap();
     let estimates = active.critic().unwrap().estimate(&rows(2, active.needs())).unwrap();
     // Row n: (n + 1) + 2 * 0.5 - 3 * 0.5 + 4 * 2 + 0.5; the gradient's first number twice.
     assert_eq!((estimates[0].safe.clone(), estimates[0].cost_to_go), (vec![9.0], 2.0));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -34,10 +34,11 @@ const CONTRACT: &str = "wit";
 const EDGES: &[(&str, &[&str])] = &[
     ("inferenceguard-model", &[]),
     ("inferenceguard-search", &["inferenceguard-model"]),
-    ("inferenceguard-sandbox", &["inferenceguard-model", "inferenceguard-search"]),
     ("inferenceguard-candle", &["inferenceguard-model"]),
     // The manifest's types are the search's own (constraints, sampling), so that they are written once.
-    ("inferenceguard-bundle", &["inferenceguard-sandbox", "inferenceguard-search"]),
+    ("inferenceguard-bundle", &["inferenceguard-model", "inferenceguard-search"]),
+    // Limits and settings are data of the manifest.
+    ("inferenceguard-sandbox", &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-search"]),
     // An engine is built from a bundle: the embedder should not have to take it apart.
     (
         "inferenceguard-host",
@@ -50,18 +51,14 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
-            "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-search",
         ],
     ),
-    ("inferenceguard-eval", &["inferenceguard-host"]),
+    ("inferenceguard-eval", &[]),
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
-    // One kind of key signs bundles and records.
-    (
-        "inferenceguard-record",
-        &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-model", "inferenceguard-search"],
-    ),
+    // One kind of key signs bundles and records. Checking a record needs no engine; the tests of records do.
+    ("inferenceguard-record", &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-search"]),
     // Messages, and how text is sampled and released, are said in the words of the crates that define them.
     (
         "inferenceguard-server",
@@ -90,6 +87,13 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Any crate's tests may use it, and nothing but tests.
 const TESTKIT: &str = "inferenceguard-testkit";
+
+/// What the tests of any crate may use.
+const FOR_TESTS: [&str; 2] = [TESTKIT, "inferenceguard-host"];
+
+/// Crates that a verifier builds, and what they must not bring along.
+const LIGHT: [&str; 2] = ["inferenceguard-bundle", "inferenceguard-record"];
+const ENGINES: [&str; 4] = ["wasmtime", "candle-core", "candle-nn", "inferenceguard-host"];
 
 /// Those that put everything together.
 const TOGETHER: [&str; 3] = ["inferenceguard", "inferenceguard-tests", "inferenceguard-guarantee-tests"];
@@ -173,16 +177,43 @@ fn none(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
-/// The packages of this workspace, without those of others.
-fn packages() -> Vec<Value> {
+/// What cargo knows of the workspace.
+fn metadata(more: &[&str]) -> Value {
     let cargo = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(more)
         .current_dir(root())
         .output()
         .unwrap();
     assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
-    let metadata: Value = serde_json::from_slice(&cargo.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    serde_json::from_slice(&cargo.stdout).unwrap()
+}
+
+/// The packages of this workspace, without those of others.
+fn packages() -> Vec<Value> {
+    metadata(&["--no-deps"])["packages"].as_array().unwrap().clone()
+}
+
+/// The names of all packages that the library of this one is built with.
+fn built_with(metadata: &Value, name: &str) -> BTreeSet<String> {
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let names: BTreeMap<&str, &str> =
+        packages.map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap())).collect();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
+    let below: BTreeMap<&str, Vec<&str>> = nodes.map(|node| (node["id"].as_str().unwrap(), linked(node))).collect();
+    let mut waiting: Vec<&str> = names.iter().filter(|(_, one)| **one == name).map(|(id, _)| *id).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        let new = below[id].iter().filter(|id| found.insert(names[**id].to_owned()));
+        waiting.extend(new);
+    }
+    found
+}
+
+/// What a package links, by id: no build scripts' and no tests' dependencies.
+fn linked(node: &Value) -> Vec<&str> {
+    let normal = |dep: &&Value| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+    node["deps"].as_array().unwrap().iter().filter(normal).map(|dep| dep["pkg"].as_str().unwrap()).collect()
 }
 
 /// (name, is it for tests only) of what a package depends on.
@@ -247,7 +278,7 @@ fn our_crates_name_only_those_below_them() {
             (None, false) => panic!("{name} is new: say in EDGES what it may depend on"),
         };
         for (dependency, dev) in dependencies(&package).into_iter().filter(|(d, _)| ours.contains(d)) {
-            let fits = allowed.contains(&dependency.as_str()) || (dev && dependency == TESTKIT);
+            let fits = allowed.contains(&dependency.as_str()) || (dev && FOR_TESTS.contains(&dependency.as_str()));
             if !fits {
                 complaints.push(format!("{name} depends on {dependency}; it may depend on {allowed:?} only"));
             }
@@ -269,6 +300,19 @@ fn only_tests_depend_on_the_test_kit() {
 }
 
 #[test]
+fn only_edges_that_exist_are_listed() {
+    let packages = packages();
+    let mut complaints = Vec::new();
+    for (name, allowed) in EDGES {
+        let package = packages.iter().find(|package| package["name"] == **name);
+        let used = package.map(dependencies).unwrap_or_default();
+        let unused = allowed.iter().filter(|edge| used.iter().all(|(dependency, _)| dependency != *edge));
+        complaints.extend(unused.map(|edge| format!("{name} does not depend on {edge}: remove the edge")));
+    }
+    none(complaints);
+}
+
+#[test]
 fn heavy_dependencies_stay_at_home() {
     let mut complaints = Vec::new();
     for package in packages() {
@@ -281,6 +325,20 @@ fn heavy_dependencies_stay_at_home() {
             }
         }
     }
+    none(complaints);
+}
+
+#[test]
+fn bundles_and_records_are_verified_without_an_engine() {
+    let metadata = metadata(&[]);
+    let mut complaints = Vec::new();
+    for name in LIGHT {
+        let built = built_with(&metadata, name);
+        assert!(built.contains("inferenceguard-search"), "{name} should link the search; found {built:?}");
+        let heavy = ENGINES.into_iter().filter(|heavy| built.contains(*heavy));
+        complaints.extend(heavy.map(|heavy| format!("{name} is built with {heavy}; it must stay light")));
+    }
+    assert!(built_with(&metadata, "inferenceguard-host").contains("wasmtime"), "the search for wasmtime finds it");
     none(complaints);
 }
 

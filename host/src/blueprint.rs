@@ -1,7 +1,7 @@
 //! What an engine is built from, apart from its models: kept, so that another bundle can be activated later.
 
 use crate::{
-    BundleIdentity, EngineError, OWN_METHOD, RolesFactory,
+    EngineError, OWN_METHOD, RolesFactory,
     deployment::{Deployment, Ready},
     pins::Pins,
     sandboxed::{Loader, Trial},
@@ -65,7 +65,7 @@ impl Blueprint {
             let own = constraint(&mut config, name)?;
             own.budget = budget_of(own.budget, *given);
         }
-        let identity = bundle.map(identity).unwrap_or_default();
+        let identity = bundle.map(Bundle::identity).unwrap_or_default();
         let networks = bundle.map(|bundle| bundle.networks().clone()).unwrap_or_default();
         let pins = bundle.map(|bundle| Pins::from(bundle.manifest())).unwrap_or_default();
         Deployment::new(generation, identity, config, (networks, pins), methods)
@@ -113,10 +113,4 @@ pub(crate) fn constraint<'a>(config: &'a mut SearchConfig, name: &str) -> Result
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let found = config.constraints.iter_mut().map(|priced| &mut priced.constraint).find(|one| one.name == name);
     found.ok_or_else(|| EngineError::UnknownConstraint { found: name.to_owned(), known })
-}
-
-fn identity(bundle: &Bundle) -> BundleIdentity {
-    let manifest = bundle.manifest();
-    let (name, version) = (manifest.name.clone(), manifest.version.clone());
-    BundleIdentity { name, version, digest: bundle.digest().to_string() }
 }

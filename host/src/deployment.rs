@@ -1,9 +1,8 @@
 //! What an engine runs: default settings, and the roles of every method.
 
 use crate::{
-    BundleIdentity, EngineError, Generation, RolesFactory,
+    BundleIdentity, EngineError, Generation, Models, RolesFactory,
     networks::{self, Networks},
-    output::Models,
     pins::Pins,
     request::{check_budget, margin},
     roles::readers,

@@ -11,15 +11,14 @@ use crate::{
     instances::Instances,
     lanes::{Lanes, Prepared},
     likeliest::likeliest,
-    output::Origin,
-    profile::{Profile, Stopwatch},
+    profile::Stopwatch,
     request::ValidRequest,
     scores::{ScoreModels, Scores},
     templates,
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, ModelIdentity, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
-use inferenceguard_search::{Need, RolesInfo, Sampling, SearchError, Session, Vocabulary};
+use inferenceguard_search::{Need, Origin, Profile, RolesInfo, Sampling, SearchError, Session, Vocabulary};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

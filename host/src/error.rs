@@ -1,7 +1,7 @@
 //! What can go wrong with an engine. A component that fails within a request is not among it: that is in the output.
 
-use inferenceguard_model::ModelError;
-use inferenceguard_sandbox::{LayerError, SandboxError};
+use inferenceguard_model::{ModelError, dense::DenseError};
+use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::{Role, SearchError};
 
 /// An error of building an engine or of one request.
@@ -252,9 +252,9 @@ pub enum EngineError {
     /// A component was not taken, or no instance was free.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The layers of a network do not fit each other.
+    /// A network's layers do not fit each other, or the device did not take it.
     #[error(transparent)]
-    Layers(#[from] LayerError),
+    Dense(#[from] DenseError),
 }
 
 impl EngineError {

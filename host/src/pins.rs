@@ -18,14 +18,12 @@ impl From<&Manifest> for Pins {
     }
 }
 
-impl Models {
-    /// Checks that these are the models that a bundle was made for, where it says so. An engine does it by itself.
-    ///
-    /// # Errors
-    /// [`EngineError::OtherModel`], [`EngineError::NoPinnedModel`].
-    pub fn fit(&self, manifest: &Manifest) -> Result<(), EngineError> {
-        Pins::from(manifest).check(self)
-    }
+/// Checks that these are the models that a bundle was made for, where it says so. An engine does it by itself.
+///
+/// # Errors
+/// [`EngineError::OtherModel`], [`EngineError::NoPinnedModel`].
+pub fn check_models(models: &Models, manifest: &Manifest) -> Result<(), EngineError> {
+    Pins::from(manifest).check(models)
 }
 
 impl Pins {

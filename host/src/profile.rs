@@ -1,30 +1,7 @@
-//! Where the time of a request went.
+//! Measures where the time of a request goes.
 
-use inferenceguard_search::Need;
-use serde::Serialize;
+use inferenceguard_search::{Need, Profile};
 use std::time::{Duration, Instant};
-
-/// Wall-clock seconds of one request, by what they were spent on. They add up to its `seconds`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-#[non_exhaustive]
-pub struct Profile {
-    /// Waiting for a place among the running requests.
-    pub queue: f64,
-    /// The language model: prompt, steps and projections, waiting for the steps of others included.
-    pub model: f64,
-    /// Drawing tokens from logits.
-    pub sampling: f64,
-    /// Reward and cost models.
-    pub scoring: f64,
-    /// Components (or the native roles in their place), and what is computed for them to read.
-    pub components: f64,
-    /// Everything else: the search itself, its audit, text, bookkeeping.
-    pub other: f64,
-    /// Steps of the language model, the prompt counted as none.
-    pub steps: u64,
-    /// Rows of all steps together.
-    pub positions: u64,
-}
 
 /// Measures one.
 #[derive(Debug, Default)]
@@ -86,6 +63,8 @@ impl Stopwatch {
     pub(crate) fn profile(&self, queue: f64, seconds: f64) -> Profile {
         let Profile { model, sampling, scoring, components, .. } = self.profile;
         let other = (seconds - queue - model - sampling - scoring - components).max(0.0);
-        Profile { queue, other, ..self.profile }
+        let mut whole = self.profile;
+        (whole.queue, whole.other) = (queue, other);
+        whole
     }
 }

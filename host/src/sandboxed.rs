@@ -6,7 +6,8 @@ use crate::{
     methods::{self, Method, Part},
 };
 use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, RoleEntry};
-use inferenceguard_sandbox::{Activation, CpuDense, Dense, LayerError, Sandbox, SandboxError, SettingValue};
+use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Networks};
+use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue};
 use inferenceguard_search::Role;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -53,7 +54,7 @@ struct Activator<'a> {
     bundle: &'a Bundle,
     trial: Trial,
     sandbox: Sandbox,
-    networks: Arc<dyn Dense>,
+    networks: Arc<Networks>,
 }
 
 impl Activator<'_> {
@@ -102,7 +103,7 @@ impl<'a> Loader<'a> {
     ) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
         manifest.methods.iter().try_for_each(|(name, entry)| check_entry(name, entry))?;
-        let activator = Activator { bundle, trial, sandbox, networks: Arc::new(networks(bundle)?) };
+        let activator = Activator { bundle, trial, sandbox, networks: Arc::new(networks(bundle, &CpuDense)?) };
         let shared = Arc::new(shared(&activator, manifest)?);
         Ok(Self { activator, parts, shared })
     }
@@ -174,11 +175,9 @@ fn check_entry(name: &str, entry: &MethodEntry) -> Result<(), EngineError> {
     Err(EngineError::NotSteered { method: name.to_owned() })
 }
 
-fn networks(bundle: &Bundle) -> Result<CpuDense, LayerError> {
-    let add = |dense: CpuDense, (name, network): (&String, &inferenceguard_bundle::Network)| {
-        dense.with_network(name, Arc::clone(&network.layers))
-    };
-    bundle.networks().iter().try_fold(CpuDense::default(), add)
+fn networks(bundle: &Bundle, dense: &dyn Dense) -> Result<Networks, DenseError> {
+    let networks = bundle.networks().iter();
+    networks.map(|(name, network)| Ok((name.clone(), dense.load(name, &network.layers)?))).collect()
 }
 
 fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, EngineError> {

@@ -2,7 +2,8 @@
 
 use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest as guest;
-use inferenceguard_sandbox::{Activation, CpuDense, Layer, LayerActivation, Limits, Sandbox, SettingValue};
+use inferenceguard_model::dense::{CpuDense, Dense, Layer, LayerActivation};
+use inferenceguard_sandbox::{Activation, Limits, Sandbox, SettingValue};
 use inferenceguard_search::{
     Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Decision, Estimate, FailureKind, Moment, Plan,
     Pricing, Retry, RoleFailure, RowScores, Source,
@@ -34,12 +35,11 @@ pub(crate) fn activate(package: &str, settings: Settings<'_>) -> Activation {
         let bias = vec![0.0; weights.len()];
         vec![Layer { weights: weights.concat(), bias, activation: LayerActivation::Identity }]
     };
-    let dense = networks()
-        .into_iter()
-        .fold(CpuDense::default(), |dense, (name, weights)| dense.with_network(name, layer(weights)).unwrap());
+    let load = |(name, weights): (&str, _)| (name.to_owned(), CpuDense.load(name, &layer(weights).into()).unwrap());
+    let networks = networks().into_iter().map(load).collect();
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let component = loaded.iter().find(|component| component.name() == package).unwrap();
-    component.activate_with(&settings, Arc::new(dense)).unwrap()
+    component.activate_with(&settings, Arc::new(networks)).unwrap()
 }
 
 /// The same settings for plain Rust.

@@ -1,9 +1,8 @@
 //! A toy deployment with all roles in the sandbox, for tests of methods and of networks.
 #![allow(dead_code, reason = "every test file uses another part")]
 
-use inferenceguard_bundle::{Bundle, Network};
+use inferenceguard_bundle::{Bundle, Network, network::{Layer, LayerActivation}};
 use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
-use inferenceguard_sandbox::{Layer, LayerActivation};
 use inferenceguard_testkit::{components, toy::with_models};
 use std::collections::BTreeMap;
 

@@ -1,20 +1,27 @@
 //! A bundle in memory.
 
 use crate::{
-    BundleError, Digest, Manifest, Network, RoleEntry, Signature, archive,
+    BundleError, Digest, Manifest, Network, RoleEntry, SettingValue, Signature, archive,
     folder::{self, Limit},
     list,
     manifest::turns_text,
 };
-use inferenceguard_sandbox::SettingValue;
-use std::{collections::BTreeMap, path::Path};
+use inferenceguard_search::BundleIdentity;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.toml";
 
-/// A bundle, read and checked.
+/// A bundle, read and checked. Cheap to clone: clones share the files.
 #[derive(Debug, Clone)]
 pub struct Bundle {
+    contents: Arc<Contents>,
+    signature: Option<Signature>,
+}
+
+/// Everything that the digest covers, and what was read from it.
+#[derive(Debug)]
+struct Contents {
     text: String,
     manifest: Manifest,
     files: BTreeMap<String, Vec<u8>>,
@@ -23,7 +30,6 @@ pub struct Bundle {
     lists: BTreeMap<String, SettingValue>,
     digests: BTreeMap<String, Digest>,
     digest: Digest,
-    signature: Option<Signature>,
 }
 
 impl Bundle {
@@ -87,13 +93,14 @@ impl Bundle {
         let mut digests: BTreeMap<String, Digest> = digests.collect();
         digests.insert(MANIFEST.to_owned(), Digest::of(text.as_bytes()));
         let digest = Digest::of_all(&digests);
-        Ok(Self { text: text.to_owned(), manifest, files, networks, lists, digests, digest, signature: None })
+        let contents = Contents { text: text.to_owned(), manifest, files, networks, lists, digests, digest };
+        Ok(Self { contents: Arc::new(contents), signature: None })
     }
 
     /// The text of its manifest.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        &self.contents.text
     }
 
     /// The signature it came with, unchecked: that is [`Trust`](crate::Trust)'s work.
@@ -111,26 +118,27 @@ impl Bundle {
     /// What it says.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.contents.manifest
     }
 
     /// The bytes of a file the manifest names.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&[u8]> {
-        self.files.get(path).map(Vec::as_slice)
+        self.contents.files.get(path).map(Vec::as_slice)
     }
 
     /// The networks, by the name that components open.
     #[must_use]
     pub fn networks(&self) -> &BTreeMap<String, Network> {
-        &self.networks
+        &self.contents.networks
     }
 
     /// All settings that an entry of this bundle's manifest gives its component: those in it, and those in files.
     #[must_use]
     pub fn settings(&self, entry: &RoleEntry) -> BTreeMap<String, SettingValue> {
         let mut settings = entry.settings.clone();
-        let lists = entry.lists.iter().filter_map(|(name, file)| Some((name.clone(), self.lists.get(file)?.clone())));
+        let lists =
+            entry.lists.iter().filter_map(|(name, file)| Some((name.clone(), self.contents.lists.get(file)?.clone())));
         settings.extend(lists);
         settings
     }
@@ -138,19 +146,26 @@ impl Bundle {
     /// The bytes of every file the manifest names, by path.
     #[must_use]
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.files
+        &self.contents.files
     }
 
     /// The digest of every file, the manifest's included.
     #[must_use]
     pub fn digests(&self) -> &BTreeMap<String, Digest> {
-        &self.digests
+        &self.contents.digests
     }
 
     /// The digest of the whole bundle: of the names and digests of its files.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.contents.digest
+    }
+
+    /// Name, version and digest, as answers and records name it.
+    #[must_use]
+    pub fn identity(&self) -> BundleIdentity {
+        let Manifest { name, version, .. } = self.manifest();
+        BundleIdentity { name: name.clone(), version: version.clone(), digest: self.digest().to_string() }
     }
 }
 

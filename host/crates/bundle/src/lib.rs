@@ -4,6 +4,7 @@
 //! # Key types
 //! - [`Bundle`]: a bundle that was read and checked, with the bytes and the digest of every file.
 //! - [`Manifest`]: `bundle.toml`, typed.
+//! - [`SettingValue`], [`Limits`]: what a component is given, and what it may use.
 //! - [`Layer`]: what a tenant adds; it can only tighten.
 //! - [`Network`]: a network of the bundle, for costs, critics and steering; its file's format is at [`network`].
 //! - [`Signature`], [`Trust`]: who vouches for a bundle, and which bundles a deployment takes.
@@ -62,9 +63,11 @@ mod digest;
 mod error;
 mod folder;
 mod layer;
+mod limits;
 mod list;
 mod manifest;
 pub mod network;
+mod setting_value;
 mod signature;
 mod trust;
 
@@ -73,7 +76,9 @@ pub use date::date;
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};
+pub use limits::{LimitError, Limits};
 pub use manifest::{ConstraintEntry, Manifest, MethodEntry, ModelEntry, NetworkEntry, RoleEntry};
 pub use network::Network;
+pub use setting_value::SettingValue;
 pub use signature::{NewKey, Signature, SigningKey, Statement, VerifyingKey};
 pub use trust::{Signer, Trust};

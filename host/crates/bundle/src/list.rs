@@ -1,7 +1,6 @@
 //! Settings in files of their own: long lists of texts, one on each line.
 
-use crate::{BundleError, Manifest, folder::Limit, folder::not_text};
-use inferenceguard_sandbox::SettingValue;
+use crate::{BundleError, Manifest, SettingValue, folder::Limit, folder::not_text};
 use std::collections::BTreeMap;
 
 /// How large such a file may be.

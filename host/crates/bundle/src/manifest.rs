@@ -1,7 +1,6 @@
 //! `bundle.toml`, typed.
 
-use crate::{BundleError, MANIFEST};
-use inferenceguard_sandbox::{Limits, SettingValue, settings_by_name};
+use crate::{BundleError, Limits, MANIFEST, SettingValue};
 use inferenceguard_search::{
     Constraint, ConstraintMode, CostClip, Granularity, OnExhausted, OutOfRange, PricedConstraint, Release, Sampling,
     SamplingSettings, SearchConfig, SearchLimits,
@@ -16,7 +15,7 @@ pub struct RoleEntry {
     /// The file, relative to the bundle's folder.
     pub component: String,
     /// Settings by name; those left out have the component's defaults.
-    #[serde(default, deserialize_with = "settings_by_name")]
+    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
     pub settings: BTreeMap<String, SettingValue>,
     /// Settings that are long lists of texts, by name: each a file of the bundle, relative to its folder, with one text on
     /// each line, and its weight behind a tab if it has one. Empty lines, and those that begin with `# `, say nothing.
@@ -29,10 +28,10 @@ pub struct RoleEntry {
 #[serde(deny_unknown_fields)]
 pub struct MethodEntry {
     /// Of its policy, by name.
-    #[serde(default, deserialize_with = "settings_by_name")]
+    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
     pub settings: BTreeMap<String, SettingValue>,
     /// Of its steering, by name.
-    #[serde(default, deserialize_with = "settings_by_name")]
+    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
     pub steering: BTreeMap<String, SettingValue>,
 }
 

@@ -1,7 +1,6 @@
 //! Bundles from folders and from memory: what is taken, what is refused and in which words.
 
-use inferenceguard_bundle::{Bundle, BundleError, Manifest};
-use inferenceguard_sandbox::SettingValue;
+use inferenceguard_bundle::{Bundle, BundleError, Manifest, SettingValue};
 use std::{collections::BTreeMap, fs, path::Path};
 
 const MANIFEST: &str = r#"

@@ -1,8 +1,8 @@
 //! Networks of a bundle: what is read, what every kind of bad file is told, and that writing and reading agree.
 
 use half::{bf16, f16};
+use inferenceguard_bundle::network::{Layer, LayerActivation};
 use inferenceguard_bundle::{Bundle, BundleError, Network, network::WriteError};
-use inferenceguard_sandbox::{Layer, LayerActivation};
 use proptest::prelude::*;
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use std::{

@@ -4,7 +4,7 @@ mod common;
 
 use common::{run, text};
 use inferenceguard_bundle::Network;
-use inferenceguard_sandbox::{Layer, LayerActivation};
+use inferenceguard_bundle::network::{Layer, LayerActivation};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -9,6 +9,7 @@
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
+//! - [`dense`]: networks of components on the back end's device.
 //! - [`toy`]: a scripted back end in memory.
 //! - [`conformance`]: what every back end must show.
 //!
@@ -17,6 +18,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod conformance;
+pub mod dense;
 
 mod combine;
 mod error;

@@ -3,9 +3,10 @@
 use crate::{RecordError, Wrong};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use inferenceguard_host::{BundleIdentity, Inputs, Migration, Output, VERSION};
 use inferenceguard_model::ModelIdentity;
-use inferenceguard_search::{Finish, Outcome, Status, Trace, Usage};
+use inferenceguard_search::{
+    BundleIdentity, Finish, Inputs, Migration, Outcome, Output, Status, Trace, Usage, VERSION,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{

@@ -7,7 +7,7 @@ use crate::{
     file::{Open, Room},
 };
 use inferenceguard_bundle::{SignatureError, SigningKey};
-use inferenceguard_host::Output;
+use inferenceguard_search::Output;
 use std::{
     ffi::OsString,
     fs::{self, File},

@@ -1,8 +1,7 @@
 //! Asks components again what they were asked, and compares their answers bit for bit.
 
 use crate::{Body, Wrong};
-use inferenceguard_host::Roles;
-use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure};
+use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure, Roles};
 use std::collections::BTreeMap;
 
 /// Fresh roles of the bundles that decided.

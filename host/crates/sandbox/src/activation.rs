@@ -4,7 +4,7 @@
 //! (see the bench `speed`); the choice is private to [`Activation::configured`].
 
 use crate::{
-    Dense, SandboxError, SettingValue,
+    SandboxError, SettingValue,
     bindings::exports::inferenceguard::guard::setup,
     bindings::inferenceguard::guard::types::Value,
     component::{Exports, Inner, invalid},
@@ -12,6 +12,7 @@ use crate::{
     instance::Guest,
     roles, settings,
 };
+use inferenceguard_model::dense::Networks;
 use inferenceguard_search::{Cost, CostGrain, CostKind, Critic, FailureKind, Needs, Policy, Role, Steering, Tracker};
 use std::{collections::BTreeMap, sync::Arc};
 use wasmtime::component::Instance;
@@ -24,7 +25,7 @@ pub struct Activation {
 
 struct Active {
     component: Arc<Inner>,
-    networks: Arc<dyn Dense>,
+    networks: Arc<Networks>,
     settings: Vec<(String, Value)>,
     needs: Arc<Needs>,
     pricing: Option<(CostKind, CostGrain)>,
@@ -34,7 +35,7 @@ impl Activation {
     pub(crate) fn new(
         component: Arc<Inner>,
         given: &BTreeMap<String, SettingValue>,
-        networks: Arc<dyn Dense>,
+        networks: Arc<Networks>,
     ) -> Result<Self, SandboxError> {
         let settings = configuration(&component, given)?;
         let mut active = Active { component, networks, settings, needs: Arc::default(), pricing: None };

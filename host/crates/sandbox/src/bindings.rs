@@ -31,7 +31,7 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     with: {
         "inferenceguard:guard/batch.batch": crate::state::BatchHandle,
-        "inferenceguard:guard/dense.tensor": crate::dense::Tensor,
-        "inferenceguard:guard/dense.network": crate::dense::OpenNetwork,
+        "inferenceguard:guard/dense.tensor": crate::dense_state::Tensor,
+        "inferenceguard:guard/dense.network": crate::dense_state::OpenNetwork,
     },
 });

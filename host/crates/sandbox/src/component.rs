@@ -1,17 +1,17 @@
 //! A component that was loaded: checked, compiled, and asked what it is.
 
 use crate::{
-    Dense, SandboxError, Setting, SettingValue,
+    SandboxError, Setting, SettingValue,
     activation::Activation,
     bindings::exports::inferenceguard::guard::{cost, critic, policy, setup, steering, tracker},
     convert,
-    dense::NoNetworks,
     engine::Sandbox,
     inspect,
     instance::Guest,
     runtime,
     state::State,
 };
+use inferenceguard_model::dense::Networks;
 use inferenceguard_search::Role;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -131,7 +131,7 @@ impl Component {
     /// # Errors
     /// Settings it does not have or does not take; needs that make no sense; any failure.
     pub fn activate(&self, settings: &BTreeMap<String, SettingValue>) -> Result<Activation, SandboxError> {
-        self.activate_with(settings, Arc::new(NoNetworks))
+        self.activate_with(settings, Arc::default())
     }
 
     /// Activates it with the networks of the deployment.
@@ -141,7 +141,7 @@ impl Component {
     pub fn activate_with(
         &self,
         settings: &BTreeMap<String, SettingValue>,
-        networks: Arc<dyn Dense>,
+        networks: Arc<Networks>,
     ) -> Result<Activation, SandboxError> {
         Activation::new(Arc::clone(&self.inner), settings, networks)
     }
@@ -192,7 +192,7 @@ fn describe(
     setup: &setup::GuestIndices,
     exports: &Exports,
 ) -> Result<Description, SandboxError> {
-    let (mut guest, instance) = Guest::start(sandbox, name, role, pre, Arc::new(NoNetworks))?;
+    let (mut guest, instance) = Guest::start(sandbox, name, role, pre, Arc::default())?;
     let functions = setup.load(&mut guest.store, &instance).map_err(|error| invalid(name, &error))?;
     check_types(exports, &mut guest, &instance).map_err(|error| invalid(name, &error))?;
     let failed = |kind| SandboxError::Failed { component: name.to_string(), function: "describe", kind };

@@ -1,5 +1,6 @@
 //! Why a component was not taken.
 
+use inferenceguard_bundle::LimitError;
 use inferenceguard_search::{FailureKind, Role};
 
 /// Everything that can be wrong with a sandbox, a component or its settings, outside a request. Inside a request a
@@ -8,17 +9,8 @@ use inferenceguard_search::{FailureKind, Role};
 #[non_exhaustive]
 pub enum SandboxError {
     /// A limit is out of its range.
-    #[error("limit `{name}` is {found}; expected {least} to {most}")]
-    Limit {
-        /// The limit.
-        name: &'static str,
-        /// Its value.
-        found: u64,
-        /// The least allowed.
-        least: u64,
-        /// The most allowed.
-        most: u64,
-    },
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The engine did not start.
     #[error(
         "the wasm engine did not start: {reason}; it reserves {gigabytes} GiB of addresses for its instances, without using \

@@ -2,9 +2,10 @@
 
 use crate::{
     bindings::inferenceguard::guard::dense::{DenseError, Host, HostNetwork, HostTensor},
-    dense::{Network, OpenNetwork, Tensor},
+    dense_state::{OpenNetwork, Tensor},
     state::{BatchHandle, State},
 };
+use inferenceguard_model::dense::Network;
 use inferenceguard_search::Batch;
 use std::sync::Arc;
 use wasmtime::{Result as Trapped, Trap, component::Resource};
@@ -162,7 +163,9 @@ impl HostNetwork for State {
             self.note_read(found.clone());
             return Ok(Err(DenseError::Undeclared(found)));
         }
-        let Some(network) = self.dense.networks.open(&name) else { return Ok(Err(DenseError::NoNetwork(name))) };
+        let Some(network) = self.dense.networks.get(&name).cloned() else {
+            return Ok(Err(DenseError::NoNetwork(name)));
+        };
         attempt!(self.room(0));
         self.dense.used += HANDLE;
         Ok(Ok(self.dense.table.push(OpenNetwork(network))?))

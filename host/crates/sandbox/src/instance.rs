@@ -5,10 +5,11 @@ use crate::{
     bindings::inferenceguard::guard::types::RoleError,
     clock::Clock,
     convert,
-    dense::{Dense, DenseState},
+    dense_state::DenseState,
     engine::Sandbox,
     state::{BatchHandle, State},
 };
+use inferenceguard_model::dense::Networks;
 use inferenceguard_search::{Batch, FailureKind, Role, RoleFailure};
 use std::sync::{
     Arc,
@@ -38,7 +39,7 @@ impl Guest {
         component: &Arc<str>,
         role: Role,
         pre: &InstancePre<State>,
-        networks: Arc<dyn Dense>,
+        networks: Arc<Networks>,
     ) -> Result<(Self, Instance), SandboxError> {
         let state = State::new(Arc::clone(component), sandbox.shared_limits(), DenseState::new(networks));
         let mut store = Store::new(sandbox.engine(), state);

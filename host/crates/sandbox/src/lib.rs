@@ -4,7 +4,6 @@
 //! - [`Sandbox`]: an engine, its pool of instances and [`Limits`]; sandboxes with other limits may share the engine.
 //! - [`Component`]: a wasm file that was checked, compiled and asked what it is ([`Description`]).
 //! - [`Activation`]: a component with settings it accepted; gives fresh instances as the traits of the search.
-//! - [`Dense`]: the networks that costs, critics and steering may use.
 //!
 //! # Usage
 //! 1. [`Sandbox::new`], once per process.
@@ -22,7 +21,7 @@ mod clock;
 mod compiled;
 mod component;
 mod convert;
-mod dense;
+mod dense_state;
 mod engine;
 mod error;
 mod host_batch;
@@ -30,10 +29,8 @@ mod host_dense;
 mod host_log;
 mod inspect;
 mod instance;
-mod limits;
 mod roles;
 mod runtime;
-mod setting_value;
 mod settings;
 mod state;
 mod synthetic;
@@ -42,9 +39,8 @@ mod trial;
 pub use activation::Activation;
 pub use check::{CallReport, CheckReport};
 pub use component::{Component, Description};
-pub use dense::{CpuDense, Dense, Layer, LayerActivation, LayerError, Network};
 pub use engine::Sandbox;
 pub use error::SandboxError;
+pub use inferenceguard_bundle::{Limits, SettingValue};
 pub use inspect::SUPPORTED_CONTRACT;
-pub use limits::Limits;
-pub use settings::{Setting, SettingValue, by_name as settings_by_name};
+pub use settings::Setting;

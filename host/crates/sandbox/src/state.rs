@@ -1,6 +1,6 @@
 //! What the host keeps for one instance while it runs: the batch of the call, its tensors, its log, what it broke.
 
-use crate::{Limits, dense::DenseState};
+use crate::{Limits, dense_state::DenseState};
 use inferenceguard_search::Batch;
 use std::{collections::VecDeque, sync::Arc};
 

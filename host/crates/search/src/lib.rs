@@ -5,6 +5,7 @@
 //! # Key types
 //! - [`Session`], [`Need`], [`Answer`]: the state machine and its two sides.
 //! - [`Policy`], [`Tracker`], [`Critic`], [`Cost`], [`Steering`]: the roles, as traits.
+//! - [`Roles`]: the roles of one request. [`Output`]: what a request gives back, as data.
 //! - [`Batch`]: what a role sees. [`Audit`]: the host's own sum of costs. [`Trace`]: what happened.
 //!
 //! **Invariant**: no clock, thread, file, wasm or tensor in here; same inputs, same trace.
@@ -14,6 +15,7 @@
 mod audit;
 mod batch;
 mod beam;
+mod cast;
 mod check;
 #[cfg(test)]
 mod check_tests;
@@ -25,6 +27,7 @@ mod lineage;
 mod meter;
 mod need;
 mod outcome;
+mod output;
 mod roles;
 mod session;
 mod text;
@@ -33,6 +36,7 @@ mod trace;
 pub use audit::{Audit, EPSILON};
 pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
 pub use beam::ROOT;
+pub use cast::Roles;
 pub use check::Check;
 pub use config::{
     CostInfo, OnExhausted, OutOfRange, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
@@ -44,9 +48,13 @@ pub use inferenceguard_model::SamplingSettings;
 pub use meter::{Meter, Metered, Piece};
 pub use need::{Answer, Expansion, Need, SampleNeed, ScoreNeed};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
+pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Recorded};
 pub use roles::{
     Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan, Policy, Pricing, Retry, Role, Source,
     Steered, Steering, Tracked, Tracker,
 };
 pub use session::Session;
 pub use trace::Trace;
+
+/// The version of this library: what decides, beside bundle and models.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

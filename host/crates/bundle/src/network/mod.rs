@@ -22,7 +22,7 @@
 mod read;
 mod write;
 
-pub use inferenceguard_sandbox::{Layer, LayerActivation};
+pub use inferenceguard_model::dense::{Layer, LayerActivation};
 pub use read::NetworkError;
 pub use write::WriteError;
 

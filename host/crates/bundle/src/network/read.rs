@@ -2,7 +2,7 @@
 
 use super::{ACTIVATIONS, Network};
 use half::{bf16, f16};
-use inferenceguard_sandbox::{Layer, LayerActivation};
+use inferenceguard_model::dense::{Layer, LayerActivation};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 

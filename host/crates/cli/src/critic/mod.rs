@@ -15,7 +15,7 @@ use crate::{
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_candle::ModelFiles;
 use inferenceguard_eval::{Dataset, Intent, Prompt};
-use inferenceguard_host::Models;
+use inferenceguard_host::{Models, check_models};
 use inferenceguard_model::{Model, ModelIdentity, ScoreModel, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_train::{
@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let tokenizer = language.tokenizer();
     let scores = scores(arguments, &load, &*tokenizer)?;
     let scored = scores.iter().map(|(name, model)| (name.clone(), ModelIdentity::from(model.info()))).collect();
-    Models { model: ModelIdentity::from(language.info()), scores: scored }.fit(bundle.manifest())?;
+    let models = Models { model: ModelIdentity::from(language.info()), scores: scored };
+    check_models(&models, bundle.manifest())?;
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;
     let mut labels = BundleLabels::open(&bundle, &sandbox, scores, tokenizer)?;
     let names: Vec<String> = bundle.manifest().constraints.iter().map(|one| one.name.clone()).collect();

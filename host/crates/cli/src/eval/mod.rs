@@ -173,7 +173,7 @@ fn methods<'a>(
 /// Whether a bundle lacks a part that other bundles have, or has one that does not fit: of other models, constraints,
 /// budgets or sizes. The other rows do not need it.
 fn is_of_the_bundle(error: &anyhow::Error) -> bool {
-    use EngineError::{Layers, NoComponent, NoCritic, NoLayer, NoNetwork, UntrainedBudget, WrongNetwork};
+    use EngineError::{Dense, NoComponent, NoCritic, NoLayer, NoNetwork, UntrainedBudget, WrongNetwork};
     let unfit = |error: &EngineError| {
         matches!(
             error,
@@ -183,7 +183,7 @@ fn is_of_the_bundle(error: &anyhow::Error) -> bool {
                 | NoLayer { .. }
                 | WrongNetwork { .. }
                 | UntrainedBudget { .. }
-                | Layers(_)
+                | Dense(_)
         )
     };
     error.downcast_ref().is_some_and(unfit)

@@ -1,10 +1,7 @@
-//! What comes back.
+//! What an engine gives back for a request, as data: records are made of it and are checked without any engine.
 
-use crate::Profile;
+use crate::{ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage};
 use inferenceguard_model::{Message, ModelIdentity, Token};
-use inferenceguard_search::{
-    Batch, BatchRow, ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage,
-};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,16 +14,6 @@ pub struct BundleIdentity {
     pub version: String,
     /// The digest of all its files, `sha256:…`; empty for roles that come from no bundle.
     pub digest: String,
-}
-
-/// One activation of a bundle in an engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Generation {
-    /// Its number, from 1.
-    pub number: u64,
-    /// The bundle.
-    pub bundle: BundleIdentity,
 }
 
 /// A bundle that was activated while a request ran and that held it to its constraints from then on: under names that end with
@@ -50,8 +37,31 @@ pub struct Models {
     pub scores: BTreeMap<String, ModelIdentity>,
 }
 
+/// Wall-clock seconds of one request, by what they were spent on. They add up to its `seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Waiting for a place among the running requests.
+    pub queue: f64,
+    /// The language model: prompt, steps and projections, waiting for the steps of others included.
+    pub model: f64,
+    /// Drawing tokens from logits.
+    pub sampling: f64,
+    /// Reward and cost models.
+    pub scoring: f64,
+    /// Components (or the native roles in their place), and what is computed for them to read.
+    pub components: f64,
+    /// Everything else: the search itself, its audit, text, bookkeeping.
+    pub other: f64,
+    /// Steps of the language model, the prompt counted as none.
+    pub steps: u64,
+    /// Rows of all steps together.
+    pub positions: u64,
+}
+
 /// A finished request. Its JSON is the one the command line prints.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Output {
     /// The answer, or the refusal text (after what was already released).
     pub text: String,
@@ -65,7 +75,7 @@ pub struct Output {
     #[serde(skip)]
     pub logprobs: Vec<f32>,
     /// The most likely tokens at the place of each of them, likeliest first, with their log-probabilities by the model alone:
-    /// before steering, penalties and temperature. Empty unless [`Request::top_logprobs`](crate::Request) asks for them.
+    /// before steering, penalties and temperature. Empty unless the request asks for them.
     #[serde(skip)]
     pub top_logprobs: Vec<Vec<(Token, f32)>>,
     /// The part of `text` that is the operator's refusal, if the request was refused or failed: its end.
@@ -139,26 +149,41 @@ pub struct Inputs {
     pub prompt_tokens: Vec<Token>,
 }
 
-/// Where an output comes from.
-pub(crate) struct Origin {
-    pub(crate) bundle: BundleIdentity,
-    pub(crate) generations: Vec<u64>,
-    pub(crate) migrations: Vec<Migration>,
-    pub(crate) lane: Option<String>,
-    pub(crate) models: Models,
-    pub(crate) method: String,
-    pub(crate) seed: u64,
-    pub(crate) seconds: f64,
-    pub(crate) profile: Profile,
-    pub(crate) trace: Option<Trace>,
-    pub(crate) inputs: Option<Inputs>,
-    pub(crate) top_logprobs: Vec<Vec<(Token, f32)>>,
-    /// What is said instead of an answer, if nothing fit is found.
-    pub(crate) refusal: String,
+/// How an outcome came about: what an [`Output`] has beside it.
+#[derive(Debug)]
+pub struct Origin {
+    /// Which bundle decided.
+    pub bundle: BundleIdentity,
+    /// Which activations of the engine decided, oldest first.
+    pub generations: Vec<u64>,
+    /// The bundles of all but the first of them.
+    pub migrations: Vec<Migration>,
+    /// The lane that the request named.
+    pub lane: Option<String>,
+    /// Which models spoke and scored.
+    pub models: Models,
+    /// The method.
+    pub method: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Where they went.
+    pub profile: Profile,
+    /// Every decision, if it was recorded.
+    pub trace: Option<Trace>,
+    /// What the search was given, if it was recorded.
+    pub inputs: Option<Inputs>,
+    /// As [`Output::top_logprobs`].
+    pub top_logprobs: Vec<Vec<(Token, f32)>>,
+    /// The operator's refusal text.
+    pub refusal: String,
 }
 
 impl Output {
-    pub(crate) fn new(outcome: Outcome, origin: Origin) -> Self {
+    /// The output of this outcome.
+    #[must_use]
+    pub fn new(outcome: Outcome, origin: Origin) -> Self {
         let recorded = origin.inputs.map(|inputs| Box::new(Recorded { inputs, outcome: outcome.clone() }));
         let first = outcome.constraints.first();
         Self {
@@ -188,74 +213,5 @@ impl Output {
             trace: origin.trace,
             recorded,
         }
-    }
-}
-
-/// What a running request says.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Event {
-    /// The request fits and has its place; its answer begins.
-    Begun,
-    /// More text of the answer; its audit is done and it is never taken back.
-    Released {
-        /// The text.
-        text: String,
-    },
-    /// The policy is about to decide.
-    Progress(Progress),
-}
-
-/// Where a running request stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Progress {
-    /// The number of the chunk, from 0.
-    pub chunk: u32,
-    /// 0 for the first try of the chunk, then the number of the retry.
-    pub attempt: u32,
-    /// Answer tokens of the longest candidate.
-    pub depth: u32,
-    /// The most answer tokens there can be.
-    pub max_depth: u32,
-    /// Candidates and finished beams.
-    pub candidates: usize,
-    /// Those that tracker and audit both hold safe.
-    pub safe: usize,
-    /// The priced one with the most budget left, if any is priced.
-    pub best: Option<Best>,
-}
-
-/// The candidate with the most budget left.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Best {
-    /// Its answer tokens.
-    pub length: u32,
-    /// The tracker's z, by constraint.
-    pub z: Vec<f64>,
-    /// Budget left by the audit, by constraint.
-    pub margins: Vec<f64>,
-}
-
-impl Progress {
-    pub(crate) fn of(batch: &Batch) -> Self {
-        let least = |row: &BatchRow| row.margins.iter().copied().fold(f64::INFINITY, f64::min);
-        let priced = batch.rows.iter().filter(|row| row.priced && !row.margins.is_empty());
-        let best = priced.max_by(|a, b| least(a).total_cmp(&least(b)));
-        Self {
-            chunk: batch.moment.chunk,
-            attempt: batch.moment.attempt,
-            depth: batch.moment.depth,
-            max_depth: batch.moment.max_depth,
-            candidates: batch.rows.len(),
-            safe: batch.rows.iter().filter(|row| row.safe).count(),
-            best: best.map(Best::of),
-        }
-    }
-}
-
-impl Best {
-    fn of(row: &BatchRow) -> Self {
-        Self { length: row.length, z: row.budgets.iter().map(|state| state.z).collect(), margins: row.margins.clone() }
     }
 }

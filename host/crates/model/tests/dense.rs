@@ -1,7 +1,8 @@
 //! Networks on the CPU: values by hand, gradients by finite differences, and widths that must fit.
 
-use inferenceguard_sandbox::{CpuDense, Dense, Layer, LayerActivation};
+use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Layer, LayerActivation, Network, Networks};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const ACTIVATIONS: [LayerActivation; 5] = [
     LayerActivation::Identity,
@@ -17,11 +18,15 @@ fn layer(inputs: usize, outputs: usize, activation: LayerActivation, numbers: &[
     Layer { weights, bias: (0..outputs).map(|n| at(n * 5 + 3)).collect(), activation }
 }
 
+fn load(layers: Vec<Layer>) -> Result<Arc<dyn Network>, DenseError> {
+    CpuDense.load("v", &layers.into())
+}
+
 #[test]
 fn forward_is_what_the_formula_says() {
     let first = Layer { weights: vec![1.0, -1.0, 2.0, 0.5], bias: vec![0.0, 1.0], activation: LayerActivation::Relu };
     let second = Layer { weights: vec![3.0, 1.0], bias: vec![-1.0], activation: LayerActivation::Identity };
-    let network = CpuDense::default().with_network("v", vec![first, second]).unwrap().open("v").unwrap();
+    let network = load(vec![first, second]).unwrap();
     assert_eq!((network.inputs(), network.outputs()), (2, 1));
     // [1, 2]: relu(-1) = 0, relu(2 + 1 + 1) = 4, so 3; [2, 0]: 2 and 5, so 10.
     assert_eq!(network.forward(&[1.0, 2.0, 2.0, 0.0]).unwrap(), [3.0, 10.0]);
@@ -32,15 +37,14 @@ fn forward_is_what_the_formula_says() {
 #[test]
 fn unknown_networks_and_misfits_are_refused() {
     let layer = |inputs, outputs| layer(inputs, outputs, LayerActivation::Tanh, &[0.5]);
-    let dense = CpuDense::default();
-    assert!(dense.open("v").is_none());
-    let error = dense.clone().with_network("v", vec![layer(3, 4), layer(5, 1)]).err().unwrap();
+    assert!(!Networks::new().contains_key("v"));
+    let error = load(vec![layer(3, 4), layer(5, 1)]).err().unwrap();
     assert_eq!(error.to_string(), "network `v`, layer 1: found 5 inputs; expected 4, as the layer before gives");
-    assert!(dense.clone().with_network("v", vec![]).is_err());
+    assert!(load(vec![]).is_err());
     let empty = Layer { weights: vec![], bias: vec![], activation: LayerActivation::Identity };
-    assert!(dense.clone().with_network("v", vec![empty]).is_err());
+    assert!(load(vec![empty]).is_err());
     let ragged = Layer { weights: vec![0.0; 5], bias: vec![0.0; 2], activation: LayerActivation::Identity };
-    assert!(dense.with_network("v", vec![ragged]).is_err());
+    assert!(load(vec![ragged]).is_err());
 }
 
 proptest! {
@@ -54,7 +58,7 @@ proptest! {
             weights.iter().zip(&input).map(|(w, x)| (f32::from(*w), f32::from(*x))).unzip();
         let expected = 0.5 + weights.iter().zip(&input).map(|(w, x)| w * x).sum::<f32>();
         let layer = Layer { weights, bias: vec![0.5], activation: LayerActivation::Identity };
-        let network = CpuDense::default().with_network("v", vec![layer]).unwrap().open("v").unwrap();
+        let network = load(vec![layer]).unwrap();
         prop_assert_eq!(network.forward(&input).unwrap(), [expected]);
     }
 
@@ -66,7 +70,7 @@ proptest! {
         which in 0_usize..5,
     ) {
         let layers = vec![layer(3, 4, ACTIVATIONS[which], &numbers), layer(4, 2, LayerActivation::Tanh, &numbers)];
-        let network = CpuDense::default().with_network("v", layers).unwrap().open("v").unwrap();
+        let network = load(layers).unwrap();
         let (values, gradient) = network.value_and_gradient(&input).unwrap();
         prop_assert_eq!(&values, &network.forward(&input).unwrap());
         let sum = |input: &[f32]| network.forward(input).unwrap().iter().map(|v| f64::from(*v)).sum::<f64>();

@@ -1,7 +1,20 @@
 //! What a component may use.
 
-use crate::SandboxError;
 use serde::{Deserialize, Serialize};
+
+/// A limit is out of its range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("limit `{name}` is {found}; expected {least} to {most}")]
+pub struct LimitError {
+    /// The limit.
+    pub name: &'static str,
+    /// Its value.
+    pub found: u64,
+    /// The least allowed.
+    pub least: u64,
+    /// The most allowed.
+    pub most: u64,
+}
 
 /// How much of everything one component instance may use. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +79,8 @@ impl Limits {
     /// Checks every limit.
     ///
     /// # Errors
-    /// [`SandboxError::Limit`] for the first that is out of its range.
-    pub fn validate(&self) -> Result<(), SandboxError> {
+    /// [`LimitError`] for the first that is out of its range.
+    pub fn validate(&self) -> Result<(), LimitError> {
         within("fuel", self.fuel, 10_000, u64::MAX)?;
         within("deadline-ms", self.deadline_ms, 1, 3_600_000)?;
         within("memory", self.memory, PAGE, 4 << 30)?;
@@ -84,9 +97,9 @@ impl Limits {
     }
 }
 
-fn within(name: &'static str, found: u64, least: u64, most: u64) -> Result<(), SandboxError> {
+fn within(name: &'static str, found: u64, least: u64, most: u64) -> Result<(), LimitError> {
     if (least..=most).contains(&found) {
         return Ok(());
     }
-    Err(SandboxError::Limit { name, found, least, most })
+    Err(LimitError { name, found, least, most })
 }

@@ -1,11 +1,46 @@
-//! Reading a setting's value: whatever a text file may hold, in words where it is none.
+//! A setting's value, and how it is read from a text file: an error says what was found and what is expected.
 
-use crate::SettingValue;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
-use std::fmt;
+use serde::{
+    Serialize,
+    de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt};
 
 const EXPECTED: &str =
     "true or false, a number, a text, a list of texts, or a list of texts with weights such as [[\"a\", 1.0]]";
+
+/// A setting's value. In a text file: `true`, `3`, `0.5`, `"a"`, `["a", "b"]`, `[["a", 1.0]]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum SettingValue {
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// Texts.
+    Texts(Vec<String>),
+    /// Texts with weights.
+    Weighted(Vec<(String, f64)>),
+}
+
+impl SettingValue {
+    /// The name of its type, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Flag(_) => "a flag (true or false)",
+            Self::Integer(_) => "an integer",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Texts(_) => "a list of texts",
+            Self::Weighted(_) => "a list of texts with weights",
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for SettingValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -61,7 +96,7 @@ impl<'de> Visitor<'de> for Whole {
         }
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, _: A) -> Result<SettingValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<SettingValue, A::Error> {
         Err(A::Error::custom(format_args!("found a table or a date; expected {EXPECTED}")))
     }
 }
@@ -98,5 +133,33 @@ impl<'de> Visitor<'de> for OfList {
                 "found another list in a list; expected a text and its weight such as [\"a\", 1.0]",
             )),
         }
+    }
+}
+
+/// Reads settings by name, such as a table of a manifest; an error names the setting.
+///
+/// # Errors
+/// What the reader says, and for a value of no setting's type, what is allowed.
+pub(crate) fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, SettingValue>, D::Error> {
+    from.deserialize_map(ByName)
+}
+
+struct ByName;
+
+impl<'de> Visitor<'de> for ByName {
+    type Value = BTreeMap<String, SettingValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings by name, such as { weight = 0.5 }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut settings = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value =
+                map.next_value().map_err(|error| A::Error::custom(format_args!("setting `{name}`: {error}")))?;
+            settings.insert(name, value);
+        }
+        Ok(settings)
     }
 }
