@@ -48,12 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // bundle's network: each of these is described once.
     (
         "inferenceguard-train",
-        &[
-            "inferenceguard-bundle",
-            "inferenceguard-candle",
-            "inferenceguard-model",
-            "inferenceguard-search",
-        ],
+        &["inferenceguard-bundle", "inferenceguard-candle", "inferenceguard-model", "inferenceguard-search"],
     ),
     ("inferenceguard-eval", &[]),
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),

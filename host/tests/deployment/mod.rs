@@ -1,7 +1,10 @@
 //! A toy deployment with all roles in the sandbox, for tests of methods and of networks.
 #![allow(dead_code, reason = "every test file uses another part")]
 
-use inferenceguard_bundle::{Bundle, Network, network::{Layer, LayerActivation}};
+use inferenceguard_bundle::{
+    Bundle, Network,
+    network::{Layer, LayerActivation},
+};
 use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
 use inferenceguard_testkit::{components, toy::with_models};
 use std::collections::BTreeMap;
