@@ -34,7 +34,8 @@ const CONTRACT: &str = "wit";
 const EDGES: &[(&str, &[&str])] = &[
     ("inferenceguard-model", &[]),
     ("inferenceguard-search", &["inferenceguard-model"]),
-    ("inferenceguard-candle", &["inferenceguard-model"]),
+    ("inferenceguard-kernels", &[]),
+    ("inferenceguard-candle", &["inferenceguard-kernels", "inferenceguard-model"]),
     // The manifest's types are the search's own (constraints, sampling), so that they are written once.
     ("inferenceguard-bundle", &["inferenceguard-model", "inferenceguard-search"]),
     // Limits and settings are data of the manifest.
@@ -115,7 +116,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Files that may hold the keyword that turns the compiler's checks off, and why.
 const UNSAFE_SPOTS: &[(&str, &str)] = &[
     ("host/crates/candle/src/files.rs", "maps weights into memory"),
-    ("host/crates/candle/src/quantized/vnni.rs", "calls what needs instructions, where the machine was asked for them"),
+    ("host/crates/kernels/src/quantized/vnni.rs", "calls instructions that the machine reports to have"),
     ("host/crates/ffi/src/lib.rs", "the C interface"),
     ("host/crates/ffi/src/pointers.rs", "between pointers and values"),
     ("host/crates/sandbox/src/bindings.rs", "generated from the contract"),

@@ -3,12 +3,11 @@
 use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
-    kernels,
-    linear::{Linear, Maps},
-    quantized::Quantized,
+    linear::{Linear, Maps, rounded},
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use inferenceguard_kernels::Quantized;
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -77,9 +76,7 @@ impl Loader<'_> {
         }
         let found = self.weights.quantized(name, output, input)?;
         let found = match found {
-            None if self.format.rounded => {
-                Quantized::rounded(self.weights.values(name, &[output, input])?, output, input)?
-            }
+            None if self.format.rounded => rounded(self.weights.values(name, &[output, input])?, output, input)?,
             found => found,
         };
         Ok(found.map(Arc::new))
@@ -183,7 +180,7 @@ fn exactly<const N: usize>(tensors: Vec<Tensor>) -> Result<[Tensor; N]> {
 
 /// `silu(gate) * up` by our own kernel.
 fn gated(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let out = with_numbers(gate, |gate| with_numbers(up, |up| kernels::gate(gate, up)))??;
+    let out = with_numbers(gate, |gate| with_numbers(up, |up| inferenceguard_kernels::gate(gate, up)))??;
     Tensor::from_vec(out, gate.shape(), gate.device())
 }
 

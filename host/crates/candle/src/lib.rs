@@ -11,8 +11,8 @@
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
 //!
-//! **Invariant**: no network here; a model is a folder that exists, or files in memory. Two
-//! unsafe spots: weights are mapped into memory, and products of bytes use instructions that the machine was asked for.
+//! **Invariant**: no network here; a model is a folder that exists, or files in memory. One unsafe spot: weights are mapped
+//! into memory. Products on the processor come from the crate `kernels`.
 
 mod added;
 mod attention;
@@ -33,7 +33,6 @@ mod gguf;
 mod head;
 mod inner;
 mod jinja;
-mod kernels;
 mod kv;
 mod language;
 mod layers;
@@ -41,7 +40,6 @@ mod linear;
 mod load;
 mod marked;
 mod probe;
-mod quantized;
 mod recent;
 mod retold;
 mod roofline;

@@ -1,7 +1,11 @@
 //! Linear maps, one by one or several of the same x as one.
 
-use crate::{direct::with_numbers, kernels::Packed, quantized::Quantized};
-use candle_core::{Result, Tensor};
+use crate::direct::with_numbers;
+use candle_core::{
+    Device, Result, Tensor,
+    quantized::{GgmlDType, QTensor},
+};
+use inferenceguard_kernels::{Format, Packed, Quantized};
 use std::sync::Arc;
 
 /// `x W^T + b`.
@@ -17,6 +21,16 @@ enum Weight {
     Stored(Tensor),
     /// As in a GGUF file; our own kernels read it.
     Quantized(Arc<Quantized>),
+}
+
+/// A matrix `[outputs, inputs]` rounded to Q8_0; `None` if rows are not whole blocks.
+pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> Result<Option<Quantized>> {
+    if !inputs.is_multiple_of(Format::Q8_0.span()) {
+        return Ok(None);
+    }
+    let matrix = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)?;
+    let rounded = QTensor::quantize(&matrix, GgmlDType::Q8_0)?.data()?.into_owned();
+    Ok(Quantized::new(rounded, Format::Q8_0, outputs, inputs))
 }
 
 impl Linear {

@@ -8,10 +8,10 @@ use crate::{
     CandleError,
     files::{Content, ModelFiles, SAFETENSORS},
     gguf::Gguf,
-    quantized::Quantized,
 };
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
+use inferenceguard_kernels::Quantized;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use std::{
     collections::BTreeMap,

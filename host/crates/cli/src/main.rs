@@ -5,6 +5,9 @@
 //! What components log goes to stderr too, warnings and worse unless `INFERGUARD_LOG` says otherwise (`debug`).
 //! The only crate that chooses a back end, and the only one that touches the network (for `--model org/name`).
 
+// Doc comments of arguments are the text of `--help`, not Markdown.
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are no links")]
+
 mod args;
 mod bench;
 mod bundle;

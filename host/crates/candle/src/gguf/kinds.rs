@@ -1,6 +1,6 @@
 //! The types of tensors in GGUF files, by their numbers.
 
-use crate::quantized::Format;
+use inferenceguard_kernels::Format;
 
 /// How the numbers of a tensor lie in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

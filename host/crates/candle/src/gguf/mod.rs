@@ -9,15 +9,11 @@ mod names;
 mod split;
 mod tokenizer;
 
-use crate::{
-    CandleError, DecoderConfig, ModelFiles,
-    files::Content,
-    quantized::{Format, Quantized},
-    weights::StoredTensor,
-};
+use crate::{CandleError, DecoderConfig, ModelFiles, files::Content, weights::StoredTensor};
 use half::{bf16, f16};
 pub(crate) use header::Value;
 use header::{Header, Place};
+use inferenceguard_kernels::{Format, Quantized};
 use kinds::Kind;
 use names::Layout;
 pub(crate) use split::{all, first};

@@ -1,7 +1,7 @@
 //! Training of the demo models.
 //!
 //! - [`examples`]: texts as ids with their targets, drawn afresh for every step;
-//! - [`fit`]: the loop: two half batches side by side, clipped gradients, AdamW, warm-up and cosine.
+//! - [`mod@fit`]: the loop: two half batches side by side, clipped gradients, AdamW, warm-up and cosine.
 
 pub mod examples;
 pub mod fit;

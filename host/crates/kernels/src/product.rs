@@ -16,7 +16,7 @@ const BLOCK: usize = 192;
 const SIDE: usize = 4;
 
 /// A weight matrix as panels of 16 outputs: `[panels][inputs][16]`, the last one padded with zeros.
-pub(crate) struct Packed {
+pub struct Packed {
     panels: Vec<f32>,
     inputs: usize,
     outputs: usize,
@@ -24,7 +24,8 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// From `[outputs, inputs]`, row by row.
-    pub(crate) fn new(weight: &[f32], outputs: usize, inputs: usize) -> Self {
+    #[must_use]
+    pub fn new(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         let mut panels = vec![0.0; outputs.div_ceil(LANES) * inputs * LANES];
         for (output, row) in weight.chunks_exact(inputs).enumerate() {
             let panel = &mut panels[output / LANES * inputs * LANES..];
@@ -35,12 +36,14 @@ impl Packed {
         Self { panels, inputs, outputs }
     }
 
-    pub(crate) fn outputs(&self) -> usize {
+    /// Columns of a product.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
         self.outputs
     }
 
     /// With the outputs of another matrix after its own; false, and nothing done, if they do not fit together.
-    pub(crate) fn append(&mut self, other: &Self) -> bool {
+    pub fn append(&mut self, other: &Self) -> bool {
         let fits = self.inputs == other.inputs && self.outputs.is_multiple_of(LANES);
         if fits {
             self.panels.extend_from_slice(&other.panels);
@@ -49,8 +52,10 @@ impl Packed {
         fits
     }
 
-    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs; all but the last are multiples of 16.
-    pub(crate) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs; all but the last are multiples of 16. The bias,
+    /// one number per output, is added.
+    #[must_use]
+    pub fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         in_blocks(x, (BLOCK, self.inputs), parts, |x| self.forward_block(x, parts, bias))
     }
 

@@ -38,7 +38,8 @@ pub(super) trait Blocks<const N: usize> {
 
 /// Which format, when it is known only at run time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+#[expect(missing_docs, reason = "the names are those of GGUF files")]
+pub enum Format {
     Q8_0,
     Q4_0,
     Q4_1,
@@ -56,7 +57,8 @@ pub(crate) enum Format {
 
 impl Format {
     /// Numbers in a block.
-    pub(crate) fn span(self) -> usize {
+    #[must_use]
+    pub fn span(self) -> usize {
         match self {
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::IQ4NL => PART,
             Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Q8K | Self::IQ4XS => 8 * PART,
@@ -64,7 +66,8 @@ impl Format {
     }
 
     /// Bytes of a block.
-    pub(crate) fn bytes(self) -> usize {
+    #[must_use]
+    pub fn bytes(self) -> usize {
         match self {
             Self::Q8_0 => Q8_0::BYTES,
             Self::Q4_0 => Q4_0::BYTES,
@@ -95,7 +98,8 @@ impl Format {
     }
 
     /// The first scale that is NaN or infinite, with its block.
-    pub(crate) fn not_finite(self, data: &[u8]) -> Option<(usize, f32)> {
+    #[must_use]
+    pub fn not_finite(self, data: &[u8]) -> Option<(usize, f32)> {
         let broken = |block: &[u8]| {
             let halves = self.halves().iter().map(|at| f16::from_le_bytes([block[*at], block[*at + 1]]).to_f32());
             let single = (self == Self::Q8K).then(|| single(block));

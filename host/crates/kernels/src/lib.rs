@@ -1,18 +1,27 @@
-//! The processor's own kernels: matrix products and attention, f32.
+//! The processor's own kernels: matrix products and attention, with f32 and with quantised weights. No tensor library.
 //!
-//! The tensor library's CPU products cost tens of microseconds to start, more than a small model's whole layer, and
-//! re-pack weights every time. These are plain loops that the compiler vectorizes for the machine at hand.
+//! The tensor library's CPU products cost tens of microseconds to start, more than a small model's whole layer, and re-pack
+//! weights every time. These are plain loops that the compiler vectorizes for the machine at hand.
 //!
-//! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So, on the CPU,
-//! a beam's latents do not depend on the batch, to the last bit.
+//! # Key types
+//! - [`Packed`]: a weight matrix of f32.
+//! - [`Quantized`]: a weight matrix as GGUF files hold it, in one [`Format`].
+//! - [`attend`]: attention of tokens to keys and values where they are.
+//! - [`gate`]: the gate of a feed-forward layer.
+//!
+//! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So a row of a product
+//! does not depend on the batch, to the last bit.
+//!
+//! One unsafe spot (`quantized/vnni.rs`): instructions that this crate calls only where the machine reports them.
 
 mod attention;
 mod pieces;
 mod product;
+mod quantized;
 
-pub(crate) use attention::{Seen, attend};
-pub(crate) use pieces::{Pieces, in_blocks};
-pub(crate) use product::{LANES, Packed, unpack};
+pub use attention::{Seen, attend};
+pub use product::Packed;
+pub use quantized::{Format, Quantized};
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -23,8 +32,9 @@ fn fused<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
 }
 
-/// The gate of a feed-forward layer: `silu(gate) * up`.
-pub(crate) fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
+/// The gate of a feed-forward layer: `silu(gate) * up`, number by number; as long as the shorter of the two.
+#[must_use]
+pub fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
     /// Numbers that are worth a second thread.
     const PART: usize = 1 << 14;
     let (mut out, arch) = (gate.to_vec(), Arch::new());

@@ -1,7 +1,7 @@
-//! The one place that uses instructions the compiler cannot be told of otherwise: AVX-512 VNNI.
+//! The one unsafe spot: AVX-512 VNNI instructions, behind a proof that the machine has them.
 
 use super::{activations::Activations, panels::Block};
-use crate::kernels::LANES;
+use crate::product::LANES;
 
 /// Proof that the machine has the instructions.
 #[derive(Clone, Copy)]

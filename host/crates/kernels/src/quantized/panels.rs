@@ -8,7 +8,10 @@ use super::{
     blocks::{PART, Q8_0, half},
     vnni::{self, Vnni},
 };
-use crate::kernels::{LANES, Pieces, in_blocks, unpack};
+use crate::{
+    pieces::{Pieces, in_blocks},
+    product::{LANES, unpack},
+};
 
 /// Bytes of four inputs of 16 outputs.
 pub(super) const FOURS: usize = 4 * LANES;
@@ -67,7 +70,7 @@ impl Panels {
         }
     }
 
-    /// As [`Packed::append`](crate::kernels::Packed::append).
+    /// As [`Packed::append`](crate::Packed::append).
     pub(super) fn append(&mut self, other: &Self) -> bool {
         let fits = self.blocks == other.blocks && self.outputs.is_multiple_of(LANES);
         if fits {

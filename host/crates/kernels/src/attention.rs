@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Keys and values that a token sees, `[seen, dim]` each, one head.
-pub(crate) type Seen<'a> = (&'a [f32], &'a [f32]);
+pub type Seen<'a> = (&'a [f32], &'a [f32]);
 
 /// Attention of one head: `query [dim]`, already scaled, over what it sees, in order.
 struct Head<'a, 'b> {
@@ -112,9 +112,9 @@ fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     sum
 }
 
-/// Attention of many tokens: `queries` and the answer are `[tokens][heads][dim]`; `see` gives what the key head of a
-/// token sees, in at most two pieces.
-pub(crate) fn attend<'a>(
+/// Attention of many tokens: `queries`, already scaled, and the answer are `[tokens][heads][dim]`. `see(token, key head)`
+/// gives the keys and values that the token sees, in at most two pieces. `heads` is a multiple of `kv_heads`.
+pub fn attend<'a>(
     queries: &[f32],
     heads: usize,
     kv_heads: usize,

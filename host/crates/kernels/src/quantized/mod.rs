@@ -11,14 +11,10 @@ mod panels;
 mod product;
 mod vnni;
 
-use crate::kernels::Pieces;
+use crate::pieces::Pieces;
 use activations::Activations;
-pub(crate) use blocks::Format;
+pub use blocks::Format;
 use blocks::{Blocks, IQ4NL, IQ4XS, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Q8K};
-use candle_core::{
-    Device, Tensor,
-    quantized::{GgmlDType, QTensor},
-};
 use panels::Panels;
 use product::Product;
 use std::marker::PhantomData;
@@ -28,7 +24,7 @@ use vnni::Vnni;
 const OUTPUTS: usize = 16;
 
 /// A weight matrix `[outputs, inputs]`; each row is a row of blocks.
-pub(crate) struct Quantized {
+pub struct Quantized {
     data: Data,
     format: Format,
     inputs: usize,
@@ -45,7 +41,8 @@ enum Data {
 impl Quantized {
     /// From the bytes of a file, row by row. `None` if they are not as many as the shape says, or blocks do not fit
     /// into rows.
-    pub(crate) fn new(data: Vec<u8>, format: Format, outputs: usize, inputs: usize) -> Option<Self> {
+    #[must_use]
+    pub fn new(data: Vec<u8>, format: Format, outputs: usize, inputs: usize) -> Option<Self> {
         let blocks = inputs.checked_div(format.span()).filter(|n| n * format.span() == inputs && *n > 0)?;
         let bytes = blocks.checked_mul(format.bytes())?.checked_mul(outputs)?;
         if data.len() != bytes {
@@ -58,26 +55,20 @@ impl Quantized {
         Some(Self { data, format, inputs, outputs })
     }
 
-    /// From numbers, rounded to Q8_0; `None` if rows are not whole blocks.
-    pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> candle_core::Result<Option<Self>> {
-        if !inputs.is_multiple_of(Format::Q8_0.span()) {
-            return Ok(None);
-        }
-        let matrix = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)?;
-        let rounded = QTensor::quantize(&matrix, GgmlDType::Q8_0)?.data()?.into_owned();
-        Ok(Self::new(rounded, Format::Q8_0, outputs, inputs))
-    }
-
-    pub(crate) fn outputs(&self) -> usize {
+    /// Columns of a product.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    pub(crate) fn inputs(&self) -> usize {
+    /// Numbers of a row of weights.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// As [`Packed::append`](crate::kernels::Packed::append).
-    pub(crate) fn append(&mut self, other: &Self) -> bool {
+    /// As [`Packed::append`](crate::Packed::append).
+    pub fn append(&mut self, other: &Self) -> bool {
         let fits = self.format == other.format && self.inputs == other.inputs;
         let appended = match (&mut self.data, &other.data) {
             (Data::Rows(own), Data::Rows(more)) if fits => {
@@ -99,7 +90,7 @@ impl Quantized {
     }
 
     /// Appends row `row` as f32, exactly.
-    pub(crate) fn push_row(&self, row: usize, to: &mut Vec<f32>) {
+    pub fn push_row(&self, row: usize, to: &mut Vec<f32>) {
         let data = match &self.data {
             Data::Rows(data) => &data[row * self.stride()..(row + 1) * self.stride()],
             Data::Panels(panels) => return panels.push_row(row, to),
@@ -121,8 +112,9 @@ impl Quantized {
         }
     }
 
-    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs.
-    pub(crate) fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+    /// `x [rows, inputs]` to `[rows, part]` for each part of the outputs. The bias, one number per output, is added.
+    #[must_use]
+    pub fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let data = match &self.data {
             Data::Rows(data) => data,
             Data::Panels(panels) => return panels.forward(x, parts, bias),
@@ -199,6 +191,10 @@ fn transposed(tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{
+        Device, Tensor,
+        quantized::{GgmlDType, QTensor},
+    };
 
     const FORMATS: [(Format, GgmlDType); 11] = [
         (Format::Q8_0, GgmlDType::Q8_0),
