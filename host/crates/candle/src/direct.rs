@@ -2,7 +2,7 @@
 
 use crate::kv::{Cache, Key, Prefix};
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Storage, Tensor};
-use inferenceguard_kernels::{Seen, attend};
+use inferenceguard_kernels::{self as kernels, Seen};
 use inferenceguard_model::Token;
 use std::{ops::Deref, sync::Arc};
 
@@ -144,7 +144,7 @@ pub(crate) fn attend(
     };
     let see = |token: usize, head: usize| tables.seen(&sights[token], head);
     let queries = queries.contiguous()?;
-    let out = with_numbers(&queries, |q| attend(q, heads.queries, heads.keys, heads.dim, see))?;
+    let out = with_numbers(&queries, |q| kernels::attend(q, heads.queries, heads.keys, heads.dim, see))?;
     Tensor::from_vec(out, (sights.len(), heads.queries * heads.dim), queries.device())
 }
 
