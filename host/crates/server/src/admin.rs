@@ -3,9 +3,8 @@
 use crate::{
     app::App,
     deploy::{Attempt, BundleSource},
-    entrance,
     error::ApiError,
-    settings,
+    middleware, settings,
 };
 use axum::{
     Json, Router,
@@ -34,12 +33,12 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/admin/canary/promote", post(promote))
         .route("/admin/shadow", put(begin_shadow).delete(end_shadow))
         .route("/admin/denial", put(deny).delete(allow))
-        // The last one is the first that a request passes.
-        .route_layer(with(Arc::clone(app), entrance::whole_body))
-        .route_layer(with(Arc::clone(app), entrance::administrator));
+        // A request passes the last layer first.
+        .route_layer(with(Arc::clone(app), middleware::read_body))
+        .route_layer(with(Arc::clone(app), middleware::authenticate_administrator));
     // The page itself says nothing: it asks for the rest.
     let page = Router::new().route("/admin/", get(async || Html(PAGE)));
-    acts.merge(page).route_layer(with(Arc::clone(app), entrance::own_page))
+    acts.merge(page).route_layer(with(Arc::clone(app), middleware::same_origin))
 }
 
 /// The body for a canary or a shadow: a [`BundleSource`], and the share of the requests that it takes.
@@ -112,11 +111,11 @@ async fn end_shadow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError>
 async fn deny(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, ApiError> {
     let DenialBody { reason } = parse(&body, "{\"reason\": …}")?;
     app.deployer.deny(&reason);
-    app.live.cancel_all();
+    app.admission.live.cancel_all();
     let save = |app: &App| {
         let saved = app.deployer.save_denial(Some(reason));
         // Another administrator may have ended the denial before this saved it, and requests may have begun.
-        app.live.cancel_all();
+        app.admission.live.cancel_all();
         Ok(saved?)
     };
     off_path(app, save).await.map(|()| StatusCode::NO_CONTENT)
@@ -132,8 +131,8 @@ impl App {
         let held = self.engine.held();
         json!({
             "model": self.model, "models": self.engine.models(), "since": self.since, "generation": self.engine.generation(),
-            "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.crowd.waiting(),
-            "held": {"beams": held.beams, "scored": held.scored}, "requests": self.live.list(),
+            "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.admission.capacity.waiting(),
+            "held": {"beams": held.beams, "scored": held.scored}, "requests": self.admission.live.list(),
             "canary": self.deployer.canary_report(), "shadow": self.deployer.shadow_report(), "denied": self.deployer.denial.reason(),
         })
     }

@@ -1,18 +1,17 @@
 //! The server as a whole.
 
 use crate::{
-    admin, arrival,
-    auth::{Admitted, Client, Clients},
+    admin,
+    admission::Admission,
+    arrival,
+    auth::Clients,
     config::{ServerConfig, ServerError},
     connections,
-    crowd::Crowd,
     deploy::{BundleSource, DeployError, Deployer, OpenError, seconds_since_1970},
-    entrance,
     error::ApiError,
     exposition::Format,
-    live::Live,
     metrics::Metrics,
-    openai,
+    middleware, openai,
     readiness::Readiness,
     settings::Settings,
 };
@@ -35,7 +34,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::{net::TcpListener, sync::OwnedSemaphorePermit};
+use tokio::net::TcpListener;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -46,22 +45,14 @@ pub(crate) struct App {
     /// Seconds since 1970 when it began.
     pub(crate) since: u64,
     pub(crate) clients: Clients,
-    pub(crate) crowd: Crowd,
+    pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
     /// How many spans could not be sent, where any are.
     pub(crate) lost_spans: Arc<AtomicU64>,
-    pub(crate) live: Live,
     pub(crate) deployer: Deployer,
     /// Where answers leave their records, if anywhere.
     pub(crate) records: Option<Journal>,
     pub(crate) readiness: Readiness,
-    pub(crate) numbers: AtomicU64,
-}
-
-/// Where one choice runs or waits: among all, and among those of its client. Given back when dropped.
-pub(crate) struct Place {
-    _crowd: OwnedSemaphorePermit,
-    _client: Admitted,
 }
 
 /// An engine behind HTTP.
@@ -88,18 +79,16 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         metrics.active(&engine.generation());
         metrics.models(engine.models());
-        let (own, doors, counts) = (Arc::clone(&engine), (opener, lender), Arc::clone(&metrics));
-        let deployer = Deployer::new(own, active, doors, store, &settings, counts);
+        let (shared, sources, counts) = (Arc::clone(&engine), (opener, lender), Arc::clone(&metrics));
+        let deployer = Deployer::new(shared, active, sources, store, &settings, counts);
         let deployer = deployer.map_err(ServerError::or_store(ServerError::Untrusted))?;
         deployer.begin_layers().map_err(ServerError::or_store(ServerError::Layer))?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
             since: seconds_since_1970(),
             clients: Clients::new(&settings),
-            crowd: Crowd::new(engine.max_live(), settings.max_waiting),
-            live: Live::default(),
+            admission: Admission::new(engine.max_live(), settings.max_waiting),
             readiness: Readiness::default(),
-            numbers: AtomicU64::new(1),
             metrics,
             lost_spans,
             records,
@@ -179,21 +168,21 @@ impl Server {
             .route("/v1/completions", post(openai::completions))
             .route("/v1/models", get(openai::models))
             .route("/v1/models/{*model}", get(openai::model))
-            // The last one is the first that a request passes.
-            .route_layer(with(Arc::clone(&self.app), entrance::whole_body))
-            .route_layer(with(Arc::clone(&self.app), entrance::client));
-        // Tenants are not told of one another.
-        let told = if self.app.settings.tenants.is_empty() { v1.route("/metrics", get(metrics)) } else { v1 };
-        // Whatever is refused on the way has arrived.
-        self.finished(told).layer(with(Arc::clone(&self.app), arrival::arrive))
+            // A request passes the last layer first.
+            .route_layer(with(Arc::clone(&self.app), middleware::read_body))
+            .route_layer(with(Arc::clone(&self.app), middleware::authenticate_client));
+        // Metrics would show tenants to one another.
+        let routes = if self.app.settings.tenants.is_empty() { v1.route("/metrics", get(metrics)) } else { v1 };
+        // Outermost, so that refused requests are counted and traced as well.
+        self.with_health(routes).layer(with(Arc::clone(&self.app), arrival::arrive))
     }
 
     /// What administrators see.
     pub fn admin_router(&self) -> Router {
-        self.finished(admin::routes(&self.app).route("/metrics", get(metrics)))
+        self.with_health(admin::routes(&self.app).route("/metrics", get(metrics)))
     }
 
-    fn finished(&self, routes: Router<Arc<App>>) -> Router {
+    fn with_health(&self, routes: Router<Arc<App>>) -> Router {
         routes
             .route("/health", get(async || "ok\n"))
             .route("/ready", get(ready))
@@ -215,23 +204,16 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         self.begin()?;
-        let mut doors = vec![(clients, self.router())];
-        doors.extend(admin.map(|listener| (listener, self.admin_router())));
-        connections::serve(doors, &self.app.settings, stop).await?;
+        let mut listeners = vec![(clients, self.router())];
+        listeners.extend(admin.map(|listener| (listener, self.admin_router())));
+        connections::serve(listeners, &self.app.settings, stop).await?;
         Ok(())
     }
 }
 
 impl App {
-    /// A place for each of so many choices of a client.
-    pub(crate) fn places(&self, client: &Arc<Client>, choices: u32) -> Result<Vec<Place>, ApiError> {
-        let crowd = self.crowd.enter(choices)?;
-        let admitted = client.admit(choices)?;
-        Ok(crowd.into_iter().zip(admitted).map(|(_crowd, _client)| Place { _crowd, _client }).collect())
-    }
-
-    /// Writes the record of an answer, where records are kept.
-    pub(crate) fn keep(&self, output: &Output) -> Result<(), ApiError> {
+    /// Writes the record of an answer, if the operator keeps records.
+    pub(crate) fn keep_record(&self, output: &Output) -> Result<(), ApiError> {
         let Some(journal) = &self.records else { return Ok(()) };
         journal.append(output).map(drop).map_err(|error| {
             tracing::error!(%error, "a record could not be written");
@@ -269,6 +251,6 @@ async fn other_method(method: Method) -> ApiError {
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let (format, lost) = (Format::asked(&headers), app.lost_spans.load(Ordering::Relaxed));
-    let page = app.metrics.page(format, &app.engine, app.crowd.waiting(), lost);
+    let page = app.metrics.page(format, &app.engine, app.admission.capacity.waiting(), lost);
     ([(CONTENT_TYPE, format.media_type())], page).into_response()
 }

@@ -1,6 +1,6 @@
-//! Connections: so many and no more, slow clients are cut off, and a stop lets running requests finish.
+//! Connections: their number is limited, slow clients are cut off, and a stop lets running requests finish.
 
-use crate::{patience::Patience, settings::Settings};
+use crate::{settings::Settings, write_timeout::WriteTimeout};
 use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
@@ -26,31 +26,32 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// After a failed accept, such as one without a free file descriptor.
+/// The wait after a failed accept, for instance when there was no free file descriptor.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes that nobody reads yet hide from a wait that a client has left: then it is looked for this often.
+/// How often to check whether a client has left. Unread bytes of a client make its socket readable, so waiting for a change would
+/// not end when it leaves.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A connection, what it is served, and its place among those that are open.
-struct Arrived {
+/// A new connection, and its permit among the open ones.
+struct Connection {
     stream: TcpStream,
     routes: Router,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// Serves each listener with its routes until `stop` ends.
 pub(crate) async fn serve(
-    doors: Vec<(TcpListener, Router)>,
+    listeners: Vec<(TcpListener, Router)>,
     settings: &Settings,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (sender, mut arrived) = unbounded_channel();
-    // Places of its own for each: clients in any number do not keep administrators out.
-    let places = || Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
-    let accepting: Vec<_> = doors
+    let (sender, mut connections) = unbounded_channel();
+    // Each listener has its own permits, so that clients cannot keep administrators out.
+    let permits = || Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|(listener, routes)| tokio::spawn(accept(listener, routes, places(), sender.clone())))
+        .map(|(listener, routes)| tokio::spawn(accept(listener, routes, permits(), sender.clone())))
         .collect();
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new();
@@ -59,20 +60,20 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(Arrived { stream, routes, place }) = arrived.recv() => {
+            Some(Connection { stream, routes, permit }) = connections.recv() => {
                 let (reads, writes) = stream.into_split();
                 let reads = Arc::new(reads);
-                let stream = join(Shared(Arc::clone(&reads)), Patience::new(writes, settings.write_time()));
+                let stream = join(Shared(Arc::clone(&reads)), WriteTimeout::new(writes, settings.write_time()));
                 let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
                 let watched = graceful.watch(connection);
                 tokio::spawn(async move {
                     tokio::select! {
-                        // A connection that breaks is the client's affair.
-                        broken = watched => drop(broken),
+                        // A broken connection is not the server's fault.
+                        ended = watched => drop(ended),
                         // What runs for the client is dropped with its connection.
                         () = left(&reads) => {}
                     }
-                    drop(place);
+                    drop(permit);
                 });
             }
         }
@@ -85,7 +86,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// What a client sends, read by the protocol while [`left`] watches it.
+/// The reading half of a connection, which HTTP reads while [`left`] watches it.
 struct Shared(Arc<OwnedReadHalf>);
 
 impl AsyncRead for Shared {
@@ -104,8 +105,8 @@ impl AsyncRead for Shared {
     }
 }
 
-/// Ends when the client has closed its connection, or its half of it, whatever it sent before: the protocol reads nothing while
-/// it answers, and would not see it.
+/// Ends when the client has closed its connection, or its half of it. While HTTP answers a request it does not read, so it would not
+/// notice.
 async fn left(reads: &OwnedReadHalf) {
     while let Ok(ready) = reads.ready(Interest::READABLE).await
         && !ready.is_read_closed()
@@ -114,14 +115,14 @@ async fn left(reads: &OwnedReadHalf) {
     }
 }
 
-/// Takes connections while there are places; the others wait where the system keeps them.
-async fn accept(listener: TcpListener, routes: Router, places: Arc<Semaphore>, sender: UnboundedSender<Arrived>) {
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+/// Accepts connections while there are permits; the others wait in the system's queue.
+async fn accept(listener: TcpListener, routes: Router, permits: Arc<Semaphore>, sender: UnboundedSender<Connection>) {
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Small events must not wait for one another.
+                // Small events of a stream must go out at once.
                 drop(stream.set_nodelay(true));
-                if sender.send(Arrived { stream, routes: routes.clone(), place }).is_err() {
+                if sender.send(Connection { stream, routes: routes.clone(), permit }).is_err() {
                     return;
                 }
             }

@@ -17,26 +17,28 @@
 //! cancels its request.
 
 mod admin;
+mod admission;
 mod app;
 mod arrival;
 mod auth;
 mod config;
 mod connections;
-mod crowd;
 mod deploy;
 mod end;
-mod entrance;
 mod error;
 mod exposition;
 mod labels;
 mod live;
 mod locks;
 mod metrics;
+mod middleware;
 mod openai;
-mod patience;
+mod quota;
 mod readiness;
 mod settings;
 mod span;
+mod terms;
+mod write_timeout;
 
 pub use app::Server;
 pub use config::{ServerConfig, ServerError};

@@ -28,7 +28,7 @@ mod writer;
 
 pub use active::{SavedModelState, SavedState};
 pub(crate) use canary::without_canary;
-pub(crate) use denial::Denied;
+pub(crate) use denial::{Denial, Denied};
 pub(crate) use deployer::Deployer;
 pub use error::DeployError;
 pub(crate) use history::{Attempt, seconds_since_1970};

@@ -1,4 +1,4 @@
-//! Outputs in OpenAI's JSON, with our own object beside each choice.
+//! Outputs in OpenAI's JSON, with the object `inferenceguard` in each choice.
 
 use crate::metrics;
 use inferenceguard_host::Output;
@@ -6,23 +6,23 @@ use inferenceguard_model::{ByteText, SpellState, Token, Tokenizer};
 use inferenceguard_search::Finish;
 use serde_json::{Map, Value, json};
 
-/// Which of the two ways it was asked in.
+/// Which path a request was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     Chat,
     Completion,
 }
 
-/// What all parts of one answer have in common.
+/// What the answer, or every event of its stream, has in common.
 #[derive(Debug, Clone)]
-pub(crate) struct Head {
+pub(crate) struct Envelope {
     pub(crate) style: Style,
     pub(crate) id: String,
     pub(crate) created: u64,
     pub(crate) model: String,
 }
 
-impl Head {
+impl Envelope {
     fn object(&self, whole: bool) -> &'static str {
         match (self.style, whole) {
             (Style::Chat, true) => "chat.completion",
@@ -41,7 +41,7 @@ impl Head {
     /// The answer as a whole.
     pub(crate) fn answer(&self, outputs: &[Output], logprobs: Option<&dyn Tokenizer>) -> Value {
         let choices = outputs.iter().enumerate().map(|(index, output)| {
-            let mut choice = self.end(index, output, logprobs);
+            let mut choice = self.finished_choice(index, output, logprobs);
             match self.style {
                 Style::Chat => {
                     choice["message"] = json!({"role": "assistant", "content": output.text, "refusal": output.refusal});
@@ -55,8 +55,8 @@ impl Head {
         answer
     }
 
-    /// One event of a stream: the beginning of a choice.
-    pub(crate) fn beginning(&self, index: usize) -> Value {
+    /// One event of a stream: the start of a choice.
+    pub(crate) fn start(&self, index: usize) -> Value {
         self.with(false, vec![self.part(index, json!({"role": "assistant", "content": ""}), "")])
     }
 
@@ -65,7 +65,7 @@ impl Head {
         self.with(false, vec![self.part(index, json!({"content": text}), text)])
     }
 
-    /// The refusal of a choice. Its text went out as content as well, for clients that read nothing else.
+    /// The refusal of a choice. Its text has gone out as content as well, for clients that read only that.
     pub(crate) fn refusal(&self, index: usize, output: &Output) -> Option<Value> {
         let refusal = output.refusal.as_ref().filter(|_| self.style == Style::Chat)?;
         Some(self.with(false, vec![self.part(index, json!({"refusal": refusal}), "")]))
@@ -81,8 +81,8 @@ impl Head {
     }
 
     /// The end of a choice.
-    pub(crate) fn ending(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
-        let mut choice = self.end(index, output, logprobs);
+    pub(crate) fn end(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
+        let mut choice = self.finished_choice(index, output, logprobs);
         match self.style {
             Style::Chat => choice["delta"] = json!({}),
             Style::Completion => choice["text"] = json!(""),
@@ -90,14 +90,14 @@ impl Head {
         self.with(false, vec![choice])
     }
 
-    /// The last event, for those who asked for it.
+    /// The last event, if the client asked for it.
     pub(crate) fn usage(&self, outputs: &[Output]) -> Value {
         let mut event = self.with(false, Vec::new());
         event["usage"] = usage(outputs);
         event
     }
 
-    fn end(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
+    fn finished_choice(&self, index: usize, output: &Output, logprobs: Option<&dyn Tokenizer>) -> Value {
         let logprobs = logprobs.map(|tokenizer| match self.style {
             Style::Chat => json!({"content": chat_logprobs(output, tokenizer), "refusal": null}),
             Style::Completion => completion_logprobs(output, tokenizer),
@@ -108,7 +108,7 @@ impl Head {
     }
 }
 
-/// `finish_reason`: a refusal, a failure and a cancelled answer were filtered.
+/// `finish_reason`: refused, failed and cancelled answers were filtered.
 pub(crate) fn finish_reason(output: &Output) -> &'static str {
     match output.finish {
         Finish::Eos | Finish::Stop => "stop",
@@ -117,10 +117,10 @@ pub(crate) fn finish_reason(output: &Output) -> &'static str {
     }
 }
 
-/// What OpenAI's answer has no place for.
+/// The object `inferenceguard`.
 fn extension(output: &Output) -> Value {
     let constraints = output.constraints.iter().map(|one| {
-        // Of a refusal or a failure it is not known what it costs, nor what was released before it.
+        // The cost of a refusal or a failure, and of text released before it, is not known.
         let cost = metrics::is_decided(output).then_some(one.max_cost);
         json!({
             "name": one.name, "budget": one.budget, "max_cost": cost, "left": cost.map(|cost| one.budget - cost),
@@ -136,71 +136,71 @@ fn extension(output: &Output) -> Value {
     })
 }
 
-/// Every model that the answer depends on, by its fingerprint.
+/// The fingerprints of all models that the answer depends on.
 fn models(output: &Output) -> Value {
     let scores = output.models.scores.iter().map(|(name, one)| (name.clone(), json!(one.fingerprint)));
     json!({"model": output.models.model.fingerprint, "scores": scores.collect::<serde_json::Map<_, _>>()})
 }
 
-/// What the client got; what was sampled and scored for it stands in the extension.
+/// Tokens of the prompt and of the answers. Sampled and scored tokens are in the object `inferenceguard`.
 fn usage(outputs: &[Output]) -> Value {
     let prompt = outputs.first().map_or(0, |output| output.usage.prompt_tokens);
     let completion: u64 = outputs.iter().map(|output| output.usage.completion_tokens).sum();
     json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
 }
 
-/// A token of an answer, and those that were likely in its place, as far as they were asked for.
-struct Spelled {
+/// A token of an answer, and the likeliest tokens in its place, if the client asked for them.
+struct TokenBytes {
     bytes: Vec<u8>,
     logprob: f32,
     likeliest: Vec<(Vec<u8>, f32)>,
 }
 
-/// The bytes of each token where it stands. Joined they are the text; one alone may be a part of a character.
-fn spelled(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Spelled> {
+/// The bytes of each token. Together they are the text; those of one token may be a part of a character.
+fn token_bytes(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<TokenBytes> {
     let mut state = SpellState::default();
     let one = |(at, (token, logprob)): (usize, (&Token, &f32))| {
         let likely = output.top_logprobs.get(at).map(Vec::as_slice).unwrap_or_default();
         let likeliest = likely.iter().map(|(token, logprob)| (bytes(tokenizer, &mut state.clone(), *token), *logprob));
         let likeliest = likeliest.collect();
-        Spelled { bytes: bytes(tokenizer, &mut state, *token), logprob: *logprob, likeliest }
+        TokenBytes { bytes: bytes(tokenizer, &mut state, *token), logprob: *logprob, likeliest }
     };
     output.tokens.iter().zip(&output.logprobs).enumerate().map(one).collect()
 }
 
-/// What a token adds to a text that stands there. A token without a spelling has no bytes.
+/// The bytes that a token adds to the text so far. A token without a spelling has no bytes.
 fn bytes(tokenizer: &dyn Tokenizer, state: &mut SpellState, token: Token) -> Vec<u8> {
     let mut bytes = Vec::new();
     tokenizer.spell(state, token, &mut bytes).map_or_else(|_| Vec::new(), |()| bytes)
 }
 
 fn chat_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<Value> {
-    let said = |bytes: &[u8], logprob: f32| json!({"token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes});
-    let one = |token: Spelled| {
-        let mut chosen = said(&token.bytes, token.logprob);
-        chosen["top_logprobs"] = token.likeliest.iter().map(|(bytes, logprob)| said(bytes, *logprob)).collect();
+    let token = |bytes: &[u8], logprob: f32| json!({"token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes});
+    let one = |chosen_token: TokenBytes| {
+        let mut chosen = token(&chosen_token.bytes, chosen_token.logprob);
+        chosen["top_logprobs"] = chosen_token.likeliest.iter().map(|(bytes, logprob)| token(bytes, *logprob)).collect();
         chosen
     };
-    spelled(output, tokenizer).into_iter().map(one).collect()
+    token_bytes(output, tokenizer).into_iter().map(one).collect()
 }
 
 fn completion_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Value {
-    let spelled = spelled(output, tokenizer);
-    // Characters of the text before the token: one that is not whole yet is not among them.
-    let offsets = spelled.iter().scan((ByteText::default(), 0), |(text, characters), token| {
+    let token_bytes = token_bytes(output, tokenizer);
+    // How many whole characters of the text stand before the token.
+    let offsets = token_bytes.iter().scan((ByteText::default(), 0), |(text, characters), token| {
         let (before, at) = (*characters, text.text().len());
         text.push(&token.bytes);
         *characters += text.text()[at..].chars().count();
         Some(before)
     });
     let offsets: Vec<usize> = offsets.collect();
-    let tokens: Vec<_> = spelled.iter().map(|token| String::from_utf8_lossy(&token.bytes)).collect();
-    let top = (!output.top_logprobs.is_empty()).then(|| spelled.iter().map(by_text).collect::<Vec<_>>());
+    let tokens: Vec<_> = token_bytes.iter().map(|token| String::from_utf8_lossy(&token.bytes)).collect();
+    let top = (!output.top_logprobs.is_empty()).then(|| token_bytes.iter().map(by_text).collect::<Vec<_>>());
     json!({"tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets, "top_logprobs": top})
 }
 
-/// The likeliest tokens by their texts, and the token itself. Of tokens that are spelled alike, the likeliest is shown.
-fn by_text(token: &Spelled) -> Map<String, Value> {
+/// The likeliest tokens by their texts, and the token itself. Of several tokens with the same text, the likeliest is shown.
+fn by_text(token: &TokenBytes) -> Map<String, Value> {
     let chosen = (&token.bytes, token.logprob);
     let mut texts = Map::new();
     for (bytes, logprob) in token.likeliest.iter().map(|(bytes, logprob)| (bytes, *logprob)).chain([chosen]) {

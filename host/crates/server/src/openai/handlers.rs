@@ -1,19 +1,14 @@
 //! The paths under `/v1`.
 
 use super::{
-    answer::{Head, Style},
-    ask::{self, Asked, Defaults},
+    answer::{Envelope, Style},
     fields::Fields,
-    job::{self, Job, Said},
+    job::{self, ChoiceEvent, Job},
+    request::{self, ClientRequest, Defaults},
     stream,
 };
 use crate::{
-    app::App,
-    arrival::Arrival,
-    auth::Client,
-    deploy::{seconds_since_1970, tenant_lane},
-    error::ApiError,
-    settings::BudgetPer,
+    admission::Admitted, app::App, arrival::Arrival, auth::Client, deploy::seconds_since_1970, error::ApiError,
 };
 use axum::{
     Extension, Json,
@@ -25,7 +20,7 @@ use axum::{
 use futures_util::StreamExt;
 use inferenceguard_host::Output;
 use serde_json::{Value, json};
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// `POST /v1/chat/completions`.
@@ -46,7 +41,7 @@ pub(crate) async fn completions(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let answered = answer(app, &client, arrival, Style::Completion, &body).await;
-    // What the engine says of a conversation is about the only text there is.
+    // The engine names the conversation; here the prompt is all of it.
     answered.map_err(|error| match error.param.as_deref() {
         Some("messages") if matches!(error.code, "invalid_value" | "context_length_exceeded") => {
             ApiError { param: Some("prompt".into()), ..error }
@@ -57,7 +52,7 @@ pub(crate) async fn completions(
 
 /// `GET /v1/models`.
 pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(json!({"object": "list", "data": [app.described()]}))
+    Json(json!({"object": "list", "data": [app.model_object()]}))
 }
 
 /// `GET /v1/models/{model}`.
@@ -65,11 +60,10 @@ pub(crate) async fn model(
     State(app): State<Arc<App>>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    // A name that is no text is not this model's.
     let Path(name) =
         name.map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "model_not_found", "the name is not UTF-8"))?;
-    app.is_served(&name)?;
-    Ok(Json(app.described()))
+    app.check_model(&name)?;
+    Ok(Json(app.model_object()))
 }
 
 async fn answer(
@@ -79,39 +73,30 @@ async fn answer(
     style: Style,
     body: &[u8],
 ) -> Result<Response, ApiError> {
-    let mut asked = app.asked(style, body)?;
-    app.deployer.denial.check()?;
-    let crowd = app.crowd.waiting();
-    let places = app.places(client, asked.choices)?;
-    asked.request.ceilings.clone_from(&client.tenant.budgets);
-    let own = client.tenant.layer.as_ref().map(|_| tenant_lane(&client.name));
-    asked.request.lane = own.or_else(|| app.deployer.reduced_lane(crowd));
-    asked.request.whole_conversation = app.settings.budget_per == BudgetPer::Conversation;
-    let number = app.numbers.fetch_add(1, Ordering::Relaxed);
-    let head = Head {
-        style,
-        id: format!("{}-{number}", prefix(style)),
-        created: seconds_since_1970(),
-        model: app.model.clone(),
-    };
-    let entry = app.live.enter(number, &head.id, &client.name);
-    // A denial that came meanwhile has not cancelled this one.
-    app.deployer.denial.check()?;
-    arrival.span.asked(&asked.request, &head.id);
+    let ClientRequest { request, choices, output } = app.parse(style, body)?;
+    let admitted = app.admission.admit(&app.deployer.denial, client, prefix(style), choices)?;
+    let request = app.with_terms(request, client, &admitted);
+    let Admitted { number, id, slots, entry, .. } = admitted;
+    arrival.span.asked(&request, &id);
+    let envelope = Envelope { style, id, created: seconds_since_1970(), model: app.model.clone() };
     let job = Job { number, cancel: entry.cancel.clone(), arrival };
-    if asked.stream {
-        return stream::respond(app, asked, head, entry, places, &job).await;
+    let events = job::start(&app, request, slots, &job);
+    if output.stream {
+        return stream::respond(app, envelope, output, choices, events, entry).await;
     }
-    let tokenizer = asked.logprobs.then(|| app.engine.tokenizer());
-    let outputs = whole(job::start(&app, asked.request, places, &job), asked.choices as usize).await?;
-    Ok(Json(head.answer(&outputs, tokenizer.as_deref())).into_response())
+    let tokenizer = output.logprobs.then(|| app.engine.tokenizer());
+    let outputs = all_outputs(events, choices as usize).await?;
+    Ok(Json(envelope.answer(&outputs, tokenizer.as_deref())).into_response())
 }
 
 /// The outputs of all choices, in order.
-async fn whole(mut said: UnboundedReceiverStream<Said>, choices: usize) -> Result<Vec<Output>, ApiError> {
+async fn all_outputs(
+    mut events: UnboundedReceiverStream<ChoiceEvent>,
+    choices: usize,
+) -> Result<Vec<Output>, ApiError> {
     let mut outputs: Vec<(usize, Output)> = Vec::new();
     while outputs.len() < choices {
-        if let Said::Ended(index, result) = said.next().await.ok_or_else(job::lost)? {
+        if let ChoiceEvent::Ended(index, result) = events.next().await.ok_or_else(job::lost)? {
             outputs.push((index, *result?));
         }
     }
@@ -127,26 +112,26 @@ fn prefix(style: Style) -> &'static str {
 }
 
 impl App {
-    /// What a body asks for, of the model that is served.
-    fn asked(&self, style: Style, body: &[u8]) -> Result<Asked, ApiError> {
+    /// The request in a body, to the model that is served.
+    fn parse(&self, style: Style, body: &[u8]) -> Result<ClientRequest, ApiError> {
         let mut fields = Fields::parse(body)?;
-        ask::model(&mut fields)?.map_or(Ok(()), |model| self.is_served(&model))?;
+        request::model(&mut fields)?.map_or(Ok(()), |model| self.check_model(&model))?;
         match style {
-            Style::Chat => ask::chat(fields, &self.defaults()),
-            Style::Completion => ask::completion(fields, &self.defaults()),
+            Style::Chat => request::chat(fields, &self.defaults()),
+            Style::Completion => request::completion(fields, &self.defaults()),
         }
     }
 
-    fn is_served(&self, model: &str) -> Result<(), ApiError> {
+    fn check_model(&self, model: &str) -> Result<(), ApiError> {
         if model == self.model {
             return Ok(());
         }
-        let message = format!("the model `{model}` is not served here; there is `{}`", self.model);
+        let message = format!("the model `{model}` is not served here; expected `{}`", self.model);
         let error = ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message);
         Err(ApiError { param: Some("model".into()), ..error })
     }
 
-    fn described(&self) -> Value {
+    fn model_object(&self) -> Value {
         json!({"id": self.model, "object": "model", "created": self.since, "owned_by": "inferenceguard"})
     }
 

@@ -1,14 +1,7 @@
-//! One choice on a thread of its own, from the engine to a channel.
+//! Runs the choices of a request, each on a thread of its own, and sends what happens through a channel.
 
 use super::seed;
-use crate::{
-    app::{App, Place},
-    arrival::Arrival,
-    deploy::without_canary,
-    end::End,
-    error::ApiError,
-    settings::InFlight,
-};
+use crate::{admission::Slot, app::App, arrival::Arrival, deploy::without_canary, end::End, error::ApiError};
 use axum::http::StatusCode;
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
 use inferenceguard_model::Token;
@@ -20,18 +13,18 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-/// What a choice says.
+/// What happens to the choices of a request; each event but the first names its choice by its index.
 #[derive(Debug)]
-pub(crate) enum Said {
-    /// The request fits, and this choice of it begins.
+pub(crate) enum ChoiceEvent {
+    /// The request fits, and a choice of it begins.
     Begun,
     /// More text.
     Text(usize, String),
-    /// It ended; the output is large.
+    /// The end. It is boxed because an output is large.
     Ended(usize, Result<Box<Output>, ApiError>),
 }
 
-/// A request under way, and what cancels it: all of it when this is dropped.
+/// A running request.
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) number: u64,
@@ -39,133 +32,137 @@ pub(crate) struct Job {
     pub(crate) arrival: Arc<Arrival>,
 }
 
-/// An answer that the shadow looks at.
-type Looked = (Request, Vec<Token>, Status);
+/// One choice of a running request.
+struct ChoiceJob {
+    app: Arc<App>,
+    job: Job,
+    index: usize,
+    sender: UnboundedSender<ChoiceEvent>,
+}
 
-/// Asks for a choice in every place; the first with the request's seed, the next with those after it.
-pub(crate) fn start(app: &Arc<App>, request: Request, places: Vec<Place>, job: &Job) -> UnboundedReceiverStream<Said> {
+/// An answer for the shadow to judge.
+type ShadowInput = (Request, Vec<Token>, Status);
+
+/// Runs a choice in each slot. The first has the request's seed, the next ones the seeds after it.
+pub(crate) fn start(
+    app: &Arc<App>,
+    request: Request,
+    slots: Vec<Slot>,
+    job: &Job,
+) -> UnboundedReceiverStream<ChoiceEvent> {
     let (sender, receiver) = unbounded_channel();
     job.arrival.has_choices();
-    // A tenant's own lane comes before any trial.
-    let lane = request.lane.clone().or_else(|| app.deployer.canary_lane(job.number));
-    let (record, migrate) = (app.records.is_some(), app.settings.in_flight == InFlight::Migrate);
-    let request = Arc::new(Request { record, lane, migrate, ..request });
-    for (index, place) in places.into_iter().enumerate() {
-        let (app, job, request, sender) = (Arc::clone(app), job.clone(), Arc::clone(&request), sender.clone());
-        tokio::spawn(one(app, request, place, job, index, sender));
+    for (index, slot) in slots.into_iter().enumerate() {
+        let seed = request.seed.map(|first| seed::of_choice(first, index));
+        let choice = ChoiceJob { app: Arc::clone(app), job: job.clone(), index, sender: sender.clone() };
+        tokio::spawn(choice.run_and_judge(Request { seed, ..request.clone() }, slot));
     }
     UnboundedReceiverStream::new(receiver)
 }
 
-/// One choice, and then the shadow's look at it.
-async fn one(
-    app: Arc<App>,
-    request: Arc<Request>,
-    place: Place,
-    job: Job,
-    index: usize,
-    sender: UnboundedSender<Said>,
-) {
-    let (own, told, arrival) = (Arc::clone(&app), sender.clone(), Arc::clone(&job.arrival));
-    let running = spawn_blocking(move || {
-        let seed = request.seed.map(|first| seed::of_choice(first, index));
-        run(&own, Request { seed, ..(*request).clone() }, place, &job, index, &told)
-    });
-    match running.await {
-        Ok(Some((request, tokens, said))) => {
-            drop(sender);
-            drop(spawn_blocking(move || app.deployer.judge_by_shadow(&request, &tokens, said)));
-        }
-        Ok(None) => {}
-        // It panicked, and nobody else will say so.
-        Err(_) => {
-            arrival.span.ended(End::Engine);
-            app.metrics.ended(End::Engine, None);
-            drop(sender.send(Said::Ended(index, Err(lost()))));
-        }
-    }
-}
-
+/// The error of a choice whose thread panicked.
 pub(crate) fn lost() -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "a request was lost")
 }
 
-fn run(
-    app: &App,
-    request: Request,
-    place: Place,
-    job: &Job,
-    index: usize,
-    sender: &UnboundedSender<Said>,
-) -> Option<Looked> {
-    let start = Instant::now();
-    let result = job.arrival.span.within(|| ask(app, &request, job, index, sender));
-    let lane = result.as_ref().map_or(request.lane.clone(), |output| output.lane.clone());
-    result.iter().for_each(|output| app.metrics.used(output));
-    let said = said(app, result);
-    let (end, output) = (end_of(&said), said.as_deref().ok());
-    let span = &job.arrival.span;
-    span.ended(end);
-    output.into_iter().for_each(|output| span.answered(index, output));
-    app.metrics.ended(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
-    let failing = output.is_some_and(|output| !output.failures.is_empty());
-    app.deployer.count_end(lane.as_deref(), end, failing);
-    let looked = output.filter(|output| app.deployer.shadow_takes(job.number) && !output.tokens.is_empty());
-    let looked = looked.map(|output| (output.tokens.clone(), output.status));
-    // Whoever hears of the end may ask again at once.
-    drop(place);
-    drop(sender.send(Said::Ended(index, said)));
-    looked.map(|(tokens, said)| (request, tokens, said))
-}
-
-fn end_of(result: &Result<Box<Output>, ApiError>) -> End {
-    result.as_ref().map_or_else(ApiError::end, |output| End::of_output(output))
-}
-
-/// What a client is told of a choice. An answer without its record is none, nor is one that a denial cut off.
-fn said(app: &App, result: Result<Output, EngineError>) -> Result<Box<Output>, ApiError> {
-    let output = match result {
-        Err(error) if error.is_cancelled() => {
-            return Err(app.deployer.denial.check().err().map_or_else(|| error.into(), ApiError::from));
-        }
-        result => result?,
-    };
-    app.keep(&output)?;
-    if output.finish == Finish::Cancelled {
-        app.deployer.denial.check()?;
-    }
-    Ok(Box::new(output))
-}
-
-/// Whoever listened may have left: then the request is cancelled, and nobody misses what is said.
-fn ask(
-    app: &App,
-    request: &Request,
-    job: &Job,
-    index: usize,
-    sender: &UnboundedSender<Said>,
-) -> Result<Output, EngineError> {
-    let (start, silent) = (Instant::now(), Cell::new(true));
-    let mut hear = |event| match event {
-        Event::Begun => drop(sender.send(Said::Begun)),
-        Event::Released { text } => {
-            if silent.replace(false) {
-                app.metrics.first_text(start.elapsed().as_secs_f64());
+impl ChoiceJob {
+    /// Runs the choice, then lets the shadow judge its answer.
+    async fn run_and_judge(self, request: Request, slot: Slot) {
+        let (app, arrival) = (Arc::clone(&self.app), Arc::clone(&self.job.arrival));
+        let (sender, index) = (self.sender.clone(), self.index);
+        match spawn_blocking(move || self.run(request, slot)).await {
+            Ok(Some((request, tokens, status))) => {
+                drop(sender);
+                drop(spawn_blocking(move || app.deployer.judge_by_shadow(&request, &tokens, status)));
             }
-            drop(sender.send(Said::Text(index, text)));
+            Ok(None) => {}
+            // The thread panicked, so it has reported no end.
+            Err(_) => {
+                arrival.span.ended(End::Engine);
+                app.metrics.ended(End::Engine, None);
+                drop(sender.send(ChoiceEvent::Ended(index, Err(lost()))));
+            }
         }
-        Event::Progress(progress) => app.live.advance(job.number, progress),
-        _ => {}
-    };
-    let result = app.engine.stream(request.clone(), &job.cancel, &mut hear);
-    // Text that a client has got is never sent again. A tenant's own lane is never left.
-    let retry = result.as_ref().err().filter(|_| silent.get()).and_then(|error| without_canary(request, error));
-    match (retry, result) {
-        (Some(request), Err(error)) => {
-            let result = app.engine.stream(request, &job.cancel, &mut hear);
-            app.deployer.count_retry(&error, result.is_ok());
-            result
+    }
+
+    /// Runs the choice and reports its end; gives back what the shadow is to judge.
+    fn run(&self, request: Request, slot: Slot) -> Option<ShadowInput> {
+        let start = Instant::now();
+        let result = self.job.arrival.span.within(|| self.generate(&request));
+        let lane = result.as_ref().map_or(request.lane.clone(), |output| output.lane.clone());
+        result.iter().for_each(|output| self.app.metrics.used(output));
+        let answer = self.answer(result);
+        self.report(&answer, start, lane.as_deref());
+        let judged = answer.as_ref().ok().filter(|output| !output.tokens.is_empty());
+        let judged = judged.filter(|_| self.app.deployer.shadow_takes(self.job.number));
+        let judged = judged.map(|output| (request, output.tokens.clone(), output.status));
+        // Before the end is sent: a client that reads it may send its next request at once.
+        drop(slot);
+        self.send(ChoiceEvent::Ended(self.index, answer));
+        judged
+    }
+
+    /// Counts and traces an end.
+    fn report(&self, answer: &Result<Box<Output>, ApiError>, start: Instant, lane: Option<&str>) {
+        let (app, span, output) = (&self.app, &self.job.arrival.span, answer.as_deref().ok());
+        let end = answer.as_ref().map_or_else(ApiError::end, |output| End::of_output(output));
+        span.ended(end);
+        output.into_iter().for_each(|output| span.answered(self.index, output));
+        app.metrics.ended(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
+        let failing = output.is_some_and(|output| !output.failures.is_empty());
+        app.deployer.count_end(lane, end, failing);
+    }
+
+    /// What the client gets: an error where the record could not be written, or a denial cut the answer off.
+    fn answer(&self, result: Result<Output, EngineError>) -> Result<Box<Output>, ApiError> {
+        let denied = || self.app.deployer.denial.check();
+        let output = match result {
+            Err(error) if error.is_cancelled() => {
+                denied()?;
+                return Err(error.into());
+            }
+            result => result?,
+        };
+        self.app.keep_record(&output)?;
+        if output.finish == Finish::Cancelled {
+            denied()?;
         }
-        (_, result) => result,
+        Ok(Box::new(output))
+    }
+
+    /// Runs the engine. If the canary cannot take the request and no text has gone out, the active bundle decides.
+    fn generate(&self, request: &Request) -> Result<Output, EngineError> {
+        let (start, is_silent) = (Instant::now(), Cell::new(true));
+        let mut listen = |event| self.listen(event, start, &is_silent);
+        let engine = &self.app.engine;
+        let result = engine.stream(request.clone(), &self.job.cancel, &mut listen);
+        let retry = result.as_ref().err().filter(|_| is_silent.get()).and_then(|error| without_canary(request, error));
+        match (retry, result) {
+            (Some(request), Err(error)) => {
+                let result = engine.stream(request, &self.job.cancel, &mut listen);
+                self.app.deployer.count_retry(&error, result.is_ok());
+                result
+            }
+            (_, result) => result,
+        }
+    }
+
+    fn listen(&self, event: Event, start: Instant, is_silent: &Cell<bool>) {
+        match event {
+            Event::Begun => self.send(ChoiceEvent::Begun),
+            Event::Released { text } => {
+                if is_silent.replace(false) {
+                    self.app.metrics.first_text(start.elapsed().as_secs_f64());
+                }
+                self.send(ChoiceEvent::Text(self.index, text));
+            }
+            Event::Progress(progress) => self.app.admission.live.advance(self.job.number, progress),
+            _ => {}
+        }
+    }
+
+    /// Sends an event. If the client has left, the request is cancelled and nobody needs it.
+    fn send(&self, event: ChoiceEvent) {
+        drop(self.sender.send(event));
     }
 }

@@ -1,12 +1,12 @@
-//! OpenAI's two ways to ask for text, in its JSON.
+//! OpenAI's interface: chats and completions in its JSON.
 
 mod answer;
-mod ask;
 mod fields;
 mod handlers;
 mod job;
 mod messages;
 mod neutral;
+mod request;
 mod seed;
 mod stream;
 

@@ -1,15 +1,11 @@
-//! Server-sent events.
+//! Answers as server-sent events.
 
 use super::{
-    answer::{Head, Style},
-    ask::Asked,
-    job::{self, Job, Said},
+    answer::{Envelope, Style},
+    job::{self, ChoiceEvent},
+    request::OutputOptions,
 };
-use crate::{
-    app::{App, Place},
-    error::ApiError,
-    live::Entry,
-};
+use crate::{app::App, error::ApiError, live::Entry};
 use axum::response::{
     IntoResponse, Response,
     sse::{Event, KeepAlive, Sse},
@@ -20,43 +16,40 @@ use serde_json::Value;
 use std::{convert::Infallible, sync::Arc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-/// What a stream remembers between its events.
-struct Told {
+/// The state of a stream between its events.
+struct StreamState {
     app: Arc<App>,
-    head: Head,
-    logprobs: bool,
-    include_usage: bool,
-    /// Choices that have not ended.
+    envelope: Envelope,
+    options: OutputOptions,
+    /// How many choices have not ended.
     open: u32,
     outputs: Vec<Output>,
-    said: UnboundedReceiverStream<Said>,
+    events: UnboundedReceiverStream<ChoiceEvent>,
     // Dropped with the stream: a client that leaves cancels its request.
     entry: Entry,
 }
 
-/// Answers with a stream of events, up to `[DONE]`; with an error of its own status, if that comes first.
+/// Answers with a stream of events that ends with `[DONE]`. An error that comes before the first event has its own status.
 pub(crate) async fn respond(
     app: Arc<App>,
-    asked: Asked,
-    head: Head,
+    envelope: Envelope,
+    options: OutputOptions,
+    choices: u32,
+    mut events: UnboundedReceiverStream<ChoiceEvent>,
     entry: Entry,
-    places: Vec<Place>,
-    job: &Job,
 ) -> Result<Response, ApiError> {
-    let Asked { request, choices, include_usage, logprobs, .. } = asked;
-    let mut said = job::start(&app, request, places, job);
-    let first = match said.next().await {
-        Some(Said::Ended(_, Err(error))) => return Err(error),
+    let first = match events.next().await {
+        Some(ChoiceEvent::Ended(_, Err(error))) => return Err(error),
         first => first.ok_or_else(job::lost)?,
     };
-    let mut events: Vec<Event> = match head.style {
-        Style::Chat => (0..choices as usize).map(|index| event(&head.beginning(index))).collect(),
+    let mut sent: Vec<Event> = match envelope.style {
+        Style::Chat => (0..choices as usize).map(|index| event(&envelope.start(index))).collect(),
         Style::Completion => Vec::new(),
     };
-    let mut told = Told { app, head, logprobs, include_usage, open: choices, outputs: Vec::new(), said, entry };
-    events.extend(told.events(first));
-    let rest = stream::unfold(told, async |mut told| Some((told.next().await?, told)));
-    let all = stream::iter(events).chain(rest.flat_map(stream::iter)).map(Ok::<_, Infallible>);
+    let mut state = StreamState { app, envelope, options, open: choices, outputs: Vec::new(), events, entry };
+    sent.extend(state.convert(first));
+    let rest = stream::unfold(state, async |mut state| Some((state.next().await?, state)));
+    let all = stream::iter(sent).chain(rest.flat_map(stream::iter)).map(Ok::<_, Infallible>);
     Ok(Sse::new(all).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -64,24 +57,24 @@ fn event(value: &Value) -> Event {
     Event::default().data(value.to_string())
 }
 
-impl Told {
-    /// The next events; nothing after the last.
+impl StreamState {
+    /// The next events; none after the last.
     async fn next(&mut self) -> Option<Vec<Event>> {
         if self.open == 0 {
             return None;
         }
-        let said = self.said.next().await?;
-        Some(self.events(said))
+        let event = self.events.next().await?;
+        Some(self.convert(event))
     }
 
-    /// The events of one thing said.
-    fn events(&mut self, said: Said) -> Vec<Event> {
-        match said {
-            Said::Begun => Vec::new(),
-            Said::Text(index, text) => vec![event(&self.head.text(index, &text))],
-            Said::Ended(index, Ok(output)) => self.ended(index, *output),
-            Said::Ended(_, Err(error)) => {
-                // The status line is out already; nobody will see the other choices.
+    /// The server-sent events of an event of a choice.
+    fn convert(&mut self, choice: ChoiceEvent) -> Vec<Event> {
+        match choice {
+            ChoiceEvent::Begun => Vec::new(),
+            ChoiceEvent::Text(index, text) => vec![event(&self.envelope.text(index, &text))],
+            ChoiceEvent::Ended(index, Ok(output)) => self.end_choice(index, *output),
+            ChoiceEvent::Ended(_, Err(error)) => {
+                // The status line has gone out. The error ends the stream, so the other choices are cancelled.
                 self.open = 0;
                 self.entry.cancel.cancel();
                 vec![event(&error.body())]
@@ -89,15 +82,15 @@ impl Told {
         }
     }
 
-    fn ended(&mut self, index: usize, output: Output) -> Vec<Event> {
-        let tokenizer = self.logprobs.then(|| self.app.engine.tokenizer());
-        let mut events: Vec<Event> = self.head.refusal(index, &output).iter().map(event).collect();
-        events.push(event(&self.head.ending(index, &output, tokenizer.as_deref())));
+    fn end_choice(&mut self, index: usize, output: Output) -> Vec<Event> {
+        let tokenizer = self.options.logprobs.then(|| self.app.engine.tokenizer());
+        let mut events: Vec<Event> = self.envelope.refusal(index, &output).iter().map(event).collect();
+        events.push(event(&self.envelope.end(index, &output, tokenizer.as_deref())));
         self.outputs.push(output);
         self.open -= 1;
         if self.open == 0 {
-            if self.include_usage {
-                events.push(event(&self.head.usage(&self.outputs)));
+            if self.options.include_usage {
+                events.push(event(&self.envelope.usage(&self.outputs)));
             }
             events.push(Event::default().data("[DONE]"));
         }

@@ -1,4 +1,4 @@
-//! What every request passes before its handler: who asks, from where, and its whole body in time.
+//! Middleware before every handler: checks who sends a request and from which page, and reads its whole body in time.
 
 use crate::{app::App, error::ApiError};
 use axum::{
@@ -19,11 +19,11 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long the body of one who is sent away is waited for.
+/// How long the body of a refused request is read and thrown away.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Lets clients in, and tells the handler which one it is.
-pub(crate) async fn client(
+/// Refuses requests without a known key, and gives the handler the [`Client`](crate::auth::Client).
+pub(crate) async fn authenticate_client(
     State(app): State<Arc<App>>,
     mut request: Request,
     next: Next,
@@ -33,8 +33,8 @@ pub(crate) async fn client(
     pass(known, request, next).await
 }
 
-/// Lets administrators in.
-pub(crate) async fn administrator(
+/// Refuses requests without the administrators' token, if there is one.
+pub(crate) async fn authenticate_administrator(
     State(app): State<Arc<App>>,
     request: Request,
     next: Next,
@@ -43,19 +43,23 @@ pub(crate) async fn administrator(
     pass(known, request, next).await
 }
 
-/// Keeps out what pages of other sites make a browser send.
-pub(crate) async fn own_page(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let own = is_own(&app, request.headers());
-    pass(own, request, next).await
+/// Refuses requests that pages of other sites make a browser send.
+pub(crate) async fn same_origin(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let checked = check_origin(&app, request.headers());
+    pass(checked, request, next).await
 }
 
-fn is_own(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     let (host, origin) = (text(headers, &HOST).unwrap_or_default(), text(headers, &ORIGIN));
     let own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     if origin.is_some_and(|origin| !own(origin)) {
         return Err(forbidden("foreign_origin", "pages of other sites may not administer this server"));
     }
-    // A name of somebody else's may be made to mean this machine; then their page is no other site.
+    // Another site may point its own host name at this machine; its pages then have the same origin.
     if app.settings.admin_token_sha256.is_none() && !is_known(host, &app.settings.admin_hosts) {
         let message = format!("the host `{host}` is not known here; add it to `admin_hosts`, or set a token");
         return Err(forbidden("unknown_host", message));
@@ -63,22 +67,19 @@ fn is_own(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Goes on, or sends away. Where a body is on its way, a connection that is closed at once would lose the refusal as well.
+/// Continues, or refuses. The body of a refused request is read for a while: if the connection were closed at once, the client
+/// might not get the refusal.
 async fn pass(checked: Result<(), ApiError>, request: Request, next: Next) -> Result<Response, ApiError> {
     let Err(refusal) = checked else { return Ok(next.run(request).await) };
     let mut rest = request.into_body().into_data_stream();
-    let thrown_away = async { while rest.next().await.is_some_and(|part| part.is_ok()) {} };
-    let _ = timeout(LINGER, thrown_away).await;
+    let discarded = async { while rest.next().await.is_some_and(|part| part.is_ok()) {} };
+    let _ = timeout(LINGER, discarded).await;
     Err(refusal)
 }
 
-/// Waits for the whole body, however slowly it comes, for no longer than clients have.
-pub(crate) async fn whole_body(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    if let Err(packed) = plain(request.headers()) {
+/// Reads the whole body within the time that clients have.
+pub(crate) async fn read_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, ApiError> {
+    if let Err(packed) = check_encoding(request.headers()) {
         return pass(Err(packed), request, next).await;
     }
     let (parts, body) = request.into_parts();
@@ -94,8 +95,8 @@ pub(crate) async fn whole_body(
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
 }
 
-/// Bodies are read as they are: none is unpacked.
-fn plain(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses compressed bodies.
+fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?").trim());
     let packed = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
     packed.map_or(Ok(()), |coding| {
@@ -116,7 +117,7 @@ fn forbidden(code: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, code, message)
 }
 
-/// Whether this `Host` is an address, this machine's own name, or one of these names.
+/// Whether this `Host` is an address, `localhost`, or one of these names.
 fn is_known(host: &str, names: &[String]) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if host.parse::<SocketAddr>().is_ok() || bare.parse::<IpAddr>().is_ok() {

@@ -1,4 +1,4 @@
-//! A connection whose client must read: what is sent to it may lie there for so long and no longer.
+//! A connection that is closed when its client does not read for too long.
 
 use std::{
     future::Future,
@@ -12,36 +12,36 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Breaks when a write has waited for longer than `limit`.
-pub(crate) struct Patience<S> {
+/// Fails a write that has waited for longer than `limit`.
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
-    /// Runs while a write waits.
-    waits: Option<Pin<Box<Sleep>>>,
+    /// The time that is left, while a write waits.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> Patience<S> {
+impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
     pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waits: None }
+        Self { stream, limit, timer: None }
     }
 
-    /// What a write came to, or that it has waited for too long.
+    /// The result of a write, or an error if it has waited for too long.
     fn within<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(written) = write(Pin::new(&mut self.stream), cx) {
-            self.waits = None;
+            self.timer = None;
             return Poll::Ready(written);
         }
         let limit = self.limit;
-        ready!(self.waits.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+        ready!(self.timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client does not read")))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.within(cx, |stream, cx| stream.poll_write(cx, bytes))
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
-    /// Takes so many bytes, and then none.
+    /// Takes this many bytes, and then none.
     struct Full(usize);
 
     impl AsyncWrite for Full {
@@ -90,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_read_is_cut_off() {
+    fn a_client_that_does_not_read_is_cut_off() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let written = runtime.block_on(async {
-            let mut connection = Patience::new(Full(3), Duration::from_millis(20));
+            let mut connection = WriteTimeout::new(Full(3), Duration::from_millis(20));
             let mut write = async || poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, b"abcd")).await;
             (write().await.unwrap(), write().await.unwrap_err().kind())
         });

@@ -1,5 +1,5 @@
-//! What clients send, and the engine requests it makes. Every field that is understood is taken by its name; what is left
-//! must ask for nothing (`neutral`), or the request is refused.
+//! Parses what clients send into a request for the engine. Every supported field is taken by its name; a field that is left must
+//! have a value that asks for nothing (`neutral`), or the request is refused.
 
 use super::{
     fields::{Fields, missing, wrong},
@@ -11,33 +11,42 @@ use inferenceguard_search::SamplingSettings;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The most stop texts of a request, and the most bytes of each: all are looked for at every token.
+/// The most stop texts of a request, and the most bytes of each: the engine searches for all of them at every token.
 const STOPS: (usize, usize) = (16, 256);
 
-/// The most likely tokens that an answer shows in each place: so many at most.
+/// The most alternatives that an answer shows for each token.
 const TOP_LOGPROBS: u32 = 20;
 
 const WHOLE: &str = "a whole number, 0 or above";
 const NUMBER: &str = "a number";
 const FLAG: &str = "true or false";
 
-/// What the server is to do.
+/// What a client asks for. The operator's terms are not in its request yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ClientRequest {
     pub(crate) request: Request,
     pub(crate) choices: u32,
+    pub(crate) output: OutputOptions,
+}
+
+/// How the answer is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputOptions {
+    /// As server-sent events.
     pub(crate) stream: bool,
+    /// With the usage at the end of a stream.
     pub(crate) include_usage: bool,
+    /// With log-probabilities.
     pub(crate) logprobs: bool,
 }
 
-/// What holds where a request says nothing, and what limits it.
+/// Defaults for fields that a request leaves out, and limits.
 pub(crate) struct Defaults {
     pub(crate) release: StreamRelease,
     pub(crate) max_choices: u32,
 }
 
-/// Log-probabilities that are to come with an answer.
+/// The log-probabilities that a client asks for.
 struct Logprobs {
     wanted: bool,
     top: u32,
@@ -49,15 +58,15 @@ pub(crate) fn model(fields: &mut Fields) -> Result<Option<String>, ApiError> {
 }
 
 /// `/v1/chat/completions`.
-pub(crate) fn chat(mut fields: Fields, defaults: &Defaults) -> Result<Asked, ApiError> {
+pub(crate) fn chat(mut fields: Fields, defaults: &Defaults) -> Result<ClientRequest, ApiError> {
     let (history, prompt) = messages::conversation(&mut fields)?;
     let logprobs = chat_logprobs(&mut fields)?;
-    let asked = common(fields, prompt, logprobs, defaults)?;
-    Ok(Asked { request: Request { history, ..asked.request }, ..asked })
+    let parsed = common(fields, prompt, logprobs, defaults)?;
+    Ok(ClientRequest { request: Request { history, ..parsed.request }, ..parsed })
 }
 
-/// `/v1/completions`. The prompt is a turn of the user: models that were trained for conversations are guarded as such.
-pub(crate) fn completion(mut fields: Fields, defaults: &Defaults) -> Result<Asked, ApiError> {
+/// `/v1/completions`. The prompt becomes a turn of the user, because models are guarded as they were trained: in conversations.
+pub(crate) fn completion(mut fields: Fields, defaults: &Defaults) -> Result<ClientRequest, ApiError> {
     const PROMPT: &str = "one text";
     let mut prompts = texts(&mut fields, "prompt", PROMPT)?.ok_or_else(|| missing("prompt", PROMPT))?;
     let one = prompts.pop().filter(|_| prompts.is_empty());
@@ -83,33 +92,32 @@ fn at_most(name: &str, found: u32) -> Result<u32, ApiError> {
     Err(ApiError::bad(name, format!("`{name}`: found {found}; expected at most {TOP_LOGPROBS}")))
 }
 
-/// What both ways have in common.
-fn common(mut fields: Fields, prompt: String, logprobs: Logprobs, defaults: &Defaults) -> Result<Asked, ApiError> {
+/// The fields that chats and completions have in common.
+fn common(
+    mut fields: Fields,
+    prompt: String,
+    logprobs: Logprobs,
+    defaults: &Defaults,
+) -> Result<ClientRequest, ApiError> {
     let choices = choices(&mut fields, defaults)?;
     let stream = fields.take("stream", FLAG)?.unwrap_or(false);
     let include_usage = include_usage(&mut fields)?;
-    let own = Own::read(&mut fields)?;
-    let release = own.release.or_else(|| stream.then_some(defaults.release));
+    let extension = Extension::read(&mut fields)?;
+    let release = extension.release.or_else(|| stream.then_some(defaults.release));
     let request = Request {
-        prompt,
-        method: own.method,
-        budgets: own.budgets,
+        method: extension.method,
+        budgets: extension.budgets,
         seed: Some(fields.value("seed").map_or_else(seed::fresh, |value| seed::read(&value))?),
         max_tokens: max_tokens(&mut fields)?,
         sampling: sampling(&mut fields)?,
         stop: stops(texts(&mut fields, "stop", "a text or a list of texts")?.unwrap_or_default())?,
         top_logprobs: logprobs.top,
         release: release.map(Into::into),
-        // The turns before, and what the server decides: none of it is a field.
-        history: Vec::new(),
-        ceilings: BTreeMap::new(),
-        record: false,
-        whole_conversation: false,
-        migrate: false,
-        lane: None,
+        ..Request::new(prompt)
     };
     fields.refuse_rest(neutral::REQUEST)?;
-    Ok(Asked { request, choices, stream, include_usage, logprobs: logprobs.wanted })
+    let output = OutputOptions { stream, include_usage, logprobs: logprobs.wanted };
+    Ok(ClientRequest { request, choices, output })
 }
 
 fn choices(fields: &mut Fields, defaults: &Defaults) -> Result<u32, ApiError> {
@@ -127,7 +135,7 @@ fn include_usage(fields: &mut Fields) -> Result<bool, ApiError> {
     Ok(include_usage)
 }
 
-/// Both names are ceilings: the smaller one holds.
+/// Both names give an upper limit: the smaller one holds.
 fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
     let names = ["max_tokens", "max_completion_tokens"];
     let [old, new] = names.map(|name| fields.take::<u64>(name, "a whole number, 1 or above"));
@@ -145,7 +153,7 @@ fn sampling(fields: &mut Fields) -> Result<SamplingSettings, ApiError> {
     })
 }
 
-/// 0, and -1 as other servers write it, are all tokens.
+/// 0 means all tokens, and so does -1, which other servers use.
 fn top_k(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
     const TOP_K: &str = "a whole number, 0 or -1 for all tokens";
     let Some(value) = fields.value("top_k") else { return Ok(None) };
@@ -179,20 +187,20 @@ fn stops(texts: Vec<String>) -> Result<Vec<String>, ApiError> {
 
 /// The object `inferenceguard`.
 #[derive(Default)]
-struct Own {
+struct Extension {
     method: Option<String>,
     budgets: BTreeMap<String, f64>,
     release: Option<StreamRelease>,
 }
 
-impl Own {
+impl Extension {
     fn read(fields: &mut Fields) -> Result<Self, ApiError> {
         const RELEASE: &str = r#""at_end", "agreement" or {"commit": CHUNKS}"#;
-        let Some(mut own) = fields.object("inferenceguard")? else { return Ok(Self::default()) };
-        let method = own.take("method", "the name of a method")?;
-        let release = own.take("release", RELEASE)?;
-        let budgets = own.object("budgets")?.map_or_else(|| Ok(BTreeMap::new()), budgets)?;
-        own.refuse_rest(neutral::NONE)?;
+        let Some(mut object) = fields.object("inferenceguard")? else { return Ok(Self::default()) };
+        let method = object.take("method", "the name of a method")?;
+        let release = object.take("release", RELEASE)?;
+        let budgets = object.object("budgets")?.map_or_else(|| Ok(BTreeMap::new()), budgets)?;
+        object.refuse_rest(neutral::NONE)?;
         Ok(Self { method, budgets, release })
     }
 }
@@ -218,11 +226,11 @@ mod tests {
         Defaults { release: StreamRelease::Agreement, max_choices: 4 }
     }
 
-    fn asked(value: Value) -> Result<Asked, ApiError> {
+    fn asked(value: Value) -> Result<ClientRequest, ApiError> {
         chat(fields(value), &defaults())
     }
 
-    fn with(field: &str, value: Value) -> Result<Asked, ApiError> {
+    fn with(field: &str, value: Value) -> Result<ClientRequest, ApiError> {
         let mut body = json!({"messages": [{"role": "user", "content": "Hi"}]});
         body[field] = value;
         asked(body)
@@ -248,7 +256,8 @@ mod tests {
         }))
         .unwrap();
         let request = &asked.request;
-        assert_eq!((asked.choices, asked.stream, asked.include_usage, asked.logprobs), (2, true, true, true));
+        let output = &asked.output;
+        assert_eq!((asked.choices, output.stream, output.include_usage, output.logprobs), (2, true, true, true));
         assert_eq!((request.prompt.as_str(), request.history[0].role.as_str()), ("ab", "system"));
         assert_eq!((request.seed, request.max_tokens, request.stop.len()), (Some((1 << 53) - 1), Some(7), 1));
         let sampling = SamplingSettings {
@@ -397,8 +406,8 @@ mod tests {
     fn completions_take_one_text() {
         let ask = |value: Value| completion(fields(value), &defaults());
         let asked = ask(json!({"prompt": ["Hi"], "logprobs": 5})).unwrap();
-        assert_eq!((asked.request.prompt.as_str(), asked.request.top_logprobs, asked.logprobs), ("Hi", 5, true));
-        assert!(!ask(json!({"prompt": "Hi"})).unwrap().logprobs);
+        assert_eq!((asked.request.prompt.as_str(), asked.request.top_logprobs, asked.output.logprobs), ("Hi", 5, true));
+        assert!(!ask(json!({"prompt": "Hi"})).unwrap().output.logprobs);
         for (body, param) in [
             (json!({}), "prompt"),
             (json!({"prompt": [5, 6]}), "prompt"),
