@@ -50,9 +50,9 @@ pub(crate) struct ServeArguments {
     /// Remembers in this folder what is active: the next server with the same model goes on with it, whatever --bundle says
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Begins with --bundle all the same, unless a server with this model has begun with it before
-    #[arg(long, requires_all = ["state", "bundle"])]
-    anew: bool,
+    /// Begins with --bundle in place of the bundle in --state, unless a server with this model has begun with it before
+    #[arg(long, alias = "anew", requires_all = ["state", "bundle"])]
+    fresh: bool,
     /// Goes on from --state with other score models than those that ran last
     #[arg(long, requires = "state")]
     accept_models: bool,
@@ -99,13 +99,13 @@ fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Res
     let store = store.map(|store| if arguments.accept_models { store.accepting_models() } else { store });
     let last = store.as_ref().map(Store::state).transpose()?.flatten();
     // What cannot be read is said before a large model is.
-    let opened = last.is_none() || arguments.anew || arguments.watch;
+    let opened = last.is_none() || arguments.fresh || arguments.watch;
     let named = opened.then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
     let identity = named.as_ref().map(Identity::of);
     // Of a bundle that is remembered the template is too.
     let stays = |last: &SavedState| {
         let named = named.as_ref();
-        named.is_none_or(|named| !arguments.anew && reason(named, last, true, arguments).is_none())
+        named.is_none_or(|named| !arguments.fresh && reason(named, last, true, arguments).is_none())
     };
     let remembered = match (&store, &last) {
         (Some(store), Some(last)) if stays(last) => store.bundle(&last.bundle).ok(),
@@ -122,7 +122,7 @@ fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Res
         _ => named.map(|named| Begin { bundle: named, generation: 1, remembered: false }).context("no bundle")?,
     };
     let (remembered, told) = (begin.remembered, told(&begin, arguments));
-    let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --anew begins with another";
+    let hint = "a server cannot begin with the bundle that is remembered; --bundle BUNDLE --fresh begins with another";
     let config = config(arguments, language, begin, methods);
     let mut config =
         ServerConfig { settings, store, lost_spans, ..if remembered { config.context(hint)? } else { config? } };
@@ -201,14 +201,14 @@ fn goes_on(
     if let Some(named) = named {
         if let Some(reason) = reason(&named, &found, remembered.is_ok(), arguments) {
             if unknown {
-                bail!("which model ran is not remembered yet; start the server once without --anew and --watch");
+                bail!("which model ran is not remembered yet; start the server once without --fresh and --watch");
             }
             output::note(format_args!("{reason} in place of {}", found.bundle));
             return Ok(Begin { bundle: named, generation: found.next_number(), remembered: false });
         }
-        if arguments.anew {
+        if arguments.fresh {
             output::note(
-                "not anew        a server began with this bundle before; `bundle activate` puts it back in place",
+                "not fresh       a server began with this bundle before; `bundle activate` puts it back in place",
             );
         } else if named.digest().to_string() != found.bundle {
             output::note(
@@ -221,7 +221,7 @@ fn goes_on(
     } else if found.bundle != active {
         output::note(format_args!("other model     another one ran here last, with {active}"));
     }
-    let hint = || "--bundle BUNDLE --anew begins with another bundle";
+    let hint = || "--bundle BUNDLE --fresh begins with another bundle";
     Ok(Begin { bundle: remembered.with_context(hint)?, generation: found.generation, remembered: true })
 }
 
@@ -233,7 +233,7 @@ fn reason(named: &Bundle, found: &SavedState, readable: bool, arguments: &ServeA
         return Some("watched         the bundle was changed while no server watched it, and decides");
     }
     let begun = found.started_with == digest && readable;
-    (arguments.anew && !begun).then_some("anew           ")
+    (arguments.fresh && !begun).then_some("fresh          ")
 }
 
 /// A bundle to activate, with the same number of candidates as the first.

@@ -155,7 +155,7 @@ fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
 }
 
 #[test]
-fn what_is_remembered_decides_unless_a_server_begins_anew() {
+fn the_saved_bundle_decides_unless_a_server_begins_fresh() {
     let dir = tempfile::tempdir().unwrap();
     let (state, bundle) = (dir.path().join("state"), dir.path().join("kitchen"));
     assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
@@ -168,15 +168,15 @@ fn what_is_remembered_decides_unless_a_server_begins_anew() {
     assert_eq!((first.0, first.1), (json!("household-demo"), json!(1)));
     drop(first.2);
     assert_eq!(active(&["--bundle", text(&bundle)]).0, "household-demo");
-    let anew = active(&["--bundle", text(&bundle), "--anew"]);
-    assert_eq!((anew.0, anew.1), (json!("kitchen"), json!(2)));
-    let rolled = run(&["bundle", "rollback", "--server", &anew.2.admin]);
+    let fresh = active(&["--bundle", text(&bundle), "--fresh"]);
+    assert_eq!((fresh.0, fresh.1), (json!("kitchen"), json!(2)));
+    let rolled = run(&["bundle", "rollback", "--server", &fresh.2.admin]);
     assert!(rolled.stdout.starts_with("generation 3: household-demo"), "{}{}", rolled.stdout, rolled.stderr);
-    drop(anew.2);
+    drop(fresh.2);
     let again = active(&["--bundle", text(&bundle), "--anew"]);
     assert_eq!((again.0, again.1), (json!("household-demo"), json!(3)), "what was activated since is not undone");
     drop(again.2);
-    let alone = run(&["serve", "--state", text(&state), "--anew"]);
+    let alone = run(&["serve", "--state", text(&state), "--fresh"]);
     assert!(alone.code == Some(2) && alone.stderr.contains("--bundle"), "{}", alone.stderr);
 }
 
@@ -210,9 +210,9 @@ fn models_come_back_with_their_bundles() {
     assert_eq!(active("weak", &[bundle("weak")]), "household-demo-weak");
     let refused = [&["serve".to_owned()][..], &with("tuned", &[])].concat();
     let refused = run(&refused.iter().map(String::as_str).collect::<Vec<_>>());
-    let said = ["new model", "--bundle BUNDLE --anew begins with another", "was made for model"];
+    let said = ["new model", "--bundle BUNDLE --fresh begins with another", "was made for model"];
     assert!(refused.code == Some(1) && said.iter().all(|one| refused.stderr.contains(one)), "{}", refused.stderr);
-    assert_eq!(active("tuned", &[bundle("tuned"), "--anew".to_owned()]), "household-demo-tuned");
+    assert_eq!(active("tuned", &[bundle("tuned"), "--fresh".to_owned()]), "household-demo-tuned");
     assert_eq!(active("weak", &[]), "household-demo-weak");
     assert_eq!(active("tuned", &[]), "household-demo-tuned");
 }
@@ -317,6 +317,6 @@ fn a_model_comes_back_with_the_template_of_its_own_bundle() {
         Server::start(&[&own[..], more].concat()).status()["generation"]["bundle"]["name"].clone()
     };
     assert_eq!(decides("weak", &["--bundle", text(&first)]), "first");
-    assert_eq!(decides("tuned", &["--bundle", text(&second), "--anew"]), "second");
+    assert_eq!(decides("tuned", &["--bundle", text(&second), "--fresh"]), "second");
     assert_eq!(decides("weak", &[]), "first", "not that of the model that ran last");
 }

@@ -126,7 +126,7 @@ impl App {
         if model == self.model {
             return Ok(());
         }
-        let message = format!("the model `{model}` is not served here; expected `{}`", self.model);
+        let message = format!("the model `{model}` is not served here; there is `{}`", self.model);
         let error = ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message);
         Err(ApiError { param: Some("model".into()), ..error })
     }
