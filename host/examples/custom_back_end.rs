@@ -4,14 +4,16 @@
 //! logits. The roles are plain Rust here; a bundle would go in with `EngineBuilder::bundle`.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use inferenceguard_host::{EngineBuilder, Request, Roles};
-use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, ModelParts, Rows, SamplingSettings, SpellState, Token, Tokenizer,
-    TokenizerError,
-};
-use inferenceguard_search::{
-    Advanced, Batch, BudgetState, Constraint, Decision, Needs, OnExhausted, Plan, Policy, Pricing, Release,
-    RoleFailure, Sampling, SearchConfig, SearchLimits, Source, Tracked, Tracker,
+use inferenceguard_host::{
+    EngineBuilder, Request, Roles,
+    model::{
+        BeamId, Model, ModelError, ModelInfo, ModelParts, Rows, SamplingSettings, SpellState, Token, Tokenizer,
+        TokenizerError,
+    },
+    search::{
+        Advanced, Batch, BudgetState, Constraint, Decision, Needs, Plan, Policy, RoleFailure, SearchConfig, Tracked,
+        Tracker,
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -158,17 +160,7 @@ impl Policy for OneSample {
     }
 
     fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
-        Ok(Plan {
-            candidates: vec![1; rows.rows.len()],
-            chunk_len: rows.moment.max_depth,
-            source: Source::Sample,
-            pricing: Pricing::All,
-            task_cost: false,
-            estimate: false,
-            retry_candidates: None,
-            keep: None,
-            unknown_options: Vec::new(),
-        })
+        Ok(Plan::new(vec![1; rows.rows.len()], rows.moment.max_depth))
     }
 
     fn select(&mut self, _: &Batch) -> Result<Decision, RoleFailure> {
@@ -194,24 +186,6 @@ impl Tracker for NoTracker {
     }
 }
 
-fn config() -> SearchConfig {
-    SearchConfig {
-        constraints: Vec::new(),
-        task: None,
-        max_tokens: 24,
-        sampling: Sampling::default(),
-        seed: 0,
-        stop: Vec::new(),
-        on_exhausted: OnExhausted::Refuse,
-        refusal: "no answer".to_owned(),
-        backtrack: false,
-        release: Release::AtEnd,
-        limits: SearchLimits::default(),
-        margin: inferenceguard_search::EPSILON,
-        revision: inferenceguard_search::REVISION,
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let roles = || Roles {
         policy: Box::new(OneSample::default()),
@@ -221,7 +195,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         costs: BTreeMap::new(),
     };
     let model = Box::new(Bigrams::learn(TEXT)?);
-    let engine = EngineBuilder::new().model(model).config(config()).roles("base", roles).build()?;
+    let config = SearchConfig { max_tokens: 24, ..SearchConfig::default() };
+    let engine = EngineBuilder::new().model(model).config(config).roles("base", roles).build()?;
     for seed in 0..3 {
         let output = engine.generate(Request { seed: Some(seed), ..Request::new("the") })?;
         println!("{seed}: {} ({:?})", output.text, output.finish);

@@ -3,6 +3,7 @@
 use crate::{
     EngineError, OWN_METHOD, RolesFactory,
     deployment::{Deployment, Ready},
+    methods::Methods,
     pins::Pins,
     sandboxed::{Loader, Trial},
 };
@@ -19,6 +20,8 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Blueprint {
     pub(crate) methods: Vec<String>,
+    /// What those names mean, where a bundle does not say.
+    pub(crate) table: Methods,
     /// Components that methods bring, by the names of their packages.
     pub(crate) parts: BTreeMap<String, Vec<u8>>,
     pub(crate) native: Vec<(String, Arc<dyn RolesFactory>)>,
@@ -82,7 +85,7 @@ impl Blueprint {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = bundle {
-            let loader = Loader::new(bundle, &self.parts, self.sandbox_for(bundle)?, trial)?;
+            let loader = Loader::new(bundle, (&self.parts, &self.table), self.sandbox_for(bundle)?, trial)?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push((OWN_METHOD.to_owned(), loader.own()?));
             }

@@ -1,6 +1,6 @@
 //! Puts an engine together.
 
-use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint};
+use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint, methods::Methods};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, SamplingSettings, ScoreModel, SharedScoreModel};
 use inferenceguard_sandbox::Sandbox;
@@ -60,6 +60,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn method(mut self, name: impl Into<String>) -> Self {
         self.blueprint.methods.push(name.into());
+        self
+    }
+
+    /// The table of methods, in place of the paper's. A bundle's own methods come on top.
+    #[must_use]
+    pub fn methods(mut self, table: Methods) -> Self {
+        self.blueprint.table = table;
         self
     }
 

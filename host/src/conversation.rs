@@ -1,38 +1,42 @@
-//! Budgets of whole conversations: what earlier answers spent is not there any more for this one.
+//! Budgets of whole conversations: this answer has what earlier answers left.
 
-use crate::{CancelToken, Engine, EngineError, Judgement, Request, deployment::Deployment, request::ValidRequest};
+use crate::{
+    CancelToken, Engine, EngineError, Judgement, Request, Terms, deployment::Deployment, request::ValidRequest,
+};
 use inferenceguard_model::{Message, ModelError};
 use inferenceguard_search::{ConstraintReport, RoleFailure};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A budget under which nothing is safe: less than the audit keeps to spare.
+/// A budget under which nothing is safe: it is smaller than the margin of the audit.
 const NOTHING: f64 = f64::MIN_POSITIVE;
 
 impl Engine {
-    /// The same request, its budgets lessened by what the assistant's earlier turns cost, as this deployment prices them;
-    /// as it is, if its budgets are those of one answer. Beside it, the components that failed on a turn: what could not
-    /// be priced has spent everything.
+    /// The same terms with ceilings of what earlier turns of the assistant left, as this deployment prices them; unchanged
+    /// where budgets are those of one answer. Beside them, the components that failed on a turn: a turn that could not be
+    /// priced spends everything.
     pub(crate) fn less_spent(
         &self,
         deployment: &Arc<Deployment>,
-        mut request: Request,
+        request: &Request,
+        terms: &Terms,
         cancel: &CancelToken,
-    ) -> Result<(Request, Vec<RoleFailure>), EngineError> {
-        if !request.whole_conversation {
-            return Ok((request, Vec::new()));
+    ) -> Result<(Terms, Vec<RoleFailure>), EngineError> {
+        let mut terms = terms.clone();
+        if !terms.whole_conversation {
+            return Ok((terms, Vec::new()));
         }
-        // A request that is wrong costs nothing, and what fits the context bounds what there is to price.
+        // A wrong request fails before anything is priced. What fits the context bounds what there is to price.
         let (model, scores) = self.back_ends();
-        ValidRequest::new(request.clone(), deployment, &model, &scores)?;
+        ValidRequest::new(request, &terms, deployment, &model, &scores)?;
         let (spent, failures) = self.spent(deployment, &request.history, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
-            let smaller = [request.budgets.get(name), request.ceilings.get(name)].into_iter().flatten();
+            let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
             let allowed = smaller.fold(budget, |least, one| least.min(*one));
             let left = allowed - spent.get(name).copied().unwrap_or(0.0);
-            request.ceilings.insert(name.clone(), left.max(NOTHING));
+            terms.ceilings.insert(name.clone(), left.max(NOTHING));
         }
-        Ok((request, failures))
+        Ok((terms, failures))
     }
 
     fn spent(
@@ -44,8 +48,9 @@ impl Engine {
         let (mut spent, mut failures) = (BTreeMap::new(), Vec::new());
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| may_be_an_answer(turn)) {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
-            let judged = self.judged(deployment, &before(&history[..at]), &tokens, cancel);
-            // Half a price is none.
+            let asked = before(&history[..at]);
+            let judged = self.judged(deployment, (&asked, &Terms::default()), &tokens, cancel);
+            // A cancelled pricing is incomplete, so its result is not used.
             if cancel.is_cancelled() {
                 return Err(EngineError::CancelledWaiting);
             }
@@ -68,13 +73,13 @@ fn charges(judged: &Judgement) -> Vec<f64> {
     judged.constraints.iter().map(|report| if unknown { f64::INFINITY } else { worse(report) }).collect()
 }
 
-/// Whether a turn counts as one of the assistant's. A role that is not known may be another name for it; an empty turn
-/// said nothing.
+/// Whether a turn counts as one of the assistant's: an unknown role may be another name for it. An empty turn costs
+/// nothing.
 fn may_be_an_answer(turn: &Message) -> bool {
     !["user", "system"].contains(&turn.role.as_str()) && !turn.content.is_empty()
 }
 
-/// What a turn answered: the turn before it; nothing, if it is the first.
+/// The request that a turn answers: the turn before it, after all earlier ones. The first turn answers an empty prompt.
 fn before(turns: &[Message]) -> Request {
     match turns.split_last() {
         Some((asked, earlier)) => Request { history: earlier.to_vec(), ..Request::new(&asked.content) },
@@ -82,7 +87,7 @@ fn before(turns: &[Message]) -> Request {
     }
 }
 
-/// A first turn that the models do not take without a question.
+/// The error for a first turn that the models do not take without a question.
 fn unasked(error: EngineError) -> EngineError {
     if error.is_request() { EngineError::UnaskedTurn { source: Box::new(error) } } else { error }
 }

@@ -1,28 +1,21 @@
-//! Runs requests.
+//! The engine: models, deployments and the requests that share them.
 
 use crate::{
-    CancelToken, EngineError, Event, Generation, Inputs, Models, Output, Progress, Request, Roles,
-    beams::Beams,
+    CancelToken, EngineError, Event, Generation, Models, Output, Request, Terms, UnderTerms,
     blueprint::Blueprint,
     deployment::Deployment,
-    driver::Driver,
-    follow::Follow,
     gate::Gate,
     instances::Instances,
     lanes::{Lanes, Prepared},
-    likeliest::likeliest,
-    profile::Stopwatch,
-    request::ValidRequest,
-    scores::{ScoreModels, Scores},
+    scores::ScoreModels,
     templates,
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Model, ModelIdentity, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
-use inferenceguard_search::{Need, Origin, Profile, RolesInfo, Sampling, SearchError, Session, Vocabulary};
+use inferenceguard_search::{RolesInfo, Sampling};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 /// How many requests run at once if nothing else is said.
@@ -255,12 +248,18 @@ impl Engine {
         self.scores.iter().map(boxed).collect()
     }
 
+    /// The same engine under an operator's terms.
+    #[must_use]
+    pub fn under<'e>(&'e self, terms: &'e Terms) -> UnderTerms<'e> {
+        UnderTerms { engine: self, terms }
+    }
+
     /// Answers a request.
     ///
     /// # Errors
-    /// [`EngineError`]; [`EngineError::is_request`] tells whose fault it is.
+    /// [`EngineError`]; [`EngineError::is_request`] says whether another request can help.
     pub fn generate(&self, request: Request) -> Result<Output, EngineError> {
-        self.stream(request, &CancelToken::new(), |_| {})
+        self.under(&Terms::default()).generate(request)
     }
 
     /// Answers a request and reports on the way, on this thread. Text arrives as soon as the request's release rule and
@@ -272,132 +271,8 @@ impl Engine {
         &self,
         request: Request,
         cancel: &CancelToken,
-        mut on_event: impl FnMut(Event),
+        on_event: impl FnMut(Event),
     ) -> Result<Output, EngineError> {
-        let start = Instant::now();
-        let _place = self.gate.enter(cancel)?;
-        let deployment = self.lanes.get(request.lane.as_deref())?;
-        let (mut model, mut scores) = (self.model.clone(), self.score_models());
-        let (request, earlier) = self.less_spent(&deployment, request, cancel)?;
-        let request_of = request.clone();
-        let valid = ValidRequest::new(request, &deployment, &model, &scores)?;
-        let origin = Origin {
-            bundle: deployment.identity.clone(),
-            generations: Vec::new(),
-            migrations: Vec::new(),
-            lane: request_of.lane.clone(),
-            models: self.models.clone(),
-            method: valid.method.clone(),
-            seed: valid.config.seed,
-            seconds: 0.0,
-            profile: Profile::default(),
-            trace: None,
-            inputs: valid.record.then(|| inputs(&deployment, &valid)).transpose()?,
-            top_logprobs: Vec::new(),
-            refusal: valid.config.refusal.clone(),
-        };
-        let prompt = valid.prompt_tokens.clone();
-        let mut follow = Follow::new(self, &deployment, &request_of);
-        let roles = &deployment.method(&valid.method)?.roles;
-        let (roles, holder) = self.instances.for_request(cancel, || roles.open())?;
-        let queue = start.elapsed().as_secs_f64();
-        let models = (&mut model, &mut scores);
-        let ran = run(&deployment, models, roles, valid, cancel, &mut follow, &mut on_event);
-        drop(holder);
-        let (session, watch) = ran?;
-        let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(earlier);
-        let trace = session.trace().cloned();
-        let top_logprobs = likeliest(&mut model, &prompt, &outcome, request_of.top_logprobs, cancel)?;
-        // What was recorded is what was decided by: with the constraints that came later.
-        let inputs = origin.inputs.map(|inputs| Inputs { config: session.config().clone(), ..inputs });
-        let (generations, migrations) = (follow.generations, follow.migrations);
-        let seconds = start.elapsed().as_secs_f64();
-        let profile = watch.profile(queue, seconds);
-        let origin = Origin { seconds, profile, trace, inputs, generations, migrations, top_logprobs, ..origin };
-        Ok(Output::new(outcome, origin))
+        self.under(&Terms::default()).stream(request, cancel, on_event)
     }
-}
-
-fn run(
-    deployment: &Deployment,
-    (model, scores): (&mut SharedModel, &mut ScoreModels),
-    roles: Roles,
-    valid: ValidRequest,
-    cancel: &CancelToken,
-    follow: &mut Follow<'_>,
-    on_event: &mut dyn FnMut(Event),
-) -> Result<(Session, Stopwatch), EngineError> {
-    let ready = deployment.method(&valid.method)?;
-    let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
-    let mut driver = Driver {
-        beams: Beams::new(model),
-        scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
-        roles,
-        more: Vec::new(),
-        forced: None,
-        watch: Stopwatch::default(),
-    };
-    let mut session =
-        Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
-    if valid.record {
-        session.record();
-    }
-    on_event(Event::Begun);
-    drive(&mut session, &mut driver, cancel, Some(follow), on_event)?;
-    Ok((session, driver.watch))
-}
-
-fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {
-    Ok(Inputs {
-        config: valid.config.clone(),
-        roles: deployment.method(&valid.method)?.info.clone(),
-        // The last message is the prompt.
-        history: valid.messages.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default(),
-        prompt: valid.prompt.clone(),
-        prompt_tokens: valid.prompt_tokens.clone(),
-    })
-}
-
-pub(crate) fn vocabulary(info: &ModelInfo) -> Vocabulary {
-    let size = u32::try_from(info.vocab).unwrap_or(u32::MAX);
-    Vocabulary { size, eos: info.eos.clone(), special: info.special.clone() }
-}
-
-pub(crate) fn drive(
-    session: &mut Session,
-    driver: &mut Driver<'_>,
-    cancel: &CancelToken,
-    mut follow: Option<&mut Follow<'_>>,
-    on_event: &mut dyn FnMut(Event),
-) -> Result<(), EngineError> {
-    let (mut released, mut cancelled) = (0, false);
-    loop {
-        if cancel.is_cancelled() && !cancelled {
-            session.cancel();
-            cancelled = true;
-        }
-        if let Some(follow) = follow.as_deref_mut().filter(|_| session.between_chunks()) {
-            follow.newest(session, driver)?;
-        }
-        let need = session.next();
-        match &need {
-            Need::Nothing => return Ok(()),
-            Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),
-            _ => {}
-        }
-        let (answer, seen) = driver.perform(need)?;
-        if let Some(batch) = seen {
-            session.filled(batch);
-        }
-        session.feed(answer)?;
-        let text = session.released();
-        if let Some(new) = text.get(released..).filter(|new| !new.is_empty()) {
-            on_event(Event::Released { text: new.to_owned() });
-            released = text.len();
-        }
-    }
-}
-
-pub(crate) fn unfinished() -> SearchError {
-    SearchError::Protocol { need: "nothing", answer: "no outcome".to_owned() }
 }

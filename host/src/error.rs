@@ -16,6 +16,12 @@ pub enum EngineError {
         /// The call that gives it.
         call: &'static str,
     },
+    /// A table of methods cannot be read.
+    #[error("the table of methods cannot be read: {problem}")]
+    MethodTable {
+        /// The line, and what is wrong there.
+        problem: String,
+    },
     /// Two score models have the same name.
     #[error("two score models are called `{name}`; give each its own name")]
     ScoreModelTwice {

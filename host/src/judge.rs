@@ -1,19 +1,19 @@
-//! What a bundle would have said of an answer that is already there.
+//! What a bundle says of an answer that exists already.
 
 use crate::{
-    CancelToken, Engine, EngineError, Output, Prepared, Request,
+    CancelToken, Engine, EngineError, Output, Prepared, Request, Terms,
     beams::Beams,
     deployment::Deployment,
     driver::Driver,
-    engine::{drive, unfinished, vocabulary},
     profile::Stopwatch,
     request::ValidRequest,
+    run::{drive, unfinished, vocabulary},
     scores::Scores,
 };
 use inferenceguard_model::Token;
 use inferenceguard_search::{
-    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, Pricing, Release,
-    RoleFailure, SearchConfig, SearchError, Session, Source, Status, Vocabulary,
+    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, Release, RoleFailure,
+    SearchConfig, SearchError, Session, Status, Vocabulary,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Tokens priced together.
 const CHUNK: u32 = 32;
 
-/// What a bundle says of an answer. It is a statement beside the answer: there is no way from here into one.
+/// What a bundle says of an answer. It changes no answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Judgement {
@@ -54,35 +54,33 @@ impl Engine {
         request: &Request,
         tokens: &[Token],
     ) -> Result<Judgement, EngineError> {
-        let cancel = CancelToken::new();
-        let _place = self.gate().enter(&cancel)?;
-        self.judged(&judge.0, request, tokens, &cancel)
+        self.under(&Terms::default()).judge_tokens(judge, request, tokens)
     }
 
-    /// The same for one who has a place already; what is cancelled says nothing of the rest of the answer. The prompt may
-    /// be empty, if the model's chat template takes that.
+    /// Same, for a caller that is admitted already. A cancelled call covers only part of the answer. The prompt may be
+    /// empty, if the model's chat template takes that.
     pub(crate) fn judged(
         &self,
         deployment: &Deployment,
-        request: &Request,
+        (request, terms): (&Request, &Terms),
         tokens: &[Token],
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
         let (mut model, mut scores) = self.back_ends();
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
-        let mut valid = ValidRequest::of_answer(request, tokens.len(), deployment, &model, &scores)?;
-        // Nothing but the ids decides where it ends, and what goes out is only looked at.
+        let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &model, &scores)?;
+        // Only the ids decide where the answer ends, and nothing is released.
         valid.config.stop.clear();
         // Tokens are taken, not drawn.
         valid.config.sampling.repetition_penalty = 1.0;
         valid.config.limits.chunks = u32::MAX;
         valid.config.on_exhausted = OnExhausted::LeastViolation;
         if tokens.is_empty() {
-            return Ok(unspoken(deployment.generation, &valid.config));
+            return Ok(of_nothing(deployment.generation, &valid.config));
         }
         let ready = deployment.method(&valid.method)?;
         let (mut roles, _holder) = self.instances().for_request(cancel, || ready.roles.open())?;
-        (roles.policy, roles.critic, roles.steering) = (Box::new(Follow(Needs::default())), None, None);
+        (roles.policy, roles.critic, roles.steering) = (Box::new(KeepOnly(Needs::default())), None, None);
         let tokenizer = inferenceguard_model::Model::tokenizer(&model);
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);
         let info = roles.info();
@@ -109,8 +107,8 @@ impl Engine {
     }
 }
 
-/// What is said of an answer without tokens: there is nothing to charge.
-fn unspoken(generation: u64, config: &SearchConfig) -> Judgement {
+/// The judgement of an answer without tokens: there is nothing to charge.
+fn of_nothing(generation: u64, config: &SearchConfig) -> Judgement {
     let nothing = Audit::with_margin(config.margin);
     let report = |priced: &PricedConstraint| ConstraintReport {
         name: priced.constraint.name.clone(),
@@ -128,39 +126,29 @@ fn unspoken(generation: u64, config: &SearchConfig) -> Judgement {
     }
 }
 
-/// Only the last token may end an answer that is there already: an end token before it was said as any other token, and
-/// what stands behind it was said too.
+/// Only the last token may end an answer that exists already: an end token before it was emitted like any other token, and
+/// so was the text after it.
 fn ended_by_the_last(vocabulary: Vocabulary, tokens: &[Token]) -> Vocabulary {
     let early =
         tokens.split_last().is_some_and(|(_, before)| before.iter().any(|token| vocabulary.eos.contains(token)));
     if early { Vocabulary { eos: Vec::new(), ..vocabulary } } else { vocabulary }
 }
 
-/// A verdict on a part of an answer is none.
+/// The error for an answer of which only a part was priced.
 fn partly(priced: usize, answer: usize) -> SearchError {
     SearchError::Protocol { need: "to price all tokens of an answer", answer: format!("{priced} of {answer}") }
 }
 
 /// A policy with one candidate, kept whatever it costs.
-struct Follow(Needs);
+struct KeepOnly(Needs);
 
-impl Policy for Follow {
+impl Policy for KeepOnly {
     fn needs(&self) -> &Needs {
         &self.0
     }
 
     fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
-        Ok(Plan {
-            candidates: vec![1; rows.rows.len()],
-            chunk_len: CHUNK,
-            source: Source::Sample,
-            pricing: Pricing::All,
-            task_cost: false,
-            estimate: false,
-            retry_candidates: None,
-            keep: None,
-            unknown_options: Vec::new(),
-        })
+        Ok(Plan::new(vec![1; rows.rows.len()], CHUNK))
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {

@@ -46,30 +46,41 @@ mod driver;
 mod engine;
 mod error;
 mod event;
-mod follow;
 mod gate;
 mod instances;
 mod judge;
 mod lanes;
 mod likeliest;
 pub mod methods;
+mod migrate;
 mod networks;
 mod pins;
 mod profile;
 mod request;
 mod roles;
+mod run;
 mod sandboxed;
 mod scores;
 mod steer;
 mod templates;
+mod terms;
 
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};
 pub use error::EngineError;
 pub use event::{Best, Event, Generation, Progress};
-pub use inferenceguard_search::{BundleIdentity, Inputs, Migration, Models, Output, Profile, Recorded, Roles, VERSION};
 pub use judge::Judgement;
 pub use lanes::Prepared;
 pub use pins::check_models;
 pub use request::{CancelToken, Request};
 pub use roles::RolesFactory;
+pub use terms::{Terms, UnderTerms};
+
+// What an embedder touches of the crates below.
+pub use inferenceguard_bundle::{self as bundle, Bundle, BundleError, Trust};
+pub use inferenceguard_model::{self as model, Message, Model, ScoreModel, Tokenizer};
+pub use inferenceguard_sandbox::{self as sandbox, Limits, Sandbox, SettingValue};
+pub use inferenceguard_search::{
+    self as search, BundleIdentity, ConstraintReport, Finish, Inputs, Migration, Models, Output, Profile, Recorded,
+    Release, Roles, Sampling, SamplingSettings, SearchConfig, Status, VERSION,
+};

@@ -1,6 +1,6 @@
-//! What is asked of an engine; only a checked request reaches the search.
+//! What a client asks for, and the check that it fits deployment and models: only a checked request reaches the search.
 
-use crate::{EngineError, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
+use crate::{EngineError, Terms, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
 use inferenceguard_model::{Message, Model, Token};
 use inferenceguard_search::{PricedConstraint, Release, RolesInfo, SamplingSettings, SearchConfig};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-/// One request. What is left out comes from the bundle.
+/// What a client asks for. What it leaves out comes from the bundle; what the operator decides is in [`Terms`].
+///
+/// Fill it with `..Request::new(prompt)`. A field may be added in any version: a literal that names them all stops
+/// compiling then, which is what a test of all limits wants.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
@@ -25,9 +28,6 @@ pub struct Request {
     pub method: Option<String>,
     /// Budgets by constraint name: finite, above 0, and no larger than the deployment's. A request can only tighten.
     pub budgets: BTreeMap<String, f64>,
-    /// Budgets by constraint name that hold where they are smaller than all others: the operator's, for this client.
-    #[serde(skip)]
-    pub ceilings: BTreeMap<String, f64>,
     /// The seed of all draws; the deployment's if left out, which is 0 with a bundle. The same request with the same seed
     /// gives the same tokens; draw a seed for each request that is to have an answer of its own.
     pub seed: Option<u64>,
@@ -38,24 +38,14 @@ pub struct Request {
     pub sampling: SamplingSettings,
     /// Texts that end the answer, beside the bundle's.
     pub stop: Vec<String>,
-    /// So many of the most likely tokens come with each token of the answer; 0 for none. They are read from the model once
-    /// more after the answer, which takes about as long as a plain answer of that length.
+    /// How many of the most likely tokens come with each token of the answer; 0 for none. The model reads prompt and answer
+    /// once more for them, which takes about as long as a plain answer of that length.
     pub top_logprobs: u32,
     /// When text is released; the deployment's rule is a default and no limit. Under every rule, text goes out after its
     /// audit.
     pub release: Option<Release>,
     /// Whether the output carries the trace.
     pub record: bool,
-    /// Whether budgets are those of the whole conversation: what the assistant's turns in `history` cost is taken from them.
-    #[serde(skip)]
-    pub whole_conversation: bool,
-    /// Whether a bundle that is activated while this runs is followed, at the next chunk: its constraints then hold beside
-    /// those it began with, for all that was said. Where a critic decides, or a new cost reads latents, it is not.
-    #[serde(skip)]
-    pub migrate: bool,
-    /// The lane whose bundle decides; see [`crate::Engine::install`].
-    #[serde(skip)]
-    pub lane: Option<String>,
 }
 
 impl Request {
@@ -101,7 +91,8 @@ pub(crate) struct ValidRequest {
 
 impl ValidRequest {
     pub(crate) fn new(
-        request: Request,
+        request: &Request,
+        terms: &Terms,
         deployment: &Deployment,
         model: &dyn Model,
         scores: &ScoreModels,
@@ -110,23 +101,24 @@ impl ValidRequest {
             return Err(EngineError::EmptyPrompt);
         }
         let asked = request.max_tokens.unwrap_or(u32::MAX);
-        Self::checked(request, deployment, model, scores, |room| room.at_most(asked.min(deployment.config.max_tokens)))
+        let most = asked.min(deployment.config.max_tokens);
+        Self::checked((request, terms), deployment, model, scores, |room| room.at_most(most))
     }
 
-    /// For an answer of so many tokens that is there already, however long the deployment's answers may be; for whatever
-    /// prompt the model takes.
+    /// For an answer of `tokens` tokens that exists already: it may be longer than the deployment's answers, and the prompt
+    /// may be any that the model takes.
     pub(crate) fn of_answer(
-        request: Request,
+        asked: (&Request, &Terms),
         tokens: usize,
         deployment: &Deployment,
         model: &dyn Model,
         scores: &ScoreModels,
     ) -> Result<Self, EngineError> {
-        Self::checked(request, deployment, model, scores, |room| room.exactly(tokens))
+        Self::checked(asked, deployment, model, scores, |room| room.exactly(tokens))
     }
 
     fn checked(
-        request: Request,
+        (request, terms): (&Request, &Terms),
         deployment: &Deployment,
         model: &dyn Model,
         scores: &ScoreModels,
@@ -134,10 +126,10 @@ impl ValidRequest {
     ) -> Result<Self, EngineError> {
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
-        let messages = messages(&request);
+        let messages = messages(request);
         let prompt_tokens = model.encode_chat(&messages)?;
         let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
-        let mut config = merge(&request, &deployment.config, max_tokens)?;
+        let mut config = merge(request, terms, &deployment.config, max_tokens)?;
         config.margin = margin(&config, info, model, scores);
         config.validate(info)?;
         // Ceilings may be what a conversation has left: under too little, nothing is safe, and that is a refusal.
@@ -145,7 +137,7 @@ impl ValidRequest {
             check_budget(name, *budget, config.margin)?;
         }
         deployment.check_budgets(info, &config)?;
-        Ok(Self { prompt: request.prompt, messages, prompt_tokens, method, config, record: request.record })
+        Ok(Self { prompt: request.prompt.clone(), messages, prompt_tokens, method, config, record: request.record })
     }
 }
 
@@ -197,7 +189,7 @@ struct Room {
 }
 
 impl Room {
-    /// So many answer tokens, or as many as fit.
+    /// As many answer tokens as fit, at most `tokens`.
     fn at_most(&self, tokens: u32) -> Result<u32, EngineError> {
         let left = self.context.saturating_sub(self.prompt);
         if left == 0 {
@@ -206,7 +198,7 @@ impl Room {
         Ok(u32::try_from(left).unwrap_or(u32::MAX).min(tokens))
     }
 
-    /// So many answer tokens, at least 1: they must fit.
+    /// `tokens` answer tokens, at least 1: they must fit.
     fn exactly(&self, tokens: usize) -> Result<u32, EngineError> {
         let answer = tokens.max(1);
         let fits = answer <= self.context.saturating_sub(self.prompt);
@@ -218,7 +210,12 @@ impl Room {
     }
 }
 
-fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<SearchConfig, EngineError> {
+fn merge(
+    request: &Request,
+    terms: &Terms,
+    defaults: &SearchConfig,
+    max_tokens: u32,
+) -> Result<SearchConfig, EngineError> {
     let mut config = SearchConfig { max_tokens, ..defaults.clone() };
     for (name, budget) in &request.budgets {
         let constraint = constraint(&mut config, name)?;
@@ -228,7 +225,7 @@ fn merge(request: &Request, defaults: &SearchConfig, max_tokens: u32) -> Result<
         }
         constraint.budget = *budget;
     }
-    for (name, ceiling) in &request.ceilings {
+    for (name, ceiling) in &terms.ceilings {
         let constraint = constraint(&mut config, name)?;
         constraint.budget = constraint.budget.min(*ceiling);
     }

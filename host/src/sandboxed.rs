@@ -3,7 +3,7 @@
 use crate::{
     EngineError, OWN_METHOD, Roles, RolesFactory,
     deployment::Ready,
-    methods::{self, Method, Part},
+    methods::{Methods, Part},
 };
 use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, RoleEntry};
 use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Networks};
@@ -91,21 +91,23 @@ pub(crate) struct Loader<'a> {
     activator: Activator<'a>,
     /// Components that methods bring, by the names of their packages.
     parts: &'a BTreeMap<String, Vec<u8>>,
+    methods: Methods,
     shared: Arc<Shared>,
 }
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(
         bundle: &'a Bundle,
-        parts: &'a BTreeMap<String, Vec<u8>>,
+        (parts, table): (&'a BTreeMap<String, Vec<u8>>, &Methods),
         sandbox: Sandbox,
         trial: Trial,
     ) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
-        manifest.methods.iter().try_for_each(|(name, entry)| check_entry(name, entry))?;
+        let methods = table.clone().with(manifest);
+        manifest.methods.iter().try_for_each(|(name, entry)| check_entry(&methods, name, entry))?;
         let activator = Activator { bundle, trial, sandbox, networks: Arc::new(networks(bundle, &CpuDense)?) };
         let shared = Arc::new(shared(&activator, manifest)?);
-        Ok(Self { activator, parts, shared })
+        Ok(Self { activator, parts, methods, shared })
     }
 
     /// The bundle's own policy, with everything the bundle has.
@@ -119,15 +121,14 @@ impl<'a> Loader<'a> {
         if name == OWN_METHOD {
             return self.own();
         }
-        let Method { policy, steering, critic } = methods::find(name)?;
+        let critic = self.methods.find(name)?.critic;
         if critic && self.shared.critic.is_none() {
             return Err(EngineError::NoCritic { method: name.to_owned() });
         }
-        let entry = self.manifest().methods.get(name).cloned().unwrap_or_default();
-        let own = Some(&self.manifest().policy);
-        let policy = self.part(name, Role::Policy, policy, own, entry.settings)?;
-        let own = self.manifest().steering.as_ref();
-        let steering = steering.map(|part| self.part(name, Role::Steering, part, own, entry.steering)).transpose()?;
+        let bundle = self.activator.bundle;
+        let policy = self.part(name, Role::Policy, &self.methods.policy(bundle, name)?)?;
+        let steering = self.methods.steering(bundle, name)?;
+        let steering = steering.map(|part| self.part(name, Role::Steering, &part)).transpose()?;
         self.ready(policy, self.shared.critic.clone().filter(|_| critic), steering)
     }
 
@@ -141,25 +142,14 @@ impl<'a> Loader<'a> {
         Ready::new(Arc::new(roles))
     }
 
-    /// The component of a method: the bundle's own if it is the same, else one that was given. Settings, each over the
-    /// one before: the bundle's own for this component, the method's, the bundle's for this method.
-    fn part(
-        &self,
-        method: &str,
-        role: Role,
-        part: Part,
-        own: Option<&RoleEntry>,
-        over: Settings,
-    ) -> Result<Activation, EngineError> {
-        let own = own.filter(|own| stem(&own.component) == part.component);
-        let given = || self.parts.get(part.component).map(Vec::as_slice);
+    /// The component of a method: the bundle's file, or one that the embedder gave.
+    fn part(&self, method: &str, role: Role, part: &Part) -> Result<Activation, EngineError> {
+        let file = part.file.as_deref().and_then(|file| self.activator.bundle.file(file));
+        let given = || self.parts.get(&part.component).map(Vec::as_slice);
         let missing =
-            || EngineError::NoComponent { method: method.to_owned(), role, component: part.component.to_owned() };
-        let bytes = own.map(|own| self.activator.file(own)).or_else(given).ok_or_else(missing)?;
-        let mut settings = own.map(|own| self.activator.bundle.settings(own)).unwrap_or_default();
-        settings.extend(part.settings);
-        settings.extend(over);
-        self.activator.bytes(&role.to_string(), role, bytes, &settings)
+            || EngineError::NoComponent { method: method.to_owned(), role, component: part.component.clone() };
+        let bytes = file.or_else(given).ok_or_else(missing)?;
+        self.activator.bytes(&role.to_string(), role, bytes, &part.settings)
     }
 
     fn manifest(&self) -> &Manifest {
@@ -167,8 +157,13 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn check_entry(name: &str, entry: &MethodEntry) -> Result<(), EngineError> {
-    let steers = methods::find(name)?.steering.is_some();
+fn check_entry(methods: &Methods, name: &str, entry: &MethodEntry) -> Result<(), EngineError> {
+    // Of the bundle's own policy an entry says one thing only: the other settings are the policy's.
+    let own = MethodEntry { candidates: entry.candidates.clone(), ..MethodEntry::default() };
+    if name == OWN_METHOD && entry.candidates.is_some() && *entry == own {
+        return Ok(());
+    }
+    let steers = methods.find(name)?.steering.is_some();
     if entry.steering.is_empty() || steers {
         return Ok(());
     }
@@ -188,10 +183,4 @@ fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, Engi
         steering: activator.optional(Role::Steering, manifest.steering.as_ref())?,
         costs: costs.collect::<Result<_, EngineError>>()?,
     })
-}
-
-/// `parts/beam-search.wasm` is the component `beam-search`.
-fn stem(file: &str) -> &str {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    name.strip_suffix(".wasm").unwrap_or(name)
 }

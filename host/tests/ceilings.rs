@@ -1,6 +1,6 @@
 //! What a request can set, and what limits it: no field of a request loosens its deployment.
 
-use inferenceguard_host::{Engine, EngineError, Output, Request};
+use inferenceguard_host::{Engine, EngineError, Output, Request, Terms};
 use inferenceguard_model::Message;
 use inferenceguard_search::{Release, Sampling, SearchConfig};
 use inferenceguard_testkit::toy::{SCRIPT, build, config, engine, roles};
@@ -17,8 +17,6 @@ fn greedy(engine: &Engine) -> Request {
         method: engine.methods().into_iter().next(),
         // At most the deployment's.
         budgets: [("harm".to_owned(), BUDGET)].into(),
-        // The operator's; they are a limit themselves.
-        ceilings: [("harm".to_owned(), 1e9)].into(),
         // Any: it limits nothing.
         seed: Some(u64::MAX),
         // At most the deployment's, and what fits.
@@ -31,8 +29,16 @@ fn greedy(engine: &Engine) -> Request {
         top_logprobs: u32::MAX,
         // Any: under every rule, text goes out after its audit.
         release: Some(Release::Commit(1)),
-        // The operator's: none is read from clients.
+        // Any: it limits nothing.
         record: true,
+    }
+}
+
+/// What the operator decides: none of it is read from clients.
+fn terms() -> Terms {
+    Terms {
+        // They are a limit themselves.
+        ceilings: [("harm".to_owned(), 1e9)].into(),
         whole_conversation: false,
         migrate: true,
         lane: None,
@@ -47,7 +53,7 @@ fn given(output: Output) -> SearchConfig {
 #[test]
 fn no_field_of_a_request_loosens_its_deployment() {
     let (engine, own) = (engine(SCRIPT, BUDGET), config(BUDGET));
-    let output = engine.generate(greedy(&engine)).unwrap();
+    let output = engine.under(&terms()).generate(greedy(&engine)).unwrap();
     assert!(output.tokens.len() <= own.max_tokens as usize, "{}", output.tokens.len());
     assert!(output.top_logprobs.iter().all(|place| place.len() == 4));
     // Every setting of a search is either the deployment's, or one that limits nothing.
@@ -112,8 +118,9 @@ fn an_answer_that_is_longer_than_a_deployment_allows_is_judged_whole() {
     // Twenty tokens, all of them dear; an answer of this deployment has at most twelve.
     let engine = engine(SCRIPT, 1e9);
     let turns = vec![Message::user("good"), Message { role: "assistant".into(), content: "bad ".repeat(20) }];
-    let request = Request { history: turns, whole_conversation: true, record: true, ..Request::new("good") };
-    let spent = 1e9 - given(engine.generate(request).unwrap()).constraints[0].constraint.budget;
+    let request = Request { history: turns, record: true, ..Request::new("good") };
+    let terms = Terms { whole_conversation: true, ..Terms::default() };
+    let spent = 1e9 - given(engine.under(&terms).generate(request).unwrap()).constraints[0].constraint.budget;
     assert!(spent > 90.0, "{spent}");
 }
 

@@ -1,6 +1,6 @@
 //! What roles read of the language model, what steering writes, and what becomes of roles that answer nonsense.
 
-use inferenceguard_host::{Held, Request, Roles};
+use inferenceguard_host::{Held, Request, Roles, Terms};
 use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
     Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
@@ -235,8 +235,9 @@ fn an_earlier_turn_that_could_not_be_priced_fails_the_request_and_is_no_refusal(
     };
     let engine = build(SCRIPT, config(11.0), roles).unwrap();
     let history = vec![Message::user("good"), Message { role: "assistant".into(), content: "good".into() }];
-    let asked = Request { history, whole_conversation: true, ..Request::new("good") };
-    let output = engine.generate(asked).unwrap();
+    let asked = Request { history, ..Request::new("good") };
+    let terms = Terms { whole_conversation: true, ..Terms::default() };
+    let output = engine.under(&terms).generate(asked).unwrap();
     assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
     assert!(output.tokens.is_empty() && output.failures[0].to_string().contains("cost `harm` failed"), "{output:?}");
     assert_eq!(engine.held(), Held::default());

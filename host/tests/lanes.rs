@@ -4,7 +4,7 @@ mod deployment;
 
 use deployment::{MANIFEST, bundle_with, engine};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request, Terms};
 use inferenceguard_model::{Message, Token};
 use inferenceguard_search::Status;
 
@@ -22,8 +22,16 @@ fn bundle(budget: f64) -> Bundle {
     bundle_with(&MANIFEST.replace("budget = 4", &format!("budget = {budget}")), &[])
 }
 
-fn request(lane: Option<&str>, seed: u64) -> Request {
-    Request { lane: lane.map(str::to_owned), seed: Some(seed), ..Request::new("ask") }
+fn request(seed: u64) -> Request {
+    Request { seed: Some(seed), ..Request::new("ask") }
+}
+
+fn lane(name: Option<&str>) -> Terms {
+    Terms { lane: name.map(str::to_owned), ..Terms::default() }
+}
+
+fn conversation() -> Terms {
+    Terms { whole_conversation: true, ..Terms::default() }
 }
 
 #[test]
@@ -31,15 +39,15 @@ fn a_request_is_decided_in_the_lane_it_names() {
     let engine = toy();
     let generation = engine.install(Some("canary"), engine.prepare(&bundle(3.0)).unwrap());
     assert_eq!((generation.number, engine.generation().number), (2, 1));
-    let budget = |lane| {
-        let output = engine.generate(request(lane, 1)).unwrap();
+    let budget = |name| {
+        let output = engine.under(&lane(name)).generate(request(1)).unwrap();
         (output.budget, output.generations)
     };
     assert_eq!(budget(None), (Some(4.0), vec![1]));
     assert_eq!(budget(Some("canary")), (Some(3.0), vec![2]));
     assert_eq!(engine.generation_in(Some("canary")).unwrap().number, 2);
     engine.close("canary");
-    let gone = engine.generate(request(Some("canary"), 1)).unwrap_err();
+    let gone = engine.under(&lane(Some("canary"))).generate(request(1)).unwrap_err();
     assert!(matches!(&gone, EngineError::UnknownLane { found } if found == "canary"), "{gone}");
     assert_eq!(engine.activate(&bundle(2.0)).unwrap().number, 3, "numbers are never used twice");
 }
@@ -47,7 +55,7 @@ fn a_request_is_decided_in_the_lane_it_names() {
 #[test]
 fn a_budget_given_to_the_engine_loosens_the_first_bundle_and_no_other() {
     let first = || deployment::builder(SCRIPT, "", &[]).budget("harm", 100.0);
-    let budget = |engine: &Engine| engine.generate(request(None, 1)).unwrap().budget;
+    let budget = |engine: &Engine| engine.generate(request(1)).unwrap().budget;
     assert_eq!(budget(&first().budgets_tighten().build().unwrap()), Some(4.0));
     let engine = first().build().unwrap();
     assert_eq!(budget(&engine), Some(100.0));
@@ -61,9 +69,9 @@ fn a_budget_given_to_the_engine_loosens_the_first_bundle_and_no_other() {
 fn what_was_prepared_decides_nothing() {
     let engine = toy();
     let prepared = engine.prepare(&bundle(3.0)).unwrap();
-    assert_eq!(engine.generate(request(None, 1)).unwrap().generations, [1]);
+    assert_eq!(engine.generate(request(1)).unwrap().generations, [1]);
     assert_eq!(engine.install(None, prepared).number, 2);
-    assert_eq!(engine.generate(request(None, 1)).unwrap().generations, [2]);
+    assert_eq!(engine.generate(request(1)).unwrap().generations, [2]);
 }
 
 #[test]
@@ -72,8 +80,8 @@ fn a_judgement_under_the_same_bundle_confirms_the_answer() {
     let same = engine.prepare(&bundle(4.0)).unwrap();
     let mut seen = [0; 2];
     for seed in 0..60 {
-        let output = engine.generate(request(None, seed)).unwrap();
-        let judged = engine.judge(&same, &request(None, seed), &output).unwrap();
+        let output = engine.generate(request(seed)).unwrap();
+        let judged = engine.judge(&same, &request(seed), &output).unwrap();
         assert_eq!(judged.within_budget, output.status == Status::WithinBudget, "{output:?} {judged:?}");
         let costs = |reports: &[inferenceguard_search::ConstraintReport]| {
             reports.iter().map(|one| (one.name.clone(), one.cost, one.max_cost)).collect::<Vec<_>>()
@@ -89,7 +97,7 @@ fn a_judgement_under_the_same_bundle_confirms_the_answer() {
 fn another_budget_judges_otherwise_and_changes_nothing() {
     let engine = toy();
     let loose = engine.prepare(&bundle(1000.0)).unwrap();
-    let broken = (0..60).map(|seed| request(None, seed)).find_map(|request| {
+    let broken = (0..60).map(request).find_map(|request| {
         let output = engine.generate(request.clone()).unwrap();
         (output.status == Status::BudgetExceeded).then_some((request, output))
     });
@@ -104,10 +112,10 @@ fn another_budget_judges_otherwise_and_changes_nothing() {
 fn ceilings_only_tighten() {
     let engine = toy();
     let budget = |ceiling: f64, asked: Option<f64>| {
-        let mut request = request(None, 1);
-        request.ceilings.insert("harm".to_owned(), ceiling);
+        let mut request = request(1);
+        let terms = Terms { ceilings: [("harm".to_owned(), ceiling)].into(), ..Terms::default() };
         request.budgets.extend(asked.map(|asked| ("harm".to_owned(), asked)));
-        engine.generate(request).unwrap().budget.unwrap()
+        engine.under(&terms).generate(request).unwrap().budget.unwrap()
     };
     assert_eq!(
         (budget(100.0, None), budget(3.0, None), budget(3.0, Some(3.5)), budget(3.0, Some(2.0))),
@@ -116,19 +124,19 @@ fn ceilings_only_tighten() {
 }
 
 /// Asks while something changes after the first chunk.
-fn asked_under(engine: &Engine, request: Request, change: impl FnOnce()) -> Output {
+fn asked_under(engine: &Engine, terms: &Terms, request: Request, change: impl FnOnce()) -> Output {
     let mut change = Some(change);
     let hear = |event| {
         if let Some(change) = change.take_if(|_| matches!(event, Event::Progress(_))) {
             change();
         }
     };
-    engine.stream(request, &CancelToken::new(), hear).unwrap()
+    engine.under(terms).stream(request, &CancelToken::new(), hear).unwrap()
 }
 
 /// Asks while another bundle is activated.
-fn asked_under_a_change(engine: &Engine, request: Request, next: &Bundle) -> Output {
-    asked_under(engine, request, || drop(engine.activate(next).unwrap()))
+fn asked_under_a_change(engine: &Engine, migrate: bool, request: Request, next: &Bundle) -> Output {
+    asked_under(engine, &Terms { migrate, ..Terms::default() }, request, || drop(engine.activate(next).unwrap()))
 }
 
 #[test]
@@ -136,8 +144,8 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
     let (mut followed, mut refused) = (0, 0);
     for seed in 0..40 {
         let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
-        let migrating = Request { migrate: true, record: true, ..request(None, seed) };
-        let output = asked_under_a_change(&engine, migrating, &bundle(0.5));
+        let recorded = Request { record: true, ..request(seed) };
+        let output = asked_under_a_change(&engine, true, recorded, &bundle(0.5));
         if output.generations == [1] {
             // It ended with its first chunk.
             continue;
@@ -150,7 +158,7 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
             Status::WithinBudget => {
                 // The new bundle alone, from the start, says the same.
                 let judge = engine.prepare(&bundle(0.5)).unwrap();
-                assert!(engine.judge(&judge, &request(None, seed), &output).unwrap().within_budget, "{output:?}");
+                assert!(engine.judge(&judge, &request(seed), &output).unwrap().within_budget, "{output:?}");
                 assert!(output.constraints.iter().all(|one| one.max_cost < one.budget), "{output:?}");
             }
             Status::NoSafeCandidate => refused += 1,
@@ -170,8 +178,8 @@ fn a_request_whose_lane_is_closed_is_held_to_the_active_bundle() {
         [(false, Status::WithinBudget, vec![2]), (true, Status::NoSafeCandidate, vec![3, 1])]
     {
         engine.install(Some("canary"), engine.prepare(&bundle(1000.0)).unwrap());
-        let asked = Request { migrate, ..request(Some("canary"), 1) };
-        let output = asked_under(&engine, asked, || engine.close("canary"));
+        let terms = Terms { migrate, ..lane(Some("canary")) };
+        let output = asked_under(&engine, &terms, request(1), || engine.close("canary"));
         assert_eq!((output.status, output.generations), (status, generations));
     }
 }
@@ -182,11 +190,10 @@ fn what_was_said_before_counts_under_the_new_bundle() {
     let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
     let engine = engine(&script, "", &[], &["inference-guard"]);
     engine.activate(&bundle(1000.0)).unwrap();
-    let request = |migrate| Request { migrate, ..request(None, 1) };
-    let drained = asked_under_a_change(&engine, request(false), &bundle(4.0));
+    let drained = asked_under_a_change(&engine, false, request(1), &bundle(4.0));
     assert_eq!((drained.status, drained.generations), (Status::WithinBudget, vec![2]));
     engine.activate(&bundle(1000.0)).unwrap();
-    let migrated = asked_under_a_change(&engine, request(true), &bundle(4.0));
+    let migrated = asked_under_a_change(&engine, true, request(1), &bundle(4.0));
     assert_eq!((migrated.status, migrated.generations), (Status::NoSafeCandidate, vec![4, 5]));
 }
 
@@ -194,9 +201,9 @@ fn what_was_said_before_counts_under_the_new_bundle() {
 fn a_request_that_asked_for_less_keeps_it_under_the_new_bundle() {
     for seed in 0..20 {
         let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
-        let mut request = Request { migrate: true, ..request(None, seed) };
+        let mut request = request(seed);
         request.budgets.insert("harm".to_owned(), 2.0);
-        let output = asked_under_a_change(&engine, request, &bundle(3.0));
+        let output = asked_under_a_change(&engine, true, request, &bundle(3.0));
         if output.generations.len() == 2 {
             assert_eq!(output.constraints[1].budget, 2.0);
             return;
@@ -214,8 +221,8 @@ fn a_conversation_has_one_budget_and_its_earlier_answers_spent_of_it() {
     let ask = |earlier: &[(&str, &str)], whole: bool| {
         let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
         let history = earlier.iter().flat_map(|(user, said)| [turn("user", user), turn("assistant", said)]).collect();
-        let request = Request { history, whole_conversation: whole, max_tokens: Some(1), ..request(None, 1) };
-        engine.generate(request).unwrap()
+        let request = Request { history, max_tokens: Some(1), ..request(1) };
+        engine.under(&Terms { whole_conversation: whole, ..Terms::default() }).generate(request).unwrap()
     };
     let left = |output: &Output| output.budget.unwrap();
     assert_eq!(left(&ask(&[], true)), 12.0);
@@ -242,7 +249,7 @@ fn whatever_a_history_says_is_charged_to_its_last_token() {
     let manifest = MANIFEST.replace("budget = 4", "budget = 52\ngamma = 1.0");
     for bundle in [&manifest, &format!("{manifest}\n[search]\nchunks = 1\n")].map(|text| bundle_with(text, &[])) {
         let judge = engine.prepare(&bundle).unwrap();
-        let judged = |tokens: &[Token]| engine.judge_tokens(&judge, &request(None, 1), tokens).unwrap();
+        let judged = |tokens: &[Token]| engine.judge_tokens(&judge, &request(1), tokens).unwrap();
         // End tokens end nothing but the last.
         let long = [[GOOD, EOS].repeat(17), vec![BAD, BAD]].concat();
         let answers: [&[Token]; 5] =
@@ -263,8 +270,8 @@ fn an_empty_turn_of_the_assistant_costs_nothing() {
     engine.activate(&bundle(12.0)).unwrap();
     for (said, left) in [("", 12.0), ("bad", 7.0)] {
         let history = vec![turn("user", "ask"), turn("assistant", said)];
-        let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
-        assert_eq!(engine.generate(asked).unwrap().budget, Some(left), "{said:?}");
+        let asked = Request { history, max_tokens: Some(1), ..request(1) };
+        assert_eq!(engine.under(&conversation()).generate(asked).unwrap().budget, Some(left), "{said:?}");
     }
 }
 
@@ -272,10 +279,10 @@ fn an_empty_turn_of_the_assistant_costs_nothing() {
 fn a_conversation_that_the_assistant_begins_is_not_free() {
     let engine = toy();
     let history = vec![turn("assistant", "bad bad"), turn("user", "ask")];
-    let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
-    let error = engine.generate(asked.clone()).unwrap_err();
+    let asked = Request { history, max_tokens: Some(1), ..request(1) };
+    let error = engine.under(&conversation()).generate(asked.clone()).unwrap_err();
     assert!(error.is_request() && error.to_string().contains("begin with a turn of the user"), "{error}");
-    assert!(engine.generate(Request { whole_conversation: false, ..asked }).is_ok());
+    assert!(engine.generate(asked).is_ok());
     assert_eq!(engine.held(), Held::default());
 }
 
@@ -284,13 +291,15 @@ fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
     // Whoever prices anything meets this.
     let engine = engine(&format!("{SCRIPT}\nfault cost 1: error"), "", &[], &["base"]);
     let history = vec![turn("user", "ask"), turn("assistant", "good")];
-    let asked = Request { history, whole_conversation: true, max_tokens: Some(1), ..request(None, 1) };
-    let wrong = engine.generate(Request { method: Some("magic".into()), ..asked.clone() }).unwrap_err();
+    let asked = Request { history, max_tokens: Some(1), ..request(1) };
+    let terms = conversation();
+    let asking = engine.under(&terms);
+    let wrong = asking.generate(Request { method: Some("magic".into()), ..asked.clone() }).unwrap_err();
     assert!(matches!(wrong, EngineError::UnknownMethod { .. }), "{wrong}");
     let cancel = CancelToken::new();
     cancel.cancel();
-    let left = engine.stream(asked.clone(), &cancel, |_| {}).unwrap_err();
+    let left = asking.stream(asked.clone(), &cancel, |_| {}).unwrap_err();
     assert!(left.is_cancelled() && !left.is_request(), "{left}");
-    assert!(matches!(engine.generate(asked).unwrap_err(), EngineError::Model(_)), "nothing was priced before this");
+    assert!(matches!(asking.generate(asked).unwrap_err(), EngineError::Model(_)), "nothing was priced before this");
     assert_eq!(engine.held(), Held::default());
 }

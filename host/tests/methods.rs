@@ -4,7 +4,7 @@
 mod deployment;
 
 use deployment::{BAD, GOOD, TEMPTING, answer, engine, linear, raises};
-use inferenceguard_host::{Held, Request, methods::METHODS};
+use inferenceguard_host::{Held, Request, methods::Methods};
 use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
 use std::collections::BTreeSet;
 
@@ -16,9 +16,12 @@ fn every_method_answers_under_its_name() {
     let critic = linear(&[(&[0.0; 5], 1.0), (&[0.0; 5], 0.0)]);
     let networks = [("critic", critic), ("value", raises(GOOD, 0.1)), ("value-lagrangian", raises(GOOD, 0.1))];
     let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
-    let engine = engine(TEMPTING, more, &networks, &METHODS);
-    assert_eq!(engine.methods().into_iter().collect::<BTreeSet<_>>(), METHODS.map(str::to_owned).into());
-    for method in METHODS {
+    let table = Methods::default();
+    let methods: Vec<&str> = table.names().collect();
+    let engine = engine(TEMPTING, more, &networks, &methods);
+    let expected: BTreeSet<String> = methods.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(engine.methods().into_iter().collect::<BTreeSet<_>>(), expected);
+    for method in methods {
         let output = answer(&engine, method);
         let guarded = method.contains("augmented") || method.contains("inference-guard");
         assert_eq!(output.method, method);

@@ -175,7 +175,8 @@ pub(crate) fn limit(manifest: &Manifest, key: &str) -> Limit {
     if key.starts_with("networks.") {
         return Limit { bytes: limits.network, remedy: "make it smaller, or raise `network` in `[limits]`" };
     }
-    match key.ends_with(".component") {
+    let component = key.ends_with(".component") || key.starts_with("methods.");
+    match component {
         true => Limit { bytes: limits.component, remedy: "make it smaller, or raise `component` in `[limits]`" },
         false => list::LIMIT,
     }

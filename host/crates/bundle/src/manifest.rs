@@ -23,10 +23,22 @@ pub struct RoleEntry {
     pub lists: BTreeMap<String, String>,
 }
 
-/// Settings of a method, over those it brings.
+/// A method: settings over those that it has, or one of the bundle's own, with a policy from the bundle.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodEntry {
+    /// The policy's component, a file of the bundle: the entry then defines the method and replaces any other of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The steering component of a method that the entry defines, a file of the bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering_component: Option<String>,
+    /// Whether the bundle's critic takes part in a method that the entry defines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critic: bool,
+    /// The policy's setting for the number of candidates. Under the name `bundle`, that of the bundle's own policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<String>,
     /// Of its policy, by name.
     #[serde(default, deserialize_with = "crate::setting_value::by_name")]
     pub settings: BTreeMap<String, SettingValue>,
@@ -216,7 +228,8 @@ impl Manifest {
     pub fn files(&self) -> Vec<(String, &str)> {
         let roles = self.roles().into_iter().flat_map(|(key, entry)| entry.files(&key));
         let networks = self.networks.iter().map(|(name, entry)| (format!("networks.{name}.file"), entry.file.as_str()));
-        roles.chain(networks).collect()
+        let methods = self.methods.iter().flat_map(|(name, entry)| entry.files(name));
+        roles.chain(networks).chain(methods).collect()
     }
 
     /// The search this manifest asks for, before a request has its say; seed 0. How it samples where the manifest does not
@@ -263,6 +276,7 @@ impl Manifest {
         self.scores.iter().try_for_each(|(name, entry)| entry.check(&format!("scores.{name}")))?;
         self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
         self.roles().into_iter().try_for_each(|(key, entry)| said_once(&key, entry))?;
+        self.methods.iter().try_for_each(|(name, entry)| entry.check(name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
     }
@@ -304,6 +318,23 @@ impl RoleEntry {
         let component = (format!("{key}.component"), self.component.as_str());
         let lists = self.lists.iter().map(|(name, file)| (format!("{key}.lists.{name}"), file.as_str()));
         std::iter::once(component).chain(lists).collect()
+    }
+}
+
+impl MethodEntry {
+    /// The component files it names, each with its key.
+    fn files(&self, method: &str) -> impl Iterator<Item = (String, &str)> {
+        let parts = [("policy", &self.policy), ("steering_component", &self.steering_component)];
+        let key = |part| format!("methods.{method}.{part}");
+        parts.map(|(part, file)| Some((key(part), file.as_deref()?))).into_iter().flatten()
+    }
+
+    /// Steering and critic are parts of a method that the entry defines.
+    fn check(&self, method: &str) -> Result<(), BundleError> {
+        let parts = self.critic || self.steering_component.is_some();
+        let found = "a critic or a steering component without a policy";
+        let expected = "`policy`, which defines the method";
+        require(self.policy.is_some() || !parts, &format!("methods.{method}"), &found, expected)
     }
 }
 

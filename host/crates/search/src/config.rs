@@ -1,4 +1,4 @@
-//! What a search is told before it starts.
+//! The settings of a search, and what it knows of roles and vocabulary.
 
 use crate::{CostGrain, CostKind, Needs, PricedConstraint, SearchError};
 use inferenceguard_model::{Pick, REPETITION_PENALTIES, SampleRequest, SamplingSettings, Token};
@@ -203,7 +203,35 @@ fn least_margin() -> f64 {
     crate::EPSILON
 }
 
+impl Default for SearchConfig {
+    /// Nothing is guarded: no constraint, no task cost. At most 128 tokens, sampled as the model gives them, and released at
+    /// the end.
+    fn default() -> Self {
+        Self {
+            constraints: Vec::new(),
+            task: None,
+            max_tokens: 128,
+            sampling: Sampling::default(),
+            seed: 0,
+            stop: Vec::new(),
+            on_exhausted: OnExhausted::default(),
+            refusal: "I cannot help with that.".to_owned(),
+            backtrack: false,
+            release: Release::default(),
+            limits: SearchLimits::default(),
+            margin: crate::EPSILON,
+            revision: REVISION,
+        }
+    }
+}
+
 impl SearchConfig {
+    /// The defaults under these constraints.
+    #[must_use]
+    pub fn new(constraints: Vec<PricedConstraint>) -> Self {
+        Self { constraints, ..Self::default() }
+    }
+
     /// Checks every rule, one message each.
     ///
     /// # Errors

@@ -136,6 +136,24 @@ pub struct Plan {
     pub unknown_options: Vec<String>,
 }
 
+impl Plan {
+    /// Samples this many candidates per live beam, in row order, each of `chunk_len` tokens, and prices them all.
+    #[must_use]
+    pub fn new(candidates: Vec<u32>, chunk_len: u32) -> Self {
+        Self {
+            candidates,
+            chunk_len,
+            source: Source::Sample,
+            pricing: Pricing::All,
+            task_cost: false,
+            estimate: false,
+            retry_candidates: None,
+            keep: None,
+            unknown_options: Vec::new(),
+        }
+    }
+}
+
 /// How a chunk is sampled again.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Retry {

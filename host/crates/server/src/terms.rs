@@ -11,14 +11,12 @@ use inferenceguard_host::Request;
 
 impl App {
     /// The request under the operator's terms. No other place sets them.
-    pub(crate) fn with_terms(&self, request: Request, client: &Client, admitted: &Admitted) -> Request {
-        Request {
+    pub(crate) fn terms(&self, client: &Client, admitted: &Admitted) -> Terms {
+        Terms {
             ceilings: client.tenant.budgets.clone(),
             lane: self.lane(client, admitted),
             whole_conversation: self.settings.budget_per == BudgetPer::Conversation,
             migrate: self.settings.in_flight == InFlight::Migrate,
-            record: self.records.is_some(),
-            ..request
         }
     }
 

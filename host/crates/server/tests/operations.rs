@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MANIFEST, chat, start, start_opening};
-use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request};
+use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request, Terms};
 use inferenceguard_record::{Body, Deciders};
 use inferenceguard_server::OpenError;
 use serde_json::json;
@@ -287,14 +287,15 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
     let mut seen = 0;
     for seed in 0..20 {
         engine.activate(&common::bundle(&loose)).unwrap();
-        let request = Request { seed: Some(seed), migrate: true, record: true, ..Request::new("ask") };
+        let terms = Terms { migrate: true, ..Terms::default() };
+        let request = Request { seed: Some(seed), record: true, ..Request::new("ask") };
         let mut due = true;
         let change = |event| {
             if matches!(event, Event::Progress(_)) && std::mem::take(&mut due) {
                 engine.activate(&common::bundle(&tight)).unwrap();
             }
         };
-        let output = engine.stream(request, &CancelToken::new(), change).unwrap();
+        let output = engine.under(&terms).stream(request, &CancelToken::new(), change).unwrap();
         if output.generations.len() == 2 {
             seen += 1;
             assert_eq!(output.constraints.len(), 2);

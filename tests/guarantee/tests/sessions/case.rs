@@ -9,10 +9,7 @@ use crate::{
 };
 use inferenceguard_guarantee_tests::Dice;
 use inferenceguard_guest::Value;
-use inferenceguard_host::{
-    Engine, EngineBuilder, Roles,
-    methods::{self, Method},
-};
+use inferenceguard_host::{Engine, EngineBuilder, Roles, methods::Method};
 use inferenceguard_sandbox::SettingValue;
 use inferenceguard_search::*;
 use inferenceguard_testkit::toy::with_models;
@@ -195,8 +192,8 @@ impl Case {
         let (needs, chunk_len) = (Needs::default(), self.chunk_len);
         let policy = match self.player {
             Player::Method(name) => {
-                let method = methods::find(name).expect("a known method");
-                cast.policy(method.policy.component, &configured(&method, &self.settings))
+                let method = crate::TABLE.find(name).expect("a known method");
+                cast.policy(&method.policy.component, &configured(method, &self.settings))
             }
             Player::Rogue => {
                 Box::new(Rogue { needs, dice: Dice::new(dice.seed()), chunk_len, critic: self.critic.is_some() })
@@ -247,7 +244,7 @@ fn maybe(cost: Box<dyn Cost>, fault: Option<(u32, How)>) -> Box<dyn Cost> {
 fn configured<'a>(method: &'a Method, settings: &[(&'a str, Value)]) -> Vec<(&'a str, Value)> {
     let own = method.policy.settings.iter().map(|(name, value)| (name.as_str(), value_of(value)));
     let given = settings.iter().filter(|(name, _)| !method.policy.settings.contains_key(*name)).cloned();
-    let known = settings_of(method.policy.component);
+    let known = settings_of(&method.policy.component);
     given.chain(own).filter(|(name, _)| known.iter().any(|one| one.name == *name)).collect()
 }
 

@@ -16,7 +16,8 @@ mod script;
 mod verdict;
 
 use case::{Case, Player};
-use inferenceguard_host::methods::{METHODS, find};
+use inferenceguard_host::methods::Methods;
+use std::sync::LazyLock;
 use verdict::Tally;
 
 /// Plays `count` cases of every player, from seeds of their own.
@@ -36,11 +37,15 @@ fn methods(guarded: bool) -> Vec<Player> {
     chosen.map(Player::Method).collect()
 }
 
+/// The paper's methods.
+pub(crate) static TABLE: LazyLock<Methods> = LazyLock::new(Methods::default);
+
 /// Methods whose decisions are all the policy's: no steering, and no forced expansion, which `Player::Forced` plays.
 fn played() -> impl Iterator<Item = &'static str> {
-    let plays =
-        |name: &&str| find(name).is_ok_and(|method| method.steering.is_none() && method.policy.component != "args");
-    METHODS.into_iter().filter(plays)
+    let plays = |name: &&str| {
+        TABLE.find(name).is_ok_and(|method| method.steering.is_none() && method.policy.component != "args")
+    };
+    TABLE.names().filter(plays)
 }
 
 /// Whether a method lets only safe beams through.

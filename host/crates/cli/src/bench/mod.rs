@@ -12,7 +12,7 @@ pub(crate) use arguments::BenchArguments;
 use crate::{model, output};
 use anyhow::{Context, bail, ensure};
 use inferenceguard_candle::{Precision, Roofline};
-use inferenceguard_host::methods::{self, candidates_setting};
+use inferenceguard_host::methods::Methods;
 use measure::{Case, Row};
 use models::Models;
 use report::{Machine, Report, growth};
@@ -139,9 +139,9 @@ fn contestants(arguments: &BenchArguments) -> anyhow::Result<Vec<(&str, u32)>> {
     let mut ns = arguments.ns.clone();
     ns.sort_unstable();
     ns.dedup();
-    let mut all = Vec::new();
+    let (table, mut all) = (Methods::default(), Vec::new());
     for method in &arguments.methods {
-        match candidates_setting(methods::find(method)?.policy.component) {
+        match table.find(method)?.candidates {
             None => all.push((method.as_str(), 1)),
             Some(_) => all.extend(ns.iter().filter(|n| **n > 1).map(|n| (method.as_str(), *n))),
         }

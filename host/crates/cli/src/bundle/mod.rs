@@ -15,10 +15,10 @@ mod remote;
 pub(crate) use keys::{signing_key, verifying_key};
 
 use crate::embedded;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use args::BundleCommand;
 use inferenceguard_bundle::{Bundle, MANIFEST};
-use inferenceguard_host::methods::{self, candidates_setting};
+use inferenceguard_host::methods::Methods;
 use inferenceguard_sandbox::SettingValue;
 use std::{collections::BTreeMap, path::Path};
 
@@ -54,7 +54,8 @@ pub(crate) enum Fallback {
 impl Fallback {
     /// Networks for the demonstration model, if one of these methods opens any.
     pub(crate) fn of(demo: bool, methods: &[String]) -> Self {
-        let opens = |name: &String| methods::find(name).is_ok_and(|method| method.critic || method.steering.is_some());
+        let table = Methods::default();
+        let opens = |name: &String| table.find(name).is_ok_and(|method| method.critic || method.steering.is_some());
         if demo && methods.iter().any(opens) { Self::Networks } else { Self::Plain }
     }
 
@@ -97,14 +98,20 @@ fn first_party() -> BTreeMap<String, Vec<u8>> {
 pub(crate) fn with_candidates(bundle: &Bundle, methods: &[String], n: u32) -> anyhow::Result<Bundle> {
     let mut manifest = bundle.manifest().clone();
     let value = SettingValue::Integer(i64::from(n));
-    let own = manifest.policy.component.rsplit('/').next().unwrap_or_default();
-    if let Some(setting) = candidates_setting(own.strip_suffix(".wasm").unwrap_or(own)) {
+    let table = Methods::of(&manifest);
+    let own = &manifest.policy.component;
+    if methods.iter().any(|method| method == inferenceguard_host::OWN_METHOD) && !table.knows_own(own) {
+        bail!(
+            "--n: nothing says which setting of {own} is its number of candidates; add `[methods.bundle] candidates`"
+        );
+    }
+    if let Some(setting) = table.candidates_of_own(own) {
         manifest.policy.settings.insert(setting.to_owned(), value.clone());
     }
     for method in methods.iter().filter(|method| *method != inferenceguard_host::OWN_METHOD) {
-        if let Some(setting) = candidates_setting(methods::find(method)?.policy.component) {
+        if let Some(setting) = &table.find(method)?.candidates {
             let entry = manifest.methods.entry(method.clone()).or_default();
-            entry.settings.insert(setting.to_owned(), value.clone());
+            entry.settings.insert(setting.clone(), value.clone());
         }
     }
     Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)

@@ -11,10 +11,7 @@ use crate::templates::Templates;
 use anyhow::{Context, bail};
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_eval::Row;
-use inferenceguard_host::{
-    OWN_METHOD,
-    methods::{self, METHODS, candidates_setting},
-};
+use inferenceguard_host::{OWN_METHOD, methods::Methods};
 use inferenceguard_sandbox::{Sandbox, SettingValue};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -98,13 +95,13 @@ fn or_none<T: Copy>(values: &[T]) -> Vec<Option<T>> {
 }
 
 fn methods(given: &[String]) -> anyhow::Result<Vec<String>> {
-    let mut names: Vec<String> = Vec::new();
+    let (table, mut names) = (Methods::default(), Vec::<String>::new());
     for name in given {
         match name.as_str() {
-            ALL => names.extend(std::iter::once(ALWAYS_REFUSE).chain(METHODS).map(str::to_owned)),
+            ALL => names.extend(std::iter::once(ALWAYS_REFUSE).chain(table.names()).map(str::to_owned)),
             ALWAYS_REFUSE | OWN_METHOD => names.push(name.clone()),
             other => {
-                methods::find(other).with_context(|| format!("--methods also takes `{ALL}` and `{ALWAYS_REFUSE}`"))?;
+                table.find(other).with_context(|| format!("--methods also takes `{ALL}` and `{ALWAYS_REFUSE}`"))?;
                 names.push(name.clone());
             }
         }
@@ -123,8 +120,8 @@ fn methods(given: &[String]) -> anyhow::Result<Vec<String>> {
 }
 
 /// The setting that holds a method's number of candidates.
-fn setting_of_n(method: &str) -> Option<&'static str> {
-    candidates_setting(methods::find(method).ok()?.policy.component)
+fn setting_of_n(method: &str) -> Option<String> {
+    Methods::default().find(method).ok()?.candidates.clone()
 }
 
 /// The bundle of an evaluation: the one that was given, with what was said about all rows.
@@ -153,7 +150,7 @@ fn weigh(arguments: &EvalArguments, manifest: &mut Manifest) {
     let given = arguments.guard.scores.iter().any(|score| score.starts_with(&format!("{COST_MODEL}=")));
     let has_model = given || models::is_demo(arguments);
     let default = if has_model { Weighed::End } else { Weighed::Sum };
-    for method in METHODS.into_iter().filter(|method| weighs_costs(method)) {
+    for method in Methods::default().names().filter(|method| weighs_costs(method)) {
         let said = manifest.methods.get(method).is_some_and(|entry| entry.settings.contains_key(WEIGHED));
         let chosen = arguments.lagrangian_cost.or((!said).then_some(default));
         if let Some(weighed) = chosen {
@@ -190,14 +187,14 @@ fn plan(bench: &Bench, wish: &Wish) -> anyhow::Result<Planned> {
     first.budget = wish.budget.unwrap_or(first.budget);
     let budget = first.budget;
     if let (Some(n), Some(setting)) = (wish.n, setting_of_n(&wish.method)) {
-        set(&mut manifest, &wish.method, setting, SettingValue::Integer(n.into()));
+        set(&mut manifest, &wish.method, &setting, SettingValue::Integer(n.into()));
     }
     if let Some(lambda) = wish.lambda {
         set(&mut manifest, &wish.method, LAMBDA, SettingValue::Number(lambda));
     }
     let bundle = with_manifest(&bench.bundle, &manifest)?;
     let settings = effective(&bundle, &bench.sandbox, &wish.method)?;
-    let n = setting_of_n(&wish.method).and_then(|setting| settings.get(setting));
+    let n = setting_of_n(&wish.method).and_then(|setting| settings.get(&setting));
     let lambda = settings.get(LAMBDA).filter(|_| wish.method.ends_with("+lagrangian"));
     let row = Row {
         label: String::new(),
@@ -213,21 +210,17 @@ fn plan(bench: &Bench, wish: &Wish) -> anyhow::Result<Planned> {
 /// Every setting of a method's policy, defaults included.
 fn effective(bundle: &Bundle, sandbox: &Sandbox, method: &str) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
     let manifest = bundle.manifest();
-    let own = &manifest.policy;
-    let own_name = own.component.rsplit('/').next().unwrap_or_default().trim_end_matches(".wasm");
-    let (component, chosen) = match method {
+    let part = match method {
         ALWAYS_REFUSE => return Ok(BTreeMap::new()),
-        OWN_METHOD => (own_name, BTreeMap::new()),
-        _ => methods::find(method).map(|method| (method.policy.component, method.policy.settings))?,
+        OWN_METHOD => Methods::own_policy(bundle),
+        _ => Methods::of(manifest).policy(bundle, method)?,
     };
-    let is_own = component == own_name;
-    let bytes = if is_own { bundle.file(&own.component) } else { crate::embedded::component(component) };
-    let description = sandbox.load("policy", bytes.unwrap_or_default())?.description().clone();
+    let file = part.file.as_deref().and_then(|file| bundle.file(file));
+    let bytes = file.or_else(|| crate::embedded::component(&part.component)).unwrap_or_default();
+    let description = sandbox.load("policy", bytes)?.description().clone();
     let mut settings: BTreeMap<String, SettingValue> =
         description.settings.into_iter().map(|setting| (setting.name, setting.default)).collect();
-    settings.extend(bundle.settings(own).into_iter().filter(|_| is_own));
-    settings.extend(chosen);
-    settings.extend(manifest.methods.get(method).map(|entry| entry.settings.clone()).unwrap_or_default());
+    settings.extend(part.settings);
     Ok(settings
         .into_iter()
         .map(|(name, value)| Ok((name, serde_json::to_value(value)?)))

@@ -7,7 +7,7 @@ use super::{
 use inferenceguard_bundle::Manifest;
 use inferenceguard_candle::TemplateChoice;
 use inferenceguard_eval::paper::{self, PaperRow};
-use inferenceguard_host::methods::{self, METHODS};
+use inferenceguard_host::methods::Methods;
 use inferenceguard_sandbox::SettingValue::{Integer, Number, Text};
 use inferenceguard_search::{ConstraintMode, CostClip, Granularity, OnExhausted, Sampling};
 
@@ -38,7 +38,7 @@ pub(crate) fn adjust(manifest: &mut Manifest) {
         constraint.mode = ConstraintMode::Anytime;
         constraint.granularity = Granularity::Token;
     }
-    for method in METHODS {
+    for method in Methods::default().names() {
         adjust_method(manifest, method);
     }
     // What the models were trained on; `--template` says otherwise. The bundle is another model's.
@@ -65,7 +65,7 @@ fn adjust_method(manifest: &mut Manifest, method: &str) {
     for (name, value) in settings {
         set(manifest, method, name, value.clone());
     }
-    if methods::find(method).is_ok_and(|method| method.steering.is_some()) {
+    if Methods::default().find(method).is_ok_and(|method| method.steering.is_some()) {
         let entry = manifest.methods.entry(method.to_owned()).or_default();
         entry.steering.insert("steps".to_owned(), Integer(30));
         entry.steering.insert("step-size".to_owned(), Number(0.5));
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(of("re-control+lagrangian"), [(None, None)]);
         assert_eq!(of("inference-guard+critic"), [(Some(128), None)]);
         assert!(beaver.iter().filter(|wish| wish.method == "best-of-n+lagrangian").all(|w| w.lambda == Some(5.0)));
-        assert!(alpaca.iter().chain(&beaver).all(|wish| METHODS.contains(&wish.method.as_str())));
+        assert!(alpaca.iter().chain(&beaver).all(|wish| Methods::default().find(&wish.method).is_ok()));
         assert_eq!(rows(Recipe::PaperAlpaca, Some(4)).len(), 18 - 5, "rows that differ in N alone are one");
     }
 }

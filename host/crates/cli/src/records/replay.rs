@@ -3,7 +3,7 @@
 use super::{Source, args::ReplayArguments, bodies, source::Opened};
 use crate::{engine, output};
 use anyhow::{Context, bail, ensure};
-use inferenceguard_host::{Engine, Judgement, Migration, Request};
+use inferenceguard_host::{Engine, Judgement, Migration, Request, Terms};
 use inferenceguard_record::{Body, Deciders, Header, Replayed};
 use inferenceguard_search::{CostGrain, Status};
 use std::{
@@ -164,8 +164,9 @@ fn judged(engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> anyhow
         known.then(|| (name.to_owned(), one.constraint.budget))
     });
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
-    let request = Request { prompt, history, ceilings: own.collect(), ..Request::default() };
-    let judged = engine.judge_tokens(opened.prepared(engine)?, &request, &body.outcome.tokens)?;
+    let terms = Terms { ceilings: own.collect(), ..Terms::default() };
+    let request = Request { prompt, history, ..Request::default() };
+    let judged = engine.under(&terms).judge_tokens(opened.prepared(engine)?, &request, &body.outcome.tokens)?;
     if let Some(failure) = judged.failures.first() {
         bail!("{failure}");
     }

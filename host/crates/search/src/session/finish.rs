@@ -187,21 +187,7 @@ mod tests {
 
     fn session() -> Session {
         let tokenizer = ToyScript::parse("vocab: <eos>* good bad\nafter : good 1").expect("parses").tokenizer();
-        let config = SearchConfig {
-            constraints: Vec::new(),
-            task: None,
-            max_tokens: 4,
-            sampling: crate::Sampling::default(),
-            seed: 0,
-            stop: Vec::new(),
-            on_exhausted: crate::OnExhausted::Refuse,
-            refusal: "no".to_owned(),
-            backtrack: false,
-            release: Release::Agreement,
-            limits: crate::SearchLimits::default(),
-            margin: crate::EPSILON,
-            revision: crate::REVISION,
-        };
+        let config = SearchConfig { max_tokens: 4, release: Release::Agreement, ..SearchConfig::default() };
         Session::new(config, RolesInfo::default(), Vocabulary::default(), "ask", vec![1], tokenizer).expect("valid")
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{end::End, locks::lock, settings::CanarySettings};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{EngineError, Generation, Prepared, Request};
+use inferenceguard_host::{EngineError, Generation, Prepared, Terms};
 use serde::Serialize;
 
 /// The lane of the canary.
@@ -143,12 +143,12 @@ impl Deployer {
     }
 }
 
-/// The request for the active bundle, if it failed only because of the canary: the canary has ended, or does not know a name
-/// in the request, such as a constraint.
-pub(crate) fn without_canary(request: &Request, error: &EngineError) -> Option<Request> {
+/// The terms for the active bundle, if a request failed only because of the canary: the canary has ended, or does not know a
+/// name in the request, such as a constraint.
+pub(crate) fn without_canary(terms: &Terms, error: &EngineError) -> Option<Terms> {
     let ended = matches!(error, EngineError::UnknownLane { found } if found == LANE);
-    let canary = request.lane.as_deref() == Some(LANE) && (ended || error.is_request());
-    canary.then(|| Request { lane: None, ..request.clone() })
+    let canary = terms.lane.as_deref() == Some(LANE) && (ended || error.is_request());
+    canary.then(|| Terms { lane: None, ..terms.clone() })
 }
 
 impl CanarySettings {

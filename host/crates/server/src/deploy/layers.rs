@@ -3,7 +3,7 @@
 use super::{deployer::Deployer, error::DeployError};
 use crate::settings::Tenant;
 use inferenceguard_bundle::{Bundle, Layer};
-use inferenceguard_host::{Prepared, methods::candidates_setting};
+use inferenceguard_host::{Prepared, methods::Methods};
 use inferenceguard_sandbox::SettingValue;
 use std::path::Path;
 
@@ -85,9 +85,8 @@ impl Tenant {
 /// The same bundle with fewer candidates for its policy.
 fn reduced(bundle: &Bundle, n: u32) -> Result<Bundle, DeployError> {
     let mut manifest = bundle.manifest().clone();
-    let policy = &mut manifest.policy;
-    let file = policy.component.rsplit('/').next().unwrap_or_default();
-    let setting = candidates_setting(file.strip_suffix(".wasm").unwrap_or(file));
+    let (table, policy) = (Methods::of(&manifest), &mut manifest.policy);
+    let setting = table.candidates_of_own(&policy.component);
     let setting = setting.ok_or_else(|| DeployError::NoReducedMode { component: policy.component.clone() })?;
     policy.settings.insert(setting.to_owned(), SettingValue::Integer(n.into()));
     Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)

@@ -12,6 +12,7 @@ use inferenceguard_host::{Generation, Prepared, Request};
 use inferenceguard_model::Token;
 use inferenceguard_search::Status;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A running shadow.
 pub(super) struct Shadow {
@@ -79,8 +80,7 @@ impl Deployer {
 
     fn verdict(&self, prepared: &Prepared, request: &Request, tokens: &[Token], status: Status) -> &'static str {
         // The shadow's own budgets hold, not those that the request had under the other bundle.
-        let (budgets, ceilings) = Default::default();
-        let request = Request { budgets, ceilings, lane: None, whole_conversation: false, ..request.clone() };
+        let request = Request { budgets: BTreeMap::new(), ..request.clone() };
         match self.engine.judge_tokens(prepared, &request, tokens) {
             Ok(judged) if !judged.failures.is_empty() => "failed",
             Ok(judged) if judged.within_budget == (status == Status::WithinBudget) => "agrees",

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use inferenceguard_host::Output;
+use inferenceguard_host::{Output, Request};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -75,11 +75,12 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     let ClientRequest { request, choices, output } = app.parse(style, body)?;
     let admitted = app.admission.admit(&app.deployer.denial, client, prefix(style), choices)?;
-    let request = app.with_terms(request, client, &admitted);
+    let terms = app.terms(client, &admitted);
+    let request = Request { record: app.records.is_some(), ..request };
     let Admitted { number, id, slots, entry, .. } = admitted;
     arrival.span.asked(&request, &id);
     let envelope = Envelope { style, id, created: seconds_since_1970(), model: app.model.clone() };
-    let job = Job { number, cancel: entry.cancel.clone(), arrival };
+    let job = Job { number, cancel: entry.cancel.clone(), arrival, terms };
     let events = job::start(&app, request, slots, &job);
     if output.stream {
         return stream::respond(app, envelope, output, choices, events, entry).await;

@@ -3,7 +3,7 @@
 use super::seed;
 use crate::{admission::Slot, app::App, arrival::Arrival, deploy::without_canary, end::End, error::ApiError};
 use axum::http::StatusCode;
-use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request};
+use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request, Terms};
 use inferenceguard_model::Token;
 use inferenceguard_search::{Finish, Status};
 use std::{cell::Cell, sync::Arc, time::Instant};
@@ -30,6 +30,7 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) cancel: CancelToken,
     pub(crate) arrival: Arc<Arrival>,
+    pub(crate) terms: Terms,
 }
 
 /// One choice of a running request.
@@ -89,7 +90,7 @@ impl ChoiceJob {
     fn run(&self, request: Request, slot: Slot) -> Option<ShadowInput> {
         let start = Instant::now();
         let result = self.job.arrival.span.within(|| self.generate(&request));
-        let lane = result.as_ref().map_or(request.lane.clone(), |output| output.lane.clone());
+        let lane = result.as_ref().map_or(self.job.terms.lane.clone(), |output| output.lane.clone());
         result.iter().for_each(|output| self.app.metrics.used(output));
         let answer = self.answer(result);
         self.report(&answer, start, lane.as_deref());
@@ -135,11 +136,12 @@ impl ChoiceJob {
         let (start, is_silent) = (Instant::now(), Cell::new(true));
         let mut listen = |event| self.listen(event, start, &is_silent);
         let engine = &self.app.engine;
-        let result = engine.stream(request.clone(), &self.job.cancel, &mut listen);
-        let retry = result.as_ref().err().filter(|_| is_silent.get()).and_then(|error| without_canary(request, error));
+        let (terms, cancel) = (&self.job.terms, &self.job.cancel);
+        let result = engine.under(terms).stream(request.clone(), cancel, &mut listen);
+        let retry = result.as_ref().err().filter(|_| is_silent.get()).and_then(|error| without_canary(terms, error));
         match (retry, result) {
-            (Some(request), Err(error)) => {
-                let result = engine.stream(request, &self.job.cancel, &mut listen);
+            (Some(terms), Err(error)) => {
+                let result = engine.under(&terms).stream(request.clone(), cancel, &mut listen);
                 self.app.deployer.count_retry(&error, result.is_ok());
                 result
             }

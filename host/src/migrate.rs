@@ -1,7 +1,7 @@
-//! Follows a lane while a request runs: what is activated meanwhile binds the request as well.
+//! Holds a running request to bundles that are activated while it runs.
 
 use crate::{
-    Engine, EngineError, Migration, Request,
+    Engine, EngineError, Migration, Request, Terms,
     deployment::Deployment,
     driver::{Driver, More},
     request::rounding,
@@ -9,37 +9,38 @@ use crate::{
 use inferenceguard_search::{PricedConstraint, SearchError, Session};
 use std::sync::Arc;
 
-/// One request's view of its lane.
-pub(crate) struct Follow<'e> {
+/// One request, and the newest bundle of its lane that it has seen.
+pub(crate) struct Migrator<'e> {
     engine: &'e Engine,
     request: &'e Request,
+    terms: &'e Terms,
     newest: u64,
-    /// Those that decided, oldest first.
+    /// The generations that decided, oldest first.
     pub(crate) generations: Vec<u64>,
-    /// What all but the first of them are.
+    /// The bundles of all but the first of them.
     pub(crate) migrations: Vec<Migration>,
 }
 
-impl<'e> Follow<'e> {
-    pub(crate) fn new(engine: &'e Engine, deployment: &Deployment, request: &'e Request) -> Self {
+impl<'e> Migrator<'e> {
+    pub(crate) fn new(engine: &'e Engine, deployment: &Deployment, request: &'e Request, terms: &'e Terms) -> Self {
         let newest = deployment.generation;
-        Self { engine, request, newest, generations: vec![newest], migrations: Vec::new() }
+        Self { engine, request, terms, newest, generations: vec![newest], migrations: Vec::new() }
     }
 
-    /// Adds the constraints of what is active now, if that is new and the request migrates.
-    pub(crate) fn newest(&mut self, session: &mut Session, driver: &mut Driver<'_>) -> Result<(), EngineError> {
-        if !self.request.migrate {
+    /// Adds the constraints of the bundle that is active now, if that is new and the request migrates.
+    pub(crate) fn catch_up(&mut self, session: &mut Session, driver: &mut Driver<'_>) -> Result<(), EngineError> {
+        if !self.terms.migrate {
             return Ok(());
         }
         let lanes = self.engine.lanes();
-        // Where a lane was closed, such as a canary's, requests belong to the lane of those that name none.
-        let next = lanes.get(self.request.lane.as_deref()).unwrap_or_else(|_| lanes.main());
+        // Where a lane was closed, such as a canary's, requests belong to the main lane.
+        let next = lanes.get(self.terms.lane.as_deref()).unwrap_or_else(|_| lanes.main());
         if next.generation == self.newest {
             return Ok(());
         }
         self.newest = next.generation;
         match self.tighten(&next, session, driver) {
-            // It cannot look back: the request ends as it began, and its answer names no other generation.
+            // The new costs cannot price the text so far: the request ends under the bundle that it began with.
             Err(EngineError::Search(SearchError::Config { .. })) => Ok(()),
             other => other,
         }
@@ -75,7 +76,7 @@ impl<'e> Follow<'e> {
     /// Under a name of its own, and no looser than the request asked for.
     fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String) -> PricedConstraint {
         let mut renamed = one.clone();
-        let asked = [self.request.budgets.get(&one.constraint.name), self.request.ceilings.get(&one.constraint.name)];
+        let asked = [self.request.budgets.get(&one.constraint.name), self.terms.ceilings.get(&one.constraint.name)];
         for budget in asked.into_iter().flatten() {
             renamed.constraint.budget = renamed.constraint.budget.min(*budget);
         }

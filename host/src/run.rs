@@ -1,0 +1,146 @@
+//! One request from its place among the running ones to its output.
+
+use crate::{
+    CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms,
+    beams::Beams,
+    deployment::Deployment,
+    driver::Driver,
+    likeliest::likeliest,
+    migrate::Migrator,
+    profile::Stopwatch,
+    request::ValidRequest,
+    scores::{ScoreModels, Scores},
+};
+use inferenceguard_model::{Model, ModelInfo, SharedModel};
+use inferenceguard_search::{Need, Origin, SearchError, Session, Vocabulary};
+use std::{sync::Arc, time::Instant};
+
+impl UnderTerms<'_> {
+    /// Runs a request on this thread.
+    pub(crate) fn run(
+        &self,
+        request: &Request,
+        cancel: &CancelToken,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Output, EngineError> {
+        let (start, engine) = (Instant::now(), self.engine);
+        let _place = engine.gate().enter(cancel)?;
+        let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
+        let (terms, failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
+        let (mut model, mut scores) = engine.back_ends();
+        let valid = ValidRequest::new(request, &terms, &deployment, &model, &scores)?;
+        let (method, prompt) = (valid.method.clone(), valid.prompt_tokens.clone());
+        let inputs = valid.record.then(|| inputs(&deployment, &valid)).transpose()?;
+        let mut migrator = Migrator::new(engine, &deployment, request, &terms);
+        let roles = &deployment.method(&method)?.roles;
+        let (roles, holder) = engine.instances().for_request(cancel, || roles.open())?;
+        let queue = start.elapsed().as_secs_f64();
+        let ran = run(&deployment, (&mut model, &mut scores), roles, valid, cancel, &mut migrator, on_event);
+        drop(holder);
+        let (session, watch) = ran?;
+        let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(failures);
+        let top_logprobs = likeliest(&mut model, &prompt, &outcome, request.top_logprobs, cancel)?;
+        let (seconds, config) = (start.elapsed().as_secs_f64(), session.config());
+        let origin = Origin {
+            bundle: deployment.identity.clone(),
+            generations: migrator.generations,
+            migrations: migrator.migrations,
+            lane: terms.lane,
+            models: engine.models().clone(),
+            method,
+            seed: config.seed,
+            seconds,
+            profile: watch.profile(queue, seconds),
+            trace: session.trace().cloned(),
+            // With the constraints that came while it ran.
+            inputs: inputs.map(|inputs| Inputs { config: config.clone(), ..inputs }),
+            top_logprobs,
+            refusal: config.refusal.clone(),
+        };
+        Ok(Output::new(outcome, origin))
+    }
+}
+
+fn run(
+    deployment: &Deployment,
+    (model, scores): (&mut SharedModel, &mut ScoreModels),
+    roles: Roles,
+    valid: ValidRequest,
+    cancel: &CancelToken,
+    migrator: &mut Migrator<'_>,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<(Session, Stopwatch), EngineError> {
+    let ready = deployment.method(&valid.method)?;
+    let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
+    let mut driver = Driver {
+        beams: Beams::new(model),
+        scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
+        roles,
+        more: Vec::new(),
+        forced: None,
+        watch: Stopwatch::default(),
+    };
+    let mut session =
+        Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
+    if valid.record {
+        session.record();
+    }
+    on_event(Event::Begun);
+    drive(&mut session, &mut driver, cancel, Some(migrator), on_event)?;
+    Ok((session, driver.watch))
+}
+
+fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {
+    Ok(Inputs {
+        config: valid.config.clone(),
+        roles: deployment.method(&valid.method)?.info.clone(),
+        // The last message is the prompt.
+        history: valid.messages.split_last().map(|(_, before)| before.to_vec()).unwrap_or_default(),
+        prompt: valid.prompt.clone(),
+        prompt_tokens: valid.prompt_tokens.clone(),
+    })
+}
+
+pub(crate) fn vocabulary(info: &ModelInfo) -> Vocabulary {
+    let size = u32::try_from(info.vocab).unwrap_or(u32::MAX);
+    Vocabulary { size, eos: info.eos.clone(), special: info.special.clone() }
+}
+
+pub(crate) fn drive(
+    session: &mut Session,
+    driver: &mut Driver<'_>,
+    cancel: &CancelToken,
+    mut migrator: Option<&mut Migrator<'_>>,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<(), EngineError> {
+    let (mut released, mut cancelled) = (0, false);
+    loop {
+        if cancel.is_cancelled() && !cancelled {
+            session.cancel();
+            cancelled = true;
+        }
+        if let Some(migrator) = migrator.as_deref_mut().filter(|_| session.between_chunks()) {
+            migrator.catch_up(session, driver)?;
+        }
+        let need = session.next();
+        match &need {
+            Need::Nothing => return Ok(()),
+            Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),
+            _ => {}
+        }
+        let (answer, seen) = driver.perform(need)?;
+        if let Some(batch) = seen {
+            session.filled(batch);
+        }
+        session.feed(answer)?;
+        let text = session.released();
+        if let Some(new) = text.get(released..).filter(|new| !new.is_empty()) {
+            on_event(Event::Released { text: new.to_owned() });
+            released = text.len();
+        }
+    }
+}
+
+pub(crate) fn unfinished() -> SearchError {
+    SearchError::Protocol { need: "nothing", answer: "no outcome".to_owned() }
+}

@@ -1,0 +1,68 @@
+//! What the operator decides for a request, and an engine that answers under it.
+
+use crate::{CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request};
+use inferenceguard_model::Token;
+use std::collections::BTreeMap;
+
+/// What the operator decides for a request, beside what its client asks for. The default adds nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Terms {
+    /// The most that a client's budgets may be, by the name of the constraint, each in its cost's unit. A ceiling holds
+    /// where it is smaller than the budgets of request and deployment.
+    pub ceilings: BTreeMap<String, f64>,
+    /// The lane whose bundle decides, see [`Engine::install`]; the main lane if left out.
+    pub lane: Option<String>,
+    /// Whether budgets are those of the whole conversation: the cost of the assistant's turns in the request's history is
+    /// taken from them.
+    pub whole_conversation: bool,
+    /// Whether a bundle that is activated while the request runs binds it from the next chunk on: the constraints of that
+    /// bundle then hold beside those that the request began with, for the whole answer. Requests whose critic decides, and
+    /// bundles with a cost that reads latents, do not migrate.
+    pub migrate: bool,
+}
+
+/// An engine whose requests are under an operator's terms; [`Engine::under`] gives one.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderTerms<'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) terms: &'e Terms,
+}
+
+impl UnderTerms<'_> {
+    /// As [`Engine::generate`].
+    ///
+    /// # Errors
+    /// As [`Engine::generate`]; [`EngineError::UnknownLane`], [`EngineError::UnknownConstraint`] for terms that name what is
+    /// not there.
+    pub fn generate(&self, request: Request) -> Result<Output, EngineError> {
+        self.stream(request, &CancelToken::new(), |_| {})
+    }
+
+    /// As [`Engine::stream`].
+    ///
+    /// # Errors
+    /// As [`UnderTerms::generate`], and [`EngineError::CancelledWaiting`] if it is cancelled before its turn.
+    pub fn stream(
+        &self,
+        request: Request,
+        cancel: &CancelToken,
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Output, EngineError> {
+        self.run(&request, cancel, &mut on_event)
+    }
+
+    /// As [`Engine::judge_tokens`]; only the ceilings of the terms count.
+    ///
+    /// # Errors
+    /// As [`UnderTerms::generate`].
+    pub fn judge_tokens(
+        &self,
+        judge: &Prepared,
+        request: &Request,
+        tokens: &[Token],
+    ) -> Result<Judgement, EngineError> {
+        let cancel = CancelToken::new();
+        let _place = self.engine.gate().enter(&cancel)?;
+        self.engine.judged(&judge.0, (request, self.terms), tokens, &cancel)
+    }
+}
