@@ -1,4 +1,4 @@
-//! The operator's terms: what the server adds to a request beside the fields that its client sends.
+//! The operator's terms: what the server decides for a request, beside the fields that its client sends.
 
 use crate::{
     admission::Admitted,
@@ -7,10 +7,10 @@ use crate::{
     deploy::tenant_lane,
     settings::{BudgetPer, InFlight},
 };
-use inferenceguard_host::Request;
+use inferenceguard_host::Terms;
 
 impl App {
-    /// The request under the operator's terms. No other place sets them.
+    /// The terms of a request. No other place sets them.
     pub(crate) fn terms(&self, client: &Client, admitted: &Admitted) -> Terms {
         Terms {
             ceilings: client.tenant.budgets.clone(),
