@@ -75,7 +75,7 @@ fn a_memory_too_large_from_the_start_is_denied() {
     assert!(matches!(&error, SandboxError::OverLimit { limit: "memory", .. }), "{error}");
 }
 
-/// The same component with so many more instances of another core module.
+/// The same component with this many more instances of another core module.
 fn with_more(component: &[u8], module: &str, times: usize) -> Vec<u8> {
     fn leb(mut number: usize) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -1,5 +1,4 @@
-//! Whole requests with a misbehaving component in one role: its beams are unsafe, the answer is a refusal, the failure
-//! is named, and nothing is left behind.
+//! Whole requests with a misbehaving component in one role: the request fails, the failure is named, and no beam is leaked.
 
 #[path = "sandbox_support/mod.rs"]
 mod support;

@@ -67,8 +67,8 @@ pub trait BatchView {
     fn budget(&self, row: u32, constraint: u32) -> Result<BudgetState, ReadError>;
     /// Budget left by the host's own audit. Negative when broken.
     fn margin(&self, row: u32, constraint: u32) -> Result<f64, ReadError>;
-    /// The sum of raw costs so far (no discount, no clipping). Where candidates are one token long it holds what a score
-    /// model withholds still, priced as the text reads now.
+    /// The sum of raw costs so far (no discount, no clipping). If candidates are one token long, it includes the text that a
+    /// score model still withholds, priced as the text stands now.
     fn spent(&self, row: u32, constraint: u32) -> Result<f64, ReadError>;
     /// The task cost of prompt and answer so far (lower is better), once it was asked for and computed.
     fn task_cost(&self, row: u32) -> Result<Option<f64>, ReadError>;

@@ -1,4 +1,4 @@
-//! The generated face of the contract. Private in spirit: only the registration macros name it.
+//! The generated bindings of the contract. Only the registration macros use them.
 //!
 //! A component's world is built of parts, because a macro of one name can be generated only once: `setup`, the same for
 //! every role, and the part of its role. The steering part has all imports and generates them once; the others share

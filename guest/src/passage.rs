@@ -70,7 +70,7 @@ impl Passage {
         for span in find(&self.chars) {
             if span.end > self.new && !charged.contains(&(span.pattern, span.start)) {
                 let end = span.end - self.new;
-                // Text past the last token's end cannot be; should it, the last token pays.
+                // No text lies past the last token's end; if some does, the last token pays.
                 let last = self.ends.len().saturating_sub(1);
                 let token = self.ends.iter().position(|&till| till as usize >= end).unwrap_or(last);
                 if let Some(price) = prices.get_mut(token) {

@@ -201,8 +201,8 @@ pub fn spread(total: u32, beams: u32) -> Vec<u32> {
     (0..beams).map(|beam| (each + u32::from(beam < rest)).max(1)).collect()
 }
 
-/// The beams to keep of `candidates`: as told, or a quarter if told 0; at least one.
+/// The beams to keep of `candidates`: `keep`, or a quarter of the candidates if `keep` is 0; at least one.
 #[must_use]
-pub fn width(told: u32, candidates: u32) -> usize {
-    if told == 0 { (candidates / 4).max(1) as usize } else { told as usize }
+pub fn width(keep: u32, candidates: u32) -> usize {
+    if keep == 0 { (candidates / 4).max(1) as usize } else { keep as usize }
 }

@@ -38,11 +38,11 @@ pub struct Plan {
     pub task_cost: bool,
     /// Whether the critic is asked before pricing.
     pub estimate: bool,
-    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. If not said, as many
-    /// as at first.
+    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. Without it, a retry has
+    /// as many as the first try.
     pub retry_candidates: Option<u32>,
-    /// Beams that the policy keeps of a chunk, at least 1: where nothing is fit and the host falls back, it keeps as many.
-    /// If not given, as many as lived before the chunk.
+    /// Beams that the policy keeps of a chunk, at least 1. The host keeps as many if no candidate is fit and it falls back.
+    /// Without it, the host keeps as many as lived before the chunk.
     pub keep: Option<u32>,
 }
 
@@ -51,8 +51,8 @@ pub struct Plan {
 pub struct Retry {
     /// Taken from the logit of each token that a failed candidate had at this offset. Finite, at least 0.
     pub penalty: f32,
-    /// Of the probability that remains without the likeliest failed token, which is always penalised, the others hold at
-    /// most this share. In (0, 1].
+    /// The likeliest failed token is always penalised. The other penalised tokens hold at most this share of the probability
+    /// that remains without it. In (0, 1].
     pub max_mass: f32,
 }
 
@@ -61,17 +61,17 @@ pub struct Retry {
 pub enum Decision {
     /// These rows go on, best first: live ones grow, finished ones stay to compete. Only priced rows; no row twice.
     Keep(Vec<u32>),
-    /// Price these rows, then ask again. At least one that is not priced yet.
+    /// Price these rows, then ask again. At least one of them is not priced yet.
     Price(Vec<u32>),
     /// Drop the candidates and sample the chunk again.
     Retry(Retry),
     /// This row is the answer. It must be priced.
     Answer(u32),
-    /// There is nothing fit to emit; the host does what its operator said.
+    /// No candidate is fit to emit; the host does what its operator has configured.
     Exhausted,
 }
 
-/// A search policy. It may remember things, for its own request only.
+/// A search policy. It may keep state, for its own request only.
 pub trait Policy: Setup {
     /// Plans the next chunk. Rows: the live beams.
     ///

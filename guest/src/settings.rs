@@ -1,4 +1,4 @@
-//! Reads settings and says in words what is wrong with them.
+//! Reads settings, with errors that name what was found and what was expected.
 
 use crate::{Description, LatentSelector, Value};
 use std::{collections::BTreeMap, fmt::Display, ops::RangeBounds};

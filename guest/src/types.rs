@@ -1,4 +1,4 @@
-//! Plain data shared by all roles: the Rust face of `types.wit`.
+//! Plain data shared by all roles: the Rust types of `types.wit`.
 //!
 //! Costs and budgets are in the unit of the cost model; discounts are per token; probabilities are in [0, 1].
 
@@ -20,7 +20,7 @@ pub enum Role {
     Steering,
 }
 
-/// What becomes of negative costs, which would refund budget.
+/// How negative costs are treated, which would refund budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CostClip {
     /// Costs are taken as they are.

@@ -15,7 +15,7 @@ use std::{error::Error, fmt::Write as _, path::PathBuf};
 /// Problems, and the seed they come from.
 const PROBLEMS: (u64, usize) = (1, 2000);
 
-/// n/C from 10^-1 to 10^3, so many steps to a power of ten.
+/// n/C from 10^-1 to 10^3, this many steps to a power of ten.
 const DECADES: std::ops::RangeInclusive<i32> = -1..=3;
 const STEPS: i32 = 24;
 

@@ -22,7 +22,7 @@ pub struct Row {
     pub safe: f64,
 }
 
-/// One row per ratio, over those problems that have a safe policy, and an unsafe one that is better while the penalty is
+/// One row per ratio, over those problems that have a safe policy, and an unsafe policy that is better while the penalty is
 /// small.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! Baseline of the paper (section 5, table 1: k = 20, omega = 2.5).
 //!
 //! The candidate with the highest logit + omega · guidance goes on. The guidance is the reward of prompt and answer so
-//! far (minus the task cost), or that less lambda times the safety cost, or minus the safety cost. Logits
+//! far (minus the task cost), or the reward less lambda times the safety cost, or minus the safety cost. Logits
 //! are taken as they are: a log-probability differs from its logit by the same number for all candidates. The answer
 //! ends where the end token wins.
 //!
@@ -79,8 +79,8 @@ impl Policy for Args {
 }
 
 impl Args {
-    /// The priced row with the highest score; of equals the more likely one, which comes first. A row that a component
-    /// failed on has no score, and the others go on without it.
+    /// The priced row with the highest score; of equal rows the more likely row, which comes first. A row on which a component
+    /// failed has no score and is left out.
     fn best(&self, rows: &dyn BatchView) -> Result<Option<u32>, RoleError> {
         let (mut best, mut unscored): (Option<(u32, f64)>, _) = (None, None);
         for row in 0..rows.len() {

@@ -1,4 +1,4 @@
-//! The policy `base`: one sample to its end, and that is the answer. What the other policies are measured against.
+//! The policy `base`: the answer is one sample. The other policies are measured against it.
 
 use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup, describe};
 

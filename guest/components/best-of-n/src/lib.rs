@@ -28,7 +28,7 @@ impl Setup for BestOfN {
 
 impl Policy for BestOfN {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
-        // Should the host cut the chunk short, later ones continue each answer on its own.
+        // If the host cuts the chunk short, later chunks continue each answer on its own.
         let candidates = if rows.chunk() == 0 { spread(self.n, rows.len()) } else { vec![1; rows.len() as usize] };
         Ok(Plan { candidates, chunk_len: rows.max_depth().max(1), task_cost: true, ..Plan::default() })
     }

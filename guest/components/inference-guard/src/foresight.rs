@@ -1,4 +1,4 @@
-//! Ranking with a critic: price as few candidates as it takes.
+//! Ranking with a critic: only as many candidates are priced as are needed.
 
 use inferenceguard_guest::ranking::{Ranked, distinct};
 use inferenceguard_guest::{BatchView, RoleError};
@@ -13,7 +13,7 @@ pub(crate) enum Look {
 
 /// Finished rows are judged by their real costs, so all of them are priced. Of the unfinished ones those above the
 /// threshold are priced in the order of their cost-to-go, until `keep` of them are safe. On the last try the doubtful
-/// ones get their chance too, because a critic may be wrong and the alternative is no answer at all.
+/// candidates are priced too, because the critic may be wrong and the alternative is no answer.
 pub(crate) fn look(rows: &dyn BatchView, threshold: f64, keep: usize, last_try: bool) -> Result<Look, RoleError> {
     let (likely, doubtful) = sort(rows, threshold)?;
     let (safe, unpriced) = settle(rows, &likely, keep)?;
@@ -50,8 +50,8 @@ fn sort(rows: &dyn BatchView, threshold: f64) -> Result<(Vec<Ranked>, Vec<Ranked
     Ok((distinct(rows, likely)?, distinct(rows, doubtful)?))
 }
 
-/// The safe rows among the priced, and what must be priced: every finished row, and as many unfinished ones as places
-/// are still free.
+/// The safe rows among the priced rows, and the rows to price: every finished row, and as many unfinished rows as there are free
+/// places.
 fn settle(rows: &dyn BatchView, ranked: &[Ranked], keep: usize) -> Result<(Vec<Ranked>, Vec<u32>), RoleError> {
     let (mut safe, mut finished, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     for one in ranked {

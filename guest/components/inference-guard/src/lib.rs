@@ -1,17 +1,17 @@
-//! The policy `inference-guard`: beams within budget, retries when a chunk fails, and perhaps a critic's foresight.
-//! Paper: algorithm 1 and the scoring function E (section 4).
+//! The policy `inference-guard`: a beam search within the budget that samples a failed chunk again. A critic may rank the
+//! candidates. Paper: algorithm 1 and the scoring function E (section 4).
 //!
-//! Without a critic every candidate is priced, and the safe ones are ranked by task cost. With one, unfinished
-//! candidates are ranked by its cost-to-go, and only those likely to stay safe are priced, as few as it takes. Finished
+//! Without a critic every candidate is priced, and the safe ones are ranked by task cost. With a critic, unfinished candidates
+//! are ranked by its cost-to-go; the policy prices only those that are likely to stay safe, and no more than it needs. Finished
 //! candidates are always judged by their real costs.
 //!
-//! With `few`, chunks begin with few candidates while nothing is at risk: the safe ones are taken, and a chunk without any
-//! is sampled again with all `n`. What is kept or emitted is judged as ever. Not in the paper.
+//! With `adaptive-width`, a chunk has fewer candidates than `n` while no budget is at risk. If none of them is safe, the chunk
+//! is sampled again with all `n`. What is kept or emitted is judged in the same way. This is not in the paper.
 
-mod few;
+mod adaptive;
 mod foresight;
 
-use few::Few;
+use adaptive::AdaptiveWidth;
 use inferenceguard_guest::ranking::{Objective, Ranked, distinct, keep, spread, width};
 use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, Pricing, Retry, RoleError, Settings};
 use inferenceguard_guest::{Setup, Value, describe, register_policy};
@@ -27,17 +27,17 @@ pub struct InferenceGuard {
     retry: Retry,
     /// With a critic: how likely a beam must be to stay safe.
     threshold: Option<f64>,
-    /// Candidates of a chunk while nothing is at risk, and what that means; `None`: always `n`.
-    few: Option<Few>,
+    /// `None`: a chunk always has `n` candidates.
+    adaptive: Option<AdaptiveWidth>,
     /// Beams kept after the first try of this chunk.
     keep_now: usize,
-    /// Ids of the finished beams kept so far; they do not make a failed chunk a good one.
+    /// Ids of the finished beams kept so far. A chunk fails without a safe candidate of its own, even if one of these is safe.
     pool: BTreeSet<u64>,
 }
 
 impl Setup for InferenceGuard {
     fn describe() -> Description {
-        describe!("Searches for the best answer within every budget; retries chunks that fail.")
+        let description = describe!("Searches for the best answer within every budget; retries chunks that fail.")
             .setting("n", Value::Integer(32), "Candidates per chunk, over all beams; 1 to 4096.")
             .setting("keep", Value::Integer(0), "Beams kept after a chunk; 0 means a quarter of n.")
             .setting("chunk-len", Value::Integer(32), "Tokens of a chunk; at least 1.")
@@ -49,14 +49,8 @@ impl Setup for InferenceGuard {
                 "Beside the likeliest failed token: the share of the rest that penalties may hit; 0.01 to 1.",
             )
             .setting("critic", Value::Flag(false), "Whether a critic ranks unfinished beams before they are priced.")
-            .setting("few", Value::Integer(0), "Candidates of a chunk while nothing is at risk; 0 means always n.")
-            .setting(
-                "comfort",
-                Value::Number(0.5),
-                "At risk: a beam with less than this share of a budget left; 0 to 1.",
-            )
-            .setting("sure", Value::Number(0.9), "At risk, with a critic: P(safe to the end) at most this; 0 to 1.")
-            .setting("threshold", Value::Number(0.5), "With a critic: P(safe to the end) must be above this; 0 to 1.")
+            .setting("threshold", Value::Number(0.5), "With a critic: P(safe to the end) must be above this; 0 to 1.");
+        AdaptiveWidth::described(description)
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
@@ -67,7 +61,7 @@ impl Setup for InferenceGuard {
             n,
             keep,
             keep_now: keep,
-            few: Few::configure(settings, n)?,
+            adaptive: AdaptiveWidth::configure(settings, n)?,
             chunk_len: settings.integer("chunk-len", 1..)?,
             retries: settings.integer("retries", 0..)?,
             retry: Retry {
@@ -83,14 +77,14 @@ impl Setup for InferenceGuard {
 impl Policy for InferenceGuard {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
         let critic = self.threshold.is_some();
-        let few = match &self.few {
-            Some(few) if few.enough(rows)? => Some(few.candidates),
+        let fewer = match &self.adaptive {
+            Some(adaptive) if adaptive.is_enough(rows)? => Some(adaptive.candidates),
             _ => None,
         };
-        self.keep_now = few.map_or(self.keep, |few| width(0, few).min(self.keep));
+        self.keep_now = fewer.map_or(self.keep, |fewer| width(0, fewer).min(self.keep));
         Ok(Plan {
-            candidates: spread(few.unwrap_or(self.n), rows.len()),
-            retry_candidates: few.map(|_| self.n),
+            candidates: spread(fewer.unwrap_or(self.n), rows.len()),
+            retry_candidates: fewer.map(|_| self.n),
             keep: Some(self.keep as u32),
             chunk_len: self.chunk_len,
             pricing: if critic { Pricing::OnDemand } else { Pricing::All },
@@ -119,7 +113,7 @@ impl Policy for InferenceGuard {
 impl InferenceGuard {
     fn decide(&mut self, rows: &dyn BatchView, safe: &[Ranked]) -> Result<Decision, RoleError> {
         let fit = safe.iter().map(|one| one.row);
-        // Where the host has stopped the growth only finished beams are left: there is nothing to sample again.
+        // If the host has stopped the growth, only finished beams are left, and there is nothing to sample again.
         if !self.any_new(rows, fit)? && self.any_new(rows, 0..rows.len())? && rows.attempt() < self.retries {
             return Ok(Decision::Retry(self.retry));
         }
@@ -128,11 +122,11 @@ impl InferenceGuard {
             self.remember(rows, &kept)?;
             return Ok(Decision::Keep(kept));
         }
-        // Nothing can grow: the best safe answer, even one of an earlier chunk, rather than none.
+        // Nothing can grow. The best safe answer may come from an earlier chunk.
         Ok(safe.first().map_or(Decision::Exhausted, |best| Decision::Answer(best.row)))
     }
 
-    /// Beams to keep: of few candidates fewer, of a retry's as ever.
+    /// Beams to keep: fewer after a chunk of the adaptive width, `keep` after a retry.
     fn width(&self, rows: &dyn BatchView) -> usize {
         if rows.attempt() == 0 { self.keep_now } else { self.keep }
     }

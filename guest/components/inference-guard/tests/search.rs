@@ -155,15 +155,28 @@ fn impossible_settings_are_refused_in_words() {
 }
 
 #[test]
-fn few_candidates_without_a_retry_are_refused() {
-    let settings = [("few", Value::Integer(4)), ("retries", Value::Integer(0))];
-    assert!(InferenceGuard::with_settings(&settings).unwrap_err().contains("at least one retry"));
+fn an_adaptive_width_without_a_retry_is_refused() {
+    for name in ["adaptive-width", "few"] {
+        let settings = [(name, Value::Integer(4)), ("retries", Value::Integer(0))];
+        assert!(InferenceGuard::with_settings(&settings).unwrap_err().contains("at least one retry"));
+    }
+}
+
+#[test]
+fn the_adaptive_width_has_an_older_name_and_is_given_once() {
+    let plan = |settings: &[(&str, Value)]| {
+        let rows = under_budget(&[with_left(10.0)]);
+        InferenceGuard::with_settings(settings).unwrap().plan(&rows).unwrap()
+    };
+    let (width, older) = (("adaptive-width", Value::Integer(4)), ("few", Value::Integer(4)));
+    assert_eq!(plan(&[width.clone()]), plan(&[older.clone()]));
+    assert!(InferenceGuard::with_settings(&[width, older]).unwrap_err().contains("`few`"));
 }
 
 fn frugal(critic: bool) -> InferenceGuard {
     let settings = [
         ("n", Value::Integer(16)),
-        ("few", Value::Integer(4)),
+        ("adaptive-width", Value::Integer(4)),
         ("comfort", Value::Number(0.5)),
         ("sure", Value::Number(0.9)),
         ("critic", Value::Flag(critic)),
@@ -188,7 +201,7 @@ fn under_budget(rows: &[RowDouble]) -> BatchDouble {
 }
 
 #[test]
-fn few_candidates_are_tried_while_nothing_is_at_risk_and_all_of_them_otherwise() {
+fn a_chunk_has_the_adaptive_width_while_nothing_is_at_risk_and_all_candidates_otherwise() {
     let plan = |critic, rows: &[RowDouble]| {
         let plan = frugal(critic).plan(&under_budget(rows)).unwrap();
         (plan.candidates, plan.retry_candidates)
@@ -204,7 +217,7 @@ fn few_candidates_are_tried_while_nothing_is_at_risk_and_all_of_them_otherwise()
 }
 
 #[test]
-fn of_few_candidates_fewer_are_kept_and_of_a_retry_as_many_as_ever() {
+fn fewer_beams_are_kept_of_the_adaptive_width_and_all_of_them_of_a_retry() {
     let mut guard = frugal(false);
     guard.plan(&under_budget(&[with_left(10.0)])).unwrap();
     let rows: Vec<RowDouble> = (0..4).map(|id| row(id, true, -(id as f64))).collect();

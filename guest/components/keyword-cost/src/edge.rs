@@ -1,11 +1,11 @@
-//! Where a word ends: what stands beyond a match, and whether it makes the match a part of something longer.
+//! Where a word ends: whether the text around a match makes it a part of something longer.
 
 use crate::symbol::{Kind, Symbol};
 
 /// Separators that may stand between two letters of a word, or two words of a phrase.
 pub(crate) const GAP: usize = 4;
 
-/// How much of what stands beside a match is looked at.
+/// How many symbols beside a match are read.
 const FAR: usize = 64;
 
 /// Whether a word goes on after the symbol at `last`, which stands for `letter`.
@@ -19,8 +19,8 @@ pub(crate) fn goes_on_before(symbols: &[Symbol], first: usize, letter: char, pla
     joined(symbols[first], letter, plain, symbols[..first].iter().rev())
 }
 
-/// Letters go on words, and digits go on numbers; a digit next to a word, or a letter next to a number, is beside it.
-/// What is only a look-alike belongs to either. Unless the match is `plain`, mixed letters and digits (`f1488bb24c`)
+/// Letters continue words, and digits continue numbers. A digit next to a word, or a letter next to a number, does not continue
+/// it. A look-alike continues either. Unless the match is `plain`, mixed letters and digits (`f1488bb24c`)
 /// are a code, of which it is a part.
 fn joined<'a>(edge: Symbol, letter: char, plain: bool, beyond: impl Iterator<Item = &'a Symbol>) -> bool {
     let itself = edge.letter == letter;

@@ -5,19 +5,18 @@
 //! spaced out, separated by punctuation, repeated, or replaced by look-alikes, whichever of the Latin, Cyrillic and Greek
 //! alphabets they and the list are of; but only as a whole word. Text that U+202E turns round is read both ways. Digits beside
 //! a word, and letters beside a number, do not hide it; scripts without spaces (Chinese, Japanese, Thai ...) have no
-//! whole words, there an entry is found anywhere. An entry that could not be found, or not without ignoring signs of
-//! it, is refused.
+//! whole words: an entry is found anywhere in them. An entry is refused if it could not be found, or only by ignoring some of
+//! its signs.
 //!
-//! The end of the new text counts as the end of a word: charging `ass` before it is known that `asset` follows costs an
-//! innocent beam something, waiting would let the last word of an answer go free. So a border between chunks may add a
-//! find, and never hides one.
+//! The end of the new text counts as the end of a word. This may charge `ass` before it is known that `asset` follows; waiting
+//! would leave the last word of an answer uncharged. So a border between chunks may add a match, and never hides one.
 //!
-//! What is not found, by design, because ordinary words would be charged or the work would have no bound:
+//! Not found by design, because ordinary words would be charged or the work would have no bound:
 //! - words in longer ones without `*`: other forms, compounds (`killSwitch`), particles of Korean, Turkish and others;
 //! - other spellings by sound, transposed or missing letters, letters on several lines as a picture, words in other
 //!   scripts than the list, beyond the common look-alikes;
-//! - `I` for `l`, and `l` for `I`, in words of one case throughout (`KIII`), and words that other direction signs than U+202E,
-//!   or one that stands further back than the text that is looked at, show in another order;
+//! - `I` for `l`, and `l` for `I`, in words of one case throughout (`KIII`), and words that are shown in another order by a
+//!   direction sign other than U+202E, or by a sign before the text that is read;
 //! - letters with more than 4 different separators in a row between them, with spaces between some only (`ki ll`), or
 //!   in a row that goes on by two letters or more (`k i l l e r`);
 //! - short words (3 letters or less) and those with digits for letters within codes of letters and digits (`7a55b2`),
@@ -26,7 +25,7 @@
 //! - matches of more than 6 symbols for each letter and 4 more, repetitions beyond the third aside, and matches that
 //!   began more than 1,024 characters (or 6 for each letter of the longest entry) before the new text.
 //!
-//! What is found though it is none: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`,
+//! False matches: spaced-out words with one more letter (`h e l l o` for `hell`), `aß` for `ass`,
 //! words of another alphabet that look the same (`pot` for the Russian `рот`), and numbers of another meaning.
 //!
 //! Every request configures the list again: 20,000 entries take some 25 ms of it, 40,000 need more than the usual limit `fuel`.

@@ -29,8 +29,8 @@ pub(crate) struct Run {
 }
 
 impl Pattern {
-    /// Compiles an entry of the word list. Refused is what would never be found, or what would find something else
-    /// because signs of it are not looked for.
+    /// Compiles an entry of the word list. It refuses entries that would never be found, and entries that would match other text
+    /// because some of their signs are ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let bare = text.trim();
         let open = (bare.starts_with('*'), bare.len() > 1 && bare.ends_with('*'));
@@ -81,7 +81,7 @@ impl Pattern {
     }
 }
 
-/// The first sign of an entry that would be ignored: one at its start or end, or one that is no common punctuation.
+/// The first sign of an entry that would be ignored: a sign at its start or end, or an uncommon sign.
 fn lost(symbols: &[Symbol]) -> Option<char> {
     let between = |sign: &Symbol| {
         sign.is_space()

@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// Reads one symbol more; none if nothing can come of it.
+    /// Reads one more symbol; `None` if no reading is left.
     pub(crate) fn advance(&mut self) -> Option<()> {
         let longest = STRETCH * self.pattern.letters + GAP;
         let next = *self.symbols.get(self.at + 1).filter(|_| self.at < self.start + longest)?;
@@ -105,11 +105,11 @@ impl<'a> Reader<'a> {
         (!self.readings.is_empty()).then_some(())
     }
 
-    /// Every way to go on with one more symbol.
+    /// Every reading that one more symbol allows.
     fn read(&self, reading: Reading, symbol: Symbol, after: &mut Vec<Reading>) {
         let run = self.pattern.runs[reading.run];
         if self.pattern.reads(symbol, run.letter) {
-            // More than two too many are as good as two.
+            // More than two surplus letters count as two.
             let count = reading.count.saturating_add(1).min(run.count.saturating_add(2).max(3));
             after.extend(reading.within_word(run, run).map(|reading| Reading { count, ..reading }.seen(symbol, run)));
         }
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
             let moved = moved.map(|moved| Reading { run: reading.run + 1, count: 1, ..moved });
             after.extend(moved.map(|moved| moved.seen(symbol, *next)));
         }
-        // Two letters with more than a sign between them are two letters.
+        // Two letters with more than one sign between them do not touch.
         let widest = if self.pattern.letters < 3 && next.is_none_or(|next| !next.word) { 1 } else { GAP };
         if !symbol.is_word() && reading.gap.len < widest {
             after.push(Reading { gap: reading.gap.and(symbol), ..reading });

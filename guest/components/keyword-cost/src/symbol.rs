@@ -1,12 +1,12 @@
-//! Text as a matcher sees it: folded letters, each knowing where it stood.
+//! Text as a matcher sees it: folded letters, each with its position in the text.
 
 use crate::fold::{fold, look_alikes};
 use unicode_normalization::char::is_combining_mark;
 
-/// Equal letters in a row that are told apart; more say nothing new.
+/// Equal letters in a row that count; further ones change nothing.
 const LETTERS: u8 = 3;
 
-/// Equal digits in a row that are told apart.
+/// Equal digits in a row that count.
 pub(crate) const DIGITS: u8 = 12;
 
 /// What a character does for a word.

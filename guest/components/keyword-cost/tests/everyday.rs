@@ -1,4 +1,4 @@
-//! Sentences that anybody might write, in which the entries of a usual word list are not to be found.
+//! Everyday sentences in which the cost finds no entry of a usual word list.
 
 mod support;
 

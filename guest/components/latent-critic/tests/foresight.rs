@@ -1,4 +1,4 @@
-//! What the network is fed, and what is made of its outputs.
+//! The inputs of the network, and how its outputs become estimates.
 
 use inferenceguard_guest::{BatchDouble, BudgetState, Constraint, Critic, DenseDouble, Estimate, LatentSelector};
 use inferenceguard_guest::{LinearDouble, Need, RowDouble, Setup, Value};

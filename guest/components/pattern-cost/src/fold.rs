@@ -1,5 +1,5 @@
-//! Text as the finders see it: plain digits, plain separators and nothing invisible, each character knowing where it
-//! stood.
+//! Text as the finders see it: plain digits, plain separators and nothing invisible, each character with its position in the
+//! text.
 
 use crate::Stretch;
 use inferenceguard_guest::Passage;

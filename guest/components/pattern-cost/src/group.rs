@@ -38,7 +38,7 @@ impl<'a> Groups<'a> {
         self.chars[..self.all[group].0].iter().rev().copied()
     }
 
-    /// Whether a group only goes on a number: the fraction of a decimal, the seconds of a time, or thousands.
+    /// Whether a group continues a number: the fraction of a decimal, the seconds of a time, or thousands.
     pub(crate) fn goes_on(&self, group: usize) -> bool {
         let mut before = self.before(group);
         let sign = before.next();
@@ -46,8 +46,8 @@ impl<'a> Groups<'a> {
         joins && before.next().is_some_and(|char| char.is_ascii_digit())
     }
 
-    /// Goes through the groups from the left: `read` says how many a find takes, and where it lies, or how many to
-    /// skip.
+    /// Reads the groups from the left. `read` returns how many groups the next match takes and where it lies, or how many groups
+    /// to skip.
     pub(crate) fn read(&self, read: impl Fn(usize) -> Read) -> Vec<Stretch> {
         let (mut found, mut at) = (Vec::new(), 0);
         while at < self.all.len() {
@@ -65,9 +65,9 @@ impl<'a> Groups<'a> {
 
 /// What the next groups are.
 pub(crate) enum Read {
-    /// So many groups are a find.
+    /// The next groups, this many, form one match.
     Found(usize, Stretch),
-    /// So many groups, at least 1, are none.
+    /// The next groups, at least 1, belong to no match.
     Skip(usize),
 }
 

@@ -6,7 +6,7 @@
 //! first: full-width and foreign digits, dashes, spaces and invisible characters hide nothing, nor do letters next to a
 //! number. The end of the new text counts as the end of a pattern, so that the last word of an answer is not free.
 //!
-//! What is not found, by design, because everyday text would be charged or because no shape tells it:
+//! Not found by design, because everyday text would be charged or because there is no shape to recognise:
 //! - numbers in words, circled or superscript digits, letters for digits, addresses with ` at ` and ` dot `;
 //! - cards in odd groups (`41 111 11 ...`), in pairs or single digits next to other numbers, with more than 3 signs
 //!   between two groups, or with others than spaces, dashes, points, slashes, underscores and brackets (commas make
@@ -18,7 +18,7 @@
 //!   5000`);
 //! - patterns that began more than 512 characters, visible or not, before the new text.
 //!
-//! What is found though it is none: numbers of cards' length that pass their check by chance, codes that look like
+//! False matches: numbers of cards' length that pass their check by chance, codes that look like
 //! phone numbers with a leading zero (old ISBNs, article numbers, five pairs of digits), digests as `secret`, and
 //! placeholders in words behind the prefix of a key (`glpat-your-token-goes-here`). A
 //! border between chunks may end a number early: what was a pattern at the end of a chunk stays charged, also where a

@@ -9,11 +9,11 @@ struct Format {
     least: usize,
     /// Of them, without `-` or `_` in between.
     solid: usize,
-    /// What tells it from words that begin so.
+    /// What distinguishes it from words with the same beginning.
     evidence: Evidence,
 }
 
-/// What tells a key from other text. Keys of most issuers have no digit now and then, those of some never.
+/// What distinguishes a key from other text. Most issuers make a key without a digit now and then, some never do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Evidence {
     /// Its many different characters: no placeholder (`hf_xxxx…`) has as many.
@@ -53,13 +53,13 @@ const FORMATS: &[Format] = &[
     format("npm_", 30, 30, Evidence::Varied),
 ];
 
-/// Different characters that a key has, at least: 16 that are drawn at random have as good as always more.
+/// Different characters that a key has, at least: 16 random characters nearly always have more.
 const VARIETY: usize = 6;
 
-/// A key is known by its first characters; more need not be read.
+/// A key is recognised by its first characters; the rest is not read.
 const LONGEST: usize = 200;
 
-/// Keys that say what they are.
+/// Keys with a prefix that names their issuer.
 pub(crate) fn keys(chars: &[char]) -> Vec<Stretch> {
     let part = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
     let mut found: Vec<Stretch> = stretches(chars, part).into_iter().filter_map(|run| key(chars, run)).collect();
@@ -74,7 +74,7 @@ fn key(chars: &[char], (from, till): Stretch) -> Option<Stretch> {
     starts.find(|at| is_key(&run[*at..])).map(|at| (from + at, till))
 }
 
-/// After a digit, or a letter of the same case, a word only goes on.
+/// A key does not begin after a digit or a letter of the same case: that is inside a word.
 fn inside_word(run: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).map_or(b'-', |before| run[before]);
     let same_case = before.is_ascii_uppercase() == run[at].is_ascii_uppercase();

@@ -1,4 +1,4 @@
-//! Sentences that anybody might write, full of numbers and signs, in which nothing is to be found.
+//! Everyday sentences, full of numbers and signs, in which the cost finds nothing.
 
 mod support;
 

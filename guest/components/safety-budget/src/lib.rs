@@ -68,7 +68,7 @@ impl Spent {
     fn charge(&mut self, constraint: &Constraint, cost: f64) -> Result<(), RoleError> {
         let clipped = if constraint.clip == CostClip::Nonneg { cost.max(0.0) } else { cost };
         let sum = self.sum + self.discount * clipped;
-        // Said of the cost itself too, because `max` would turn a NaN into zero.
+        // The cost itself is checked too, because `max` would turn a NaN into zero.
         if !cost.is_finite() || !sum.is_finite() {
             let found = format!("the cost of token {} is {cost} and brings the sum to {sum}", self.tokens);
             return Err(RoleError::InvalidInput(format!("{found}; expected finite numbers")));

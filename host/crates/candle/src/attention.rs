@@ -1,8 +1,8 @@
 //! Attention in two parts: over the prompt, shared by beams, and over each beam's own suffix.
 //!
 //! Each part yields, per query, the largest score, the sum of exponentials and the weighted values; two parts are
-//! merged exactly as if softmax had seen them as one (log-sum-exp). So the prompt costs one matrix product for all its
-//! beams, and its keys are never copied.
+//! merged exactly as one softmax over both (log-sum-exp). So the prompt costs one matrix product for all its beams, and its
+//! keys are never copied.
 
 use candle_core::{D, DType, Result, Tensor};
 

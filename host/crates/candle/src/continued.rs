@@ -1,7 +1,7 @@
-//! A tokenizer for texts that go on from another one.
+//! A tokenizer for texts that continue another text.
 //!
-//! Many tokenizers put a space before a text, so that its first word is spelled as any other. An answer goes on from its
-//! prompt: with that space no beginning of it would be cut into the tokens that were said.
+//! Many tokenizers put a space before a text, so that its first word is encoded like any other word. An answer continues its
+//! prompt: with that space, its text would not be encoded into the tokens that the model generated.
 
 use serde_json::Value;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Result, Tokenizer};
@@ -14,7 +14,7 @@ pub(crate) struct Continued {
 }
 
 impl Continued {
-    /// As this tokenizer does, less what it puts before a text; nothing if it puts nothing there.
+    /// The steps of this tokenizer without the space; `None` if it puts nothing before a text.
     pub(crate) fn of(tokenizer: &Tokenizer) -> Result<Option<Self>> {
         let normalizer = tokenizer.get_normalizer().map(serde_json::to_value).transpose()?;
         let splitter = tokenizer.get_pre_tokenizer().map(serde_json::to_value).transpose()?;
@@ -32,7 +32,7 @@ impl Continued {
     }
 }
 
-/// A normalizer or pre-tokenizer that puts nothing before a text; nothing if that was all it did.
+/// A normalizer or pre-tokenizer that puts nothing before a text; `None` if it did nothing else.
 fn bare(mut step: Value) -> Option<Value> {
     match step["type"].as_str() {
         Some("Prepend") => return None,

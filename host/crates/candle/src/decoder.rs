@@ -32,7 +32,7 @@ pub(crate) struct Decoder {
     blocks: Vec<Block>,
     norm: Norm,
     angles: Table,
-    /// Prompts that may be begun from.
+    /// Recent prompts. A prompt that begins with the tokens of one of them is computed from there on.
     recent: Recent,
     /// The kinds of windows among the layers.
     windows: Vec<Option<usize>>,
@@ -47,7 +47,7 @@ pub(crate) enum Keep {
     All,
 }
 
-/// What came of a pass.
+/// The result of a pass.
 pub(crate) struct Pass {
     /// `[tokens, hidden]`, f32: the last hidden state after the final norm.
     pub(crate) latents: Tensor,
@@ -82,7 +82,7 @@ impl Decoder {
         Ok(Self { config, device: device.clone(), format, embedding, blocks, norm, angles, recent, windows })
     }
 
-    /// Keeps keys and values of recent prompts, up to so many bytes, for prompts that begin as they do.
+    /// Keeps keys and values of recent prompts, at most this many bytes, for prompts that begin in the same way.
     pub(crate) fn keep_prompts(&mut self, bytes: usize) {
         self.recent = Recent::new(bytes);
     }
@@ -232,7 +232,7 @@ impl Decoder {
             let expected = "each beam once, with tokens".into();
             return Err(ModelError::Shape { what: "rows", expected, found: "a beam twice, or no tokens".into() });
         }
-        // Inside the pool at once, or each small kernel would wake it anew.
+        // The whole pass runs inside the thread pool; otherwise each small kernel would wake the pool again.
         let pass = rayon::scope(|_| self.extend_all(cache, rows, longest)).map_err(crate::error::backend)?;
         for (key, tokens) in rows {
             cache.advance(*key, tokens.len());

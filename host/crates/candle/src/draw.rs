@@ -109,7 +109,7 @@ mod tests {
             assert_eq!(found.token, expected.token, "row {row}, {request:?}");
             assert!((found.logprob - expected.logprob).abs() < 1e-5);
         }
-        // The ends, where rounding may show: the first token with any weight, and one that has some.
+        // The ends, where rounding may show: the first token that has weight, and another token that has some.
         let ends = |at| Draw { row: 2, temperature: 1.0, at };
         let [first, last] = &device_draw::draw(&tensor, &[0.0, 1.0 - f64::EPSILON / 2.0].map(ends))?[..] else {
             return Err("two draws".into());

@@ -1,4 +1,4 @@
-//! Where the files of a model lie: in a folder, or in memory (a program that carries its model with it).
+//! The files of a model, in a folder or in memory (a program that carries its model).
 
 use crate::{CandleError, fingerprint::digest, gguf};
 use memmap2::Mmap;
@@ -64,14 +64,14 @@ impl ModelFiles {
         &self.folder
     }
 
-    /// What the model is called, unless somebody says otherwise: as the folder, or the GGUF file that was named.
+    /// The default name of the model: the name of the folder, or of the GGUF file that the caller gave.
     pub(crate) fn name(&self) -> Option<String> {
         let named = self.gguf.as_ref().map(|name| Path::new(name).file_stem());
         named.unwrap_or(self.folder.file_name()).map(|name| name.to_string_lossy().into_owned())
     }
 
-    /// The GGUF file with the weights: the one that was named, or model.gguf, or the only one. `None` where safetensors
-    /// are there, or no GGUF file is.
+    /// The GGUF file with the weights: the file that the caller gave, or model.gguf, or the only GGUF file. `None` if there are
+    /// safetensors or no GGUF file.
     pub(crate) fn gguf(&self) -> Result<Option<String>, CandleError> {
         let safetensors = || SAFETENSORS.iter().any(|name| self.has(name));
         if self.gguf.is_some() || safetensors() {

@@ -57,7 +57,7 @@ impl Subject<'_> {
         ModelParts { full: full.unwrap_or_default(), ..parts }
     }
 
-    /// The tokenizer's files as they are; of one that came from elsewhere, its vocabulary and rules.
+    /// The tokenizer's files as they are; for a tokenizer without files, its vocabulary and rules.
     fn tokenizer(&self, seen: &BTreeMap<String, String>) -> String {
         let own: Vec<_> = seen.iter().filter(|(name, _)| Part::of(name) == Part::Tokenizer).collect();
         let rules = if seen.contains_key("tokenizer.json") { String::new() } else { self.tokenizer.fingerprint() };
@@ -143,9 +143,9 @@ const WHOLE_FILE: usize = 256 << 20;
 const SAMPLE: usize = 64 << 10;
 const SAMPLES: usize = 1024;
 
-/// Architecture and weights in one digest, by which networks name models. It must stay as it is: networks hold it.
+/// Architecture and weights in one digest, by which networks name models. It never changes, because networks hold it.
 ///
-/// Weights that are rounded as they are loaded are others than those of the file.
+/// Weights that are rounded as they are loaded have another digest than those of the file.
 fn base(config: &DecoderConfig, weights: &Weights, rounded: bool) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));

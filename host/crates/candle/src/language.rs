@@ -73,7 +73,7 @@ impl CandleModel {
         &self.template
     }
 
-    /// What a person should know about it, such as that it has no chat template.
+    /// Warnings about it, such as that it has no chat template.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         self.facts.warnings()

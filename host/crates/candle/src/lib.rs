@@ -41,7 +41,7 @@ mod load;
 mod marked;
 mod probe;
 mod recent;
-mod retold;
+mod retokenized;
 mod roofline;
 mod rope;
 mod rows;

@@ -26,12 +26,12 @@ pub struct LoadOptions {
     pub kernels: Kernels,
     /// The prompt template.
     pub template: TemplateChoice,
-    /// The template that it would have for a bundle that names none; the same if nothing is said.
+    /// The template for bundles that name none; the same as `template` if not given.
     pub own_template: Option<TemplateChoice>,
-    /// The date that chat templates are told.
+    /// The date that chat templates see.
     pub date: PromptDate,
-    /// Bytes of keys and values of recent prompts that are kept, so that a prompt that begins as one of them is read from
-    /// there on. Whoever can time answers can then tell whether a beginning was asked before; 0 keeps none.
+    /// Bytes of keys and values of recent prompts that are kept, so that a prompt with the same beginning is computed from there
+    /// on. A client that can measure the time of answers can then detect whether a beginning was asked before; 0 keeps none.
     pub prompt_cache: usize,
     /// Its name; the folder's if empty.
     pub name: String,
@@ -106,8 +106,8 @@ impl Folder {
     }
 }
 
-/// What a person should know: no template, or tokens that the model does not have. A prompt that needs one of those is an
-/// error at once, and so is a vocabulary that words may lead out of.
+/// Warnings: no template, or tokens that the model does not have. A prompt that needs such a token is an error at once, and so
+/// is a tokenizer that encodes words into tokens outside the vocabulary.
 fn warnings(
     files: &ModelFiles,
     template: &Template,

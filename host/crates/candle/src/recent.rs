@@ -1,7 +1,7 @@
-//! Prompts that were read lately: one that begins as one of them is read from there on.
+//! Recent prompts: a new prompt that begins like one of them is computed from there on.
 //!
-//! A conversation sends its earlier turns again, and many prompts begin with the same instructions. Whoever can time
-//! answers can tell whether the beginning of a prompt was asked before, so nothing is kept unless the operator says so.
+//! A conversation sends its earlier turns again, and many prompts begin with the same instructions. A client that can measure
+//! the time of answers can detect whether a beginning was asked before, so nothing is kept unless the operator allows it.
 
 use crate::kv::Prefix;
 use inferenceguard_model::Token;

@@ -48,7 +48,7 @@ impl Roofline {
         }
     }
 
-    /// The least seconds for so many bytes and operations, whichever takes longer.
+    /// The least seconds for these bytes and operations: the larger of the two times.
     #[must_use]
     pub fn seconds(&self, bytes: f64, flops: f64) -> f64 {
         (bytes / self.bytes).max(flops / self.flops)

@@ -8,7 +8,7 @@ use crate::{
     kv::{Cache, Key},
     load::Folder,
     marked::Marked,
-    retold::{Catch, Retold},
+    retokenized::{Retokenized, Update},
     tokenizer::HfTokenizer,
 };
 use candle_core::Tensor;
@@ -35,31 +35,31 @@ pub struct CandleScoreModel {
 #[derive(Clone)]
 struct Answer {
     key: Key,
-    telling: Telling,
+    tokenization: Tokenization,
 }
 
 #[derive(Clone)]
-enum Telling {
+enum Tokenization {
     /// The language model's tokens are ours.
     Same {
         /// The score at the newest position.
         end: f32,
     },
-    /// They are not.
-    Retold(Box<Retold>),
+    /// The text is encoded again.
+    Retokenized(Box<Retokenized>),
 }
 
 /// New tokens of one row, in our vocabulary.
 enum Work<'a> {
     Same(&'a [Token]),
-    Retold(Box<Retold>, Catch),
+    Retokenized(Box<Retokenized>, Update),
 }
 
 impl Work<'_> {
     fn tokens(&self) -> &[Token] {
         match self {
             Self::Same(tokens) => tokens,
-            Self::Retold(_, catch) => &catch.tokens,
+            Self::Retokenized(_, update) => &update.tokens,
         }
     }
 }
@@ -141,18 +141,23 @@ impl CandleScoreModel {
         let (prefix, pass) = self.decoder.prefill(&tokens, Keep::Last)?;
         let end = self.scores(&pass.latents)?[0];
         let key = self.cache.insert(prefix).map_err(backend)?;
-        Ok(self.add(Answer { key, telling: Telling::Same { end } }))
+        Ok(self.add(Answer { key, tokenization: Tokenization::Same { end } }))
     }
 
-    fn open_retold(&mut self, text: Marked, frame: bool, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        let (mut retold, catch) = Retold::new(language, &self.tokenizer, text, frame)?;
-        let (prefix, pass) = self.decoder.prefill(retold.prefix(), Keep::Last)?;
+    fn open_retokenized(
+        &mut self,
+        text: Marked,
+        frame: bool,
+        language: Arc<dyn Tokenizer>,
+    ) -> Result<ScoreId, ModelError> {
+        let (mut retokenized, update) = Retokenized::new(language, &self.tokenizer, text, frame)?;
+        let (prefix, pass) = self.decoder.prefill(retokenized.prefix(), Keep::Last)?;
         let key = self.cache.insert(prefix).map_err(backend)?;
-        match self.catch_up(key, &catch, &pass.latents) {
+        match self.catch_up(key, &update, &pass.latents) {
             Ok((opening, scores)) => {
-                retold.open(opening);
-                retold.take(&catch, &scores);
-                Ok(self.add(Answer { key, telling: Telling::Retold(Box::new(retold)) }))
+                retokenized.open(opening);
+                retokenized.take(&update, &scores);
+                Ok(self.add(Answer { key, tokenization: Tokenization::Retokenized(Box::new(retokenized)) }))
             }
             Err(error) => {
                 self.cache.release([key]);
@@ -162,12 +167,12 @@ impl CandleScoreModel {
     }
 
     /// The score at the end of a prefix, and those of the prompt's tokens after it.
-    fn catch_up(&mut self, key: Key, catch: &Catch, latents: &Tensor) -> Result<(f32, Vec<f32>), ModelError> {
+    fn catch_up(&mut self, key: Key, update: &Update, latents: &Tensor) -> Result<(f32, Vec<f32>), ModelError> {
         let opening = self.scores(latents)?[0];
-        if catch.tokens.is_empty() {
+        if update.tokens.is_empty() {
             return Ok((opening, Vec::new()));
         }
-        let pass = self.decoder.extend(&mut self.cache, &[(key, &catch.tokens)])?;
+        let pass = self.decoder.extend(&mut self.cache, &[(key, &update.tokens)])?;
         Ok((opening, self.scores(&pass.latents)?))
     }
 
@@ -175,8 +180,8 @@ impl CandleScoreModel {
     fn prepare<'a>(&mut self, rows: &'a [ScoreRow]) -> Result<Vec<(Key, Work<'a>)>, ModelError> {
         let work = rows.iter().map(|row| self.work(row)).collect::<Result<Vec<_>, _>>()?;
         for (key, new) in &work {
-            if let Work::Retold(_, catch) = new {
-                self.cache.truncate(*key, catch.keep);
+            if let Work::Retokenized(_, update) = new {
+                self.cache.truncate(*key, update.keep);
             }
         }
         Ok(work)
@@ -185,13 +190,13 @@ impl CandleScoreModel {
     fn work<'a>(&self, row: &'a ScoreRow) -> Result<(Key, Work<'a>), ModelError> {
         let answer = self.answer(row.id)?;
         let place = self.cache.place(answer.key)?;
-        let (new, kept) = match &answer.telling {
-            Telling::Same { .. } => (Work::Same(&row.tokens), place.len),
-            Telling::Retold(retold) => {
-                let mut next = retold.clone();
-                let catch = next.extend(&self.tokenizer, &row.tokens, row.ended, self.eos)?;
-                let kept = place.len.min(catch.keep);
-                (Work::Retold(next, catch), kept)
+        let (new, kept) = match &answer.tokenization {
+            Tokenization::Same { .. } => (Work::Same(&row.tokens), place.len),
+            Tokenization::Retokenized(retokenized) => {
+                let mut next = retokenized.clone();
+                let update = next.extend(&self.tokenizer, &row.tokens, row.ended, self.eos)?;
+                let kept = place.len.min(update.keep);
+                (Work::Retokenized(next, update), kept)
             }
         };
         self.decoder.check(new.tokens(), place.prefix.len + kept + new.tokens().len())?;
@@ -201,17 +206,17 @@ impl CandleScoreModel {
     /// Hands a row its scores.
     fn settle(&mut self, id: ScoreId, work: Work<'_>, scores: &[f32]) -> Option<Scored> {
         let answer = self.answers.get_mut(&id)?;
-        match (&mut answer.telling, work) {
-            (Telling::Same { end }, _) => {
+        match (&mut answer.tokenization, work) {
+            (Tokenization::Same { end }, _) => {
                 *end = scores.last().copied().unwrap_or(*end);
                 Some(Scored { tokens: scores.to_vec(), end: *end })
             }
-            (Telling::Retold(retold), Work::Retold(next, catch)) => {
-                *retold = next;
-                retold.take(&catch, scores);
-                Some(Scored { tokens: retold.report(), end: retold.end() })
+            (Tokenization::Retokenized(retokenized), Work::Retokenized(next, update)) => {
+                *retokenized = next;
+                retokenized.take(&update, scores);
+                Some(Scored { tokens: retokenized.report(), end: retokenized.end() })
             }
-            (Telling::Retold(_), Work::Same(_)) => None,
+            (Tokenization::Retokenized(_), Work::Same(_)) => None,
         }
     }
 }
@@ -233,7 +238,7 @@ impl ScoreModel for CandleScoreModel {
         if language.fingerprint() == self.tokenizer.fingerprint() {
             self.open_same(&rendered.text, rendered.frame)
         } else {
-            self.open_retold(rendered.text, rendered.frame, language)
+            self.open_retokenized(rendered.text, rendered.frame, language)
         }
     }
 

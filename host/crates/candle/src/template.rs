@@ -1,8 +1,8 @@
 //! From a conversation to the text a model was trained on.
 //!
 //! Chat templates are Jinja, read from chat_template.jinja or tokenizer_config.json. Models trained with safe-rlhf
-//! have none: for them the Beaver template is built in, and for reward models of the HH data its own. What clients and
-//! models said stays apart from what the template says.
+//! have none: for them the Beaver template is built in, and for reward models of the HH data its own. The words of
+//! clients and models stay apart from those of the template.
 
 use crate::{
     CandleError, Facts, LoadOptions, ModelFiles, PromptDate,
@@ -104,7 +104,7 @@ impl fmt::Display for TemplateChoice {
 /// A text ready to encode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text, and who said what.
+    /// The text, and who wrote which part.
     pub text: Marked,
     /// Whether the tokenizer adds its beginning token: chat templates write it themselves.
     pub frame: bool,
@@ -302,7 +302,7 @@ impl Template {
         self.own.as_ref()
     }
 
-    /// Whether the folder has no chat template and nobody chose another one, so that prompts are bare texts.
+    /// Whether prompts are bare texts, because the folder has no chat template and the operator chose none.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.is_missing
@@ -318,7 +318,7 @@ impl Template {
     ///
     /// # Errors
     /// [`CandleError::Conversation`] when the template does not take these turns; [`CandleError::Template`] when it
-    /// cannot be rendered, whoever asks.
+    /// cannot be rendered for any conversation.
     pub fn render(&self, messages: &[Message]) -> Result<Rendered, CandleError> {
         let folder = || self.folder.clone();
         let refused = |message: &str| CandleError::Conversation { folder: folder(), message: message.to_owned() };
@@ -340,7 +340,7 @@ impl Template {
     }
 }
 
-/// What `auto` means here, and whether that is only for want of a template.
+/// What `auto` means here, and whether only because there is no template.
 fn chosen(
     choice: &TemplateChoice,
     chat: &Chat,
@@ -370,7 +370,7 @@ fn chat(chat: Chat, tokens: Vec<(&'static str, String)>, date: PromptDate) -> Re
     Ok(template)
 }
 
-/// Renders what clients ask most, so that a template that fails is found before anybody asks. A template may refuse a
+/// Renders the usual conversations, so that a template that fails is found before the first request. A template may refuse a
 /// system turn or earlier turns, but not a question.
 fn tried(template: &ChatTemplate) -> Result<(), String> {
     let turns = |roles: &[&str]| -> Vec<Message> {

@@ -1,7 +1,7 @@
 //! tokenizer.json: text to tokens and back, with character places.
 //!
-//! Control tokens come from scaffold only. What clients and models say is text: whatever it spells, it is encoded as
-//! the letters it is made of. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
+//! Control tokens come from scaffold only. The words of clients and models are text: even if they spell a control token, they are
+//! encoded as letters. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
 use crate::{
     CandleError, ModelFiles, added, continued::Continued, gguf::Gguf, marked::Marked, spelling::Spelling, words,
@@ -176,7 +176,7 @@ impl HfTokenizer {
     fn tokenize(&self, part: &str) -> tokenizers::Result<Vec<tokenizers::Token>> {
         let Some(words) = &self.words else { return self.inner.get_model().tokenize(part) };
         let tokens = words.model.tokenize(part)?;
-        // The vocabulary holds none; if a kind of model finds one all the same, nobody gets it.
+        // The vocabulary holds none; if some kind of model finds a control token nevertheless, it is dropped.
         match tokens.iter().find(|token| self.control.contains(&token.id) && Some(token.id) != words.unknown) {
             Some(token) => Err(format!("words became the control token {}", token.id).into()),
             None => Ok(tokens),

@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Writes a safetensors file anew, with this done to the bytes of every tensor.
+/// Writes a safetensors file again, with this change to the bytes of every tensor.
 fn rewrite(path: &Path, change: impl Fn(&str, &mut Vec<u8>)) {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();

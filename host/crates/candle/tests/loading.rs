@@ -27,7 +27,7 @@ fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> CandleError {
     refused(folder.path())
 }
 
-/// Writes one tensor anew: other shape or other bytes.
+/// Replaces one tensor: another shape or other bytes.
 fn with_tensor(name: &str, tensor: &str, change: impl FnOnce(&mut Vec<usize>, &mut Vec<u8>)) -> CandleError {
     let folder = copy(name);
     let path = folder.path().join("model.safetensors");

@@ -115,7 +115,7 @@ impl Pieces {
     }
 
     /// SentencePiece by its definition: of all neighbours whose whole is a piece, the best is joined, the first of equals;
-    /// what is no piece in the end is told in bytes.
+    /// text that is no piece in the end is spelled in bytes.
     fn encode(&self, text: &str) -> Vec<Token> {
         let normal: HashMap<&str, (Token, f32)> = (0..)
             .zip(&self.0)

@@ -27,7 +27,7 @@ fn tokens(len: usize, last: Token) -> Vec<Token> {
 
 #[test]
 fn what_a_conversation_sends_again_changes_no_number() {
-    // The first turns, the same again, a longer one, one that parts from it, a shorter one, and another altogether.
+    // The first turns, the same again, a longer prompt, a prompt that departs from it, a shorter prompt, and an unrelated one.
     let first = tokens(40, 5);
     let longer = [first.clone(), vec![8, 9, 10]].concat();
     let parted = [first[..20].to_vec(), vec![100, 101]].concat();

@@ -101,7 +101,7 @@ fn remapped(dir: &Path) -> String {
     flags.join("\u{1f}")
 }
 
-/// The wasm file that one line of cargo's messages tells of.
+/// The wasm file that one line of cargo's messages names.
 fn artifact(line: &str) -> Option<Artifact> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
     if message["reason"] != "compiler-artifact" {

@@ -22,7 +22,7 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     encoded.map_err(|error| ComponentError::Encode(format!("{error:#}")))
 }
 
-/// Said before encoding, because there the message would be about interfaces that nobody wrote.
+/// Checked before encoding, because the encoder's message would name interfaces that the author never wrote.
 fn refuse_foreign_imports(module: &[u8]) -> Result<(), ComponentError> {
     let malformed = |error: wasmparser::BinaryReaderError| ComponentError::Malformed(error.to_string());
     for payload in Parser::new(0).parse_all(module) {

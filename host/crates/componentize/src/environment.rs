@@ -1,4 +1,4 @@
-//! What a nested cargo must not inherit from the one that runs us (a build script, `cargo test`, `cargo clippy`).
+//! Removes what a nested cargo must not inherit from the outer cargo (a build script, `cargo test`, `cargo clippy`).
 
 use std::{ffi::OsStr, process::Command};
 

@@ -21,7 +21,7 @@ pub struct Inspection {
 /// Reads a component and checks it against the contract.
 ///
 /// # Errors
-/// When the bytes are no component, or one that imports too much, has no role or several, or an unknown version.
+/// When the bytes are not a component, or the component imports too much, has no role or several, or an unknown version.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComponentError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(ComponentError::NotWasm);

@@ -4,7 +4,7 @@
 //! call; [`encode`] turns a core module into a component; [`inspect`] says what a component is, or why it is none.
 //!
 //! 1. The nested cargo gets a target directory of its own, because sharing the outer one's would wait for its lock.
-//! 2. Whatever the outer cargo put into the environment for its own crates is taken out again.
+//! 2. The variables that the outer cargo set for its own crates are removed.
 //! 3. A component that imports anything but the contract is refused before it is written.
 
 mod build;

@@ -5,15 +5,15 @@ use rayon::prelude::*;
 /// Below this many multiplications a product is not worth a second thread.
 const SERIAL: usize = 1 << 18;
 
-/// Slices that belong together, cut into pieces of so many each.
+/// Tiles and their weights, each with the length of a piece.
 pub(crate) struct Pieces<'a, W> {
     pub(crate) tiles: (&'a mut [f32], usize),
     pub(crate) weights: (&'a [W], usize),
 }
 
 impl<W: Sync> Pieces<'_, W> {
-    /// `one` for each piece of the weights with its piece of the tiles; on several threads where so many multiplications are
-    /// worth it.
+    /// Calls `one` for each piece of the weights with its piece of the tiles; on several threads if there are enough
+    /// multiplications.
     pub(crate) fn multiply(self, multiplications: usize, one: impl Fn((&mut [f32], &[W])) + Sync + Send) {
         let Self { tiles: (tiles, tile), weights: (weights, piece) } = self;
         // Of nothing there are no pieces, whatever their length.
@@ -27,8 +27,8 @@ impl<W: Sync> Pieces<'_, W> {
     }
 }
 
-/// The parts that `one` makes of so many rows `[rows, inputs]` at a time, one after the other: all together would not stay in the
-/// cache, and be read from memory again for each panel of weights.
+/// Calls `one` for `rows` rows of `x [.., inputs]` at a time and joins what it returns for each part. All rows together would not
+/// stay in the cache, and would be read from memory again for each panel of weights.
 pub(crate) fn in_blocks(
     x: &[f32],
     (rows, inputs): (usize, usize),

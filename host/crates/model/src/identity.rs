@@ -3,8 +3,8 @@
 use crate::{ModelInfo, ScoreInfo};
 use serde::{Deserialize, Serialize};
 
-/// What a model's numbers depend on. A part that is empty was not named: the back end does not say, or an earlier version
-/// wrote it.
+/// Digests of the parts that a model's numbers depend on. An empty part is unknown: the back end does not give it, or an earlier
+/// version wrote the record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelParts {
@@ -23,8 +23,7 @@ pub struct ModelParts {
     /// The number format it computes in, such as `f32` or `q8_0`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub precision: String,
-    /// Where it computes, such as `cpu` or `cuda:0`. Not part of the fingerprint: another device rounds otherwise, and that
-    /// is all.
+    /// Where it computes, such as `cpu` or `cuda:0`. Not part of the fingerprint, because another device differs by rounding only.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub device: String,
     /// Architecture and weights in one digest. Networks name the model that they were made for by it, and so did records
@@ -67,7 +66,7 @@ impl ModelParts {
     }
 }
 
-/// Which model spoke or scored. It is written the same way in answers, records, stores and statuses.
+/// Which model generated or scored an answer. It is written the same way in answers, records, stores and statuses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Its name.
@@ -100,7 +99,7 @@ fn in_words(parts: &[&str]) -> String {
 }
 
 impl ModelIdentity {
-    /// Whether this digest names it: its fingerprint, or what earlier versions called so.
+    /// Whether this digest names it: its fingerprint, or the fingerprint that earlier versions used.
     #[must_use]
     pub fn is_called(&self, digest: &str) -> bool {
         digest == self.fingerprint || (!digest.is_empty() && digest == self.parts.base)

@@ -42,7 +42,7 @@ pub struct ModelInfo {
     pub sampling: SamplingSettings,
     /// A digest of everything that its answers depend on.
     pub fingerprint: String,
-    /// What that is made of, as far as the back end says.
+    /// Digests of its parts, as far as the back end gives them.
     pub parts: ModelParts,
 }
 

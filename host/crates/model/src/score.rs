@@ -15,7 +15,7 @@ pub struct ScoreInfo {
     pub name: String,
     /// A digest of everything that its scores depend on.
     pub fingerprint: String,
-    /// What that is made of, as far as the back end says.
+    /// Digests of its parts, as far as the back end gives them.
     pub parts: ModelParts,
     /// The most tokens it takes, prompt included.
     pub context: usize,

@@ -1,8 +1,8 @@
-//! How a model is sampled, as far as one source says: its authors, a bundle, or a request.
+//! Sampling settings of one source: the model's authors, a bundle, or a request.
 
 use serde::{Deserialize, Serialize};
 
-/// Settings of the sampler; what is left out is the next source's to say. The ranges are those of
+/// Settings of the sampler; a missing setting comes from the next source. The ranges are those of
 /// [`SampleRequest`](crate::SampleRequest), and a temperature of 0 is greedy.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

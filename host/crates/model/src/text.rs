@@ -1,7 +1,7 @@
 //! Text from bytes and tokens that come one after the other: it only ever grows.
 //!
-//! Bytes that may still become a character are held back; bytes that cannot become one any more are U+FFFD, once and for
-//! good. What was text stays text, whatever comes after it.
+//! Bytes that may still become a character are held back; bytes that cannot become one any more are U+FFFD, and stay
+//! so. Later bytes never change earlier text.
 
 use crate::{SpellState, Token, Tokenizer, TokenizerError};
 

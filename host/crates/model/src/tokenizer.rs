@@ -17,8 +17,8 @@ pub struct SpellState(pub u64);
 
 /// Text to tokens and back: pure, the same answer every time.
 pub trait Tokenizer: Send + Sync {
-    /// Tokens of `text`, without template and without beginning or end tokens. Text is text: whatever it spells, it
-    /// becomes no special token, except the one for unknown characters.
+    /// Tokens of `text`, without template and without beginning or end tokens. Text never becomes a special token,
+    /// even if it spells one, except the token for unknown characters.
     ///
     /// # Errors
     /// When the text cannot be represented.
@@ -46,8 +46,7 @@ pub trait Tokenizer: Send + Sync {
         self.encode(text)
     }
 
-    /// Whether no text is encoded to this token: a model may say it, and what it says may have a text, but words do not
-    /// become it.
+    /// Whether no text is encoded to this token. A model may generate it, and it may have a text, but words do not become it.
     fn is_control(&self, token: Token) -> bool {
         let _ = token;
         false

@@ -160,7 +160,7 @@ impl ScoreModel for SlowScore {
     }
 }
 
-/// The scores of an answer that grows by so many tokens, four times.
+/// The scores of an answer that grows four times, by this many tokens.
 fn scored(mut model: SharedScoreModel, language: Arc<dyn Tokenizer>, tokens: usize) -> Result<Vec<f32>, ModelError> {
     let id = model.open("a", language)?;
     let row = || ScoreRow { id, tokens: vec![2; tokens], ended: false };

@@ -1,4 +1,4 @@
-//! Policies that no bundle would name: one that decides at random, and one that forces tokens.
+//! Policies that no bundle would name: the first decides at random, the second forces tokens.
 
 use inferenceguard_guarantee_tests::Dice;
 use inferenceguard_search::*;

@@ -171,7 +171,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// Nothing is taken back, and what is released early keeps the budget on its own. That can be told where a text has
+    /// Nothing is taken back, and what is released early keeps the budget on its own. That can be checked where a text has
     /// one spelling and every token its own charge.
     fn released(&self, pieces: &[String]) {
         self.require(pieces.concat() == self.output.text, || format!("released: {pieces:?}"));

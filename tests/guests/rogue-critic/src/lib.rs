@@ -1,4 +1,4 @@
-//! A critic that misbehaves, and one that uses the host's networks.
+//! A critic that misbehaves, and that can use the host's networks.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "critic-component", generate_all });
 

@@ -1,4 +1,4 @@
-//! A steering that misbehaves, and one that gives a tensor.
+//! A steering that misbehaves, and that can return a tensor.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "steering-component", generate_all });
 

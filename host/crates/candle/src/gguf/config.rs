@@ -41,8 +41,8 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     Ok(config)
 }
 
-/// The config.json beside the file. One that names no architecture, as repositories of GGUF files have it, describes no
-/// model: the metadata do.
+/// The config.json beside the file. Repositories of GGUF files often have a config.json without an architecture; it describes no
+/// model, and the metadata do.
 pub(super) fn beside(files: &ModelFiles) -> Result<Option<serde_json::Value>, CandleError> {
     if !files.has("config.json") {
         return Ok(None);
@@ -154,7 +154,7 @@ impl Gguf {
         CandleError::Disagreement { gguf: self.path.clone(), key: key.into(), metadata, field, value }
     }
 
-    /// The metadata, told as a config.json and read as one.
+    /// The metadata, written as a config.json and read as one.
     fn told_by_metadata(&self) -> Result<DecoderConfig, CandleError> {
         let mut fields = Map::new();
         for (key, field) in SIZES {

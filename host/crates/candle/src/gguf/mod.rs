@@ -43,7 +43,7 @@ impl Part {
         Ok(Self { path, bytes, header })
     }
 
-    /// Every tensor. One that the file does not hold, or whose type is not read, has no bytes.
+    /// Every tensor. A tensor that the file does not hold, or whose type is not read, has no bytes.
     fn tensors(&self) -> Vec<StoredTensor<'_>> {
         self.header.tensors.iter().map(|(name, place)| self.tensor(name, place)).collect()
     }
@@ -109,8 +109,8 @@ impl Gguf {
         self.parts().map(|part| (&part.bytes[..part.header.end.min(part.bytes.len())], &*part.bytes)).collect()
     }
 
-    /// Every tensor as it lies in its file, in the order of their names. One that its file does not hold, or whose type is not
-    /// read, has no bytes.
+    /// Every tensor as it lies in its file, in the order of their names. A tensor that its file does not hold, or whose type is
+    /// not read, has no bytes.
     pub(crate) fn tensors(&self) -> Vec<StoredTensor<'_>> {
         let mut all: Vec<StoredTensor<'_>> = self.parts().flat_map(Part::tensors).collect();
         all.sort_unstable_by(|a, b| a.name.cmp(b.name));

@@ -1,10 +1,10 @@
-//! `strftime_now`: the date that templates are told, which is the operator's and not the clock's.
+//! `strftime_now`: the date that templates see. The operator sets it; it is not the clock's.
 
 use minijinja::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// The date that templates are told. A prompt that changes from day to day could not be repeated from a record, so it is a
+/// The date that templates see. A prompt that changes from day to day could not be repeated from a record, so it is a
 /// setting; without one it is 2024-07-26, the date that Llama's templates fall back to. The time is always midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

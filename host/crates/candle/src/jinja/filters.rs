@@ -48,7 +48,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     });
 }
 
-/// Whether a value is one that Python goes through, less those of some kinds: neither a number nor none.
+/// Whether Python could iterate over the value, without the kinds that templates exclude: it is neither a number nor none.
 fn is_any(value: &Value, less: &[ValueKind]) -> bool {
     use ValueKind::{Iterable, Map, Seq, String, Undefined};
     [String, Seq, Map, Iterable, Undefined].contains(&value.kind()) && !less.contains(&value.kind())

@@ -1,8 +1,8 @@
 //! Chat templates as transformers renders them, and with a note of who wrote what.
 //!
-//! The words of a conversation are dyed (see `marked`) before a template sees them. Methods, filters and tests look
-//! through the dye, so that a template may trim, split and compare what was said; wherever it puts a character, that
-//! character is still known as a client's or a model's.
+//! The words of a conversation are dyed (see `marked`) before a template sees them. Methods, filters and tests look through
+//! the dye, so that a template can trim, split and compare the words. Wherever a template puts a character, the character keeps
+//! its author: a client or a model.
 
 mod date;
 mod filters;
@@ -26,7 +26,7 @@ pub(crate) struct ChatTemplate {
 
 /// Why a conversation has no prompt.
 pub(crate) enum Refusal {
-    /// The template said so, by `raise_exception`.
+    /// The template refused it, by `raise_exception`.
     Raised(String),
     /// It cannot be rendered.
     Failed(String),

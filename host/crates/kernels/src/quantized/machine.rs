@@ -1,4 +1,4 @@
-//! What a product of quantised weights asks of the machine: eight sums side by side.
+//! The instructions that a product of quantised weights needs: eight sums side by side.
 
 use super::blocks::PART;
 

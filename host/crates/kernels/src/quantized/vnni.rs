@@ -8,7 +8,7 @@ use crate::product::LANES;
 pub(super) struct Vnni(());
 
 impl Vnni {
-    /// If it has.
+    /// `Some` if the machine has them.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn detect() -> Option<Self> {
         let all = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");

@@ -30,7 +30,7 @@ pub(super) struct ToyScoreScript {
 
 /// Plays one `score` line of a [`ToyScript`]. An answer without tokens scores 0.
 ///
-/// With `withheld` it works as a model with another tokenizer must: it decodes the answer, encodes the text anew, and
+/// With `withheld` it works as a model with another tokenizer must: it decodes the answer, encodes the text again, and
 /// gives each language-model token the score at the own token in which its text ends. The last word may still grow and
 /// then split otherwise, so tokens that end in it are withheld until another word follows or the answer ends.
 #[derive(Debug)]

@@ -139,7 +139,7 @@ impl Subject {
         super::ensure_close(what, &expected, found, self.options.tolerance)
     }
 
-    /// The beam goes on as one that holds `tokens`.
+    /// The beam continues exactly like a beam that holds `tokens`.
     fn ensure_holds(&mut self, what: &str, beam: BeamId, tokens: &[Token]) -> Outcome {
         let next = self.ordinary[1];
         let logits = self.step(&[(beam, next)])?.remove(0);

@@ -1,9 +1,9 @@
-//! Scoring with another tokenizer: the answer's text is told again in the score model's tokens.
+//! Scoring with another tokenizer: the text of the answer is encoded again with the score model's tokens.
 //!
-//! The text grows while the answer does, and its last word may still change how it is cut into tokens. So a tail is
-//! withheld: a token counts as stable when a whitespace has followed its word, when enough tokens have come after it,
-//! or when the answer has ended. Should a stable token change nevertheless, the cache goes back to where both tellings
-//! agree; scores that were reported stay.
+//! The text grows while the answer does, and its last word may still be split differently. So a tail is withheld: a token is
+//! stable when whitespace has followed its word, when enough tokens have come after it, or when the answer has ended. If a
+//! stable token changes nevertheless, the cache goes back to the last token that both encodings share; scores that were reported
+//! stay.
 
 use crate::{
     marked::Marked,
@@ -20,16 +20,16 @@ const JOINT: usize = 4;
 
 /// One token of the score model that is in the cache, after the prefix.
 #[derive(Clone, Copy)]
-struct Told {
+struct ScoredToken {
     token: Token,
     /// Where it ends in the text, in bytes.
     end: usize,
     score: f32,
 }
 
-/// An answer in two tellings.
+/// An answer in the tokens of the language model and in those of the score model.
 #[derive(Clone)]
-pub(crate) struct Retold {
+pub(crate) struct Retokenized {
     language: Arc<dyn Tokenizer>,
     /// The prompt, in the score model's template.
     prompt: Arc<Marked>,
@@ -38,20 +38,20 @@ pub(crate) struct Retold {
     prefix: Arc<[Token]>,
     /// The score at the prefix's last token.
     opening: f32,
-    told: Vec<Told>,
+    scored: Vec<ScoredToken>,
     /// The language model's tokens.
     answer: Vec<Token>,
     /// What they say; a cut character does not count.
     text: GrowingText,
     reported: usize,
-    /// Text up to here is told.
+    /// The text is scored up to this byte.
     stable: usize,
     /// Whether the last answer token is an end token with a score of its own.
     closed: bool,
 }
 
-/// What the cache must do to follow.
-pub(crate) struct Catch {
+/// How the cache changes with the text.
+pub(crate) struct Update {
     /// How many tokens after the prefix stay.
     pub(crate) keep: usize,
     /// What comes after them.
@@ -59,34 +59,34 @@ pub(crate) struct Catch {
     ends: Vec<usize>,
 }
 
-impl Retold {
+impl Retokenized {
     /// Begins an answer; returns the tokens of the prefix and those after it.
     pub(crate) fn new(
         language: Arc<dyn Tokenizer>,
         tokenizer: &HfTokenizer,
         prompt: Marked,
         frame: bool,
-    ) -> Result<(Self, Catch), ModelError> {
+    ) -> Result<(Self, Update), ModelError> {
         let spans = tokenizer.encode_spans(&prompt, frame)?;
         if spans.tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
         let prefix = spans.tokens.len().saturating_sub(JOINT).max(1);
-        let retold = Self {
+        let retokenized = Self {
             language,
             prompt: prompt.into(),
             frame,
             prefix: spans.tokens[..prefix].into(),
             opening: f32::NAN,
-            told: Vec::new(),
+            scored: Vec::new(),
             answer: Vec::new(),
             text: GrowingText::default(),
             reported: 0,
             stable: 0,
             closed: false,
         };
-        let catch = Catch::from(&spans, prefix, 0, spans.tokens.len());
-        Ok((retold, catch))
+        let update = Update::from(&spans, prefix, 0, spans.tokens.len());
+        Ok((retokenized, update))
     }
 
     /// The prefix's tokens.
@@ -107,7 +107,7 @@ impl Retold {
         tokens: &[Token],
         ended: bool,
         eos: Option<Token>,
-    ) -> Result<Catch, ModelError> {
+    ) -> Result<Update, ModelError> {
         for token in tokens {
             self.text.push(self.language.as_ref(), *token)?;
             self.answer.push(*token);
@@ -134,23 +134,23 @@ impl Retold {
         Ok(bytes.is_empty())
     }
 
-    /// From what is in the cache to the new telling.
-    fn follow(&mut self, spans: &Spans, stable: usize, ended: bool) -> Catch {
+    /// What turns the tokens in the cache into those of the new encoding.
+    fn follow(&mut self, spans: &Spans, stable: usize, ended: bool) -> Update {
         let from = self.prefix.len().min(stable);
         let new = &spans.tokens[from..stable];
-        let common = self.told.iter().zip(new).take_while(|(old, new)| old.token == **new).count();
+        let common = self.scored.iter().zip(new).take_while(|(old, new)| old.token == **new).count();
         if common == new.len() && !ended {
-            // The new telling is shorter for now: what is told stays until the text decides.
-            return Catch { keep: self.told.len(), tokens: Vec::new(), ends: Vec::new() };
+            // The new encoding is shorter for now: the tokens in the cache stay until more text comes.
+            return Update { keep: self.scored.len(), tokens: Vec::new(), ends: Vec::new() };
         }
-        self.told.truncate(common);
-        Catch::from(spans, from + common, common, stable)
+        self.scored.truncate(common);
+        Update::from(spans, from + common, common, stable)
     }
 
-    /// Takes the scores of a catch's tokens.
-    pub(crate) fn take(&mut self, catch: &Catch, scores: &[f32]) {
-        let told = catch.tokens.iter().zip(&catch.ends).zip(scores);
-        self.told.extend(told.map(|((token, end), score)| Told { token: *token, end: *end, score: *score }));
+    /// Takes the scores of an update's tokens.
+    pub(crate) fn take(&mut self, update: &Update, scores: &[f32]) {
+        let new = update.tokens.iter().zip(&update.ends).zip(scores);
+        self.scored.extend(new.map(|((token, end), score)| ScoredToken { token: *token, end: *end, score: *score }));
     }
 
     /// Scores of answer tokens that became scorable: each is the score at the last of our tokens that ends no later.
@@ -170,17 +170,17 @@ impl Retold {
 
     fn score_at(&self, end: usize) -> f32 {
         // The end token's empty span lies at the end of the text and belongs to no other token.
-        let told = &self.told[..self.told.len().saturating_sub(usize::from(self.closed))];
-        told.iter().rfind(|t| t.end <= end).map_or(self.opening, |t| t.score)
+        let scored = &self.scored[..self.scored.len().saturating_sub(usize::from(self.closed))];
+        scored.iter().rfind(|t| t.end <= end).map_or(self.opening, |t| t.score)
     }
 
-    /// The score at the last told token.
+    /// The score at the last scored token.
     pub(crate) fn end(&self) -> f32 {
-        self.told.last().map_or(self.opening, |t| t.score)
+        self.scored.last().map_or(self.opening, |t| t.score)
     }
 }
 
-impl Catch {
+impl Update {
     fn from(spans: &Spans, from: usize, keep: usize, to: usize) -> Self {
         let mut end = 0;
         let ends = spans.spans[from..to].iter().map(|span| {

@@ -1,0 +1,65 @@
+//! The adaptive width: how many candidates a chunk has while no budget is at risk.
+
+use inferenceguard_guest::{BatchView, Description, RoleError, Settings, Value};
+
+/// Fewer candidates than `n`, and when they are enough.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct AdaptiveWidth {
+    pub(crate) candidates: u32,
+    /// The share of every budget that every beam must have left.
+    comfort: f64,
+    /// With a critic: what P(safe to the end) must be above.
+    sure: f64,
+}
+
+impl AdaptiveWidth {
+    /// Adds the settings.
+    pub(crate) fn described(description: Description) -> Description {
+        description
+            .setting(
+                "adaptive-width",
+                Value::Integer(0),
+                "Candidates of a chunk while no budget is at risk; 0 means always n.",
+            )
+            .setting("few", Value::Integer(0), "The older name of adaptive-width.")
+            .setting(
+                "comfort",
+                Value::Number(0.5),
+                "At risk: a beam with less than this share of a budget left; 0 to 1.",
+            )
+            .setting("sure", Value::Number(0.9), "At risk, with a critic: P(safe to the end) at most this; 0 to 1.")
+    }
+
+    /// `None` if the width is not adaptive.
+    pub(crate) fn configure(settings: &Settings, n: u32) -> Result<Option<Self>, String> {
+        let (width, older) = (settings.integer("adaptive-width", 0..=n)?, settings.integer("few", 0..=n)?);
+        if width > 0 && older > 0 {
+            return Err("adaptive-width: given under its older name `few` as well; give it once".to_owned());
+        }
+        let candidates = width.max(older);
+        if candidates > 0 && settings.integer("retries", 0..)? == 0 {
+            return Err(
+                "adaptive-width: expected at least one retry, which is what tries all n; found retries 0".to_owned()
+            );
+        }
+        let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
+        Ok((candidates > 0).then_some(Self { candidates, comfort, sure }))
+    }
+
+    /// Whether no live beam is at risk.
+    pub(crate) fn is_enough(&self, rows: &dyn BatchView) -> Result<bool, RoleError> {
+        let budgets: Vec<f64> = rows.constraints().iter().map(|constraint| constraint.budget).collect();
+        for row in 0..rows.len() {
+            for (constraint, budget) in (0..).zip(&budgets) {
+                if rows.margin(row, constraint)? < self.comfort * budget {
+                    return Ok(false);
+                }
+            }
+            let doubtful = |safe: &Vec<f64>| safe.iter().any(|p| *p <= self.sure);
+            if rows.estimate(row)?.is_some_and(|estimate| doubtful(&estimate.safe)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
