@@ -1,4 +1,4 @@
-//! The contract: it resolves, is documented item by item, imports nothing foreign, and does not change unnoticed.
+//! The contract resolves, documents every item, imports nothing foreign, and does not change without its page.
 
 use sha2::{Digest, Sha256};
 use std::{

@@ -1,5 +1,5 @@
-//! Every first-party component answers in WebAssembly what it answers as plain Rust: on rows made at random, call by
-//! call. So what unit tests show of the one holds for the other.
+//! Every first-party component gives the same answers in WebAssembly and as plain Rust, on random rows, call by call. So unit
+//! tests in plain Rust hold for the component.
 
 #[path = "native_support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! Compiling a component does not wait for the threads that models compute on, nor do they wait for it. Alone in its
-//! process: it takes all of those threads.
+//! Compiling a component does not wait for the threads of models, and they do not wait for it. The test has a process of its own,
+//! because it takes all of those threads.
 
 #[path = "sandbox_support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! Every misdeed of a component is a typed failure, the host lives on, and a good component still answers afterwards.
+//! Every misbehaviour of a component is a typed failure, the host survives it, and a good component still answers afterwards.
 
 #[path = "sandbox_support/mod.rs"]
 mod support;

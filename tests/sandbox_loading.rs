@@ -1,4 +1,4 @@
-//! What is no component of ours is refused in words, before it runs; and no bytes at all panic the host.
+//! Bytes that are not a component of the contract are refused with a reason, before anything runs; no bytes panic the host.
 
 #[path = "sandbox_support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The house rules that a compiler does not check: what lies where, who depends on whom, how a file opens.
+//! The rules that a compiler does not check: where files lie, which crates depend on which, how a file begins.
 
 use serde_json::Value;
 use std::{
@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+#[path = "tidy_support/words.rs"]
+mod words;
 
 /// Everything that may lie in the root folder.
 const TOP: [&str; 15] = [
@@ -27,7 +30,7 @@ const TOP: [&str; 15] = [
     "tests",
 ];
 
-/// One more, apart, because it is the contract: nothing but text.
+/// The folder of the contract.
 const CONTRACT: &str = "wit";
 
 /// Which of our crates may name which. The CLI and the tests may name all.
@@ -55,7 +58,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
     // One kind of key signs bundles and records. Checking a record needs no engine; the tests of records do.
     ("inferenceguard-record", &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-search"]),
-    // Messages, and how text is sampled and released, are said in the words of the crates that define them.
+    // Messages, sampling and release are types of the crates that define them.
     (
         "inferenceguard-server",
         &[
@@ -91,10 +94,10 @@ const FOR_TESTS: [&str; 2] = [TESTKIT, "inferenceguard-host"];
 const LIGHT: [&str; 2] = ["inferenceguard-bundle", "inferenceguard-record"];
 const ENGINES: [&str; 4] = ["wasmtime", "candle-core", "candle-nn", "inferenceguard-host"];
 
-/// Those that put everything together.
+/// Packages that may depend on every crate.
 const TOGETHER: [&str; 3] = ["inferenceguard", "inferenceguard-tests", "inferenceguard-guarantee-tests"];
 
-/// Heavy or telling dependencies, and the only crates of ours that may name them outside of tests.
+/// Heavy dependencies, and the only crates of ours that may name them outside of tests.
 const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["inferenceguard-sandbox"]),
     ("candle-core", &["inferenceguard-candle", "inferenceguard-train"]),
@@ -113,7 +116,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["inferenceguard"]),
 ];
 
-/// Files that may hold the keyword that turns the compiler's checks off, and why.
+/// Files that may contain unsafe code, and why.
 const UNSAFE_SPOTS: &[(&str, &str)] = &[
     ("host/crates/candle/src/files.rs", "maps weights into memory"),
     ("host/crates/kernels/src/quantized/vnni.rs", "calls instructions that the machine reports to have"),
@@ -233,7 +236,7 @@ fn the_root_folder_holds_what_it_should() {
 }
 
 #[test]
-fn every_rust_file_says_what_it_is() {
+fn every_rust_file_opens_with_a_header() {
     let silent = rust_files().into_iter().filter(|(_, text)| !text.starts_with("//! "));
     none(silent.map(|(path, _)| format!("{path}: open with `//!` and one sentence about the file")).collect());
 }

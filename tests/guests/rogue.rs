@@ -1,4 +1,5 @@
-//! The part all rogues share: a setting `mode` chooses the misdeed. A module of each, beside its own bindings.
+//! The part that all rogues share: the setting `mode` chooses how they misbehave. Each rogue includes it as a module beside its
+//! own bindings.
 
 use super::exports::inferenceguard::guard::setup::{Description, Guest as Setup, Setting};
 use super::inferenceguard::guard::log::{self, Level};

@@ -1,4 +1,4 @@
-//! Rows at random, as the host makes them and as components see them in plain Rust; components loaded once.
+//! Random rows, for the host and for components in plain Rust; components loaded once.
 
 use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest as guest;

@@ -1,4 +1,4 @@
-//! What it costs to hand numbers of 32 rows to a component.
+//! The time to pass numbers of 32 rows to a component.
 
 use crate::{
     sandbox_support::{activate, rows},

@@ -1,6 +1,6 @@
-//! Many requests at once, decided by components and by the same Rust native: the demonstration's models and bundle.
+//! Many requests at once, decided by components and by the same Rust code natively: the demonstration's models and bundle.
 //!
-//! Native roles get a copy of all they might read, as the tests make it, where components read what they ask for.
+//! Native roles get a copy of all columns, as in the tests; components read only the columns they ask for.
 
 use crate::{
     native_support::{Settings, activate, decision, dense, double, native, plan},

@@ -1,4 +1,4 @@
-//! What a request pays before its first token: an instance of every role, configured, up to its first answer.
+//! The time before the first token of a request: an instance of every role, configured, up to its first answer.
 
 use crate::{
     native_support::activate,

@@ -1,7 +1,7 @@
-//! What guarding costs, each beside the most it may cost: figures and ratios of one run, on this machine.
+//! The cost of guarding: times and ratios of one run on this machine, each beside its limit.
 //!
-//! `cargo bench -p inferenceguard-tests --bench speed` measures; `-- --test` runs everything once, to see that it runs.
-//! Nothing fails for being slow: a loaded machine is no defect.
+//! `cargo bench -p inferenceguard-tests --bench speed` measures; `-- --test` runs everything once, to check that it
+//! runs. A slow result fails nothing, because the machine may be busy.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod crossings;

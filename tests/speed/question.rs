@@ -1,4 +1,4 @@
-//! What a deployment is asked in the middle of a request: 32 rows of 32 new tokens each.
+//! The rows of a call in the middle of a request: 32 rows of 32 new tokens each.
 
 use crate::native_support::{CONSTRAINTS, HIDDEN};
 use inferenceguard_sandbox::SettingValue;

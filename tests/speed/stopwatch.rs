@@ -1,4 +1,4 @@
-//! Times work, and shows figures beside what they may be.
+//! Times work, and prints each time beside its limit.
 
 use std::time::{Duration, Instant};
 

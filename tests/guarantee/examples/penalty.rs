@@ -1,4 +1,4 @@
-//! Draws what the optimum of a finite penalty does as the penalty grows, over hundreds of random decision problems.
+//! Draws how the optimum of a finite penalty changes as the penalty grows, over hundreds of random decision problems.
 //!
 //! `cargo run --release -p inferenceguard-guarantee-tests --example penalty -- FOLDER` writes `penalty.csv` and
 //! `penalty.svg` there. Labels are placed by hand: the SVG then needs no font at the time it is drawn.

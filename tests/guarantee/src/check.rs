@@ -1,4 +1,4 @@
-//! Compares what the augmented problem gives with what is true.
+//! Compares the results of the augmented problem with the facts.
 
 use crate::{Augmented, Facts, Mdp, Penalty, Trajectory, closed_form, convert::guest_constraint};
 use inferenceguard_guest::{RoleError, Tracked, Tracker};

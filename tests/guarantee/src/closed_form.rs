@@ -1,4 +1,4 @@
-//! What was spent, straight from the definition: S_t = Σ γ^k c_k over the first t tokens, and z_t = γ^-t (d − S_t).
+//! The costs spent, straight from the definition: S_t = Σ γ^k c_k over the first t tokens, and z_t = γ^-t (d − S_t).
 //! Paper: section 3. Neither the tracker's nor the audit's way of counting is used.
 
 use inferenceguard_search::{Constraint, ConstraintMode, CostClip};

@@ -1,4 +1,4 @@
-//! What is true of a problem, by enumeration.
+//! The facts of a problem, by enumeration.
 
 use crate::{
     Mdp, Trajectory, closed_form,

@@ -1,12 +1,12 @@
-//! What the guarantee rests on, small enough to be worked out exactly. `host/GUARANTEE.md` says what is proved.
+//! The foundations of the guarantee, on problems that are small enough to be solved exactly. `host/GUARANTEE.md` says what is proved.
 //!
 //! # Key types
 //! - [`Mdp`]: an explicit decision problem; [`random`] makes many of them.
-//! - [`policies`]: every policy there is, by brute force, and what is true of it. No tracker takes part.
+//! - [`policies`]: every policy, by brute force, and its facts. No tracker takes part.
 //! - [`Augmented`]: the problem as the paper solves it, over (state, budget state), with a real tracker and a penalty.
 //! - [`check()`]: compares the two, theorem by theorem; what differs is a [`Finding`].
 //! - [`sweep()`]: what happens as the penalty grows.
-//! - [`closed_form`]: what was spent, from the definition.
+//! - [`closed_form`]: the costs spent, from the definition.
 //!
 //! Costs are in the unit of their model, lower is better; probabilities are in (0, 1].
 

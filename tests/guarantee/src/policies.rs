@@ -1,4 +1,4 @@
-//! Every policy there is, whatever it remembers, and what is true of it. Slow, simple, and without any tracker.
+//! Every policy, with any memory, and its facts. Slow, simple, and without any tracker.
 
 use crate::{Mdp, Trajectory, closed_form};
 use inferenceguard_search::ConstraintMode;

@@ -1,4 +1,4 @@
-//! What the optimal policy of a finite penalty does as the penalty grows.
+//! How the optimal policy of a finite penalty changes as the penalty grows.
 
 use crate::{Augmented, Facts, Mdp, Penalty, closed_form};
 use inferenceguard_guest::{RoleError, Tracker};

@@ -85,7 +85,7 @@ fn without_a_safe_policy_the_value_is_infinite() {
     assert_eq!(check(&mdp, &SafetyBudget, Penalty::OURS).unwrap(), []);
 }
 
-/// The same state is reached with 3 or with 1 of a budget of 4 left. Only the budget state tells what may still be said.
+/// The same state is reached with 3 or with 1 of a budget of 4 left. Only the budget state shows what may still be generated.
 #[test]
 fn the_best_choice_depends_on_the_budget_left() {
     let go = |task: f64, safety: f64| Outcome { probability: 1.0, next: Some(1), task, safety };

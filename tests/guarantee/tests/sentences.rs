@@ -1,4 +1,4 @@
-//! `host/GUARANTEE.md` sentence by sentence: every promise names the tests that break when it is violated, and those exist.
+//! Every promise in `host/GUARANTEE.md` names the tests that fail when it is violated, and those tests exist.
 
 use std::{
     collections::BTreeMap,

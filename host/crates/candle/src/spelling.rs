@@ -1,6 +1,6 @@
 //! What a token spells, in bytes: the decoder of tokenizer.json, one token after the other.
 //!
-//! The library decodes whole lists of tokens to text, and a longer list may change what a shorter one said: a run of byte
+//! The library decodes whole lists of tokens to text, and a longer list may change the text of a shorter list: a run of byte
 //! tokens that is cut within a character loses all its characters. Here a token's bytes depend on what came before it
 //! only, and joined they are the same text wherever the library finds valid UTF-8. Understood are:
 //!

@@ -1,4 +1,4 @@
-//! Answers generated together, from forks, in changing order and of unequal length, are those generated one by one.
+//! Answers that are generated together (from forks, in changing order, of unequal length) equal answers that are generated alone.
 
 mod common;
 

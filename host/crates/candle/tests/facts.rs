@@ -1,4 +1,4 @@
-//! Each fact of a model has one place, which reads every file that states it: joined, compared, or refused.
+//! Each fact of a model comes from every file that states it: the files are joined or compared, and contradictions are refused.
 
 mod common;
 #[path = "common/gguf.rs"]

@@ -1,4 +1,4 @@
-//! Whatever is forked, re-ordered, batched and released: each beam goes on as if it were alone.
+//! Forks, new orders, batches and releases: each beam continues as if it were alone.
 
 mod common;
 

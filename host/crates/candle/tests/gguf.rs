@@ -1,4 +1,4 @@
-//! GGUF files compute what the folders they were made from compute, and keep every promise of a back end.
+//! A GGUF file gives the same numbers as the folder that it was made from, and passes the conformance suite.
 
 mod common;
 #[path = "common/gguf.rs"]

@@ -1,4 +1,4 @@
-//! What a model's numbers depend on changes its fingerprint, and the part that it belongs to.
+//! A change of anything that a model's numbers depend on changes the fingerprint, and the digest of its part.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Latents of inner layers: those of the newest position, whatever was forked, batched and re-ordered.
+//! Latents of inner layers are those of the newest position, after any forks, batches and new orders.
 
 mod common;
 

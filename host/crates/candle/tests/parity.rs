@@ -1,4 +1,4 @@
-//! Every golden model computes what the reference implementation computed.
+//! Every golden model gives the numbers of the reference implementation.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! A prompt that begins as a recent one gives the same numbers to the last bit, and what is kept has a bound.
+//! A prompt that begins like a recent prompt gives the same numbers, to the last bit; the memory for recent prompts is bounded.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Scores along beams are those of the whole text at once, whichever tokenizer the language model has.
+//! Scores along beams equal the scores of the whole text at once, with any tokenizer of the language model.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! Token by token a tokenizer spells what the library decodes of all of them, wherever that is valid, and takes nothing back.
+//! The bytes of single tokens, joined, are the text that the library decodes from all of them, wherever that text is valid;
+//! later tokens change nothing.
 
 mod common;
 

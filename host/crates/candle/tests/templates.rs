@@ -1,4 +1,4 @@
-//! Chat templates give the prompts that transformers makes of them, and nothing that was said becomes a control token.
+//! Chat templates give the prompts that transformers makes of them, and no words of clients or models become a control token.
 
 mod common;
 

@@ -93,7 +93,7 @@ pub enum ComponentError {
     Cargo {
         /// What was built.
         packages: String,
-        /// What cargo said.
+        /// The output of cargo.
         stderr: String,
     },
     /// Cargo made no wasm file for a package.

@@ -1,4 +1,4 @@
-//! The critic `{name}`: asks a network of the deployment for the chance to stay safe, from the latent.
+//! The critic `{name}`: a network of the deployment estimates from the latent how likely a beam stays safe.
 
 use inferenceguard_guest::{
     BatchView, Critic, Dense, Description, Estimate, LatentSelector, Need, RoleError, Settings, Setup, Value, describe,

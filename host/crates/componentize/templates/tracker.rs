@@ -1,4 +1,4 @@
-//! The tracker `{name}`: sums costs as they come, without discount; safe while something is left of the budget.
+//! The tracker `{name}`: sums costs as they come, without discount; safe while budget is left.
 
 use inferenceguard_guest::{
     Advanced, BudgetState, Constraint, Description, RoleError, Settings, Setup, Tracked, Tracker, describe,

@@ -1,4 +1,4 @@
-//! Real builds: a first-party component, every scaffold, and a crate that wants more than the contract.
+//! Real builds: a first-party component, every scaffold, and a crate that imports more than the contract.
 
 use inferenceguard_componentize::{Build, ComponentError, Role, build_workspace_components, inspect, scaffold};
 use std::{

@@ -1,4 +1,4 @@
-//! Files that are no components, and components that are not ours. Each is refused for its own reason.
+//! Files that are not components, and components of other contracts: each error names the reason.
 
 use inferenceguard_componentize::{ComponentError, Role, encode, inspect};
 

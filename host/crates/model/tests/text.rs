@@ -1,4 +1,4 @@
-//! Text that grows: nothing that was text is taken back, and a character counts once.
+//! Text that grows: later tokens never change earlier text, and a character counts once.
 
 use inferenceguard_model::{ByteText, GrowingText, toy::ToyScript};
 use proptest::prelude::*;

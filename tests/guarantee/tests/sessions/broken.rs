@@ -1,4 +1,4 @@
-//! Roles that fail, lie, or do as they please.
+//! Roles that fail, lie, or answer at random.
 
 use crate::native::failure;
 use inferenceguard_guarantee_tests::Dice;

@@ -1,4 +1,4 @@
-//! Who plays the first-party components: this machine, or the sandbox.
+//! Where first-party components run: on this machine, or in the sandbox.
 
 use crate::native::Native;
 use inferenceguard_guest::{self as guest, Setting, Setup, Value};

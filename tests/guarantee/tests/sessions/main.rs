@@ -1,5 +1,5 @@
-//! Whole requests on scripted models: no answer `within_budget` breaks its budget, whatever the method, the retries, the
-//! forks, the end, the fallback or the failures on the way.
+//! Whole requests on scripted models: no answer `within_budget` breaks its budget, with any method, retries, forks, ends,
+//! fallbacks and failures.
 //!
 //! First-party components play natively, so that a hundred thousand trajectories take seconds; `sandboxed.rs` plays some of
 //! the same requests in the sandbox.

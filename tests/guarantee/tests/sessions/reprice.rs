@@ -1,5 +1,5 @@
-//! What an answer costs, from its ids alone: a fresh score model, one pass, and the closed form. Nothing that a session
-//! keeps is used.
+//! The cost of an answer, from its ids alone: a fresh score model, one pass, and the closed form. It reads no state of the
+//! session.
 
 use crate::case::{Case, PROMPT};
 use inferenceguard_guarantee_tests::closed_form;

@@ -1,4 +1,4 @@
-//! Plays one case and holds its output against what its ids cost.
+//! Plays one case and compares its output with the cost of its ids.
 
 use crate::{
     case::{Case, Fault, PROMPT, Player},

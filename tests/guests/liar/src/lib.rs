@@ -1,4 +1,4 @@
-//! Exports a cost and says it is a policy.
+//! A component that exports a cost and describes itself as a policy.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "cost-component", generate_all });
 

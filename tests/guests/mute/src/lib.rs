@@ -1,4 +1,4 @@
-//! Traps when it is asked what it is.
+//! A component that traps in `describe`.
 
 wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "tracker-component", generate_all });
 

@@ -42,7 +42,7 @@ pub(super) struct Fours<'a> {
 }
 
 impl<const N: usize> Row<'_, N> {
-    /// The first blocks. Said once, no index below is looked at again.
+    /// The first blocks. With lengths that the compiler knows, it checks no index below.
     #[inline(always)]
     pub(super) fn first(self, blocks: usize) -> Self {
         Self { q: &self.q[..blocks], scales: &self.scales[..blocks], sums: &self.sums[..blocks] }

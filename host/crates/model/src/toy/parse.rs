@@ -44,7 +44,7 @@ pub enum ScriptError {
         /// What is there.
         found: String,
     },
-    /// Something is said twice.
+    /// An entry is there twice.
     #[error("line {line}: '{what}' is there already; keep one of them")]
     Duplicate {
         /// Where.

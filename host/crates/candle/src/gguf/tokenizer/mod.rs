@@ -53,7 +53,7 @@ enum Role {
     /// Stands for what the vocabulary lacks.
     Unknown,
     Control,
-    /// Added by its authors; may be said.
+    /// Added by its authors; the model may generate it.
     Added,
     /// Only fills up the vocabulary.
     Unused,
