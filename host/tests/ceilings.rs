@@ -7,13 +7,13 @@ use inferenceguard_testkit::toy::{SCRIPT, build, config, engine, roles};
 
 const BUDGET: f64 = 11.0;
 
-/// Asks for as much as can be said in every field. A new field does not compile here until it is decided what limits it.
+/// Asks for the most in every field. A new field does not compile here until its limit is listed.
 fn greedy(engine: &Engine) -> Request {
     Request {
         prompt: "good".into(),
         // The context limits it.
         history: Vec::new(),
-        // One that the operator chose.
+        // A method that the operator chose.
         method: engine.methods().into_iter().next(),
         // At most the deployment's.
         budgets: [("harm".to_owned(), BUDGET)].into(),
@@ -56,7 +56,7 @@ fn no_field_of_a_request_loosens_its_deployment() {
     let output = engine.under(&terms()).generate(greedy(&engine)).unwrap();
     assert!(output.tokens.len() <= own.max_tokens as usize, "{}", output.tokens.len());
     assert!(output.top_logprobs.iter().all(|place| place.len() == 4));
-    // Every setting of a search is either the deployment's, or one that limits nothing.
+    // Every setting of a search is either the deployment's, or limits nothing.
     let SearchConfig {
         constraints,
         task,

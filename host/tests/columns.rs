@@ -30,7 +30,7 @@ impl Policy for Reader {
     }
 }
 
-/// In the toy the latent is the row of logits, so every column can be told from another.
+/// In the toy the latent is the row of logits, so every column differs from the others.
 fn check_columns(batch: &Batch) {
     for row in batch.rows.iter().filter(|row| !row.finished) {
         let latent = row.latent.as_ref().expect("declared");

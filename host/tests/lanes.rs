@@ -288,7 +288,7 @@ fn a_conversation_that_the_assistant_begins_is_not_free() {
 
 #[test]
 fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
-    // Whoever prices anything meets this.
+    // The first call that prices anything fails.
     let engine = engine(&format!("{SCRIPT}\nfault cost 1: error"), "", &[], &["base"]);
     let history = vec![turn("user", "ask"), turn("assistant", "good")];
     let asked = Request { history, max_tokens: Some(1), ..request(1) };

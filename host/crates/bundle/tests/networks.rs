@@ -1,4 +1,4 @@
-//! Networks of a bundle: what is read, what every kind of bad file is told, and that writing and reading agree.
+//! Networks of a bundle: which files are read, the error of every kind of bad file, and that writing and reading agree.
 
 use half::{bf16, f16};
 use inferenceguard_bundle::network::{Layer, LayerActivation};

@@ -1,4 +1,4 @@
-//! What is asked of the sampler: settings, and the tokens that were said.
+//! The requests to the sampler: settings, and the tokens so far.
 
 mod player;
 

@@ -105,7 +105,7 @@ fn tails_are_priced_and_not_charged() {
     let (out, trace) = guided(GUIDED, 1.0, Needs::default()).play();
     assert_eq!((out.text.as_str(), out.failures.len()), ("good good good good good good", 0), "{out:?}");
     assert_eq!(out.constraints[0].z.len(), out.tokens.len() + 1);
-    // Every candidate of the first chunk is told apart by its tail alone, and nothing of it is charged.
+    // The candidates of the first chunk differ by their tails alone, and no tail is charged.
     let rows = &first(&trace).rows;
     let spent: Vec<f64> = rows.iter().map(|row| row.spent[0]).collect();
     assert_eq!(spent, [2.0, -1.0, 0.0, 0.0][..rows.len()].to_vec());

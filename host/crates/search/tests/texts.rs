@@ -74,7 +74,7 @@ impl Tokenizer for Spaced {
     }
 }
 
-/// Control tokens: one that says `AA`, and one that says nothing. No text is encoded to either.
+/// Two control tokens: the first spells `AA`, the second nothing. No text is encoded to either.
 struct Control;
 
 impl Control {

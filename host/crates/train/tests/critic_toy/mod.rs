@@ -1,4 +1,4 @@
-//! A scripted model whose latents tell what comes, and labels for its answers.
+//! A scripted model whose latents predict the next token, and labels for its answers.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use inferenceguard_bundle::network::LayerActivation;
@@ -17,7 +17,7 @@ use std::{error::Error, path::Path};
 pub(crate) const GOOD: Token = 5;
 pub(crate) const BAD: Token = 6;
 
-/// Whoever is good stays good for the most part, whoever is bad stays bad; the latent is the row of logits.
+/// After `good` mostly `good` follows, after `bad` mostly `bad`; the latent is the row of logits.
 pub(crate) const SCRIPT: &str = "vocab: <eos>* a b c d good bad
 context: 24
 after : good 1, bad 1
