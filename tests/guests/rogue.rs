@@ -91,7 +91,9 @@ pub fn misdeed() -> Result<(), RoleError> {
             }
         }
         "chatter" => (0..100_000).for_each(|n| log::write(Level::Info, &format!("line {n} {}", "x".repeat(9000)))),
-        "hungry" => (0..8_000_000_u64).for_each(|n| { std::hint::black_box(n); }),
+        "hungry" => (0..8_000_000_u64).for_each(|n| {
+            std::hint::black_box(n);
+        }),
         "error" => return Err(RoleError::Failed("I would rather not".into())),
         _ => {}
     }
