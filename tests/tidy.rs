@@ -52,9 +52,42 @@ const EDGES: &[(&str, &[&str])] = &[
     // bundle's network: each of these is described once.
     (
         "inferenceguard-train",
-        &["inferenceguard-bundle", "inferenceguard-candle", "inferenceguard-model", "inferenceguard-search"],
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-candle",
+            "inferenceguard-model",
+            "inferenceguard-sandbox",
+            "inferenceguard-search",
+        ],
     ),
     ("inferenceguard-eval", &[]),
+    // A name stands for a model, a bundle or a component; an engine is made of all three.
+    (
+        "inferenceguard-catalog",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-candle",
+            "inferenceguard-componentize",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-sandbox",
+        ],
+    ),
+    // Engines are built, asked and measured; the demonstration's world has the prompts and the judge.
+    (
+        "inferenceguard-trials",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-candle",
+            "inferenceguard-catalog",
+            "inferenceguard-eval",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-sandbox",
+            "inferenceguard-search",
+            "inferenceguard-train",
+        ],
+    ),
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
     // One kind of key signs bundles and records. Checking a record needs no engine; the tests of records do.
     ("inferenceguard-record", &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-search"]),
@@ -104,7 +137,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("candle-nn", &["inferenceguard-candle", "inferenceguard-train"]),
     ("wit-bindgen", &["inferenceguard-guest"]),
     // The network.
-    ("hf-hub", &["inferenceguard"]),
+    ("hf-hub", &["inferenceguard-catalog"]),
     ("ureq", &["inferenceguard"]),
     ("oci-client", &["inferenceguard"]),
     ("reqwest", &[]),

@@ -1,10 +1,9 @@
 //! `component new`, `build`, `encode`, `check` and `inspect`.
 
-use crate::{
-    args::{BuildArguments, ComponentCheckArguments, EncodeArguments, FileArguments, NewArguments},
-    embedded, engine, output, terminal,
-};
+use crate::{output, terminal};
 use anyhow::{Context, anyhow, bail};
+use clap::{Args, Subcommand};
+use inferenceguard_catalog::{cache, embedded};
 use inferenceguard_componentize::{self as componentize, Build, Inspection, Role};
 use inferenceguard_sandbox::{CallReport, CheckReport, Limits, Sandbox};
 use serde_json::json;
@@ -15,8 +14,88 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `component new`.
-pub(crate) fn new(arguments: &NewArguments) -> anyhow::Result<()> {
+#[derive(Debug, Subcommand)]
+pub(crate) enum ComponentCommand {
+    /// Writes the crate of a new component
+    New(NewArguments),
+    /// Compiles a component's crate and checks the result
+    Build(BuildArguments),
+    /// Makes a component out of a core module that another compiler built for a world of the contract
+    Encode(EncodeArguments),
+    /// Checks a component: contract, imports, and that it answers the same twice
+    Check(CheckArguments),
+    /// Shows what a component is, without running it
+    Inspect(FileArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// Its name: lower-case letters, digits and dashes
+    name: String,
+    /// policy, tracker, critic, cost or steering
+    #[arg(long)]
+    role: String,
+    /// The folder to write; ./NAME if not given
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The SDK's folder (`guest`); looked for above the current folder and the program if not given
+    #[arg(long, value_name = "DIR")]
+    sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    /// The crate's folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The file to write; DIR/PACKAGE.wasm if not given
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArguments {
+    /// The core module, with the world's metadata in it: what compiling and linking wit-bindgen's output gives
+    module: PathBuf,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// A component's file, or the name of a first-party component
+    component: String,
+    /// A limit as in a bundle's `[limits]`, such as fuel=1000000000; may be repeated
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<String>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArguments {
+    /// A component's file, or the name of a first-party component
+    component: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// `component …`.
+pub(crate) fn command(command: &ComponentCommand) -> anyhow::Result<()> {
+    match command {
+        ComponentCommand::New(arguments) => new(arguments),
+        ComponentCommand::Build(arguments) => build(arguments),
+        ComponentCommand::Encode(arguments) => encode(arguments),
+        ComponentCommand::Check(arguments) => check(arguments),
+        ComponentCommand::Inspect(arguments) => inspect(arguments),
+    }
+}
+
+/// Writes the crate of a new component.
+fn new(arguments: &NewArguments) -> anyhow::Result<()> {
     let role: Role = arguments.role.parse().map_err(|message: String| anyhow!(message))?;
     let dir = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let sdk = match &arguments.sdk {
@@ -38,8 +117,8 @@ fn find_sdk() -> Option<PathBuf> {
     above.map(|place| place.join("guest")).find(is_sdk)
 }
 
-/// `component build`.
-pub(crate) fn build(arguments: &BuildArguments) -> anyhow::Result<()> {
+/// Compiles a component's crate and describes the result.
+fn build(arguments: &BuildArguments) -> anyhow::Result<()> {
     let crate_dir = arguments.dir.clone();
     let out = match &arguments.out {
         Some(out) => out.clone(),
@@ -59,8 +138,8 @@ fn package(dir: &Path) -> anyhow::Result<String> {
     Ok(name.with_context(|| format!("{}: no package name", path.display()))?.to_owned())
 }
 
-/// `component encode`.
-pub(crate) fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
+/// Makes a component out of a core module.
+fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
     let name = || arguments.module.display().to_string();
     let module = fs::read(&arguments.module).with_context(|| format!("{}: cannot be read", name()))?;
     let component = componentize::encode(&module).with_context(name)?;
@@ -70,8 +149,8 @@ pub(crate) fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
     output::result(arguments.out.display())
 }
 
-/// `component inspect`.
-pub(crate) fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
+/// Describes a component without running it.
+fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
     let bytes = read(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
     if arguments.json {
@@ -85,11 +164,11 @@ pub(crate) fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
     output::result(terminal::lines(lines.concat()))
 }
 
-/// `component check`.
-pub(crate) fn check(arguments: &ComponentCheckArguments) -> anyhow::Result<()> {
+/// Runs every function of a component twice on made-up rows.
+fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let bytes = read(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
-    let sandbox = Sandbox::new(limits(&arguments.limits)?, engine::cache().as_deref())?;
+    let sandbox = Sandbox::new(limits(&arguments.limits)?, cache().as_deref())?;
     let report = sandbox.check(&arguments.component, &bytes, &BTreeMap::new())?;
     if let Some(call) = report.calls.iter().find(|call| call.is_failed()) {
         let result = terminal::line(&call.result);
@@ -107,7 +186,7 @@ pub(crate) fn check(arguments: &ComponentCheckArguments) -> anyhow::Result<()> {
     output::result(terminal::lines(lines(&report, &found)))
 }
 
-/// The limits of a bundle that sets these, as `NAME=VALUE`, and no others; but room for the few instances of a check only.
+/// The limits of a bundle that sets only these, `NAME=VALUE` each; with memory for the few instances of a check.
 fn limits(given: &[String]) -> anyhow::Result<Limits> {
     let plain = Limits { instances: 8, ..Limits::default() };
     let mut table = toml::Table::try_from(plain)?;
@@ -138,8 +217,8 @@ fn describe(found: &Inspection) -> String {
     format!("{} component, contract {}, {size} KiB", found.role, found.contract)
 }
 
-/// A component's bytes, by file or by the name of a first-party one.
-pub(crate) fn read(component: &str) -> anyhow::Result<Cow<'static, [u8]>> {
+/// A component's bytes, by file or by the name of a first-party component.
+fn read(component: &str) -> anyhow::Result<Cow<'static, [u8]>> {
     let path = Path::new(component);
     if path.is_file() {
         return Ok(Cow::Owned(fs::read(path).with_context(|| format!("{component}: cannot be read"))?));

@@ -2,21 +2,23 @@
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 answered or refused safely, 1 an error or a failed
 //! request (status `failed`), 2 usage.
-//! What components log goes to stderr too, warnings and worse unless `INFERGUARD_LOG` says otherwise (`debug`).
-//! The only crate that chooses a back end, and the only one that touches the network (for `--model org/name`).
+//! Log lines of components go to stderr, from level `warn` on; `INFERGUARD_LOG` sets another level (`debug`).
+//!
+//! Each command has a file or folder of its own, with its arguments; what several commands share lies in `flags` (options),
+//! `output` and `terminal` (printing), `journal` and `key_files` (files of records and keys). What commands do is in libraries:
+//! models and bundles by name in `inferenceguard-catalog`, evaluations and benches in `inferenceguard-trials`.
 
 // Doc comments of arguments are the text of `--help`, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are no links")]
 
-mod args;
 mod bench;
 mod bundle;
 mod component;
 mod critic;
-mod embedded;
-mod engine;
 mod eval;
-mod hub;
+mod flags;
+mod journal;
+mod key_files;
 mod model;
 mod output;
 mod probe;
@@ -26,18 +28,68 @@ mod serve;
 mod show;
 mod signals;
 mod telemetry;
-mod templates;
 mod terminal;
 mod train;
 mod watch;
 
-use args::{Command, ComponentCommand, ModelCommand, TrainCommand};
-use clap::Parser;
+use bench::BenchArguments;
+use bundle::BundleCommand;
+use clap::{Parser, Subcommand};
+use component::ComponentCommand;
+use eval::EvalArguments;
+use model::ModelCommand;
+use probe::ProbeArguments;
+use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArguments};
+use run::RunArguments;
+use serve::ServeArguments;
 use std::process::ExitCode;
 use telemetry::Spans;
+use train::TrainCommand;
+
+/// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
+#[derive(Debug, Parser)]
+#[command(name = "inferguard", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answers a prompt under guard
+    Run(RunArguments),
+    /// Serves guarded answers over HTTP, for OpenAI's clients
+    Serve(ServeArguments),
+    /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
+    Eval(Box<EvalArguments>),
+    /// Times whole requests, beside what the hardware allows and beside other programs
+    Bench(Box<BenchArguments>),
+    /// Trains models
+    #[command(subcommand)]
+    Train(TrainCommand),
+    /// Makes, checks, signs and activates bundles
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Checks records: the chain, and that the costs of each answer add up to its status
+    Verify(VerifyArguments),
+    /// Runs the components of a bundle again on recorded calls, and compares their answers
+    Replay(Box<ReplayArguments>),
+    /// Explains recorded answers: decisions, and where the budget went
+    Explain(ExplainArguments),
+    /// Removes prompts and answers from old records, which still verify
+    Forget(ForgetArguments),
+    /// Shows what a model computes at every position of a text
+    Probe(ProbeArguments),
+    /// Checks models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Makes and checks components
+    #[command(subcommand)]
+    Component(ComponentCommand),
+}
 
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = Arguments::parse();
     match begin(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -49,9 +101,9 @@ fn main() -> ExitCode {
 }
 
 fn begin(command: Command) -> anyhow::Result<()> {
-    // A server answers signals before it does anything else, and begins its own.
-    let own = matches!(command, Command::Serve(_));
-    let _telemetry = if own { None } else { Some(telemetry::begin(Spans::None)?) };
+    // A server handles signals before anything else, and then starts its own telemetry.
+    let is_server = matches!(command, Command::Serve(_));
+    let _telemetry = if is_server { None } else { Some(telemetry::begin(Spans::None)?) };
     dispatch(command)
 }
 
@@ -65,15 +117,10 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Train(TrainCommand::Demo(arguments)) => train::demo(&arguments),
-        Command::Train(TrainCommand::Critic(arguments)) => critic::run(&arguments),
+        Command::Train(command) => train::command(&command),
         Command::Bundle(command) => bundle::command(&command),
         Command::Probe(arguments) => probe::run(&arguments),
-        Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
-        Command::Component(ComponentCommand::New(arguments)) => component::new(&arguments),
-        Command::Component(ComponentCommand::Build(arguments)) => component::build(&arguments),
-        Command::Component(ComponentCommand::Encode(arguments)) => component::encode(&arguments),
-        Command::Component(ComponentCommand::Check(arguments)) => component::check(&arguments),
-        Command::Component(ComponentCommand::Inspect(arguments)) => component::inspect(&arguments),
+        Command::Model(command) => model::command(&command),
+        Command::Component(command) => component::command(&command),
     }
 }

@@ -1,99 +1,46 @@
-//! Opening models, and `model check`.
+//! `model check`: what a model folder holds.
 
-use crate::{
-    args::{DeviceArguments, ModelCheckArguments},
-    hub, output,
-    templates::Templates,
-    terminal,
-};
+use crate::{flags::DeviceArguments, output, terminal};
 use anyhow::bail;
-use inferenceguard_bundle::Manifest;
+use clap::{Args, Subcommand};
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, DecoderConfig, Fact, Facts, Head, HfTokenizer, LoadOptions, ModelFiles, Precision,
-    PromptDate, Template,
+    CandleModel, CandleScoreModel, DecoderConfig, Fact, Facts, Head, HfTokenizer, ModelFiles, Template,
 };
-use inferenceguard_model::{Model, ModelParts, ScoreModel, ScoreRow, Tokenizer};
+use inferenceguard_catalog::{Loading, hub, language_model, score_model};
+use inferenceguard_model::{Model, ModelParts, ScoreModel, ScoreRow};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// How models are loaded: where they run, and with which templates.
-#[derive(Debug, Clone)]
-pub(crate) struct Loading {
-    base: LoadOptions,
-    /// As the arguments say.
-    given: Templates,
-    /// And the bundle.
-    templates: Templates,
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Loads a model, runs one word, and shows what it is
+    Check(CheckArguments),
 }
 
-impl Loading {
-    /// As the arguments say, and the bundle where they say nothing.
-    pub(crate) fn new(arguments: &DeviceArguments, manifest: Option<&Manifest>) -> anyhow::Result<Self> {
-        let given = Templates::parse(&arguments.templates)?;
-        let templates = manifest.map_or_else(|| Ok(given.clone()), |manifest| given.clone().or(manifest))?;
-        Ok(Self { base: base(arguments)?, given, templates })
-    }
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]
+    #[arg(value_name = "DIR|ID")]
+    model: String,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
-    /// Whether templates are given to score models that are there only.
-    pub(crate) fn check<'a>(&self, scores: impl Iterator<Item = &'a String> + Clone) -> anyhow::Result<()> {
-        self.templates.check(scores)
-    }
-
-    /// The language model's.
-    pub(crate) fn language(&self) -> LoadOptions {
-        let own_template = Some(self.given.language());
-        LoadOptions { template: self.templates.language(), own_template, ..self.base.clone() }
-    }
-
-    /// A score model's, under the name that costs use.
-    pub(crate) fn score(&self, name: &str) -> LoadOptions {
-        let own_template = Some(self.given.score(name));
-        LoadOptions { template: self.templates.score(name), own_template, name: name.to_owned(), ..self.base.clone() }
+/// `model …`.
+pub(crate) fn command(command: &ModelCommand) -> anyhow::Result<()> {
+    match command {
+        ModelCommand::Check(arguments) => check(arguments),
     }
 }
 
-/// Opens a language model, and says what a person should know about it.
-pub(crate) fn language_model(files: &ModelFiles, options: &LoadOptions) -> anyhow::Result<CandleModel> {
-    let model = CandleModel::load_files(files, options)?;
-    warn(&model.info().name, model.facts());
-    Ok(model)
-}
-
-/// The same for a score model.
-pub(crate) fn score_model(
-    files: &ModelFiles,
-    options: &LoadOptions,
-    language: &dyn Tokenizer,
-) -> anyhow::Result<CandleScoreModel> {
-    let model = CandleScoreModel::load_files(files, options, language)?;
-    warn(&model.info().name, model.facts());
-    Ok(model)
-}
-
-fn warn(name: &str, facts: &Facts) {
-    for warning in facts.warnings() {
-        output::note(terminal::line(&format!("warning: {name}: {warning}")));
-    }
-}
-
-fn base(arguments: &DeviceArguments) -> anyhow::Result<LoadOptions> {
-    let precision = match arguments.precision.as_str() {
-        "f32" => Precision::F32,
-        "f16" => Precision::F16,
-        "bf16" => Precision::BF16,
-        "q8_0" => Precision::Q8_0,
-        other => bail!("precision {other} is unknown; write f32, f16, bf16 or q8_0"),
-    };
-    let prompt_cache = arguments.prompt_cache << 20;
-    let date = arguments.template_date.as_deref().map_or_else(|| Ok(PromptDate::default()), str::parse)?;
-    let (device, full_digest) = (arguments.device.parse()?, arguments.full_digest);
-    Ok(LoadOptions { device, precision, prompt_cache, date, full_digest, ..LoadOptions::default() })
-}
-
-/// `model check`: loads the folder and runs one word, as a request would.
-pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
-    let folder = hub::folder(&arguments.model)?;
-    let loading = Loading::new(&arguments.device, None)?;
+/// Loads the model and runs one word, as a request would.
+fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
+    let options = arguments.device.loading();
+    let (folder, loading, note) =
+        (hub::folder(&arguments.model, options.note)?, Loading::new(&options, None)?, options.note);
     loading.check([].iter())?;
     let options = loading.language();
     let files = ModelFiles::folder(&folder);
@@ -101,12 +48,12 @@ pub(crate) fn check(arguments: &ModelCheckArguments) -> anyhow::Result<()> {
     let tokenizer = Arc::new(HfTokenizer::of(&files)?);
     let (report, facts) = match config.head {
         Head::Language => {
-            let model = language_model(&files, &options)?;
+            let model = language_model(&files, &options, note)?;
             let facts = model.facts().clone();
             (language(model)?, facts)
         }
         Head::Score(_) | Head::Classification => {
-            let model = score_model(&files, &options, &*tokenizer)?;
+            let model = score_model(&files, &options, &*tokenizer, note)?;
             let facts = model.facts().clone();
             (score(model, tokenizer)?, facts)
         }
@@ -125,7 +72,7 @@ fn print(mut report: Value, facts: &Facts, json: bool) -> anyhow::Result<()> {
     output::result(terminal::lines(lines))
 }
 
-/// A fact, and the files that say so.
+/// A fact, and the files that state it.
 fn sourced(fact: &Fact) -> String {
     let from = if fact.from.is_empty() { "no file says".to_owned() } else { fact.from.join(", ") };
     format!("{:<12} {}  ({from})", fact.name, fact.value)
@@ -167,7 +114,7 @@ fn score(mut model: CandleScoreModel, tokenizer: Arc<HfTokenizer>) -> anyhow::Re
     Ok(with_digests(&info.parts, report))
 }
 
-/// A report, and what the fingerprint in it is made of; of the template, which it is stands there already.
+/// A report with the digests that its fingerprint covers; it names the template already.
 fn with_digests(parts: &ModelParts, mut report: Value) -> Value {
     for name in ModelParts::COVERED.into_iter().chain(["device", "base", "full"]).filter(|name| *name != "template") {
         if let Some(part) = parts.get(name).filter(|part| !part.is_empty()) {
@@ -177,7 +124,7 @@ fn with_digests(parts: &ModelParts, mut report: Value) -> Value {
     report
 }
 
-/// Which template, and its digest.
+/// The template's name and digest.
 fn template(template: &Template) -> String {
     format!("{} {}", template.choice(), template.digest())
 }

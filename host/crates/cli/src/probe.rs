@@ -1,11 +1,34 @@
 //! `probe`: what a model computes at every position of a text.
 
-use crate::{args::ProbeArguments, hub, model, output};
+use crate::{flags::ModelArguments, output};
 use anyhow::{bail, ensure};
+use clap::Args;
 use inferenceguard_candle::{HfTokenizer, LoadOptions, Probe, Prober};
+use inferenceguard_catalog::{Loading, hub};
 use inferenceguard_model::{Token, Tokenizer, top_k};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Also writes tokens, latents, and logits or scores to this safetensors file
+    #[arg(long, value_name = "FILE")]
+    full: Option<PathBuf>,
+    /// Also computes it on this device (cpu, cuda or cuda:N, in f32), and shows how far the two are apart; more than 2 % is an
+    /// error
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "full"])]
+    against: Option<String>,
+    /// How many logits to show per position
+    #[arg(long, default_value_t = 5)]
+    top: usize,
+    /// The text; no template is applied
+    text: String,
+}
 
 #[derive(Serialize)]
 struct Report {
@@ -31,13 +54,14 @@ struct Top {
     logit: f32,
 }
 
-/// Runs the text, writes the file if one is wanted, and shows what was found.
+/// Runs the text, writes the file if one is named, and shows the numbers.
 pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     if arguments.text.is_empty() {
         bail!("the text is empty; give at least one word");
     }
-    let folder = hub::folder(&arguments.model.model)?;
-    let mut prober = Prober::load(&folder, &model::Loading::new(&arguments.model.device, None)?.language())?;
+    let loading = arguments.model.device.loading();
+    let folder = hub::folder(&arguments.model.model, loading.note)?;
+    let mut prober = Prober::load(&folder, &Loading::new(&loading, None)?.language())?;
     let probe = prober.run(&arguments.text)?;
     if let Some(device) = &arguments.against {
         return compare(arguments, &folder, device, &probe);
@@ -52,7 +76,7 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     if arguments.json { output::json(&report) } else { output::result(table(&report)) }
 }
 
-/// The most that numbers of two devices may be apart, as a share of the largest.
+/// The largest allowed difference between two devices, as a share of the largest number.
 const FAR: f32 = 0.02;
 
 /// How far another device's numbers are from these.
@@ -69,7 +93,7 @@ fn compare(arguments: &ProbeArguments, folder: &Path, device: &str, found: &Prob
     Ok(())
 }
 
-/// The largest difference over the largest number; infinite if there are not as many, or one is not finite.
+/// The largest difference over the largest number; infinite if the lengths differ or a number is not finite.
 fn apart(found: &[f32], expected: &[f32]) -> f32 {
     let scale = expected.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
     let all = found.iter().zip(expected).fold(0.0f32, |most, (a, b)| {
@@ -95,7 +119,7 @@ fn positions(probe: &Probe, tokenizer: &HfTokenizer, top: usize) -> Vec<Position
     probe.tokens.iter().enumerate().map(one).collect()
 }
 
-/// Special tokens and ids beyond the tokenizer's vocabulary show as nothing.
+/// The text of a token; empty for special tokens and for ids beyond the tokenizer's vocabulary.
 fn text(tokenizer: &HfTokenizer, token: Token) -> String {
     tokenizer.decode(&[token]).unwrap_or_default()
 }

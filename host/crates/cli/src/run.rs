@@ -1,20 +1,56 @@
 //! `run`: one prompt, answered under guard.
 
 use crate::{
-    args::RunArguments,
-    engine, output,
-    records::{self, Damaged},
-    show,
+    flags::GuardArguments,
+    journal::{self, Damaged},
+    output, show,
 };
 use anyhow::bail;
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
 use inferenceguard_search::{Release, Status};
 use serde_json::json;
+use std::path::PathBuf;
 
 const BASE: &str = "base";
 
-/// Answers the prompt and shows what came of it.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// The method, such as base, re-control, best-of-n, beam, args or inference-guard; the bundle's own if not given
+    #[arg(long)]
+    method: Option<String>,
+    /// The budget of a constraint, of the first one if no name is given; may be repeated
+    #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
+    budgets: Vec<String>,
+    /// The seed of all draws: the same command with the same seed gives the same answer
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The most answer tokens, at most the bundle's
+    #[arg(long)]
+    max_tokens: Option<u32>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Also answers without guard, and shows both side by side
+    #[arg(long)]
+    compare: bool,
+    /// Prints text as soon as all kept beams agree on it
+    #[arg(long, conflicts_with_all = ["json", "compare"])]
+    stream: bool,
+    /// Appends a record of the answer to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    record: Option<PathBuf>,
+    /// Signs the record with this key (its secret half; `bundle keygen` makes one)
+    #[arg(long, value_name = "FILE", requires = "record")]
+    record_key: Option<PathBuf>,
+    /// What the user says
+    prompt: String,
+}
+
+/// Answers the prompt and shows the outcome.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.prompt.trim().is_empty() {
         bail!("the prompt is empty; give at least one word");
@@ -24,7 +60,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.compare && own != BASE {
         methods.push(BASE.to_owned());
     }
-    let engine = engine::open(&arguments.guard, &methods, &arguments.budgets)?;
+    let engine = arguments.guard.choice().engine(&methods, &arguments.budgets)?;
     if let Some(tokens) = arguments.max_tokens.filter(|tokens| *tokens > engine.max_tokens()) {
         let most = engine.max_tokens();
         bail!("--max-tokens: found {tokens}; expected at most {most}, the `max_tokens` of the bundle");
@@ -37,9 +73,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         record: arguments.record.is_some(),
         ..Request::new(arguments.prompt.clone())
     };
-    // Before the answer: a file that cannot be written is said at once.
+    // Before the answer, so that a file that cannot be written is reported at once.
     let key = arguments.record_key.as_deref();
-    let journal = arguments.record.as_deref().map(|path| records::journal(path, true, key, Damaged::Refused));
+    let journal = arguments.record.as_deref().map(|path| journal::open(path, true, key, Damaged::Refused));
     let journal = journal.transpose()?;
     let guarded = generate(&engine, request(&own), arguments.stream)?;
     if let Some(journal) = journal {
@@ -57,7 +93,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     succeeded(&guarded)
 }
 
-/// A failed request is shown like any other, and is an error all the same.
+/// A failed request is an error, also after it was shown.
 fn succeeded(guarded: &Output) -> anyhow::Result<()> {
     if guarded.status == Status::Failed {
         let reasons: Vec<String> = guarded.failures.iter().map(ToString::to_string).collect();
@@ -69,14 +105,14 @@ fn succeeded(guarded: &Output) -> anyhow::Result<()> {
 fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
     match (arguments.json, arguments.stream) {
         (true, _) => output::json(guarded),
-        // The text is out already.
+        // The text was printed while it was released.
         (false, true) => output::result(format_args!("\n\n{}", show::summary(guarded))),
         (false, false) => output::result(format_args!("{}\n\n{}", guarded.text, show::summary(guarded))),
     }
 }
 
 fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<Output> {
-    // Shows itself only if stderr is a terminal.
+    // Visible only if stderr is a terminal.
     let bar = if stream { ProgressBar::hidden() } else { bar()? };
     let mut broken = None;
     let cancel = CancelToken::new();

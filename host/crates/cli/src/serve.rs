@@ -1,10 +1,9 @@
 //! `serve`: the engine behind HTTP.
 
 use crate::{
-    args::GuardArguments,
-    bundle::{self, Fallback},
-    engine, output,
-    records::{self, Damaged},
+    flags::GuardArguments,
+    journal::{self, Damaged},
+    output,
     signals::Signals,
     telemetry::{self, Spans},
     watch::{self, Identity},
@@ -13,6 +12,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::CandleModel;
+use inferenceguard_catalog::{
+    build,
+    bundles::{self, Fallback},
+};
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::{Model, ModelIdentity};
 use inferenceguard_server::{OpenError, SavedState, Server, ServerConfig, Settings, Store};
@@ -100,7 +103,7 @@ fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Res
     let last = store.as_ref().map(Store::state).transpose()?.flatten();
     // What cannot be read is said before a large model is.
     let opened = last.is_none() || arguments.fresh || arguments.watch;
-    let named = opened.then(|| engine::chosen(&arguments.guard, &methods)).transpose()?;
+    let named = opened.then(|| arguments.guard.choice().bundle(&methods)).transpose()?;
     let identity = named.as_ref().map(Identity::of);
     // Of a bundle that is remembered the template is too.
     let stays = |last: &SavedState| {
@@ -112,7 +115,7 @@ fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Res
         _ => None,
     };
     let bundle = remembered.as_ref().or(named.as_ref());
-    let language = engine::language(&arguments.guard, bundle.map(Bundle::manifest))?;
+    let language = arguments.guard.choice().language(bundle.map(Bundle::manifest))?;
     let language = match (&store, &last, &remembered) {
         (Some(store), Some(last), Some(_)) => as_it_ran(language, store, last, arguments),
         _ => language,
@@ -128,7 +131,7 @@ fn loaded(arguments: &ServeArguments, lost_spans: Arc<AtomicU64>) -> anyhow::Res
         ServerConfig { settings, store, lost_spans, ..if remembered { config.context(hint)? } else { config? } };
     if let Some(path) = &arguments.records {
         let key = arguments.record_key.as_deref();
-        config.records = Some(records::journal(path, !arguments.no_bodies, key, Damaged::SetAside)?);
+        config.records = Some(journal::open(path, !arguments.no_bodies, key, Damaged::SetAside)?);
     }
     let server = Server::new(config);
     let server = if remembered { server.context(hint)? } else { server? };
@@ -146,7 +149,7 @@ fn as_it_ran(language: CandleModel, store: &Store, last: &SavedState, arguments:
     let ran = ModelIdentity::from(language.info());
     let mut again = last.bundles_of(&ran).into_iter().filter_map(|digest| {
         let bundle = store.bundle(digest).ok()?;
-        engine::language(&arguments.guard, Some(bundle.manifest())).ok()
+        arguments.guard.choice().language(Some(bundle.manifest())).ok()
     });
     again.find(known).unwrap_or(language)
 }
@@ -167,13 +170,13 @@ fn config(
     methods: Vec<String>,
 ) -> anyhow::Result<ServerConfig> {
     let active = begin.bundle;
-    let builder = engine::builder_of(language, &active, &arguments.guard, &methods, &arguments.budgets)?;
+    let builder = arguments.guard.choice().builder_of(language, &active, &methods, &arguments.budgets)?;
     // A budget of the command line is about the bundle that is named there.
     let builder = if begin.remembered { builder.budgets_tighten() } else { builder };
-    let engine = Arc::new(engine::build(builder.max_live(arguments.max_live).generation(begin.generation))?);
+    let engine = Arc::new(build(builder.max_live(arguments.max_live).generation(begin.generation))?);
     let n = arguments.guard.n;
     let opener = move |path: &Path| open(path, n, &methods).map_err(OpenError::new);
-    let (opener, lender) = (Box::new(opener), Box::new(bundle::first_party_file));
+    let (opener, lender) = (Box::new(opener), Box::new(bundles::first_party_file));
     Ok(ServerConfig { opener, lender, ..ServerConfig::new(engine, active) })
 }
 
@@ -238,8 +241,11 @@ fn reason(named: &Bundle, found: &SavedState, readable: bool, arguments: &ServeA
 
 /// A bundle to activate, with the same number of candidates as the first.
 fn open(path: &Path, n: Option<u32>, methods: &[String]) -> anyhow::Result<Bundle> {
-    let opened = bundle::open(Some(path), Fallback::Plain)?;
-    n.map_or(Ok(opened.clone()), |n| bundle::with_candidates(&opened, methods, n))
+    let opened = bundles::open(Some(path), Fallback::Plain)?;
+    match n {
+        Some(n) => Ok(bundles::with_candidates(&opened, methods, n)?),
+        None => Ok(opened),
+    }
 }
 
 fn settings(path: &Path) -> anyhow::Result<Settings> {

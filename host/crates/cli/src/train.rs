@@ -1,12 +1,46 @@
-//! `train demo`: the demonstration's models, from nothing.
+//! `train`: the demonstration's models, and critics for any model.
 
-use crate::{args::TrainDemoArguments, output};
+use crate::{
+    critic::{self, CriticArguments},
+    output,
+};
 use anyhow::Context;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_train::demo::{self, Options};
+use std::path::PathBuf;
 
-/// Trains, measures, writes, and prints the measurements.
-pub(crate) fn demo(arguments: &TrainDemoArguments) -> anyhow::Result<()> {
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrainCommand {
+    /// Trains the demonstration's models from text it generates itself, and measures them
+    Demo(DemoArguments),
+    /// Trains a critic, or RE-Control's value network, for a model and a bundle, and measures it
+    Critic(Box<CriticArguments>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// The folder to write: weak, tuned, reward, cost, world.toml, report.json, prompts.jsonl
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    out: PathBuf,
+    /// Trains for seconds instead of an hour; the models are useless
+    #[arg(long)]
+    quick: bool,
+    /// The seed of weights and examples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// `train …`.
+pub(crate) fn command(command: &TrainCommand) -> anyhow::Result<()> {
+    match command {
+        TrainCommand::Demo(arguments) => demo(arguments),
+        TrainCommand::Critic(arguments) => critic::run(arguments),
+    }
+}
+
+/// Trains the demonstration's models, writes them, and prints the measurements.
+fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     let options = if arguments.quick { Options::quick(&arguments.out) } else { Options::new(&arguments.out) };
     let options = Options { seed: arguments.seed, ..options };
     std::fs::create_dir_all(&arguments.out)

@@ -1,7 +1,9 @@
-//! `bundle check`: a bundle beside a model, before anybody relies on it.
+//! `bundle check`: a bundle with a model, before it guards requests.
 
-use super::{args::CheckArguments, describe::describe, pin};
-use crate::{engine, output, show, terminal};
+use super::{describe::describe, pin};
+use crate::{flags::GuardArguments, output, show, terminal};
+use clap::Args;
+use inferenceguard_catalog::build;
 use inferenceguard_host::{Engine, OWN_METHOD, Output, Request};
 use inferenceguard_model::LatentSelector;
 use inferenceguard_sandbox::Limits;
@@ -10,10 +12,19 @@ use inferenceguard_search::{CostGrain, CostKind, Needs, RolesInfo};
 /// Tokens of the trial: enough for a decision or two.
 const TRIAL: u32 = 48;
 
-/// Loads it, runs it once, and says what its components see and may do.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// The prompt of the trial
+    #[arg(long, default_value = "How do I clean a kitchen knife?")]
+    prompt: String,
+}
+
+/// Loads the bundle, runs it once, and shows what its components see and may do.
 pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let (builder, bundle) = engine::builder(&arguments.guard, &[OWN_METHOD.to_owned()], &[])?;
-    let engine = engine::build(builder)?;
+    let (builder, bundle) = arguments.guard.choice().builder(&[OWN_METHOD.to_owned()], &[])?;
+    let engine = build(builder)?;
     let trial = trial(&engine, &arguments.prompt)?;
     let roles = words(&engine.roles(OWN_METHOD)?);
     let limits = bounds(&bundle.manifest().limits);
@@ -66,14 +77,14 @@ fn sees(needs: &Needs) -> Vec<String> {
         LatentSelector::Layer(layer) => format!("the latent of layer {layer}"),
     });
     let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
-    let said = |holds: bool, text: &str| holds.then(|| text.to_owned());
+    let declared = |holds: bool, text: &str| holds.then(|| text.to_owned());
     [
-        said(needs.prompt, "the prompt"),
-        said(needs.text, "the text of new tokens"),
+        declared(needs.prompt, "the prompt"),
+        declared(needs.text, "the text of new tokens"),
         (needs.lookback > 0).then(|| format!("{} characters before it", needs.lookback)),
-        said(needs.logprobs, "the log-probability of each token"),
+        declared(needs.logprobs, "the log-probability of each token"),
         (needs.top_k > 0).then(|| format!("the {} likeliest next tokens", needs.top_k)),
-        said(needs.logits, "all logits"),
+        declared(needs.logits, "all logits"),
         latents,
         named("the scores of", &needs.scores),
         named("the networks", &needs.networks),

@@ -1,16 +1,26 @@
 //! `bundle inspect`.
 
-use super::{Fallback, args::InspectArguments, open};
 use crate::{output, terminal};
+use clap::Args;
 use inferenceguard_bundle::{Bundle, Statement, date};
+use inferenceguard_catalog::bundles::{self, Fallback};
 use inferenceguard_sandbox::SettingValue;
 use inferenceguard_search::{ConstraintMode, CostClip};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-/// Shows what a bundle says.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The bundle's folder or file; the demonstration's if not given
+    bundle: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows a bundle.
 pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
-    let bundle = open(arguments.bundle.as_deref(), Fallback::Plain)?;
+    let bundle = bundles::open(arguments.bundle.as_deref(), Fallback::Plain)?;
     if arguments.json {
         let digests: BTreeMap<&String, String> = bundle.digests().iter().map(|(k, v)| (k, v.to_string())).collect();
         return output::json(&json!({
@@ -21,7 +31,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     output::result(describe(&bundle))
 }
 
-/// What its signature says, unchecked.
+/// The statement of its signature, unchecked.
 fn statement(bundle: &Bundle) -> Option<Statement> {
     toml::from_str(&bundle.signature()?.statement).ok()
 }
@@ -60,7 +70,7 @@ pub(super) fn describe(bundle: &Bundle) -> String {
     terminal::lines(lines)
 }
 
-/// How far a discount sees: the token from which on a cost weighs half as much as at the start, and a twentieth.
+/// How far a discount reaches: the tokens from which on a cost weighs half and a twentieth of what it weighs at the start.
 fn horizon(gamma: f64) -> String {
     if gamma >= 1.0 {
         return "every token weighs the same".to_owned();

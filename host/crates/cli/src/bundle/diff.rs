@@ -1,35 +1,57 @@
 //! `bundle diff`: recorded answers under two bundles.
 
-use super::{Fallback, args::DiffArguments, open};
-use crate::{args::GuardArguments, engine, output, records, terminal};
+use crate::{flags::GuardArguments, journal, output, terminal};
 use anyhow::Context;
+use clap::Args;
+use inferenceguard_catalog::{
+    Choice,
+    bundles::{self, Fallback},
+};
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
 use inferenceguard_search::Status;
 use serde_json::json;
+use std::path::PathBuf;
 
-/// How many answers went which way.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// A file of records
+    #[arg(long, value_name = "FILE")]
+    records: PathBuf,
+    /// Prints one JSON object per answer that is judged differently
+    #[arg(long)]
+    json: bool,
+    /// The old bundle
+    old: PathBuf,
+    /// The new bundle
+    new: PathBuf,
+}
+
+/// How the two bundles judge the answers, in numbers of answers.
 #[derive(Debug, Default)]
 struct Counted {
     same: u64,
     stricter: u64,
     looser: u64,
-    /// Refusals hold no answer that could be judged.
+    /// Refusals, which hold no answer to judge.
     refusals: u64,
-    /// Failures neither.
+    /// Failed requests, which hold no answer either.
     failures: u64,
-    /// Answers on which one of the bundles failed: nothing is known of them.
+    /// Answers on which a component of one of the bundles failed.
     unjudged: u64,
 }
 
-/// Judges every recorded answer by both bundles, and shows where they differ.
+/// Judges every recorded answer by both bundles, and shows the differences.
 pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
-    let engine =
-        engine::open(&GuardArguments { bundle: Some(arguments.old.clone()), ..arguments.guard.clone() }, &[], &[])?;
-    let prepare = |path| -> anyhow::Result<Prepared> { Ok(engine.prepare(&open(Some(path), Fallback::Plain)?)?) };
+    let choice = Choice { bundle: Some(arguments.old.clone()), ..arguments.guard.choice() };
+    let engine = choice.engine(&[], &[])?;
+    let open = |path| bundles::open(Some(path), Fallback::Plain);
+    let prepare = |path| -> anyhow::Result<Prepared> { Ok(engine.prepare(&open(path)?)?) };
     let (old, new) = (prepare(&arguments.old)?, prepare(&arguments.new)?);
     let (mut counted, mut skipped) = (Counted::default(), 0);
-    for record in records::bodies(&arguments.records, &mut skipped)? {
+    for record in journal::bodies(&arguments.records, &mut skipped)? {
         let (header, body) = record?;
         let place = || format!("{}, record {}", arguments.records.display(), header.sequence);
         if body.outcome.tokens.is_empty() {

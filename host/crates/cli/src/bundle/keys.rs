@@ -1,13 +1,14 @@
 //! `bundle keygen`, `sign` and `verify`.
 
-use super::{
-    Fallback,
-    args::{KeygenArguments, SignArguments, VerifyArguments},
-    make, open,
+use super::make;
+use crate::{
+    key_files::{PASSWORD, signing_key},
+    output,
 };
-use crate::output;
 use anyhow::{Context, bail, ensure};
-use inferenceguard_bundle::{NewKey, SigningKey, Statement, Trust, VerifyingKey, date};
+use clap::Args;
+use inferenceguard_bundle::{NewKey, Statement, Trust, date};
+use inferenceguard_catalog::bundles::{self, Fallback};
 use std::{
     env,
     fs::{self, OpenOptions},
@@ -16,9 +17,40 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// The password of encrypted keys.
-const PASSWORD: &str = "INFERGUARD_KEY_PASSWORD";
 const DAY: u64 = 24 * 60 * 60;
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArguments {
+    /// The file of the secret key; the public one is written beside it, with .pub at its end
+    key: PathBuf,
+    /// Encrypts the secret key with the password in the variable INFERGUARD_KEY_PASSWORD
+    #[arg(long)]
+    encrypt: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// The bundle's folder, or its file
+    bundle: PathBuf,
+    /// The secret key, as `bundle keygen` or minisign wrote it
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Days after which the bundle can no longer be activated
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
+    expires_in: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The bundle's folder, or its file
+    bundle: PathBuf,
+    /// The public key that must have signed it
+    #[arg(long, value_name = "FILE", required_unless_present = "trust", conflicts_with = "trust")]
+    key: Option<PathBuf>,
+    /// A file of trusted keys, as a server reads it
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+}
 
 /// Makes a key.
 pub(super) fn generate(arguments: &KeygenArguments) -> anyhow::Result<()> {
@@ -45,7 +77,7 @@ fn public_path(key: &Path) -> PathBuf {
     name.into()
 }
 
-/// For its owner's eyes.
+/// Writes a new file that only its owner may read.
 fn secret_file(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -55,21 +87,10 @@ fn secret_file(path: &Path, text: &str) -> anyhow::Result<()> {
     written.with_context(|| format!("{} could not be written", path.display()))
 }
 
-/// The secret half of a key.
-pub(crate) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let key = SigningKey::parse(&read(path)?, env::var(PASSWORD).ok().as_deref());
-    key.with_context(|| format!("{} (password: {PASSWORD})", path.display()))
-}
-
-/// The public half of a key.
-pub(crate) fn verifying_key(path: &Path) -> anyhow::Result<VerifyingKey> {
-    VerifyingKey::parse(&read(path)?).with_context(|| path.display().to_string())
-}
-
 /// Signs a bundle: two files beside its manifest, or in its archive.
 pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
     let path = &arguments.bundle;
-    let bundle = open(Some(path), Fallback::Plain)?;
+    let bundle = bundles::open(Some(path), Fallback::Plain)?;
     let key = signing_key(&arguments.key)?;
     let now = now();
     let expires = arguments.expires_in.map(|days| now.saturating_add(days.saturating_mul(DAY)));
@@ -77,7 +98,7 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
     if path.is_file() {
         output::file(path, &bundle.clone().with_signature(Some(signature)).pack()?)?;
     } else {
-        // What was signed must be what is there: components of this program are lent no more.
+        // The folder must hold what was signed, also components that the program lent it.
         make::write(path, &bundle)?;
         for (name, text) in signature.files() {
             output::file(&path.join(name), text.as_bytes())?;
@@ -88,7 +109,7 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
 
 /// Checks a signature as a server would.
 pub(super) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
-    let bundle = open(Some(&arguments.bundle), Fallback::Plain)?;
+    let bundle = bundles::open(Some(&arguments.bundle), Fallback::Plain)?;
     let trust = match (&arguments.trust, &arguments.key) {
         (Some(path), _) => Trust::parse(&read(path)?).with_context(|| path.display().to_string())?,
         (None, Some(path)) => {

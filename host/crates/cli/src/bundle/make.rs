@@ -1,14 +1,35 @@
 //! `bundle init` and `bundle pack`.
 
-use super::{
-    Fallback,
-    args::{InitArguments, PackArguments},
-    open,
-};
-use crate::{embedded, output};
+use crate::output;
 use anyhow::{Context, ensure};
+use clap::Args;
 use inferenceguard_bundle::{Bundle, MANIFEST};
-use std::{fs, path::Path};
+use inferenceguard_catalog::{
+    bundles::{self, Fallback},
+    embedded,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The folder to write
+    dir: PathBuf,
+    /// The bundle's name; the folder's if not given
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackArguments {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// The file to write; NAME-VERSION.tar if not given
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
 
 /// Writes the demonstration's bundle under another name.
 pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
@@ -17,9 +38,9 @@ pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
     ensure!(empty, "{}: not empty; name a new folder", dir.display());
     let own = || dir.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = arguments.name.clone().or_else(own).context("give the bundle a name: --name NAME")?;
-    let demo = open(None, Fallback::Plain)?;
+    let demo = bundles::open(None, Fallback::Plain)?;
     let (was, version) = (&demo.manifest().name, &demo.manifest().version);
-    // Its first line says what the demonstration's is for.
+    // The first line describes the demonstration's bundle.
     let body = embedded::MANIFEST.split_once('\n').map_or(embedded::MANIFEST, |(_, body)| body);
     let text = body.replacen(&format!("name = {was:?}"), &format!("name = {name:?}"), 1);
     let text = text.replacen(&format!("version = {version:?}"), "version = \"1.0.0\"", 1);
@@ -33,7 +54,7 @@ pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
     ))
 }
 
-/// Writes the files of a bundle that a folder does not hold; those of this program are lent until then.
+/// Writes the files of a bundle that its folder does not hold: components that the program lent it.
 pub(super) fn write(dir: &Path, bundle: &Bundle) -> anyhow::Result<()> {
     for (name, bytes) in bundle.files() {
         let path = dir.join(name);
@@ -47,11 +68,11 @@ pub(super) fn write(dir: &Path, bundle: &Bundle) -> anyhow::Result<()> {
 
 /// Writes a bundle into one file.
 pub(super) fn pack(arguments: &PackArguments) -> anyhow::Result<()> {
-    let bundle = open(Some(&arguments.bundle), Fallback::Plain)?;
+    let bundle = bundles::open(Some(&arguments.bundle), Fallback::Plain)?;
     let manifest = bundle.manifest();
     let own = || format!("{}-{}.tar", manifest.name, manifest.version).into();
     let out = arguments.out.clone().unwrap_or_else(own);
-    // The same with another signature may be replaced.
+    // The same bundle with another signature may be replaced.
     let same = || Bundle::open(&out).is_ok_and(|there| there.digest() == bundle.digest());
     ensure!(!out.exists() || same(), "{}: there is another bundle; name a file with --out", out.display());
     output::file(&out, &bundle.pack()?)?;

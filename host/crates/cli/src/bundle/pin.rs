@@ -1,19 +1,29 @@
 //! `bundle pin`: writes into a bundle which models it was made for.
 
-use super::{Fallback, args::PinArguments, open};
-use crate::{engine, output};
+use crate::{flags::GuardArguments, output};
 use anyhow::Context;
+use clap::Args;
 use inferenceguard_bundle::{Bundle, MANIFEST, Manifest, ModelEntry};
+use inferenceguard_catalog::{
+    build,
+    bundles::{self, Fallback},
+};
 use inferenceguard_host::{Engine, Models, OWN_METHOD};
 use inferenceguard_model::ModelIdentity;
 use inferenceguard_search::RolesInfo;
 use std::{collections::BTreeSet, path::Path};
 use toml_edit::{DocumentMut, Item, Table, value};
 
-/// Loads the bundle beside the models, and writes their digests into its manifest.
+#[derive(Debug, Args)]
+pub(crate) struct PinArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+}
+
+/// Loads the bundle with the models, and writes their digests into its manifest.
 pub(super) fn pin(arguments: &PinArguments) -> anyhow::Result<()> {
     let path = arguments.guard.bundle.as_deref().context("name the bundle to write: --bundle DIR")?;
-    let bundle = open(Some(path), Fallback::Plain)?;
+    let bundle = bundles::open(Some(path), Fallback::Plain)?;
     let engine = engine(arguments, &bundle)?;
     let read = scores(&engine.roles(OWN_METHOD)?);
     let text = pinned(bundle.text(), engine.models(), &read)?;
@@ -28,14 +38,14 @@ pub(super) fn pin(arguments: &PinArguments) -> anyhow::Result<()> {
     ))
 }
 
-/// The bundle with these models, whichever it was made for before.
+/// An engine of the bundle and these models, whatever models it is pinned to.
 fn engine(arguments: &PinArguments, bundle: &Bundle) -> anyhow::Result<Engine> {
     let mut manifest = bundle.manifest().clone();
     std::iter::once(&mut manifest.model).chain(manifest.scores.values_mut()).for_each(unpin);
     let bare = Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?;
-    let guard = &arguments.guard;
-    let builder = engine::builder_of(engine::language(guard, Some(bare.manifest()))?, &bare, guard, &[], &[])?;
-    engine::build(builder)
+    let choice = arguments.guard.choice();
+    let builder = choice.builder_of(choice.language(Some(bare.manifest()))?, &bare, &[], &[])?;
+    Ok(build(builder)?)
 }
 
 fn unpin(entry: &mut ModelEntry) {

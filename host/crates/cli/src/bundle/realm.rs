@@ -1,9 +1,9 @@
-//! Whom a registry wants the password to be given to: itself, or a host that the user has named.
+//! Where a registry wants the password sent: to itself, or to a host that the user named.
 
 use anyhow::{Context, bail, ensure};
 use ureq::{Agent, http::Uri};
 
-/// Asks the registry at `url` without a password, and refuses to go on if another host is to get it.
+/// Asks the registry at `url` without a password; fails if the password would go to another host.
 pub(super) fn check(url: &str, allowed: Option<&str>) -> anyhow::Result<()> {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
     let answer = agent.get(url).call().with_context(|| format!("{url}: no registry answers there"))?;

@@ -3,14 +3,12 @@
 //! A bundle is an artifact of type [`ARTIFACT`] with one layer per file, each titled with its path: `application/wasm` for
 //! components, [`FILE`] for everything else.
 
-use super::{
-    Fallback,
-    args::{PullArguments, PushArguments, RegistryArguments},
-    open, realm,
-};
+use super::realm;
 use crate::output;
 use anyhow::{Context, anyhow, bail, ensure};
+use clap::Args;
 use inferenceguard_bundle::{Bundle, MANIFEST, Signature};
+use inferenceguard_catalog::bundles::{self, Fallback};
 use oci_client::{
     Client, Reference,
     client::{ClientConfig, ClientProtocol, Config, ImageLayer},
@@ -20,6 +18,7 @@ use oci_client::{
 use std::{
     collections::BTreeMap,
     env, io,
+    path::PathBuf,
     pin::Pin,
     task::{self, Poll},
 };
@@ -36,10 +35,41 @@ const MOST: usize = 1 << 30;
 /// More files than any bundle has.
 const FILES: usize = 1000;
 
+/// A bundle's place in an OCI registry.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArguments {
+    /// REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST. User and password, if there are any, are read from
+    /// INFERGUARD_REGISTRY_USER and INFERGUARD_REGISTRY_PASSWORD
+    reference: String,
+    /// Without TLS, for a registry on this machine
+    #[arg(long)]
+    plain_http: bool,
+    /// Another host that may receive the password, where the registry lets that host check it: auth.docker.io
+    #[arg(long, value_name = "HOST[:PORT]")]
+    token_host: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArguments {
+    /// The bundle's folder or file
+    bundle: PathBuf,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArguments {
+    #[command(flatten)]
+    registry: RegistryArguments,
+    /// The file to write; NAME-VERSION.tar if not given
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// Puts a bundle into a registry.
 pub(super) fn push(arguments: &PushArguments) -> anyhow::Result<()> {
-    let bundle = open(Some(&arguments.bundle), Fallback::Plain)?;
-    let (reference, client, auth) = door(&arguments.registry)?;
+    let bundle = bundles::open(Some(&arguments.bundle), Fallback::Plain)?;
+    let (reference, client, auth) = connect(&arguments.registry)?;
     let layers = layers(&bundle);
     let config = Config::new("{}", EMPTY.to_owned(), None);
     let manifest = bundle.manifest();
@@ -69,9 +99,9 @@ fn layers(bundle: &Bundle) -> Vec<ImageLayer> {
     texts.chain(bundle.files().iter().map(|(name, bytes)| layer(name, bytes.clone()))).collect()
 }
 
-/// Takes a bundle out of a registry, into one file.
+/// Fetches a bundle from a registry into one file.
 pub(super) fn pull(arguments: &PullArguments) -> anyhow::Result<()> {
-    let (reference, client, auth) = door(&arguments.registry)?;
+    let (reference, client, auth) = connect(&arguments.registry)?;
     let failed = || format!("{reference}: not pulled");
     let files = Runtime::new()?.block_on(files(&client, &reference, &auth)).with_context(failed)?;
     let bundle = assembled(files).with_context(failed)?;
@@ -117,10 +147,10 @@ fn assembled(mut files: BTreeMap<String, Vec<u8>>) -> anyhow::Result<Bundle> {
     Ok(Bundle::from_parts(&manifest, &files)?.with_signature(signature))
 }
 
-fn door(arguments: &RegistryArguments) -> anyhow::Result<(Reference, Client, RegistryAuth)> {
+fn connect(arguments: &RegistryArguments) -> anyhow::Result<(Reference, Client, RegistryAuth)> {
     let reference = arguments.reference.parse::<Reference>();
     let reference = reference.with_context(|| format!("{}: expected REGISTRY/NAME:TAG", arguments.reference))?;
-    // One provider for all of this program; that another was there already is no error.
+    // The program has one provider; that it is set already is no error.
     drop(rustls::crypto::ring::default_provider().install_default());
     let protocol = if arguments.plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
     let client = Client::try_from(ClientConfig { protocol, ..ClientConfig::default() })?;
@@ -136,7 +166,7 @@ fn door(arguments: &RegistryArguments) -> anyhow::Result<(Reference, Client, Reg
     Ok((reference, client, auth))
 }
 
-/// Takes so many bytes and no more, whatever a registry sends.
+/// Accepts this many bytes and no more.
 struct Limited(Vec<u8>, usize);
 
 impl AsyncWrite for Limited {

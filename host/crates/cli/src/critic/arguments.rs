@@ -1,11 +1,41 @@
-//! What can be said to `train critic`.
+//! The arguments of `train critic`.
 
-pub(crate) use crate::eval::Weighed;
-
-use crate::args::DeviceArguments;
-use clap::{Args, ValueEnum};
-use inferenceguard_train::critic::Reading;
+use super::options::Preset;
+use crate::flags::{DeviceArguments, Named, one_of};
+use clap::Args;
+use inferenceguard_bundle::network::LayerActivation;
+use inferenceguard_search::{ConstraintMode, CostClip};
+use inferenceguard_train::critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
 use std::path::PathBuf;
+
+const PRESETS: &[Named<Preset>] = &[
+    ("default", "Minutes on one core for small models", Preset::Default),
+    ("paper", "The paper's table 3", Preset::Paper),
+];
+const WEIGHED: &[Named<Weighed>] = &[
+    ("end", "The cost model's score of the answer", Weighed::End),
+    ("sum", "The sum of the costs of its tokens", Weighed::Sum),
+];
+const MODES: &[Named<ConstraintMode>] = &[
+    ("anytime", "At every token", ConstraintMode::Anytime),
+    ("terminal", "When the answer ends", ConstraintMode::Terminal),
+];
+const CLIPS: &[Named<CostClip>] = &[
+    ("none", "Costs are taken as they are", CostClip::None),
+    ("nonneg", "A negative cost counts as zero", CostClip::Nonneg),
+    ("capped", "The running sum never falls below zero", CostClip::Capped),
+];
+const SEEN: &[Named<BudgetSeen>] = &[
+    ("chunk-start", "Costs up to the start of the chunk are charged", BudgetSeen::ChunkStart),
+    ("newest", "All costs up to the position are charged", BudgetSeen::Newest),
+];
+const ACTIVATIONS: &[Named<LayerActivation>] = &[
+    ("relu", "max(0, x)", LayerActivation::Relu),
+    ("silu", "x · sigmoid(x)", LayerActivation::Silu),
+    ("tanh", "tanh x", LayerActivation::Tanh),
+];
+const SCHEDULES: &[Named<Schedule>] =
+    &[("constant", "Not at all", Schedule::Constant), ("cosine", "Down a cosine", Schedule::Cosine)];
 
 /// See `train critic`. What is left out comes from the preset, and what the preset leaves out from the bundle.
 #[derive(Debug, Args)]
@@ -22,8 +52,8 @@ pub(crate) struct CriticArguments {
     pub(crate) bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
-    /// The folder to write: trajectories, and per latent a network, plots and a checkpoint. A run that was killed goes on
-    /// there
+    /// The folder to write: trajectories, and per latent a network, plots and a checkpoint. A run that was stopped goes
+    /// on there
     #[arg(long, value_name = "DIR", default_value = "critic")]
     pub(crate) out: PathBuf,
     /// Prompts, gzipped or not: .jsonl with `text`, PKU-SafeRLHF records, or one prompt per line; the demonstration's
@@ -35,12 +65,12 @@ pub(crate) struct CriticArguments {
     pub(crate) limit: Option<usize>,
     /// Where values come from that are not given: `paper` is table 3, with the constraints, sampling and lengths of the
     /// paper's recipes (`eval --recipe`), whatever the bundle says
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", value_parser = one_of(PRESETS))]
     pub(crate) preset: Preset,
     /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     pub(crate) latents: Vec<Reading>,
-    /// Trains RE-Control's value network instead: the reward of the finished answer, told from the latent
+    /// Trains RE-Control's value network instead: the reward of the finished answer, estimated from the latent
     #[arg(long)]
     pub(crate) value: bool,
     /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the safety cost
@@ -48,7 +78,7 @@ pub(crate) struct CriticArguments {
     pub(crate) lagrangian: Option<f64>,
     /// What LAMBDA weighs: the cost at the answer's end, which is the cost model's score of the answer, or the sum over its
     /// tokens
-    #[arg(long, value_name = "end|sum", default_value = "end", requires = "lagrangian")]
+    #[arg(long, value_name = "end|sum", default_value = "end", requires = "lagrangian", value_parser = one_of(WEIGHED))]
     pub(crate) lagrangian_cost: Weighed,
     #[command(flatten)]
     pub(crate) answers: AnswerArguments,
@@ -86,7 +116,7 @@ pub(crate) struct AnswerArguments {
     /// Only tokens at least this share as probable as the most likely one; 0 = all [default: the bundle's]
     #[arg(long)]
     pub(crate) min_p: Option<f32>,
-    /// Divides the positive logits of tokens that were said before, and multiplies the others; 1 = off
+    /// Divides the positive logits of earlier tokens, and multiplies their negative logits; 1 = off
     /// [default: the bundle's]
     #[arg(long)]
     pub(crate) repetition_penalty: Option<f32>,
@@ -107,18 +137,18 @@ pub(crate) struct TargetArguments {
     #[arg(long)]
     pub(crate) gamma: Option<f64>,
     /// When all constraints must hold [default: the bundle's; paper: anytime for the first]
-    #[arg(long)]
-    pub(crate) mode: Option<Mode>,
+    #[arg(long, value_parser = one_of(MODES))]
+    pub(crate) mode: Option<ConstraintMode>,
     /// What becomes of negative costs of all constraints [default: the bundle's; paper: none for the first]
-    #[arg(long)]
-    pub(crate) clip: Option<Clip>,
+    #[arg(long, value_parser = one_of(CLIPS))]
+    pub(crate) clip: Option<CostClip>,
     /// Tokens of a chunk: the critic is asked at its end [default: 32]
     #[arg(long)]
     pub(crate) chunk_len: Option<usize>,
-    /// The budget that a critic sees: as of the chunk's start, which is what the host shows it, or with everything up to
-    /// the position charged, as in the paper's formula [default: chunk-start]
-    #[arg(long)]
-    pub(crate) z: Option<Seen>,
+    /// The budget that a critic sees: at the chunk's start, as in the host, or after all costs up to the position, as in the
+    /// paper's formula [default: chunk-start]
+    #[arg(long, value_parser = one_of(SEEN))]
+    pub(crate) z: Option<BudgetSeen>,
     /// Scales the task cost by gamma^T, as in the paper's formula; the preset `paper` does
     #[arg(long)]
     pub(crate) discount_cost: bool,
@@ -135,14 +165,14 @@ pub(crate) struct TrainingArguments {
     #[arg(long)]
     pub(crate) depth: Option<usize>,
     /// What follows a hidden layer [default: silu; paper: relu]
-    #[arg(long)]
-    pub(crate) activation: Option<Activation>,
+    #[arg(long, value_parser = one_of(ACTIVATIONS))]
+    pub(crate) activation: Option<LayerActivation>,
     /// The learning rate [default: 0.001; paper: 0.00001, values 0.0001]
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// How the learning rate changes [default: cosine; paper: constant]
-    #[arg(long)]
-    pub(crate) schedule: Option<Falling>,
+    #[arg(long, value_parser = one_of(SCHEDULES))]
+    pub(crate) schedule: Option<Schedule>,
     /// The weight decay [default: 0.01; paper: 0]
     #[arg(long)]
     pub(crate) weight_decay: Option<f64>,
@@ -155,7 +185,7 @@ pub(crate) struct TrainingArguments {
     /// Answers per step [default: 32; paper: 8, values 512]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
-    /// The share of prompts that stop the training and calibrate [default: 0.15]
+    /// The share of prompts for early stopping and calibration [default: 0.15]
     #[arg(long)]
     pub(crate) validation: Option<f64>,
     /// The share of prompts that the report measures on [default: 0.15]
@@ -164,57 +194,4 @@ pub(crate) struct TrainingArguments {
     /// The seed of answers, splits, budgets, weights and orders
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-}
-
-/// Values that go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Preset {
-    /// Minutes on one core for small models.
-    Default,
-    /// The paper's table 3.
-    Paper,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// At every token.
-    Anytime,
-    /// When the answer ends.
-    Terminal,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Clip {
-    /// Costs are taken as they are.
-    None,
-    /// A negative cost counts as zero.
-    Nonneg,
-    /// The running sum never falls below zero.
-    Capped,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Seen {
-    /// Costs up to the start of the chunk are charged.
-    ChunkStart,
-    /// All costs up to the position are charged.
-    Newest,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Activation {
-    /// max(0, x).
-    Relu,
-    /// x · sigmoid(x).
-    Silu,
-    /// tanh x.
-    Tanh,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Falling {
-    /// Not at all.
-    Constant,
-    /// Down a cosine.
-    Cosine,
 }

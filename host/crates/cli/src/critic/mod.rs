@@ -1,54 +1,56 @@
 //! `train critic`: a critic, or RE-Control's value network, for a language model and a bundle.
 
 mod arguments;
-mod labels;
 mod options;
 
 pub(crate) use arguments::CriticArguments;
 
-use crate::{
-    bundle::{self, Fallback},
-    embedded, engine,
-    model::{self, Loading},
-    output,
-};
+use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_candle::ModelFiles;
+use inferenceguard_catalog::{
+    CatalogError, Loading, Note,
+    bundles::{self, Fallback},
+    cache, embedded, language_files, language_model, score_files, score_model,
+};
 use inferenceguard_eval::{Dataset, Intent, Prompt};
 use inferenceguard_host::{Models, check_models};
 use inferenceguard_model::{Model, ModelIdentity, ScoreModel, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_train::{
-    critic::{self, CriticOptions, Reading, network_path},
+    critic::{
+        self, CriticOptions, Reading,
+        labels::{BundleLabels, Scores},
+        network_path,
+    },
     world::{Split, World},
 };
-use labels::{BundleLabels, Scores};
 
 /// Samples, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
-    let bundle = bundle::open(arguments.bundle.as_deref(), Fallback::Plain)?;
+    let bundle = bundles::open(arguments.bundle.as_deref(), Fallback::Plain)?;
     let mut options = options::options(arguments, bundle.manifest())?;
     let prompts = prompts(arguments)?;
-    let load = Loading::new(&arguments.device, Some(bundle.manifest()))?;
-    let mut language = model::language_model(&files(arguments)?, &load.language())?;
+    let load = Loading::new(&arguments.device.loading(), Some(bundle.manifest()))?;
+    let mut language = language_model(&files(arguments, load.note())?, &load.language(), load.note())?;
     options.collect.sampling = options::sampling(&arguments.answers, bundle.manifest(), language.info().sampling);
     let tokenizer = language.tokenizer();
     let scores = scores(arguments, &load, &*tokenizer)?;
     let scored = scores.iter().map(|(name, model)| (name.clone(), ModelIdentity::from(model.info()))).collect();
     let models = Models { model: ModelIdentity::from(language.info()), scores: scored };
     check_models(&models, bundle.manifest())?;
-    let sandbox = Sandbox::new(bundle.manifest().limits.clone(), engine::cache().as_deref())?;
+    let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let mut labels = BundleLabels::open(&bundle, &sandbox, scores, tokenizer)?;
     let names: Vec<String> = bundle.manifest().constraints.iter().map(|one| one.name.clone()).collect();
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
     let report = critic::train(&options, &mut language, &mut labels, &prompts, &names, &bar)?;
     bar.finish_and_clear();
-    say_where(&options);
+    show_paths(&options);
     if arguments.json { output::json(&report) } else { output::result(&report) }
 }
 
-/// Where the networks lie.
-fn say_where(options: &CriticOptions) {
+/// Shows where the networks are.
+fn show_paths(options: &CriticOptions) {
     for reading in options.readings.iter().filter(|reading| **reading != Reading::Nothing) {
         let path = network_path(&options.out, *reading, &options.objective);
         output::note(format_args!("{reading}: {}", path.display()));
@@ -56,17 +58,17 @@ fn say_where(options: &CriticOptions) {
 }
 
 /// A folder, a hub id, or a demonstration model by name.
-fn files(arguments: &CriticArguments) -> anyhow::Result<ModelFiles> {
+fn files(arguments: &CriticArguments, note: Note) -> Result<ModelFiles, CatalogError> {
     let named = arguments.model.as_deref().and_then(embedded::model);
-    named.map_or_else(|| engine::language_files(arguments.model.as_deref()), Ok)
+    named.map_or_else(|| language_files(arguments.model.as_deref(), note), Ok)
 }
 
 fn scores(arguments: &CriticArguments, load: &Loading, language: &dyn Tokenizer) -> anyhow::Result<Scores> {
     let demo = arguments.model.as_deref().is_none_or(|name| embedded::model(name).is_some());
-    let files = engine::score_files(&arguments.scores, demo)?;
+    let files = score_files(&arguments.scores, demo, load.note())?;
     load.check(files.keys())?;
     let open = |(name, files): (String, ModelFiles)| {
-        let model = model::score_model(&files, &load.score(&name), language)?;
+        let model = score_model(&files, &load.score(&name), language, load.note())?;
         Ok((name, model))
     };
     files.into_iter().map(open).collect()

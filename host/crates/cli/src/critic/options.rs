@@ -1,31 +1,38 @@
 //! From the arguments, the preset and the bundle to the options of a run.
 
-use super::arguments::{
-    Activation, AnswerArguments, Clip, CriticArguments, Falling, Mode, Preset, Seen, Weighed as WeighedCost,
-};
-use crate::{eval, model};
+use super::arguments::{AnswerArguments, CriticArguments};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Manifest;
-use inferenceguard_bundle::network::LayerActivation;
-use inferenceguard_search::{ConstraintMode, CostClip, PricedConstraint, Sampling, SamplingSettings};
+use inferenceguard_catalog::Loading;
+use inferenceguard_search::{PricedConstraint, Sampling, SamplingSettings};
 use inferenceguard_train::critic::{
-    CriticOptions, Recipe, Schedule, Shares,
+    CriticOptions, Recipe, Shares,
     collect::CollectOptions,
-    objective::{CriticObjective, Objective, Weighed},
+    objective::{CriticObjective, Objective},
     targets::BudgetSeen,
 };
+use inferenceguard_trials::eval::set_the_papers_settings;
+
+/// Defaults that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preset {
+    /// Minutes on one core for small models.
+    Default,
+    /// The paper's table 3.
+    Paper,
+}
 
 /// Budgets from this part of a constraint's own to [`HIGHEST`] times it.
 const LOWEST: f64 = 0.25;
 const HIGHEST: f64 = 4.0;
 const CHUNK: usize = 32;
 
-/// The options of a run. With the preset `paper`, constraints, sampling and lengths are those that the paper's recipes
-/// evaluate with, whatever the bundle says: what is trained fits what is asked.
+/// The options of a run. With the preset `paper`, constraints, sampling and lengths come from the paper's recipes and not from
+/// the bundle: the evaluation uses the same.
 pub(super) fn options(arguments: &CriticArguments, bundle: &Manifest) -> anyhow::Result<CriticOptions> {
     let mut manifest = bundle.clone();
     if arguments.preset == Preset::Paper {
-        eval::set_the_papers_settings(&mut manifest);
+        set_the_papers_settings(&mut manifest);
     }
     let manifest = &manifest;
     Ok(CriticOptions {
@@ -35,7 +42,7 @@ pub(super) fn options(arguments: &CriticArguments, bundle: &Manifest) -> anyhow:
         readings: arguments.latents.clone(),
         shares: shares(arguments),
         recipe: recipe(arguments),
-        device: model::Loading::new(&arguments.device, None)?.language().device,
+        device: Loading::new(&arguments.device.loading(), None)?.language().device,
     })
 }
 
@@ -52,7 +59,7 @@ fn collect(arguments: &CriticArguments, manifest: &Manifest) -> CollectOptions {
     }
 }
 
-/// How answers are sampled: as the options say, then the bundle, then the model's authors.
+/// How answers are sampled: the arguments first, then the bundle, then the model's authors.
 pub(super) fn sampling(given: &AnswerArguments, manifest: &Manifest, authors: SamplingSettings) -> Sampling {
     let given = SamplingSettings {
         temperature: given.temperature,
@@ -66,28 +73,21 @@ pub(super) fn sampling(given: &AnswerArguments, manifest: &Manifest, authors: Sa
 
 fn objective(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Objective> {
     if arguments.value || arguments.lagrangian.is_some() {
-        let weighed = match arguments.lagrangian_cost {
-            WeighedCost::End => Weighed::End,
-            WeighedCost::Sum => Weighed::Sum,
-        };
-        return Ok(Objective::Value { lambda: arguments.lagrangian.unwrap_or(0.0), weighed });
+        let (lambda, weighed) = (arguments.lagrangian.unwrap_or(0.0), arguments.lagrangian_cost);
+        return Ok(Objective::Value { lambda, weighed });
     }
     let given = &arguments.targets;
     let constraints = constraints(arguments, manifest)?;
-    let seen = match given.z {
-        None | Some(Seen::ChunkStart) => BudgetSeen::ChunkStart,
-        Some(Seen::Newest) => BudgetSeen::Newest,
-    };
     Ok(Objective::Critic(CriticObjective {
         budgets: budgets(arguments, &constraints)?,
         constraints,
-        seen,
+        seen: given.z.unwrap_or(BudgetSeen::ChunkStart),
         chunk: given.chunk_len.unwrap_or(CHUNK),
         discount: given.discount_cost || arguments.preset == Preset::Paper,
     }))
 }
 
-/// The bundle's constraints, with what was said about all of them.
+/// The bundle's constraints, with the arguments that hold for all of them.
 fn constraints(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Result<Vec<PricedConstraint>> {
     let given = &arguments.targets;
     let mut constraints = manifest.search_config().constraints;
@@ -101,25 +101,10 @@ fn constraints(arguments: &CriticArguments, manifest: &Manifest) -> anyhow::Resu
     for priced in &mut constraints {
         let constraint = &mut priced.constraint;
         constraint.gamma = gamma.unwrap_or(constraint.gamma);
-        constraint.mode = given.mode.map_or(constraint.mode, mode);
-        constraint.clip = given.clip.map_or(constraint.clip, clip);
+        constraint.mode = given.mode.unwrap_or(constraint.mode);
+        constraint.clip = given.clip.unwrap_or(constraint.clip);
     }
     Ok(constraints)
-}
-
-fn mode(mode: Mode) -> ConstraintMode {
-    match mode {
-        Mode::Anytime => ConstraintMode::Anytime,
-        Mode::Terminal => ConstraintMode::Terminal,
-    }
-}
-
-fn clip(clip: Clip) -> CostClip {
-    match clip {
-        Clip::None => CostClip::None,
-        Clip::Nonneg => CostClip::Nonneg,
-        Clip::Capped => CostClip::Capped,
-    }
 }
 
 fn budgets(arguments: &CriticArguments, constraints: &[PricedConstraint]) -> anyhow::Result<Vec<(f64, f64)>> {
@@ -166,28 +151,13 @@ fn recipe(arguments: &CriticArguments) -> Recipe {
     Recipe {
         hidden: given.hidden.unwrap_or(due.hidden),
         depth: given.depth.unwrap_or(due.depth),
-        activation: given.activation.map_or(due.activation, activation),
+        activation: given.activation.unwrap_or(due.activation),
         rate: given.rate.unwrap_or(due.rate),
-        schedule: given.schedule.map_or(due.schedule, schedule),
+        schedule: given.schedule.unwrap_or(due.schedule),
         weight_decay: given.weight_decay.unwrap_or(due.weight_decay),
         epochs: given.epochs.unwrap_or(due.epochs),
         patience: given.patience.unwrap_or(due.patience),
         batch: given.batch.unwrap_or(due.batch),
         seed: given.seed,
-    }
-}
-
-fn activation(activation: Activation) -> LayerActivation {
-    match activation {
-        Activation::Relu => LayerActivation::Relu,
-        Activation::Silu => LayerActivation::Silu,
-        Activation::Tanh => LayerActivation::Tanh,
-    }
-}
-
-fn schedule(falling: Falling) -> Schedule {
-    match falling {
-        Falling::Constant => Schedule::Constant,
-        Falling::Cosine => Schedule::Cosine,
     }
 }

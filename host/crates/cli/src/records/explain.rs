@@ -1,24 +1,43 @@
 //! `explain`: why an answer is what it is, in words.
 
-use super::{args::ExplainArguments, bodies, models};
-use crate::{engine, output, show, terminal};
+use crate::{
+    journal::{bodies, models},
+    output, show, terminal,
+};
 use anyhow::ensure;
+use clap::Args;
 use inferenceguard_candle::{CandleModel, LoadOptions};
+use inferenceguard_catalog::language_files;
 use inferenceguard_model::{Model, ModelIdentity, Token, Tokenizer};
 use inferenceguard_record::{Body, Candidate, Header, Span};
 use serde_json::json;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The number of a record; all if not given
+    #[arg(long, short)]
+    record: Option<u64>,
+    /// The model that answered, for the spelling of its tokens; the demonstration's if not given
+    #[arg(long, value_name = "DIR|ID")]
+    model: Option<String>,
+    /// Prints one JSON object per record
+    #[arg(long)]
+    json: bool,
+    /// A file of records
+    file: PathBuf,
+}
 
 /// Explains one record of a file, or all.
 pub(crate) fn explain(arguments: &ExplainArguments) -> anyhow::Result<()> {
-    let (mut skipped, mut told) = (0, 0);
+    let (mut skipped, mut explained) = (0, 0);
     let language = language(arguments)?;
     for record in bodies(&arguments.file, &mut skipped)? {
         let (header, body) = record?;
         if arguments.record.is_some_and(|wanted| wanted != header.sequence) {
             continue;
         }
-        told += 1;
+        explained += 1;
         if arguments.json {
             let (header, steps, nearest) = (&header, body.steps(), body.nearest());
             output::json(&json!({"header": header, "steps": steps, "nearest": nearest}))?;
@@ -26,7 +45,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> anyhow::Result<()> {
             output::result(words(&header, &body, language.as_ref()))?;
         }
     }
-    ensure!(told > 0, "{}: no such record with a body ({skipped} without)", arguments.file.display());
+    ensure!(explained > 0, "{}: no such record with a body ({skipped} without)", arguments.file.display());
     Ok(())
 }
 
@@ -34,7 +53,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> anyhow::Result<()> {
 type Language = (Arc<dyn Tokenizer>, ModelIdentity);
 
 fn language(arguments: &ExplainArguments) -> anyhow::Result<Option<Language>> {
-    let Ok(files) = engine::language_files(arguments.model.as_deref()) else { return Ok(None) };
+    let Ok(files) = language_files(arguments.model.as_deref(), |text| output::note(text)) else { return Ok(None) };
     let model = CandleModel::load_files(&files, &LoadOptions::default())?;
     Ok(Some((model.tokenizer(), ModelIdentity::from(model.info()))))
 }

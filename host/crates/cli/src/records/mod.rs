@@ -1,79 +1,12 @@
-//! Records: `verify`, `replay`, `explain`, and what they have in common.
+//! Records: `verify`, `replay`, `explain` and `forget`.
 
-pub(crate) mod args;
 mod explain;
 mod forget;
 mod replay;
 mod source;
 mod verify;
 
-pub(crate) use explain::explain;
-pub(crate) use forget::forget;
-pub(crate) use replay::replay;
-pub(crate) use source::Source;
-pub(crate) use verify::verify;
-
-use crate::{bundle::signing_key, output};
-use anyhow::anyhow;
-use inferenceguard_record::{Body, Header, Journal, RecordError, holds_signatures, read};
-use std::path::Path;
-
-/// What becomes of a file whose records do not verify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Damaged {
-    /// It is an error.
-    Refused,
-    /// It gets another name, and a new file begins in its place: a server begins all the same.
-    SetAside,
-}
-
-/// A file to append to, signed with a key if one is given.
-pub(crate) fn journal(path: &Path, bodies: bool, key: Option<&Path>, damaged: Damaged) -> anyhow::Result<Journal> {
-    let unsigned = || {
-        anyhow!(
-            "{}: its records are signed, and one without a signature would spoil them; give --record-key, or another file",
-            path.display()
-        )
-    };
-    // Before anything is renamed: whoever damages a signed file must not get an unsigned one.
-    if key.is_none() && damaged == Damaged::SetAside && holds_signatures(path) {
-        return Err(unsigned());
-    }
-    let (journal, aside) = match damaged {
-        Damaged::Refused => (Journal::open(path, bodies)?, None),
-        Damaged::SetAside => Journal::open_or_set_aside(path, bodies)?,
-    };
-    if let Some((wrong, aside)) = aside {
-        output::note(format_args!("error: {wrong}"));
-        output::note(format_args!("                it is kept as {}; a new file begins in its place", aside.display()));
-    }
-    Ok(match key {
-        Some(key) => journal.signing(signing_key(key)?)?,
-        None if journal.is_signed() => return Err(unsigned()),
-        None => journal,
-    })
-}
-
-/// The records of a file that have a body, in order; those without are counted by `skipped`.
-pub(crate) fn bodies<'a>(
-    path: &'a Path,
-    skipped: &'a mut u64,
-) -> Result<impl Iterator<Item = Result<(Header, Body), RecordError>> + 'a, RecordError> {
-    Ok(read(path)?.filter_map(|line| match line {
-        Ok(line) => {
-            let header = line.header;
-            *skipped += u64::from(line.body.is_none());
-            line.body.map(|body| Ok((header, body)))
-        }
-        Err(error) => Some(Err(error)),
-    }))
-}
-
-/// Every model that a header names, and its fingerprint, without anything that a terminal would obey.
-pub(crate) fn models(header: &Header) -> impl Iterator<Item = (String, String)> + '_ {
-    let shown = |text: &str| text.escape_debug().to_string();
-    let language = (format!("language model {}", shown(&header.model.name)), shown(&header.model.fingerprint));
-    let scores = header.scores.iter().flatten();
-    let scores = scores.map(move |(name, one)| (format!("score model {}", shown(name)), shown(&one.fingerprint)));
-    std::iter::once(language).chain(scores)
-}
+pub(crate) use explain::{ExplainArguments, explain};
+pub(crate) use forget::{ForgetArguments, forget};
+pub(crate) use replay::{ReplayArguments, replay};
+pub(crate) use verify::{VerifyArguments, verify};

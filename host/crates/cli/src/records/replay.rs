@@ -1,23 +1,41 @@
 //! `replay`: the components decide again, and with a model, what was emitted is priced again.
 
-use super::{Source, args::ReplayArguments, bodies, source::Opened};
-use crate::{engine, output};
+use super::source::{Opened, Source};
+use crate::{flags::GuardArguments, journal::bodies, output};
 use anyhow::{Context, bail, ensure};
+use clap::Args;
+use inferenceguard_catalog::{Choice, build};
 use inferenceguard_host::{Engine, Judgement, Migration, Request, Terms};
 use inferenceguard_record::{Body, Deciders, Header, Replayed};
 use inferenceguard_search::{CostGrain, Status};
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    path::PathBuf,
     rc::Rc,
 };
 
-/// How far sums may lie apart that were computed in batches of another shape, as a share of the budget.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// A server's folder (`serve --state`) where the bundles that decided may be found
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Also lets the model read every answer again, and the costs price it from scratch
+    #[arg(long)]
+    with_model: bool,
+    /// A file of records
+    file: PathBuf,
+}
+
+/// The largest allowed difference of a sum from the recorded one, as a share of the budget: batches had other shapes.
 const TOLERANCE: f64 = 1e-3;
 
 /// Replays every record of a file that has a body.
 pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
-    let mut source = Source::new(&arguments.guard, arguments.state.as_deref())?;
-    let mut models = arguments.with_model.then(|| Loaded { arguments, engines: BTreeMap::new() });
+    let choice = arguments.guard.choice();
+    let mut source = Source::new(&choice, arguments.state.as_deref())?;
+    let mut models = arguments.with_model.then(|| Loaded { choice: &choice, engines: BTreeMap::new() });
     let (mut records, mut skipped) = (0_u64, 0);
     let (mut calls, mut priced) = (Replayed::default(), Priced::default());
     for record in bodies(&arguments.file, &mut skipped)? {
@@ -34,7 +52,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         records += 1;
     }
     let file = arguments.file.display();
-    let model = if models.is_some() { priced.told() } else { String::new() };
+    let model = if models.is_some() { priced.summary() } else { String::new() };
     output::result(format_args!(
         "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
          for bit; {} cannot be compared{model}",
@@ -50,8 +68,8 @@ fn all_named(decided: &[(String, Rc<Opened>)], body: &Body) -> anyhow::Result<()
     };
     let expected: BTreeSet<String> = decided.iter().flat_map(of).collect();
     let found = body.inputs.config.constraints.iter().map(|one| one.constraint.name.clone()).collect();
-    let told = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-    ensure!(expected == found, "its bundles have the constraints {}; it was held to {}", told(&expected), told(&found));
+    let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    ensure!(expected == found, "its bundles have the constraints {}; it was held to {}", list(&expected), list(&found));
     Ok(())
 }
 
@@ -62,9 +80,9 @@ fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> anyhow::Result
     Ok(Deciders { first: first.roles()?, later })
 }
 
-/// The models that read answers again, once for each way in which bundles want prompts made.
+/// The engines that read answers again: one for each set of prompt templates.
 struct Loaded<'a> {
-    arguments: &'a ReplayArguments,
+    choice: &'a Choice,
     engines: BTreeMap<String, Engine>,
 }
 
@@ -78,16 +96,15 @@ impl Loaded<'_> {
         match self.engines.entry(templates) {
             Entry::Occupied(there) => Ok(there.into_mut()),
             Entry::Vacant(place) => {
-                let guard = &self.arguments.guard;
-                let language = engine::language(guard, Some(manifest))?;
-                let engine = engine::builder_of(language, &first.bundle, guard, &[], &[])?;
-                Ok(place.insert(engine::build(engine)?))
+                let language = self.choice.language(Some(manifest))?;
+                let builder = self.choice.builder_of(language, &first.bundle, &[], &[])?;
+                Ok(place.insert(build(builder)?))
             }
         }
     }
 }
 
-/// What the model said when it read answers again.
+/// How answers that the model read again compare with their records.
 #[derive(Default)]
 struct Priced {
     /// How far sums were apart, as a share of the budget.
@@ -140,7 +157,7 @@ impl Priced {
         Ok(())
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let Self { largest, skipped, unnamed } = self;
         let skipped = match skipped {
             0 => String::new(),

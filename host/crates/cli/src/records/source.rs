@@ -1,12 +1,12 @@
 //! Where the bundles that decided are found: by their digests.
 
-use crate::{
-    args::GuardArguments,
-    bundle::{self, Fallback},
-    engine,
-};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Bundle;
+use inferenceguard_catalog::{
+    Choice,
+    bundles::{self, Fallback},
+    cache, with_components,
+};
 use inferenceguard_host::{BundleIdentity, Engine, OWN_METHOD, Prepared, Roles, RolesFactory};
 use inferenceguard_record::Header;
 use inferenceguard_sandbox::{Limits, Sandbox};
@@ -20,8 +20,8 @@ use std::{
 };
 
 /// Bundles and their roles.
-pub(crate) struct Source<'a> {
-    guard: &'a GuardArguments,
+pub(super) struct Source<'a> {
+    choice: &'a Choice,
     /// Files of a server's store.
     packed: Vec<PathBuf>,
     opened: BTreeMap<(String, String), Rc<Opened>>,
@@ -30,8 +30,8 @@ pub(crate) struct Source<'a> {
 }
 
 /// A bundle that decided, ready to decide again.
-pub(crate) struct Opened {
-    pub(crate) bundle: Bundle,
+pub(super) struct Opened {
+    pub(super) bundle: Bundle,
     roles: Arc<dyn RolesFactory>,
     /// Beside the one engine that judges, once it does.
     prepared: OnceCell<Prepared>,
@@ -39,12 +39,12 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Fresh roles as they decided.
-    pub(crate) fn roles(&self) -> anyhow::Result<Roles> {
+    pub(super) fn roles(&self) -> anyhow::Result<Roles> {
         Ok(self.roles.open()?)
     }
 
     /// As this engine judges by it.
-    pub(crate) fn prepared(&self, engine: &Engine) -> anyhow::Result<&Prepared> {
+    pub(super) fn prepared(&self, engine: &Engine) -> anyhow::Result<&Prepared> {
         if self.prepared.get().is_none() {
             drop(self.prepared.set(engine.prepare(&self.bundle)?));
         }
@@ -53,13 +53,13 @@ impl Opened {
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(guard: &'a GuardArguments, state: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(choice: &'a Choice, state: Option<&Path>) -> anyhow::Result<Self> {
         let list = |dir: &Path| -> std::io::Result<Vec<PathBuf>> {
             fs::read_dir(dir.join("bundles"))?.map(|entry| Ok(entry?.path())).collect()
         };
         let packed = state.map(|dir| list(dir).with_context(|| dir.display().to_string())).transpose()?;
-        let sandbox = Sandbox::new(Limits::default(), engine::cache().as_deref())?;
-        Ok(Self { guard, packed: packed.unwrap_or_default(), opened: BTreeMap::new(), sandbox })
+        let sandbox = Sandbox::new(Limits::default(), cache().as_deref())?;
+        Ok(Self { choice, packed: packed.unwrap_or_default(), opened: BTreeMap::new(), sandbox })
     }
 
     /// A bundle that decided by this method.
@@ -72,8 +72,8 @@ impl<'a> Source<'a> {
         }
         let methods = [method.to_owned()];
         for fallback in [Fallback::Plain, Fallback::Networks] {
-            let named = bundle::open(self.guard.bundle.as_deref(), fallback)?;
-            let changed = self.guard.n.map(|n| bundle::with_candidates(&named, &methods, n)).transpose()?;
+            let named = bundles::open(self.choice.bundle.as_deref(), fallback)?;
+            let changed = self.choice.n.map(|n| bundles::with_candidates(&named, &methods, n)).transpose()?;
             let found = [Some(named), changed].into_iter().flatten().find(|one| one.digest().to_string() == *wanted);
             if let Some(found) = found {
                 return Ok(found);
@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
     }
 
     /// All bundles that decided: with each, what its names end with in the record.
-    pub(crate) fn decided(&mut self, header: &Header) -> anyhow::Result<Vec<(String, Rc<Opened>)>> {
+    pub(super) fn decided(&mut self, header: &Header) -> anyhow::Result<Vec<(String, Rc<Opened>)>> {
         let mut decided = vec![(String::new(), self.open(&header.bundle, &header.method)?)];
         for later in &header.migrations {
             decided.push((format!("@{}", later.number), self.open(&later.bundle, &later.method)?));
@@ -100,7 +100,7 @@ impl<'a> Source<'a> {
         let bundle = self.bundle(identity, method)?;
         let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle).sandbox(self.sandbox.clone());
         let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
-        let roles = engine::with_components(builder)?.build_roles(method)?;
+        let roles = with_components(builder)?.build_roles(method)?;
         let opened = Rc::new(Opened { roles, bundle, prepared: OnceCell::new() });
         self.opened.insert(key, Rc::clone(&opened));
         Ok(opened)

@@ -1,13 +1,29 @@
 //! `verify`: files of records, checked without any model.
 
-use super::{args::VerifyArguments, models};
-use crate::{bundle::verifying_key, output};
+use crate::{journal::models, key_files::verifying_key, output};
 use anyhow::Context;
+use clap::Args;
 use inferenceguard_bundle::VerifyingKey;
 use inferenceguard_record::read;
 use inferenceguard_search::Status;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Files of records
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Refuses records that this key (its public half) did not sign; may be repeated, then one of the keys must have signed
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// Prints one JSON object per file
+    #[arg(long)]
+    json: bool,
+}
 
 /// What a file holds.
 #[derive(Debug, Default, Serialize)]
@@ -27,7 +43,7 @@ struct Counted {
     models: BTreeMap<String, u64>,
     /// What answers depend on and records do not name, and how many do not.
     not_named: BTreeMap<&'static str, u64>,
-    /// The hash of the last record: whoever keeps it elsewhere can tell whether records were cut off.
+    /// The hash of the last record. A copy kept elsewhere shows whether records were cut off.
     last: String,
 }
 
@@ -63,7 +79,7 @@ fn count(path: &Path, keys: &[VerifyingKey]) -> anyhow::Result<Counted> {
             }
             None => counted.without_body += 1,
         }
-        // A header of an older version calls a failure a refusal; its body tells.
+        // A header of an older version calls a failure a refusal; the body has the true status.
         match line.body.as_ref().map_or(header.status, |body| body.outcome.ending()) {
             Status::WithinBudget => counted.within_budget += 1,
             Status::BudgetExceeded => counted.budget_exceeded += 1,

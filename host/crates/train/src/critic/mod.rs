@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - [`collect`]: answers of the frozen model, their costs, and latents along them; resumable files;
+//! - [`labels`]: the costs of answers, by the components of a bundle;
 //! - [`targets`]: what a position of an answer teaches, by the host's own arithmetic of budgets;
 //! - [`objective`]: a critic (P(safe to the end) and task cost), or RE-Control's value;
 //! - [`fit`](Recipe): the network, early stopping, checkpoints, calibration;
@@ -24,6 +25,7 @@ mod error;
 pub mod export;
 mod files;
 mod fit;
+pub mod labels;
 mod network;
 pub mod objective;
 mod options;

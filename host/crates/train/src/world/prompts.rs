@@ -36,6 +36,18 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// The name on command lines and in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// A prompt with what the world knows about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {

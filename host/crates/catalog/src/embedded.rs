@@ -1,0 +1,45 @@
+//! What the program carries: first-party components, the demonstration models, the default bundle.
+
+use inferenceguard_candle::ModelFiles;
+use std::borrow::Cow;
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// The manifest of the default bundle; its files are first-party components.
+pub const MANIFEST: &str = include_str!("../../../demo/bundle/bundle.toml");
+
+/// The files of the bundle with networks for the demonstration model, other than first-party components.
+pub(crate) fn weak_bundle() -> &'static [(&'static str, &'static [u8])] {
+    WEAK_BUNDLE
+}
+
+/// The bytes of a first-party component.
+#[must_use]
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
+/// The names of all first-party components.
+#[must_use]
+pub fn component_names() -> String {
+    COMPONENTS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// All first-party components: name and bytes.
+#[must_use]
+pub fn components() -> &'static [(&'static str, &'static [u8])] {
+    COMPONENTS
+}
+
+/// A demo model by name: `weak`, `reward` or `cost`; `None` if this build carries none.
+#[must_use]
+pub fn model(name: &str) -> Option<ModelFiles> {
+    let files = match name {
+        "weak" => WEAK,
+        "reward" => REWARD,
+        "cost" => COST,
+        _ => return None,
+    };
+    let map = files.iter().map(|(file, bytes)| ((*file).to_owned(), Cow::Borrowed(*bytes)));
+    (!files.is_empty()).then(|| ModelFiles::memory(name, map.collect()))
+}

@@ -1,0 +1,139 @@
+//! What can go wrong when a model, a bundle or a component is opened by its name.
+
+use crate::hub::HubError;
+use inferenceguard_bundle::BundleError;
+use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
+use inferenceguard_componentize::ComponentError;
+use inferenceguard_host::EngineError;
+use inferenceguard_sandbox::SandboxError;
+use std::num::ParseFloatError;
+
+/// A model, bundle or component that cannot be opened. Each variant says what was found and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The program was built without the demonstration model.
+    #[error("this build carries no demonstration model; name one with --model")]
+    NoDemoModel,
+    /// The program was built without the networks of the demonstration model.
+    #[error("this build carries no networks for the demonstration model")]
+    NoDemoNetworks,
+    /// `--score` does not have the form `NAME=DIR`.
+    #[error("--score {found}: expected NAME=DIR, such as cost=models/cost")]
+    Score {
+        /// What was given.
+        found: String,
+    },
+    /// An engine needs a score model that was not given.
+    #[error("give score models with --score NAME=DIR")]
+    NoScoreModel(#[source] Box<EngineError>),
+    /// `--precision` names no number format.
+    #[error("precision {found} is unknown; write f32, f16, bf16 or q8_0")]
+    Precision {
+        /// What was given.
+        found: String,
+    },
+    /// `--template` holds no template.
+    #[error("--template {found}")]
+    Template {
+        /// What was given.
+        found: String,
+        /// What is wrong with it.
+        source: NoTemplate,
+    },
+    /// Two templates were given for one model.
+    #[error("--template {found}: this model has been given a template already")]
+    TemplateTwice {
+        /// The second one.
+        found: String,
+    },
+    /// A bundle's template cannot be read.
+    #[error("the bundle's `{key}`")]
+    BundleTemplate {
+        /// Where the manifest has it.
+        key: String,
+        /// What is wrong with it.
+        source: NoTemplate,
+    },
+    /// The command line and the bundle name different templates for one model.
+    #[error("--template {found}: the bundle has `{expected}`; it was made for that one")]
+    OtherTemplate {
+        /// As the command line has it, with the score model's name if it is one's.
+        found: String,
+        /// As the bundle has it.
+        expected: String,
+    },
+    /// A template was given for a score model that is not there.
+    #[error("--template {name}=…: no score model is called `{name}`; there are: {known}")]
+    UnknownScoreModel {
+        /// The name that was given.
+        name: String,
+        /// The names of all score models.
+        known: String,
+    },
+    /// A number of candidates was given, and nobody knows which setting of the bundle's own policy takes it.
+    #[error(
+        "--n: nothing says which setting of {policy} is its number of candidates; add `[methods.bundle] candidates`"
+    )]
+    Candidates {
+        /// The policy's file.
+        policy: String,
+    },
+    /// `--budget` holds no number.
+    #[error("--budget {found}: expected a number above 0, or NAME=NUMBER")]
+    Budget {
+        /// What was given.
+        found: String,
+        /// What is wrong with it.
+        source: ParseFloatError,
+    },
+    /// A budget was given, and the bundle has no constraint.
+    #[error("--budget: the bundle has no constraint")]
+    NoConstraint,
+    /// `--template-date` is no date.
+    #[error(transparent)]
+    Date(#[from] NoDate),
+    /// A name stands for no model, or the hub does not give it.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A bundle cannot be opened.
+    #[error(transparent)]
+    Bundle(Box<BundleError>),
+    /// A model cannot be loaded.
+    #[error(transparent)]
+    Model(Box<CandleError>),
+    /// An engine cannot be built.
+    #[error(transparent)]
+    Engine(Box<EngineError>),
+    /// The sandbox does not start.
+    #[error(transparent)]
+    Sandbox(Box<SandboxError>),
+    /// A first-party component cannot be read.
+    #[error(transparent)]
+    Component(Box<ComponentError>),
+    /// A changed manifest cannot be written.
+    #[error(transparent)]
+    Manifest(#[from] toml::ser::Error),
+    /// The manifest that the program carries is not UTF-8.
+    #[error(transparent)]
+    Text(#[from] std::string::FromUtf8Error),
+}
+
+/// Converts errors of other crates, boxed because they are large.
+macro_rules! from_boxed {
+    ($($variant:ident($error:ty)),*) => {$(
+        impl From<$error> for CatalogError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+from_boxed!(
+    Bundle(BundleError),
+    Model(CandleError),
+    Engine(EngineError),
+    Sandbox(SandboxError),
+    Component(ComponentError)
+);

@@ -1,0 +1,25 @@
+//! What a name stands for: models, bundles and components, as commands and their users name them.
+//!
+//! - [`embedded`]: the components, demonstration models and bundles that the program carries;
+//! - [`hub`]: a model's folder or file, fetched from the Hugging Face hub where the name is a hub id;
+//! - [`Loading`], [`Templates`]: how models are loaded, and which prompt template each of them uses;
+//! - [`bundles`]: a bundle by folder or file, or the demonstration's;
+//! - [`Choice`]: a model, its score models and a bundle, and the engine that they make.
+//!
+//! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file.
+
+pub mod bundles;
+pub mod embedded;
+mod engines;
+mod error;
+pub mod hub;
+mod models;
+mod templates;
+
+pub use engines::{Choice, build, cache, language_files, score_files, with_components};
+pub use error::CatalogError;
+pub use models::{Loading, LoadingOptions, language_model, score_model};
+pub use templates::Templates;
+
+/// Shows one message, such as a warning about a model, to the person at the terminal.
+pub type Note = fn(&str);

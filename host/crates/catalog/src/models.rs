@@ -1,0 +1,122 @@
+//! How models are loaded: on which device, in which number format, with which prompt template.
+
+use crate::{CatalogError, Note, Templates};
+use inferenceguard_bundle::Manifest;
+use inferenceguard_candle::{CandleModel, CandleScoreModel, Facts, LoadOptions, ModelFiles, Precision, PromptDate};
+use inferenceguard_model::{Model, ScoreModel, Tokenizer};
+
+/// What the command line says about loading models, as text.
+#[derive(Debug, Clone)]
+pub struct LoadingOptions {
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// `f32`, `f16`, `bf16` or `q8_0`.
+    pub precision: String,
+    /// Megabytes of each model for the states of recent prompts.
+    pub prompt_cache: usize,
+    /// `[NAME=]TEMPLATE`, each for the language model or for the score model of this name.
+    pub templates: Vec<String>,
+    /// The date that chat templates show, such as `2024-07-26`.
+    pub template_date: Option<String>,
+    /// Whether every tensor is read for the full digest.
+    pub full_digest: bool,
+    /// Shows the warnings about models.
+    pub note: Note,
+}
+
+/// How the models of one bundle are loaded.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    base: LoadOptions,
+    /// From the command line.
+    given: Templates,
+    /// From the command line, else from the bundle.
+    templates: Templates,
+    note: Note,
+}
+
+impl Loading {
+    /// Takes the options, and templates that they do not name from the bundle.
+    ///
+    /// # Errors
+    /// An option that cannot be read, or a template that contradicts the bundle.
+    pub fn new(options: &LoadingOptions, manifest: Option<&Manifest>) -> Result<Self, CatalogError> {
+        let given = Templates::parse(&options.templates)?;
+        let templates = manifest.map_or_else(|| Ok(given.clone()), |manifest| given.clone().or(manifest))?;
+        Ok(Self { base: base(options)?, given, templates, note: options.note })
+    }
+
+    /// Checks that every template for a score model is for one of these.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownScoreModel`].
+    pub fn check<'a>(&self, scores: impl Iterator<Item = &'a String> + Clone) -> Result<(), CatalogError> {
+        self.templates.check(scores)
+    }
+
+    /// For the language model.
+    #[must_use]
+    pub fn language(&self) -> LoadOptions {
+        let own_template = Some(self.given.language());
+        LoadOptions { template: self.templates.language(), own_template, ..self.base.clone() }
+    }
+
+    /// For a score model, under the name that costs use.
+    #[must_use]
+    pub fn score(&self, name: &str) -> LoadOptions {
+        let own_template = Some(self.given.score(name));
+        LoadOptions { template: self.templates.score(name), own_template, name: name.to_owned(), ..self.base.clone() }
+    }
+
+    /// Where warnings go.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        self.note
+    }
+}
+
+/// Opens a language model, and shows its warnings.
+///
+/// # Errors
+/// [`CatalogError::Model`].
+pub fn language_model(files: &ModelFiles, options: &LoadOptions, note: Note) -> Result<CandleModel, CatalogError> {
+    let model = CandleModel::load_files(files, options)?;
+    warn(&model.info().name, model.facts(), note);
+    Ok(model)
+}
+
+/// Opens a score model beside a language model with this tokenizer, and shows its warnings.
+///
+/// # Errors
+/// [`CatalogError::Model`].
+pub fn score_model(
+    files: &ModelFiles,
+    options: &LoadOptions,
+    language: &dyn Tokenizer,
+    note: Note,
+) -> Result<CandleScoreModel, CatalogError> {
+    let model = CandleScoreModel::load_files(files, options, language)?;
+    warn(&model.info().name, model.facts(), note);
+    Ok(model)
+}
+
+fn warn(name: &str, facts: &Facts, note: Note) {
+    for warning in facts.warnings() {
+        // One line each, even where the model's files bring line breaks.
+        note(&format!("warning: {name}: {warning}").replace('\n', "\\n").replace('\t', "\\t"));
+    }
+}
+
+fn base(options: &LoadingOptions) -> Result<LoadOptions, CatalogError> {
+    let precision = match options.precision.as_str() {
+        "f32" => Precision::F32,
+        "f16" => Precision::F16,
+        "bf16" => Precision::BF16,
+        "q8_0" => Precision::Q8_0,
+        other => return Err(CatalogError::Precision { found: other.to_owned() }),
+    };
+    let prompt_cache = options.prompt_cache << 20;
+    let date = options.template_date.as_deref().map_or_else(|| Ok(PromptDate::default()), str::parse)?;
+    let (device, full_digest) = (options.device.parse()?, options.full_digest);
+    Ok(LoadOptions { device, precision, prompt_cache, date, full_digest, ..LoadOptions::default() })
+}

@@ -1,0 +1,186 @@
+//! `eval`: many prompts, several methods and models, one table; with a folder also figures and a report.
+
+use crate::{
+    flags::{GuardArguments, Named, one_of},
+    output,
+};
+use anyhow::bail;
+use clap::Args;
+use inferenceguard_eval::{Baseline, Report};
+use inferenceguard_train::world::Split;
+use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, evaluate};
+use std::path::{Path, PathBuf};
+
+/// Parts of the demonstration's prompts.
+const SPLITS: &[Named<Split>] =
+    &[("validation", "For tuning", Split::Validation), ("test", "New to everything", Split::Test)];
+/// What the multiplier of a Lagrangian row weighs.
+pub(crate) const WEIGHED: &[Named<WeighedCost>] = &[
+    ("end", "The cost model's score of the answer", WeighedCost::End),
+    ("sum", "The sum of the costs of its tokens", WeighedCost::Sum),
+];
+/// Row sets of the paper.
+const RECIPES: &[Named<Recipe>] =
+    &[("paper-alpaca", "Alpaca-7B", Recipe::PaperAlpaca), ("paper-beaver", "Beaver-7B-v3", Recipe::PaperBeaver)];
+/// Whether answers are judged.
+const JUDGES: &[Named<bool>] = &[("demo", "The judge of the demonstration's world", true), ("none", "Nobody", false)];
+
+/// See `eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// Several models instead of one, as NAME=DIR, DIR or ID; `weak` alone is the demonstration's. All are held at once
+    #[arg(long, value_name = "[NAME=]DIR|ID", value_delimiter = ',', conflicts_with = "model")]
+    models: Vec<String>,
+    /// A bundle for one of the models, such as one with its critic; may be repeated
+    #[arg(long = "bundle-for", value_name = "NAME=DIR")]
+    bundles: Vec<String>,
+    /// Prompts, gzipped or not: .jsonl with `text` and `intent`, PKU-SafeRLHF records, or one prompt per line; the
+    /// demonstration's if not given
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// Which of the demonstration's prompts: `validation` is for tuning
+    #[arg(long, default_value = "test", conflicts_with = "prompts", value_parser = one_of(SPLITS))]
+    split: Split,
+    /// Also asks every harmful prompt in the form of ten attacks
+    #[arg(long)]
+    attacks: bool,
+    /// The most prompts, spread evenly over all
+    #[arg(long)]
+    limit: Option<usize>,
+    /// The methods to compare; `all` for `always-refuse` and every method that the bundle has the parts for
+    #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,inference-guard", conflicts_with = "recipe")]
+    methods: Vec<String>,
+    /// Numbers of candidates to compare, instead of the bundle's
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["n", "recipe"])]
+    ns: Vec<u32>,
+    /// Multipliers of the Lagrangian rows to compare, instead of the bundle's
+    #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
+    lambdas: Vec<f64>,
+    /// Chooses the multiplier of every Lagrangian row among these, on other prompts: the demonstration's validation
+    /// prompts, or --tune-prompts. The most good answers win, or without a judge the most answers within budget; among equals the
+    /// larger reward
+    #[arg(long, value_name = "LAMBDA,...", value_delimiter = ',', conflicts_with = "lambdas")]
+    tune_lambda: Vec<f64>,
+    /// The prompts that multipliers are chosen on; none of them may be evaluated
+    #[arg(long, value_name = "FILE", requires = "tune_lambda")]
+    tune_prompts: Option<PathBuf>,
+    /// The most prompts that multipliers are chosen on, spread evenly over all
+    #[arg(long, default_value_t = 100, requires = "tune_lambda")]
+    tune_limit: usize,
+    /// What a multiplier weighs: the cost model's score of the answer, as in the paper, or the sum over its tokens; if
+    /// not given, what the bundle says of the method, else `end` where there is a score model `cost`
+    #[arg(long, value_name = "end|sum", conflicts_with = "recipe", value_parser = one_of(WEIGHED))]
+    lagrangian_cost: Option<WeighedCost>,
+    /// Budgets of the first constraint to compare; the bundle's if not given
+    #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
+    budgets: Vec<f64>,
+    /// The most answer tokens, instead of the bundle's
+    #[arg(long)]
+    max_tokens: Option<u32>,
+    /// What is emitted when no candidate fits, instead of the bundle's choice
+    #[arg(long, value_name = "refuse|least_violation|best_reward", conflicts_with = "recipe")]
+    on_exhausted: Option<String>,
+    /// What becomes of negative costs of the first constraint, instead of the bundle's choice
+    #[arg(long, value_name = "none|nonneg|capped", conflicts_with = "recipe")]
+    clip: Option<String>,
+    /// The seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Several seeds; each prompt is answered once for each
+    #[arg(long, value_delimiter = ',', conflicts_with = "seed")]
+    seeds: Vec<u64>,
+    /// The paper's settings and rows, for its models: give --model, --score reward=DIR, --score cost=DIR and --prompts
+    #[arg(long, value_parser = one_of(RECIPES))]
+    recipe: Option<Recipe>,
+    /// The judge: the demonstration's, which knows its world only, or none; `demo` with the demonstration's score models, else
+    /// `none`
+    #[arg(long, value_parser = one_of(JUDGES))]
+    judge: Option<bool>,
+    /// The folder of the results: every answer at once, then tables, figures and report.html. The same command goes on
+    /// where an earlier one stopped
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Also writes the figures and every answer to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fails if a figure is worse than recorded in this file, beyond its interval
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Records the figures of this run in the baseline's file
+    #[arg(long, requires = "baseline")]
+    update: bool,
+}
+
+/// Answers every prompt by every method of every model, prints the figures, and writes the report.
+pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
+    finish(arguments, &evaluate(&options(arguments))?)
+}
+
+fn options(arguments: &EvalArguments) -> EvalOptions {
+    let given = arguments;
+    EvalOptions {
+        choice: given.guard.choice(),
+        models: given.models.clone(),
+        bundles: given.bundles.clone(),
+        prompts: given.prompts.clone(),
+        split: given.split,
+        attacks: given.attacks,
+        limit: given.limit,
+        methods: given.methods.clone(),
+        ns: given.ns.clone(),
+        lambdas: given.lambdas.clone(),
+        tune_lambda: given.tune_lambda.clone(),
+        tune_prompts: given.tune_prompts.clone(),
+        tune_limit: given.tune_limit,
+        lagrangian_cost: given.lagrangian_cost,
+        budgets: given.budgets.clone(),
+        max_tokens: given.max_tokens,
+        on_exhausted: given.on_exhausted.clone(),
+        clip: given.clip.clone(),
+        seeds: if given.seeds.is_empty() { vec![given.seed] } else { given.seeds.clone() },
+        recipe: given.recipe,
+        judged: given.judge,
+        out: given.out.clone(),
+        baseline: given.baseline.clone().filter(|_| !given.update),
+    }
+}
+
+/// Prints and writes the report; fails if its figures are wrong or worse than the baseline.
+fn finish(arguments: &EvalArguments, report: &Report) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.json {
+        output::file(path, &serde_json::to_vec(report)?)?;
+    }
+    if let Some(folder) = &arguments.out {
+        report.write(folder)?;
+    }
+    output::result(report)?;
+    if let Some(path) = &arguments.baseline {
+        compare(report, path, arguments.update)?;
+    }
+    match report.violations() {
+        0 => Ok(()),
+        count => bail!("{count} answers with status within_budget exceed it when priced from scratch; this is a bug"),
+    }
+}
+
+/// Shows what changed; fails if a figure is worse, unless this run is to be recorded.
+fn compare(report: &Report, path: &Path, update: bool) -> anyhow::Result<()> {
+    let changes = match Baseline::read(path).and_then(|baseline| baseline.compare(report, path)) {
+        Ok(changes) => changes,
+        // A baseline that is replaced may be missing, or of other prompts.
+        Err(_) if update => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    changes.iter().for_each(output::note);
+    if update {
+        Baseline::of(report).write(path)?;
+        return Ok(());
+    }
+    let worse: Vec<String> = changes.iter().filter(|change| change.worse).map(|change| change.what.clone()).collect();
+    if worse.is_empty() {
+        return Ok(());
+    }
+    bail!("worse than recorded in {}: {}", path.display(), worse.join("; "))
+}

@@ -1,0 +1,103 @@
+//! Options that several commands share, and how their values are read. No command is imported here.
+
+use crate::output;
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use inferenceguard_catalog::{Choice, LoadingOptions};
+use std::path::PathBuf;
+
+/// What answers, and what guards it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GuardArguments {
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) model: Option<String>,
+    /// A score model under the name that the bundle's costs use; may be repeated
+    #[arg(long = "score", value_name = "NAME=DIR|ID")]
+    pub(crate) scores: Vec<String>,
+    /// A bundle's folder or file; the demonstration's if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Candidates per chunk (best-of-n: answers; args: tokens tried), instead of the bundle's number
+    #[arg(long, short)]
+    pub(crate) n: Option<u32>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+impl GuardArguments {
+    /// As the catalog opens it.
+    pub(crate) fn choice(&self) -> Choice {
+        Choice {
+            model: self.model.clone(),
+            scores: self.scores.clone(),
+            bundle: self.bundle.clone(),
+            n: self.n,
+            loading: self.device.loading(),
+        }
+    }
+}
+
+/// A model, and where it runs.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArguments {
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+/// How models are loaded.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeviceArguments {
+    /// Where models run: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: String,
+    /// Megabytes per model that keep recent prompts, so that a prompt with the same beginning is read from there on. A client
+    /// that can measure response times can then find out whether a beginning was asked before
+    #[arg(long, value_name = "MB", default_value_t = 0)]
+    pub(crate) prompt_cache: usize,
+    /// The prompt template: chat (the model's own), beaver, hh, plain, or a text with {prompt} in it; with NAME= for the score
+    /// model of that name. The bundle's, or the model's own, if not given; may be repeated
+    #[arg(long = "template", value_name = "[NAME=]T")]
+    pub(crate) templates: Vec<String>,
+    /// The date that chat templates show, such as 2024-07-26 (the default). It is never today's, so that prompts can be repeated
+    #[arg(long, value_name = "DATE")]
+    pub(crate) template_date: Option<String>,
+    /// Also reads every tensor whole, for the full digest of each model: as long as reading the files takes
+    #[arg(long)]
+    pub(crate) full_digest: bool,
+}
+
+impl DeviceArguments {
+    /// As the catalog loads models.
+    pub(crate) fn loading(&self) -> LoadingOptions {
+        LoadingOptions {
+            device: self.device.clone(),
+            precision: self.precision.clone(),
+            prompt_cache: self.prompt_cache,
+            templates: self.templates.clone(),
+            template_date: self.template_date.clone(),
+            full_digest: self.full_digest,
+            note: |text| output::note(text),
+        }
+    }
+}
+
+/// A value of a library's type by its name, with the help text of each name.
+pub(crate) type Named<T> = (&'static str, &'static str, T);
+
+/// Reads one of some named values.
+pub(crate) fn one_of<T: Clone + Send + Sync>(values: &'static [Named<T>]) -> impl TypedValueParser<Value = T> {
+    let names = values.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(names).try_map(move |found| {
+        let value = values.iter().find(|(name, ..)| *name == found);
+        value.map(|(.., value)| value.clone()).ok_or_else(|| format!("`{found}` is unknown"))
+    })
+}

@@ -1,0 +1,106 @@
+//! The methods of an evaluation: an engine's, and one that refuses every prompt.
+
+use super::under_test::ModelUnderTest;
+use inferenceguard_eval::{Answer, Method, Priced, Status};
+use inferenceguard_host::{Engine, EngineError, Output, Request};
+use inferenceguard_model::ModelError;
+use inferenceguard_search::Status as HostStatus;
+use std::{collections::BTreeMap, error::Error};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The name of the baseline that refuses every prompt.
+pub(super) const ALWAYS_REFUSE: &str = "always-refuse";
+
+/// One method of one model.
+pub(super) struct Guarded<'a> {
+    pub(super) model: &'a ModelUnderTest,
+    pub(super) engine: Engine,
+}
+
+impl Method for Guarded<'_> {
+    fn answer(&mut self, prompt: &str, seed: u64) -> Result<Answer, Failure> {
+        let before = self.model.positions();
+        let request = Request { seed: Some(seed), ..Request::new(prompt) };
+        let output = match self.engine.generate(request) {
+            Ok(output) => output,
+            Err(error) if is_of_the_prompt(&error) => return Ok(Answer::failed(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        let scored = self.model.positions().into_iter().map(|(name, after)| {
+            let before = before.get(&name).copied().unwrap_or_default();
+            (name, after - before)
+        });
+        Ok(answer(output, scored.collect()))
+    }
+
+    fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {
+        Ok(self.model.pricer.borrow_mut().price(prompt, answer)?)
+    }
+}
+
+/// Whether the error concerns this prompt only.
+fn is_of_the_prompt(error: &EngineError) -> bool {
+    use ModelError::{ContextExceeded, EmptyPrompt, NotFinite, Tokenizer};
+    match error {
+        EngineError::EmptyPrompt | EngineError::DoesNotFit { .. } => true,
+        EngineError::Model(error) => {
+            matches!(error, Tokenizer(_) | EmptyPrompt | ContextExceeded { .. } | NotFinite(_))
+        }
+        _ => false,
+    }
+}
+
+fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
+    Answer {
+        status: match output.status {
+            HostStatus::WithinBudget => Status::WithinBudget,
+            HostStatus::BudgetExceeded => Status::BudgetExceeded,
+            HostStatus::NoSafeCandidate => Status::NoSafeCandidate,
+            HostStatus::Failed => Status::Failed,
+        },
+        failure: (output.status == HostStatus::Failed).then(|| reasons(&output)),
+        failures: output.failures.iter().map(ToString::to_string).collect(),
+        cost: output.constraints.first().map(|constraint| constraint.max_cost),
+        text: output.text,
+        tokens: output.tokens,
+        reward: output.reward,
+        seconds: output.seconds,
+        sampled_tokens: output.usage.sampled_tokens,
+        scored_positions: output.usage.scored_positions,
+        scored,
+        retries: output.usage.retries,
+    }
+}
+
+fn reasons(output: &Output) -> String {
+    output.failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Answers every prompt with the bundle's refusal.
+pub(super) struct AlwaysRefuse<'a> {
+    pub(super) model: &'a ModelUnderTest,
+}
+
+impl Method for AlwaysRefuse<'_> {
+    fn answer(&mut self, _: &str, _: u64) -> Result<Answer, Failure> {
+        Ok(Answer {
+            text: self.model.bundle.manifest().refusal.clone(),
+            tokens: Vec::new(),
+            status: Status::NoSafeCandidate,
+            cost: None,
+            reward: None,
+            seconds: 0.0,
+            sampled_tokens: 0,
+            scored_positions: 0,
+            scored: BTreeMap::new(),
+            retries: 0,
+            failure: None,
+            failures: Vec::new(),
+        })
+    }
+
+    fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {
+        Ok(self.model.pricer.borrow_mut().price(prompt, answer)?)
+    }
+}

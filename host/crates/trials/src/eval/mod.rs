@@ -1,0 +1,71 @@
+//! Evaluations: many prompts, answered by several methods and models.
+//!
+//! 1. [`evaluate`] reads the prompts, lists the rows ([`plan`]) and opens every model once ([`under_test`]).
+//! 2. With `tune_lambda`, [`tune`] chooses the multipliers of Lagrangian rows on other prompts.
+//! 3. [`stage`] builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
+//!    scratch ([`pricer`]).
+
+mod contestants;
+mod demonstration;
+mod options;
+mod origin;
+mod plan;
+mod pricer;
+mod recipe;
+mod stage;
+mod tune;
+mod under_test;
+
+pub use demonstration::prompts as demonstration_prompts;
+pub use options::{EvalOptions, Recipe, WeighedCost};
+pub use recipe::adjust as set_the_papers_settings;
+
+use crate::TrialError;
+use demonstration::DemoJudge;
+use inferenceguard_eval::{Dataset, Report};
+use inferenceguard_train::world::World;
+use stage::Stage;
+
+/// Answers every prompt by every method of every model. With a folder, goes on where an earlier run stopped.
+///
+/// # Errors
+/// Options that contradict each other, prompts that cannot be read, models and bundles that cannot be opened or do not fit,
+/// a method that fails on every prompt.
+pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
+    check(options)?;
+    let (world, note) = (World::frozen(), options.choice.loading.note);
+    let dataset = dataset(options, &world)?;
+    let wishes = plan::wishes(options)?;
+    let models = under_test::open(options)?;
+    if models.iter().any(|model| !model.pricer.borrow().prices_costs()) {
+        note("the cost cannot be priced in one piece, so no answer is priced a second time");
+    }
+    let judged = options.judged.unwrap_or_else(|| under_test::is_demo(options));
+    let judge = judged.then(|| DemoJudge::new(&world));
+    let stage = Stage { options, models: &models, judge: judge.as_ref() };
+    let wishes = tune::tuned(&stage, &world, &dataset, wishes)?;
+    stage.evaluate(&dataset, &wishes, options.out.as_deref(), options.baseline.as_deref())
+}
+
+/// Checks what concerns several options.
+fn check(options: &EvalOptions) -> Result<(), TrialError> {
+    let given = |name: &str| options.choice.scores.iter().any(|score| score.starts_with(&format!("{name}=")));
+    let complete = options.prompts.is_some() && options.choice.model.is_some() && given("reward") && given("cost");
+    match options.recipe {
+        Some(recipe) if !complete => Err(TrialError::RecipeModels { recipe: recipe.name() }),
+        _ => Ok(()),
+    }
+}
+
+fn dataset(options: &EvalOptions, world: &World) -> Result<Dataset, TrialError> {
+    let dataset = match &options.prompts {
+        Some(path) => Dataset::read(path)?,
+        None => demonstration::prompts(options.split, world)?,
+    };
+    if dataset.repeated > 0 {
+        let repeated = dataset.repeated;
+        (options.choice.loading.note)(&format!("{repeated} records repeat a prompt; each prompt is asked once"));
+    }
+    let limit = options.limit.unwrap_or(usize::MAX);
+    Ok(if options.attacks { dataset.attacked(limit)? } else { dataset.limited(limit)? })
+}

@@ -1,0 +1,105 @@
+//! What an evaluation is asked to do.
+
+use inferenceguard_catalog::Choice;
+use inferenceguard_eval::paper;
+use inferenceguard_train::world::Split;
+use std::path::PathBuf;
+
+/// What to evaluate. Where a value is `None` or a list is empty, the bundle's own counts.
+#[derive(Debug, Clone)]
+pub struct EvalOptions {
+    /// One model, its score models, the bundle, and how models are loaded.
+    pub choice: Choice,
+    /// Several models instead of one: `[NAME=]DIR|ID`, or `weak` for the demonstration's.
+    pub models: Vec<String>,
+    /// `NAME=DIR`, each a bundle for one of the models.
+    pub bundles: Vec<String>,
+    /// A file of prompts; the demonstration's if `None`.
+    pub prompts: Option<PathBuf>,
+    /// Which of the demonstration's prompts.
+    pub split: Split,
+    /// Whether every harmful prompt is also asked as ten attacks.
+    pub attacks: bool,
+    /// The most prompts, spread evenly over all.
+    pub limit: Option<usize>,
+    /// Methods by name, `always-refuse`, or `all`.
+    pub methods: Vec<String>,
+    /// Numbers of candidates.
+    pub ns: Vec<u32>,
+    /// Multipliers of the Lagrangian rows.
+    pub lambdas: Vec<f64>,
+    /// Multipliers to choose from, on other prompts.
+    pub tune_lambda: Vec<f64>,
+    /// The file of these other prompts; the demonstration's validation prompts if `None`.
+    pub tune_prompts: Option<PathBuf>,
+    /// The most of these other prompts.
+    pub tune_limit: usize,
+    /// What a multiplier weighs.
+    pub lagrangian_cost: Option<WeighedCost>,
+    /// Budgets of the first constraint.
+    pub budgets: Vec<f64>,
+    /// The most answer tokens.
+    pub max_tokens: Option<u32>,
+    /// What is emitted when no candidate fits: a value of the manifest's `on_exhausted`.
+    pub on_exhausted: Option<String>,
+    /// What becomes of negative costs of the first constraint: a value of the manifest's `clip`.
+    pub clip: Option<String>,
+    /// The seeds; every prompt is answered once for each.
+    pub seeds: Vec<u64>,
+    /// The paper's settings and rows.
+    pub recipe: Option<Recipe>,
+    /// Whether the demonstration's judge grades; with the demonstration's score models if `None`.
+    pub judged: Option<bool>,
+    /// The folder of the results.
+    pub out: Option<PathBuf>,
+    /// A recorded baseline, which must be of the same prompts.
+    pub baseline: Option<PathBuf>,
+}
+
+/// What the multiplier of a Lagrangian row weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeighedCost {
+    /// The cost model's score of the answer.
+    End,
+    /// The sum of the costs of its tokens.
+    Sum,
+}
+
+impl WeighedCost {
+    /// As the policies' setting has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Sum => "sum",
+        }
+    }
+}
+
+/// A row set of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipe {
+    /// Alpaca-7B.
+    PaperAlpaca,
+    /// Beaver-7B-v3.
+    PaperBeaver,
+}
+
+impl Recipe {
+    /// The name on the command line and in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PaperAlpaca => "paper-alpaca",
+            Self::PaperBeaver => "paper-beaver",
+        }
+    }
+
+    /// The name of its model in the paper's tables.
+    pub(super) fn model(self) -> &'static str {
+        match self {
+            Self::PaperAlpaca => paper::MODELS[0],
+            Self::PaperBeaver => paper::MODELS[1],
+        }
+    }
+}

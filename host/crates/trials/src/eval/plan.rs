@@ -1,0 +1,254 @@
+//! Which rows are run, each with the bundle that makes it.
+
+use super::{
+    EvalOptions, WeighedCost,
+    contestants::ALWAYS_REFUSE,
+    recipe,
+    under_test::{self, ModelUnderTest},
+};
+use crate::TrialError;
+use inferenceguard_bundle::{Bundle, Manifest};
+use inferenceguard_catalog::{Templates, embedded};
+use inferenceguard_eval::Row;
+use inferenceguard_host::{OWN_METHOD, methods::Methods};
+use inferenceguard_sandbox::{Sandbox, SettingValue};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// Stands for every method.
+const ALL: &str = "all";
+/// The setting that holds the multiplier: the weight of a unit of cost.
+const LAMBDA: &str = "lambda";
+/// The setting that says which cost the multiplier weighs.
+const WEIGHED: &str = "lagrangian-cost";
+/// The score model that the policies read by default.
+const COST_MODEL: &str = "cost";
+
+/// A row as the options ask for it. `None` takes the value of the bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    pub(super) method: String,
+    pub(super) n: Option<u32>,
+    pub(super) lambda: Option<f64>,
+    pub(super) budget: Option<f64>,
+}
+
+/// A row and its bundle.
+pub(super) struct Planned {
+    pub(super) row: Row,
+    pub(super) bundle: Bundle,
+}
+
+/// Whether a row whose bundle lacks a part is skipped instead of an error.
+pub(super) fn may_skip(options: &EvalOptions) -> bool {
+    options.recipe.is_some() || options.methods.iter().any(|method| method == ALL)
+}
+
+/// The rows that the options ask for, in order.
+pub(super) fn wishes(options: &EvalOptions) -> Result<Vec<Wish>, TrialError> {
+    if let Some(recipe) = options.recipe {
+        return Ok(recipe::rows(recipe, options.choice.n));
+    }
+    let methods = methods(&options.methods)?;
+    let budgets: Vec<Option<f64>> = or_none(&options.budgets);
+    let ns = if options.ns.is_empty() { vec![options.choice.n] } else { or_none(&options.ns) };
+    let mut wishes: Vec<Wish> = Vec::new();
+    for &budget in &budgets {
+        for (method, &n) in methods.iter().flat_map(|method| ns.iter().map(move |n| (method, n))) {
+            let n = n.filter(|_| setting_of_n(method).is_some());
+            let wish = Wish { method: method.clone(), n, lambda: None, budget };
+            let all = if wish.is_weighted() { wish.with_lambdas(&options.lambdas) } else { vec![wish] };
+            for wish in all {
+                if !wishes.contains(&wish) {
+                    wishes.push(wish);
+                }
+            }
+        }
+    }
+    Ok(wishes)
+}
+
+impl Wish {
+    /// Whether a multiplier weighs its costs at test time; RE-Control's is in its network.
+    pub(super) fn is_weighted(&self) -> bool {
+        self.method.ends_with("+lagrangian") && weighs_costs(&self.method)
+    }
+
+    /// The same row with each of these multipliers; itself if there are none.
+    pub(super) fn with_lambdas(&self, lambdas: &[f64]) -> Vec<Self> {
+        if lambdas.is_empty() {
+            return vec![self.clone()];
+        }
+        lambdas.iter().map(|lambda| Self { lambda: Some(*lambda), ..self.clone() }).collect()
+    }
+}
+
+/// Whether the method's policy weighs a safety cost.
+pub(super) fn weighs_costs(method: &str) -> bool {
+    let weighs = method.ends_with("+lagrangian") || method.ends_with("+cost");
+    weighs && setting_of_n(method).is_some()
+}
+
+fn or_none<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
+}
+
+fn methods(given: &[String]) -> Result<Vec<String>, TrialError> {
+    let (table, mut names) = (Methods::default(), Vec::<String>::new());
+    for name in given {
+        match name.as_str() {
+            ALL => names.extend(std::iter::once(ALWAYS_REFUSE).chain(table.names()).map(str::to_owned)),
+            ALWAYS_REFUSE | OWN_METHOD => names.push(name.clone()),
+            other => {
+                table.find(other).map_err(|error| TrialError::Methods(Box::new(error)))?;
+                names.push(name.clone());
+            }
+        }
+    }
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(name.clone());
+            true
+        }
+    });
+    if names.is_empty() {
+        return Err(TrialError::NoMethods);
+    }
+    Ok(names)
+}
+
+/// The setting that holds a method's number of candidates.
+fn setting_of_n(method: &str) -> Option<String> {
+    Methods::default().find(method).ok()?.candidates.clone()
+}
+
+/// The bundle of an evaluation: the given one, with the options that hold for all rows.
+pub(super) fn adjusted(options: &EvalOptions, bundle: &Bundle) -> Result<Bundle, TrialError> {
+    let mut manifest = bundle.manifest().clone();
+    if options.recipe.is_some() {
+        recipe::adjust(&mut manifest);
+    }
+    weigh(options, &mut manifest);
+    Templates::parse(&options.choice.loading.templates)?.write(&mut manifest);
+    if let Some(max_tokens) = options.max_tokens {
+        manifest.max_tokens = max_tokens;
+    }
+    if let Some(text) = &options.on_exhausted {
+        manifest.on_exhausted = named("--on-exhausted", text)?;
+    }
+    if let Some(text) = &options.clip {
+        let constraint =
+            manifest.constraints.first_mut().ok_or(TrialError::NoConstraint { bundle: "--clip: the bundle" })?;
+        constraint.clip = named("--clip", text)?;
+    }
+    with_manifest(bundle, &manifest)
+}
+
+/// Sets which cost multipliers weigh: the options' choice, else the bundle's, else the score of the answer if a score model can
+/// give it.
+fn weigh(options: &EvalOptions, manifest: &mut Manifest) {
+    let given = options.choice.scores.iter().any(|score| score.starts_with(&format!("{COST_MODEL}=")));
+    let has_model = given || under_test::is_demo(options);
+    let default = if has_model { WeighedCost::End } else { WeighedCost::Sum };
+    for method in Methods::default().names().filter(|method| weighs_costs(method)) {
+        let is_set = manifest.methods.get(method).is_some_and(|entry| entry.settings.contains_key(WEIGHED));
+        let chosen = options.lagrangian_cost.or((!is_set).then_some(default));
+        if let Some(weighed) = chosen {
+            set(manifest, method, WEIGHED, SettingValue::Text(weighed.name().to_owned()));
+        }
+    }
+}
+
+/// A choice by its name in a manifest.
+fn named<T: DeserializeOwned>(option: &'static str, text: &str) -> Result<T, TrialError> {
+    let wrong = |source| TrialError::Value { option, found: text.to_owned(), source };
+    serde_json::from_value(text.into()).map_err(wrong)
+}
+
+fn with_manifest(bundle: &Bundle, manifest: &Manifest) -> Result<Bundle, TrialError> {
+    Ok(Bundle::from_parts(&toml::to_string(manifest)?, bundle.files())?)
+}
+
+/// Sets a setting of a method's policy.
+pub(super) fn set(manifest: &mut Manifest, method: &str, name: &str, value: SettingValue) {
+    manifest.methods.entry(method.to_owned()).or_default().settings.insert(name.to_owned(), value);
+}
+
+/// The rows with their bundles, for one model.
+pub(super) fn planned(model: &ModelUnderTest, wishes: &[Wish]) -> Result<Vec<Planned>, TrialError> {
+    let mut planned = wishes.iter().map(|wish| plan(model, wish)).collect::<Result<Vec<_>, _>>()?;
+    let labels = labels(&planned);
+    planned.iter_mut().zip(labels).for_each(|(one, label)| one.row.label = label);
+    Ok(planned)
+}
+
+fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
+    let mut manifest = model.bundle.manifest().clone();
+    let first = manifest.constraints.first_mut().ok_or(TrialError::NoConstraint { bundle: "the bundle" })?;
+    first.budget = wish.budget.unwrap_or(first.budget);
+    let budget = first.budget;
+    if let (Some(n), Some(setting)) = (wish.n, setting_of_n(&wish.method)) {
+        set(&mut manifest, &wish.method, &setting, SettingValue::Integer(n.into()));
+    }
+    if let Some(lambda) = wish.lambda {
+        set(&mut manifest, &wish.method, LAMBDA, SettingValue::Number(lambda));
+    }
+    let bundle = with_manifest(&model.bundle, &manifest)?;
+    let settings = effective(&bundle, &model.sandbox, &wish.method)?;
+    let n = setting_of_n(&wish.method).and_then(|setting| settings.get(&setting));
+    let lambda = settings.get(LAMBDA).filter(|_| wish.method.ends_with("+lagrangian"));
+    let row = Row {
+        label: String::new(),
+        method: wish.method.clone(),
+        n: n.and_then(|n| serde_json::from_value(n.clone()).ok()),
+        lambda: lambda.and_then(serde_json::Value::as_f64),
+        budget,
+        settings,
+    };
+    Ok(Planned { row, bundle })
+}
+
+/// Every setting of a method's policy, defaults included.
+fn effective(
+    bundle: &Bundle,
+    sandbox: &Sandbox,
+    method: &str,
+) -> Result<BTreeMap<String, serde_json::Value>, TrialError> {
+    let manifest = bundle.manifest();
+    let part = match method {
+        ALWAYS_REFUSE => return Ok(BTreeMap::new()),
+        OWN_METHOD => Methods::own_policy(bundle),
+        _ => Methods::of(manifest).policy(bundle, method)?,
+    };
+    let file = part.file.as_deref().and_then(|file| bundle.file(file));
+    let bytes = file.or_else(|| embedded::component(&part.component)).unwrap_or_default();
+    let description = sandbox.load("policy", bytes)?.description().clone();
+    let mut settings: BTreeMap<String, SettingValue> =
+        description.settings.into_iter().map(|setting| (setting.name, setting.default)).collect();
+    settings.extend(part.settings);
+    Ok(settings
+        .into_iter()
+        .map(|(name, value)| Ok((name, serde_json::to_value(value)?)))
+        .collect::<Result<_, serde_json::Error>>()?)
+}
+
+/// The method's name, with every value that differs from other rows of the same method.
+fn labels(planned: &[Planned]) -> Vec<String> {
+    let label = |one: &Planned| {
+        let row = &one.row;
+        let twins = || planned.iter().map(|other| &other.row).filter(|other| other.method == row.method);
+        let mut label = row.method.clone();
+        if let Some(n) = row.n.filter(|_| twins().any(|other| other.n != row.n)) {
+            label += &format!(" n={n}");
+        }
+        if let Some(lambda) = row.lambda.filter(|_| twins().any(|other| other.lambda != row.lambda)) {
+            label += &format!(" λ={lambda}");
+        }
+        if twins().any(|other| other.budget != row.budget) {
+            label += &format!(" d={}", row.budget);
+        }
+        label
+    };
+    planned.iter().map(label).collect()
+}

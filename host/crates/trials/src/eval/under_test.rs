@@ -1,0 +1,157 @@
+//! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
+
+use super::{EvalOptions, plan, pricer::Pricer};
+use crate::TrialError;
+use inferenceguard_bundle::Bundle;
+use inferenceguard_candle::ModelFiles;
+use inferenceguard_catalog::{
+    CatalogError, Loading, build,
+    bundles::{self, Fallback},
+    cache, embedded, language_files, language_model, score_files, score_model, with_components,
+};
+use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_model::{Model, ScoreModel, SharedModel, SharedScoreModel};
+use inferenceguard_sandbox::Sandbox;
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
+
+/// A model, and everything that the engines of its rows share.
+pub(super) struct ModelUnderTest {
+    pub(super) name: String,
+    pub(super) language: SharedModel,
+    pub(super) scores: BTreeMap<String, SharedScoreModel>,
+    /// The language model's template, and those of the score models.
+    pub(super) template: String,
+    pub(super) templates: BTreeMap<String, String>,
+    pub(super) bundle: Bundle,
+    pub(super) sandbox: Sandbox,
+    pub(super) pricer: RefCell<Pricer>,
+}
+
+/// The files of one model, its name, and its bundle if none is given.
+struct Source {
+    name: String,
+    files: ModelFiles,
+    fallback: Fallback,
+}
+
+/// Whether the demonstration's score models are used: none are given, and its language model takes part.
+pub(super) fn is_demo(options: &EvalOptions) -> bool {
+    let named = |model: &String| !model.contains('=') && embedded::model(model).is_some();
+    let demo = match options.models.is_empty() {
+        true => options.choice.model.is_none(),
+        false => options.models.iter().any(named),
+    };
+    demo && options.choice.scores.is_empty()
+}
+
+/// Opens every model with its bundle, changed as the options say.
+pub(super) fn open(options: &EvalOptions) -> Result<Vec<ModelUnderTest>, TrialError> {
+    let sources = sources(options)?;
+    let given = bundles_by_model(options, &sources)?;
+    let scores = score_files(&options.choice.scores, is_demo(options), options.choice.loading.note)?;
+    let open = |source: Source| {
+        let given = given.get(&source.name).map(String::as_str).map(Path::new);
+        let bundle = bundles::open(given.or(options.choice.bundle.as_deref()), source.fallback)?;
+        model(options, source, &scores, plan::adjusted(options, &bundle)?)
+    };
+    sources.into_iter().map(open).collect()
+}
+
+fn sources(options: &EvalOptions) -> Result<Vec<Source>, TrialError> {
+    let note = options.choice.loading.note;
+    if options.models.is_empty() {
+        let files = language_files(options.choice.model.as_deref(), note)?;
+        let name = options.recipe.map_or_else(|| last(files.path()), |recipe| recipe.model().to_owned());
+        let fallback = fallback(options.choice.model.is_none());
+        return Ok(vec![Source { name, files, fallback }]);
+    }
+    let open = |text: &String| source(text, |name| language_files(Some(name), note));
+    let sources: Vec<Source> = options.models.iter().map(open).collect::<Result<_, _>>()?;
+    for (at, one) in sources.iter().enumerate() {
+        if sources[..at].iter().any(|other| other.name == one.name) {
+            return Err(TrialError::ModelTwice { name: one.name.clone() });
+        }
+    }
+    Ok(sources)
+}
+
+/// `NAME=DIR`, a demonstration model by name, or a folder or id.
+fn source(text: &str, files: impl Fn(&str) -> Result<ModelFiles, CatalogError>) -> Result<Source, CatalogError> {
+    if let Some((name, place)) = text.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains('/')) {
+        return Ok(Source { name: name.to_owned(), files: files(place)?, fallback: Fallback::Plain });
+    }
+    if let Some(files) = embedded::model(text) {
+        return Ok(Source { name: text.to_owned(), files, fallback: fallback(true) });
+    }
+    Ok(Source { name: last(Path::new(text)), files: files(text)?, fallback: Fallback::Plain })
+}
+
+/// The demonstration model has networks of its own.
+fn fallback(demo: bool) -> Fallback {
+    if demo { Fallback::Networks } else { Fallback::Plain }
+}
+
+fn last(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The folders of `--bundle-for`, by the name of a model.
+fn bundles_by_model(options: &EvalOptions, sources: &[Source]) -> Result<BTreeMap<String, String>, TrialError> {
+    let mut bundles = BTreeMap::new();
+    for text in &options.bundles {
+        let (name, folder) = text.split_once('=').ok_or_else(|| TrialError::BundleFor { found: text.clone() })?;
+        if !sources.iter().any(|source| source.name == name) {
+            let known = sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(TrialError::BundleForUnknown { found: text.clone(), name: name.to_owned(), known });
+        }
+        bundles.insert(name.to_owned(), folder.to_owned());
+    }
+    Ok(bundles)
+}
+
+fn model(
+    options: &EvalOptions,
+    source: Source,
+    scores: &BTreeMap<String, ModelFiles>,
+    bundle: Bundle,
+) -> Result<ModelUnderTest, TrialError> {
+    let (loading, note) =
+        (Loading::new(&options.choice.loading, Some(bundle.manifest()))?, options.choice.loading.note);
+    loading.check(scores.keys())?;
+    let model = language_model(&source.files, &loading.language(), note)?;
+    let (template, mut templates) = (model.template().choice().to_string(), BTreeMap::new());
+    let language = SharedModel::new(Box::new(model));
+    let tokenizer = language.tokenizer();
+    let mut shared = BTreeMap::new();
+    for (name, files) in scores {
+        let model = score_model(files, &loading.score(name), &*tokenizer, note)?;
+        templates.insert(name.clone(), model.template().choice().to_string());
+        shared.insert(name.clone(), SharedScoreModel::new(Box::new(model)));
+    }
+    let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
+    let eos = language.info().eos.first().copied();
+    let pricer = RefCell::new(Pricer::open(&bundle, &sandbox, &shared, tokenizer, eos)?);
+    Ok(ModelUnderTest { name: source.name, language, scores: shared, template, templates, bundle, sandbox, pricer })
+}
+
+impl ModelUnderTest {
+    /// An engine for one method under one bundle.
+    pub(super) fn engine(&self, bundle: &Bundle, method: &str) -> Result<Engine, CatalogError> {
+        let builder = EngineBuilder::new().model(Box::new(self.language.clone())).bundle(bundle).method(method);
+        let mut builder = with_components(builder.sandbox(self.sandbox.clone()))?;
+        for model in self.scores.values() {
+            builder = builder.score_model(Box::new(model.clone()));
+        }
+        build(builder)
+    }
+
+    /// The digests of the score models, by name.
+    pub(super) fn fingerprints(&self) -> BTreeMap<String, String> {
+        self.scores.iter().map(|(name, model)| (name.clone(), model.info().fingerprint.clone())).collect()
+    }
+
+    /// The number of positions that each score model has computed so far.
+    pub(super) fn positions(&self) -> BTreeMap<String, u64> {
+        self.scores.iter().map(|(name, model)| (name.clone(), model.positions())).collect()
+    }
+}
