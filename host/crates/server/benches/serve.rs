@@ -1,6 +1,6 @@
-//! What serving and swapping cost: HTTP over the engine, activations under load, a component from upload to decision.
+//! The cost of serving and activating: HTTP over the engine, activations under load, a component from upload to decision.
 //!
-//! On the toy model, so that nothing but the server and the policy is measured. With `--test` every part runs, shortly.
+//! It runs on the toy model, so that only the server and the policy are measured. With `--test` every part runs briefly.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -37,7 +37,7 @@ fn request(seed: usize) -> Request {
     Request { seed: Some(seed as u64), ..Request::new("ask") }
 }
 
-/// The same requests through HTTP and through the engine, in turn.
+/// The same requests through HTTP and directly to the engine, in turn.
 fn overhead(times: usize) {
     let server = start("");
     let (mut through_http, mut through_engine) = (Vec::new(), Vec::new());
@@ -61,12 +61,12 @@ fn first_decision(times: usize) {
         .map(|turn| {
             let number = engine.activate(&bundles[turn % 2]).expect("it fits").number;
             let (start, mut first) = (Instant::now(), None);
-            let hear = |event| {
+            let listen = |event| {
                 if let Event::Progress(_) = event {
                     first.get_or_insert_with(|| start.elapsed());
                 }
             };
-            let output = engine.stream(request(turn), &Default::default(), hear).expect("an answer");
+            let output = engine.stream(request(turn), &Default::default(), listen).expect("an answer");
             assert_eq!(output.generations, [number]);
             milliseconds(first.expect("a decision"))
         })
@@ -75,7 +75,7 @@ fn first_decision(times: usize) {
     limited("the same, 99th percentile (prompt, first chunk and prices included)", percentile(&mut found, 0.99), 1.0);
 }
 
-/// A component of 300 kB that nobody has seen, from `PUT` to active.
+/// A new component of 300 kB, from `PUT` to active.
 fn upload(times: usize) {
     let server = start("");
     let mut found: Vec<f64> = (0..times)
@@ -90,7 +90,7 @@ fn upload(times: usize) {
     limited("a new component of 300 kB from upload to active, median", median(&mut found), 150.0);
 }
 
-/// The same component with a custom section that makes it larger and unlike all others.
+/// The same component with a custom section that makes it larger and unique.
 fn padded(component: &[u8], size: usize, turn: usize) -> Vec<u8> {
     let padding = size.saturating_sub(component.len() + 16);
     let mut content = vec![3];
@@ -109,7 +109,7 @@ fn padded(component: &[u8], size: usize, turn: usize) -> Vec<u8> {
     padded
 }
 
-/// Streams, and activations under them.
+/// Activations while streams run.
 fn swaps(times: usize) {
     let server = start("max_waiting = 1000");
     let (done, answers) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -137,10 +137,10 @@ fn swaps(times: usize) {
     );
 }
 
-/// Asks for a stream, and panics unless it is whole and decided by one generation, with the budget of that one.
+/// Reads a stream. Panics unless it is complete, and one generation decided it with its own budget.
 fn whole_and_of_one_generation(server: &Running, seed: usize) {
-    let asked = with(with(chat("ask"), "stream", json!(true)), "seed", json!(seed));
-    let got = server.post("/v1/chat/completions", asked);
+    let body = with(with(chat("ask"), "stream", json!(true)), "seed", json!(seed));
+    let got = server.post("/v1/chat/completions", body);
     assert!(got.status == 200 && got.text.trim_end().ends_with("data: [DONE]"), "{}", got.text);
     let events = got.events();
     let guard = events.iter().find_map(|event| event["choices"][0].get("inferenceguard")).expect("an ending");

@@ -1,4 +1,4 @@
-//! What administrators see and do.
+//! The administrators' routes.
 
 use crate::{
     app::App,
@@ -24,21 +24,21 @@ use tokio::sync::oneshot;
 const PAGE: &str = include_str!("status.html");
 
 pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let acts = Router::new()
+    let api = Router::new()
         .route("/admin/status", get(status))
         .route("/admin/swaps", get(swaps))
         .route("/admin/bundle", put(activate))
         .route("/admin/rollback", post(roll_back))
-        .route("/admin/canary", put(begin_canary).delete(end_canary))
+        .route("/admin/canary", put(start_canary).delete(end_canary))
         .route("/admin/canary/promote", post(promote))
-        .route("/admin/shadow", put(begin_shadow).delete(end_shadow))
+        .route("/admin/shadow", put(start_shadow).delete(end_shadow))
         .route("/admin/denial", put(deny).delete(allow))
         // A request passes the last layer first.
         .route_layer(with(Arc::clone(app), middleware::read_body))
         .route_layer(with(Arc::clone(app), middleware::authenticate_administrator));
-    // The page itself says nothing: it asks for the rest.
+    // The page holds no data: its script reads the status with the administrator's token.
     let page = Router::new().route("/admin/", get(async || Html(PAGE)));
-    acts.merge(page).route_layer(with(Arc::clone(app), middleware::same_origin))
+    api.merge(page).route_layer(with(Arc::clone(app), middleware::same_origin))
 }
 
 /// The body for a canary or a shadow: a [`BundleSource`], and the share of the requests that it takes.
@@ -56,36 +56,36 @@ struct DenialBody {
     reason: String,
 }
 
-/// `GET /admin/status`: what runs now. No text of anybody.
+/// `GET /admin/status`: what runs now, without prompts and answers.
 async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
-    // A model that is at work is waited for.
+    // This waits for models that are busy.
     off_path(app, |app| Ok(app.status())).await.map(Json)
 }
 
-/// `GET /admin/swaps`: activations and failed attempts, the newest first.
+/// `GET /admin/swaps`: the history, the newest attempt first.
 async fn swaps(State(app): State<Arc<App>>) -> Json<Vec<Attempt>> {
     Json(app.deployer.history.list())
 }
 
-/// `PUT /admin/bundle` with `{"path": DIR}` or `{"manifest": TOML}`. Answered when every request that begins is decided
-/// by the new bundle.
+/// `PUT /admin/bundle` with `{"path": DIR}` or `{"manifest": TOML}`. When this answers, the new bundle decides every request that
+/// begins.
 async fn activate(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let source: BundleSource = parse(&body, "{\"path\": …} or {\"manifest\": …}")?;
     off_path(app, move |app| Ok(app.deployer.activate(&source)?)).await.map(Json)
 }
 
-/// `POST /admin/rollback`: what was active before is active again.
+/// `POST /admin/rollback`: activates the bundle before the active one.
 async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
     off_path(app, |app| Ok(app.deployer.roll_back()?)).await.map(Json)
 }
 
-/// `PUT /admin/canary`: a bundle decides for a share of the requests, and goes when it does worse.
-async fn begin_canary(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
+/// `PUT /admin/canary`: a bundle decides for a share of the requests, and is rolled back if it does worse.
+async fn start_canary(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (source, share) = trial(&body)?;
     off_path(app, move |app| Ok(app.deployer.start_canary(&source, share)?)).await.map(Json)
 }
 
-/// `POST /admin/canary/promote`: the canary becomes the active bundle.
+/// `POST /admin/canary/promote`: makes the canary the active bundle.
 async fn promote(State(app): State<Arc<App>>) -> Result<Json<Generation>, ApiError> {
     off_path(app, |app| Ok(app.deployer.promote_canary()?)).await.map(Json)
 }
@@ -95,8 +95,8 @@ async fn end_canary(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError>
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /admin/shadow`: a bundle looks at a share of the answers, after they have gone out.
-async fn begin_shadow(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
+/// `PUT /admin/shadow`: a bundle judges a share of the answers after they have gone out.
+async fn start_shadow(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Generation>, ApiError> {
     let (source, share) = trial(&body)?;
     off_path(app, move |app| Ok(app.deployer.start_shadow(&source, share)?)).await.map(Json)
 }
@@ -106,8 +106,8 @@ async fn end_shadow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError>
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /admin/denial` with `{"reason": …}`: nothing is answered any more, and what is under way is cut off. Both at once;
-/// the answer comes when it is remembered.
+/// `PUT /admin/denial` with `{"reason": …}`: denies all requests and cancels the running ones, at once. This answers when the
+/// denial is saved.
 async fn deny(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, ApiError> {
     let DenialBody { reason } = parse(&body, "{\"reason\": …}")?;
     app.deployer.deny(&reason);
@@ -121,7 +121,7 @@ async fn deny(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, Ap
     off_path(app, save).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /admin/denial`: requests are answered again.
+/// `DELETE /admin/denial`: allows requests again.
 async fn allow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
     off_path(app, |app| Ok(app.deployer.save_denial(None)?)).await.map(|()| StatusCode::NO_CONTENT)
 }
@@ -155,20 +155,20 @@ fn trial(body: &[u8]) -> Result<(BundleSource, f64), ApiError> {
     Ok((source, trial.share))
 }
 
-/// Does what compiles, writes or waits beside the threads that serve, and beside those where requests wait for their turn.
+/// Runs work that compiles, writes or waits on a thread of its own: not on a thread that serves, nor on one where requests wait.
 async fn off_path<T: Send + 'static>(
     app: Arc<App>,
     work: impl FnOnce(&App) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let lost = |message: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message);
-    let (sender, done) = oneshot::channel();
+    let failed = |message: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message);
+    let (sender, result) = oneshot::channel();
     let thread = thread::Builder::new().name("administration".into());
     let started = thread.spawn(move || {
-        let done = work(&app);
-        // Whoever reads the answer may stop the server, and begin another on what it remembers.
+        let result = work(&app);
+        // Before the answer: its reader may stop this server and start another one with the same store.
         drop(app);
-        drop(sender.send(done));
+        drop(sender.send(result));
     });
-    started.map_err(|error| lost(format!("no thread could be started: {error}")))?;
-    done.await.map_err(|_| lost("what was asked for panicked".into()))?
+    started.map_err(|error| failed(format!("no thread could be started: {error}")))?;
+    result.await.map_err(|_| failed("the request panicked".into()))?
 }

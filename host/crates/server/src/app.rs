@@ -1,4 +1,4 @@
-//! The server as a whole.
+//! The server: its shared state, its routes, and what an embedder can call.
 
 use crate::{
     admin,
@@ -36,21 +36,21 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) settings: Settings,
-    /// The name clients give.
+    /// The name of the model that clients send.
     pub(crate) model: String,
-    /// Seconds since 1970 when it began.
+    /// When the server was made, in seconds since 1970.
     pub(crate) since: u64,
     pub(crate) clients: Clients,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
-    /// How many spans could not be sent, where any are.
+    /// How many spans could not be sent.
     pub(crate) lost_spans: Arc<AtomicU64>,
     pub(crate) deployer: Deployer,
-    /// Where answers leave their records, if anywhere.
+    /// Where the records of answers are written, if they are.
     pub(crate) records: Option<Journal>,
     pub(crate) readiness: Readiness,
 }
@@ -77,8 +77,8 @@ impl Server {
         let ServerConfig { engine, active, settings, opener, lender, store, records, lost_spans } = config;
         settings.validate()?;
         let metrics = Arc::new(Metrics::new());
-        metrics.active(&engine.generation());
-        metrics.models(engine.models());
+        metrics.set_active(&engine.generation());
+        metrics.set_models(engine.models());
         let (shared, sources, counts) = (Arc::clone(&engine), (opener, lender), Arc::clone(&metrics));
         let deployer = Deployer::new(shared, active, sources, store, &settings, counts);
         let deployer = deployer.map_err(ServerError::or_store(ServerError::Untrusted))?;
@@ -121,7 +121,7 @@ impl Server {
     /// # Errors
     /// As [`Server::activate`].
     pub fn activate_opened(&self, opened: Result<Bundle, OpenError>) -> Result<Generation, DeployError> {
-        self.app.deployer.activate(&BundleSource::Opened(opened.map(Box::new)))
+        self.app.deployer.activate(&BundleSource::Opened(opened))
     }
 
     /// The digest of the bundle that an administrator or [`Server::activate`] activated last from this path, until it is
@@ -161,7 +161,7 @@ impl Server {
         Ok(self.app.deployer.begin()?)
     }
 
-    /// What clients see.
+    /// The routes for clients.
     pub fn router(&self) -> Router {
         let v1 = Router::new()
             .route("/v1/chat/completions", post(openai::chat))
@@ -177,7 +177,7 @@ impl Server {
         self.with_health(routes).layer(with(Arc::clone(&self.app), arrival::arrive))
     }
 
-    /// What administrators see.
+    /// The routes for administrators.
     pub fn admin_router(&self) -> Router {
         self.with_health(admin::routes(&self.app).route("/metrics", get(metrics)))
     }
@@ -192,8 +192,8 @@ impl Server {
             .with_state(Arc::clone(&self.app))
     }
 
-    /// Serves clients, and administrators on the second listener, until `stop` ends; then running requests get
-    /// `stop_seconds` to finish.
+    /// Serves clients, and administrators on the second listener, until `stop` ends. Running requests then have `stop_seconds` to
+    /// finish.
     ///
     /// # Errors
     /// [`ServerError::Network`], and as [`Server::begin`].
@@ -224,7 +224,7 @@ impl App {
     }
 }
 
-/// Whether an answer could be given now: it is allowed, the models work, and there is room for its record.
+/// `GET /ready`: whether requests are allowed, the models work, and records can be written.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     app.deployer.denial.check()?;
     let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
@@ -238,11 +238,11 @@ async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     }
 }
 
-/// What a browser asks before its page may call another site (CORS) is answered like this as well: no page may.
+/// Answers requests with another method. A browser sends `OPTIONS` before its page calls another site (CORS): no page may.
 async fn other_method(method: Method) -> ApiError {
     let message = match method {
         Method::OPTIONS => {
-            "pages of browsers may not call this server (no CORS); put a gateway in front that lets them"
+            "pages of browsers may not call this server (no CORS); put a gateway in front of it that allows them"
         }
         _ => "this path takes another method",
     };
@@ -250,7 +250,7 @@ async fn other_method(method: Method) -> ApiError {
 }
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let (format, lost) = (Format::asked(&headers), app.lost_spans.load(Ordering::Relaxed));
+    let (format, lost) = (Format::negotiate(&headers), app.lost_spans.load(Ordering::Relaxed));
     let page = app.metrics.page(format, &app.engine, app.admission.capacity.waiting(), lost);
     ([(CONTENT_TYPE, format.media_type())], page).into_response()
 }

@@ -1,5 +1,4 @@
-//! Requests of clients from their arrival on: each has a span, and an end that is counted, also where it never came to a
-//! choice.
+//! Middleware that gives every request of a client a span and counts its end, also if it fails before its first choice.
 
 use crate::{app::App, end::End, span::RequestSpan};
 use axum::{
@@ -15,25 +14,25 @@ use std::{
     thread,
 };
 
-/// What asks how the server fares; it is no request.
+/// Paths that ask for the server's health. They are not counted as requests.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 /// A request that has arrived.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) span: RequestSpan,
-    /// Whether its choices run: then each of them says how it ended.
+    /// Whether its choices run: then each of them reports its own end.
     has_choices: AtomicBool,
 }
 
 impl Arrival {
-    /// From now on its choices say how they end, each for itself.
+    /// From now on its choices report their own ends.
     pub(crate) fn has_choices(&self) {
         self.has_choices.store(true, Ordering::Relaxed);
     }
 }
 
-/// Begins a request, and says how it ended if that was before its first choice.
+/// Begins the span of a request, and reports its end if it has no choices.
 pub(crate) async fn arrive(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if PROBES.contains(&path) {
@@ -50,11 +49,11 @@ pub(crate) async fn arrive(State(app): State<Arc<App>>, mut request: Request, ne
     response
 }
 
-/// A request without a response; how it ended is said when this is dropped.
+/// A request that may end without choices; its end is reported when this is dropped.
 struct Open {
     app: Arc<App>,
     arrival: Arc<Arrival>,
-    /// Before there is a response: its client left.
+    /// [`End::Cancelled`] until there is a response: the client left before it. None if the response is no error.
     end: Option<End>,
 }
 
@@ -62,7 +61,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let Some(end) = self.end.filter(|_| !self.arrival.has_choices.load(Ordering::Relaxed)) else { return };
         let end = if thread::panicking() { End::Engine } else { end };
-        self.arrival.span.ended(end);
-        self.app.metrics.ended(end, None);
+        self.arrival.span.set_end(end);
+        self.app.metrics.count_end(end, None);
     }
 }

@@ -9,11 +9,8 @@ use inferenceguard_host::Engine;
 use inferenceguard_record::Journal;
 use std::sync::{Arc, atomic::AtomicU64};
 
-/// What a [`Server`](crate::Server) is made of. Only the engine and its bundle are needed:
-///
-/// ```ignore
-/// let server = Server::new(ServerConfig { settings, ..ServerConfig::new(engine, bundle) })?;
-/// ```
+/// What a [`Server`](crate::Server) is made of. Only the engine and its bundle are required: [`ServerConfig::new`] has defaults for
+/// the rest.
 pub struct ServerConfig {
     /// The engine. With a store that has a state, it is built either with the bundle and the generation that the state has
     /// [for its model](crate::SavedState::for_model), or with another bundle and the

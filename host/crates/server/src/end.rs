@@ -1,41 +1,41 @@
-//! How requests end. It is said once, here; what counts, traces and compares ends takes it from here.
+//! The ways a request can end. Metrics, spans and canaries use the same ones.
 
 use axum::http::StatusCode;
 use inferenceguard_host::Output;
 use inferenceguard_search::{Finish, Status};
 
-/// How a choice of a request ended, or the request itself if it never came to a choice.
+/// How a choice ended, or its request if it failed before its first choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With text.
+    /// An answer was sent.
     Answered,
-    /// Nothing was safe.
+    /// No candidate was safe.
     Refused,
-    /// A component or a score model failed, and there was no answer without it.
+    /// A component or a score model failed, so no answer was sent.
     Failed,
-    /// Its client left, or the server cut it off.
+    /// The client left, or the server cancelled the request.
     Cancelled,
-    /// The client's mistake, in what it asked for or how.
+    /// The request is wrong.
     BadRequest,
-    /// Without a key that is known here.
+    /// The request has no known key.
     Unauthorized,
-    /// By a client that may not.
+    /// The client may not do this.
     Forbidden,
-    /// For a path or a model that is not here.
+    /// There is no such path or model.
     NotFound,
-    /// With too large a body.
+    /// The body is too large.
     TooLarge,
-    /// With a body that did not arrive in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// Beyond what its key may ask for.
+    /// The client has used up its limits.
     RateLimited,
-    /// While too many others waited.
+    /// Too many other choices waited.
     Overloaded,
-    /// Because the operator denies all requests.
+    /// The operator denies all requests.
     Denied,
     /// The model or the engine failed.
     Engine,
-    /// Its record could not be written.
+    /// The record of the answer could not be written.
     Record,
 }
 
@@ -62,7 +62,7 @@ impl End {
         }
     }
 
-    /// Of a request of which nothing is known but the status of its error.
+    /// The end of a request that got an error with this status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
@@ -77,7 +77,7 @@ impl End {
         }
     }
 
-    /// As it is counted and traced.
+    /// Its name in metrics and spans.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -98,12 +98,12 @@ impl End {
         }
     }
 
-    /// Whether the client got an error in place of any text. Nobody is there to get the answer that was cancelled.
+    /// Whether the client got an error. A cancelled request has no client that could get one.
     pub(crate) fn is_error(self) -> bool {
         !matches!(self, Self::Answered | Self::Refused | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether the server is to blame, and not the client.
+    /// Whether the server is at fault, and not the client.
     pub(crate) fn is_fault(self) -> bool {
         matches!(self, Self::Failed | Self::Overloaded | Self::Denied | Self::Engine | Self::Record)
     }

@@ -13,7 +13,7 @@ use inferenceguard_host::EngineError;
 use inferenceguard_search::SearchError;
 use serde_json::{Value, json};
 
-/// What is said to a client instead of an answer.
+/// An error that a client gets in place of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
@@ -28,20 +28,22 @@ impl ApiError {
         Self { status, message: message.into(), param: None, code, retry_after: None }
     }
 
+    /// A field of a request has a wrong value.
     pub(crate) fn bad(param: &str, message: impl Into<String>) -> Self {
         Self::coded("invalid_value", param, message)
     }
 
-    /// A field of a request that is wrong in this way.
+    /// A field of a request is wrong: 400 with this code.
     pub(crate) fn coded(code: &'static str, param: &str, message: impl Into<String>) -> Self {
         Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
+    /// An error with `Retry-After`.
     pub(crate) fn later(status: StatusCode, code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(status, code, message) }
     }
 
-    /// The kind of error, as OpenAI names it.
+    /// OpenAI's name for this kind of error.
     fn kind(&self) -> &'static str {
         match self.status.as_u16() {
             401 => "authentication_error",
@@ -58,6 +60,7 @@ impl ApiError {
         End::of_error(self.code, self.status)
     }
 
+    /// The body in OpenAI's shape.
     pub(crate) fn body(&self) -> Value {
         json!({ "error": {
             "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
@@ -121,7 +124,7 @@ impl From<DeployError> for ApiError {
     }
 }
 
-/// The field of a chat that an error of a request is about.
+/// The field of a chat that caused an error of the engine.
 fn param(error: &EngineError) -> String {
     match error {
         EngineError::UnknownMethod { .. } => "inferenceguard.method".to_owned(),
@@ -132,13 +135,13 @@ fn param(error: &EngineError) -> String {
         EngineError::Search(SearchError::Config { field, .. }) => match field.as_str() {
             "release" => "inferenceguard.release".to_owned(),
             "temperature" | "top_p" | "min_p" | "repetition_penalty" | "max_tokens" | "stop" => field.clone(),
-            // What else a request can set are budgets, by the names of their constraints.
+            // The other fields are budgets, with their constraints' names.
             other => match other.split('`').nth(1) {
                 Some(constraint) => format!("inferenceguard.budgets.{constraint}"),
                 None => "inferenceguard.budgets".to_owned(),
             },
         },
-        // The text does not fit, or the model cannot read it.
+        // The prompt does not fit the context, or has words that the model does not know.
         _ => "messages".to_owned(),
     }
 }
@@ -154,7 +157,6 @@ mod tests {
         StoreError::File { path: "state/active.json".into(), source: kind.into() }
     }
 
-    /// A bundle that is wrong is the administrator's mistake; a store that fails is the server's.
     #[test]
     fn a_bad_bundle_is_a_422_and_a_full_disk_a_500() {
         let no_bundle = Bundle::from_parts("name = 5", &Default::default()).unwrap_err();

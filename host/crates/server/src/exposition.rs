@@ -1,4 +1,4 @@
-//! The formats of `/metrics`, and which one a client asks for.
+//! The text formats of `/metrics`, and the choice between them.
 
 use axum::http::{HeaderMap, header::ACCEPT};
 use std::collections::BTreeSet;
@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 pub(crate) enum Format {
     /// OpenMetrics 1.0.
     Open,
-    /// Prometheus' own, older one.
+    /// Prometheus' older format, 0.0.4.
     Plain,
 }
 
 impl Format {
-    /// The one that is asked for; OpenMetrics where both are as welcome and only a wildcard says so.
-    pub(crate) fn asked(headers: &HeaderMap) -> Self {
+    /// The format that the header `Accept` prefers. OpenMetrics if it prefers neither.
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges: Vec<Range<'_>> = ranges.flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
         let [open, plain] = ["application/openmetrics-text", "text/plain"].map(|name| Range::best(&ranges, name));
@@ -38,7 +38,7 @@ impl Format {
     }
 }
 
-/// A media range of `Accept`, and how welcome it is.
+/// A media range of `Accept`, and its weight from 0 to 1.
 #[derive(Debug, Clone, Copy)]
 struct Range<'a> {
     name: &'a str,
@@ -53,7 +53,7 @@ impl<'a> Range<'a> {
         Some(Self { name, weight: weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0)) })
     }
 
-    /// How welcome a type is by the most specific ranges that name it, and then how specific those are.
+    /// The weight of a type by the most specific ranges that match it, and how specific they are.
     fn best(ranges: &[Self], name: &str) -> (f32, u8) {
         let family = name.split('/').next().unwrap_or_default();
         let specific = |range: &Self| match range.name {
@@ -70,8 +70,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The same page in Prometheus' older format, in which the name of a counter is that of its samples, and neither units nor
-/// an end are marked.
+/// The same page in Prometheus' older format. There, `TYPE` and `HELP` of a counter name its samples (`_total`), and there are no
+/// `UNIT` and `EOF` lines.
 fn plain(open: &str) -> String {
     let counters: BTreeSet<&str> =
         open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
@@ -109,7 +109,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             accept.map(|accept| headers.insert(ACCEPT, accept.parse().unwrap()));
-            assert_eq!(Format::asked(&headers), format, "{accept:?}");
+            assert_eq!(Format::negotiate(&headers), format, "{accept:?}");
         }
     }
 

@@ -1,25 +1,26 @@
-//! Text of strangers as the value of a label.
+//! Values of labels that come from outside, such as names in bundles.
 
+use crate::locks::lock;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 use std::{
     collections::BTreeSet,
     fmt::{self, Write},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
-/// How many characters of a name are shown.
+/// The most characters of a value.
 const LONGEST: usize = 128;
-/// How many different names a label has.
+/// The most different names of a label.
 const MOST: usize = 200;
-/// Stands for all names beyond them.
+/// The value for all further names.
 const OTHERS: &str = "(others)";
 
-/// The value of a label, escaped as the format wants it whatever it holds.
+/// The value of a label. It may hold any characters; they are escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Text(String);
 
 impl Text {
-    /// The beginning of a text of any length.
+    /// The first characters of a text.
     pub(crate) fn of(text: &str) -> Self {
         Self(text.chars().take(LONGEST).collect())
     }
@@ -31,22 +32,21 @@ impl EncodeLabelValue for Text {
             '\\' => encoder.write_str("\\\\"),
             '"' => encoder.write_str("\\\""),
             '\n' => encoder.write_str("\\n"),
-            // The format allows them, and its readers do not all agree.
+            // The format allows these, but some of its readers do not.
             control if control.is_control() || "\u{2028}\u{2029}".contains(control) => encoder.write_char('\u{fffd}'),
             other => encoder.write_char(other),
         })
     }
 }
 
-/// The names that a label has had. Every bundle brings names of its own, and a series is never given up: there are so many
-/// and no more.
+/// The names that a label has had. Every bundle may bring new ones, and a series never ends, so their number is limited.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Mutex<BTreeSet<String>>);
 
 impl Names {
     /// The value for a name.
     pub(crate) fn value(&self, name: &str) -> Text {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         let Text(shown) = Text::of(name);
         if known.contains(&shown) || known.len() < MOST {
             known.insert(shown.clone());
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_so_many_names_and_no_more() {
+    fn the_number_of_names_is_limited() {
         let names = Names::default();
         let values: BTreeSet<String> = (0..1000).map(|number| names.value(&format!("c{number}")).0).collect();
         assert_eq!(values.len(), MOST + 1);

@@ -1,20 +1,35 @@
 //! An OpenAI-compatible server over a guarded [`Engine`](inferenceguard_host::Engine).
 //!
-//! 1. Build an engine, say what clients may do in [`Settings`], and make a [`Server`] of both.
-//! 2. [`Server::run`] it on a listener; a second one takes the administrators.
+//! 1. Build an engine, put it with its bundle and the [`Settings`] for clients into a [`ServerConfig`], and make a [`Server`].
+//! 2. [`Server::run`] it on one listener for clients and, if you like, a second one for administrators. In a program with its own
+//!    HTTP server, take [`Server::router`] and [`Server::admin_router`] instead.
+//!
+//! ```no_run
+//! use inferenceguard_bundle::Bundle;
+//! use inferenceguard_host::Engine;
+//! use inferenceguard_server::{Server, ServerConfig, ServerError, Settings};
+//! use std::{future::pending, sync::Arc};
+//! use tokio::net::TcpListener;
+//!
+//! async fn serve(engine: Arc<Engine>, bundle: Bundle, listener: TcpListener) -> Result<(), ServerError> {
+//!     let settings = Settings { max_choices: 4, ..Settings::default() };
+//!     let server = Server::new(ServerConfig { settings, ..ServerConfig::new(engine, bundle) })?;
+//!     server.run(listener, None, pending()).await
+//! }
+//! ```
 //!
 //! | path | |
 //! |---|---|
 //! | `/v1/chat/completions`, `/v1/completions` | answers, whole or as server-sent events |
-//! | `/v1/models`, `/v1/models/NAME`, `/health`, `/ready`, `/metrics` | what is served, and how it fares |
+//! | `/v1/models`, `/v1/models/NAME`, `/health`, `/ready`, `/metrics` | the model, and the server's health |
 //! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` of `bundle`; `PUT` and `DELETE` of `canary`, `shadow`, `denial`; `POST` to `rollback` and `canary/promote` |
 //!
-//! `host/REQUESTS.md` lists the fields of requests, and what limits them; every other field is refused by its name. A request
-//! may carry `"inferenceguard": {"method", "budgets", "release"}`; an answer carries an object of that name
-//! with its status, what is left of each budget, and the generation that decided it.
+//! `host/REQUESTS.md` lists the fields of requests and their limits; every other field is refused by its name. A request may have
+//! an object `"inferenceguard": {"method", "budgets", "release"}`. Every choice of an answer has an object of that name with its
+//! status, the rest of each budget, and the generation that decided it.
 //!
-//! **Invariant**: text reaches a client only after its audit, in order, and is never taken back. A client that leaves
-//! cancels its request.
+//! **Invariant**: a client gets text only after its audit, in order, and text is never taken back. A client that leaves cancels
+//! its request.
 
 mod admin;
 mod admission;

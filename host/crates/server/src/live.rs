@@ -1,20 +1,21 @@
-//! Requests under way, for the status page, and those who leave early.
+//! The list of running requests, for the status page and to cancel them.
 
+use crate::locks::lock;
 use inferenceguard_host::{CancelToken, Progress};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Instant,
 };
 
-/// One request as administrators see it. No text of anybody is kept.
+/// A running request as administrators see it, without prompt and answer.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Seen {
+pub(crate) struct LiveRequest {
     pub(crate) id: String,
     pub(crate) client: String,
     pub(crate) seconds: f64,
-    /// Where it stands; nothing before its first decision.
+    /// None before its first decision.
     pub(crate) progress: Option<Progress>,
     #[serde(skip)]
     since: Instant,
@@ -22,11 +23,11 @@ pub(crate) struct Seen {
     cancel: CancelToken,
 }
 
-/// All of them.
+/// All running requests by their numbers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Live(Arc<Mutex<BTreeMap<u64, Seen>>>);
+pub(crate) struct Live(Arc<Mutex<BTreeMap<u64, LiveRequest>>>);
 
-/// One request's place in the list; gone, and the request cancelled, when it is dropped.
+/// A request's entry in the list. Dropping it removes the entry and cancels the request.
 #[derive(Debug)]
 pub(crate) struct Entry {
     live: Live,
@@ -39,34 +40,37 @@ impl Live {
         let (id, client) = (id.to_owned(), client.to_owned());
         let cancel = CancelToken::new();
         let (since, kept) = (Instant::now(), cancel.clone());
-        self.lock().insert(number, Seen { id, client, seconds: 0.0, progress: None, since, cancel: kept });
+        self.lock().insert(number, LiveRequest { id, client, seconds: 0.0, progress: None, since, cancel: kept });
         Entry { live: self.clone(), number, cancel }
     }
 
     pub(crate) fn advance(&self, number: u64, progress: Progress) {
-        if let Some(seen) = self.lock().get_mut(&number) {
-            seen.progress = Some(progress);
+        if let Some(request) = self.lock().get_mut(&number) {
+            request.progress = Some(progress);
         }
     }
 
-    pub(crate) fn list(&self) -> Vec<Seen> {
-        self.lock().values().map(|seen| Seen { seconds: seen.since.elapsed().as_secs_f64(), ..seen.clone() }).collect()
+    pub(crate) fn list(&self) -> Vec<LiveRequest> {
+        self.lock()
+            .values()
+            .map(|one| LiveRequest { seconds: one.since.elapsed().as_secs_f64(), ..one.clone() })
+            .collect()
     }
 
-    /// Cancels every request under way; what was released stays released.
+    /// Cancels every running request. Text that was released stays released.
     pub(crate) fn cancel_all(&self) {
-        self.lock().values().for_each(|seen| seen.cancel.cancel());
+        self.lock().values().for_each(|one| one.cancel.cancel());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, LiveRequest>> {
+        lock(&self.0)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.live.lock().remove(&self.number);
-        // Of no effect on a request that is done.
+        // A request that has ended ignores this.
         self.cancel.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted, in Prometheus' text format. Names and base units follow its conventions.
+//! Metrics in Prometheus' text format, with names and base units by its conventions.
 
 use crate::{
     end::End,
@@ -16,56 +16,56 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 const STEPS: [f64; 12] = [2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
-/// Shares of a budget. None is below zero: a histogram with such buckets may have no sum.
+/// Shares of a budget, from 0 on: a histogram with buckets below zero may have no sum.
 const SHARES: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
+struct RequestLabels {
     status: &'static str,
     finish: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Constraint {
+struct ConstraintLabels {
     constraint: Text,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failure {
+struct FailureLabels {
     role: String,
     kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Result {
+struct ResultLabels {
     result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Swapped {
+struct SwapLabels {
     change: &'static str,
     result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
+struct KindLabels {
     kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stage {
+struct StageLabels {
     stage: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Bundle {
+struct BundleLabels {
     name: Text,
     version: Text,
     digest: Text,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Model {
+struct ModelLabels {
     role: &'static str,
     name: Text,
     fingerprint: Text,
@@ -73,26 +73,26 @@ struct Model {
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// All of them.
+/// All metrics of the server.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Ended, Counter>,
-    errors: Family<Kind, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    errors: Family<KindLabels, Counter>,
     seconds: Histogram,
     first_text: Histogram,
-    tokens: Family<Kind, Counter>,
-    remaining: Histograms<Constraint>,
+    tokens: Family<KindLabels, Counter>,
+    remaining: Histograms<ConstraintLabels>,
     constraints: Names,
-    failures: Family<Failure, Counter>,
-    swaps: Family<Swapped, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    swaps: Family<SwapLabels, Counter>,
     swap_seconds: Histogram,
-    shadow: Family<Result, Counter>,
+    shadow: Family<ResultLabels, Counter>,
     generation: Gauge,
-    bundle: Family<Bundle, Gauge>,
-    models: Family<Model, Gauge>,
+    bundle: Family<BundleLabels, Gauge>,
+    models: Family<ModelLabels, Gauge>,
     queue: Histogram,
     step: Histogram,
-    stages: Family<Stage, Counter<f64, AtomicU64>>,
+    stages: Family<StageLabels, Counter<f64, AtomicU64>>,
     fuel: Counter,
     lost_spans: Counter,
     live: Gauge,
@@ -133,17 +133,13 @@ impl Metrics {
             live: Gauge::default(),
             waiting: Gauge::default(),
         };
-        metrics.registered()
+        metrics.register()
     }
 
-    fn registered(mut self) -> Self {
+    fn register(mut self) -> Self {
         let r = &mut self.registry;
-        r.register("requests", "Choices that were answered, refused or cancelled", self.requests.clone());
-        r.register(
-            "request_errors",
-            "Requests, and choices of them, that ended with an error, by kind",
-            self.errors.clone(),
-        );
+        r.register("requests", "Choices that were answered, refused, failed or cancelled", self.requests.clone());
+        r.register("request_errors", "Requests and choices that ended with an error, by kind", self.errors.clone());
         r.register_with_unit("request", "From the request to its end", Unit::Seconds, self.seconds.clone());
         r.register_with_unit(
             "first_text",
@@ -152,7 +148,7 @@ impl Metrics {
             self.first_text.clone(),
         );
         r.register("tokens", "Tokens: prompt, completion, sampled, scored", self.tokens.clone());
-        let help = "What was left of the budget, as a share of it; 0 where it was exceeded";
+        let help = "The rest of the budget, as a share of it; 0 if it was exceeded";
         r.register_with_unit("safety_budget_remaining", help, Unit::Ratios, self.remaining.clone());
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register(
@@ -161,45 +157,45 @@ impl Metrics {
             self.swaps.clone(),
         );
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
-        r.register("shadow_answers", "What the shadow would have said, against what was said", self.shadow.clone());
+        r.register("shadow_answers", "Answers that the shadow judged, by its verdict", self.shadow.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
         r.register("model_info", "The models: the language model and the score models", self.models.clone());
-        r.register_with_unit("queue", "Waiting for a place among the running", Unit::Seconds, self.queue.clone());
-        let help = "A step of the language model, the mean of each request";
+        r.register_with_unit("queue", "Time in the queue before a request runs", Unit::Seconds, self.queue.clone());
+        let help = "Time of a step of the language model, the mean of each request";
         r.register_with_unit("model_step", help, Unit::Seconds, self.step.clone());
-        let help = "Where the time of requests went; steps of different requests overlap";
+        let help = "Time of requests by stage; steps of different requests overlap";
         r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
-        r.register("spans_lost", "Spans that the collector did not take", self.lost_spans.clone());
-        r.register("requests_running", "Requests under way", self.live.clone());
-        r.register("requests_waiting", "Choices of clients that wait for their turn", self.waiting.clone());
+        r.register("spans_lost", "Spans that could not be sent to the collector", self.lost_spans.clone());
+        r.register("requests_running", "Running requests", self.live.clone());
+        r.register("requests_waiting", "Waiting choices", self.waiting.clone());
         self
     }
 
-    /// A request or a choice ended; with the output that was said and how long it took, if there is one.
-    pub(crate) fn ended(&self, end: End, said: Option<(&Output, f64)>) {
+    /// Counts the end of a request or a choice, with its output and the seconds it took, if there is an output.
+    pub(crate) fn count_end(&self, end: End, answer: Option<(&Output, f64)>) {
         let cancelled = ("cancelled", finish(Finish::Cancelled));
-        match (end, said) {
-            (end, _) if end.is_error() => drop(self.errors.get_or_create(&Kind { kind: end.name() }).inc()),
-            (End::Cancelled, _) | (_, None) => self.counted(cancelled),
-            (_, Some((output, _))) => self.counted((status(output.status), finish(output.finish))),
+        match (end, answer) {
+            (end, _) if end.is_error() => drop(self.errors.get_or_create(&KindLabels { kind: end.name() }).inc()),
+            (End::Cancelled, _) | (_, None) => self.count_request(cancelled),
+            (_, Some((output, _))) => self.count_request((status(output.status), finish(output.finish))),
         }
-        let Some((output, seconds)) = said else { return };
+        let Some((output, seconds)) = answer else { return };
         self.seconds.observe(seconds);
         for constraint in decided(output) {
             let constraint_name = self.constraints.value(&constraint.name);
-            self.remaining.get_or_create(&Constraint { constraint: constraint_name }).observe(left(constraint));
+            self.remaining.get_or_create(&ConstraintLabels { constraint: constraint_name }).observe(left(constraint));
         }
     }
 
-    fn counted(&self, (status, finish): (&'static str, &'static str)) {
-        self.requests.get_or_create(&Ended { status, finish }).inc();
+    fn count_request(&self, (status, finish): (&'static str, &'static str)) {
+        self.requests.get_or_create(&RequestLabels { status, finish }).inc();
     }
 
-    /// What an output took, whether it was said or not.
-    pub(crate) fn used(&self, output: &Output) {
-        self.profiled(&output.profile);
+    /// Counts what an output took, also if its client does not get it.
+    pub(crate) fn count_usage(&self, output: &Output) {
+        self.observe_profile(&output.profile);
         let usage = &output.usage;
         for (kind, count) in [
             ("prompt", usage.prompt_tokens),
@@ -207,15 +203,15 @@ impl Metrics {
             ("sampled", usage.sampled_tokens),
             ("scored", usage.scored_positions),
         ] {
-            self.tokens.get_or_create(&Kind { kind }).inc_by(count);
+            self.tokens.get_or_create(&KindLabels { kind }).inc_by(count);
         }
         for failure in &output.failures {
             let (role, kind) = (failure.role.to_string(), failure.kind.name());
-            self.failures.get_or_create(&Failure { role, kind }).inc();
+            self.failures.get_or_create(&FailureLabels { role, kind }).inc();
         }
     }
 
-    fn profiled(&self, profile: &Profile) {
+    fn observe_profile(&self, profile: &Profile) {
         self.queue.observe(profile.queue);
         if profile.steps > 0 {
             self.step.observe(profile.model / profile.steps as f64);
@@ -227,43 +223,46 @@ impl Metrics {
             ("components", profile.components),
             ("other", profile.other),
         ] {
-            self.stages.get_or_create(&Stage { stage }).inc_by(seconds);
+            self.stages.get_or_create(&StageLabels { stage }).inc_by(seconds);
         }
     }
 
-    pub(crate) fn first_text(&self, seconds: f64) {
+    /// The seconds until the first text of a choice.
+    pub(crate) fn observe_first_text(&self, seconds: f64) {
         self.first_text.observe(seconds);
     }
 
-    /// An attempt to change what decides; how long it took, if it took any time.
-    pub(crate) fn swapped(&self, change: &'static str, done: bool, seconds: Option<f64>) {
+    /// Counts an attempt to change what decides, and the seconds it took, if it took any.
+    pub(crate) fn count_swap(&self, change: &'static str, done: bool, seconds: Option<f64>) {
         let result = if done { "done" } else { "refused" };
-        self.swaps.get_or_create(&Swapped { change, result }).inc();
+        self.swaps.get_or_create(&SwapLabels { change, result }).inc();
         seconds.into_iter().for_each(|seconds| self.swap_seconds.observe(seconds));
     }
 
-    pub(crate) fn shadowed(&self, result: &'static str) {
-        self.shadow.get_or_create(&Result { result }).inc();
+    /// Counts a verdict of the shadow.
+    pub(crate) fn count_verdict(&self, result: &'static str) {
+        self.shadow.get_or_create(&ResultLabels { result }).inc();
     }
 
-    pub(crate) fn active(&self, generation: &Generation) {
+    /// Sets the active generation.
+    pub(crate) fn set_active(&self, generation: &Generation) {
         self.generation.set(i64::try_from(generation.number).unwrap_or(i64::MAX));
         let bundle = &generation.bundle;
         self.bundle.clear();
         let [name, version, digest] = [&bundle.name, &bundle.version, &bundle.digest].map(|text| Text::of(text));
-        self.bundle.get_or_create(&Bundle { name, version, digest }).set(1);
+        self.bundle.get_or_create(&BundleLabels { name, version, digest }).set(1);
     }
 
-    /// Which models these are.
-    pub(crate) fn models(&self, models: &Models) {
+    /// Sets the models.
+    pub(crate) fn set_models(&self, models: &Models) {
         let scores = models.scores.iter().map(|(name, one)| ("score", name, one));
         for (role, name, one) in scores.chain([("language", &models.model.name, &models.model)]) {
             let (name, fingerprint) = (Text::of(name), Text::of(&one.fingerprint));
-            self.models.get_or_create(&Model { role, name, fingerprint }).set(1);
+            self.models.get_or_create(&ModelLabels { role, name, fingerprint }).set(1);
         }
     }
 
-    /// The page of all in this format, with what the engine knows as it is now.
+    /// The page of all metrics in this format, with the engine's values of this moment.
     pub(crate) fn page(&self, format: Format, engine: &Engine, waiting: usize, lost_spans: u64) -> String {
         self.live.set(i64::try_from(engine.live()).unwrap_or(i64::MAX));
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -276,13 +275,13 @@ impl Metrics {
     }
 }
 
-/// What is left of a budget, as a share from 0 to 1: clients choose budgets, and none of them may spoil a sum.
+/// The rest of a budget, as a share from 0 to 1. Clients choose budgets: no budget may make the sum infinite or NaN.
 fn left(constraint: &ConstraintReport) -> f64 {
     let share = (constraint.budget - constraint.max_cost) / constraint.budget;
     if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// The budgets of an answer that was decided; one that was refused, cut off or failed has spent of none.
+/// The constraints of an emitted answer; a refused, cancelled or failed one has spent no budget.
 pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
     if is_decided(output) { &output.constraints } else { &[] }
 }

@@ -1,5 +1,5 @@
-//! Whether records could be written now. Anybody may ask, as often as they like: the disk is looked at on another thread, once at
-//! a time, and not again for a moment after it was fine.
+//! Checks whether records can be written. Any client may ask at any rate, so the check runs on another thread, one at a time, and a
+//! good result holds for a moment.
 
 use crate::{app::App, locks::lock};
 use std::{
@@ -8,42 +8,42 @@ use std::{
 };
 use tokio::task::spawn_blocking;
 
-/// How long a good result holds, unless a record fails meanwhile.
+/// How long a good result holds, unless writing a record fails meanwhile.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What is known of the disk.
+/// The last result of the check.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    /// Held by the one who looks.
-    looking: tokio::sync::Mutex<()>,
-    /// When it was last found fine.
-    fine: Mutex<Option<Instant>>,
+    /// Held during a check.
+    checking: tokio::sync::Mutex<()>,
+    /// When records could be written last, unless writing one has failed since.
+    good: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
-    /// Whether a record could be written; why not is in the log.
+    /// Whether a record can be written. If not, the log has the reason.
     pub(crate) async fn of_records(app: &Arc<App>) -> bool {
         let known = &app.readiness;
         if known.is_fresh() {
             return true;
         }
-        let _one = known.looking.lock().await;
+        let _one = known.checking.lock().await;
         if known.is_fresh() {
             return true;
         }
         let own = Arc::clone(app);
-        let fine = spawn_blocking(move || own.can_record()).await.unwrap_or(false);
-        *lock(&known.fine) = fine.then(Instant::now);
-        fine
+        let good = spawn_blocking(move || own.can_record()).await.unwrap_or(false);
+        *lock(&known.good) = good.then(Instant::now);
+        good
     }
 
-    /// A record could not be written.
+    /// Reports that writing a record has failed.
     pub(crate) fn failed(&self) {
-        *lock(&self.fine) = None;
+        *lock(&self.good) = None;
     }
 
     fn is_fresh(&self) -> bool {
-        lock(&self.fine).is_some_and(|at| at.elapsed() < FRESH)
+        lock(&self.good).is_some_and(|at| at.elapsed() < FRESH)
     }
 }
 

@@ -1,50 +1,50 @@
-//! What clients may do: the server's configuration file.
+//! The server's settings: what clients and administrators may do.
 
 use inferenceguard_search::Release;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-/// Everything a server is told beside its engine. TOML; every key may be left out.
+/// The server's configuration file, in TOML. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The name clients give as `model`; the language model's own if not given.
+    /// The name of the model that clients send; the language model's own if not given.
     pub model: Option<String>,
     /// The largest request body, in bytes.
     pub max_body: usize,
-    /// Choices that may wait for their turn, over all requests; more are told to come back later.
+    /// The most choices that may wait, over all requests; further requests get 503.
     pub max_waiting: usize,
-    /// Connections that may be open at once, on each listener; more wait until one is closed.
+    /// The most open connections of each listener; further clients wait until a connection is closed.
     pub max_connections: usize,
     /// The most choices (`n`) of one request.
     pub max_choices: u32,
-    /// Seconds a client has to send its headers, and again its whole body.
+    /// Seconds in which a client must send its headers, and again its whole body.
     pub read_seconds: u64,
-    /// Seconds that what is sent to a client may wait to be read.
+    /// Seconds after which a client that reads nothing is disconnected.
     pub write_seconds: u64,
-    /// Seconds that running requests are given when the server stops.
+    /// Seconds that running requests have to finish when the server stops.
     pub stop_seconds: u64,
-    /// When streams release text, if a request does not say.
+    /// When streams release text, unless the request says otherwise.
     pub release: StreamRelease,
-    /// What budgets are for.
+    /// What a budget is for.
     pub budget_per: BudgetPer,
-    /// What becomes of requests under way when a bundle is activated.
+    /// What happens to running requests when a bundle is activated.
     pub in_flight: InFlight,
-    /// Fewer candidates for requests that come while many wait; without it, none is ever given less.
+    /// Fewer candidates for requests that come while many choices wait. Without it, every request has all candidates.
     pub overload: Option<Overload>,
-    /// SHA-256 of the administrators' token, in hex; without one the second listener is open to all who reach it.
+    /// SHA-256 of the administrators' token, in hex. Without a token, the second listener serves everyone who can reach it.
     pub admin_token_sha256: Option<String>,
-    /// Names under which administrators reach the second listener, beside `localhost` and addresses; without a token, no
-    /// other is answered.
+    /// Host names under which administrators reach the second listener, beside `localhost` and addresses. Without a token, other
+    /// host names are refused.
     pub admin_hosts: Vec<String>,
-    /// A file that says which bundles are trusted ([`inferenceguard_bundle::Trust`]); read at every activation, so that keys
-    /// are changed and revoked without a restart. Without it, all bundles are.
+    /// The trust file ([`inferenceguard_bundle::Trust`]). It is read at every activation, so that keys can be changed and revoked
+    /// without a restart. Without it, all bundles are trusted.
     pub trust: Option<PathBuf>,
-    /// Whether traces carry prompts and answers.
+    /// Whether spans hold prompts and answers.
     pub trace_content: bool,
     /// When a canary is rolled back.
     pub canary: CanarySettings,
-    /// Who may ask; without any, everybody.
+    /// The clients, by name. Without any, every client is served.
     pub tenants: BTreeMap<String, Tenant>,
 }
 
@@ -73,34 +73,34 @@ impl Default for Settings {
     }
 }
 
-/// What budgets are for.
+/// What a budget is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetPer {
     /// One answer.
     Answer,
-    /// All of the assistant's turns that a request brings, and its answer.
+    /// All of the assistant's turns in a request, and its answer.
     Conversation,
 }
 
-/// A reduced mode, declared in every answer of it: the same bundle with fewer candidates, under a generation and a digest of
-/// its own.
+/// The reduced mode: the same bundle with fewer candidates. It has its own generation and digest, and every answer shows its
+/// lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overload {
-    /// From so many waiting choices on.
+    /// The number of waiting choices from which on it holds.
     pub waiting: usize,
-    /// The candidates of the bundle's own policy.
+    /// The number of candidates of the bundle's policy.
     pub n: u32,
 }
 
-/// What becomes of requests under way when a bundle is activated.
+/// What happens to running requests when a bundle is activated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InFlight {
-    /// They are finished by the bundle they began with.
+    /// The bundle that they began with decides them to their end.
     Drain,
-    /// From the next chunk on, the new bundle's constraints hold as well, for all that was said.
+    /// From the next chunk on, the new bundle's constraints hold as well, for the whole answer.
     Migrate,
 }
 
@@ -108,11 +108,11 @@ pub enum InFlight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamRelease {
-    /// All of it, at the end.
+    /// At the end, all at once.
     AtEnd,
-    /// What all live beams agree on.
+    /// As soon as all live beams agree on it.
     Agreement,
-    /// Every so many chunks the best beam alone goes on, and its text is released.
+    /// Every time this many chunks have passed: only the best beam continues, and its text is released.
     Commit(u32),
 }
 
@@ -126,15 +126,15 @@ impl From<StreamRelease> for Release {
     }
 }
 
-/// When a canary is rolled back: it did worse than the requests beside it.
+/// When a canary is rolled back because it does worse than the other requests.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CanarySettings {
-    /// Not before so many of its requests have ended.
+    /// Not before this many of its requests have ended.
     pub least: u64,
-    /// How many more of its requests may have a failing component, as a share.
+    /// How much larger the share of its requests with a failing component may be.
     pub more_failures: f64,
-    /// How many more of its requests may be refused, as a share.
+    /// How much larger the share of its refused requests may be.
     pub more_refusals: f64,
 }
 
@@ -150,17 +150,17 @@ impl Default for CanarySettings {
 pub struct Tenant {
     /// SHA-256 of its key, in hex: `printf %s KEY | sha256sum`.
     pub key_sha256: String,
-    /// Choices (`n`, usually 1) a minute; no limit if not given.
+    /// The most choices (`n`, usually 1) in a minute; no limit if not given.
     pub per_minute: Option<u32>,
-    /// Choices at once; no limit if not given.
+    /// The most choices at once; no limit if not given.
     pub at_once: Option<usize>,
-    /// Budgets by constraint, at most the bundle's: its requests may tighten them further.
+    /// Budgets by constraint, at most the bundle's. Requests may tighten them further.
     pub budgets: BTreeMap<String, f64>,
-    /// A folder with what this tenant adds to the bundle ([`inferenceguard_bundle::Layer`]): read at every activation.
+    /// A folder with the layer that this tenant adds to the bundle ([`inferenceguard_bundle::Layer`]); read at every activation.
     pub layer: Option<PathBuf>,
 }
 
-/// A setting that cannot be.
+/// A setting has a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key `{key}`: found {found}; expected {expected}")]
 pub struct SettingsError {
@@ -184,7 +184,7 @@ impl Settings {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`SettingsError`] for the first that cannot be.
+    /// [`SettingsError`] for the first wrong value.
     pub fn validate(&self) -> Result<(), SettingsError> {
         at_least_one("max_body", self.max_body as u64)?;
         at_least_one("max_choices", self.max_choices.into())?;
@@ -205,11 +205,11 @@ impl Settings {
             digest_of("admin_token_sha256", digest)?;
         }
         self.tenants.iter().try_for_each(|(name, tenant)| tenant.validate(name))?;
-        self.own_keys()
+        self.check_keys()
     }
 
-    /// One key is one tenant's.
-    fn own_keys(&self) -> Result<(), SettingsError> {
+    /// Checks that no two tenants have the same key.
+    fn check_keys(&self) -> Result<(), SettingsError> {
         let mut owners = BTreeMap::new();
         let twice = self.tenants.iter().find_map(|(name, tenant)| {
             owners.insert(tenant.key_sha256.to_ascii_lowercase(), name).map(|other| (name, other))
@@ -256,7 +256,7 @@ fn digest_of(key: &str, found: &str) -> Result<(), SettingsError> {
     if found.len() == 64 && found.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
     }
-    // Whatever stands here may be the secret itself.
+    // The error does not show the value: it may be the secret itself.
     let found = format!("{} characters", found.chars().count());
     Err(SettingsError { key: key.to_owned(), found, expected: "a SHA-256 in 64 hexadecimal digits" })
 }

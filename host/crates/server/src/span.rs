@@ -1,10 +1,10 @@
-//! One span per request, by OpenTelemetry's conventions for generative AI; who listens decides whether it goes anywhere.
+//! One span for each request, by OpenTelemetry's conventions for generative AI. The program's subscriber decides where spans go.
 //!
-//! Prompts and answers are in it only if the operator asked for that ([`Settings::trace_content`]).
+//! A span holds prompts and answers only if the operator sets [`Settings::trace_content`].
 //!
 //! [`Settings::trace_content`]: crate::Settings::trace_content
 
-use crate::{app::App, end::End, metrics, openai::finish_reason};
+use crate::{app::App, end::End, locks::lock, metrics, openai::finish_reason};
 use axum::http::HeaderMap;
 use inferenceguard_host::{Output, Request};
 use inferenceguard_model::Message;
@@ -19,19 +19,19 @@ use std::{
 use tracing::{Span, field::Empty, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The target of the spans of requests; nothing else has it.
+/// The target of the spans of requests, and of no other span or event.
 pub const REQUEST_SPANS: &str = "inferenceguard::request";
 
-/// The span of a request; it ends when the last of its choices has.
+/// The span of a request. It ends when its last choice ends.
 #[derive(Debug)]
 pub(crate) struct RequestSpan {
     span: Span,
     content: bool,
-    /// By the number of the choice.
+    /// By the index of the choice.
     answers: Mutex<BTreeMap<usize, Answer>>,
 }
 
-/// What a choice came to.
+/// The answer of a choice.
 #[derive(Debug)]
 struct Answer {
     finish: &'static str,
@@ -41,7 +41,8 @@ struct Answer {
 }
 
 impl RequestSpan {
-    /// Begins it where this path is asked, as a child of the caller's span if the headers name one (W3C Trace Context).
+    /// Begins the span of a request to this path; no span for other paths. It is a child of the caller's span if the headers name one
+    /// (W3C Trace Context).
     pub(crate) fn begin(app: &App, headers: &HeaderMap, path: &str) -> Self {
         let (content, answers) = (app.settings.trace_content, Mutex::default());
         let Some(operation) = operation(path) else { return Self { span: Span::none(), content, answers } };
@@ -59,13 +60,13 @@ impl RequestSpan {
             "gen_ai.response.model" = model,
             "gen_ai.response.id" = Empty,
         );
-        // Fails only where nobody listens.
+        // This fails only if there is no OpenTelemetry layer.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&HeaderExtractor(headers)));
         Self { span, content, answers }
     }
 
-    /// What it turned out to ask for, and under which name it is answered.
-    pub(crate) fn asked(&self, request: &Request, id: &str) {
+    /// Sets what the request asks for, and the id of its answer.
+    pub(crate) fn set_request(&self, request: &Request, id: &str) {
         self.span.record("gen_ai.response.id", id);
         let set = |key: &'static str, value: Option<Value>| {
             value.into_iter().for_each(|value| self.span.set_attribute(key, value));
@@ -77,13 +78,13 @@ impl RequestSpan {
         set("gen_ai.input.messages", self.content.then(|| inputs(request).into()));
     }
 
-    /// What is logged meanwhile belongs to it.
+    /// Runs `work` inside the span.
     pub(crate) fn within<R>(&self, work: impl FnOnce() -> R) -> R {
         self.span.in_scope(work)
     }
 
-    /// It ended, or a choice of it.
-    pub(crate) fn ended(&self, end: End) {
+    /// Sets how the request, or a choice of it, ended.
+    pub(crate) fn set_end(&self, end: End) {
         if end.is_error() || end.is_fault() {
             self.span.record("error.type", end.name());
         }
@@ -92,8 +93,8 @@ impl RequestSpan {
         }
     }
 
-    /// What a choice came to.
-    pub(crate) fn answered(&self, index: usize, output: &Output) {
+    /// Sets the answer of a choice.
+    pub(crate) fn set_answer(&self, index: usize, output: &Output) {
         let span = &self.span;
         span.set_attribute("inferenceguard.status", metrics::status(output.status));
         span.set_attribute("inferenceguard.method", output.method.clone());
@@ -111,7 +112,7 @@ impl RequestSpan {
             completion_tokens: output.usage.completion_tokens,
             text: self.content.then(|| output.text.clone()),
         };
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(index, answer);
+        lock(&self.answers).insert(index, answer);
     }
 }
 
@@ -141,18 +142,18 @@ fn operation(path: &str) -> Option<&'static str> {
 }
 
 fn inputs(request: &Request) -> String {
-    let said = |message: &Message| json!({"role": message.role, "parts": [part(&message.content)]});
-    let mut messages: Vec<_> = request.history.iter().map(said).collect();
+    let turn = |message: &Message| json!({"role": message.role, "parts": [part(&message.content)]});
+    let mut messages: Vec<_> = request.history.iter().map(turn).collect();
     messages.push(json!({"role": "user", "parts": [part(&request.prompt)]}));
     json!(messages).to_string()
 }
 
 fn outputs(answers: &[Answer]) -> String {
-    let said = |answer: &Answer| {
+    let turn = |answer: &Answer| {
         let text = answer.text.as_deref().unwrap_or_default();
         json!({"role": "assistant", "parts": [part(text)], "finish_reason": answer.finish})
     };
-    json!(answers.iter().map(said).collect::<Vec<_>>()).to_string()
+    json!(answers.iter().map(turn).collect::<Vec<_>>()).to_string()
 }
 
 fn part(text: &str) -> serde_json::Value {

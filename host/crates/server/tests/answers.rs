@@ -1,4 +1,4 @@
-//! Answers, whole and as streams: what OpenAI's clients read, and what only ours do.
+//! Answers, whole and as streams: OpenAI's fields and this server's own.
 
 mod common;
 
@@ -29,7 +29,10 @@ fn a_chat_is_answered_within_budget() {
     let usage = &answer["usage"];
     assert_eq!(usage["prompt_tokens"], 1);
     assert!(usage["completion_tokens"].as_u64().unwrap() <= 12);
-    assert!(guard["sampled_tokens"].as_u64() > usage["completion_tokens"].as_u64(), "the extension tells the effort");
+    assert!(
+        guard["sampled_tokens"].as_u64() > usage["completion_tokens"].as_u64(),
+        "the extension shows all sampled tokens"
+    );
     let again = server.post("/v1/chat/completions", chat("ask")).json();
     assert_eq!(again["choices"], answer["choices"], "the same seed");
     assert_eq!(server.get("/v1/models").json()["data"][0]["id"], "toy");
@@ -56,8 +59,8 @@ fn a_refusal_says_so() {
 fn a_stream_is_the_answer_in_order_and_ends() {
     let server = start("");
     for release in [json!("agreement"), json!("at_end"), json!({"commit": 1})] {
-        let asked = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": release}));
-        let got = server.post("/v1/chat/completions", with(asked, "stream_options", json!({"include_usage": true})));
+        let body = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": release}));
+        let got = server.post("/v1/chat/completions", with(body, "stream_options", json!({"include_usage": true})));
         assert!(got.text.trim_end().ends_with("data: [DONE]"), "{}", got.text);
         let events = got.events();
         assert_eq!(events[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
@@ -90,20 +93,20 @@ fn several_choices_stops_lengths_and_logprobs() {
     let stopped = server.post("/v1/chat/completions", with(chat("ask"), "stop", json!(["good"]))).json();
     assert!(!stopped["choices"][0]["message"]["content"].as_str().unwrap().contains("good"), "{stopped}");
 
-    let told = server.post("/v1/chat/completions", with(chat("ask"), "logprobs", json!(true))).json();
-    let tokens = told["choices"][0]["logprobs"]["content"].as_array().unwrap();
-    assert_eq!(tokens.len() as u64, told["usage"]["completion_tokens"].as_u64().unwrap());
+    let answer = server.post("/v1/chat/completions", with(chat("ask"), "logprobs", json!(true))).json();
+    let tokens = answer["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    assert_eq!(tokens.len() as u64, answer["usage"]["completion_tokens"].as_u64().unwrap());
     assert!(tokens.iter().all(|token| token["logprob"].as_f64().unwrap() < 0.0), "{tokens:?}");
     let bytes = tokens.iter().flat_map(|token| token["bytes"].as_array().unwrap());
     let bytes: Vec<u8> = bytes.map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect();
-    assert_eq!(String::from_utf8(bytes).unwrap(), told["choices"][0]["message"]["content"].as_str().unwrap());
+    assert_eq!(String::from_utf8(bytes).unwrap(), answer["choices"][0]["message"]["content"].as_str().unwrap());
 }
 
 #[test]
 fn completions_answer_in_their_own_shape() {
     let server = start("");
-    let asked = json!({"prompt": "ask", "seed": 1, "logprobs": 0});
-    let answer = server.post("/v1/completions", &asked).json();
+    let body = json!({"prompt": "ask", "seed": 1, "logprobs": 0});
+    let answer = server.post("/v1/completions", &body).json();
     let text = answer["choices"][0]["text"].as_str().unwrap();
     assert_eq!(answer["object"], "text_completion");
     assert_eq!(
@@ -115,7 +118,7 @@ fn completions_answer_in_their_own_shape() {
         let (token, at) = (token.as_str().unwrap(), at.as_u64().unwrap() as usize);
         assert!(text.chars().skip(at).collect::<String>().starts_with(token), "{logprobs}");
     }
-    let events = server.post("/v1/completions", with(asked, "stream", json!(true))).events();
+    let events = server.post("/v1/completions", with(body, "stream", json!(true))).events();
     let streamed: String = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
     assert!(!streamed.is_empty() && !text.is_empty());
 }
@@ -131,7 +134,7 @@ fn budgets_of_a_request_only_tighten() {
 }
 
 #[test]
-fn a_client_that_leaves_cancels_its_request_whatever_it_sent_after_it() {
+fn a_client_that_leaves_cancels_its_request_even_if_it_sent_more_bytes() {
     let next =
         format!("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n{}", "x".repeat(20_000));
     for (after, stream, half) in [
@@ -141,7 +144,7 @@ fn a_client_that_leaves_cancels_its_request_whatever_it_sent_after_it() {
         ("\r\n", false, false),
         ("GET /health", false, false),
         (&*next, false, false),
-        // One that closes only its half has left as well.
+        // A client that closes only its half has left as well.
         ("", false, true),
         ("\r\n", false, true),
     ] {
@@ -163,16 +166,16 @@ fn leaves(after: &str, stream: bool, half: bool) {
         connection.write_all(format!("{head}{body}{after}").as_bytes()).unwrap();
         server.becomes(1, 8);
         connection.shutdown(if half { Shutdown::Write } else { Shutdown::Both }).unwrap();
-        // The one that holds the place is still there: nothing but leaving ends those that wait.
+        // The running request still runs, so the waiting ones can only have been cancelled.
         server.becomes(1, 0);
         drop(go);
     });
 }
 
 #[test]
-fn clients_that_leave_in_the_middle_leave_nothing_behind() {
+fn clients_that_leave_during_an_answer_leave_nothing_behind() {
     let server = start("");
-    // A request that takes long: nothing ever ends it, and one beam is priced token by token.
+    // Eight choices, so that the request takes long.
     let body = with(with(chat("ask"), "stream", json!(true)), "n", json!(8)).to_string();
     for _ in 0..10 {
         let mut connection = TcpStream::connect(server.address()).unwrap();

@@ -1,4 +1,4 @@
-//! Every request ends once, and its end is counted, whoever it was that ended it; and what `/metrics` and `/ready` say.
+//! Every request ends once and its end is counted; `/metrics` and `/ready`.
 
 mod common;
 
@@ -7,7 +7,7 @@ use inferenceguard_host::{CancelToken, Request};
 use serde_json::{Value, json};
 use std::{fs, io::Write, net::TcpStream, sync::mpsc, thread, time::Duration};
 
-/// How often requests have ended, by kind of error and by status.
+/// The number of ended requests by kind of error and by status.
 fn ends(server: &Running) -> Vec<(String, f64)> {
     let page = exposition::page(&server.admin("/metrics").text);
     let ended = |name: &str| name == "inferenceguard_requests_total" || name == "inferenceguard_request_errors_total";
@@ -15,12 +15,12 @@ fn ends(server: &Running) -> Vec<(String, f64)> {
     counted.map(|sample| (sample.labels[0].1.clone(), sample.value)).collect()
 }
 
-/// Does it, and checks that one end of this kind more is counted, and no other.
+/// Runs `work`, and checks that it adds one end of this kind and no other.
 fn ends_as(server: &Running, kind: &str, work: impl FnOnce()) {
     let (before, total) = (ends(server), |ends: &[(String, f64)]| ends.iter().map(|(_, count)| count).sum::<f64>());
     let of = |ends: &[(String, f64)]| ends.iter().find(|(found, _)| found == kind).map_or(0.0, |(_, count)| *count);
     work();
-    // What nobody waits for may be counted a moment later.
+    // An end may be counted a moment after its answer.
     let there = (0..500).any(|_| {
         thread::sleep(Duration::from_millis(10));
         total(&ends(server)) > total(&before)
@@ -33,7 +33,7 @@ fn ends_as(server: &Running, kind: &str, work: impl FnOnce()) {
 const CHAT: &str = "/v1/chat/completions";
 
 #[test]
-fn what_is_refused_before_the_engine_is_counted_once() {
+fn a_request_that_is_refused_before_the_engine_is_counted_once() {
     let key = common::sha256("k");
     let settings = format!("max_body = 1000\nread_seconds = 1\n[tenants.a]\nkey_sha256 = \"{key}\"\nper_minute = 2\n");
     let server = start(&settings);
@@ -65,14 +65,14 @@ fn what_is_refused_before_the_engine_is_counted_once() {
     ends_as(&server, "rate_limited", || as_key(CHAT, chat("ask"), 429));
     assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
     ends_as(&server, "denied", || as_key(CHAT, chat("ask"), 503));
-    // What asks how the server fares is no request.
+    // Requests for the server's health are not counted.
     let before = ends(&server);
     assert_eq!((server.get("/ready").status, server.get("/health").status), (503, 200));
     assert_eq!(ends(&server), before);
 }
 
 #[test]
-fn whoever_leaves_or_finds_no_place_is_counted_once() {
+fn a_request_that_is_cancelled_or_not_admitted_is_counted_once() {
     let engine = common::engine(1);
     let server =
         start_with(std::sync::Arc::clone(&engine), toml::from_str("max_waiting = 0\nmax_choices = 1").unwrap());
@@ -82,7 +82,7 @@ fn whoever_leaves_or_finds_no_place_is_counted_once() {
         stream.write_all(head.as_bytes()).unwrap();
         stream
     };
-    // Its place is taken by a request that waits for the engine.
+    // The engine runs another request, so this server's only slot is taken by a request that waits.
     let (go, held) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let engine = &engine;
@@ -137,7 +137,7 @@ fn a_server_without_room_for_records_is_not_ready_until_there_is() {
 }
 
 #[test]
-fn names_of_bundles_are_labels_whatever_they_hold() {
+fn names_of_bundles_may_hold_any_characters() {
     let server = start("");
     let names = ["a\"b", "a\\", "a\\\"} 1", "x\",tenant=\"another", "grün", "{}=,"];
     for name in names {
@@ -165,12 +165,12 @@ fn clients_cannot_spoil_a_sum() {
     let lenient = MANIFEST.replace("refusal = ", "on_exhausted = \"least_violation\"\nrefusal = ");
     assert_eq!(server.put("/admin/bundle", json!({"manifest": lenient})).status, 200);
     for budget in [1e-300, 5e-324, 1e-9, 1e-6] {
-        let asked = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
-        server.post(CHAT, asked).refuses(400, "invalid_value", "kept to spare");
+        let body = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
+        server.post(CHAT, body).refuses(400, "invalid_value", "kept to spare");
     }
     for budget in [2e-6, 1e-5, 1e-4] {
-        let asked = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
-        let got = server.post(CHAT, asked).json();
+        let body = with(chat("doomed"), "inferenceguard", json!({"budgets": {"harm": budget}}));
+        let got = server.post(CHAT, body).json();
         assert_eq!(got["choices"][0]["inferenceguard"]["status"], "budget_exceeded", "{got}");
     }
     let page = exposition::page(&server.admin("/metrics").text);
@@ -179,7 +179,7 @@ fn clients_cannot_spoil_a_sum() {
 }
 
 #[test]
-fn the_older_format_is_for_those_who_ask_for_it() {
+fn clients_that_prefer_the_older_format_get_it() {
     let server = start("");
     server.post(CHAT, chat("ask"));
     let (kind, open) = server.get_accepting("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "/metrics");
@@ -206,7 +206,7 @@ fn a_canary_that_is_rolled_back_by_itself_is_counted() {
     let swaps: Vec<_> = page.iter().filter(|sample| sample.name == "inferenceguard_policy_swaps_total").collect();
     let of = |change: &str| swaps.iter().filter(|sample| sample.labels[0].1 == change).map(|s| s.value).sum::<f64>();
     for change in ["activate", "canary", "roll_back"] {
-        let told = history.as_array().unwrap().iter().filter(|swap| swap["change"] == change).count();
-        assert_eq!((of(change), told), (1.0, 1), "{change}: what is in the history is counted");
+        let listed = history.as_array().unwrap().iter().filter(|swap| swap["change"] == change).count();
+        assert_eq!((of(change), listed), (1.0, 1), "{change}: what is in the history is counted");
     }
 }

@@ -1,5 +1,5 @@
-//! Requests as common clients send them: limits hold, seeds can be sent back, refusals are the same whole and streamed, and
-//! every error names its field.
+//! Fields of requests: limits hold, seeds can be sent back, refusals are the same whole and streamed, and every error names its
+//! field.
 
 mod common;
 
@@ -38,14 +38,14 @@ fn a_tenant_cannot_ask_for_more_tokens_than_its_layer_allows() {
         (json!({"max_tokens": 60, "n": 3}), 3),
         (json!({"max_tokens": 60, "inferenceguard": {"release": {"commit": 1}}}), 3),
     ] {
-        let mut asked = chat("ask");
-        body.as_object().unwrap().iter().for_each(|(field, value)| asked[field] = value.clone());
-        let answer = server.post_as("k", CHAT, &asked).json();
+        let mut request = chat("ask");
+        body.as_object().unwrap().iter().for_each(|(field, value)| request[field] = value.clone());
+        let answer = server.post_as("k", CHAT, &request).json();
         let choices = answer["choices"].as_array().unwrap_or_else(|| panic!("{answer}")).len() as u64;
         assert!(answer["usage"]["completion_tokens"].as_u64().unwrap() <= most * choices, "{body}: {answer}");
-        asked["stream"] = json!(true);
-        asked["logprobs"] = json!(true);
-        for event in server.post_as("k", CHAT, &asked).events() {
+        request["stream"] = json!(true);
+        request["logprobs"] = json!(true);
+        for event in server.post_as("k", CHAT, &request).events() {
             let tokens = event["choices"][0]["logprobs"]["content"].as_array().map_or(0, Vec::len);
             assert!(tokens as u64 <= most, "{body}: {event}");
         }
@@ -53,7 +53,7 @@ fn a_tenant_cannot_ask_for_more_tokens_than_its_layer_allows() {
 }
 
 #[test]
-fn without_a_seed_answers_are_drawn_afresh_and_can_be_asked_for_again() {
+fn without_a_seed_answers_differ_and_their_seeds_give_them_again() {
     let server = start("");
     let ask = |seed: Option<Value>| {
         let body = with(with(unseeded("ask"), "n", json!(2)), "temperature", json!(5));
@@ -94,7 +94,7 @@ fn a_refusal_is_the_same_whole_and_streamed() {
 
 #[test]
 fn a_refused_answer_can_be_a_turn_of_the_next_request() {
-    // A refusal that the toy model can read again.
+    // The toy model knows the words of this refusal.
     let readable = common::bundle(&MANIFEST.replace("\"No.\"", "\"plain\""));
     let server = common::start_with(common::engine_with(4, &readable, 1), Default::default());
     let refused = server.post(CHAT, chat("doomed")).json()["choices"][0]["message"].clone();
@@ -109,17 +109,17 @@ fn a_refused_answer_can_be_a_turn_of_the_next_request() {
 }
 
 #[test]
-fn the_most_likely_tokens_are_shown_as_each_way_shows_them() {
+fn chats_and_completions_show_the_most_likely_tokens_in_their_own_shapes() {
     let server = start("");
-    let asked = with(with(chat("ask"), "logprobs", json!(true)), "top_logprobs", json!(2));
-    let answer = server.post(CHAT, &asked).json();
+    let body = with(with(chat("ask"), "logprobs", json!(true)), "top_logprobs", json!(2));
+    let answer = server.post(CHAT, &body).json();
     let tokens = answer["choices"][0]["logprobs"]["content"].as_array().unwrap();
     for token in tokens {
         let top = token["top_logprobs"].as_array().unwrap();
         assert_eq!(top.len(), 2, "{token}");
         assert!(top[0]["logprob"].as_f64() >= top[1]["logprob"].as_f64() && top[0]["bytes"].is_array(), "{token}");
     }
-    let streamed = server.post(CHAT, with(asked, "stream", json!(true))).events();
+    let streamed = server.post(CHAT, with(body, "stream", json!(true))).events();
     let last = streamed.iter().rev().find(|event| event["choices"][0]["logprobs"].is_object()).unwrap();
     assert_eq!(last["choices"][0]["logprobs"]["content"], json!(tokens));
 
@@ -137,7 +137,7 @@ fn the_most_likely_tokens_are_shown_as_each_way_shows_them() {
 }
 
 #[test]
-fn how_tokens_are_drawn_is_a_matter_of_the_request() {
+fn a_request_sets_how_tokens_are_drawn() {
     let server = start("");
     let draw = |field: &str, value: Value| {
         let ask = |seed| with(with(chat("ask"), "seed", json!(seed)), field, value.clone());
@@ -151,7 +151,7 @@ fn how_tokens_are_drawn_is_a_matter_of_the_request() {
         let body = with(with(chat("ask"), "temperature", json!(0)), "repetition_penalty", json!(penalty));
         contents(&server.post(CHAT, body).json())[0].clone()
     };
-    assert_ne!(with_penalty(1.0), with_penalty(2.0), "what was said is said less");
+    assert_ne!(with_penalty(1.0), with_penalty(2.0), "tokens of the answer so far become less likely");
 }
 
 /// (field, value, the field that the error names)
@@ -177,7 +177,7 @@ fn names(server: &Running, path: &str, body: &Value, param: &str) {
 }
 
 #[test]
-fn what_the_engine_refuses_names_its_field_too() {
+fn errors_of_the_engine_name_their_field() {
     let server = start("");
     for (field, value, param) in engine_errors() {
         names(&server, CHAT, &with(chat("ask"), field, value.clone()), param);

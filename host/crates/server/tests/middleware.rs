@@ -1,4 +1,4 @@
-//! What a request passes before its handler: pages of other sites, strangers, slow clients, and too many of them.
+//! Middleware and connections: pages of other sites, unknown keys, slow clients, and too many connections.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     connection
 }
 
-/// All that comes back before the connection is closed.
+/// Everything that the server sends before it closes the connection.
 fn exchange(address: SocketAddr, request: &str) -> String {
     let mut connection = connect(address);
     connection.write_all(request.as_bytes()).unwrap();
@@ -25,21 +25,21 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     text
 }
 
-/// What an administrator's listener says to a request with these headers.
+/// The response of the administrators' listener to a request with these headers.
 fn admin(server: &Running, what: &str, headers: &str) -> String {
     let request = format!("{what} HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n");
     exchange(server.admin_address(), &request)
 }
 
 #[test]
-fn pages_of_other_sites_change_and_read_nothing() {
+fn pages_of_other_sites_can_change_and_read_nothing() {
     let server = start("admin_hosts = [\"guard.example\"]");
     let own = server.admin_address();
     for origin in ["http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", ""] {
         let text = admin(&server, "POST /admin/rollback", &format!("host: {own}\r\norigin: {origin}\r\n"));
         assert!(text.starts_with("HTTP/1.1 403") && text.contains("foreign_origin"), "{origin}: {text}");
     }
-    // A name of theirs that was made to mean this machine.
+    // Another site's host name that points at this machine.
     for what in ["POST /admin/rollback", "GET /admin/status"] {
         let text = admin(&server, what, "host: evil.example:8081\r\norigin: http://evil.example:8081\r\n");
         assert!(text.starts_with("HTTP/1.1 403") && text.contains("unknown_host"), "{text}");
@@ -54,7 +54,7 @@ fn pages_of_other_sites_change_and_read_nothing() {
 }
 
 #[test]
-fn a_token_makes_every_host_known_and_no_page() {
+fn a_token_allows_every_host_name_but_no_page_of_another_site() {
     let server = start(&format!("admin_token_sha256 = \"{}\"", sha256("root-key")));
     let headers = "host: guard.example\r\nauthorization: Bearer root-key\r\n";
     assert!(admin(&server, "GET /admin/status", headers).starts_with("HTTP/1.1 200"));
@@ -63,7 +63,7 @@ fn a_token_makes_every_host_known_and_no_page() {
 }
 
 #[test]
-fn a_stranger_is_sent_away_before_its_body_comes() {
+fn a_request_without_a_known_key_is_refused_before_its_body_comes() {
     let settings = format!("read_seconds = 600\n[tenants.a]\nkey_sha256 = \"{}\"", sha256("a"));
     let server = start(&format!("admin_token_sha256 = \"{}\"\n{settings}", sha256("root-key")));
     for (address, what) in
@@ -79,47 +79,47 @@ fn a_stranger_is_sent_away_before_its_body_comes() {
 }
 
 #[test]
-fn a_body_that_trickles_in_is_not_waited_for() {
+fn a_body_that_comes_byte_by_byte_is_refused() {
     let server = start("read_seconds = 1");
     let mut connection = connect(server.address());
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 100000\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
     connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let mut start = [0; 12];
-    let told = (0..300).any(|_| {
+    let answered = (0..300).any(|_| {
         drop(connection.write_all(b"{"));
         connection.read_exact(&mut start).is_ok()
     });
-    assert!(told, "each byte came in time, and all of them never do");
+    assert!(answered, "each byte came in time, but the whole body did not");
     assert_eq!(&start, b"HTTP/1.1 408");
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_for_one_that_is_closed() {
+fn connections_beyond_the_limit_wait_until_another_is_closed() {
     let server = start("max_connections = 1\nread_seconds = 600");
     let ask = |connection: &mut TcpStream| {
         connection.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     };
-    let heard = |connection: &mut TcpStream| connection.read_exact(&mut [0; 12]);
+    let read = |connection: &mut TcpStream| connection.read_exact(&mut [0; 12]);
     let mut first = connect(server.address());
     ask(&mut first);
-    heard(&mut first).unwrap();
+    read(&mut first).unwrap();
     let mut second = connect(server.address());
     ask(&mut second);
     second.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    assert!(heard(&mut second).is_err(), "the only place is taken");
-    assert_eq!(server.admin("/health").text, "ok\n", "administrators have places of their own");
+    assert!(read(&mut second).is_err(), "the only permit is taken");
+    assert_eq!(server.admin("/health").text, "ok\n", "administrators have their own permits");
     drop(first);
     thread::scope(|scope| {
         scope.spawn(|| {
             second.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-            heard(&mut second).unwrap();
+            read(&mut second).unwrap();
         });
     });
 }
 
 #[test]
-fn packed_bodies_and_pages_of_browsers_are_answered_in_words() {
+fn compressed_bodies_and_pages_of_browsers_get_a_message() {
     let server = start("");
     let post = |headers: &str, body: &str| {
         let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
@@ -133,8 +133,8 @@ fn packed_bodies_and_pages_of_browsers_are_answered_in_words() {
         let text = post(plain, "{}");
         assert!(text.starts_with("HTTP/1.1 400") && text.contains("`messages` is missing"), "{plain}: {text}");
     }
-    let asked = "origin: http://app.example\r\naccess-control-request-method: POST\r\n";
-    let request = format!("OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{asked}\r\n");
+    let headers = "origin: http://app.example\r\naccess-control-request-method: POST\r\n";
+    let request = format!("OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
     let text = exchange(server.address(), &request);
     assert!(text.starts_with("HTTP/1.1 405") && text.contains("no CORS"), "{text}");
     assert!(!text.to_lowercase().contains("access-control-allow"), "{text}");

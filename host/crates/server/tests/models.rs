@@ -1,4 +1,4 @@
-//! Which models decide: in answers, in the status, in metrics, and from one start of a server to the next.
+//! The identity of the models: in answers, in the status, in metrics, and from one start of a server to the next.
 
 mod common;
 
@@ -39,12 +39,12 @@ fn a_score_model_that_was_exchanged_between_two_starts_is_refused_unless_it_is_a
     let before = fs::read(dir.path().join("active.json")).unwrap();
     let open = || Store::open(dir.path()).unwrap();
     let error = start_stored_in(open(), &blind(), None).err().expect("another cost model");
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
         matches!(error, ServerError::Store(StoreError::OtherScoreModel { ref name, .. }) if name == "cost"),
-        "{told}"
+        "{message}"
     );
-    assert!(told.contains("`cost`") && told.contains("--accept-models"), "{told}");
+    assert!(message.contains("`cost`") && message.contains("--accept-models"), "{message}");
     assert_eq!(fs::read(dir.path().join("active.json")).unwrap(), before, "nothing has changed");
     // Neither a new bundle nor another language model makes it the same.
     assert!(start_stored_in(open(), &blind(), Some(bundle(&MANIFEST.replace("budget = 4", "budget = 3")))).is_err());
@@ -54,7 +54,7 @@ fn a_score_model_that_was_exchanged_between_two_starts_is_refused_unless_it_is_a
     assert_eq!(accepted.post("/v1/chat/completions", chat("ask")).status, 200);
     drop(accepted);
     drop(start_stored_with(dir.path(), &blind(), None));
-    assert!(start_stored_in(open(), SCRIPT, None).is_err(), "from then on the new one is the one that ran");
+    assert!(start_stored_in(open(), SCRIPT, None).is_err(), "from then on the new model is the last one");
 }
 
 #[test]

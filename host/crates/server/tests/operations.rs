@@ -1,4 +1,4 @@
-//! Bundles that change while the server runs, and what is counted.
+//! Bundles that change while the server runs: activations, roll backs, canaries, shadows, denials, tenants' layers.
 
 mod common;
 
@@ -84,7 +84,7 @@ fn swaps_under_load_drop_nothing() {
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn requests_errors_and_activations_are_counted() {
     let server = start("");
     server.post("/v1/chat/completions", chat("ask"));
     server.post("/v1/chat/completions", chat("doomed"));
@@ -112,23 +112,23 @@ fn path_of(manifest: &str) -> tempfile::TempDir {
     dir
 }
 
-/// Decided by which generation, and what came of it.
-fn asked(server: &common::Running) -> (u64, serde_json::Value) {
+/// The generation that decided an answer, and its object `inferenceguard`.
+fn ask(server: &common::Running) -> (u64, serde_json::Value) {
     let answer = server.post("/v1/chat/completions", chat("ask")).json();
     let guard = answer["choices"][0]["inferenceguard"].clone();
     (guard["generations"][0].as_u64().unwrap(), guard)
 }
 
 #[test]
-fn one_goes_back_and_further_back() {
+fn a_roll_back_can_be_repeated() {
     let server = start("");
     server.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
-    // The same once more is no other to go back to.
+    // Activating the same bundle again adds nothing to roll back to.
     for budget in [3, 2, 2] {
         let dir = path_of(&MANIFEST.replace("budget = 4", &format!("budget = {budget}")));
         assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200);
     }
-    let budget = || asked(&server).1["constraints"][0]["budget"].clone();
+    let budget = || ask(&server).1["constraints"][0]["budget"].clone();
     assert_eq!(budget(), 2.0);
     assert_eq!(server.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(), 3.0);
@@ -147,13 +147,13 @@ fn a_canary_takes_its_share_and_can_be_promoted() {
         assert!(got.status == 400 && got.text.contains(words), "{}", got.text);
     }
     assert_eq!(server.put("/admin/canary", json!({"manifest": manifest, "share": 0.5})).status, 200);
-    let canaries = (0..40).filter(|_| asked(&server).0 == 2).count();
+    let canaries = (0..40).filter(|_| ask(&server).0 == 2).count();
     assert!((18..=22).contains(&canaries), "{canaries}");
     let status = server.admin("/admin/status").json();
     assert_eq!(status["canary"]["canary"]["requests"], canaries);
     assert_eq!(status["generation"]["number"], 1);
     assert_eq!(server.admin_post("/admin/canary/promote").json()["number"], 2);
-    assert!((0..10).all(|_| asked(&server).0 == 2));
+    assert!((0..10).all(|_| ask(&server).0 == 2));
     assert!(server.admin("/admin/status").json()["canary"].is_null());
 }
 
@@ -169,30 +169,30 @@ fn a_canary_that_refuses_more_is_rolled_back() {
     let swaps = server.admin("/admin/swaps").json();
     assert!(swaps[0]["error"].as_str().unwrap_or_default().contains("refusals, against 0.0 %"), "{swaps}");
     assert!(server.admin("/admin/status").json()["canary"].is_null());
-    assert!((0..10).all(|_| asked(&server).0 == 2));
+    assert!((0..10).all(|_| ask(&server).0 == 2));
 }
 
 #[test]
-fn a_shadow_looks_and_changes_nothing() {
+fn a_shadow_judges_and_changes_nothing() {
     let server = start("");
-    let before: Vec<_> = (0..10).map(|_| asked(&server).1).collect();
+    let before: Vec<_> = (0..10).map(|_| ask(&server).1).collect();
     let manifest = MANIFEST.replace("budget = 4", "budget = 0.5").replace("model = \"cost\"", "model = \"reward\"");
     assert_eq!(server.put("/admin/shadow", json!({"manifest": manifest, "share": 1.0})).json()["number"], 2);
-    let after: Vec<_> = (0..10).map(|_| asked(&server).1).collect();
+    let after: Vec<_> = (0..10).map(|_| ask(&server).1).collect();
     assert_eq!(before, after);
-    let looked = || {
+    let verdicts = || {
         let shadow = server.admin("/admin/status").json()["shadow"].clone();
         ["agrees", "stricter", "looser", "failed"].map(|key| shadow[key].as_u64().unwrap())
     };
-    // It looks after the answer has gone out.
+    // The shadow judges after the answer has gone out.
     for _ in 0..100 {
-        if looked().iter().sum::<u64>() == 10 {
+        if verdicts().iter().sum::<u64>() == 10 {
             break;
         }
         thread::sleep(std::time::Duration::from_millis(50));
     }
-    let [agrees, stricter, looser, failed] = looked();
-    assert_eq!((agrees + stricter, looser, failed), (10, 0, 0), "{:?}", looked());
+    let [agrees, stricter, looser, failed] = verdicts();
+    assert_eq!((agrees + stricter, looser, failed), (10, 0, 0), "{:?}", verdicts());
     assert!(stricter > 0, "a stricter bundle would have refused some of them");
     assert!(server.get("/metrics").text.contains("inferenceguard_shadow_answers_total{result=\"stricter\"}"));
     assert_eq!(server.admin_delete("/admin/shadow").status, 204);
@@ -244,7 +244,7 @@ fn a_bundle_without_a_constraint_that_a_tenant_has_a_budget_for_is_refused() {
 }
 
 #[test]
-fn a_tenant_with_a_layer_is_held_by_it_and_others_are_not() {
+fn a_layer_holds_for_its_tenant_only() {
     let layer = tempfile::tempdir().unwrap();
     let write = |budget: f64| {
         let text = format!("name = \"kitchen\"\nbudgets = {{ harm = {budget} }}\n");
@@ -262,12 +262,12 @@ fn a_tenant_with_a_layer_is_held_by_it_and_others_are_not() {
         answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].as_f64().unwrap()
     };
     assert_eq!((budget("k"), budget("g")), (3.0, 4.0));
-    // Another bundle, and a layer that was changed: both hold from the acknowledgement on.
+    // Another bundle and a changed layer both hold once the activation is acknowledged.
     write(1.0);
     let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 2"));
     assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200);
     assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
-    // A bundle that the layer would loosen is refused as a whole.
+    // A bundle that the layer would loosen is refused.
     let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 0.5"));
     let got = server.put("/admin/bundle", json!({"path": dir.path()}));
     got.refuses(422, "bundle_refused", "at most 0.5");
@@ -299,13 +299,13 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
         if output.generations.len() == 2 {
             seen += 1;
             assert_eq!(output.constraints.len(), 2);
-            // The record adds up under both, and a lie about the second is found.
+            // The record adds up under both bundles, and a wrong cost of the second is found.
             let body = Body::of(&output).unwrap();
             body.verify().unwrap();
             let mut lie = body.clone();
             lie.outcome.constraints[1].max_cost += 0.5;
             assert!(output.tokens.is_empty() || lie.verify().is_err());
-            // Both decide the same again.
+            // Replayed, both decide the same again.
             let number = output.migrations[0].number;
             assert_eq!(output.generations[1], number);
             let later = BTreeMap::from([(number, roles(&tight))]);
@@ -321,25 +321,25 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
 }
 
 #[test]
-fn a_crowd_gets_fewer_candidates_and_is_told_so() {
+fn requests_that_come_while_many_wait_get_fewer_candidates_and_say_so() {
     let engine = common::engine(1);
     let settings = "[overload]\nwaiting = 1\nn = 2\n";
     let server = common::start_with(std::sync::Arc::clone(&engine), toml::from_str(settings).unwrap());
-    let alone = asked(&server).1;
+    let alone = ask(&server).1;
     assert!(alone["lane"].is_null(), "{alone}");
-    // One request holds the only place until it is told to go on, others wait, and then somebody asks.
+    // One request runs until `go` is dropped, others wait, and then one more comes.
     let (go, held) = mpsc::channel::<()>();
     let crowded = thread::scope(|scope| {
         let (engine, server) = (&engine, &server);
         let hold = move |_| held.recv().unwrap_or(());
         scope.spawn(move || engine.stream(Request::new("ask"), &CancelToken::new(), hold).unwrap());
         server.becomes(1, 0);
-        // One runs, for all that the server knows, and one waits.
+        // The first one counts as running: the server does not know the engine's own request.
         for waiting in [1, 2] {
-            scope.spawn(|| asked(server));
+            scope.spawn(|| ask(server));
             server.becomes(1, waiting);
         }
-        let crowded = scope.spawn(|| asked(server).1);
+        let crowded = scope.spawn(|| ask(server).1);
         server.becomes(1, 3);
         drop(go);
         crowded.join().unwrap()
@@ -350,7 +350,7 @@ fn a_crowd_gets_fewer_candidates_and_is_told_so() {
 }
 
 #[test]
-fn a_canary_that_cannot_take_a_request_passes_it_on_and_is_rolled_back() {
+fn the_active_bundle_answers_what_a_canary_cannot_and_the_canary_is_rolled_back() {
     let server = start("[canary]\nleast = 5");
     // Clients tighten a constraint by a name that the canary does not have.
     let manifest = MANIFEST.replace("name = \"harm\"", "name = \"injury\"");

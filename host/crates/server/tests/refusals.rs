@@ -1,4 +1,4 @@
-//! Bad requests, strangers, and crowds: the right status and one clear sentence.
+//! Refused requests: each gets the right status and one clear sentence.
 
 mod common;
 
@@ -32,7 +32,7 @@ per_minute = 2
 }
 
 #[test]
-fn bodies_that_do_not_fit_are_refused_in_words() {
+fn wrong_bodies_are_refused_with_a_message() {
     let server = start("max_body = 2000");
     let post = |body: &str| server.post("/v1/chat/completions", body);
     post("{").refuses(400, "invalid_json", "the body is no JSON");
@@ -74,7 +74,7 @@ fn raw(server: &common::Running, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn bytes_that_are_no_text_and_clients_that_dawdle() {
+fn bytes_that_are_no_text_and_slow_clients_are_refused() {
     let server = start("read_seconds = 1");
     let bad =
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n\xff\xfe";
@@ -91,7 +91,7 @@ fn bytes_that_are_no_text_and_clients_that_dawdle() {
 }
 
 #[test]
-fn keys_open_what_is_theirs_and_nothing_else() {
+fn each_key_gives_its_own_access() {
     let server = start(&tenants());
     let ask = |key: &str| server.post_as(key, "/v1/chat/completions", chat("ask"));
     ask("").refuses(401, "invalid_api_key", "no API key");
@@ -112,7 +112,7 @@ fn keys_open_what_is_theirs_and_nothing_else() {
 }
 
 #[test]
-fn a_full_queue_is_said_and_not_hung_on() {
+fn a_full_queue_refuses_at_once() {
     let server = start_with(engine(1), toml::from_str("max_waiting = 2").unwrap());
     let several = |n: u32| server.post("/v1/chat/completions", with(chat("ask"), "n", json!(n)));
     several(4).refuses(400, "invalid_value", "at most 3");
@@ -130,7 +130,7 @@ fn a_full_queue_is_said_and_not_hung_on() {
     });
 }
 
-/// Does this while a request holds the only place, until what is given is dropped.
+/// Runs `work` while a request occupies the engine, until `work` drops its sender.
 fn held(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
     let (go, held) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -142,7 +142,7 @@ fn held(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
 }
 
 #[test]
-fn a_request_that_a_denial_cuts_off_while_it_waits_hears_of_the_denial() {
+fn a_waiting_request_that_a_denial_cancels_gets_the_denial() {
     let server = start_with(engine(1), Settings::default());
     held(&server, |go| {
         thread::scope(|scope| {

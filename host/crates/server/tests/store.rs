@@ -1,4 +1,4 @@
-//! What a server remembers, and whom it trusts.
+//! The store that outlives a server, and the trust file.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn budget(server: &common::Running) -> (f64, u64) {
 }
 
 #[test]
-fn the_next_server_goes_on_with_the_bundle_and_its_number() {
+fn the_next_server_continues_with_the_bundle_and_its_number() {
     let dir = tempfile::tempdir().unwrap();
     let first = start_stored(dir.path());
     assert_eq!(budget(&first), (4.0, 1));
@@ -36,7 +36,7 @@ fn the_next_server_goes_on_with_the_bundle_and_its_number() {
     let second = start_stored(dir.path());
     assert_eq!(budget(&second), (2.0, 3));
     let swaps = second.admin("/admin/swaps").json();
-    assert_eq!(swaps.as_array().unwrap().len(), 3, "history is remembered: {swaps}");
+    assert_eq!(swaps.as_array().unwrap().len(), 3, "the history is saved: {swaps}");
     assert_eq!(second.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(&second), (3.0, 4));
     assert_eq!(second.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
@@ -49,7 +49,7 @@ fn the_next_server_goes_on_with_the_bundle_and_its_number() {
     assert_eq!(third.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(&third).0, 4.0);
     let kept = fs::read_dir(dir.path().join("bundles")).unwrap().count();
-    assert_eq!(kept, 3, "what decided once is kept, for the records that name it");
+    assert_eq!(kept, 3, "every bundle that decided is kept, for the records that name it");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_model_comes_back_with_the_bundle_it_ran_with() {
     drop(old);
 
     let new = start_stored_with(dir.path(), &other, None);
-    assert_eq!(budget(&new), (3.0, 2), "a model that is new here goes on with what was active");
+    assert_eq!(budget(&new), (3.0, 2), "a model that is new here continues with the active bundle");
     new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "nothing was active before");
     activate(&new, 2);
     drop(new);
@@ -98,15 +98,15 @@ fn a_model_comes_back_with_the_bundle_it_ran_with() {
 }
 
 #[test]
-fn from_a_bundle_begun_anew_one_goes_back_to_what_ran_with_the_model() {
+fn a_server_that_begins_with_another_bundle_can_roll_back_to_the_saved_one() {
     let dir = tempfile::tempdir().unwrap();
     let other = format!("{SCRIPT}\nafter ask : good 1");
     assert_eq!(budget(&start_stored(dir.path())), (4.0, 1));
-    let anew = start_stored_with(dir.path(), SCRIPT, Some(bundle(&manifest(3))));
-    assert_eq!(budget(&anew), (3.0, 2));
-    assert_eq!(anew.admin_post("/admin/rollback").status, 200);
-    assert_eq!(budget(&anew), (4.0, 3));
-    drop(anew);
+    let fresh = start_stored_with(dir.path(), SCRIPT, Some(bundle(&manifest(3))));
+    assert_eq!(budget(&fresh), (3.0, 2));
+    assert_eq!(fresh.admin_post("/admin/rollback").status, 200);
+    assert_eq!(budget(&fresh), (4.0, 3));
+    drop(fresh);
 
     let new = start_stored_with(dir.path(), &other, Some(bundle(&manifest(2))));
     assert_eq!(budget(&new), (2.0, 4));
@@ -140,7 +140,7 @@ fn a_server_that_could_not_begin_has_changed_nothing() {
 }
 
 #[test]
-fn a_bundle_that_is_damaged_stops_a_server_that_goes_on_and_none_that_begins_anew() {
+fn a_damaged_bundle_stops_a_server_unless_it_begins_with_another_one() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_stored(dir.path());
     assert_eq!(running.put("/admin/bundle", json!({"manifest": manifest(3)})).status, 200);
@@ -191,7 +191,7 @@ fn one_server_at_a_time() {
 }
 
 #[test]
-fn a_damaged_store_is_told_and_not_guessed() {
+fn a_damaged_store_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     drop(start_stored(dir.path()));
     let store = || Store::open(dir.path()).unwrap();
@@ -212,10 +212,10 @@ fn a_damaged_store_is_told_and_not_guessed() {
 }
 
 #[test]
-fn an_activation_that_cannot_be_remembered_does_not_happen() {
+fn an_activation_that_cannot_be_saved_does_not_happen() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_stored(dir.path());
-    // A folder where the file must go: it cannot be replaced, whoever runs this.
+    // A folder in place of the file cannot be replaced, even by root.
     fs::remove_file(dir.path().join("active.json")).unwrap();
     fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
     // The server's fault, and not the bundle's.
@@ -232,7 +232,7 @@ fn an_activation_that_cannot_be_remembered_does_not_happen() {
     assert_eq!((&status["denied"], &status["generation"]["number"]), (&json!("a leak"), &json!(1)), "a denial holds");
 }
 
-/// A folder with a signed bundle in it; its components are lent.
+/// A folder with a signed bundle; its components come from the lender.
 fn signed(budget: u32, key: &NewKey, expires: Option<u64>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let made = bundle(&manifest(budget));
@@ -278,14 +278,14 @@ fn only_trusted_bundles_are_activated_and_trust_changes_without_a_restart() {
 }
 
 #[test]
-fn a_canary_is_promoted_only_while_it_is_trusted_and_goes_on_if_it_is_not() {
+fn a_canary_is_promoted_only_while_it_is_trusted_and_continues_otherwise() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("trust.toml");
     let (alice, mallory) = (NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap());
     trust(&file, &alice, "require_signature = false");
     let running = start(&format!("trust = {:?}", file.to_str().unwrap()));
-    let tried = signed(3, &alice, None);
-    assert_eq!(running.put("/admin/canary", json!({"path": tried.path(), "share": 1.0})).status, 200);
+    let canary = signed(3, &alice, None);
+    assert_eq!(running.put("/admin/canary", json!({"path": canary.path(), "share": 1.0})).status, 200);
     trust(&file, &mallory, "require_signature = true");
     running.admin_post("/admin/canary/promote").refuses(422, "bundle_refused", "none of the 1 that are trusted");
     assert_eq!(running.admin("/admin/status").json()["generation"]["number"], 1);
@@ -297,7 +297,7 @@ fn a_canary_is_promoted_only_while_it_is_trusted_and_goes_on_if_it_is_not() {
 }
 
 #[test]
-fn one_goes_back_as_far_from_promoted_bundles_as_from_others() {
+fn promoted_bundles_can_be_rolled_back_like_others() {
     let running = start("");
     for turn in 0..7 {
         assert_eq!(running.put("/admin/canary", json!({"manifest": manifest(4 + turn), "share": 0.0})).status, 200);

@@ -1,4 +1,4 @@
-//! Canaries whose answers fail half way, and those whose clients leave.
+//! Canaries: answers that fail half way, denials during a request, and the end of a canary.
 
 mod common;
 
@@ -11,8 +11,8 @@ use std::{
     thread,
 };
 
-/// A server whose canaries may read the score model `short`, which scores so many calls; then the answer is too long for it.
-/// Each call says that it began, and waits: what they say, and what lets them go on.
+/// A server with a score model `short` for canaries. It scores this many calls; later ones fail, as for an answer that is too long.
+/// Each call sends a message on the first channel and waits for one on the second.
 fn server(mut calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let toy = ToyScript::parse(&format!("{SCRIPT}\nscore short: bad 5")).unwrap();
     let ((began, begins), (goes, go)) = (mpsc::channel(), mpsc::channel());
@@ -42,52 +42,52 @@ fn content(event: &Value) -> &str {
 }
 
 #[test]
-fn what_a_canary_has_said_is_not_said_again_by_another() {
+fn text_of_a_failed_canary_is_not_sent_again_by_the_active_bundle() {
     let (server, _begins, go) = server(4, "");
     drop(go);
     canary(&server);
-    let asked = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
-    let got = server.post("/v1/chat/completions", asked.clone());
+    let body = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
+    let got = server.post("/v1/chat/completions", body.clone());
     let events = got.events();
-    let said: String = events.iter().map(content).collect();
-    assert!(!said.is_empty(), "it fails when some text is out: {}", got.text);
+    let text: String = events.iter().map(content).collect();
+    assert!(!text.is_empty(), "it fails after some text: {}", got.text);
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_value", "{}", got.text);
     assert!(!got.text.contains("[DONE]") && !got.text.contains("finish_reason\":\"stop"), "{}", got.text);
-    // Now it fails before anything is out, and the active bundle answers.
-    let events = server.post("/v1/chat/completions", asked).events();
+    // Now it fails before any text, and the active bundle answers.
+    let events = server.post("/v1/chat/completions", body).events();
     assert_eq!(events.last().unwrap()["choices"][0]["inferenceguard"]["generations"], json!([1]));
 }
 
 #[test]
-fn whoever_leaves_is_neither_refused_nor_answered() {
+fn a_request_that_a_denial_cancels_is_neither_refused_nor_answered() {
     let (server, begins, go) = server(usize::MAX, "[canary]\nleast = 1");
     canary(&server);
     thread::scope(|scope| {
-        let asked = scope.spawn(|| server.post("/v1/chat/completions", chat("ask")));
+        let answer = scope.spawn(|| server.post("/v1/chat/completions", chat("ask")));
         begins.recv().unwrap();
         assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
         drop(go);
-        asked.join().unwrap().refuses(503, "denied", "a leak");
+        answer.join().unwrap().refuses(503, "denied", "a leak");
     });
     let status = server.admin("/admin/status").json();
     assert_eq!(status["canary"]["canary"], json!({"requests": 0, "refused": 0, "failed": 0}), "{status}");
     let metrics = server.get("/metrics").text;
     assert!(metrics.contains("inferenceguard_request_errors_total{kind=\"denied\"} 1"), "{metrics}");
     assert!(!metrics.contains("inferenceguard_requests_total{"), "it ended once: {metrics}");
-    assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent of no budget: {metrics}");
+    assert!(!metrics.contains("budget_remaining_ratios_count{"), "it has spent no budget: {metrics}");
 }
 
 #[test]
 fn a_stream_that_a_denial_cuts_off_ends_with_that() {
     let (server, begins, go) = server(usize::MAX, "");
     canary(&server);
-    let asked = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
+    let body = with(with(chat("ask"), "stream", json!(true)), "inferenceguard", json!({"release": {"commit": 1}}));
     thread::scope(|scope| {
-        let asked = scope.spawn(|| server.post("/v1/chat/completions", asked));
+        let answer = scope.spawn(|| server.post("/v1/chat/completions", body));
         begins.recv().unwrap();
         assert_eq!(server.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
         drop(go);
-        let got = asked.join().unwrap();
+        let got = answer.join().unwrap();
         assert_eq!(got.events().last().unwrap()["error"]["code"], "denied", "{}", got.text);
         assert!(!got.text.contains("[DONE]") && !got.text.contains("content_filter"), "{}", got.text);
     });

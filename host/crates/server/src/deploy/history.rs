@@ -22,7 +22,7 @@ pub(crate) enum Change {
     Canary,
     Promote,
     Shadow,
-    /// A server began with another bundle than the one that was active last.
+    /// A server began with another bundle than the last active one.
     Begin,
 }
 
@@ -140,7 +140,7 @@ impl History {
         let start = Instant::now();
         let result = work();
         let seconds = start.elapsed().as_secs_f64();
-        result.iter().filter(|_| change.is_of_active()).for_each(|generation| self.metrics.active(generation));
+        result.iter().filter(|_| change.is_of_active()).for_each(|generation| self.metrics.set_active(generation));
         let (generation, error) = (result.as_ref().ok().cloned(), result.as_ref().err().map(ToString::to_string));
         (result, Attempt { seconds, ..Attempt::now(change, generation, error) })
     }
@@ -152,7 +152,7 @@ impl History {
 
     fn count(&self, attempt: &Attempt) {
         let seconds = Some(attempt.seconds).filter(|seconds| *seconds > 0.0);
-        self.metrics.swapped(attempt.change.name(), attempt.is_done(), seconds);
+        self.metrics.count_swap(attempt.change.name(), attempt.is_done(), seconds);
     }
 
     /// Counts an attempt, appends it to the store's history, and adds it in memory.

@@ -72,7 +72,7 @@ impl Deployer {
     pub(crate) fn judge_by_shadow(&self, request: &Request, tokens: &[Token], status: Status) {
         let Some(prepared) = lock(&self.shadow).as_ref().map(|shadow| shadow.prepared.clone()) else { return };
         let verdict = self.verdict(&prepared, request, tokens, status);
-        self.metrics.shadowed(verdict);
+        self.metrics.count_verdict(verdict);
         if let Some(shadow) = lock(&self.shadow).as_mut() {
             shadow.verdicts.count(verdict);
         }

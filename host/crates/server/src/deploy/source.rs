@@ -37,7 +37,7 @@ pub(crate) enum BundleSource {
     Manifest(String),
     /// A bundle that is open already, or why it could not be opened.
     #[serde(skip)]
-    Opened(Result<Box<Bundle>, OpenError>),
+    Opened(Result<Bundle, OpenError>),
 }
 
 impl BundleSource {
@@ -46,7 +46,7 @@ impl BundleSource {
         match self {
             Self::Path(path) => Ok(opener(path)?),
             Self::Manifest(text) => Ok(Bundle::from_parts(text, active.files())?),
-            Self::Opened(opened) => Ok(*opened.clone()?),
+            Self::Opened(opened) => Ok(opened.clone()?),
         }
     }
 }

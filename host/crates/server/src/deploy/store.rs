@@ -64,7 +64,7 @@ pub enum StoreError {
     /// A score model is another one than ran last with this bundle.
     #[error(
         "{}: the score model `{name}` is another one than ran here last: {source}. It would price answers differently: start \
-         the server with the one that ran last, or accept this one with --accept-models",
+         the server with the model that ran last, or accept this one with --accept-models",
         path.display()
     )]
     OtherScoreModel {

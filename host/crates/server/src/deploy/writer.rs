@@ -26,7 +26,7 @@ struct Current {
 /// What the first write saves and adds to the history beside the state.
 struct FirstWrite {
     bundle: Bundle,
-    /// If the server begins with another bundle than the one that was active last.
+    /// If the server begins with another bundle than the last active one.
     attempt: Option<Attempt>,
 }
 

@@ -1,6 +1,7 @@
-//! JSON objects that clients send: each key stands once, and fields are taken by their names until none is left.
+//! JSON objects that clients send. A key that stands twice is an error. Each reader takes the fields it knows by their names; what is
+//! left at the end is unknown.
 //!
-//! A field whose value is `null` counts as left out, at any depth.
+//! A field with the value `null` counts as left out, at any depth.
 
 use crate::error::ApiError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -13,19 +14,19 @@ use std::{
 /// The most characters of a value that an error repeats.
 const SHOWN: usize = 60;
 
-/// An object, and where it stands in the body.
+/// The fields of an object that were not taken yet.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    /// Empty for the body itself, otherwise such as `messages[0]`.
+    /// The object's place in the body, such as `messages[0]`; empty for the body itself.
     path: String,
     left: Map<String, Value>,
 }
 
 impl Fields {
-    /// The object that a body is.
+    /// Parses a body.
     ///
     /// # Errors
-    /// 400 for what is no JSON object in UTF-8, or holds a key twice at any depth.
+    /// 400 if it is not a JSON object in UTF-8, or holds a key twice at any depth.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(body).map_err(|error| broken(format!("the body is not UTF-8: {error}")))?;
         let twice = RefCell::new(None);
@@ -42,7 +43,7 @@ impl Fields {
         }
     }
 
-    /// The object in this place.
+    /// The fields of a value at this place, which must be an object.
     pub(crate) fn of(path: String, value: Value) -> Result<Self, ApiError> {
         match value {
             Value::Object(left) => Ok(Self { path, left }),
@@ -50,42 +51,42 @@ impl Fields {
         }
     }
 
-    /// The full name of a field of this object.
+    /// The place of a field of this object in the body.
     pub(crate) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// Takes a field, whatever it holds.
+    /// Takes a field of any type.
     pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a field of this type; `expected` describes it in an error.
+    /// Takes a field of type `T`; an error says `expected`.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let read = T::deserialize(&value).map_err(|_| wrong(&self.path(name), &value, expected));
         read.map(Some)
     }
 
-    /// Takes a field that is an object itself.
+    /// Takes a field that is an object.
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, ApiError> {
         let path = self.path(name);
         self.value(name).map(|value| Self::of(path, value)).transpose()
     }
 
-    /// What nobody has taken, without what is `null`: names, names from the body on, values.
+    /// The fields that were not taken and are not `null`: name, place in the body, value.
     pub(crate) fn rest(self) -> Vec<(String, String, Value)> {
         let left = self.left.iter().filter(|(_, value)| !value.is_null());
         left.map(|(name, value)| (name.clone(), self.path(name), value.clone())).collect()
     }
 }
 
-/// A value of another type than its field has.
+/// The error for a value of another type than expected.
 pub(crate) fn wrong(path: &str, found: &Value, expected: &str) -> ApiError {
     ApiError::coded("invalid_type", path, format!("`{path}`: found {}; expected {expected}", shown(found)))
 }
 
-/// A field that must be there.
+/// The error for a missing field.
 pub(crate) fn missing(path: &str, expected: &str) -> ApiError {
     ApiError::coded("missing_required_parameter", path, format!("`{path}` is missing; expected {expected}"))
 }
@@ -103,7 +104,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Where a value stands in the body.
+/// The place of a value in the body.
 enum Path<'p> {
     Body,
     Field(&'p Path<'p>, &'p str),
@@ -121,7 +122,7 @@ impl Display for Path<'_> {
     }
 }
 
-/// Reads any value whose objects have no key twice; otherwise says which one.
+/// Reads a value of any type. If an object in it has a key twice, `twice` gets the key's place.
 struct Tree<'p> {
     path: &'p Path<'p>,
     twice: &'p RefCell<Option<String>>,
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_no_object_are_refused_in_words() {
+    fn a_body_that_is_no_object_is_refused_with_a_message() {
         let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
         let cases: [(&[u8], &str); 8] = [
             (b"", "no JSON"),
@@ -230,7 +231,7 @@ mod tests {
             let error = Fields::parse(body).unwrap_err();
             assert!(error.code == "invalid_json" && error.message.contains(words), "{words}: {error:?}");
         }
-        assert!(Fields::parse("\u{feff}{}".as_bytes()).is_ok(), "a byte order mark says nothing");
+        assert!(Fields::parse("\u{feff}{}".as_bytes()).is_ok(), "a byte order mark is skipped");
     }
 
     #[test]

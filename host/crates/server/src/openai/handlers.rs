@@ -78,7 +78,7 @@ async fn answer(
     let terms = app.terms(client, &admitted);
     let request = Request { record: app.records.is_some(), ..request };
     let Admitted { number, id, slots, entry, .. } = admitted;
-    arrival.span.asked(&request, &id);
+    arrival.span.set_request(&request, &id);
     let envelope = Envelope { style, id, created: seconds_since_1970(), model: app.model.clone() };
     let job = Job { number, cancel: entry.cancel.clone(), arrival, terms };
     let events = job::start(&app, request, slots, &job);

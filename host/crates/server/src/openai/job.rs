@@ -79,8 +79,8 @@ impl ChoiceJob {
             Ok(None) => {}
             // The thread panicked, so it has reported no end.
             Err(_) => {
-                arrival.span.ended(End::Engine);
-                app.metrics.ended(End::Engine, None);
+                arrival.span.set_end(End::Engine);
+                app.metrics.count_end(End::Engine, None);
                 drop(sender.send(ChoiceEvent::Ended(index, Err(lost()))));
             }
         }
@@ -91,7 +91,7 @@ impl ChoiceJob {
         let start = Instant::now();
         let result = self.job.arrival.span.within(|| self.generate(&request));
         let lane = result.as_ref().map_or(self.job.terms.lane.clone(), |output| output.lane.clone());
-        result.iter().for_each(|output| self.app.metrics.used(output));
+        result.iter().for_each(|output| self.app.metrics.count_usage(output));
         let answer = self.answer(result);
         self.report(&answer, start, lane.as_deref());
         let judged = answer.as_ref().ok().filter(|output| !output.tokens.is_empty());
@@ -107,9 +107,9 @@ impl ChoiceJob {
     fn report(&self, answer: &Result<Box<Output>, ApiError>, start: Instant, lane: Option<&str>) {
         let (app, span, output) = (&self.app, &self.job.arrival.span, answer.as_deref().ok());
         let end = answer.as_ref().map_or_else(ApiError::end, |output| End::of_output(output));
-        span.ended(end);
-        output.into_iter().for_each(|output| span.answered(self.index, output));
-        app.metrics.ended(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
+        span.set_end(end);
+        output.into_iter().for_each(|output| span.set_answer(self.index, output));
+        app.metrics.count_end(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
         let failing = output.is_some_and(|output| !output.failures.is_empty());
         app.deployer.count_end(lane, end, failing);
     }
@@ -154,7 +154,7 @@ impl ChoiceJob {
             Event::Begun => self.send(ChoiceEvent::Begun),
             Event::Released { text } => {
                 if is_silent.replace(false) {
-                    self.app.metrics.first_text(start.elapsed().as_secs_f64());
+                    self.app.metrics.observe_first_text(start.elapsed().as_secs_f64());
                 }
                 self.send(ChoiceEvent::Text(self.index, text));
             }

@@ -1,4 +1,4 @@
-//! The turns of a conversation, as clients send them.
+//! Parses `messages`: the turns of a conversation.
 
 use super::{
     fields::{Fields, missing, wrong},
@@ -11,7 +11,7 @@ use serde_json::Value;
 const LIST: &str = "a list of turns, the last one the user's";
 const CONTENT: &str = "a text or a list of text parts";
 
-/// The turns before the user's last one, and that one's text.
+/// The turns before the user's last turn, and the text of that turn.
 pub(super) fn conversation(fields: &mut Fields) -> Result<(Vec<Message>, String), ApiError> {
     let turns: Vec<Value> = fields.take("messages", LIST)?.ok_or_else(|| missing("messages", LIST))?;
     let turns = turns.into_iter().enumerate().map(|(at, turn)| message(Fields::of(format!("messages[{at}]"), turn)?));
@@ -31,7 +31,7 @@ fn message(mut turn: Fields) -> Result<Message, ApiError> {
         (None, None) => return Err(missing(&path, CONTENT)),
         (Some(content), None) => content,
         (None, Some(refusal)) => refusal,
-        // This server's answers say a refusal in both.
+        // This server's answers have a refusal in both fields.
         (Some(content), Some(refusal)) if content.ends_with(&refusal) => content,
         (Some(content), Some(refusal)) => content + &refusal,
     };
@@ -90,14 +90,14 @@ mod tests {
         conversation(&mut Fields::of(String::new(), json!({"messages": messages})).unwrap())
     }
 
-    fn said(turn: Value) -> String {
+    fn content_of(turn: Value) -> String {
         read(json!([{"role": "user", "content": "a"}, turn, {"role": "user", "content": "b"}])).unwrap().0[1]
             .content
             .clone()
     }
 
     #[test]
-    fn what_the_assistant_refused_is_a_turn_like_any() {
+    fn a_refusal_of_the_assistant_is_a_turn() {
         for turn in [
             json!({"role": "assistant", "content": "No.", "refusal": null}),
             json!({"role": "assistant", "content": null, "refusal": "No."}),
@@ -107,14 +107,14 @@ mod tests {
             json!({"role": "assistant", "content": "No.", "tool_calls": [], "function_call": null, "audio": null,
                 "annotations": [], "name": null, "reasoning_content": ""}),
         ] {
-            assert_eq!(said(turn.clone()), "No.", "{turn}");
+            assert_eq!(content_of(turn.clone()), "No.", "{turn}");
         }
         let both = json!({"role": "assistant", "content": "Sure.\nNo.", "refusal": "No."});
-        assert_eq!(said(both), "Sure.\nNo.", "text that was released before the refusal");
+        assert_eq!(content_of(both), "Sure.\nNo.", "text that was released before the refusal");
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn a_wrong_field_is_named() {
         let user = |content: Value| json!({"role": "user", "content": content});
         for (messages, param, words) in [
             (json!([]), "messages", "the user's"),

@@ -1,17 +1,17 @@
-//! Fields of other servers and providers that this one does not have, and the values of them that ask for nothing.
+//! Fields of other servers and providers that this server does not support, with the values that ask for nothing.
 //!
-//! A field that is neither understood nor listed here is refused: nobody can say what it would have changed.
+//! A field that is neither supported nor listed here is refused: it could have changed the answer.
 
 use super::fields::Fields;
 use crate::error::ApiError;
 use serde_json::{Value, json};
 
-/// Which values of a field change nothing; `null` never does.
+/// The values of a field that ask for nothing. `null` always does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Values {
-    /// All: the field is not about the answer.
+    /// All values: the field does not concern the answer.
     All,
-    /// A list, an object or a text without anything in it.
+    /// An empty list, object or text.
     Empty,
     /// This number.
     Number(f64),
@@ -26,7 +26,7 @@ pub(super) enum Values {
 }
 
 impl Values {
-    fn hold(self, value: &Value) -> bool {
+    fn contain(self, value: &Value) -> bool {
         match self {
             Self::All => true,
             Self::Empty => match value {
@@ -43,7 +43,7 @@ impl Values {
         }
     }
 
-    /// What the field may be, for an error.
+    /// A description of the values, for an error.
     fn described(self) -> String {
         match self {
             Self::All => "anything".to_owned(),
@@ -62,7 +62,7 @@ pub(super) type Neutral = &'static [(&'static str, Values)];
 
 /// Fields of a request. `host/REQUESTS.md` gives the reasons.
 pub(super) const REQUEST: Neutral = &[
-    // Who asks, and how a provider accounts for it, stores it or caches it: the answer is the same.
+    // Who sends the request, and how a provider accounts for it, stores it or caches it: the answer is the same.
     ("user", Values::All),
     ("safety_identifier", Values::All),
     ("metadata", Values::All),
@@ -73,7 +73,7 @@ pub(super) const REQUEST: Neutral = &[
     ("cache_prompt", Values::All),
     ("keep_alive", Values::All),
     ("parallel_tool_calls", Values::All),
-    // OpenAI's fields that this server does not have.
+    // OpenAI's fields that this server does not support.
     ("tools", Values::Empty),
     ("tool_choice", Values::Text(&["none", "auto"])),
     ("functions", Values::Empty),
@@ -163,18 +163,18 @@ pub(super) const TURN: Neutral = &[
 /// Fields of a part of a turn.
 pub(super) const PART: Neutral = &[("annotations", Values::Empty), ("cache_control", Values::All)];
 
-/// Fields of an object that has nothing else.
+/// For an object without such fields.
 pub(super) const NONE: Neutral = &[];
 
 impl Fields {
-    /// Ends the reading of an object: what is left must be listed, with a value that asks for nothing.
+    /// Checks that every field that is left is listed in `neutral`, with a value that asks for nothing.
     ///
     /// # Errors
-    /// 400 with the first field that could have changed the answer.
+    /// 400 for the first field that could have changed the answer.
     pub(super) fn refuse_rest(self, neutral: Neutral) -> Result<(), ApiError> {
         self.rest().into_iter().try_for_each(|(name, path, value)| {
             match neutral.iter().find(|(listed, _)| *listed == name) {
-                Some((_, values)) if values.hold(&value) => Ok(()),
+                Some((_, values)) if values.contain(&value) => Ok(()),
                 Some((_, values)) => {
                     let message = format!(
                         "`{path}` is not supported here; leave it out, or send {}, which asks for nothing",

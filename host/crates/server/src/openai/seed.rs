@@ -1,22 +1,21 @@
-//! Seeds: those that clients send, those that are drawn, and one for each choice.
+//! Seeds: sent by clients or drawn at random, and one for each choice.
 
 use super::fields::wrong;
 use crate::error::ApiError;
 use axum::http::StatusCode;
 use serde_json::Value;
 
-/// Seeds are from 0 to one less than this: whole numbers that JSON carries through any client, JavaScript's included.
+/// Seeds are smaller than this, so that every client can send them back in JSON: JavaScript has exact whole numbers up to here.
 const SEEDS: u64 = 1 << 53;
 
-/// A client's seed: any whole number of 64 bits, brought into the range. Equal seeds stay equal, and seeds of the range stay
-/// as they are.
+/// A client's seed: any whole number of 64 bits, modulo [`SEEDS`].
 pub(super) fn read(value: &Value) -> Result<u64, ApiError> {
     let negative = || value.as_i64().map(|seed| seed.rem_euclid(SEEDS.cast_signed()).cast_unsigned());
     let seed = value.as_u64().map(|seed| seed % SEEDS).or_else(negative);
     seed.ok_or_else(|| wrong("seed", value, "a whole number of 64 bits"))
 }
 
-/// A seed of its own for a request that has none.
+/// A random seed for a request without one.
 pub(super) fn fresh() -> Result<u64, ApiError> {
     let failed = |error| {
         let message = format!("the system gave no random number for the seed: {error}; send a `seed`");
@@ -25,7 +24,7 @@ pub(super) fn fresh() -> Result<u64, ApiError> {
     getrandom::u64().map(|drawn| drawn % SEEDS).map_err(failed)
 }
 
-/// The seed of a choice: the request's, then those after it.
+/// The seed of a choice: the request's for the first one, and the next numbers for the others.
 pub(super) fn of_choice(first: u64, index: usize) -> u64 {
     first.wrapping_add(index as u64) % SEEDS
 }
@@ -49,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_seed_is_named() {
+    fn a_value_that_is_no_seed_is_refused() {
         for value in [json!(1.5), json!("1"), json!(true), json!([]), json!(1e300)] {
             assert_eq!(read(&value).unwrap_err().param.as_deref(), Some("seed"), "{value}");
         }

@@ -1,5 +1,4 @@
-//! Reads a page of metrics as strictly as its formats are written down: OpenMetrics 1.0, and Prometheus' 0.0.4 with the same
-//! samples.
+//! A strict reader of metrics: OpenMetrics 1.0, and Prometheus' 0.0.4 with the same samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +10,7 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
 }
 
-/// The samples of a page; panics at whatever a strict reader refuses.
+/// The samples of a page. Panics if the page breaks a rule of its format.
 pub(crate) fn page(text: &str) -> Vec<Sample> {
     assert!(text.ends_with('\n') && !text.contains('\r'), "{text}");
     let samples: Vec<Sample> = text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
@@ -45,7 +44,7 @@ fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels, value }
 }
 
-/// The text up to the quote that ends it, and what is behind it.
+/// The text up to its closing quote, and the rest.
 fn quoted<'a>(text: &'a str, line: &str) -> (String, &'a str) {
     let (mut value, mut characters) = (String::new(), text.char_indices());
     loop {
@@ -61,7 +60,7 @@ fn quoted<'a>(text: &'a str, line: &str) -> (String, &'a str) {
     }
 }
 
-/// Buckets grow, end with all that was counted, and none lies below zero where there is a sum.
+/// Checks that buckets grow, that the last one has the whole count, and that no bound is below zero.
 fn histograms(samples: &[Sample]) {
     let mut all: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
     for one in samples.iter().filter(|one| one.name.ends_with("_bucket")) {

@@ -1,4 +1,4 @@
-//! A score model that does as it is told before it scores.
+//! A score model with a hook that runs before it scores.
 
 use inferenceguard_model::{ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer, toy::ToyScore};
 use std::sync::Arc;

@@ -171,7 +171,7 @@ impl Running {
         self.admin
     }
 
-    /// Waits until so many requests run and wait.
+    /// Waits until this many requests run and this many wait.
     pub(crate) fn becomes(&self, live: usize, waiting: usize) {
         let there = (0..3000).any(|_| {
             thread::sleep(Duration::from_millis(10));
