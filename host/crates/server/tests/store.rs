@@ -4,7 +4,7 @@ mod common;
 
 use common::{MANIFEST, SCRIPT, bundle, chat, config, start, start_stored, start_stored_with};
 use inferenceguard_bundle::{Bundle, NewKey, SigningKey, Statement};
-use inferenceguard_server::{Server, ServerConfig, Settings, Store, StoreError};
+use inferenceguard_server::{DeployError, OpenError, Server, ServerConfig, Settings, Store, StoreError};
 use serde_json::json;
 use std::{
     fs,
@@ -230,6 +230,23 @@ fn an_activation_that_cannot_be_saved_does_not_happen() {
     let status = running.admin("/admin/status").json();
     assert!(status["canary"].is_null() && status["shadow"].is_null(), "{status}");
     assert_eq!((&status["denied"], &status["generation"]["number"]), (&json!("a leak"), &json!(1)), "a denial holds");
+}
+
+#[test]
+fn an_embedder_gets_the_kind_of_a_failed_activation() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let server = Server::new(with_another(store, bundle(MANIFEST), 1)).unwrap();
+    let error = server.activate(Path::new("/any")).unwrap_err();
+    assert!(matches!(error, DeployError::Unreadable(_)) && error.to_string().contains("opens no bundles"), "{error}");
+    let error = server.activate_opened(Err(OpenError::new("it is gone"))).unwrap_err();
+    assert!(matches!(error, DeployError::Unreadable(_)) && error.to_string() == "it is gone", "{error}");
+    server.begin().unwrap();
+    fs::remove_file(dir.path().join("active.json")).unwrap();
+    fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
+    let error = server.activate_opened(Ok(bundle(&manifest(3)))).unwrap_err();
+    assert!(matches!(error, DeployError::Store(StoreError::File { .. })), "{error}");
+    assert_eq!(server.active_digest(), bundle(MANIFEST).digest().to_string(), "the old bundle stays");
 }
 
 /// A folder with a signed bundle; its components come from the lender.
