@@ -5,10 +5,13 @@ use crate::{
     deployment::{Deployment, Ready},
     methods::Methods,
     pins::Pins,
-    sandboxed::{Loader, Trial},
+    sandboxed::{self, Activator, Loader, Trial},
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::SamplingSettings;
+use inferenceguard_model::{
+    SamplingSettings,
+    dense::{CpuDense, Dense},
+};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Constraint, SearchConfig};
 use std::{
@@ -29,6 +32,8 @@ pub(crate) struct Blueprint {
     pub(crate) budgets: BTreeMap<String, f64>,
     /// Whether those budgets loosen no bundle, the first one included.
     pub(crate) tightens: bool,
+    /// What runs networks of components; the reference on the processor if not set.
+    pub(crate) dense: Option<Arc<dyn Dense>>,
     pub(crate) sandbox: Option<Sandbox>,
     /// The sandbox of the first bundle, where none was given: those of later ones come from it.
     pub(crate) own_sandbox: OnceLock<Sandbox>,
@@ -85,7 +90,11 @@ impl Blueprint {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = bundle {
-            let loader = Loader::new(bundle, (&self.parts, &self.table), self.sandbox_for(bundle)?, trial)?;
+            let dense = self.dense.as_deref().unwrap_or(&CpuDense);
+            let networks = sandboxed::networks(bundle, dense)?;
+            let methods = self.table.clone().with(bundle.manifest());
+            let activator = Activator { bundle, trial, sandbox: self.sandbox_for(bundle)?, networks };
+            let loader = Loader::new(activator, &self.parts, methods)?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push((OWN_METHOD.to_owned(), loader.own()?));
             }

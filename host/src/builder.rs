@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint, methods::Methods};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, SamplingSettings, ScoreModel, SharedScoreModel};
+use inferenceguard_model::{Model, SamplingSettings, ScoreModel, SharedScoreModel, dense::Dense};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::SearchConfig;
 use std::{collections::BTreeMap, sync::Arc};
@@ -114,6 +114,13 @@ impl EngineBuilder {
         self
     }
 
+    /// The device that runs networks of components, in place of the model's own ([`Model::dense`]).
+    #[must_use]
+    pub fn dense(mut self, dense: Arc<dyn Dense>) -> Self {
+        self.blueprint.dense = Some(dense);
+        self
+    }
+
     /// A sandbox whose compiled code is shared with other engines, so that components are compiled once. The limits of each
     /// bundle hold for its components all the same.
     #[must_use]
@@ -136,7 +143,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Only the roles of a method, without any model: for those who ask them again what they were asked before.
+    /// Only the roles of a method, without any model: for replaying recorded calls.
     ///
     /// # Errors
     /// As [`EngineBuilder::build`].
@@ -149,7 +156,9 @@ impl EngineBuilder {
     ///
     /// # Errors
     /// What is missing or does not fit, in words.
-    pub fn build(self) -> Result<Engine, EngineError> {
+    pub fn build(mut self) -> Result<Engine, EngineError> {
+        let of_model = || Some(self.model.as_ref()?.dense());
+        self.blueprint.dense = self.blueprint.dense.take().or_else(of_model);
         let authors = self.model.as_ref().map(|model| model.info().sampling).unwrap_or_default();
         let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1), authors)?;
         let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;

@@ -5,8 +5,8 @@ use crate::{
     deployment::Ready,
     methods::{Methods, Part},
 };
-use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, RoleEntry};
-use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Networks};
+use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, Network, RoleEntry};
+use inferenceguard_model::dense::{Dense, DenseError, Networks};
 use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue};
 use inferenceguard_search::Role;
 use std::{collections::BTreeMap, sync::Arc};
@@ -50,11 +50,11 @@ pub(crate) enum Trial {
 }
 
 /// Activates components of a bundle, with its networks.
-struct Activator<'a> {
-    bundle: &'a Bundle,
-    trial: Trial,
-    sandbox: Sandbox,
-    networks: Arc<Networks>,
+pub(crate) struct Activator<'a> {
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) trial: Trial,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) networks: Arc<Networks>,
 }
 
 impl Activator<'_> {
@@ -97,15 +97,12 @@ pub(crate) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(
-        bundle: &'a Bundle,
-        (parts, table): (&'a BTreeMap<String, Vec<u8>>, &Methods),
-        sandbox: Sandbox,
-        trial: Trial,
+        activator: Activator<'a>,
+        parts: &'a BTreeMap<String, Vec<u8>>,
+        methods: Methods,
     ) -> Result<Self, EngineError> {
-        let manifest = bundle.manifest();
-        let methods = table.clone().with(manifest);
+        let manifest = activator.bundle.manifest();
         manifest.methods.iter().try_for_each(|(name, entry)| check_entry(&methods, name, entry))?;
-        let activator = Activator { bundle, trial, sandbox, networks: Arc::new(networks(bundle, &CpuDense)?) };
         let shared = Arc::new(shared(&activator, manifest)?);
         Ok(Self { activator, parts, methods, shared })
     }
@@ -170,9 +167,10 @@ fn check_entry(methods: &Methods, name: &str, entry: &MethodEntry) -> Result<(),
     Err(EngineError::NotSteered { method: name.to_owned() })
 }
 
-fn networks(bundle: &Bundle, dense: &dyn Dense) -> Result<Networks, DenseError> {
-    let networks = bundle.networks().iter();
-    networks.map(|(name, network)| Ok((name.clone(), dense.load(name, &network.layers)?))).collect()
+/// The networks of a bundle on a device.
+pub(crate) fn networks(bundle: &Bundle, dense: &dyn Dense) -> Result<Arc<Networks>, DenseError> {
+    let load = |(name, network): (&String, &Network)| Ok((name.clone(), dense.load(name, &network.layers)?));
+    Ok(Arc::new(bundle.networks().iter().map(load).collect::<Result<_, DenseError>>()?))
 }
 
 fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, EngineError> {

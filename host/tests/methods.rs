@@ -5,8 +5,15 @@ mod deployment;
 
 use deployment::{BAD, GOOD, TEMPTING, answer, engine, linear, raises};
 use inferenceguard_host::{Held, Request, methods::Methods};
+use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Layer, Network};
 use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// The most likely token everywhere.
 const GREEDY: &str = "\n[sampling]\ntemperature = 0.0\n";
@@ -61,6 +68,52 @@ fn steps_and_step_size_come_from_the_bundle() {
     // The bundle's own steering component lends its settings too, and its own policy is steered by it.
     let more = format!("{GREEDY}\n[steering]\ncomponent = \"re-control.wasm\"\nsettings = {{ steps = 8 }}\n");
     assert_eq!(answer(&engine(TEMPTING, &more, &networks, &["re-control"]), "re-control").text, "bad");
+}
+
+/// The reference, with a count of the gradients that it computes.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+struct Counted(Arc<dyn Network>, Arc<AtomicUsize>);
+
+impl Dense for Counting {
+    fn load(&self, name: &str, layers: &Arc<[Layer]>) -> Result<Arc<dyn Network>, DenseError> {
+        Ok(Arc::new(Counted(CpuDense.load(name, layers)?, Arc::clone(&self.0))))
+    }
+}
+
+impl Network for Counted {
+    fn inputs(&self) -> usize {
+        self.0.inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.0.multiply_adds()
+    }
+
+    fn forward(&self, input: &[f32]) -> Result<Vec<f32>, String> {
+        self.0.forward(input)
+    }
+
+    fn value_and_gradient(&self, input: &[f32]) -> Result<(Vec<f32>, Vec<f32>), String> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.value_and_gradient(input)
+    }
+}
+
+#[test]
+fn re_control_takes_its_thirty_steps_on_the_device_of_the_engine() {
+    let (device, networks) = (Counting::default(), [("value", raises(GOOD, 0.1))]);
+    let builder = deployment::builder(TEMPTING, GREEDY, &networks).method("re-control");
+    let engine = builder.dense(Arc::new(device.clone())).build().unwrap();
+    device.0.store(0, Ordering::Relaxed);
+    assert_eq!(answer(&engine, "re-control").text, "good");
+    let gradients = device.0.load(Ordering::Relaxed);
+    assert!(gradients > 0 && gradients.is_multiple_of(30), "{gradients}");
 }
 
 #[test]

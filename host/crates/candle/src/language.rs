@@ -4,6 +4,7 @@ use crate::{
     CandleError, Facts, GenerationConfig, LoadOptions, ModelFiles, Template,
     config::Head,
     decoder::{Decoder, Keep},
+    dense,
     draw::sample,
     error::backend,
     head::LanguageHead,
@@ -14,7 +15,7 @@ use crate::{
     tokenizer::HfTokenizer,
 };
 use inferenceguard_model::{
-    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer,
+    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{path::Path, sync::Arc};
 
@@ -207,6 +208,10 @@ impl Model for CandleModel {
 
     fn live_beams(&self) -> usize {
         self.cache.len()
+    }
+
+    fn dense(&self) -> Arc<dyn Dense> {
+        dense::dense(&self.decoder.device)
     }
 
     fn rounding(&self) -> f64 {

@@ -8,6 +8,7 @@
 //! - [`Facts`]: what was taken from which file.
 //! - [`Marked`]: a text, and which parts of it are words of clients or models.
 //! - [`Prober`]: what a model computes at every position of a text.
+//! - [`DeviceDense`]: networks of components on the model's device.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
 //!
@@ -20,6 +21,7 @@ mod batch;
 mod config;
 mod continued;
 mod decoder;
+mod dense;
 mod device;
 mod device_draw;
 mod direct;
@@ -54,6 +56,7 @@ mod weights;
 mod words;
 
 pub use config::{DecoderConfig, Family, Head, Normalizer};
+pub use dense::DeviceDense;
 pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
 pub use facts::{Fact, Facts};

@@ -2,6 +2,7 @@
 
 use crate::{
     Message, ModelError, ModelParts, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, Token, Tokenizer,
+    dense::{CpuDense, Dense},
     message::only_prompt,
 };
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,11 @@ pub trait Model: Send {
 
     /// How many beams are held, for tests of leaks.
     fn live_beams(&self) -> usize;
+
+    /// The device that runs networks of costs, critics and steering. The default is the reference on the processor.
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::new(CpuDense)
+    }
 
     /// What its rounding can do to a sum of costs that read latents, logits or log-probabilities, when the same tokens run
     /// in another batch: the part of `1 + budget` by which two sums may differ, in [0, 1). 0: a row's numbers do not depend

@@ -7,6 +7,7 @@ use crate::{
     BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel,
     ScoreRow, Scored, Token, Tokenizer,
     combine::{Combiner, Expected, Job, fail_all},
+    dense::Dense,
     language::sample_on_host,
     users::Users,
 };
@@ -36,6 +37,7 @@ pub struct SharedModel {
     user: u64,
     info: ModelInfo,
     tokenizer: Arc<dyn Tokenizer>,
+    dense: Arc<dyn Dense>,
     rounding: f64,
 }
 
@@ -49,6 +51,7 @@ impl Clone for SharedModel {
             user: self.users.next(),
             info: self.info.clone(),
             tokenizer: Arc::clone(&self.tokenizer),
+            dense: Arc::clone(&self.dense),
             rounding: self.rounding,
         }
     }
@@ -68,7 +71,8 @@ impl SharedModel {
     /// Shares a model.
     #[must_use]
     pub fn new(model: Box<dyn Model>) -> Self {
-        let (info, tokenizer, rounding) = (model.info().clone(), model.tokenizer(), model.rounding());
+        let (info, tokenizer) = (model.info().clone(), model.tokenizer());
+        let (dense, rounding) = (model.dense(), model.rounding());
         Self {
             inner: Arc::new(Mutex::new(model)),
             steps: Arc::default(),
@@ -77,6 +81,7 @@ impl SharedModel {
             user: 0,
             info,
             tokenizer,
+            dense,
             rounding,
         }
     }
@@ -252,6 +257,10 @@ impl Model for SharedModel {
 
     fn live_beams(&self) -> usize {
         lock(&self.inner).map_or(0, |model| model.live_beams())
+    }
+
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::clone(&self.dense)
     }
 
     fn rounding(&self) -> f64 {

@@ -1,7 +1,7 @@
 //! Asks components again what they were asked, and compares their answers bit for bit.
 
 use crate::{Body, Wrong};
-use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure, Roles};
+use inferenceguard_search::{Answer, Estimate, FailureKind, Need, Role, RoleFailure, Roles};
 use std::collections::BTreeMap;
 
 /// Fresh roles of the bundles that decided.
@@ -11,11 +11,14 @@ pub struct Deciders {
     pub first: Roles,
     /// Of those that were activated meanwhile, by the number of their generation.
     pub later: BTreeMap<u64, Roles>,
+    /// How far the numbers of components that open networks may be from the recorded ones, as a share of `1 + |number|`. 0
+    /// where the networks ran on the processor; another device rounds in its own way.
+    pub tolerance: f64,
 }
 
 impl From<Roles> for Deciders {
     fn from(first: Roles) -> Self {
-        Self { first, later: BTreeMap::new() }
+        Self { first, later: BTreeMap::new(), tolerance: 0.0 }
     }
 }
 
@@ -28,11 +31,28 @@ impl Deciders {
     }
 }
 
+impl Deciders {
+    /// Whether the component that this need asks opens networks.
+    fn opens_networks(&mut self, need: &Need) -> bool {
+        let needs = match need {
+            Need::Estimate(_) => self.first.critic.as_ref().map(|critic| critic.needs()),
+            Need::Price { cost, .. } | Need::PriceTail { cost, .. } => {
+                let (roles, cost) = self.of(cost);
+                roles.costs.get(cost).map(|cost| cost.needs())
+            }
+            _ => None,
+        };
+        needs.is_some_and(|needs| !needs.networks.is_empty())
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Replayed {
     /// Calls that were answered the same again.
     pub same: u64,
+    /// Calls that were answered the same up to the rounding of a device.
+    pub near: u64,
     /// Calls that cannot be compared: those that the clock ended, and edits of latents, which are not kept.
     pub skipped: u64,
 }
@@ -50,6 +70,8 @@ impl Body {
                 replayed.skipped += 1;
             } else if same(answer, &again) {
                 replayed.same += 1;
+            } else if deciders.opens_networks(need) && near(answer, &again, deciders.tolerance) {
+                replayed.near += 1;
             } else {
                 let (found, expected) = (short(&again), short(answer));
                 return Err(Wrong::Replay { event: at, need: need.name(), found, expected });
@@ -108,6 +130,20 @@ fn timed(answer: &Answer) -> bool {
 /// The same in every bit: written out, so that no number is equal to a neighbour and NaN is itself.
 fn same(a: &Answer, b: &Answer) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
+}
+
+/// The same up to the rounding of a device; NaN is near nothing.
+fn near(recorded: &Answer, again: &Answer, tolerance: f64) -> bool {
+    let close = |a: &f64, b: &f64| (a - b).abs() <= tolerance * (1.0 + a.abs());
+    let all = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b));
+    match (recorded, again) {
+        (Answer::Priced(Ok(a)), Answer::Priced(Ok(b))) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| all(a, b)),
+        (Answer::Estimated(Ok(a)), Answer::Estimated(Ok(b))) => {
+            let row = |(a, b): (&Estimate, &Estimate)| all(&a.safe, &b.safe) && close(&a.cost_to_go, &b.cost_to_go);
+            a.len() == b.len() && a.iter().zip(b).all(row)
+        }
+        _ => false,
+    }
 }
 
 fn short(answer: &Answer) -> String {

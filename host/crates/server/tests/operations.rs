@@ -309,9 +309,9 @@ fn a_stream_under_way_is_tightened_where_requests_migrate() {
             let number = output.migrations[0].number;
             assert_eq!(output.generations[1], number);
             let later = BTreeMap::from([(number, roles(&tight))]);
-            let replayed = body.replay(&mut Deciders { first: roles(&loose), later }).unwrap();
+            let replayed = body.replay(&mut Deciders { later, ..roles(&loose).into() }).unwrap();
             assert!(replayed.same > 5 && replayed.skipped == 0, "{replayed:?}");
-            let first_only = body.replay(&mut Deciders { first: roles(&loose), later: BTreeMap::new() });
+            let first_only = body.replay(&mut Deciders::from(roles(&loose)));
             assert!(first_only.unwrap_err().to_string().contains("it is not in this bundle"));
         }
     }

@@ -31,6 +31,9 @@ pub(crate) struct ReplayArguments {
 /// The largest allowed difference of a sum from the recorded one, as a share of the budget: batches had other shapes.
 const TOLERANCE: f64 = 1e-3;
 
+/// How far numbers of networks may be apart that ran on another device, as a share of `1 + |number|`.
+const ROUNDING: f64 = 1e-3;
+
 /// Replays every record of a file that has a body.
 pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let choice = arguments.guard.choice();
@@ -45,6 +48,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         all_named(&decided, &body).with_context(place)?;
         let replayed = body.replay(&mut deciders(&header, &decided)?).with_context(place)?;
         (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
+        calls.near += replayed.near;
         if let Some(models) = &mut models {
             let engine = models.made_for(&decided).with_context(place)?;
             priced.again(engine, &decided, &header, &body).with_context(place)?;
@@ -53,9 +57,10 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     }
     let file = arguments.file.display();
     let model = if models.is_some() { priced.summary() } else { String::new() };
+    let near = if calls.near == 0 { String::new() } else { format!("; {} agree up to rounding", calls.near) };
     output::result(format_args!(
         "{file}: {records} records decided again, {skipped} without a body\n  {} answers of components are the same, bit \
-         for bit; {} cannot be compared{model}",
+         for bit{near}; {} cannot be compared{model}",
         calls.same, calls.skipped
     ))
 }
@@ -77,7 +82,9 @@ fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> anyhow::Result
     let [(_, first), later @ ..] = decided else { bail!("no bundle decided it") };
     let roles = |(migration, (_, opened)): (&Migration, &(String, Rc<Opened>))| Ok((migration.number, opened.roles()?));
     let later = header.migrations.iter().zip(later).map(roles).collect::<anyhow::Result<_>>()?;
-    Ok(Deciders { first: first.roles()?, later })
+    // The networks of a record run on the processor here.
+    let tolerance = if ["", "cpu"].contains(&header.model.parts.device.as_str()) { 0.0 } else { ROUNDING };
+    Ok(Deciders { first: first.roles()?, later, tolerance })
 }
 
 /// The engines that read answers again: one for each set of prompt templates.
