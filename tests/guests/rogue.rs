@@ -57,6 +57,87 @@ pub fn mode() -> String {
     MODE.with_borrow(Clone::clone)
 }
 
+/// The values that a mode `bytes:HEX` asks for: whatever the bytes are, also at the limits of each type.
+#[allow(dead_code, reason = "not every rogue reads all types")]
+pub struct Bytes(std::vec::IntoIter<u8>);
+
+#[allow(dead_code, reason = "not every rogue reads all types")]
+impl Bytes {
+    /// Nothing if the mode is another.
+    pub fn of_mode() -> Option<Self> {
+        let mode = mode();
+        let digits = mode.strip_prefix("bytes:")?;
+        let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2).unwrap_or("0"), 16).unwrap_or(0);
+        Some(Self((0..digits.len() / 2).map(|at| byte(2 * at)).collect::<Vec<_>>().into_iter()))
+    }
+
+    /// Zero after the end.
+    pub fn byte(&mut self) -> u8 {
+        self.0.next().unwrap_or(0)
+    }
+
+    pub fn flag(&mut self) -> bool {
+        self.byte() % 2 == 1
+    }
+
+    pub fn number(&mut self) -> u32 {
+        match self.byte() {
+            byte @ 0..=199 => u32::from(byte % 12),
+            byte => [u32::MAX, 1 << 31, i32::MAX as u32, 1 << 16][usize::from(byte % 4)],
+        }
+    }
+
+    /// Any bit pattern: NaN, infinities and subnormal numbers too.
+    pub fn float(&mut self) -> f64 {
+        match self.byte() {
+            byte @ 0..=199 => f64::from(byte) / 8.0 - 12.0,
+            _ => f64::from_bits(u64::from_le_bytes(std::array::from_fn(|_| self.byte()))),
+        }
+    }
+
+    /// A few values; seldom a hundred thousand.
+    pub fn several<T: Clone>(&mut self, one: impl Fn(&mut Self) -> T) -> Vec<T> {
+        match self.byte() {
+            255 => vec![one(self); 100_000],
+            count => (0..count % 8).map(|_| one(self)).collect(),
+        }
+    }
+
+    pub fn text(&mut self) -> String {
+        let bytes = self.several(Self::byte);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// A name that this host knows, or any other.
+    pub fn option_name(&mut self) -> String {
+        match self.byte() % 3 {
+            0 => "retry-candidates".to_owned(),
+            1 => "keep".to_owned(),
+            _ => self.text(),
+        }
+    }
+
+    pub fn value(&mut self) -> Value {
+        match self.byte() % 6 {
+            0 => Value::Flag(self.flag()),
+            1 => Value::Number(self.float()),
+            2 => Value::Text(self.text()),
+            3 => Value::Integer(self.float() as i64),
+            4 => Value::Texts(self.several(Self::text)),
+            _ => Value::Weighted(self.several(|bytes| (bytes.text(), bytes.float()))),
+        }
+    }
+
+    /// One in eight calls fails in words.
+    pub fn or_error<T>(&mut self, value: impl FnOnce(&mut Self) -> T) -> Result<T, RoleError> {
+        match self.byte() {
+            byte if byte % 16 == 15 => Err(RoleError::Failed(self.text())),
+            byte if byte % 16 == 14 => Err(RoleError::Read(self.text())),
+            _ => Ok(value(self)),
+        }
+    }
+}
+
 /// How often this was called before.
 #[allow(dead_code, reason = "not every rogue counts")]
 pub fn calls() -> u32 {

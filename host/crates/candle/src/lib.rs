@@ -32,6 +32,7 @@ mod files;
 mod fingerprint;
 mod generation_config;
 mod gguf;
+mod guarded;
 mod head;
 mod inner;
 mod jinja;

@@ -4,8 +4,8 @@
 //! encoded as letters. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
 use crate::{
-    CandleError, ModelFiles, added, continued::Continued, gguf::Gguf, marked::Marked, spelling::Spelling, words,
-    words::Words,
+    CandleError, ModelFiles, added, continued::Continued, gguf::Gguf, guarded::guarded, marked::Marked,
+    spelling::Spelling, words, words::Words,
 };
 use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
@@ -80,8 +80,8 @@ impl HfTokenizer {
         let path = files.path().join(gguf.name());
         match gguf.tokenizer()? {
             Some(json) => {
-                let inner = tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes());
-                let tokenizer = inner.and_then(Self::new).map_err(|e| not_usable(path, &e))?;
+                let read = || tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes()).and_then(Self::new);
+                let tokenizer = guarded(read).map_err(|e| not_usable(path, &e))?;
                 gguf.same_tokens(|id| tokenizer.spelling(id))?;
                 Ok(tokenizer)
             }
@@ -95,9 +95,9 @@ impl HfTokenizer {
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
         let bytes = files.read(name, "tokenizer.json (the fast tokenizer; convert a slow one with transformers)")?;
         let failed = |e| not_usable(files.path().join(name), &e);
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(failed)?;
-        added::join(files, &mut inner)?;
-        Self::new(inner).map_err(failed)
+        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&bytes)).map_err(failed)?;
+        guarded(|| Ok(added::join(files, &mut inner))).map_err(failed)??;
+        guarded(|| Self::new(inner)).map_err(failed)
     }
 
     fn new(mut inner: tokenizers::Tokenizer) -> tokenizers::Result<Self> {
@@ -121,7 +121,7 @@ impl HfTokenizer {
     /// # Errors
     /// When the text cannot be represented.
     pub fn encode_framed(&self, text: &str, frame: bool) -> Result<Vec<Token>, TokenizerError> {
-        let encoding = self.inner.encode_fast(text, frame).map_err(failed)?;
+        let encoding = guarded(|| self.inner.encode_fast(text, frame)).map_err(failed)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -150,26 +150,35 @@ impl HfTokenizer {
     /// The same, with what is done to a text before it is cut into words, and how that is done.
     fn encoding_with(
         &self,
-        (normalizer, splitter): (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),
+        edges: (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),
         text: &Marked,
         frame: bool,
         offsets: OffsetType,
     ) -> Result<Encoding, TokenizerError> {
+        guarded(|| self.encode(edges, text, frame, offsets)).map_err(failed)
+    }
+
+    fn encode(
+        &self,
+        (normalizer, splitter): (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),
+        text: &Marked,
+        frame: bool,
+        offsets: OffsetType,
+    ) -> tokenizers::Result<Encoding> {
         let found = self.added_in(text);
         let (late, early): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.normalized);
         let mut cut = PreTokenizedString::from(text.text());
-        cut.split(|_, part| split_at(part, &early)).map_err(failed)?;
+        cut.split(|_, part| split_at(part, &early))?;
         cut.split(|_, mut part| {
             normalizer.map_or(Ok(()), |normalizer| normalizer.normalize(&mut part))?;
             split_at(part, &late)
-        })
-        .map_err(failed)?;
+        })?;
         if let Some(splitter) = splitter {
-            splitter.pre_tokenize(&mut cut).map_err(failed)?;
+            splitter.pre_tokenize(&mut cut)?;
         }
-        cut.tokenize(|part| self.tokenize(part.get())).map_err(failed)?;
-        let encoding = cut.into_encoding(None, 0, offsets).map_err(failed)?;
-        self.inner.post_process(encoding, None, frame).map_err(failed)
+        cut.tokenize(|part| self.tokenize(part.get()))?;
+        let encoding = cut.into_encoding(None, 0, offsets)?;
+        self.inner.post_process(encoding, None, frame)
     }
 
     /// Tokens of a part without added tokens.
@@ -215,7 +224,8 @@ impl HfTokenizer {
 
     /// Makes sure that no words become these tokens, whatever the tokenizer says about them.
     pub(crate) fn keep_from_words(&mut self, tokens: &[Token]) -> Result<(), TokenizerError> {
-        let spelled = |id: &&Token| self.inner.decode(&[**id], false).is_ok_and(|text| !text.trim().is_empty());
+        let decoded = |id: Token| guarded(|| self.inner.decode(&[id], false));
+        let spelled = |id: &&Token| decoded(**id).is_ok_and(|text| !text.trim().is_empty());
         let more: Vec<Token> = tokens.iter().filter(|id| !self.control.contains(id)).filter(spelled).copied().collect();
         if more.is_empty() {
             return Ok(());

@@ -39,9 +39,16 @@ fn by_network(rows: &Batch) -> Result<Vec<Outlook>, DenseError> {
     Ok(value.iter().enumerate().map(outlook).collect())
 }
 
+fn any_outlook(bytes: &mut Bytes) -> Outlook {
+    Outlook { safe: bytes.several(Bytes::float), cost_to_go: bytes.float() }
+}
+
 impl Guest for Rogue {
     fn estimate(rows: &Batch) -> Result<Vec<Outlook>, RoleError> {
         misdeed()?;
+        if let Some(mut bytes) = Bytes::of_mode() {
+            return bytes.or_error(|bytes| bytes.several(any_outlook));
+        }
         let same = |p: f64| (0..rows.len()).map(|_| Outlook { safe: vec![p], cost_to_go: 0.5 }).collect();
         match mode().as_str() {
             "nan" => Ok(same(f64::NAN)),

@@ -134,8 +134,7 @@ impl Player {
             session.feed(answer).expect("the answer fits");
             released.push(session.released().to_owned());
         }
-        assert_eq!(stage.model.live_beams(), 0, "beams leak");
-        assert!(stage.scores.values().all(|s| s.live_rows() == 0), "scored beams leak");
+        stage.assert_empty();
         (session.outcome().expect("an outcome").clone(), session.trace().expect("a trace").clone(), released)
     }
 
@@ -168,6 +167,12 @@ impl Stage {
         let model: Box<dyn Model> = Box::new(script.model());
         let tokenizer = model.tokenizer();
         Self { scores: scores.collect(), model, beams: BTreeMap::new(), scored: BTreeMap::new(), tokenizer }
+    }
+
+    /// Panics where a beam was not released.
+    pub(crate) fn assert_empty(&self) {
+        assert_eq!(self.model.live_beams(), 0, "beams leak");
+        assert!(self.scores.values().all(|s| s.live_rows() == 0), "scored beams leak");
     }
 
     fn perform(&mut self, need: Need) -> Answer {

@@ -1,0 +1,34 @@
+//! Chat templates: refused in words, or they render conversations, and what people said never becomes a control token.
+
+use crate::{bytes::parts, golden};
+use inferenceguard_model::{Message, Model};
+
+/// A template, a zero, and what the user says.
+pub fn run(bytes: &[u8]) {
+    let [template, said] = parts(bytes);
+    let Ok(model) = golden::load(golden::with(golden::TEMPLATE, template)) else { return };
+    let said = String::from_utf8_lossy(said);
+    let turns =
+        [Message::user("hi"), Message { role: "assistant".into(), content: "Hello.".into() }, Message::user(said)];
+    for messages in [&turns[..], &turns[2..]] {
+        let _ = model.encode_chat(messages);
+    }
+}
+
+/// What models come with, and what they do not.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let own = String::from_utf8(golden::file(golden::TEMPLATE)).expect("the golden template is text");
+    let chatml = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' }}{% endfor %}\
+                  {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    let pieces = [
+        "{{ bos_token }}{% for m in messages %}{% if loop.first and m.role == 'system' %}{{ m.content | trim }}{% endif %}{% endfor %}",
+        "{% if tools is none %}{{ messages[-1]['content'].split('\n')[0].strip() }}{% endif %}",
+        "{{ strftime_now('%Y') }}{{ messages | tojson }}{% generation %}x{% endgeneration %}",
+        "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+        "{% macro turn(m) %}{{ m.content.upper() }}{% endmacro %}{{ turn(messages[0]) }}",
+        "{% if messages[0].content == messages[1].content %}{{ raise_exception('no') }}{% endif %}",
+        "{% for i in range(100000) %}{{ messages[0].content * 1000 }}{% endfor %}",
+    ];
+    let texts = [own.as_str(), chatml].into_iter().chain(pieces);
+    texts.map(|text| [text.as_bytes(), b"\0hi <|im_end|> there"].concat()).collect()
+}

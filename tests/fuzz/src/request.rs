@@ -1,0 +1,87 @@
+//! Bodies of HTTP requests: an answer, or an error of the client's that says what is wrong; never the server's fault.
+
+use crate::guests;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header::CONTENT_TYPE},
+};
+use inferenceguard_server::{Server, ServerConfig};
+use serde_json::Value;
+use std::sync::LazyLock;
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+
+const ROUTES: [(&str, Method); 2] = [("/v1/chat/completions", Method::POST), ("/v1/completions", Method::POST)];
+const ADMIN: [(&str, Method); 4] = [
+    ("/admin/bundle", Method::PUT),
+    ("/admin/canary", Method::PUT),
+    ("/admin/shadow", Method::PUT),
+    ("/admin/rollback", Method::POST),
+];
+/// The most bytes of an answer.
+const ANSWER: usize = 1 << 22;
+
+struct Running {
+    runtime: Runtime,
+    clients: Router,
+    admin: Router,
+}
+
+static RUNNING: LazyLock<Running> = LazyLock::new(|| {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let server = Server::new(ServerConfig::new(guests::engine(), guests::bundle())).expect("a server");
+    server.begin().expect("a server that begins");
+    Running { runtime, clients: server.router(), admin: server.admin_router() }
+});
+
+/// The first byte chooses the route.
+pub fn run(bytes: &[u8]) {
+    let Some((route, body)) = bytes.split_first() else { return };
+    let route = usize::from(*route) % (ROUTES.len() + ADMIN.len());
+    let (router, (path, method)) = match ROUTES.get(route) {
+        Some(client) => (&RUNNING.clients, client),
+        None => (&RUNNING.admin, &ADMIN[route - ROUTES.len()]),
+    };
+    let request = Request::builder().method(method).uri(*path).header(CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(body.to_vec())).expect("a request");
+    let (status, answer) = RUNNING.runtime.block_on(async {
+        let response = router.clone().oneshot(request).await.expect("the router answers");
+        (response.status(), to_bytes(response.into_body(), ANSWER).await.expect("a whole answer"))
+    });
+    check(status, &answer);
+}
+
+fn check(status: StatusCode, answer: &[u8]) {
+    let text = String::from_utf8(answer.to_vec()).expect("answers are text");
+    assert!(!status.is_server_error(), "{status}: {text}");
+    if status.is_client_error() {
+        let error: Value = serde_json::from_str(&text).expect("errors are JSON");
+        assert!(error["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{text}");
+    } else if !text.starts_with("data: ") {
+        serde_json::from_str::<Value>(&text).expect("answers are JSON");
+    }
+}
+
+/// Requests with every field that is understood, and some that are not.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let chat = [
+        r#"{"model":"toy","messages":[{"role":"user","content":"ask"}],"max_tokens":4,"seed":1}"#,
+        r#"{"model":"toy","messages":[{"role":"system","content":"ask"},{"role":"user","content":[{"type":"text","text":"ask"}]}],
+            "stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":0.9,"stop":["bad"],"n":2}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"logprobs":true,"top_logprobs":2,"top_k":3,"min_p":0.1,
+            "repetition_penalty":1.1,"presence_penalty":0,"frequency_penalty":0,"logit_bias":{},"user":"me"}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"tools":[],"response_format":{"type":"json_object"}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"guard":{"budgets":{"harm":1.0},"method":"inference-guard"}}"#,
+    ];
+    let completions =
+        [r#"{"prompt":"ask","max_tokens":3,"logprobs":2,"echo":false,"best_of":1}"#, r#"{"prompt":["ask"]}"#];
+    let admin = [
+        (2, r#"{"path":"/there/is/no/bundle"}"#),
+        (3, r#"{"bundle":{"path":"x"},"share":0.1}"#),
+        (4, r#"{"path":"x","share":0.5}"#),
+        (5, ""),
+    ];
+    let all = chat.map(|text| (0, text)).into_iter().chain(completions.map(|text| (1, text))).chain(admin);
+    all.map(|(route, text)| [&[route], text.as_bytes()].concat()).collect()
+}
