@@ -155,10 +155,10 @@ impl HfTokenizer {
         frame: bool,
         offsets: OffsetType,
     ) -> Result<Encoding, TokenizerError> {
-        guarded(|| self.encode(edges, text, frame, offsets)).map_err(failed)
+        guarded(|| self.encoded(edges, text, frame, offsets)).map_err(failed)
     }
 
-    fn encode(
+    fn encoded(
         &self,
         (normalizer, splitter): (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),
         text: &Marked,
