@@ -99,7 +99,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
-            "inferenceguard-sandbox",
             "inferenceguard-search",
         ],
     ),

@@ -75,7 +75,7 @@ impl Admission {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("{prefix}-{number}");
         let entry = self.live.enter(number, &id, &client.name);
-        // A denial cancels every request in the list. One that came before this request was in the list is seen here.
+        // A denial cancels every request in the list. A denial that came before this request was listed is found here.
         denial.check()?;
         Ok(Admitted { number, id, slots, entry, waiting })
     }

@@ -2,9 +2,8 @@
 
 use super::{deployer::Deployer, error::DeployError};
 use crate::settings::Tenant;
-use inferenceguard_bundle::{Bundle, Layer};
+use inferenceguard_bundle::{Bundle, Layer, SettingValue};
 use inferenceguard_host::{Prepared, methods::Methods};
-use inferenceguard_sandbox::SettingValue;
 use std::path::Path;
 
 /// The lane of requests that come while many wait.
