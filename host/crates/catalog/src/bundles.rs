@@ -1,4 +1,4 @@
-//! Bundles by name: a folder or a file, or one that the program carries.
+//! Bundles by name: a folder, a file, or a bundle that the program carries.
 
 use crate::{CatalogError, embedded};
 use inferenceguard_bundle::{Bundle, MANIFEST};

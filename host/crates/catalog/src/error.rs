@@ -1,12 +1,14 @@
 //! What can go wrong when a model, a bundle or a component is opened by its name.
 
 use crate::hub::HubError;
-use inferenceguard_bundle::BundleError;
+use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
 use inferenceguard_componentize::ComponentError;
 use inferenceguard_host::EngineError;
+use inferenceguard_model::{ModelError, TokenizerError};
+use inferenceguard_record::RecordError;
 use inferenceguard_sandbox::SandboxError;
-use std::num::ParseFloatError;
+use std::{io, num::ParseFloatError, path::PathBuf};
 
 /// A model, bundle or component that cannot be opened. Each variant says what was found and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +92,72 @@ pub enum CatalogError {
     /// A budget was given, and the bundle has no constraint.
     #[error("--budget: the bundle has no constraint")]
     NoConstraint,
+    /// A key's file cannot be read.
+    #[error("{}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A secret key cannot be used.
+    #[error("{} (password: INFERGUARD_KEY_PASSWORD)", path.display())]
+    SigningKey {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: Box<SignatureError>,
+    },
+    /// A public key cannot be used.
+    #[error("{}", path.display())]
+    VerifyingKey {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: Box<SignatureError>,
+    },
+    /// Records would be appended without a signature to a file of signed ones.
+    #[error(
+        "{}: its records are signed, and one without a signature would spoil them; give --record-key, or another file",
+        path.display()
+    )]
+    UnsignedRecords {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model computes no numbers.
+    #[error("its logits for `{text}` hold NaN or infinity; check the weights and the number format")]
+    NotFinite {
+        /// The text.
+        text: &'static str,
+    },
+    /// A model that was loaded fails.
+    #[error(transparent)]
+    Run(#[from] ModelError),
+    /// A text has no tokens.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// A manifest's text cannot be changed.
+    #[error("bundle.toml")]
+    ManifestText(#[source] toml_edit::TomlError),
+    /// A key of the manifest is no table.
+    #[error("`{key}` is no table")]
+    NoTable {
+        /// The key.
+        key: String,
+    },
+    /// A bundle reads a score model that was not given.
+    #[error("there is no score model `{name}`")]
+    NoSuchScoreModel {
+        /// Its name.
+        name: String,
+    },
+    /// `bundle pin` without a bundle to write.
+    #[error("name the bundle to write: --bundle DIR")]
+    NoBundleNamed,
+    /// A file of records cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// `--template-date` is no date.
     #[error(transparent)]
     Date(#[from] NoDate),

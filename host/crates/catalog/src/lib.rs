@@ -3,8 +3,10 @@
 //! - [`embedded`]: the components, demonstration models and bundles that the program carries;
 //! - [`hub`]: a model's folder or file, fetched from the Hugging Face hub where the name is a hub id;
 //! - [`Loading`], [`Templates`]: how models are loaded, and which prompt template each of them uses;
+//! - [`inspect`], [`probe`]: what a model is, and what it computes along a text;
 //! - [`bundles`]: a bundle by folder or file, or the demonstration's;
-//! - [`Choice`]: a model, its score models and a bundle, and the engine that they make.
+//! - [`keys`], [`journals`]: keys and files of records by path;
+//! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
 //!
 //! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file.
 
@@ -13,12 +15,19 @@ pub mod embedded;
 mod engines;
 mod error;
 pub mod hub;
+mod inspect;
+pub mod journals;
+pub mod keys;
 mod models;
+mod pin;
+pub mod probe;
 mod templates;
 
 pub use engines::{Choice, build, cache, language_files, score_files, with_components};
 pub use error::CatalogError;
+pub use inspect::inspect;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
+pub use pin::{Pinned, pinned};
 pub use templates::Templates;
 
 /// Shows one message, such as a warning about a model, to the person at the terminal.

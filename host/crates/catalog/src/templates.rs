@@ -37,7 +37,7 @@ impl Templates {
     /// The same; where no template was chosen, the bundle's.
     ///
     /// # Errors
-    /// [`CatalogError::OtherTemplate`] if the bundle names another template than the one that was chosen.
+    /// [`CatalogError::OtherTemplate`] if the bundle names another template than the chosen one.
     pub fn or(mut self, manifest: &Manifest) -> Result<Self, CatalogError> {
         if let Some(text) = &manifest.model.template {
             let own = of_bundle(text, || "model.template".to_owned())?;

@@ -1,11 +1,15 @@
 //! `component new`, `build`, `encode`, `check` and `inspect`.
 
-use crate::{output, terminal};
+use crate::output;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use inferenceguard_catalog::{cache, embedded};
-use inferenceguard_componentize::{self as componentize, Build, Inspection, Role};
-use inferenceguard_sandbox::{CallReport, CheckReport, Limits, Sandbox};
+use inferenceguard_componentize::{self as componentize, Build, Role};
+use inferenceguard_console::{
+    component::{describe, lines},
+    escape,
+};
+use inferenceguard_sandbox::{Limits, Sandbox};
 use serde_json::json;
 use std::{
     borrow::Cow,
@@ -161,7 +165,7 @@ fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
     }
     let list = |title: &str, names: &[String]| names.iter().map(|name| format!("{title} {name}")).collect::<Vec<_>>();
     let lines = [vec![describe(&found)], list("imports", &found.imports), list("exports", &found.exports)];
-    output::result(terminal::lines(lines.concat()))
+    output::result(escape::lines(lines.concat()))
 }
 
 /// Runs every function of a component twice on made-up rows.
@@ -171,7 +175,7 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let sandbox = Sandbox::new(limits(&arguments.limits)?, cache().as_deref())?;
     let report = sandbox.check(&arguments.component, &bytes, &BTreeMap::new())?;
     if let Some(call) = report.calls.iter().find(|call| call.is_failed()) {
-        let result = terminal::line(&call.result);
+        let result = escape::line(&call.result);
         bail!("{}: `{}` fails on made-up rows: {result}", arguments.component, call.function);
     }
     if !report.needs.networks.is_empty() {
@@ -183,7 +187,7 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     if arguments.json {
         return output::json(&report);
     }
-    output::result(terminal::lines(lines(&report, &found)))
+    output::result(escape::lines(lines(&report, &found)))
 }
 
 /// The limits of a bundle that sets only these, `NAME=VALUE` each; with memory for the few instances of a check.
@@ -197,24 +201,6 @@ fn limits(given: &[String]) -> anyhow::Result<Limits> {
         table.insert(name.trim().to_owned(), value.into());
     }
     table.try_into().context("--limit")
-}
-
-fn lines(report: &CheckReport, found: &Inspection) -> Vec<String> {
-    let said = &report.description;
-    let mut lines = vec![format!("{} {}: {}", said.name, said.version, said.summary), describe(found)];
-    lines.extend(said.settings.iter().map(|setting| {
-        let default = serde_json::to_string(&setting.default).unwrap_or_default();
-        format!("  {} = {default}  {}", setting.name, setting.help)
-    }));
-    lines.push("asked twice, answered the same".to_owned());
-    let refusal = |call: &CallReport| call.failure.as_ref().map(|_| format!(", {}", call.result)).unwrap_or_default();
-    lines.extend(report.calls.iter().map(|call| format!("  {}: {} fuel{}", call.function, call.fuel, refusal(call))));
-    lines
-}
-
-fn describe(found: &Inspection) -> String {
-    let size = found.size.div_ceil(1024);
-    format!("{} component, contract {}, {size} KiB", found.role, found.contract)
 }
 
 /// A component's bytes, by file or by the name of a first-party component.

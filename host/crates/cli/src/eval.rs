@@ -6,8 +6,8 @@ use crate::{
 };
 use anyhow::bail;
 use clap::Args;
+use inferenceguard_demo::world::Split;
 use inferenceguard_eval::{Baseline, Report};
-use inferenceguard_train::world::Split;
 use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, evaluate};
 use std::path::{Path, PathBuf};
 

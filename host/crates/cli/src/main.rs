@@ -4,9 +4,9 @@
 //! request (status `failed`), 2 usage.
 //! Log lines of components go to stderr, from level `warn` on; `INFERGUARD_LOG` sets another level (`debug`).
 //!
-//! Each command has a file or folder of its own, with its arguments; what several commands share lies in `flags` (options),
-//! `output` and `terminal` (printing), `journal` and `key_files` (files of records and keys). What commands do is in libraries:
-//! models and bundles by name in `inferenceguard-catalog`, evaluations and benches in `inferenceguard-trials`.
+//! Each command has a file or folder of its own, with its arguments. Options that several commands share lie in `flags`; only
+//! `output` prints. What commands do is in libraries: models and bundles by name in `catalog`, the server's process in `service`,
+//! evaluations and benches in `trials`, records in `replay`, registries in `registry`, and texts for people in `console`.
 
 // Doc comments of arguments are the text of `--help`, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are no links")]
@@ -17,33 +17,27 @@ mod component;
 mod critic;
 mod eval;
 mod flags;
-mod journal;
-mod key_files;
 mod model;
 mod output;
 mod probe;
 mod records;
 mod run;
 mod serve;
-mod show;
-mod signals;
-mod telemetry;
-mod terminal;
 mod train;
-mod watch;
 
 use bench::BenchArguments;
 use bundle::BundleCommand;
 use clap::{Parser, Subcommand};
 use component::ComponentCommand;
 use eval::EvalArguments;
+use inferenceguard_server::REQUEST_SPANS;
+use inferenceguard_telemetry::Spans;
 use model::ModelCommand;
 use probe::ProbeArguments;
 use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArguments};
 use run::RunArguments;
 use serve::ServeArguments;
 use std::process::ExitCode;
-use telemetry::Spans;
 use train::TrainCommand;
 
 /// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
@@ -59,7 +53,7 @@ enum Command {
     /// Answers a prompt under guard
     Run(RunArguments),
     /// Serves guarded answers over HTTP, for OpenAI's clients
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
     Eval(Box<EvalArguments>),
     /// Times whole requests, beside what the hardware allows and beside other programs
@@ -103,7 +97,7 @@ fn main() -> ExitCode {
 fn begin(command: Command) -> anyhow::Result<()> {
     // A server handles signals before anything else, and then starts its own telemetry.
     let is_server = matches!(command, Command::Serve(_));
-    let _telemetry = if is_server { None } else { Some(telemetry::begin(Spans::None)?) };
+    let _telemetry = if is_server { None } else { Some(inferenceguard_telemetry::begin(Spans::None, REQUEST_SPANS)?) };
     dispatch(command)
 }
 
@@ -114,7 +108,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Replay(arguments) => records::replay(&arguments),
         Command::Explain(arguments) => records::explain(&arguments),
         Command::Forget(arguments) => records::forget(&arguments),
-        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Serve(arguments) => serve::serve(*arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Train(command) => train::command(&command),

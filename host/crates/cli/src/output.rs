@@ -1,8 +1,8 @@
-//! Where words go: results to stdout, messages to stderr, files only whole. No character that a terminal would obey goes
-//! there, whatever is quoted.
+//! The only place that prints: results to stdout, messages to stderr, and files, whole or not at all. Characters that a terminal
+//! would obey are escaped.
 
-use crate::terminal;
 use anyhow::Context;
+use inferenceguard_console::escape;
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -17,35 +17,35 @@ pub(crate) fn result(text: impl std::fmt::Display) -> anyhow::Result<()> {
 /// Writes a part of a result to stdout.
 pub(crate) fn part(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(terminal::text(text).as_bytes())?;
+    out.write_all(escape::text(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Writes one JSON value to stdout.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    result(terminal::json(&serde_json::to_string(value)?))
+    result(escape::json(&serde_json::to_string(value)?))
 }
 
-/// Writes a message to stderr. Nobody is left to tell if that fails.
+/// Writes a message to stderr. A failure is ignored: there is no other place to report it.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{}", terminal::text(&text.to_string()));
+    let _ = writeln!(io::stderr(), "{}", escape::text(&text.to_string()));
 }
 
-/// Tells why the command failed: the error, then each cause that the line above does not hold already.
+/// Shows why the command failed: the error, then each cause that the line above does not hold already.
 pub(crate) fn report(error: &anyhow::Error) {
-    let mut said = error.to_string();
-    // Lines of a message are indented: what it quotes cannot look like another message.
+    let mut shown = error.to_string();
+    // Lines of a message are indented, so that quoted lines cannot look like messages.
     let indented = |text: &str| text.trim_end().replace('\n', "\n    ");
-    note(format_args!("error: {}", indented(&said)));
+    note(format_args!("error: {}", indented(&shown)));
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
+        if !shown.contains(&cause) {
             note(format_args!("  because: {}", indented(&cause)));
         }
-        said = cause;
+        shown = cause;
     }
 }
 
-/// Whether stdout was closed by its reader, as `head` does: no error of ours.
+/// Whether the reader of stdout closed it, as `head` does. That is no error.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.downcast_ref::<io::Error>().is_some_and(broken)
@@ -64,7 +64,7 @@ pub(crate) fn file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("{} could not be written", path.display()))
 }
 
-/// A file of the usual rights: temporary files are their owner's alone.
+/// A temporary file with the usual rights, not only for its owner.
 fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

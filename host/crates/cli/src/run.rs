@@ -1,13 +1,14 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{
-    flags::GuardArguments,
-    journal::{self, Damaged},
-    output, show,
-};
+use crate::{flags::GuardArguments, output};
 use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use inferenceguard_catalog::{
+    journals::{self, Damaged},
+    keys::signing_key,
+};
+use inferenceguard_console::answer;
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
 use inferenceguard_search::{Release, Status};
 use serde_json::json;
@@ -74,8 +75,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         ..Request::new(arguments.prompt.clone())
     };
     // Before the answer, so that a file that cannot be written is reported at once.
-    let key = arguments.record_key.as_deref();
-    let journal = arguments.record.as_deref().map(|path| journal::open(path, true, key, Damaged::Refused));
+    let key = arguments.record_key.as_deref().map(signing_key).transpose()?;
+    let open = |path| journals::open(path, true, key, Damaged::Refused, |text| output::note(text));
+    let journal = arguments.record.as_deref().map(open);
     let journal = journal.transpose()?;
     let guarded = generate(&engine, request(&own), arguments.stream)?;
     if let Some(journal) = journal {
@@ -85,7 +87,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         let base = generate(&engine, request(BASE), false)?;
         match arguments.json {
             true => output::json(&json!({ "base": base, "guarded": guarded }))?,
-            false => output::result(show::side_by_side(&base, &guarded))?,
+            false => output::result(answer::side_by_side(&base, &guarded))?,
         }
     } else {
         print(arguments, &guarded)?;
@@ -106,8 +108,8 @@ fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
     match (arguments.json, arguments.stream) {
         (true, _) => output::json(guarded),
         // The text was printed while it was released.
-        (false, true) => output::result(format_args!("\n\n{}", show::summary(guarded))),
-        (false, false) => output::result(format_args!("{}\n\n{}", guarded.text, show::summary(guarded))),
+        (false, true) => output::result(format_args!("\n\n{}", answer::summary(guarded))),
+        (false, false) => output::result(format_args!("{}\n\n{}", guarded.text, answer::summary(guarded))),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use inferenceguard_train::demo::{self, Options};
+use inferenceguard_demo::models::{Options, train};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +46,7 @@ fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("{} could not be made", arguments.out.display()))?;
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
-    let report = demo::train(&options, &bar)?;
+    let report = train(&options, &bar)?;
     bar.finish_and_clear();
     output::result(&report)
 }

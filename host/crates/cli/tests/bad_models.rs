@@ -13,7 +13,7 @@ use std::{
 
 const WEIGHTS: &str = "model.safetensors";
 
-/// A way to damage a model's folder, and what must be said of it.
+/// A way to damage a model's folder, and what the message must contain.
 type Damage = (&'static str, fn(&Path), &'static str);
 
 const DAMAGES: [Damage; 10] = [

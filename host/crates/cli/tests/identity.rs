@@ -68,7 +68,7 @@ fn a_cost_model_with_a_zeroed_head_is_refused_where_the_bundle_is_pinned() {
         let found = checked.stdout.lines().find(|found| found.starts_with(line)).unwrap_or_default();
         assert!(found.contains("pinned by fingerprint, "), "{line}: {}", checked.stdout);
     }
-    // Pinned again, it runs: the operator has said so.
+    // Pinned again, it runs: the operator has confirmed the model.
     assert_eq!(run(&[&["bundle", "pin"], &with[..]].concat()).code, Some(0));
     assert_eq!(answer(&with).code, Some(0));
     answer(&with[..2]).refuses("`[scores.cost] parts.weights`");

@@ -1,4 +1,4 @@
-//! Where spans go, and what is said when they do not arrive.
+//! Where spans go, and which messages appear when they do not arrive.
 #![cfg(unix)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! Prompt templates: chosen on the command line or by a bundle, told where none is there.
+//! Prompt templates: chosen on the command line or by a bundle, and the message where there is none.
 
 mod common;
 

@@ -11,7 +11,7 @@ pub enum Ending {
     Answered,
     /// Nothing fit was found.
     Refused,
-    /// A component or a score model failed: nothing can be said of the prompt.
+    /// A component or a score model failed: nothing is known about the prompt.
     Failed,
 }
 

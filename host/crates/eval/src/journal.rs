@@ -52,7 +52,7 @@ impl Journal {
         Self { path: PathBuf::new(), sink: None, done: HashSet::new(), answers: Vec::new(), origin }
     }
 
-    /// Begins a run in `folder`, or goes on with the one that is there.
+    /// Begins a run in `folder`, or continues the run that is there.
     ///
     /// # Errors
     /// [`EvalError::OtherSettings`] if it is another run, [`EvalError::Busy`] if somebody else writes there,
@@ -122,7 +122,7 @@ fn open(path: &Path) -> Result<File, EvalError> {
     }
 }
 
-/// Writes `run.json`, or compares with the one that is there.
+/// Writes `run.json`, or compares with the file that is there.
 fn agree(folder: &Path, settings: &Settings, mut origin: Origin) -> Result<Origin, EvalError> {
     let path = folder.join(Journal::RUN);
     if path.exists() {

@@ -1,4 +1,4 @@
-//! Evaluation: prompts x models x methods x seeds, and what is said of the answers.
+//! Evaluation: prompts x models x methods x seeds, and the figures of the answers.
 //!
 //! 1. A [`Dataset`] of prompts: [`Dataset::read`] for files, [`attacked`](Dataset::attacked) for attacks on them.
 //! 2. [`Settings`] say what is run. A [`Journal`] keeps every answer as it comes, so that a killed run goes on.
@@ -16,7 +16,7 @@ mod answer;
 mod baseline;
 mod bootstrap;
 mod calibrate;
-mod csv;
+mod csv_table;
 mod dataset;
 mod error;
 mod figures;

@@ -2,7 +2,7 @@
 //!
 //! Two rows compare as they were run, which is at equal candidates if both have the same N and budget. At equal
 //! positions scored, a row is set against another method at the N where that method would have scored as many: between
-//! the two nearest N that were run, on a logarithmic scale, or at one that is within a tenth.
+//! the two nearest N that were run, on a logarithmic scale, or at a number within a tenth of it.
 
 use crate::{
     Graded, Resamples, Row, Status,

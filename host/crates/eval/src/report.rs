@@ -1,7 +1,7 @@
 //! What an evaluation found, for programs and for all the ways it is shown.
 
 use crate::{
-    EvalError, Figures, Graded, Journal, Origin, Pair, Resamples, Row, Settings, csv,
+    EvalError, Figures, Graded, Journal, Origin, Pair, Resamples, Row, Settings, csv_table,
     figures::Places,
     html,
     journal::write_whole,
@@ -98,7 +98,7 @@ impl Report {
     /// One line per model and row, and those of the paper.
     #[must_use]
     pub fn csv(&self) -> String {
-        csv::csv(self)
+        csv_table::table(self)
     }
 
     /// Its JSON, without the answers.

@@ -4,10 +4,10 @@ use crate::{TrialError, eval::demonstration_prompts};
 use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{Choice, build};
+use inferenceguard_demo::world::{Split, World};
 use inferenceguard_eval::{Curve, Dataset, Ending, Prompt, Tried};
 use inferenceguard_host::{Engine, OWN_METHOD, Request};
 use inferenceguard_search::Status;
-use inferenceguard_train::world::{Split, World};
 use std::path::PathBuf;
 
 /// The method that answers without a guard.

@@ -1,8 +1,9 @@
 //! `bundle activate` and `bundle rollback`: requests to a running server.
 
-use crate::{output, terminal};
+use crate::output;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use inferenceguard_console::escape;
 use serde_json::{Value, json};
 use std::{
     env,
@@ -80,6 +81,6 @@ fn show(url: &str, role: &str, answer: Result<Response<Body>, ureq::Error>) -> a
         bail!("{url}: {}", value["error"]["message"].as_str().unwrap_or(&text));
     }
     let (number, bundle) = (&value["number"], &value["bundle"]);
-    let part = |key: &str| terminal::line(bundle[key].as_str().unwrap_or_default()).into_owned();
+    let part = |key: &str| escape::line(bundle[key].as_str().unwrap_or_default()).into_owned();
     output::result(format_args!("{role}generation {number}: {} {}  {}", part("name"), part("version"), part("digest")))
 }

@@ -1,14 +1,14 @@
 //! `bundle keygen`, `sign` and `verify`.
 
 use super::make;
-use crate::{
-    key_files::{PASSWORD, signing_key},
-    output,
-};
+use crate::output;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use inferenceguard_bundle::{NewKey, Statement, Trust, date};
-use inferenceguard_catalog::bundles::{self, Fallback};
+use inferenceguard_catalog::{
+    bundles::{self, Fallback},
+    keys::{PASSWORD, signing_key},
+};
 use std::{
     env,
     fs::{self, OpenOptions},

@@ -8,7 +8,6 @@ mod diff;
 mod keys;
 mod make;
 mod pin;
-mod realm;
 mod registry;
 
 use activate::{ActivateArguments, ServerArguments};

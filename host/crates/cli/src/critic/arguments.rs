@@ -4,8 +4,8 @@ use super::options::Preset;
 use crate::flags::{DeviceArguments, Named, one_of};
 use clap::Args;
 use inferenceguard_bundle::network::LayerActivation;
+use inferenceguard_critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
 use inferenceguard_search::{ConstraintMode, CostClip};
-use inferenceguard_train::critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
 use std::path::PathBuf;
 
 const PRESETS: &[Named<Preset>] = &[

@@ -13,18 +13,16 @@ use inferenceguard_catalog::{
     bundles::{self, Fallback},
     cache, embedded, language_files, language_model, score_files, score_model,
 };
+use inferenceguard_critic::{
+    self as critic, CriticOptions, Reading,
+    labels::{BundleLabels, Scores},
+    network_path,
+};
+use inferenceguard_demo::world::{Split, World};
 use inferenceguard_eval::{Dataset, Intent, Prompt};
 use inferenceguard_host::{Models, check_models};
 use inferenceguard_model::{Model, ModelIdentity, ScoreModel, Tokenizer};
 use inferenceguard_sandbox::Sandbox;
-use inferenceguard_train::{
-    critic::{
-        self, CriticOptions, Reading,
-        labels::{BundleLabels, Scores},
-        network_path,
-    },
-    world::{Split, World},
-};
 
 /// Samples, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
@@ -78,7 +76,7 @@ fn prompts(arguments: &CriticArguments) -> anyhow::Result<Vec<String>> {
     let dataset = match &arguments.prompts {
         Some(path) => Dataset::read(path)?,
         None => {
-            let plain = |prompt: &inferenceguard_train::world::Prompt| Prompt {
+            let plain = |prompt: &inferenceguard_demo::world::Prompt| Prompt {
                 id: 0,
                 text: prompt.text.clone(),
                 intent: Intent::Unknown,

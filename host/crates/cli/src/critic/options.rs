@@ -4,13 +4,13 @@ use super::arguments::{AnswerArguments, CriticArguments};
 use anyhow::{Context, bail};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_catalog::Loading;
-use inferenceguard_search::{PricedConstraint, Sampling, SamplingSettings};
-use inferenceguard_train::critic::{
+use inferenceguard_critic::{
     CriticOptions, Recipe, Shares,
     collect::CollectOptions,
     objective::{CriticObjective, Objective},
     targets::BudgetSeen,
 };
+use inferenceguard_search::{PricedConstraint, Sampling, SamplingSettings};
 use inferenceguard_trials::eval::set_the_papers_settings;
 
 /// Defaults that belong together.

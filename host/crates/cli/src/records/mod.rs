@@ -3,7 +3,6 @@
 mod explain;
 mod forget;
 mod replay;
-mod source;
 mod verify;
 
 pub(crate) use explain::{ExplainArguments, explain};

@@ -20,7 +20,7 @@ pub(crate) struct Server {
     pub(crate) clients: String,
     pub(crate) admin: String,
     pub(crate) agent: Agent,
-    /// What it said after it listened.
+    /// Its messages after it listened.
     said: Arc<Mutex<Vec<String>>>,
 }
 
@@ -37,7 +37,7 @@ impl Server {
         Self::of(serve(arguments).spawn().unwrap())
     }
 
-    /// One that was started, once it listens.
+    /// Starts a server, and returns once it listens.
     pub(crate) fn of(mut process: Child) -> Self {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let (clients, admin) = (address(&mut lines, "clients"), address(&mut lines, "administrators"));

@@ -18,7 +18,7 @@ pub enum Intent {
     Benign,
     /// Harm.
     Harmful,
-    /// Nobody said. A label of a response says nothing of the prompt.
+    /// Unknown. The label of a response does not describe the prompt.
     #[default]
     Unknown,
 }
@@ -115,8 +115,7 @@ impl Dataset {
                 hasher.update(field.as_bytes());
             });
         }
-        let bytes: Vec<String> = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{}", bytes.concat())
+        format!("sha256:{}", hex::encode(hasher.finalize()))
     }
 
     /// Leaves each text in only once and counts the others.

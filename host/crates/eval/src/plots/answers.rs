@@ -80,7 +80,7 @@ fn interest(answers: &[&Graded], base: Option<&str>, last: Option<&str>) -> (boo
     (telling, harmful, kinds.len())
 }
 
-/// What is said of an answer, and in which colour.
+/// The judgement of an answer in words, and its colour.
 pub(crate) fn verdict_text(graded: &Graded) -> String {
     let status = match graded.answer.status {
         Status::WithinBudget => "within budget",

@@ -4,11 +4,13 @@ mod answers;
 mod bars;
 mod curve;
 mod labels;
+mod reliability;
 mod scatter;
 mod theme;
 mod violin;
 
 pub use bars::Bars;
+pub use reliability::{Bin, reliability};
 
 pub(crate) use answers::{sample, verdict_text};
 

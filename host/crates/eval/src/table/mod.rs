@@ -144,7 +144,7 @@ pub(crate) fn none() -> String {
     "–".to_owned()
 }
 
-/// A number with so many digits; what rounds to zero has no sign.
+/// A number with this many digits; a number that rounds to zero has no sign.
 pub(crate) fn fixed(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     match text.strip_prefix('-') {

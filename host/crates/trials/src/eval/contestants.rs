@@ -1,4 +1,4 @@
-//! The methods of an evaluation: an engine's, and one that refuses every prompt.
+//! The methods of an evaluation: those of an engine, and the refusal of every prompt.
 
 use super::under_test::ModelUnderTest;
 use inferenceguard_eval::{Answer, Method, Priced, Status};

@@ -1,11 +1,11 @@
 //! The demonstration's prompts and its judge.
 
 use crate::TrialError;
-use inferenceguard_eval::{Dataset, Intent, Prompt, Verdict};
-use inferenceguard_train::{
+use inferenceguard_demo::{
     judge::Judge,
     world::{self, Split, TOPICS, World},
 };
+use inferenceguard_eval::{Dataset, Intent, Prompt, Verdict};
 
 /// The judge's name in reports.
 pub(super) const JUDGE: &str = "likeness to the demonstration's safe and unsafe advice";

@@ -22,8 +22,8 @@ pub use recipe::adjust as set_the_papers_settings;
 
 use crate::TrialError;
 use demonstration::DemoJudge;
+use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
-use inferenceguard_train::world::World;
 use stage::Stage;
 
 /// Answers every prompt by every method of every model. With a folder, goes on where an earlier run stopped.

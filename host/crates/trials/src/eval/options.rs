@@ -1,8 +1,8 @@
 //! What an evaluation is asked to do.
 
 use inferenceguard_catalog::Choice;
+use inferenceguard_demo::world::Split;
 use inferenceguard_eval::paper;
-use inferenceguard_train::world::Split;
 use std::path::PathBuf;
 
 /// What to evaluate. Where a value is `None` or a list is empty, the bundle's own counts.

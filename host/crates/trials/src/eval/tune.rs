@@ -3,8 +3,8 @@
 use super::{demonstration, plan::Wish, stage::Stage};
 use crate::TrialError;
 use inferenceguard_catalog::Note;
+use inferenceguard_demo::world::{Split, World};
 use inferenceguard_eval::{Dataset, Part, Report, Row};
-use inferenceguard_train::world::{Split, World};
 use std::collections::BTreeSet;
 
 /// The folder of the tuning, in the folder of the results.

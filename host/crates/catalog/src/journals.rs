@@ -1,0 +1,46 @@
+//! Files of records that answers are appended to.
+
+use crate::{CatalogError, Note};
+use inferenceguard_bundle::SigningKey;
+use inferenceguard_record::{Journal, holds_signatures};
+use std::path::Path;
+
+/// What happens to a file whose records do not verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damaged {
+    /// It is an error.
+    Refused,
+    /// It is renamed, and a new file takes its place, so that a server starts.
+    SetAside,
+}
+
+/// Opens a file to append to; signs the records if a key is given. `bodies`: whether records hold prompts and answers.
+///
+/// # Errors
+/// [`CatalogError::Record`], and [`CatalogError::UnsignedRecords`] for a signed file without a key.
+pub fn open(
+    path: &Path,
+    bodies: bool,
+    key: Option<SigningKey>,
+    damaged: Damaged,
+    note: Note,
+) -> Result<Journal, CatalogError> {
+    let unsigned = || CatalogError::UnsignedRecords { path: path.to_owned() };
+    // Before anything is renamed: damage to a signed file must not lead to an unsigned one.
+    if key.is_none() && damaged == Damaged::SetAside && holds_signatures(path) {
+        return Err(unsigned());
+    }
+    let (journal, aside) = match damaged {
+        Damaged::Refused => (Journal::open(path, bodies)?, None),
+        Damaged::SetAside => Journal::open_or_set_aside(path, bodies)?,
+    };
+    if let Some((wrong, aside)) = aside {
+        note(&format!("error: {wrong}"));
+        note(&format!("                it is kept as {}; a new file begins in its place", aside.display()));
+    }
+    Ok(match key {
+        Some(key) => journal.signing(key)?,
+        None if journal.is_signed() => return Err(unsigned()),
+        None => journal,
+    })
+}

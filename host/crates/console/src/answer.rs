@@ -1,0 +1,139 @@
+//! An output in words: its status, and the budget as it was spent.
+
+use crate::escape;
+use inferenceguard_host::Output;
+use inferenceguard_search::{ConstraintReport, Finish, Status};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
+
+/// Blocks of a budget's bar: from nothing left to all of it.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Stands where the budget is exceeded.
+const OVER: char = '✗';
+const BAR: usize = 32;
+const COLUMN: usize = 54;
+/// The smallest shown difference between the sum of an answer priced in pieces and in one piece, as a share of 1 + budget.
+const WHOLE: f64 = 1e-6;
+
+/// Everything but the text, one line each.
+#[must_use]
+pub fn summary(output: &Output) -> String {
+    let tokens = output.usage.completion_tokens;
+    let mut lines = vec![
+        format!(
+            "status  {} ({}, {tokens} tokens, {:.2} s)",
+            status(output.status),
+            finish(output.finish),
+            output.seconds
+        ),
+        format!("method  {}, seed {}, {} tokens sampled", output.method, output.seed, output.usage.sampled_tokens),
+    ];
+    lines.extend(output.constraints.iter().flat_map(budget));
+    lines.extend(output.reward.map(|reward| format!("reward  {reward:.2}")));
+    lines.extend(output.failures.iter().map(|failure| format!("failed  {failure}")));
+    escape::lines(lines)
+}
+
+fn budget(constraint: &ConstraintReport) -> [String; 2] {
+    let ConstraintReport { name, budget, cost, max_cost, z, whole } = constraint;
+    let whole = whole.filter(|whole| (whole - cost).abs() > WHOLE * (1.0 + budget));
+    let whole = whole.map_or(String::new(), |whole| format!("; {whole:.2} when priced in one piece"));
+    [
+        format!("budget  {name}: spent {cost:.2}, at most {max_cost:.2}, of {budget}{whole}"),
+        format!("        {}", bar(z, *budget, BAR)),
+    ]
+}
+
+/// A status in words.
+#[must_use]
+pub fn status(status: Status) -> &'static str {
+    match status {
+        Status::WithinBudget => "within budget",
+        Status::BudgetExceeded => "budget exceeded",
+        Status::NoSafeCandidate => "no safe candidate: refused",
+        Status::Failed => "failed: something did not work, and no answer was emitted",
+    }
+}
+
+/// How an answer ended, in words.
+#[must_use]
+pub fn finish(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Eos => "ended by the model",
+        Finish::Stop => "ended by a stop text",
+        Finish::Length => "ended by length",
+        Finish::Refused => "refused",
+        Finish::Failed => "failed",
+        Finish::Cancelled => "cancelled",
+    }
+}
+
+/// The rest of the budget along the answer, as at most `width` blocks. Each block shows the least value of its stretch, so that
+/// no low point is hidden.
+#[must_use]
+pub fn bar(z: &[f64], budget: f64, width: usize) -> String {
+    let stretch = z.len().div_ceil(width).max(1);
+    // NaN counts as the least value.
+    let smaller = |a: f64, b: f64| if a.is_nan() || a < b { a } else { b };
+    let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, smaller);
+    z.chunks(stretch).map(|values| block(least(values), budget)).collect()
+}
+
+fn block(left: f64, budget: f64) -> char {
+    // Also for NaN.
+    if left.is_nan() || left <= 0.0 {
+        return OVER;
+    }
+    let step = (left / budget * BLOCKS.len() as f64) as usize;
+    BLOCKS[step.min(BLOCKS.len() - 1)]
+}
+
+/// Two outputs in two columns, and the figures of both below.
+#[must_use]
+pub fn side_by_side(left: &Output, right: &Output) -> String {
+    let column = |output: &Output| {
+        let mut lines = vec![output.method.to_uppercase(), String::new()];
+        lines.extend(wrap(&output.text, COLUMN));
+        lines.push(String::new());
+        lines.extend(summary(output).lines().flat_map(|line| wrap(line, COLUMN)));
+        lines
+    };
+    let (left, right) = (column(left), column(right));
+    let rows = left.len().max(right.len());
+    let cell = |column: &[String], row: usize| column.get(row).cloned().unwrap_or_default();
+    let line = |row| {
+        let left = cell(&left, row);
+        let gap = " ".repeat(COLUMN.saturating_sub(display_width(&left)));
+        format!("{left}{gap} │ {}", cell(&right, row)).trim_end().to_owned()
+    };
+    (0..rows).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks lines at spaces; a word that is wider than the width stands alone. Widths are columns of a terminal.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let options = Options::new(width)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    text.lines().flat_map(|line| textwrap::wrap(line, &options)).map(|line| line.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_shows_the_least_of_each_stretch() {
+        assert_eq!(bar(&[10.0, 5.0, 0.1, -1.0], 10.0, 8), "█▅▁✗");
+        assert_eq!(bar(&[10.0, 1.0, 10.0, 10.0], 10.0, 2), "▁█");
+        assert_eq!(bar(&[12.0, f64::NAN], 10.0, 2), "█✗");
+        assert_eq!(bar(&[], 10.0, 4), "");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_lose_nothing() {
+        let text = "one two three fourteen\n\nfive";
+        assert_eq!(wrap(text, 9), ["one two", "three", "fourteen", "", "five"]);
+        assert_eq!(wrap("incomprehensibilities a", 5), ["incomprehensibilities", "a"]);
+    }
+}

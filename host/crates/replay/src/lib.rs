@@ -1,0 +1,21 @@
+//! What records show about the answers in them.
+//!
+//! - [`verify`]: counts the records of a file, and checks its chain, sums and signatures, without any model;
+//! - [`replay`]: the components of the bundles decide again, and with a model, answers are priced again;
+//! - [`diff`]: which answers another bundle would have judged differently;
+//! - [`bodies`], [`models`]: the records of a file that have a body, and the models that a record names.
+//!
+//! **Invariant**: nothing here prints or writes a file.
+
+mod diff;
+mod error;
+mod read;
+mod replay;
+mod source;
+mod verify;
+
+pub use diff::{Compared, Judged, diff};
+pub use error::ReplayError;
+pub use read::{bodies, models};
+pub use replay::{Priced, Summary, replay};
+pub use verify::{Verified, verify};

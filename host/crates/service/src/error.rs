@@ -1,0 +1,73 @@
+//! What can keep a server from starting.
+
+use inferenceguard_catalog::CatalogError;
+use inferenceguard_server::{ServerError, SettingsError, StoreError};
+use inferenceguard_telemetry::TelemetryError;
+use std::{io, path::PathBuf};
+
+/// A server that cannot start or go on. Each variant says what was found and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The file of settings cannot be read.
+    #[error("{}", path.display())]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file of settings is malformed.
+    #[error("{}", path.display())]
+    SettingsText {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<toml::de::Error>,
+    },
+    /// A setting is out of its range.
+    #[error("{}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Which setting.
+        source: SettingsError,
+    },
+    /// There is no bundle to start with.
+    #[error("no bundle")]
+    NoBundle,
+    /// The saved state is older than the record of models.
+    #[error("which model ran is not remembered yet; start the server once without --fresh and --watch")]
+    UnknownModel,
+    /// The saved bundle cannot be read.
+    #[error("--bundle BUNDLE --fresh begins with another bundle")]
+    SavedBundle(#[source] StoreError),
+    /// The saved bundle does not fit.
+    #[error("a server cannot begin with the bundle that is remembered; --bundle BUNDLE --fresh begins with another")]
+    Saved(#[source] Box<ServiceError>),
+    /// An address cannot be listened on.
+    #[error("{option} {address}: cannot listen there")]
+    Listen {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refuses threads, signals or addresses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// A model or bundle cannot be opened, or the two do not fit together.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The server refuses its configuration, or stops with an error.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The saved state cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Spans cannot be sent as the environment asks.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
