@@ -60,22 +60,7 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(Connection { stream, routes, permit }) = connections.recv() => {
-                let (reads, writes) = stream.into_split();
-                let reads = Arc::new(reads);
-                let stream = join(Shared(Arc::clone(&reads)), WriteTimeout::new(writes, settings.write_time()));
-                let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-                let watched = graceful.watch(connection);
-                tokio::spawn(async move {
-                    tokio::select! {
-                        // A broken connection is not the server's fault.
-                        ended = watched => drop(ended),
-                        // What runs for the client is dropped with its connection.
-                        () = left(&reads) => {}
-                    }
-                    drop(permit);
-                });
-            }
+            Some(connection) = connections.recv() => connection.serve(&builder, &graceful, settings.write_time()),
         }
     }
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
@@ -84,6 +69,26 @@ pub(crate) async fn serve(
         tracing::warn!(stop_seconds, "requests were still running when the server stopped");
     }
     Ok(())
+}
+
+impl Connection {
+    /// Serves the connection on a task of its own, until it ends, breaks, or its client leaves.
+    fn serve(self, builder: &Builder, graceful: &GracefulShutdown, write_time: Duration) {
+        let (reads, writes) = self.stream.into_split();
+        let reads = Arc::new(reads);
+        let stream = join(Shared(Arc::clone(&reads)), WriteTimeout::new(writes, write_time));
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.routes));
+        let (watched, permit) = (graceful.watch(connection), self.permit);
+        tokio::spawn(async move {
+            tokio::select! {
+                // A broken connection is not the server's fault.
+                ended = watched => drop(ended),
+                // What runs for the client is dropped with its connection.
+                () = left(&reads) => {}
+            }
+            drop(permit);
+        });
+    }
 }
 
 /// The reading half of a connection, which HTTP reads while [`left`] watches it.

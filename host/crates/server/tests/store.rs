@@ -211,13 +211,31 @@ fn a_damaged_store_is_an_error() {
     assert!(message.contains("active.json") && message.contains("move the folder away"), "{message}");
 }
 
+/// Makes every write of the state fail: a folder in place of the file cannot be replaced, even by root.
+fn break_store(dir: &Path) {
+    fs::remove_file(dir.join("active.json")).unwrap();
+    fs::create_dir_all(dir.join("active.json/x")).unwrap();
+}
+
+#[test]
+fn a_roll_back_or_promotion_that_cannot_be_saved_does_not_happen() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_stored(dir.path());
+    assert_eq!(running.put("/admin/bundle", json!({"manifest": manifest(3)})).status, 200);
+    assert_eq!(running.put("/admin/canary", json!({"manifest": manifest(2), "share": 0.0})).status, 200);
+    break_store(dir.path());
+    for change in ["/admin/rollback", "/admin/canary/promote"] {
+        running.admin_post(change).refuses(500, "store_error", "active.json");
+    }
+    assert_eq!(budget(&running), (3.0, 2));
+    assert_eq!(running.admin("/admin/status").json()["canary"]["share"], 0.0, "the canary continues");
+}
+
 #[test]
 fn an_activation_that_cannot_be_saved_does_not_happen() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_stored(dir.path());
-    // A folder in place of the file cannot be replaced, even by root.
-    fs::remove_file(dir.path().join("active.json")).unwrap();
-    fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
+    break_store(dir.path());
     // The server's fault, and not the bundle's.
     running.put("/admin/bundle", json!({"manifest": manifest(3)})).refuses(500, "store_error", "active.json");
     assert_eq!(budget(&running), (4.0, 1));
@@ -242,8 +260,7 @@ fn an_embedder_gets_the_kind_of_a_failed_activation() {
     let error = server.activate_opened(Err(OpenError::new("it is gone"))).unwrap_err();
     assert!(matches!(error, DeployError::Unreadable(_)) && error.to_string() == "it is gone", "{error}");
     server.begin().unwrap();
-    fs::remove_file(dir.path().join("active.json")).unwrap();
-    fs::create_dir_all(dir.path().join("active.json/x")).unwrap();
+    break_store(dir.path());
     let error = server.activate_opened(Ok(bundle(&manifest(3)))).unwrap_err();
     assert!(matches!(error, DeployError::Store(StoreError::File { .. })), "{error}");
     assert_eq!(server.active_digest(), bundle(MANIFEST).digest().to_string(), "the old bundle stays");
