@@ -3,7 +3,7 @@
 //! 1. Open or embed a bundle: what decides, what is priced, how much is allowed.
 //! 2. Build an [`Engine`] from a model, its score models and the bundle.
 //! 3. Ask it: [`Engine::generate`], or [`Engine::stream`] for text as it is released and for progress.
-//! 4. Read the [`Output`]: the text, its [`Status`](inferenceguard_search::Status), and the budget as it was spent.
+//! 4. Read the [`Output`]: the text, its [`Status`], and the budget as it was spent.
 //!
 //! ```no_run
 //! use inferenceguard_bundle::Bundle;

@@ -2,10 +2,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`components`] | first-party components and misbehaving guests, built once per process (feature `components`) |
+//! | `components` | first-party components and misbehaving guests, built once per process (feature `components`) |
 //! | [`roles`] | roles in plain Rust, and a search configuration |
 //! | [`manifest!`] | the manifest of a toy deployment |
-//! | [`toy`] | engines over the toy model (feature `engine`) |
+//! | `toy` | engines over the toy model (feature `engine`) |
 
 #[cfg(feature = "components")]
 pub mod components;

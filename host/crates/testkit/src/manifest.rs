@@ -1,7 +1,7 @@
 //! The manifest of a toy deployment.
 
 /// The manifest of a toy deployment, as a string literal: the search policy, one constraint `harm` on the score model `cost`,
-/// and a task cost on the score model `reward`. The files are those of [`components::files`](crate::components::files).
+/// and a task cost on the score model `reward`. The files are those of `components::files`.
 ///
 /// `head` holds more keys of the manifest, `tail` more keys of the constraint and then more tables.
 #[macro_export]
