@@ -120,7 +120,7 @@ fn signature(found: &mut BTreeMap<String, Vec<u8>>) -> Result<Option<Signature>,
     Ok(statement.zip(signature).map(|(statement, signature)| Signature { statement, signature }))
 }
 
-/// Says nothing of what stands in the file: whoever asks for it may not be allowed to read it.
+/// Quotes nothing from the file, because the caller may not be allowed to read it.
 fn broken(error: io::Error) -> BundleError {
     wrong(&format!("it cannot be read ({})", error.kind()), "a tar file that is whole")
 }

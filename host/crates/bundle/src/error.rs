@@ -15,7 +15,7 @@ pub enum BundleError {
         path: PathBuf,
         /// What was expected there.
         expected: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
@@ -31,7 +31,7 @@ pub enum BundleError {
         /// What was found and what was expected, in the reader's words.
         problem: String,
     },
-    /// A key has a value out of range, or one that does not fit another key.
+    /// A key has a value out of range, or a value that does not fit another key.
     #[error("{file}, key `{key}`: found {found}; expected {expected}")]
     Value {
         /// The file.

@@ -32,7 +32,7 @@ pub struct Limits {
     /// Instances alive at the same time, over all requests; one request takes one per role. As many memories may be in
     /// use: a component of several memories takes as many places.
     pub instances: u32,
-    /// Core instances of one component. One that the SDK builds has a few, one of a scripting language some 40.
+    /// Core instances of one component. A component of the SDK has a few, a component in a scripting language some 40.
     pub core_instances: u32,
     /// Memories of one component: one, unless it is composed of several.
     pub memories: u32,

@@ -28,7 +28,7 @@ pub struct Trust {
     pub require_signature: bool,
     /// Public keys, by a name for people.
     pub keys: BTreeMap<String, String>,
-    /// Ids of keys that are not trusted any more, whoever names them.
+    /// Ids of keys that are no longer trusted, even if another list names them.
     pub revoked: Vec<String>,
     /// The oldest version of each bundle, by the bundle's name.
     pub minimum_versions: BTreeMap<String, Version>,

@@ -18,7 +18,7 @@ use std::{
 /// The most that a body may unfold to, in bytes.
 const MOST: u64 = 1 << 30;
 
-/// What is said of an answer without its text.
+/// The facts of an answer without its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of this format.
@@ -129,7 +129,7 @@ impl Header {
     /// Checks that these are the models that the record names; `scores` are those there are, by name.
     ///
     /// # Errors
-    /// [`Wrong::Model`] for the first one that is another, or is not there.
+    /// [`Wrong::Model`] for the first model that differs or is missing.
     pub fn expects(&self, model: &ModelIdentity, scores: &BTreeMap<String, ModelIdentity>) -> Result<(), Wrong> {
         let other = |role: String, source| Wrong::Model { role, source: Box::new(source) };
         model.expect(&self.model).map_err(|source| other("language model".into(), source))?;

@@ -12,7 +12,7 @@ pub enum RecordError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Another process appends to it.
@@ -39,7 +39,7 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
-    /// A line is not a record, or not the one that followed.
+    /// A line is not a record, or not the next record of the chain.
     #[error("{path}, line {line}: {wrong}")]
     Line {
         /// The file.
@@ -77,7 +77,7 @@ pub enum Wrong {
         /// The hash of the line before.
         expected: String,
     },
-    /// Its body is not the one that the header names.
+    /// The header names another body.
     #[error("the body was changed: its digest is {found}, and the header says {expected}")]
     Body {
         /// Of the bytes.
@@ -112,7 +112,7 @@ pub enum Wrong {
     Model {
         /// Which one.
         role: String,
-        /// Both fingerprints; the one that was found is empty where there is no such model.
+        /// Both fingerprints; the fingerprint found is empty where there is no such model.
         source: Box<OtherModel>,
     },
     /// The key that should have signed it did not.

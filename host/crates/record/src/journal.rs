@@ -165,7 +165,7 @@ fn any_line(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     lines.filter_map(|line| String::from_utf8(line).ok()).any(|line| is_it(line.trim_start_matches('\0')))
 }
 
-/// A name beside this one that no file has.
+/// A name beside this path that no file has.
 fn free_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = OsString::from(path);

@@ -18,7 +18,7 @@ pub enum SandboxError {
          cannot be used, mend that"
     )]
     Engine {
-        /// What it said.
+        /// Its message.
         reason: String,
         /// The addresses that its pool needs, in GiB.
         gigabytes: u64,
@@ -26,7 +26,7 @@ pub enum SandboxError {
     /// The threads that compile did not start.
     #[error("the threads that compile components did not start: {reason}; allow the process more threads")]
     Compiler {
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
     /// The bytes are no component.
@@ -92,12 +92,12 @@ pub enum SandboxError {
     OverLimit {
         /// The component.
         component: String,
-        /// What the engine said.
+        /// The engine's error.
         reason: String,
         /// The limit.
         limit: &'static str,
     },
-    /// It is a component, but not one that this host can run.
+    /// It is a component, but this host cannot run it.
     #[error(
         "`{component}` cannot be used: {reason}; build it for this version of the contract, without features of \
          WebAssembly that this host does not have"
@@ -105,7 +105,7 @@ pub enum SandboxError {
     Invalid {
         /// The component.
         component: String,
-        /// What the engine said.
+        /// The engine's error.
         reason: String,
     },
     /// A function failed outside a request.
@@ -123,7 +123,7 @@ pub enum SandboxError {
     Description {
         /// The component.
         component: String,
-        /// What it said.
+        /// Its message.
         found: String,
         /// What it must say.
         expected: String,

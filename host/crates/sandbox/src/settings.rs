@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Setting {
     /// Its name, in kebab-case.
     pub name: String,
-    /// Used when nothing is said.
+    /// Used when the bundle gives no value.
     pub default: SettingValue,
     /// One sentence, with unit and range.
     pub help: String,

@@ -23,7 +23,7 @@ pub struct Moment {
     pub last: bool,
 }
 
-/// What a component sees. Columns that were not declared are refused by whoever serves the reads, even if filled.
+/// The view of a component. The host refuses reads of undeclared columns, even if they are filled.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// Where the request stands.

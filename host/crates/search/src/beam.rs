@@ -14,7 +14,7 @@ pub const ROOT: BeamKey = 0;
 pub(crate) struct Ledger {
     pub(crate) state: BudgetState,
     pub(crate) audit: Audit,
-    /// What the tracker said last; true before the first charge.
+    /// The tracker's last verdict; true before the first charge.
     pub(crate) tracker_safe: bool,
     /// Answer tokens charged so far.
     pub(crate) charged: usize,

@@ -1,4 +1,4 @@
-//! Every rule of [`super::check`], broken once: each is the only one that stands between that output and the search.
+//! Breaks every rule of [`super::check`] once: no other rule refuses that output.
 
 use crate::{
     Advanced, Batch, BatchRow, BudgetState, CostGrain, Decision, Estimate, Moment, Plan, Pricing, Retry, Role,

@@ -80,7 +80,7 @@ impl From<SamplingSettings> for Sampling {
 }
 
 impl From<Sampling> for SamplingSettings {
-    /// Everything said.
+    /// All settings.
     fn from(sampling: Sampling) -> Self {
         Self {
             temperature: Some(sampling.temperature),

@@ -58,8 +58,8 @@ impl Session {
     }
 
     /// Whether the text of these tokens is cut into the same tokens again. A control token with a text of its own, such as
-    /// `<think>`, counts as spelled by itself, since words never become it; one that says nothing leaves a text that may be
-    /// cut in another way across it.
+    /// `<think>`, counts as spelled by itself, since words never become it; a control token without text leaves a text that
+    /// may be encoded differently across it.
     fn is_cut_alike(&self, tokens: &[Token]) -> Result<bool, SearchError> {
         let tokenizer = self.tokenizer.as_ref();
         let spelled = |tokens: &[Token]| GrowingText::continued(tokenizer).with(tokenizer, tokens);

@@ -233,8 +233,8 @@ impl Session {
     }
 }
 
-/// Whether a score model gave what it was asked for. One that loses or invents positions would shift later scores onto
-/// other tokens.
+/// Whether a score model gave a score for every position. Lost or surplus positions would shift later scores onto other
+/// tokens.
 pub(super) fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
     let (found, handed) = (track.tokens.len(), track.handed);
     let bad = |found, expected| Err(FailureKind::Scores { model: need.model.clone(), found, expected });

@@ -47,7 +47,7 @@ impl Session {
     }
 
     /// Rows with a tail that the cost at `at` can price, with the range of its tokens. The task cost needs none: it is
-    /// priced anew at every decision, tail included.
+    /// priced again at every decision, tail included.
     pub(super) fn tail_ranges(&self, at: usize) -> Vec<(usize, usize, usize)> {
         let Some(priced) = self.config.constraints.get(at) else { return Vec::new() };
         let Some(cost) = self.roles.costs.get(&priced.cost) else { return Vec::new() };

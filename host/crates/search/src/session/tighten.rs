@@ -20,8 +20,8 @@ impl Session {
         self.asked.is_none() && self.phase == Phase::Plan && self.chunk > 0
     }
 
-    /// Adds constraints, under names of their own, and the costs that price them. What the beams have said so far is
-    /// priced under them, from the start, before any of it goes on or goes out. Nothing that held before is given up.
+    /// Adds constraints, under names of their own, and the costs that price them. The text of the beams so far is
+    /// priced under them, from the start, before a beam grows or any text is released. Nothing that held before is given up.
     /// `margin` is what the rounding of the new costs can do, as in [`SearchConfig::margin`]; it only raises the margin,
     /// and that of all constraints.
     ///
