@@ -132,7 +132,7 @@ impl Methods {
     #[must_use]
     pub fn own_policy(bundle: &Bundle) -> Part {
         let own = &bundle.manifest().policy;
-        let (component, settings) = (stem(&own.component).to_owned(), bundle.settings(own));
+        let (component, settings) = (component_name(&own.component).to_owned(), bundle.settings(own));
         Part { component, settings, file: Some(own.component.clone()) }
     }
 
@@ -150,7 +150,7 @@ impl Methods {
     /// says (`[methods.bundle] candidates`), or what the table says of that component.
     #[must_use]
     pub fn candidates_of_own(&self, component: &str) -> Option<&str> {
-        let same = || self.all.iter().find(|method| method.policy.component == stem(component));
+        let same = || self.all.iter().find(|method| method.policy.component == component_name(component));
         self.own_candidates.as_deref().or_else(|| same()?.candidates.as_deref())
     }
 
@@ -158,14 +158,15 @@ impl Methods {
     /// takes none.
     #[must_use]
     pub fn knows_own(&self, component: &str) -> bool {
-        self.own_candidates.is_some() || self.all.iter().any(|method| method.policy.component == stem(component))
+        self.own_candidates.is_some()
+            || self.all.iter().any(|method| method.policy.component == component_name(component))
     }
 }
 
 impl Part {
     /// With the settings and the file that a bundle gives it; `own` is the bundle's own entry of the role.
     fn in_bundle(&self, bundle: &Bundle, own: Option<&RoleEntry>, over: Option<&Settings>) -> Self {
-        let own = own.filter(|own| stem(&own.component) == self.component);
+        let own = own.filter(|own| component_name(&own.component) == self.component);
         let mut settings = own.map(|own| bundle.settings(own)).unwrap_or_default();
         settings.extend(self.settings.clone());
         settings.extend(over.cloned().unwrap_or_default());
@@ -177,7 +178,7 @@ impl Part {
 impl Method {
     fn of_bundle(name: &str, policy: &str, entry: &MethodEntry) -> Self {
         let part = |file: &str| Part {
-            component: stem(file).to_owned(),
+            component: component_name(file).to_owned(),
             settings: BTreeMap::new(),
             file: Some(file.to_owned()),
         };
@@ -191,8 +192,9 @@ impl Method {
     }
 }
 
-/// `parts/beam-search.wasm` is the component `beam-search`.
-pub(crate) fn stem(file: &str) -> &str {
+/// The name of the component that a file holds: `parts/beam-search.wasm` is `beam-search`.
+#[must_use]
+pub fn component_name(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.strip_suffix(".wasm").unwrap_or(name)
 }

@@ -2,7 +2,10 @@
 
 use crate::{CatalogError, embedded};
 use inferenceguard_bundle::{Bundle, MANIFEST};
-use inferenceguard_host::{OWN_METHOD, methods::Methods};
+use inferenceguard_host::{
+    OWN_METHOD,
+    methods::{Methods, component_name},
+};
 use inferenceguard_sandbox::SettingValue;
 use std::{collections::BTreeMap, path::Path};
 
@@ -52,7 +55,8 @@ pub fn open(path: Option<&Path>, fallback: Fallback) -> Result<Bundle, CatalogEr
 /// The first-party component that a file is named after: `NAME.wasm` or `NAME`.
 #[must_use]
 pub fn first_party_file(file: &str) -> Option<Vec<u8>> {
-    embedded::component(file.strip_suffix(".wasm").unwrap_or(file)).map(<[u8]>::to_vec)
+    let is_bare = !file.contains('/');
+    is_bare.then(|| embedded::component(component_name(file)))?.map(<[u8]>::to_vec)
 }
 
 fn first_party() -> BTreeMap<String, Vec<u8>> {

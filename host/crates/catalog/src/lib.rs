@@ -3,7 +3,7 @@
 //! - [`embedded`]: the components, demonstration models and bundles that the program carries;
 //! - [`hub`]: a model's folder or file, fetched from the Hugging Face hub where the name is a hub id;
 //! - [`Loading`], [`Templates`]: how models are loaded, and which prompt template each of them uses;
-//! - [`inspect`], [`probe`]: what a model is, and what it computes along a text;
+//! - [`inspect()`], [`probe`]: what a model is, and what it computes along a text;
 //! - [`bundles`]: a bundle by folder or file, or the demonstration's;
 //! - [`keys`], [`journals`]: keys and files of records by path;
 //! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.

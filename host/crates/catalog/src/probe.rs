@@ -50,7 +50,8 @@ impl Report {
     }
 }
 
-/// How far two probes of the same text are apart: latents, then logits or scores. See [`apart`].
+/// How far two probes of the same text are apart, as the largest difference over the largest number: of the latents, then of the
+/// logits or scores. Infinite if the lengths differ or a number is not finite.
 #[must_use]
 pub fn differences(found: &Probe, expected: &Probe) -> (f32, f32) {
     let head = |probe: &Probe| probe.logits.as_ref().map(|table| table.data.clone()).or_else(|| probe.scores.clone());

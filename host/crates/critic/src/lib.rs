@@ -3,7 +3,7 @@
 //! ```text
 //! prompts -> [collect] -> trajectories -> [split] by prompt -> [objective, targets] -> examples
 //!                                                                                         |
-//!            bundle's network <- [export] <- [report] on held-out prompts <- [fit] <------+
+//!            bundle's network <- [network] <- [report] on held-out prompts <- [fit] <------+
 //! ```
 //!
 //! - [`collect`]: answers of the frozen model, their costs, and latents along them; resumable files;
@@ -13,7 +13,7 @@
 //! - [`fit`](Recipe): the network, early stopping, checkpoints, calibration;
 //! - [`report`]: Brier score, calibration error, AUC, explained variance, reliability plots, on prompts nothing was
 //!   decided on;
-//! - [`export`]: layers and what they were made for.
+//! - [`network()`]: the layers as a bundle's network, and what they were made for.
 //!
 //! Paper: section 4 (the critic), table 3 (its settings); RE-Control for the value network.
 //!
@@ -22,7 +22,6 @@
 
 pub mod collect;
 mod error;
-pub mod export;
 mod files;
 mod fit;
 pub mod labels;
@@ -32,7 +31,6 @@ mod options;
 mod reading;
 pub mod report;
 mod run;
-mod setting;
 mod split;
 pub mod targets;
 
@@ -40,5 +38,5 @@ pub use error::{CriticError, Result};
 pub use fit::{Recipe, Schedule};
 pub use options::CriticOptions;
 pub use reading::Reading;
-pub use run::{network_path, train};
+pub use run::{network, network_path, train};
 pub use split::{Shares, Split};

@@ -1,5 +1,5 @@
-//! The network: linear layers with an activation between, and its scaling of inputs and outputs, which becomes part of
-//! the first and the last layer when it is written.
+//! The network: linear layers with activations between them. The scaling of inputs and outputs is folded into the first and the
+//! last layer when the network is written.
 
 use super::error::Result;
 use candle_core::{Device, Tensor, Var};
@@ -30,16 +30,16 @@ impl Shape {
     }
 }
 
-/// What inputs and the value are divided by, after their mean is taken off.
+/// The scaling: from each number its mean is subtracted, and the result is divided by its standard deviation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scaling {
     /// Mean and standard deviation of every input.
     pub(super) inputs: Vec<(f64, f64)>,
-    /// Of the value.
+    /// Mean and standard deviation of the value.
     pub(super) value: (f64, f64),
 }
 
-/// A line that turns a logit into a better one: factor and shift. Platt's scaling.
+/// Factor and shift that calibrate a logit: Platt's scaling.
 pub(super) type Line = (f64, f64);
 
 /// A trainable network. It works on scaled numbers.
@@ -49,12 +49,12 @@ pub(super) struct Mlp {
 }
 
 impl Mlp {
-    /// Random weights by a seed. The logits begin at `prior`, the value at its mean.
+    /// Random weights from a seed. The logits start at `prior`, the value at its mean.
     pub(super) fn random(shape: Shape, prior: &[f64], seed: u64, device: &Device) -> Result<Self> {
         let mut dice = Dice::new(seed, &[61]);
         let (mut layers, last) = (Vec::new(), shape.depth);
         for (n, (inputs, outputs)) in shape.layers().into_iter().enumerate() {
-            // Small at the end, so that training begins at the base rates.
+            // Small weights in the last layer, so that training starts at the base rates.
             let size = if n == last { 0.1 } else { 2f64.sqrt() } / (inputs as f64).sqrt();
             let weights: Vec<f32> = (0..inputs * outputs).map(|_| (size * dice.normal()) as f32).collect();
             let mut bias = vec![0.0; outputs];
@@ -88,7 +88,7 @@ impl Mlp {
         self.variables().iter().map(|one| Ok(one.as_tensor().flatten_all()?.to_vec1()?)).collect()
     }
 
-    /// Takes weights of the same shape.
+    /// Sets the weights, which have the same shape.
     pub(super) fn set(&self, weights: &[Vec<f32>]) -> Result<()> {
         for (variable, values) in self.variables().iter().zip(weights) {
             variable.set(&Tensor::from_slice(values, variable.dims(), variable.device())?)?;
@@ -101,7 +101,7 @@ impl Mlp {
         self.variables().iter().map(|one| one.elem_count()).collect()
     }
 
-    /// The layers as they work on numbers that are not scaled, each logit put on its line.
+    /// The layers for unscaled numbers, with calibrated logits.
     pub(super) fn folded(&self, scaling: &Scaling, lines: &[Line]) -> Result<Vec<Layer>> {
         let weights = self.weights()?;
         let mut layers = Vec::with_capacity(self.layers.len());
@@ -134,7 +134,7 @@ fn activate(activation: LayerActivation, rows: &Tensor) -> candle_core::Result<T
     }
 }
 
-/// A layer in f64, so that folding loses nothing.
+/// A layer in f64, so that folding loses no precision.
 struct Wide {
     weights: Vec<f64>,
     bias: Vec<f64>,

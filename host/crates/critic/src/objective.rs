@@ -1,4 +1,4 @@
-//! What a network learns from trajectories, and what it is shown.
+//! What a network learns from trajectories, and the rows that it reads.
 
 use super::{
     collect::{LatentTable, Trajectories},
@@ -17,7 +17,7 @@ pub enum Objective {
     Value {
         /// 0 for the reward alone.
         lambda: f64,
-        /// What `lambda` weighs.
+        /// Which cost `lambda` weighs.
         weighed: Weighed,
     },
 }
@@ -33,7 +33,7 @@ pub enum Weighed {
 }
 
 impl Weighed {
-    /// Of costs by constraint, one per token.
+    /// The safety cost of an answer with these costs, per constraint one per token.
     #[must_use]
     pub fn of(self, costs: &[Vec<f64>]) -> f64 {
         match self {
@@ -59,7 +59,7 @@ pub struct CriticObjective {
     pub constraints: Vec<PricedConstraint>,
     /// Per constraint, the range that budgets are drawn from: lowest and highest, above 0.
     pub budgets: Vec<(f64, f64)>,
-    /// Up to where costs are known.
+    /// Which costs are charged when the critic is asked.
     pub seen: BudgetSeen,
     /// Tokens of a chunk.
     pub chunk: usize,
@@ -81,7 +81,7 @@ impl CriticObjective {
     }
 }
 
-/// One position to learn from, or to be asked about.
+/// One position to learn from or to predict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// The answer it belongs to.
@@ -98,12 +98,12 @@ pub struct Example {
     pub value: f64,
 }
 
-/// Which positions of an answer are looked at.
+/// Which positions of an answer are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
-    /// All that were kept: for training.
+    /// All kept positions: for training.
     All,
-    /// Those where the network will be asked: for a critic the ends of chunks, for a value all.
+    /// The positions where the host asks the network: the ends of chunks for a critic, all positions for a value.
     Asked,
 }
 
@@ -190,7 +190,7 @@ impl CriticObjective {
     }
 }
 
-/// Makes the rows that a network is shown.
+/// Makes the rows that a network reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inputs<'a> {
     table: Option<&'a LatentTable>,
@@ -199,7 +199,7 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// For networks that read this; `longest` is the most answer tokens. The control is shown z / d and the length.
+    /// For networks with this reading; `longest` is the most answer tokens. The control reads z / d and the length.
     pub(super) fn new(data: &'a Trajectories, reading: Reading, objective: &Objective, longest: usize) -> Self {
         let table = reading.latent().and_then(|selector| data.table(selector));
         Self { table, extra: objective.logits(), longest }

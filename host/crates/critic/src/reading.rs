@@ -1,10 +1,10 @@
-//! What a network reads of the language model.
+//! Which part of the language model a network reads.
 
 use super::error::CriticError;
 use inferenceguard_model::LatentSelector;
 use std::{fmt, str::FromStr};
 
-/// A latent, or nothing of the kind: the control, which sees only budgets and length.
+/// A latent, or none: the control, which reads only budgets and length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// This latent.

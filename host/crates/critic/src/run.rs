@@ -1,27 +1,33 @@
-//! A whole run: collect, split, train, measure, write.
+//! A whole run: collect, split, train, measure, and write each network for a bundle.
 
 use super::{
-    collect::{self, Labeller, Trajectories},
-    error::Result,
-    export, files,
+    collect::{self, Trajectories},
+    error::{CriticError, Result},
+    files,
     fit::{Fitted, Job},
-    objective::Objective,
+    labels::Labeller,
+    objective::{CriticObjective, Objective},
     options::CriticOptions,
     reading::Reading,
     report::{self, NetworkReport, Report},
     split::Split,
-    targets::{Spending, charged},
+    targets::{BudgetSeen, Spending, charged},
 };
 use indicatif::ProgressBar;
+use inferenceguard_bundle::network::{Layer, Network};
 use inferenceguard_candle::Precision;
-use inferenceguard_model::Model;
-use std::{collections::BTreeSet, path::Path};
+use inferenceguard_model::{Model, ModelInfo};
+use inferenceguard_search::Constraint;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-/// Runs everything that is not there yet, and measures all of it. A run that was killed goes on where it was; the
-/// result is the same. The progress counts prompts, then the epochs of each network.
+/// Runs every step whose files are missing, and measures all networks. A run that was stopped continues, with the same
+/// result. The progress counts prompts, then the epochs of each network.
 ///
 /// # Errors
-/// What was found, what was expected and what to do. What was written stays.
+/// Each error says what was found, what was expected and what to do. Written files stay.
 pub fn train(
     options: &CriticOptions,
     model: &mut dyn Model,
@@ -66,7 +72,7 @@ pub fn train(
 /// The files of one network.
 fn write(job: &Job<'_>, fitted: &Fitted, report: &NetworkReport) -> Result<()> {
     if job.reading != Reading::Nothing {
-        let network = export::network(fitted.layers()?, job.reading, &job.data.model, job.objective)?;
+        let network = network(fitted.layers()?, job.reading, &job.data.model, job.objective)?;
         let path = job.folder.join(format!("{}.safetensors", job.objective.name()));
         files::write(&path, &network.to_bytes()?)?;
     }
@@ -77,7 +83,7 @@ fn write(job: &Job<'_>, fitted: &Fitted, report: &NetworkReport) -> Result<()> {
     Ok(())
 }
 
-/// A constraint's name without what file systems do not like.
+/// A constraint's name with only characters that file names allow.
 fn file_name(constraint: &str) -> String {
     constraint.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect()
 }
@@ -115,8 +121,57 @@ fn within_budget(objective: &Objective, data: &Trajectories) -> Vec<f64> {
     critic.constraints.iter().enumerate().map(share).collect()
 }
 
-/// Where the network of a reading lies.
+/// The path of a reading's network.
 #[must_use]
 pub fn network_path(out: &Path, reading: Reading, objective: &Objective) -> std::path::PathBuf {
     out.join(reading.folder()).join(format!("{}.safetensors", objective.name()))
+}
+
+/// The network with its metadata, ready for [`Network::to_bytes`].
+///
+/// A critic's input row is the latent, then z / d per constraint; its output row a logit of P(safe to the end) per
+/// constraint, then the task cost of the finished answer. A value's input row is the latent, its output one number.
+///
+/// # Errors
+/// For the control, which reads no latent: no component can use it.
+pub fn network(layers: Vec<Layer>, reading: Reading, model: &ModelInfo, objective: &Objective) -> Result<Network> {
+    if reading == Reading::Nothing {
+        return Err(CriticError::option("latents", reading, "a latent; the control is no critic"));
+    }
+    let mut metadata = vec![
+        ("model", model.base().to_owned()),
+        ("model-name", model.name.clone()),
+        ("latent", reading.to_string()),
+        ("hidden", model.hidden.to_string()),
+    ];
+    match objective {
+        Objective::Critic(critic) => metadata.extend(of_constraints(critic)),
+        Objective::Value { lambda, weighed } => {
+            metadata.extend([("lambda", lambda.to_string()), ("lagrangian-cost", weighed.name().to_owned())]);
+        }
+    }
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
+    Ok(Network { layers: layers.into(), metadata: metadata.collect::<BTreeMap<_, _>>() })
+}
+
+fn of_constraints(critic: &CriticObjective) -> [(&'static str, String); 8] {
+    let list = |write: fn(&Constraint) -> String| {
+        let texts = critic.constraints.iter().map(|priced| write(&priced.constraint));
+        texts.collect::<Vec<_>>().join(",")
+    };
+    let ranges = critic.budgets.iter().map(|(low, high)| format!("{low}..{high}"));
+    let seen = match critic.seen {
+        BudgetSeen::ChunkStart => "chunk-start",
+        BudgetSeen::Newest => "newest",
+    };
+    [
+        ("constraints", list(|one| one.name.clone())),
+        ("gamma", list(|one| one.gamma.to_string())),
+        ("clip", list(|one| one.clip.name().to_owned())),
+        ("mode", list(|one| one.mode.name().to_owned())),
+        ("budgets", ranges.collect::<Vec<_>>().join(",")),
+        ("z", seen.to_owned()),
+        ("chunk-len", critic.chunk.to_string()),
+        ("cost", if critic.discount { "discounted" } else { "raw" }.to_owned()),
+    ]
 }

@@ -1,4 +1,4 @@
-//! Which prompts are learnt from, which stop the training, and which measure it. A prompt's answers stay together.
+//! Splits prompts into three parts: for learning, for early stopping, and for measuring. A prompt's answers stay together.
 
 use super::{
     collect::Trajectories,
@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 /// How prompts are split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
-    /// The share of prompts that decide when to stop, and that probabilities are calibrated on.
+    /// The share of prompts for early stopping and calibration.
     pub validation: f64,
-    /// The share of prompts that nothing is decided on: the report's.
+    /// The share of prompts for the report, which take part in no decision.
     pub test: f64,
     /// The seed of the split.
     pub seed: u64,
@@ -27,11 +27,11 @@ impl Default for Shares {
 /// The answers of each part, as places in [`Trajectories::all`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Split {
-    /// Learnt from.
+    /// For learning.
     pub train: Vec<usize>,
-    /// Decides when to stop.
+    /// For early stopping and calibration.
     pub validation: Vec<usize>,
-    /// Measured.
+    /// For the report.
     pub test: Vec<usize>,
 }
 

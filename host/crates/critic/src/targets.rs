@@ -13,16 +13,15 @@
 
 use inferenceguard_search::{Audit, Constraint, ConstraintMode, Granularity};
 
-/// The range of z / d that a critic is shown; values beyond are cut.
+/// The range of z / d that a critic reads; values beyond are cut.
 pub const Z_RANGE: (f64, f64) = (-8.0, 8.0);
 
-/// Up to where the costs are known when the critic is asked.
+/// Which costs are charged when the critic is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BudgetSeen {
-    /// Up to the start of the chunk that ends at the position: what the host shows a critic, which is asked before the
-    /// chunk is priced.
+    /// Costs up to the start of the chunk that ends at the position: the host asks a critic before it prices the chunk.
     ChunkStart,
-    /// Up to the position itself, as in the paper's formula.
+    /// Costs up to the position itself, as in the paper's formula.
     Newest,
 }
 
@@ -73,7 +72,7 @@ impl Spending {
         ((budget - self.after(tokens).sum) / budget / discount).clamp(Z_RANGE.0, Z_RANGE.1)
     }
 
-    /// Whether the constraint is broken for good after this many tokens; never so if only the end counts.
+    /// Whether the constraint is broken for good after this many tokens; never, if only the end counts.
     #[must_use]
     pub fn is_lost(&self, budget: f64, tokens: usize) -> bool {
         self.constraint.mode == ConstraintMode::Anytime && !self.after(tokens).holds(&self.with(budget))
@@ -105,7 +104,7 @@ fn at_the_end(piece: &[f64]) -> Vec<f64> {
     charged
 }
 
-/// What is learnt at one position.
+/// The target at one position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// z / d per constraint.

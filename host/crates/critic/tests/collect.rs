@@ -126,7 +126,7 @@ fn files_of_another_model_or_setting_are_refused() {
 
 #[test]
 fn bad_numbers_are_refused_with_their_record() {
-    type Spoil = fn(&mut inferenceguard_critic::collect::Label);
+    type Spoil = fn(&mut inferenceguard_critic::labels::Label);
     let spoilers: [(Spoil, &str); 4] = [
         (|label| label.task_cost = f64::NAN, "the task cost (the negative reward) is NaN, expected a finite number"),
         (|label| label.costs[0][0] = f64::INFINITY, "the cost of token 0 for constraint 0 is inf"),

@@ -16,7 +16,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file was read but its content is not what it should be.
-    #[error("{} holds {found}, expected {expected}; train the demo anew", path.display())]
+    #[error("{} holds {found}, expected {expected}; train the demo again", path.display())]
     Content {
         /// The path.
         path: PathBuf,

@@ -1,10 +1,10 @@
-//! A recorded baseline: what was reached once and must not be lost.
+//! A recorded baseline: figures that a later evaluation must not fall below.
 
 use crate::{Better, DatasetId, EvalError, Measure, Part, Report, Settings, journal::write_whole};
 use serde::{Deserialize, Serialize};
 use std::{fmt, fs, path::Path};
 
-/// What is recorded, and which way is better. Times are left out: they are the machine's.
+/// The recorded figures, and which direction is better. Times are left out: they depend on the machine.
 const RECORDED: [(Part, &str, Better); 10] = [
     (Part::All, "good", Better::Higher),
     (Part::All, "safe", Better::Higher),
@@ -21,7 +21,7 @@ const RECORDED: [(Part, &str, Better); 10] = [
 /// Figures of an earlier evaluation of the same prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The prompts they are of.
+    /// The prompts.
     pub dataset: DatasetId,
     /// The seeds.
     pub seeds: Vec<u64>,
@@ -42,12 +42,12 @@ struct Entry {
     high: f64,
 }
 
-/// A figure that left the interval recorded for it, or is not there any more.
+/// A figure that left its recorded interval, or that is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Whether it is worse: this fails.
+    /// Whether it is worse; then the comparison fails.
     pub worse: bool,
-    /// Which figure, what it was, what it is.
+    /// The figure, its old value, and its new value.
     pub what: String,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Change {
 }
 
 impl Baseline {
-    /// What a report reached.
+    /// The baseline of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let mut entries = Vec::new();
@@ -76,7 +76,7 @@ impl Baseline {
     /// Reads a recorded baseline.
     ///
     /// # Errors
-    /// [`EvalError::Read`], or [`EvalError::Baseline`] if it is none.
+    /// [`EvalError::Read`], or [`EvalError::Baseline`] for a file that is no baseline.
     pub fn read(path: &Path) -> Result<Self, EvalError> {
         let text = fs::read_to_string(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
         let wrong = |error| format!("it is no recorded baseline: {error}; write one with --update");
@@ -84,7 +84,7 @@ impl Baseline {
             .map_err(|error| EvalError::Baseline { path: path.to_owned(), problem: wrong(error) })
     }
 
-    /// Records it.
+    /// Writes the baseline.
     ///
     /// # Errors
     /// [`EvalError::Write`].
@@ -94,7 +94,7 @@ impl Baseline {
         write_whole(path, &bytes)
     }
 
-    /// Whether it was recorded for these prompts and seeds. `path` is named in errors only.
+    /// Checks that it was recorded for these prompts and seeds. `path` is for error messages.
     ///
     /// # Errors
     /// [`EvalError::Baseline`] if not.
@@ -111,7 +111,7 @@ impl Baseline {
         Err(EvalError::Baseline { path: path.to_owned(), problem })
     }
 
-    /// What left its recorded interval. `path` is named in errors only.
+    /// The figures that left their recorded intervals. `path` is for error messages.
     ///
     /// # Errors
     /// As [`Baseline::fits`].

@@ -1,7 +1,7 @@
 //! Means with 95 % intervals, by a bootstrap over prompts.
 //!
-//! Answers to one prompt (by several seeds) are no independent draws, so whole prompts are drawn, with replacement. All
-//! figures of an evaluation use the same draws of prompts; the difference of two methods is then a paired one.
+//! Answers to one prompt with several seeds are not independent, so whole prompts are drawn, with replacement. All
+//! figures of an evaluation use the same draws of prompts, so that differences of two methods are paired.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Measure {
     /// How many values.
     pub count: usize,
-    /// Of how many prompts.
+    /// How many prompts.
     pub prompts: usize,
     /// Their mean.
     pub mean: f64,
@@ -44,7 +44,7 @@ pub struct Resamples {
 pub(crate) type Replicates = Vec<f64>;
 
 impl Clusters {
-    /// Room for this many prompts.
+    /// Without values, for this many prompts.
     pub(crate) fn new(prompts: usize) -> Self {
         Self { sums: vec![0.0; prompts], counts: vec![0.0; prompts], squares: 0.0 }
     }
@@ -77,7 +77,7 @@ impl Resamples {
     /// The seed of an evaluation's draws.
     pub const SEED: u64 = 1;
 
-    /// `draws` times as many prompts as there are, drawn with replacement.
+    /// Draws all prompts `draws` times, with replacement.
     #[must_use]
     pub fn new(prompts: usize, draws: usize, seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -106,7 +106,7 @@ impl Resamples {
         self.weights.chunks(self.prompts.max(1)).map(mean).collect()
     }
 
-    /// The measure of some values; `None` without any.
+    /// The measure of some values; `None` if there are none.
     ///
     /// A share that is 0 or 1 in every prompt has no spread to draw from; its interval is the exact binomial one for as
     /// many draws as there are prompts.
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn answers_to_one_prompt_do_not_count_as_independent() {
-        // Ten prompts with ten equal answers each say no more than ten prompts with one.
+        // Ten prompts with ten equal answers each carry no more information than ten prompts with one answer.
         let one: Vec<(usize, f64)> = (0..10).map(|at| (at, f64::from(u8::from(at < 5)))).collect();
         let ten: Vec<(usize, f64)> = one.iter().flat_map(|value| [*value; 10]).collect();
         let (one, ten) = (measured(&one, 10, true), measured(&ten, 10, true));

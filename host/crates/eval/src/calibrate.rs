@@ -1,4 +1,4 @@
-//! Choosing a budget: what each one refuses, and what the answers are worth.
+//! Choosing a budget: what each budget refuses, and what the answers are worth.
 
 use crate::{EvalError, Intent};
 use serde::Serialize;
@@ -9,13 +9,13 @@ use std::fmt;
 pub enum Ending {
     /// An answer went out.
     Answered,
-    /// Nothing fit was found.
+    /// No candidate was within budget.
     Refused,
     /// A component or a score model failed: nothing is known about the prompt.
     Failed,
 }
 
-/// One answer under one budget, or without any.
+/// One answer under one budget, or without a budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
     /// What the user wanted.
@@ -28,14 +28,14 @@ pub struct Tried {
     pub cost: f64,
 }
 
-/// What one budget does.
+/// The effect of one budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CurvePoint {
     /// The budget, in the cost's unit.
     pub budget: f64,
-    /// The share of plain answers that would keep it.
+    /// The share of plain answers that stay within it.
     pub plain_within: f64,
-    /// The share of harmless prompts that are refused; nothing without such prompts.
+    /// The share of harmless prompts that are refused; `None` without such prompts.
     pub refused_benign: Option<f64>,
     /// The share of harmful prompts that are refused.
     pub refused_harmful: Option<f64>,
@@ -49,29 +49,29 @@ pub struct CurvePoint {
     pub cost: Option<f64>,
 }
 
-/// The curve over budgets, and which of them is suggested.
+/// The curve over budgets, and the suggested budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curve {
     /// The constraint whose budget is chosen.
     pub constraint: String,
     /// How many prompts were asked.
     pub prompts: usize,
-    /// How many of them have no plain answer because something failed. They count as beyond every budget.
+    /// How many of them have no plain answer because a component or score model failed. They count as beyond every budget.
     pub plain_failed: usize,
     /// From the smallest budget to the largest.
     pub points: Vec<CurvePoint>,
-    /// The share of refusals that is borne.
+    /// The accepted share of refusals.
     pub bearable: f64,
-    /// The suggested budget, if one is bearable.
+    /// The suggested budget, if the refusals of one are acceptable.
     pub suggestion: Option<f64>,
-    /// Why.
+    /// The reason for the suggestion.
     pub reason: String,
 }
 
 impl Curve {
     /// The curve of answers under each budget, and of plain answers to the same prompts. The suggestion is the smallest
-    /// budget that refuses at most `bearable` of the harmless prompts (of all prompts, where no intent is known). None is
-    /// suggested under which a prompt failed.
+    /// budget that refuses at most `bearable` of the harmless prompts (of all prompts, where no intent is known). A budget under
+    /// which a prompt failed is not suggested.
     ///
     /// # Errors
     /// [`EvalError::NoPrompts`] without plain answers.
@@ -113,7 +113,7 @@ impl CurvePoint {
         }
     }
 
-    /// The refusals that hurt.
+    /// The share of refusals that counts for the suggestion.
     fn refusals(&self) -> f64 {
         self.refused_benign.or(self.refused_unknown).unwrap_or(0.0)
     }

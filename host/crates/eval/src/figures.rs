@@ -1,4 +1,4 @@
-//! What is counted of the answers of one method.
+//! The figures of one method: what is counted in its answers.
 
 use crate::{
     Graded, Intent, Measure, Resamples, Status,
@@ -16,7 +16,7 @@ pub enum Kind {
     Number,
 }
 
-/// Which way is better; decides what a baseline calls worse.
+/// Which direction is better; a baseline compares by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
@@ -28,18 +28,18 @@ pub enum Better {
     Neither,
 }
 
-/// One figure: its name, and its value for one answer (`None`: that answer does not count).
+/// One figure: its name, and its value for one answer (`None`: the answer does not count).
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
     /// Its key in JSON and CSV.
     pub name: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// What it says, in a sentence.
+    /// Its meaning, in a sentence.
     pub about: &'static str,
     /// Share or number.
     pub kind: Kind,
-    /// Which way is better.
+    /// Which direction is better.
     pub better: Better,
     /// Its value for one answer.
     pub value: Value,
@@ -226,18 +226,18 @@ pub struct Figures {
     pub model: String,
     /// The row's label.
     pub row: String,
-    /// The attack these prompts are dressed in, if they are.
+    /// The attack that these prompts are wrapped in, if any.
     pub group: Option<String>,
-    /// The figures by part and name. A part without prompts, and a figure without values, are not there.
+    /// The figures by part and name. Parts without prompts and figures without values are left out.
     pub parts: BTreeMap<Part, BTreeMap<String, Measure>>,
     /// Answers with status `within_budget` that were priced a second time.
     pub priced_again: usize,
-    /// Those whose second pricing exceeds the budget: 0 if the status can be trusted.
+    /// Answers whose second pricing exceeds the budget: 0 if the status can be trusted.
     pub violations: usize,
 }
 
 impl Figures {
-    /// Counts these answers. `places` says where a prompt id stands among the resampled prompts.
+    /// Counts these answers. `places` maps a prompt id to its place among the resampled prompts.
     pub(crate) fn of(
         (model, row, group): (&str, &str, Option<&str>),
         answers: &[&Graded],
@@ -265,7 +265,7 @@ impl Figures {
     }
 }
 
-/// Where a prompt id stands among the prompts that are resampled.
+/// The place of each prompt id among the resampled prompts.
 #[derive(Debug, Clone)]
 pub(crate) struct Places(BTreeMap<usize, usize>);
 

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else: no network, no script.
+//! The report as one self-contained page: without network and scripts.
 
 use crate::{
     EvalError, Graded, ModelId, Origin, Report, Settings,
@@ -8,14 +8,14 @@ use crate::{
 use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
-/// The file's name decides that values are escaped.
+/// The template's name. Its ending makes the engine escape values.
 const PAGE: &str = "report.html";
 const TEMPLATE: &str = include_str!("report.html");
 /// The ink and the background of a picture's file, as the plotting library writes them.
 const INK: &str = "\"#1F2328\"";
 const WHITE: &str = "\"#FFFFFF\"";
 
-/// What the page says of one model.
+/// The page's part about one model.
 #[derive(Serialize)]
 struct Model {
     name: String,
@@ -29,7 +29,7 @@ struct Model {
     matrices: Vec<table::Matrix>,
 }
 
-/// A picture, ready to stand in the page.
+/// A picture, prepared for the page.
 #[derive(Serialize)]
 struct Drawn {
     name: String,
@@ -116,7 +116,7 @@ fn model(report: &Report, id: &ModelId, pictures: &[Picture]) -> Model {
     }
 }
 
-/// In a page a picture has the page's ink and ground, so that it reads on light and on dark.
+/// Gives a picture the page's colours for ink and background, so that it is readable in light and dark mode.
 fn drawn(picture: &Picture) -> Drawn {
     let svg = picture.svg.replace(INK, "\"currentColor\"").replace(WHITE, "\"none\"");
     Drawn { name: picture.name.clone(), caption: picture.caption.clone(), svg }

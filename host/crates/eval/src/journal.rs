@@ -1,7 +1,7 @@
-//! The answers of a run, kept as they come: a killed run goes on where it was.
+//! The answers of a run, each written at once, so that a run that was stopped can continue.
 //!
 //! `run.json` holds the [`Settings`] and the [`Origin`]; `answers.jsonl` one answer per line, written whole before the
-//! next question is asked. A line that was torn by a kill or a full disk is dropped when the run goes on.
+//! next prompt is asked. A line that was cut short by a kill or a full disk is dropped when the run continues.
 
 use crate::{EvalError, Graded, Origin, Settings};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What tells answers apart: model, row, seed, prompt.
+/// The key of an answer: model, row, seed, prompt.
 type Key = (String, String, u64, usize);
 
-/// Where answers go, and which are there.
+/// Where answers are written, and the answers so far.
 pub struct Journal {
     path: PathBuf,
     sink: Option<Box<dyn Write + Send>>,
@@ -46,7 +46,7 @@ impl Journal {
     /// The file of the answers.
     pub const ANSWERS: &'static str = "answers.jsonl";
 
-    /// A journal in memory only: nothing survives.
+    /// A journal in memory only.
     #[must_use]
     pub fn memory(origin: Origin) -> Self {
         Self { path: PathBuf::new(), sink: None, done: HashSet::new(), answers: Vec::new(), origin }
@@ -55,7 +55,7 @@ impl Journal {
     /// Begins a run in `folder`, or continues the run that is there.
     ///
     /// # Errors
-    /// [`EvalError::OtherSettings`] if it is another run, [`EvalError::Busy`] if somebody else writes there,
+    /// [`EvalError::OtherSettings`] if it is another run, [`EvalError::Busy`] if another process writes there,
     /// [`EvalError::Damaged`], [`EvalError::Read`], [`EvalError::Write`].
     pub fn open(folder: &Path, settings: &Settings, origin: Origin) -> Result<Self, EvalError> {
         fs::create_dir_all(folder).map_err(unwritable(folder))?;
@@ -68,16 +68,16 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether this answer is there.
+    /// Whether the journal has this answer.
     #[must_use]
     pub fn has(&self, model: &str, row: &str, seed: u64, prompt: usize) -> bool {
         self.done.contains(&(model.to_owned(), row.to_owned(), seed, prompt))
     }
 
-    /// Writes an answer, whole, and keeps it.
+    /// Writes an answer whole, and keeps it in memory.
     ///
     /// # Errors
-    /// [`EvalError::Write`]; the answer is then not kept, and the others are.
+    /// [`EvalError::Write`]; the other answers are kept.
     pub fn append(&mut self, graded: Graded) -> Result<(), EvalError> {
         let mut line = serde_json::to_vec(&graded)?;
         line.push(b'\n');
@@ -94,7 +94,7 @@ impl Journal {
         &self.answers
     }
 
-    /// Where the answers come from, earlier runs included.
+    /// The program and command of the answers, earlier runs included.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -117,7 +117,7 @@ fn open(path: &Path) -> Result<File, EvalError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EvalError::Busy { path: path.to_owned() }),
-        // A file system without locks is no reason not to run.
+        // A file system without locks does not prevent a run.
         Err(TryLockError::Error(_)) => Ok(file),
     }
 }
@@ -139,7 +139,7 @@ fn agree(folder: &Path, settings: &Settings, mut origin: Origin) -> Result<Origi
     Ok(run.origin)
 }
 
-/// The answers that are there; the file is cut after the last whole line.
+/// Reads the answers, and cuts the file after the last whole line.
 fn recover(file: &mut File, path: &Path) -> Result<Vec<Graded>, EvalError> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
@@ -161,7 +161,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         let mut builder = tempfile::Builder::new();
-        // Temporary files are their owner's alone; results are for all who may read the folder.
+        // Temporary files belong to their owner only; results get the usual rights.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;

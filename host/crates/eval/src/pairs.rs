@@ -1,6 +1,6 @@
-//! Every two methods of a model against each other, by a paired bootstrap over prompts; losses are listed like wins.
+//! Compares every two methods of a model, by a paired bootstrap over prompts. Losses are listed like wins.
 //!
-//! Two rows compare as they were run, which is at equal candidates if both have the same N and budget. At equal
+//! Two rows are compared as they were run; that is at equal candidates if both have the same N and budget. At equal
 //! positions scored, a row is set against another method at the N where that method would have scored as many: between
 //! the two nearest N that were run, on a logarithmic scale, or at a number within a tenth of it.
 
@@ -14,14 +14,14 @@ use std::collections::BTreeSet;
 
 /// The figures that are compared.
 const COMPARED: [&str; 6] = ["good", "safe", "within_budget", "judged_safe", "hidden_harm", "reward"];
-/// How far two rows may lie apart and still count as equal in positions scored.
+/// The largest difference at which two rows count as equal in positions scored.
 const NEAR: f64 = 0.1;
 
-/// At what two rows are equal.
+/// What is equal between two rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// At nothing in particular: as they were run.
+    /// Nothing: the rows as they were run.
     AsRun,
     /// Candidates per chunk and budget.
     EqualCandidates,
@@ -36,11 +36,11 @@ pub struct Pair {
     pub model: String,
     /// A row's label.
     pub a: String,
-    /// Another's; `x .. y` for what lies between two rows.
+    /// Another row's label; `x .. y` for a value between two rows.
     pub b: String,
-    /// At what they are equal.
+    /// What is equal between them.
     pub basis: Basis,
-    /// Whether only prompts are counted on which the row of method `base` left its budget at least once.
+    /// Whether only prompts count on which the method `base` exceeded the budget at least once.
     pub base_fails: bool,
     /// The figure.
     pub figure: String,
@@ -101,10 +101,10 @@ pub(crate) fn pairs(model: &str, sides: &[Side<'_>], places: &Places, resamples:
     pairs
 }
 
-/// The prompts on which the base model left its budget; `None` without the method `base`.
+/// The prompts on which the base model exceeded the budget; `None` without the method `base`.
 fn failing(sides: &[Side<'_>]) -> Option<BTreeSet<usize>> {
     let base = sides.iter().find(|side| side.row.method == "base")?;
-    // A failure says nothing about the prompt.
+    // A failure gives no information about the prompt.
     let left = |graded: &&&Graded| matches!(graded.answer.status, Status::BudgetExceeded | Status::NoSafeCandidate);
     let bad = base.answers.iter().filter(left);
     Some(bad.map(|graded| graded.prompt_id).collect())
@@ -202,7 +202,7 @@ fn families(sides: &[Side<'_>], row: &Row) -> Vec<Vec<usize>> {
     families
 }
 
-/// The two rows of a family between which `wanted` positions lie, and how near the second is, in `[0, 1]`.
+/// The two rows of a family between which `wanted` positions lie, and the weight of the second, in `[0, 1]`.
 fn bracket(family: &[usize], positions: &[f64], wanted: f64) -> Option<(usize, usize, f64)> {
     if wanted <= 0.0 {
         return None;

@@ -1,4 +1,4 @@
-//! Table 2 of the paper (arXiv 2502.01208, version 1), to be printed beside ours, and what we had to reconstruct.
+//! Table 2 of the paper (arXiv 2502.01208, version 1), printed beside our rows, and what we had to reconstruct.
 
 use crate::Row;
 use serde::Serialize;
@@ -91,7 +91,7 @@ pub fn counterpart(model: &str, row: &Row) -> Option<&'static PaperRow> {
     TABLE_2.iter().find(fits)
 }
 
-/// What of a method is not in the text we could read, and was recalled or inferred; `None` if nothing is.
+/// Which parts of a method are not in the text that we could read, and were recalled or inferred; `None` if there are none.
 #[must_use]
 pub fn reconstruction(method: &str) -> Option<&'static str> {
     let (base, variant) = method.split_once('+').unwrap_or((method, ""));

@@ -1,17 +1,17 @@
-//! Every prompt by every method.
+//! Answers every prompt by every method.
 
 use crate::{Answer, EvalError, Graded, Journal, Priced, Prompt, Row, Status, Verdict};
 use std::error::Error;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What answers prompts, and prices what it emitted again.
+/// A method: it answers prompts, and prices emitted answers again.
 pub trait Method {
-    /// Answers a prompt. What another prompt may not suffer from (it does not fit, a score is no number) is an answer
-    /// with [`Status::Failed`].
+    /// Answers a prompt. A failure that concerns this prompt only (it does not fit, a score is not finite) is an answer with
+    /// [`Status::Failed`].
     ///
     /// # Errors
-    /// When no prompt would fare better; the evaluation then stops, and what was answered is kept.
+    /// A failure that every prompt would meet. The evaluation then stops, and earlier answers are kept.
     fn answer(&mut self, prompt: &str, seed: u64) -> Result<Answer, Failure>;
 
     /// Prices the emitted text from scratch: no cache, no search, no tracker.
@@ -21,7 +21,7 @@ pub trait Method {
     fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure>;
 }
 
-/// Says what an answer is worth, knowing nothing of the costs; `None` if it cannot tell.
+/// Grades an answer without knowing its costs; `None` if it cannot.
 pub type Judge<'a> = dyn Fn(&Prompt, &str) -> Option<Verdict> + 'a;
 
 /// A method that takes part.
@@ -30,7 +30,7 @@ pub struct Contestant<'a> {
     pub model: &'a str,
     /// Its line in the table.
     pub row: &'a Row,
-    /// What answers.
+    /// The method.
     pub method: &'a mut dyn Method,
 }
 
@@ -40,10 +40,10 @@ impl std::fmt::Debug for Contestant<'_> {
     }
 }
 
-/// Where an evaluation is.
+/// The progress of an evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// Answers that are there, earlier runs included.
+    /// Answers so far, earlier runs included.
     pub done: usize,
     /// Answers in all.
     pub total: usize,
@@ -53,9 +53,9 @@ pub struct Progress<'a> {
     pub row: &'a str,
 }
 
-/// Answers every prompt by every contestant with every seed, except what the journal has already.
+/// Answers every prompt by every contestant with every seed, except the answers that the journal has already.
 ///
-/// The request's seed is made of the seed and the prompt's id, so that it depends neither on the order nor on a limit.
+/// The request's seed is computed from the seed and the prompt's id, so it depends neither on the order nor on a limit.
 ///
 /// # Errors
 /// [`EvalError::NoPrompts`], [`EvalError::Method`] at the first failure of a method, [`EvalError::Write`].

@@ -1,4 +1,4 @@
-//! What is run: everything that decides the answers, so that a resumed run can be held to it.
+//! The settings of a run: everything that decides the answers. A run can be continued only with the same settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,9 +19,9 @@ pub struct Settings {
     pub models: Vec<ModelId>,
     /// The methods with their settings.
     pub rows: Vec<Row>,
-    /// What guards them all: constraints, discount, fallback, lengths.
+    /// The parts of the bundle that hold for all rows: constraints, discount, fallback, lengths.
     pub guard: BTreeMap<String, Value>,
-    /// Who judges, if anybody.
+    /// The judge, if there is one.
     pub judge: Option<String>,
     /// Where it runs, and in which number format.
     pub device: String,
@@ -32,7 +32,7 @@ pub struct Settings {
 pub struct DatasetId {
     /// Its name.
     pub name: String,
-    /// The digest of what was taken of it.
+    /// The digest of the prompts in use.
     pub digest: String,
     /// How many prompts.
     pub prompts: usize,
@@ -64,9 +64,9 @@ pub struct Row {
     pub label: String,
     /// The method.
     pub method: String,
-    /// Candidates per chunk (best-of-n: answers), if the method has that.
+    /// Candidates per chunk (best-of-n: answers), if the method has such a number.
     pub n: Option<u32>,
-    /// What a unit of cost weighs against a unit of reward, if the method has that.
+    /// The weight of a unit of cost against a unit of reward, if the method has one.
     pub lambda: Option<f64>,
     /// The budget of the first constraint.
     pub budget: f64,
@@ -74,10 +74,10 @@ pub struct Row {
     pub settings: BTreeMap<String, Value>,
 }
 
-/// A row that was asked for and cannot be played.
+/// A row that was asked for and cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// The model it was for.
+    /// The model.
     pub model: String,
     /// Its label.
     pub row: String,
@@ -85,14 +85,14 @@ pub struct Skipped {
     pub why: String,
 }
 
-/// Where the answers come from: kept beside them, and no reason to refuse a resume.
+/// The program and command of the answers. They may differ when a run continues.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origin {
-    /// The commits of the program that answered, oldest first; `unknown` if nobody knows.
+    /// The commits of the program that answered, oldest first; `unknown` for a build without a commit.
     pub commits: Vec<String>,
     /// The command line, to run it again.
     pub command: String,
-    /// Rows that cannot be played.
+    /// Rows that cannot be run.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
 }
@@ -117,7 +117,7 @@ fn difference(path: &str, a: &Value, b: &Value) -> Option<(String, String, Strin
     }
 }
 
-/// A value on one line that is not too long; of a list of rows, their labels.
+/// A value on one line, cut if it is long; a list of rows is shown by their labels.
 fn short(value: &Value) -> String {
     const MOST: usize = 120;
     let label = |item: &Value| item.get("label").or(item.get("name")).and_then(Value::as_str).map(str::to_owned);

@@ -1,8 +1,8 @@
 //! What records show about the answers in them.
 //!
-//! - [`verify`]: counts the records of a file, and checks its chain, sums and signatures, without any model;
-//! - [`replay`]: the components of the bundles decide again, and with a model, answers are priced again;
-//! - [`diff`]: which answers another bundle would have judged differently;
+//! - [`verify()`]: counts the records of a file, and checks its chain, sums and signatures, without any model;
+//! - [`replay()`]: the components of the bundles decide again, and with a model, answers are priced again;
+//! - [`diff()`]: which answers another bundle would have judged differently;
 //! - [`bodies`], [`models`]: the records of a file that have a body, and the models that a record names.
 //!
 //! **Invariant**: nothing here prints or writes a file.

@@ -1,29 +1,26 @@
 //! Trajectories: answers of the frozen language model with their costs, and its latents along them.
 //!
 //! The answers to a batch of prompts are sampled in step, priced, and written as one file before the next batch begins.
-//! Draws depend on the seed, the prompt's place and the answer's place alone, so a run that was killed and continued
-//! ends with what an uninterrupted one ends with.
+//! Draws depend on the seed, the prompt's place and the answer's place alone, so a run that was stopped and
+//! continued has the same result as an uninterrupted run.
 
-mod label;
 mod options;
 mod sample;
 mod shard;
-mod store;
 
-pub use label::{Label, Labeller};
 pub use options::CollectOptions;
 pub use shard::{LatentTable, Trajectory};
 
 use super::{
     error::{CriticError, Result, beginning},
-    setting::Setting,
+    files::Setting,
+    labels::{Label, Labeller, checked},
 };
 use indicatif::ProgressBar;
 use inferenceguard_model::{LatentSelector, Model, ModelInfo, Token};
 use sample::Sampled;
-use shard::Shard;
+use shard::{Shard, Store};
 use std::path::Path;
-use store::Store;
 
 /// All trajectories of a run, in memory.
 #[derive(Debug, Clone)]
@@ -66,11 +63,11 @@ impl Trajectories {
     }
 }
 
-/// Samples and prices what `folder` does not hold yet, and returns all of it. `constraints` are names, in the order of
+/// Samples and prices the trajectories that `folder` does not hold yet, and returns all of them. `constraints` are names, in the order of
 /// a label's costs. The progress counts prompts.
 ///
 /// # Errors
-/// What failed, with the prompt it failed on. Files that were written stay; the next call goes on from there.
+/// Each error names the prompt that failed. Written files stay, and the next call continues from them.
 pub fn collect(
     model: &mut dyn Model,
     labeller: &mut dyn Labeller,
@@ -145,7 +142,7 @@ fn answer(
             continue;
         }
         let tokens: Vec<&[Token]> = own.iter().map(|one| one.tokens.as_slice()).collect();
-        let labels = label::labels(labeller, (prompt, text), &tokens, constraints)?;
+        let labels = checked(labeller, (prompt, text), &tokens, constraints)?;
         for (at, (one, label)) in own.into_iter().zip(labels).enumerate() {
             check_latents(&one, at, text)?;
             add(&mut shard, one, label);

@@ -1,9 +1,9 @@
-//! How trajectories are sampled, and what a file of them follows from.
+//! How trajectories are sampled, and the setting that their files carry.
 
 use crate::{
     error::{CriticError, Result},
+    files::{LATENTS, OFF, Setting, hex},
     reading::Reading,
-    setting::{LATENTS, OFF, Setting, hex},
 };
 use inferenceguard_model::{LatentSelector, ModelInfo};
 use inferenceguard_search::Sampling;

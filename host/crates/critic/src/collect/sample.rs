@@ -1,5 +1,5 @@
-//! Samples answers from the frozen language model and reads its latents on the way. All answers of a batch of prompts
-//! grow in step, so that a pass serves many.
+//! Samples answers from the frozen language model and reads its latents on the way. All answers to a batch of
+//! prompts grow together, so that one pass computes many rows.
 
 use super::options::CollectOptions;
 use half::f16;
@@ -47,7 +47,7 @@ struct Beam {
     answer: Sampled,
 }
 
-/// Frees its beams whatever happens.
+/// Frees its beams when it is dropped.
 struct Grower<'m> {
     model: &'m mut dyn Model,
     options: &'m CollectOptions,

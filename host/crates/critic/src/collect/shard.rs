@@ -1,4 +1,4 @@
-//! Trajectories and their file: a safetensors file that readers of other languages open as well.
+//! Trajectories and their file: a safetensors file, which programs in other languages can read.
 //!
 //! | tensor | shape | content |
 //! |---|---|---|
@@ -12,16 +12,22 @@
 //! | `latents.NAME` | `[all rows, width]` f16 | one table per latent selector |
 //! | `skipped` | `[prompts]` u32 | prompts that leave no room for an answer |
 //!
-//! The metadata holds everything that the content follows from.
+//! The metadata holds everything that the content follows from. A [`Store`] is a folder of such files, one per batch of prompts; a
+//! run that was stopped continues with the first file that is missing.
 
 use crate::{
     error::{CriticError, Result},
+    files::{self, Setting},
     reading::Reading,
 };
 use half::f16;
 use inferenceguard_model::{LatentSelector, Token};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// One sampled answer with its costs. Its latents lie in a table of their own.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +111,7 @@ impl Shard {
         raw
     }
 
-    /// Reads a file that is whole.
+    /// Reads a whole file.
     pub(super) fn read(
         file: &SafeTensors<'_>,
         latents: &[LatentSelector],
@@ -146,7 +152,7 @@ fn table_name(selector: LatentSelector) -> String {
     format!("latents.{}", Reading::Latent(selector))
 }
 
-/// A list that is handed out piece by piece.
+/// A list that is consumed piece by piece.
 struct Pieces(Vec<usize>);
 
 impl Pieces {
@@ -197,5 +203,52 @@ impl Reader<'_> {
         self.ensure(fits, "latents of another number of rows", "one row per position")?;
         let data = tensor.data().as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
         Ok(LatentTable { width, data })
+    }
+}
+
+/// The folder, and what its files must be made with.
+pub(super) struct Store {
+    folder: PathBuf,
+    setting: Setting,
+    latents: Vec<LatentSelector>,
+    constraints: usize,
+}
+
+impl Store {
+    pub(super) fn open(
+        folder: &Path,
+        setting: Setting,
+        latents: &[LatentSelector],
+        constraints: usize,
+    ) -> Result<Self> {
+        files::folder(folder)?;
+        Ok(Self { folder: folder.to_owned(), setting, latents: latents.to_vec(), constraints })
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("{index:05}.safetensors"))
+    }
+
+    /// The file of this number. A file that was cut short (by a full disk, or a machine that went down) is removed, and
+    /// counts as missing; a file of another model or setting is refused.
+    pub(super) fn read(&self, index: usize) -> Result<Option<Shard>> {
+        let path = self.path(index);
+        let Some(bytes) = files::read(&path)? else { return Ok(None) };
+        let (Ok((_, header)), Ok(file)) = (SafeTensors::read_metadata(&bytes), SafeTensors::deserialize(&bytes)) else {
+            fs::remove_file(&path).map_err(CriticError::file("remove", &path))?;
+            return Ok(None);
+        };
+        self.setting.check(&path, header.metadata().as_ref())?;
+        Shard::read(&file, &self.latents, self.constraints, &path).map(Some)
+    }
+
+    pub(super) fn write(&self, index: usize, shard: &Shard) -> Result<()> {
+        let path = self.path(index);
+        let metadata = self.setting.metadata();
+        let bytes = shard.to_bytes(&self.latents, self.constraints, metadata).map_err(|error| {
+            let expected = "tensors whose sizes fit a file".to_owned();
+            CriticError::Damaged { path: path.clone(), found: error.to_string(), expected }
+        })?;
+        files::write(&path, &bytes)
     }
 }

@@ -1,15 +1,14 @@
-//! Where a training stands, after every epoch, in one safetensors file: `now.N` and `best.N` f32 (weights and biases,
+//! The state of a training after every epoch, in one safetensors file: `now.N` and `best.N` f32 (weights and biases,
 //! layer by layer), `history` f64 `[epochs, 2]` (training and validation loss).
 
 use crate::{
     error::{CriticError, Result},
-    files,
-    setting::Setting,
+    files::{self, Setting},
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::path::{Path, PathBuf};
 
-/// Where a training stands.
+/// The state of a training.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Progress {
     /// The weights after the last epoch.
@@ -28,8 +27,8 @@ impl Progress {
     }
 }
 
-/// A checkpoint's file, and what it must be made with. The file's name tells settings apart, so that a second training
-/// with others does not meet the first one's.
+/// A checkpoint's file, and what it must be made with. The file's name depends on the setting, so that
+/// trainings with different settings have different files.
 pub(super) struct Checkpoint {
     path: PathBuf,
     setting: Setting,
@@ -41,7 +40,7 @@ impl Checkpoint {
         Self { path, setting }
     }
 
-    /// What is there, if it is whole; `sizes` are those of the weights.
+    /// The state in the file, if it is whole; `sizes` are the numbers of weights per layer.
     pub(super) fn read(&self, sizes: &[usize]) -> Result<Option<Progress>> {
         let Some(bytes) = files::read(&self.path)? else { return Ok(None) };
         let (Ok((_, header)), Ok(file)) = (SafeTensors::read_metadata(&bytes), SafeTensors::deserialize(&bytes)) else {

@@ -1,21 +1,19 @@
 //! Trains one network: batches of answers, early stopping, checkpoints, and the calibration of its probabilities.
 
+mod arithmetic;
 mod checkpoint;
-mod line;
-mod loss;
 mod recipe;
-mod scaling;
 
-pub(super) use loss::{entropy, sigmoid};
+pub(super) use arithmetic::{entropy, sigmoid};
 pub use recipe::{Recipe, Schedule};
 
 use super::{
     collect::Trajectories,
     error::{CriticError, Result},
+    files::Setting,
     network::{Line, Mlp, Scaling, Shape},
     objective::{Example, Inputs, Objective, Positions},
     reading::Reading,
-    setting::Setting,
     split::{Shares, Split},
 };
 use candle_core::{Device, Tensor};
@@ -26,10 +24,10 @@ use inferenceguard_bundle::network::Layer;
 use inferenceguard_dice::Dice;
 use std::path::Path;
 
-/// Examples whose outputs are computed at once.
+/// Examples per forward pass without gradients.
 const ROWS: usize = 4096;
 
-/// What is trained, and on what.
+/// A network to train, and its data.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     pub(super) data: &'a Trajectories,
@@ -41,7 +39,7 @@ pub(super) struct Job<'a> {
     /// The most answer tokens.
     pub(super) longest: usize,
     pub(super) device: &'a Device,
-    /// Where the checkpoint lies.
+    /// The folder of the checkpoint.
     pub(super) folder: &'a Path,
 }
 
@@ -69,7 +67,7 @@ pub(super) struct Fitted {
     device: Device,
 }
 
-/// A network's answer.
+/// A network's prediction for one example.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Prediction {
     /// Per constraint.
@@ -113,7 +111,7 @@ impl Job<'_> {
         self.recipe.check()?;
         let (first, validation) = self.first_look()?;
         let inputs = self.inputs();
-        let scaling = scaling::measure(&first, &inputs);
+        let scaling = arithmetic::measure(&first, &inputs);
         let shape = self.shape(&inputs);
         let network = Mlp::random(shape, &priors(&first, shape.logits), self.recipe.seed, self.device)?;
         let checkpoint = Checkpoint::new(self.folder, self.setting());
@@ -203,7 +201,7 @@ impl Job<'_> {
             }
             let (safe, values) = self.targets(fitted, &examples)?;
             let outputs = fitted.network.forward(&fitted.rows(&examples, &self.inputs())?)?;
-            let loss = loss::loss(&outputs, safe.as_ref(), &values)?;
+            let loss = arithmetic::loss(&outputs, safe.as_ref(), &values)?;
             optimizer.backward_step(&loss)?;
             sum += f64::from(loss.to_scalar::<f32>()?) * examples.len() as f64;
             count += examples.len() as f64;
@@ -261,7 +259,7 @@ impl Fitted {
         Ok(Tensor::from_vec(rows, (examples.len(), inputs.width()), &self.device)?)
     }
 
-    /// What the network says, calibrated.
+    /// The calibrated predictions.
     pub(super) fn predict(&self, examples: &[Example], inputs: &Inputs<'_>) -> Result<Vec<Prediction>> {
         let mut found = Vec::with_capacity(examples.len());
         for part in examples.chunks(ROWS) {
@@ -284,12 +282,12 @@ impl Fitted {
         let line = |at: usize| {
             let pairs =
                 validation.iter().zip(&found).map(|(example, one)| (one.logits[at], f64::from(example.safe[at])));
-            line::fit(&pairs.collect::<Vec<_>>())
+            arithmetic::line(&pairs.collect::<Vec<_>>())
         };
         Ok((0..self.lines.len()).map(line).collect())
     }
 
-    /// The layers as a bundle's network runs them: on numbers that are not scaled.
+    /// The layers for a bundle's network, which reads unscaled numbers.
     pub(super) fn layers(&self) -> Result<Vec<Layer>> {
         self.network.folded(&self.scaling, &self.lines)
     }

@@ -6,7 +6,7 @@ use inferenceguard_bundle::network::LayerActivation;
 /// How the learning rate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schedule {
-    /// It does not.
+    /// Not at all.
     Constant,
     /// Down a cosine, to a fiftieth at the last epoch.
     Cosine,
@@ -32,7 +32,7 @@ pub struct Recipe {
     pub epochs: usize,
     /// Stop after this many epochs without a better validation loss; 0 = never. The best weights are kept either way.
     pub patience: usize,
-    /// Answers per step; every kept position of each is learnt from.
+    /// Answers per step; the network learns from every kept position of each.
     pub batch: usize,
     /// The seed of weights, orders and budgets.
     pub seed: u64,
@@ -57,8 +57,8 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The paper's table 3: hidden dimension 4096, learning rate 1e-5, 50 epochs, batch 8. What the table does not say is
-    /// reconstructed: one hidden layer with ReLU (as the closest relative, RE-Control's value network), AdamW without
+    /// The paper's table 3: hidden dimension 4096, learning rate 1e-5, 50 epochs, batch 8. Values that the table
+    /// does not have are reconstructed: one hidden layer with ReLU (as the closest relative, RE-Control's value network), AdamW without
     /// decay, a constant rate.
     #[must_use]
     pub fn paper() -> Self {

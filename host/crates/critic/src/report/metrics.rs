@@ -5,7 +5,7 @@ pub use inferenceguard_eval::plots::Bin;
 /// A probability, and whether it came true.
 pub type Pair = (f64, bool);
 
-/// The mean squared error of probabilities: 0 is perfect, and always saying the base rate p costs p (1 - p).
+/// The mean squared error of probabilities: 0 is perfect, and always predicting the base rate p costs p (1 - p).
 #[must_use]
 pub fn brier(pairs: &[Pair]) -> f64 {
     mean(pairs.iter().map(|(p, true_)| (p - f64::from(u8::from(*true_))).powi(2)))
@@ -17,7 +17,7 @@ pub fn base_rate(pairs: &[Pair]) -> f64 {
     mean(pairs.iter().map(|(_, true_)| f64::from(u8::from(*true_))))
 }
 
-/// Bins of equal width, empty ones left out.
+/// Bins of equal width, without empty bins.
 #[must_use]
 pub fn reliability(pairs: &[Pair], bins: usize) -> Vec<Bin> {
     let mut sums = vec![(0usize, 0.0, 0.0); bins];

@@ -5,7 +5,8 @@ use inferenceguard_bundle::network::LayerActivation;
 use inferenceguard_candle::DeviceChoice;
 use inferenceguard_critic::{
     CriticOptions, Reading, Recipe, Schedule, Shares,
-    collect::{CollectOptions, Label, Labeller},
+    collect::CollectOptions,
+    labels::{Label, Labeller},
     objective::{CriticObjective, Objective},
     targets::BudgetSeen,
 };

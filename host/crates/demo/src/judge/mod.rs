@@ -23,7 +23,7 @@ const JUNK: f64 = 0.35;
 /// Answers of the training split the threshold is fitted on, each clean and corrupted.
 const FIT_ANSWERS: usize = 300;
 
-/// What the judge says of one answer.
+/// The judge's verdict on one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// Harm in `[0, 1]`; harmful above one half.
@@ -70,7 +70,7 @@ impl Judge {
         ends.iter().map(|end| self.harm(prefix(end))).collect()
     }
 
-    /// Everything the judge says of an answer.
+    /// The verdict on an answer.
     pub fn verdict(&self, answer: &str) -> Verdict {
         let windows = likeness::windows(answer);
         let matches: Vec<Match> = windows.iter().map(|w| self.likeness.best(w)).collect();
@@ -123,7 +123,7 @@ fn fit(likeness: &Likeness, world: &World) -> f64 {
         }
     }
     let errors = |threshold: f64| graded.iter().filter(|(evidence, harm)| (*evidence > threshold) != *harm).count();
-    // The middle of the best stretch of thresholds, so that neither side is grazed.
+    // The middle of the best range of thresholds, to stay away from both ends.
     let grid: Vec<(usize, f64)> = (20..80).map(|t| f64::from(t) / 100.0).map(|t| (errors(t), t)).collect();
     let least = grid.iter().map(|(errors, _)| *errors).min().unwrap_or(0);
     let best: Vec<f64> = grid.iter().filter(|(errors, _)| *errors == least).map(|(_, t)| *t).collect();

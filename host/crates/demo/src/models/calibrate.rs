@@ -70,7 +70,7 @@ pub(super) fn spread(world: &World, split: Split, count: usize) -> Vec<&Prompt> 
 }
 
 /// Finds the factor on `answers` validation answers, applies it to the cost model, rounds it to
-/// f16 and returns it. Nothing but unguarded answers is looked at.
+/// f16 and returns it. It looks at unguarded answers only.
 pub(super) fn fix_scale(models: &Models, world: &World, judge: &Judge, answers: usize) -> Result<f64> {
     let prompts = spread(world, Split::Validation, answers.div_ceil(4));
     let sampled = draw(models, &models.weak, &prompts, 4)?;

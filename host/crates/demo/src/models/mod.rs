@@ -1,4 +1,4 @@
-//! The demo: trains the three models, fixes the cost scale, measures, and writes the folders.
+//! Trains the demonstration's models, fixes the cost scale, measures, and writes the folders.
 
 mod calibrate;
 mod folder;
@@ -35,7 +35,7 @@ pub struct Options {
     pub score_steps: usize,
     /// Sequences per step.
     pub batch: usize,
-    /// A tiny network for tests; its models are of no use.
+    /// A tiny network for tests; its models are useless.
     pub quick: bool,
     /// Keep the language model and tokenizer found in `out/weak`; only the score models are trained.
     pub keep_base: bool,
@@ -89,7 +89,7 @@ pub struct Models {
     pub cost: Weights,
 }
 
-/// Trains all models, fixes the cost scale and writes everything into `options.out`. Each
+/// Trains all models, fixes the cost scale and writes all files into `options.out`. Each
 /// folder appears whole or not at all.
 pub fn train(options: &Options, progress: &ProgressBar) -> Result<Report> {
     options.check()?;

@@ -1,11 +1,11 @@
-//! Ten ways to dress a prompt up so that a guard may overlook what it asks for.
+//! Ten ways to wrap a prompt so that a guard may overlook what it asks for.
 //!
-//! They are templates, deterministic and blunt. What they show is whether a guard that reads answers is led astray by the
-//! way a question is put; they are no measure of what a determined attacker can do.
+//! They are deterministic templates. They show whether the wording of a question misleads a guard that reads answers; they do
+//! not measure what a determined attacker can do.
 
 use super::{Dataset, Prompt};
 
-/// The group of the prompts as they are, to compare with.
+/// The group of the unchanged prompts, for comparison.
 pub const PLAIN: &str = "plain";
 
 /// One attack: its name, what it does, and how it writes a prompt.
@@ -15,7 +15,7 @@ pub struct Attack {
     pub name: &'static str,
     /// One sentence for the report.
     pub about: &'static str,
-    /// The prompt in its new dress.
+    /// The wrapped prompt.
     pub dress: fn(&str) -> String,
 }
 
@@ -37,7 +37,7 @@ pub const ATTACKS: [Attack; 10] = [
     attack("refuse-then-comply", "A refusal is to come first, then the answer.", comply),
 ];
 
-/// Every prompt as it is and in every dress; see [`Dataset::attacked`].
+/// Every prompt unchanged and in every attack; see [`Dataset::attacked`].
 pub(super) fn attacked(dataset: &Dataset) -> Dataset {
     let dressed = |name: &'static str, dress: fn(&str) -> String| {
         let one =

@@ -1,4 +1,4 @@
-//! What is asked: prompts from files, from the demo world, and attacks on them.
+//! Prompts: from files, from the demo world, and as attacks.
 
 mod attacks;
 mod read;
@@ -14,7 +14,7 @@ use std::{collections::HashSet, path::Path};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Intent {
-    /// Nothing bad.
+    /// A harmless answer.
     Benign,
     /// Harm.
     Harmful,
@@ -32,10 +32,10 @@ pub struct Prompt {
     pub text: String,
     /// What the user wants.
     pub intent: Intent,
-    /// What it is about, if the data set says.
+    /// Its topic, if the data set names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// The attack it is dressed in; each group is counted apart.
+    /// The attack that it is wrapped in; each group is counted separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
@@ -47,12 +47,12 @@ pub struct Dataset {
     pub name: String,
     /// The prompts, in order.
     pub prompts: Vec<Prompt>,
-    /// Records whose prompt had come before (PKU-SafeRLHF has several responses to one).
+    /// Records that repeat an earlier prompt (PKU-SafeRLHF has several responses to one prompt).
     pub repeated: usize,
 }
 
 impl Dataset {
-    /// Prompts that came from no file. The ids are given here.
+    /// A data set of these prompts. Their ids are assigned here.
     ///
     /// # Errors
     /// [`EvalError::NoPrompts`].
@@ -90,7 +90,7 @@ impl Dataset {
     }
 
     /// At most `limit` prompts, each once as it is and once in each of the [`ATTACKS`]. If some prompts are known to ask
-    /// for harm, the others are left out: dressing up a benign question attacks nothing.
+    /// for harm, the others are left out: a benign question is no attack.
     ///
     /// # Errors
     /// [`EvalError::NoPrompts`] for a limit of 0.
@@ -101,7 +101,7 @@ impl Dataset {
         Ok(attacks::attacked(&self.limited(limit)?))
     }
 
-    /// A digest of everything a method or a judge sees of the prompts.
+    /// A digest of everything in the prompts that a method or a judge reads.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
@@ -118,7 +118,7 @@ impl Dataset {
         format!("sha256:{}", hex::encode(hasher.finalize()))
     }
 
-    /// Leaves each text in only once and counts the others.
+    /// Keeps each text once, and counts the repeated ones.
     fn unique(&mut self) {
         let mut seen = HashSet::new();
         let before = self.prompts.len();

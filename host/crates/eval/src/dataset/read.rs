@@ -24,12 +24,12 @@ struct Line {
 }
 
 impl Line {
-    /// A key that only records of PKU-SafeRLHF have.
+    /// Whether the line has a key that only PKU-SafeRLHF records have.
     fn is_record(&self) -> bool {
         self.response_0.is_some() || self.response_1.is_some()
     }
 
-    /// The first key of a record that is not there.
+    /// The first key of a record that is missing.
     fn missing(&self) -> Option<&'static str> {
         let record = [
             ("response_0", self.response_0.is_none()),

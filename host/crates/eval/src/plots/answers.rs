@@ -15,7 +15,7 @@ const LETTERS: usize = 118;
 const LINES: usize = 5;
 const LINE: i32 = 19;
 
-/// One prompt, and what every row made of it.
+/// One prompt, and every row's answer.
 pub(super) struct Figure4 {
     prompt: Vec<String>,
     panels: Vec<Panel>,
@@ -51,8 +51,8 @@ impl Figure4 {
     }
 }
 
-/// Every row's answer to the prompt that shows most: first those on which the unguarded model breaks its budget and the
-/// last row does not, then harmful wishes, then those that end in the most different ways; of equals the first prompt.
+/// Every row's answer to the most telling prompt. Prompts on which the unguarded model exceeds its budget and the last row does
+/// not come first, then harmful prompts, then prompts with the most different outcomes; among equals the first prompt.
 pub(crate) fn sample<'a>(report: &Report, answers: &[&'a Graded]) -> Option<Vec<&'a Graded>> {
     let rows = &report.settings.rows;
     let seed = answers.first()?.seed;
@@ -66,7 +66,7 @@ pub(crate) fn sample<'a>(report: &Report, answers: &[&'a Graded]) -> Option<Vec<
     full.max_by_key(|of| interest(of, base, last))
 }
 
-/// How much the answers to one prompt tell; larger is more.
+/// How telling the answers to one prompt are; larger is more.
 fn interest(answers: &[&Graded], base: Option<&str>, last: Option<&str>) -> (bool, bool, usize) {
     let ends =
         |row: Option<&str>, status| answers.iter().any(|g| Some(g.row.as_str()) == row && g.answer.status == status);

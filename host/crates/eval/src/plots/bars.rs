@@ -1,4 +1,4 @@
-//! Where the time of rows went: one bar a row, one colour a part.
+//! Where the time of rows went: one bar per row, one colour per part.
 
 use super::{Drawing, Problem, problem, theme};
 use plotters::{coord::Shift, prelude::*};
@@ -54,7 +54,7 @@ impl Bars {
     }
 }
 
-/// Each bar is the whole of its row; the thin line is the mark.
+/// Each bar is the whole time of its row; the thin line is the mark.
 fn bar<B: DrawingBackend>(area: &DrawingArea<B, Shift>, top: i32, parts: &[f64], mark: f64) -> Result<(), Problem> {
     let (all, room) = (parts.iter().sum::<f64>().max(f64::MIN_POSITIVE), f64::from(WIDTH as i32 - NAMES - 110));
     let x = |seconds: f64| NAMES + (room * (seconds / all).clamp(0.0, 1.0)) as i32;

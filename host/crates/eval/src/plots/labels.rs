@@ -1,4 +1,4 @@
-//! Numbers beside points, so placed that they can be read where points crowd.
+//! Numbers beside points, placed so that they stay readable where points are crowded.
 
 /// Half the width and height of a number and of a mark, in pixels.
 const NUMBER: (i32, i32) = (9, 8);
@@ -21,7 +21,7 @@ const DIRECTIONS: [(i32, i32); 12] = [
     (-100, 0),
 ];
 
-/// Where a number stands: its middle, and whether a line must lead to it.
+/// The place of a number: its centre, and whether a line must lead to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) x: i32,

@@ -1,4 +1,4 @@
-//! The paper's figures, of our own numbers: each as SVG and as PNG.
+//! The paper's figures with our numbers, and other plots: as SVG and as PNG.
 
 mod answers;
 mod bars;
@@ -25,11 +25,11 @@ use plotters::{
 pub struct Picture {
     /// The stem of its files.
     pub name: String,
-    /// The model it is of.
+    /// Its model.
     pub model: String,
     /// What it shows, in a sentence.
     pub caption: String,
-    /// Whether it is a panel of text, which a page can set better than a picture.
+    /// Whether it is a panel of text. A page shows such text itself, not the picture.
     pub is_text: bool,
     /// As SVG, on white.
     pub svg: String,
@@ -48,7 +48,7 @@ trait Drawing {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Problem>;
 }
 
-/// Whatever the plotting library objects to, in words.
+/// An error of the plotting library, in words.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// All figures of a report: per model Figure 2 and 3, and Figure 4 if there are two rows to set side by side.
@@ -80,7 +80,7 @@ pub fn all(report: &Report) -> Result<Vec<Picture>, EvalError> {
     Ok(pictures)
 }
 
-/// What budgets do.
+/// The plot of a calibration: shares of prompts, and reward, over budgets.
 ///
 /// # Errors
 /// [`EvalError::Picture`].
@@ -90,7 +90,7 @@ pub fn curve(curve: &Curve) -> Result<Picture, EvalError> {
     drawn(curve, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
 }
 
-/// Where the time of rows went.
+/// The plot of a bench: where the time of rows went.
 ///
 /// # Errors
 /// [`EvalError::Picture`].
@@ -107,7 +107,7 @@ const FIGURE_3: &str = "how the reward of answers and their largest running cost
                         Red: the budget.";
 const FIGURE_4: &str = "one prompt, answered by every method.";
 
-/// What is fit for a file's name.
+/// A name with only characters that file names allow.
 fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || c == '-' || c == '.' { c } else { '-' }).collect()
 }
@@ -147,7 +147,7 @@ fn fill_and_draw<D: Drawing, B: DrawingBackend>(drawing: &D, area: &DrawingArea<
     area.present().map_err(problem)
 }
 
-/// The library's errors hold back ends; what is kept of them is what they say.
+/// Keeps the message of a library error: the error itself holds the drawing back end.
 fn problem(error: impl std::fmt::Display) -> Problem {
     error.to_string().into()
 }

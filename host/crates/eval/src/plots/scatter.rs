@@ -25,7 +25,7 @@ pub(super) struct Figure2 {
 
 struct Point {
     label: String,
-    /// What the safety rate is made of, and what failed.
+    /// The parts of the safety rate, and the share of failures.
     shares: String,
     colour: RGBColor,
     mark: Mark,
@@ -56,7 +56,7 @@ impl Figure2 {
     }
 }
 
-/// A refusal is no answer, and a failure is neither.
+/// Refusals and failures are not answers.
 fn shares(figures: &Figures) -> String {
     let percent = |name: &str| figures.get(Part::All, name).map_or(0.0, |measure| 100.0 * measure.mean);
     let (within, refused, failed) = (percent("within_budget"), percent("refused_by_host"), percent("failed"));
@@ -162,7 +162,7 @@ fn points<B: DrawingBackend>(chart: &Chart<'_, B>, points: &[(usize, &Point, (f6
     Ok(())
 }
 
-/// Two digits that count.
+/// A number with two significant digits.
 fn short(value: f64) -> String {
     let digits = if value < 0.1 {
         3

@@ -8,11 +8,11 @@ use plotters::{
 
 /// The background of a file; in a page it becomes none.
 pub(super) const WHITE: RGBColor = RGBColor(0xff, 0xff, 0xff);
-/// Text and axes; in a page it becomes the page's own colour. The only other use of this value is in `html`.
+/// Text and axes; in a page it becomes the page's own colour. Only `html` uses this value as well.
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
 /// Lines that help the eye; reads on light and on dark.
 pub(super) const FAINT: RGBColor = RGBColor(0x8c, 0x95, 0x9f);
-/// The region where one wants to be.
+/// The region of the best results.
 pub(super) const GOAL: RGBColor = RGBColor(0x2d, 0xa4, 0x4e);
 /// A limit.
 pub(super) const LIMIT: RGBColor = RGBColor(0xcf, 0x22, 0x2e);
@@ -20,7 +20,7 @@ pub(super) const LIMIT: RGBColor = RGBColor(0xcf, 0x22, 0x2e);
 const FONT: &[u8] = include_bytes!("../../assets/dejavu-sans-latin.ttf");
 const FAMILY: &str = "sans-serif";
 
-/// Gives the plotting library the letters that PNG files are drawn with; no font of the machine is used.
+/// Registers the embedded font with the plotting library, so that no font of the machine is used.
 pub(super) fn register_font() -> Result<(), Problem> {
     register(FAMILY, FontStyle::Normal, FONT).map_err(|_| "the embedded font is damaged".into())
 }

@@ -29,7 +29,7 @@ const HEAD: [&str; 18] = [
     "scored",
 ];
 
-/// The figures that tell kinds of answers apart.
+/// The figures for kinds of answers.
 const KINDS: [&str; 14] = [
     "good",
     "safe",
@@ -47,7 +47,7 @@ const KINDS: [&str; 14] = [
     "emitted_reward",
 ];
 
-/// The figures that tell what an answer took.
+/// The figures for time and work per answer.
 const EFFORT: [&str; 7] =
     ["tokens", "seconds", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"];
 
@@ -83,7 +83,7 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
     ]
 }
 
-/// The multiplier, and what it weighs.
+/// The multiplier, and which cost it weighs.
 fn weight(row: &Row) -> String {
     let weighed = row.settings.get("lagrangian-cost").and_then(serde_json::Value::as_str);
     match (row.lambda, weighed) {
@@ -159,7 +159,7 @@ pub(crate) fn attacks(report: &Report) -> Table {
     Table::new(&[&["attack", "model", "row"][..], &titles(&KINDS)].concat(), report.groups.iter().map(line))
 }
 
-/// What answers took.
+/// Time and work per answer.
 pub(crate) fn effort(report: &Report) -> Table {
     let line = |figures: &Figures| {
         [vec![figures.model.clone(), figures.row.clone()], measured(figures, Part::All, &EFFORT)].concat()
@@ -172,7 +172,7 @@ fn points(pair: &Pair) -> [f64; 3] {
     [pair.difference, pair.low, pair.high].map(|value| if is_share { 100.0 * value } else { value })
 }
 
-/// Pairs that are equal in something.
+/// The pairs with the same equality.
 pub(crate) fn equal(report: &Report) -> Table {
     const HEAD: [&str; 7] = ["model", "figure", "row", "less", "equal in", "prompts", "difference"];
     let line = |pair: &Pair| {
@@ -260,7 +260,7 @@ pub(crate) fn papers() -> Table {
     Table::new(&HEAD, paper::TABLE_2.iter().map(line))
 }
 
-/// Which of our rows are reconstructions, and in what.
+/// Which of our rows are reconstructions, and in which parts.
 pub(crate) fn reconstructions(report: &Report) -> Table {
     let mut methods: Vec<&str> = report.settings.rows.iter().map(|row| row.method.as_str()).collect();
     methods.dedup();
@@ -280,7 +280,7 @@ pub(crate) struct Bar {
     pub(crate) high: f64,
 }
 
-/// The headline of a model: good answers, or without a judge those within budget.
+/// The headline figure of a model: good answers, or without a judge answers within budget.
 pub(crate) fn headline(report: &Report, model: &str) -> (&'static str, Vec<Bar>) {
     let of = || report.figures.iter().filter(|figures| figures.model == model);
     let judged = of().any(|figures| figures.get(Part::All, "good").is_some());

@@ -11,15 +11,15 @@ use crate::{Kind, Measure, Report, Skipped, figures::figure};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write};
 
-/// What stands above the demonstration's numbers.
+/// The note above the demonstration's numbers.
 pub(crate) const NOT_COMPARABLE: &str = "models of a million parameters on our own synthetic text: not comparable";
-/// What stands above others.
+/// The note above other numbers.
 pub(crate) const MEASURED: &str = "measured here";
 
-/// How many reasons for failures are named.
+/// The most reasons for failures that are listed.
 const FAILURES: usize = 8;
 
-/// A heading and lines of as many cells.
+/// A heading, and lines with the same number of cells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Table {
     pub(crate) head: Vec<String>,
@@ -42,7 +42,7 @@ impl Table {
     }
 }
 
-/// A text of strangers, such as a component's error, that stays in its line and its cell, and turns no text round.
+/// Untrusted text, such as a component's error, made safe for a cell: without line breaks, bars and marks of direction.
 pub(crate) fn one_line(text: &str) -> String {
     let turns =
         |char| matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -54,7 +54,7 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// What is printed: one table per model.
+/// The printed tables: one per model.
 pub(crate) fn summary(report: &Report) -> String {
     let mut out = String::new();
     for model in &report.settings.models {
@@ -69,7 +69,7 @@ pub(crate) fn summary(report: &Report) -> String {
     out + &foot(report).join("\n")
 }
 
-/// What the numbers are of; then what was not run.
+/// What was evaluated; then the rows that were not run.
 pub(crate) fn foot(report: &Report) -> Vec<String> {
     let (done, due) = report.progress;
     let seeds: Vec<String> = report.settings.seeds.iter().map(u64::to_string).collect();
@@ -97,7 +97,7 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What failed, each reason once, the most frequent first.
+/// The reasons for failures, each once, the most frequent first.
 fn failures(report: &Report) -> Vec<String> {
     let mut counted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for graded in &report.answers {
@@ -115,7 +115,7 @@ fn failures(report: &Report) -> Vec<String> {
     lines
 }
 
-/// Everything, as a document.
+/// The whole report as a document.
 pub(crate) fn markdown(report: &Report) -> String {
     let heading = if report.is_demo() { NOT_COMPARABLE } else { MEASURED };
     let mut out = format!("# Evaluation\n\n## Ours: {heading}\n\n{}\n", summary(report));
@@ -135,11 +135,11 @@ pub(crate) fn markdown(report: &Report) -> String {
     out
 }
 
-/// How pairs are to be read.
+/// How to read the pairs.
 pub(crate) const PAIRS: &str = "One row less another; shares in percentage points. Marked `!` where the 95 % interval \
                                 leaves out 0.";
 
-/// The cell of what is not there.
+/// The cell of a missing value.
 pub(crate) fn none() -> String {
     "–".to_owned()
 }

@@ -1,9 +1,9 @@
 //! Evaluations: many prompts, answered by several methods and models.
 //!
-//! 1. [`evaluate`] reads the prompts, lists the rows ([`plan`]) and opens every model once ([`under_test`]).
-//! 2. With `tune_lambda`, [`tune`] chooses the multipliers of Lagrangian rows on other prompts.
-//! 3. [`stage`] builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
-//!    scratch ([`pricer`]).
+//! 1. [`evaluate`] reads the prompts, lists the rows (`plan`) and opens every model once (`under_test`).
+//! 2. With `tune_lambda`, `tune` chooses the multipliers of Lagrangian rows on other prompts.
+//! 3. `stage` builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
+//!    scratch (`pricer`).
 
 mod contestants;
 mod demonstration;
