@@ -117,7 +117,7 @@ fn a_full_queue_refuses_at_once() {
     let several = |n: u32| server.post("/v1/chat/completions", with(chat("ask"), "n", json!(n)));
     several(4).refuses(400, "invalid_value", "at most 3");
     assert_eq!(several(3).status, 200, "as many as run and wait");
-    held(&server, |go| {
+    while_busy(&server, |go| {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| several(2));
             server.becomes(1, 2);
@@ -131,7 +131,7 @@ fn a_full_queue_refuses_at_once() {
 }
 
 /// Runs `work` while a request occupies the engine, until `work` drops its sender.
-fn held(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
+fn while_busy(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
     let (go, held) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let hold = move |_| held.recv().unwrap_or(());
@@ -144,7 +144,7 @@ fn held(server: &common::Running, work: impl FnOnce(mpsc::Sender<()>)) {
 #[test]
 fn a_waiting_request_that_a_denial_cancels_gets_the_denial() {
     let server = start_with(engine(1), Settings::default());
-    held(&server, |go| {
+    while_busy(&server, |go| {
         thread::scope(|scope| {
             let ask = |stream: bool| server.post("/v1/chat/completions", with(chat("ask"), "stream", json!(stream)));
             let waiting = [false, true].map(|stream| scope.spawn(move || ask(stream)));

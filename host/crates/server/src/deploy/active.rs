@@ -59,7 +59,7 @@ impl ActiveBundles {
         previous.pop().map(|active| Self { active, previous })
     }
 
-    /// The state to save with this bundle active under that number. Whatever is not about it stays as in `last`.
+    /// The state to save with this bundle active under that number. Everything else stays as in `last`.
     pub(super) fn saved(&self, last: SavedState, generation: u64, engine: &Engine) -> SavedState {
         let models = engine.models();
         // A score model that is away now stays known for when it comes back.

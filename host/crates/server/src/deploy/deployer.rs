@@ -46,7 +46,7 @@ pub(crate) struct Deployer {
 }
 
 impl Deployer {
-    /// A deployer for an engine that runs `active`. Continues from the state in `store`, writes nothing before
+    /// A deployer for an engine that runs `active`. It continues from the state in `store`, and writes nothing before
     /// [`Deployer::begin`].
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(super) struct StateWriter {
 struct Current {
     /// What the store holds, or will hold after the first write.
     state: SavedState,
-    /// The first write, until it is done. A server that fails to begin so leaves the store as it was.
+    /// The first write, until it is done. A server that fails to begin leaves the store as it was.
     first: Option<FirstWrite>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct StateUpdate<'a> {
 }
 
 impl StateWriter {
-    /// Continues from the store's state: gives back the bundles to roll back to, and writes nothing yet.
+    /// Continues from the store's state: reads the bundles to roll back to into `bundles`. Writes nothing yet.
     pub(super) fn restore(store: Arc<Store>, bundles: &mut ActiveBundles, engine: &Engine) -> Result<Self, StoreError> {
         let (active, generation) = (bundles.active.digest().to_string(), engine.generation());
         let last = store.state()?;
