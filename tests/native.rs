@@ -62,7 +62,7 @@ proptest! {
     fn args_with_and_without_what_it_reads((one, two, three) in (rows(), rows(), rows()), whole: bool) {
         // Half the time all is there, else rows may lack a logit or a task cost: errors are the same too.
         let rows = [one, two, three].map(|mut batch| {
-            for row in batch.rows.iter_mut().filter(|_| whole) {
+            for row in batch.rows_mut().iter_mut().filter(|_| whole) {
                 row.expansion_logit.get_or_insert(0.5);
                 row.task_cost.get_or_insert(1.5);
             }

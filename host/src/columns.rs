@@ -10,7 +10,7 @@ pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), Model
         return Ok(());
     }
     let needs = batch.needs.clone();
-    let mut rows: Vec<&mut BatchRow> = batch.rows.iter_mut().filter(|row| beams.holds(row.id)).collect();
+    let mut rows: Vec<&mut BatchRow> = batch.rows_mut().iter_mut().filter(|row| beams.holds(row.id)).collect();
     let keys: Vec<BeamKey> = rows.iter().map(|row| row.id).collect();
     if let Some(selector) = needs.latents {
         let latents = beams.host_latents(&keys, selector)?;

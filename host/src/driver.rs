@@ -35,8 +35,8 @@ pub(crate) struct More {
 }
 
 impl Driver<'_> {
-    /// Does it and counts the time, and gives back the batch as a role saw it. A failing component is an answer; a failing back end is an
-    /// error and ends the request.
+    /// Performs a need and counts its time. Beside the answer comes the batch as the role saw it, if one was asked. A
+    /// component that fails is an answer; a back end that fails is an error and ends the request.
     pub(crate) fn perform(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
         let (stage, start) = (Stage::of(&need), Instant::now());
         let answer = self.answer(need);

@@ -128,11 +128,10 @@ pub(crate) fn drive(
             Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),
             _ => {}
         }
-        let (answer, seen) = driver.perform(need)?;
-        if let Some(batch) = seen {
-            session.filled(batch);
+        match driver.perform(need)? {
+            (answer, Some(batch)) => session.feed_filled(batch, answer)?,
+            (answer, None) => session.feed(answer)?,
         }
-        session.feed(answer)?;
         let text = session.released();
         if let Some(new) = text.get(released..).filter(|new| !new.is_empty()) {
             on_event(Event::Released { text: new.to_owned() });

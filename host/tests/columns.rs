@@ -123,7 +123,7 @@ fn steering_hides_nothing_from_those_who_read_latents() {
     let output = engine.generate(request).unwrap();
     assert_eq!(output.text, ["plain"; 12].join(" "), "tokens are drawn from what steering made");
     let latents = output.trace.unwrap().events.into_iter().filter_map(|(need, _)| match need {
-        Need::Select(batch) => Some(batch.rows.into_iter().filter_map(|row| row.latent).collect::<Vec<_>>()),
+        Need::Select(batch) => Some(batch.rows.iter().filter_map(|row| row.latent.clone()).collect::<Vec<_>>()),
         _ => None,
     });
     let read: Vec<_> = latents.flatten().collect();

@@ -151,7 +151,13 @@ pub(crate) fn rows() -> impl Strategy<Value = Batch> {
             let rows: Vec<BatchRow> = (10..).zip(rows).map(|(id, row)| BatchRow { id, ..row }).collect();
             let depth = rows.iter().map(|row| row.length).max().unwrap_or(0);
             let moment = Moment { chunk, attempt, depth, max_depth, last };
-            Batch { moment, constraints: constraints.into(), prompt: "Well?".into(), needs: Default::default(), rows }
+            Batch {
+                moment,
+                constraints: constraints.into(),
+                prompt: "Well?".into(),
+                needs: Default::default(),
+                rows: rows.into(),
+            }
         },
     )
 }

@@ -17,7 +17,7 @@ pub(crate) fn measure(watch: Stopwatch) {
 fn call(watch: Stopwatch, mode: &str, width: usize) -> f64 {
     let active = activate("rogue-cost", mode).expect("a cost");
     let mut batch = rows(ROWS, active.needs());
-    batch.rows.iter_mut().for_each(|row| row.latent = Some(vec![0.5; width].into()));
+    batch.rows_mut().iter_mut().for_each(|row| row.latent = Some(vec![0.5; width].into()));
     let mut cost = active.cost().expect("an instance");
     watch.time(|| drop(black_box(cost.price(black_box(&batch)).expect("prices"))))
 }

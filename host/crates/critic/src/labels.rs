@@ -184,7 +184,7 @@ impl BundleLabels {
             constraints: Arc::clone(&self.constraints),
             prompt: Arc::from(prompt),
             needs: cost.needs().clone(),
-            rows: rows.to_vec(),
+            rows: rows.into(),
             ..Batch::default()
         };
         let prices = cost.cost()?.price(&batch)?;

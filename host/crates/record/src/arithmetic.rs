@@ -88,7 +88,7 @@ impl Body {
             |id| events().any(|need| matches!(need, Need::Select(batch) if batch.rows.iter().any(|row| row.id == id)));
         let priced = events().filter_map(|need| if let Need::Price { batch, .. } = need { Some(batch) } else { None });
         let whole = |row: &&BatchRow| row.parent == ROOT && row.finished && row.tokens == self.outcome.tokens;
-        let mut rows = priced.flat_map(|batch| &batch.rows).filter(whole).collect::<Vec<_>>();
+        let mut rows = priced.flat_map(|batch| batch.rows.iter()).filter(whole).collect::<Vec<_>>();
         rows.reverse();
         rows.iter().map(|row| row.id).find(|id| !decided(*id))
     }
@@ -110,7 +110,7 @@ impl Body {
 
     fn rows(&self) -> impl Iterator<Item = &BatchRow> {
         self.trace.events.iter().flat_map(|(need, _)| match need {
-            Need::Price { batch, .. } | Need::Select(batch) => batch.rows.as_slice(),
+            Need::Price { batch, .. } | Need::Select(batch) => &*batch.rows,
             _ => &[],
         })
     }

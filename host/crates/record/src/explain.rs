@@ -74,12 +74,12 @@ impl Body {
                 _ => None,
             })
         };
-        let rows = || selections().flat_map(|batch| &batch.rows);
+        let rows = || selections().flat_map(|batch| batch.rows.iter());
         let row = match emitted {
             Some(id) => rows().rfind(|row| row.id == id),
             None => {
                 let last = selections().map(|batch| batch.moment.chunk).max()?;
-                let tried = selections().filter(|batch| batch.moment.chunk == last).flat_map(|batch| &batch.rows);
+                let tried = selections().filter(|batch| batch.moment.chunk == last).flat_map(|batch| batch.rows.iter());
                 tried.filter(|row| row.priced).max_by(|a, b| least(a).total_cmp(&least(b)))
             }
         }?;

@@ -23,7 +23,8 @@ pub struct Moment {
     pub last: bool,
 }
 
-/// The view of a component. The host refuses reads of undeclared columns, even if they are filled.
+/// The view of a component. The host refuses reads of undeclared columns, even if they are filled. Cheap to clone: clones
+/// share the rows.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// Where the request stands.
@@ -35,7 +36,14 @@ pub struct Batch {
     /// What the reader declared.
     pub needs: Needs,
     /// The rows.
-    pub rows: Vec<BatchRow>,
+    pub rows: Arc<[BatchRow]>,
+}
+
+impl Batch {
+    /// The rows, to be changed: copied first if another batch shares them.
+    pub fn rows_mut(&mut self) -> &mut [BatchRow] {
+        Arc::make_mut(&mut self.rows)
+    }
 }
 
 /// Scores of one score model for a row.

@@ -45,7 +45,7 @@ fn plans() {
 fn batch(last: bool) -> Batch {
     let row = |finished, priced| BatchRow { finished, priced, ..BatchRow::default() };
     let rows = vec![row(true, true), row(false, true), row(false, false)];
-    Batch { moment: Moment { last, ..Moment::default() }, rows, ..Batch::default() }
+    Batch { moment: Moment { last, ..Moment::default() }, rows: rows.into(), ..Batch::default() }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The decisions of guarded generation, and nothing else.
 //!
 //! A request is a [`Session`]: ask it what it needs ([`Session::next`]), do that, and [`Session::feed`] the answer.
+//! [`TRANSITIONS`] lists its phases and which may follow which.
 //!
 //! # Key types
 //! - [`Session`], [`Need`], [`Answer`]: the state machine and its two sides.
@@ -53,7 +54,7 @@ pub use roles::{
     Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan, Policy, Pricing, Retry, Role, Source,
     Steered, Steering, Tracked, Tracker,
 };
-pub use session::Session;
+pub use session::{Session, TRANSITIONS};
 pub use trace::Trace;
 
 /// The version of this library: what decides, beside bundle and models.

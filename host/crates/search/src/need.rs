@@ -130,6 +130,21 @@ impl Need {
     }
 }
 
+impl Need {
+    /// The rows that a role is asked about.
+    pub(crate) fn batch_mut(&mut self) -> Option<&mut Batch> {
+        match self {
+            Self::Plan(batch)
+            | Self::Select(batch)
+            | Self::Estimate(batch)
+            | Self::Steer(batch)
+            | Self::Price { batch, .. }
+            | Self::PriceTail { batch, .. } => Some(batch),
+            _ => None,
+        }
+    }
+}
+
 /// What came of a need. Components may fail; that is an answer too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -10,6 +10,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `phases` | the phases, and which may follow which |
 //! | `grow` | plan a chunk, step, steer, sample, expand |
 //! | `price` | score, price, advance; what `priced` and `safe` mean |
 //! | `tail` | what score models withhold, priced as the text reads now where a decision needs it |
@@ -22,12 +23,14 @@
 
 mod finish;
 mod grow;
+mod phases;
 mod price;
 mod rows;
 mod select;
 mod tail;
 mod tighten;
 
+pub use phases::TRANSITIONS;
 pub(crate) use price::spread;
 
 use crate::{
@@ -35,37 +38,11 @@ use crate::{
     SearchError, Trace, Usage, Vocabulary, beam::Beam,
 };
 use inferenceguard_model::{Token, Tokenizer};
+use phases::Phase;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Where the session stands.
-#[derive(Debug, Clone, PartialEq)]
-enum Phase {
-    Prefill,
-    Start,
-    Plan,
-    StepParents,
-    StepCandidates,
-    StepNewest,
-    Steer {
-        rows: Vec<usize>,
-        parents: bool,
-        then: Box<Phase>,
-    },
-    Sample,
-    Expand,
-    Estimate,
-    /// The scores that a cost reads.
-    Score(usize),
-    Price(usize),
-    /// What score models withhold, as the text reads now.
-    PriceTail(usize),
-    Advance(usize),
-    Select,
-    Done,
-}
 
 /// A request as a state machine: ask [`Session::next`], do it, [`Session::feed`] the answer, until
 /// [`Need::Nothing`].
@@ -197,21 +174,6 @@ impl Session {
         self.asked.insert(asked).clone()
     }
 
-    /// Tells which columns a reader was given beside those of the last need, for the trace.
-    pub fn filled(&mut self, batch: Batch) {
-        if let Some(
-            Need::Plan(asked)
-            | Need::Select(asked)
-            | Need::Estimate(asked)
-            | Need::Steer(asked)
-            | Need::Price { batch: asked, .. }
-            | Need::PriceTail { batch: asked, .. },
-        ) = &mut self.asked
-        {
-            *asked = batch;
-        }
-    }
-
     /// Takes the answer to the last need.
     ///
     /// # Errors
@@ -224,6 +186,32 @@ impl Session {
             trace.events.push((recorded(&need), answer.clone()));
         }
         self.take(need, answer)
+    }
+
+    /// Takes the answer of a role to the last need. `batch` is the batch of that need with the columns that the caller
+    /// filled for the role; a trace keeps it.
+    ///
+    /// # Errors
+    /// As [`Session::feed`]; [`SearchError::Protocol`] also if the batch is not that of the need.
+    pub fn feed_filled(&mut self, batch: Batch, answer: Answer) -> Result<(), SearchError> {
+        let asked = self.asked.as_mut().and_then(Need::batch_mut);
+        let ids = |batch: &Batch| batch.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        match asked {
+            Some(asked) if ids(asked) == ids(&batch) => *asked = batch,
+            _ => {
+                return Err(SearchError::Protocol {
+                    need: "the batch it asked about",
+                    answer: format!("{answer:.120?}"),
+                });
+            }
+        }
+        self.feed(answer)
+    }
+
+    /// The name of its phase: a row of [`TRANSITIONS`].
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.phase.name()
     }
 
     fn ask(&mut self) -> Need {

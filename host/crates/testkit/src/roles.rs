@@ -49,7 +49,7 @@ pub struct BestSafe {
 
 impl BestSafe {
     fn ranked(batch: &Batch) -> Vec<u32> {
-        let mut safe: Vec<(u32, &BatchRow)> = (0..).zip(&batch.rows).filter(|(_, row)| row.safe).collect();
+        let mut safe: Vec<(u32, &BatchRow)> = (0..).zip(batch.rows.iter()).filter(|(_, row)| row.safe).collect();
         let cost = |row: &BatchRow| row.task_cost.unwrap_or(0.0);
         safe.sort_by(|a, b| cost(a.1).total_cmp(&cost(b.1)));
         safe.into_iter().map(|(i, _)| i).collect()

@@ -33,7 +33,7 @@ impl Policy for Rogue {
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {
         let of = |test: &dyn Fn(&BatchRow) -> bool| -> Vec<u32> {
-            (0..).zip(&rows.rows).filter(|(_, row)| test(row)).map(|(i, _)| i).collect()
+            (0..).zip(rows.rows.iter()).filter(|(_, row)| test(row)).map(|(i, _)| i).collect()
         };
         let choosy = self.dice.chance(0.7);
         let fit = of(&|row| row.priced && (row.safe || !choosy));
@@ -95,7 +95,7 @@ impl Policy for Forced {
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {
-        let mut safe: Vec<(u32, &BatchRow)> = (0..).zip(&rows.rows).filter(|(_, row)| row.safe).collect();
+        let mut safe: Vec<(u32, &BatchRow)> = (0..).zip(rows.rows.iter()).filter(|(_, row)| row.safe).collect();
         safe.sort_by(|a, b| a.1.task_cost.unwrap_or(0.0).total_cmp(&b.1.task_cost.unwrap_or(0.0)));
         let growing = safe.iter().any(|(_, row)| !row.finished);
         Ok(match safe.first() {

@@ -94,7 +94,7 @@ impl Pricer {
             constraints: constraints.into(),
             prompt: Arc::from(prompt),
             needs: cost.needs().clone(),
-            rows: vec![row.clone()],
+            rows: [row.clone()].into(),
             ..Batch::default()
         };
         cost.cost()?.price(&batch)?.into_iter().next().ok_or_else(|| wrong("the cost priced no row"))
