@@ -186,7 +186,7 @@ impl Tracker for NoTracker {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let roles = || Roles {
         policy: Box::new(OneSample::default()),
         tracker: Box::new(NoTracker),

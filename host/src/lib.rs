@@ -1,40 +1,50 @@
-//! Safety policies for language models at inference time: the library one embeds.
+//! Safety policies for language models at inference time: the library that one embeds.
 //!
-//! 1. Open or embed a bundle: what decides, what is priced, how much is allowed.
+//! 1. Open a bundle: what decides, what is priced, and how much is allowed.
 //! 2. Build an [`Engine`] from a model, its score models and the bundle.
 //! 3. Ask it: [`Engine::generate`], or [`Engine::stream`] for text as it is released and for progress.
 //! 4. Read the [`Output`]: the text, its [`Status`], and the budget as it was spent.
 //!
-//! ```no_run
-//! use inferenceguard_bundle::Bundle;
-//! use inferenceguard_host::{EngineBuilder, Request};
-//! use inferenceguard_model::toy::ToyScript;
+//! ```
+//! use inferenceguard_host::{EngineBuilder, Request, Status, model::toy::ToyScript};
+//! # use inferenceguard_testkit::toy::{config, roles};
 //!
-//! let bundle = Bundle::open("bundles/household".as_ref())?;
-//! let toy = ToyScript::parse("vocab: <eos>* good bad\nafter : good 3, bad 2, <eos> 1\nscore cost: bad 5")?;
-//! let mut builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle);
+//! let toy = ToyScript::parse(
+//!     "vocab: <eos>* good bad\nafter : good 3, bad 2, <eos> 1\nscore cost: bad 5\nscore reward: good 1",
+//! )?;
+//! let mut builder = EngineBuilder::new().model(Box::new(toy.model()));
 //! for score in toy.scores() {
 //!     builder = builder.score_model(Box::new(score));
 //! }
-//! let engine = builder.build()?;
+//! // With a bundle: builder.bundle(&Bundle::open("bundles/household".as_ref())?). Here, roles in plain Rust decide.
+//! let engine = builder.config(config(11.0)).roles("best-safe", roles).build()?;
 //!
 //! let mut request = Request::new("good");
-//! request.budgets.insert("harm".to_owned(), 3.0);
+//! request.budgets.insert("harm".to_owned(), 8.0);
 //! let output = engine.generate(request)?;
-//! println!("{:?}: {}", output.status, output.text);
+//! let (harm, safe) = (&output.constraints[0], output.status == Status::WithinBudget);
+//! println!("{}: {:.1} of {:.1} spent, safe: {safe}", output.text, harm.max_cost, harm.budget);
+//! assert!(!safe || harm.max_cost < 8.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! `host/EMBEDDING.md` is the guide; `host/examples` holds whole programs.
 //!
 //! # Key types
 //! - [`EngineBuilder`], [`Engine`]: no globals, no async. Many threads may ask one engine at once, and
 //!   [`Engine::activate`] changes the bundle under them.
 //! - [`Request`], [`CancelToken`], [`Event`], [`Output`].
-//! - [`Prepared`], [`Judgement`]: bundles beside the active one, and what they would have said of an answer.
-//! - [`Roles`], [`RolesFactory`]: who plays the roles; wasm components of a bundle, or plain Rust.
+//! - [`Terms`]: what the operator decides for a request, beside its client.
+//! - [`Bundle`], [`Trust`]: what decides, and whom the operator trusts to sign it.
+//! - [`Prepared`], [`Judgement`]: bundles beside the active one, and what they say of an answer.
+//! - [`Roles`], [`RolesFactory`]: what plays the roles: wasm components of a bundle, or plain Rust.
 //! - [`methods`]: the methods by name.
+//! - [`bundle`], [`model`], [`sandbox`], [`search`]: the crates below, for what is not named here.
 //!
-//! **Invariant**: whatever happens to a request, its beams are released; a failing back end ends the request with an
-//! error, a failing component is part of the outcome.
+//! **Invariant**: however a request ends, its beams are released. A back end that fails ends the request with an error; a
+//! component that fails is part of the outcome.
+
+#![deny(missing_docs)]
 
 mod beams;
 mod blueprint;
