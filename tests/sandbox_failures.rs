@@ -87,7 +87,7 @@ fn reads_out_of_range_fail_the_call() {
 fn declared_columns_that_are_missing_fail_the_call() {
     let active = activate("rogue-cost", "read-latents").unwrap();
     let mut batch = rows(2, active.needs());
-    batch.rows[1].latent = None;
+    batch.rows_mut()[1].latent = None;
     let found = "`latents` of row 1, which is not available now".to_owned();
     assert_eq!(active.cost().unwrap().price(&batch).unwrap_err().kind, FailureKind::Read { found });
 }
