@@ -1,4 +1,4 @@
-//! What an engine is built from, apart from its models: kept, so that another bundle can be activated later.
+//! What an engine is built from, apart from its models. The engine keeps it to prepare later bundles.
 
 use crate::{
     EngineError, OWN_METHOD, RolesFactory,
@@ -30,12 +30,12 @@ pub(crate) struct Blueprint {
     pub(crate) native: Vec<(String, Arc<dyn RolesFactory>)>,
     pub(crate) config: Option<SearchConfig>,
     pub(crate) budgets: BTreeMap<String, f64>,
-    /// Whether those budgets loosen no bundle, the first one included.
+    /// Whether those budgets can only tighten, for the first bundle as well.
     pub(crate) tightens: bool,
     /// What runs networks of components; the reference on the processor if not set.
     pub(crate) dense: Option<Arc<dyn Dense>>,
     pub(crate) sandbox: Option<Sandbox>,
-    /// The sandbox of the first bundle, where none was given: those of later ones come from it.
+    /// The sandbox that was made for the first bundle, if the builder was given none. Later bundles share it.
     pub(crate) own_sandbox: OnceLock<Sandbox>,
 }
 
@@ -52,8 +52,8 @@ impl Blueprint {
         self.deployment(bundle, generation, (authors, Trial::No), budget)
     }
 
-    /// The same of one that comes later: what was said of the first one's budgets loosens no other's, and what cannot run
-    /// under its own limits is refused now, while there is another one.
+    /// Same, for a later bundle. Budgets of the builder can only tighten it. A bundle that cannot run under its own limits
+    /// is refused here, while the old one still decides.
     pub(crate) fn later(&self, bundle: &Bundle, authors: SamplingSettings) -> Result<Deployment, EngineError> {
         self.deployment(Some(bundle), 0, (authors, Trial::Yes), f64::min)
     }
@@ -105,14 +105,14 @@ impl Blueprint {
         Ok(ready)
     }
 
-    /// A bundle's limits hold for its own components, whichever bundle the engine began with.
+    /// The sandbox for a bundle's components, under that bundle's own limits.
     fn sandbox_for(&self, bundle: &Bundle) -> Result<Sandbox, EngineError> {
         let limits = &bundle.manifest().limits;
         match self.sandbox.as_ref().or(self.own_sandbox.get()) {
             Some(sandbox) => Ok(sandbox.with_limits(limits)?),
             None => {
                 let made = Sandbox::new(limits.clone(), None)?;
-                // Another one that was made meanwhile is as good.
+                // If another thread made one meanwhile, that one is used.
                 Ok(self.own_sandbox.get_or_init(|| made).with_limits(limits)?)
             }
         }

@@ -1,4 +1,4 @@
-//! Puts an engine together.
+//! Builds an engine.
 
 use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint, methods::Methods};
 use inferenceguard_bundle::Bundle;
@@ -28,7 +28,7 @@ impl std::fmt::Debug for EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Nothing yet.
+    /// A builder without a model and without a bundle.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -55,8 +55,8 @@ impl EngineBuilder {
         self
     }
 
-    /// A method a request may name; the first one named is that of requests that name none. Without any call, the
-    /// bundle's own policy decides, under the name [`OWN_METHOD`].
+    /// Adds a method that requests may name. The first one is the default. Without any call, the bundle's own policy
+    /// decides, under the name [`OWN_METHOD`].
     #[must_use]
     pub fn method(mut self, name: impl Into<String>) -> Self {
         self.blueprint.methods.push(name.into());
@@ -84,8 +84,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Roles in plain Rust as the method of this name, without any sandbox: for tests, and for those who embed their
-    /// own. Needs [`EngineBuilder::config`] unless there is a bundle.
+    /// Roles in plain Rust as the method of this name, without a sandbox: for tests and for roles of the embedder. Needs
+    /// [`EngineBuilder::config`] unless there is a bundle.
     #[must_use]
     pub fn roles(mut self, method: impl Into<String>, roles: impl RolesFactory + 'static) -> Self {
         self.blueprint.native.push((method.into(), Arc::new(roles)));
@@ -99,15 +99,15 @@ impl EngineBuilder {
         self
     }
 
-    /// Another budget for a constraint, in its cost's unit: the operator's, so it may be larger than that of the bundle that the
-    /// engine is built with. Bundles that are activated later are only tightened by it.
+    /// The operator's budget for a constraint, in its cost's unit. It replaces that of the bundle that the engine is built
+    /// with, and may be larger. It can only tighten bundles that are activated later.
     #[must_use]
     pub fn budget(mut self, constraint: impl Into<String>, budget: f64) -> Self {
         self.blueprint.budgets.insert(constraint.into(), budget);
         self
     }
 
-    /// Budgets that are given only tighten, the bundle's that the engine is built with as well.
+    /// Makes budgets of [`EngineBuilder::budget`] tighten only, for the first bundle as well.
     #[must_use]
     pub fn budgets_tighten(mut self) -> Self {
         self.blueprint.tightens = true;
@@ -136,7 +136,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The number of the first generation; 1 if not set. For those who remember what ran before.
+    /// The number of the first generation; 1 if not set. A program that continues from a saved state sets it.
     #[must_use]
     pub fn generation(mut self, number: u64) -> Self {
         self.generation = Some(number);
@@ -155,7 +155,7 @@ impl EngineBuilder {
     /// Compiles and configures the components, and checks that everything they read is there.
     ///
     /// # Errors
-    /// What is missing or does not fit, in words.
+    /// [`EngineError`]: what is missing or does not fit.
     pub fn build(mut self) -> Result<Engine, EngineError> {
         let of_model = || Some(self.model.as_ref()?.dense());
         self.blueprint.dense = self.blueprint.dense.take().or_else(of_model);

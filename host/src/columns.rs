@@ -4,7 +4,7 @@ use crate::beams::Beams;
 use inferenceguard_model::{ModelError, log_softmax, top_k};
 use inferenceguard_search::{Batch, BatchRow, BeamKey};
 
-/// Fills latents, top-k and logits. Rows whose beam is gone stay empty: a read of them is refused in words.
+/// Fills latents, top-k and logits. Rows whose beam was released stay empty: reading them is a typed error.
 pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), ModelError> {
     if !batch.needs.newest_position() {
         return Ok(());

@@ -12,7 +12,7 @@ use inferenceguard_model::{LatentSelector, Model};
 use inferenceguard_search::{RolesInfo, SearchConfig};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// One method, ready.
+/// A method whose components are compiled and configured.
 pub(crate) struct Ready {
     pub(crate) roles: Arc<dyn RolesFactory>,
     pub(crate) info: RolesInfo,
@@ -27,7 +27,7 @@ impl Ready {
 
 /// Everything fixed when a bundle is activated.
 pub(crate) struct Deployment {
-    /// Which activation in this engine, from 1.
+    /// The number of the activation in this engine, from 1.
     pub(crate) generation: u64,
     pub(crate) identity: BundleIdentity,
     pub(crate) config: SearchConfig,
@@ -38,7 +38,7 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// The first method is the one of requests that name none.
+    /// The first method is the default.
     pub(crate) fn new(
         generation: u64,
         identity: BundleIdentity,
@@ -120,7 +120,7 @@ fn check_layers(info: &RolesInfo, model: &mut dyn Model) -> Result<(), EngineErr
     Ok(())
 }
 
-/// Asks for the layer of a beam of one token: what a back end has is what it gives.
+/// Reads the layer of a beam of one token: the only way to know whether the back end has it.
 fn probe_layer(model: &mut dyn Model, layer: u32) -> Result<(), inferenceguard_model::ModelError> {
     let (beam, _) = model.prefill(&[0])?;
     let latents = model.layer_latents(&[beam], layer);

@@ -18,11 +18,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many requests run at once if nothing else is said.
+/// How many requests run at once by default.
 const MAX_LIVE: usize = 8;
 
-/// A model under guard. Any number of threads may ask it; each request runs on the thread that asks, and steps of the
-/// model that wait for one another are made as one.
+/// A guarded model. Any number of threads may call it. A request runs on the thread of its caller; steps of the model
+/// that wait for each other are computed in one call.
 pub struct Engine {
     blueprint: Blueprint,
     lanes: Lanes,
@@ -66,7 +66,7 @@ impl Engine {
         Self { blueprint, lanes, activating, gate, instances, model, scores, models }
     }
 
-    /// Whether the models make prompts as a bundle wants them made.
+    /// Whether the models build prompts by the templates that a bundle names.
     pub(crate) fn check_templates(&self, bundle: &Bundle) -> Result<(), EngineError> {
         templates::check(bundle.manifest(), &self.model, &self.score_models())
     }
@@ -88,8 +88,8 @@ impl Engine {
         &self.models
     }
 
-    /// The name of a model that panicked in an earlier call, if there is one: requests that need it fail, and only another
-    /// engine helps.
+    /// The name of a model that panicked in an earlier call, if there is one. Requests that need it fail until the program
+    /// builds another engine.
     #[must_use]
     pub fn broken(&self) -> Option<&str> {
         let language = self.model.is_broken().then(|| self.model.info().name.as_str());
@@ -102,7 +102,7 @@ impl Engine {
         self.model.tokenizer()
     }
 
-    /// How the model is sampled where a request says nothing.
+    /// How the model is sampled where a request sets nothing.
     #[must_use]
     pub fn sampling(&self) -> Sampling {
         self.current().config.sampling
@@ -159,16 +159,16 @@ impl Engine {
         self.blueprint.fuel()
     }
 
-    /// What decides for requests that begin now.
+    /// The generation that decides for new requests.
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.current().generation()
     }
 
-    /// Puts another bundle in place, under running requests: with the methods, components, budgets and settings that
-    /// this engine was built with. Compiling, configuring and checking happen on this thread while requests go on; the
-    /// same components are not compiled again. When it returns, every request that begins is decided by the new bundle;
-    /// those under way are finished by the one they began with.
+    /// Activates another bundle while requests run, with the methods, components, budgets and settings that this engine was
+    /// built with. It compiles, configures and checks on the caller's thread; components that are compiled already are not
+    /// compiled again. After it returns, the new bundle decides for all new requests. Running requests end under the bundle
+    /// that they began with.
     ///
     /// # Errors
     /// As [`crate::EngineBuilder::build`]; the old bundle then stays.
@@ -190,18 +190,18 @@ impl Engine {
         Ok(Prepared(Arc::new(next)))
     }
 
-    /// The second half: from now on it decides for requests that begin in this lane, `None` being the lane of requests
-    /// that name none. A lane is made by what is installed in it first.
+    /// The second half of [`Engine::activate`]: from now on the prepared bundle decides for new requests of this lane. `None`
+    /// is the main lane, of requests that name none. Any other lane exists from its first installation on.
     pub fn install(&self, lane: Option<&str>, prepared: Prepared) -> Generation {
         self.lanes.install(lane, prepared)
     }
 
-    /// Removes a lane; requests that name it are errors from now on, those under way go on.
+    /// Removes a lane: new requests that name it fail, and its running requests continue.
     pub fn close(&self, lane: &str) {
         self.lanes.close(lane);
     }
 
-    /// What decides for requests that begin in this lane now.
+    /// The generation that decides for new requests of this lane.
     ///
     /// # Errors
     /// [`EngineError::UnknownLane`].
@@ -215,7 +215,7 @@ impl Engine {
         self.lanes.newest_number()
     }
 
-    /// Gives only larger numbers from now on. For those who remember what ran before.
+    /// From now on, generations get larger numbers than this one. A program that continues from a saved state calls it.
     pub fn number_beyond(&self, number: u64) {
         self.lanes.number_beyond(number);
     }
@@ -224,7 +224,7 @@ impl Engine {
         self.lanes.main()
     }
 
-    /// The back ends, for one who asks alone.
+    /// Handles of the back ends for a call that is not part of a request.
     pub(crate) fn back_ends(&self) -> (SharedModel, ScoreModels) {
         (self.model.clone(), self.score_models())
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with an engine. A component that fails within a request is not among it: that is in the output.
+//! Errors of an engine. A component that fails within a request is no error: it is in the output.
 
 use inferenceguard_model::{ModelError, dense::DenseError};
 use inferenceguard_sandbox::SandboxError;
@@ -39,7 +39,7 @@ pub enum EngineError {
         component: String,
         /// The score model it wants.
         model: String,
-        /// Those there are.
+        /// The names there are.
         known: String,
     },
     /// A bundle names no prompt template, and a model was loaded with one that another bundle names.
@@ -83,7 +83,7 @@ pub enum EngineError {
     NoPinnedModel {
         /// The name in the manifest.
         name: String,
-        /// Those there are.
+        /// The names there are.
         known: String,
     },
     /// A role reads latents that the back end cannot give.
@@ -95,7 +95,7 @@ pub enum EngineError {
         component: String,
         /// The layer.
         layer: u32,
-        /// What the back end said.
+        /// The error of the back end.
         #[source]
         source: ModelError,
     },
@@ -152,7 +152,7 @@ pub enum EngineError {
         component: String,
         /// The network it opens.
         network: String,
-        /// Those there are.
+        /// The names there are.
         known: String,
     },
     /// A network was made for something else.
@@ -223,7 +223,7 @@ pub enum EngineError {
         /// The deployment's budget.
         allowed: f64,
     },
-    /// The audit keeps more to spare than this budget has: no answer would be safe.
+    /// The audit's margin is larger than this budget: no answer would be safe.
     #[error(
         "no answer can be safe under a budget of {found} for `{constraint}`: {margin} of 1 + budget is kept to spare for \
          rounding; give a larger budget, or load the models in a number format that rounds less"
@@ -242,20 +242,20 @@ pub enum EngineError {
          the user"
     )]
     UnaskedTurn {
-        /// What the back end said.
+        /// The error of the back end.
         #[source]
         source: Box<EngineError>,
     },
     /// The request was cancelled before it began.
     #[error("the request was cancelled before its answer began")]
     CancelledWaiting,
-    /// The back end failed; the request is over and holds nothing any more.
+    /// The back end failed. The request has ended and holds nothing.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A setting is out of range, or the search failed.
     #[error(transparent)]
     Search(#[from] SearchError),
-    /// A component was not taken, or no instance was free.
+    /// A component was refused, or no instance was free.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// A network's layers do not fit each other, or the device did not take it.
@@ -264,7 +264,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Whether the caller can help it by another request.
+    /// Whether another request can succeed where this one failed.
     #[must_use]
     pub fn is_request(&self) -> bool {
         matches!(
@@ -287,13 +287,13 @@ impl EngineError {
         )
     }
 
-    /// Whether it was cancelled before it began: nobody's fault.
+    /// Whether the request was cancelled before it began.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::CancelledWaiting)
     }
 
-    /// Whether all instances were in use: the same request may do better a little later.
+    /// Whether all instances were in use: the same request may succeed later.
     #[must_use]
     pub fn is_dry(&self) -> bool {
         matches!(self, Self::Sandbox(SandboxError::PoolDry { .. }))

@@ -1,4 +1,4 @@
-//! Waits for instances of components: a request whose components find no room waits while others hold it.
+//! Waits for free instances of components: a request that finds none waits while other requests hold them.
 
 use crate::{CancelToken, EngineError, gate::Gate};
 use std::{
@@ -7,18 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long one who waits sleeps between two tries.
+/// How long a waiting caller sleeps between two attempts.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the instances of an attempt, or of a request that has just ended, may still be held.
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long an activation waits for instances that requests hold.
 const ACTIVATION: Duration = Duration::from_secs(60);
 
-/// Who holds instances of an engine's components, and the line of those who wait for some.
+/// Counts the holders of instances of an engine's components, and queues the callers that wait for some.
 pub(crate) struct Instances {
-    /// Requests that hold instances, and attempts under way. Those who only wait are not counted.
+    /// Requests that hold instances, and running attempts. Waiting requests are not counted.
     holders: AtomicUsize,
-    /// Its place belongs to the first of those who wait: two that take half of what is free each would both find too little.
+    /// Admits one waiting request at a time: two that each took half of the free instances would both fail.
     line: Gate,
 }
 
@@ -36,8 +36,8 @@ impl Instances {
         Self { holders: AtomicUsize::new(0), line: Gate::new(1) }
     }
 
-    /// Tries for a request until there is room, or nobody is left who could make some. Requests that come later wait
-    /// behind it. Drop the instances first, then the holder.
+    /// Repeats the attempt of a request until it succeeds, or until no holder is left whose end could free instances. Later
+    /// requests wait behind it. Drop the instances first, then the holder.
     pub(crate) fn for_request<T>(
         &self,
         cancel: &CancelToken,
@@ -55,21 +55,21 @@ impl Instances {
         })
     }
 
-    /// Tries for an activation, while requests are under way. It holds nothing afterwards.
+    /// Repeats the attempt of an activation while requests run. It holds nothing afterwards.
     pub(crate) fn for_activation<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
         let start = Instant::now();
-        // Not in line at first: this compiles, and requests would wait for it.
+        // The first attempt does not queue: it compiles, and requests would wait for it.
         match self.tried(&attempt) {
             Err(error) if error.is_dry() => {}
             other => return other.map(|(made, _)| made),
         }
         let late = || start.elapsed() > ACTIVATION;
-        // Where its turn does not come in time, it tries once more and gives the error of that.
+        // If its turn does not come in time, one more attempt gives the error.
         let _first = self.line.enter_unless(late).ok();
         self.retried(attempt, late).map(|(made, _)| made)
     }
 
-    /// Tries again until it succeeds, fails for another reason, is given up, or nobody has held anything for a moment.
+    /// Repeats an attempt until it succeeds, fails for another reason, is given up, or nothing was held for [`MOMENT`].
     fn retried<T>(
         &self,
         attempt: impl Fn() -> Result<T, EngineError>,

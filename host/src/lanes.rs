@@ -1,4 +1,4 @@
-//! Several deployments in one engine: each in a lane of its own, and one for requests that name none.
+//! The deployments of an engine: one in the main lane, for requests that name no lane, and one in each other lane.
 
 use crate::{EngineError, Generation, deployment::Deployment};
 use std::{
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// A bundle that was compiled, configured and checked against the models of an engine, and decides nothing yet.
+/// A bundle that is compiled, configured and checked against the models of an engine, and does not decide yet.
 #[derive(Clone)]
 pub struct Prepared(pub(crate) Arc<Deployment>);
 
@@ -20,7 +20,7 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// What it will be called.
+    /// The generation that it becomes when it is installed.
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.0.generation()
@@ -39,7 +39,7 @@ impl Lanes {
         Self { main: RwLock::new(Arc::new(main)), others: RwLock::default(), newest }
     }
 
-    /// A number that no generation of this engine has had.
+    /// The next number, unused by any generation of this engine.
     pub(crate) fn next_number(&self) -> u64 {
         self.newest.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -48,7 +48,7 @@ impl Lanes {
         self.newest.load(Ordering::Relaxed)
     }
 
-    /// Numbers up to this one were given elsewhere.
+    /// Marks numbers up to this one as used.
     pub(crate) fn number_beyond(&self, number: u64) {
         self.newest.fetch_max(number, Ordering::Relaxed);
     }

@@ -1,11 +1,11 @@
-//! The most likely tokens at each place of an answer, for those who ask to see them beside it.
+//! The most likely tokens at each position of an answer, for requests that ask for them.
 
 use crate::{CancelToken, EngineError, beams::Beams};
 use inferenceguard_model::{Model, Token};
 use inferenceguard_search::{Outcome, ROOT};
 
-/// Reads prompt and answer once more: for each token of the answer, the `most` most likely tokens in its place, likeliest
-/// first, with their log-probabilities; none that cannot come. Fewer places if it is cancelled: then nobody reads them.
+/// Reads prompt and answer once more. Gives, for each token of the answer, the `most` most likely tokens at its position with
+/// their log-probabilities, likeliest first, without impossible tokens. A cancelled call gives fewer positions.
 pub(crate) fn likeliest(
     model: &mut dyn Model,
     prompt: &[Token],
@@ -24,7 +24,7 @@ pub(crate) fn likeliest(
             Some(before) => beams.step(&[], &[(ROOT, *before)])?,
         }
         let found = beams.expand(&[ROOT], most)?.into_iter().flatten().filter(|one| one.logprob.is_finite());
-        // Of the token itself the answer says the same number: another batch may round another way.
+        // The answer's own token keeps the number of the answer: another batch may round differently.
         places.push(found.map(|one| (one.token, if one.token == *token { *logprob } else { one.logprob })).collect());
     }
     Ok(places)

@@ -1,7 +1,7 @@
-//! Whether the networks that roles open are there, and were made for this model and these constraints.
+//! Checks that the networks that roles open are there and were made for this model and these constraints.
 //!
-//! A network says what it was made for in its metadata (see [`inferenceguard_bundle::network`]); what it does not say is
-//! not compared.
+//! A network says what it was made for in its metadata (see [`inferenceguard_bundle::network`]). Keys that it does not
+//! have are not compared.
 
 use crate::{EngineError, roles::readers};
 use inferenceguard_bundle::Network;

@@ -1,11 +1,11 @@
-//! Whether the models are those that a bundle was made for.
+//! Checks that the models are those that a bundle was made for.
 
 use crate::{EngineError, Models};
 use inferenceguard_bundle::{Manifest, ModelEntry};
 use inferenceguard_model::ModelIdentity;
 use std::collections::BTreeMap;
 
-/// What a bundle says of its models, by digest.
+/// The models that a bundle names, by digest.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pins {
     model: ModelEntry,
@@ -40,7 +40,7 @@ impl Pins {
     }
 }
 
-/// The parts first: they say more than the digest of them all.
+/// Compares the parts first: an error about a part is more specific than one about the digest of them all.
 fn compare(table: &str, entry: &ModelEntry, found: &ModelIdentity) -> Result<(), EngineError> {
     let digest = |key: &str| match key {
         "fingerprint" => found.fingerprint.clone(),
@@ -85,12 +85,12 @@ mod tests {
     #[test]
     fn every_digest_is_compared_and_the_part_that_differs_is_named() {
         pins(&[("fingerprint", "f"), ("weights", "w")], &[("template", "t")]).check(&models()).unwrap();
-        let told = |pins: Pins| pins.check(&models()).unwrap_err().to_string();
-        let other = told(pins(&[("fingerprint", "g")], &[]));
+        let refusal = |pins: Pins| pins.check(&models()).unwrap_err().to_string();
+        let other = refusal(pins(&[("fingerprint", "g")], &[]));
         assert!(other.contains("`[model] fingerprint`") && other.contains(" g") && other.contains(" f"), "{other}");
-        let part = told(pins(&[], &[("fingerprint", "g"), ("template", "u")]));
+        let part = refusal(pins(&[], &[("fingerprint", "g"), ("template", "u")]));
         assert!(part.contains("`[scores.cost] parts.template`") && part.contains(" u"), "{part}");
-        let full = told(pins(&[("full", "x")], &[]));
+        let full = refusal(pins(&[("full", "x")], &[]));
         assert!(full.contains("`[model] full`") && full.contains("not known"), "{full}");
     }
 

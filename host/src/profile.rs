@@ -3,13 +3,13 @@
 use inferenceguard_search::{Need, Profile};
 use std::time::{Duration, Instant};
 
-/// Measures one.
+/// Measures a [`Profile`].
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
     profile: Profile,
 }
 
-/// What a need is work for.
+/// What a need spends time on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stage {
     Model,
@@ -45,7 +45,7 @@ impl Stopwatch {
         self.profile.positions += rows as u64;
     }
 
-    /// Counts what was done since `start`; `projecting` of it was the model's.
+    /// Counts the time since `start` for a stage; `projecting` of it counts for the model.
     pub(crate) fn count(&mut self, stage: Stage, start: Instant, projecting: Duration) {
         let took = start.elapsed().saturating_sub(projecting).as_secs_f64();
         let profile = &mut self.profile;
@@ -59,7 +59,7 @@ impl Stopwatch {
         }
     }
 
-    /// The profile of a request that waited and took so many seconds in all.
+    /// The profile of a request that waited `queue` seconds and took `seconds` in all.
     pub(crate) fn profile(&self, queue: f64, seconds: f64) -> Profile {
         let Profile { model, sampling, scoring, components, .. } = self.profile;
         let other = (seconds - queue - model - sampling - scoring - components).max(0.0);

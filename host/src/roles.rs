@@ -1,4 +1,4 @@
-//! Where requests get their roles, and what those read.
+//! Where requests get their roles, and what the roles read.
 
 use crate::EngineError;
 use inferenceguard_search::{Needs, Role, Roles, RolesInfo};

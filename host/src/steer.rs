@@ -1,10 +1,10 @@
-//! Puts what steering returned back into the latents.
+//! Writes the latents that steering returned.
 
 use crate::beams::Beams;
 use inferenceguard_model::{ModelError, Rows};
 use inferenceguard_search::{BeamKey, Check, Role, RoleFailure, Steered};
 
-/// Writes the new latents of the beams `keys`; a failure of the component if they do not fit.
+/// Writes the new latents of the beams `keys`. Latents that do not fit are a failure of the component.
 pub(crate) fn write_back(
     steered: Steered,
     keys: &[BeamKey],

@@ -1,27 +1,27 @@
-//! Whether models make prompts as a bundle wants them made.
+//! Checks that the models build prompts by the templates that a bundle names.
 
 use crate::{EngineError, scores::ScoreModels};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_model::Model;
 
-/// Compares what a bundle says, or leaves to the model, with how the models were loaded: the same bundle must find the
-/// same templates when it is the first one. Score models that are not there are not compared: a role that reads one is
-/// refused elsewhere.
+/// Compares the templates of a bundle, or the models' own where it names none, with those that the models were loaded
+/// with. So a bundle finds the same templates whether it is the first one or a later one. A missing score model is not
+/// compared: another check refuses the role that reads it.
 pub(crate) fn check(manifest: &Manifest, model: &dyn Model, scores: &ScoreModels) -> Result<(), EngineError> {
-    let said = manifest.model.template.as_deref();
-    compare("the language model", said, model.template(), model.own_template())?;
+    let named = manifest.model.template.as_deref();
+    compare("the language model", named, model.template(), model.own_template())?;
     for (name, score) in scores {
-        let said = manifest.scores.get(name).and_then(|entry| entry.template.as_deref());
-        compare(&format!("the score model `{name}`"), said, score.template(), score.own_template())?;
+        let named = manifest.scores.get(name).and_then(|entry| entry.template.as_deref());
+        compare(&format!("the score model `{name}`"), named, score.template(), score.own_template())?;
     }
     Ok(())
 }
 
-fn compare(whose: &str, said: Option<&str>, found: Option<String>, own: Option<String>) -> Result<(), EngineError> {
+fn compare(whose: &str, named: Option<&str>, found: Option<String>, own: Option<String>) -> Result<(), EngineError> {
     let (whose, shown) = (whose.to_owned(), found.clone().unwrap_or_else(|| "no choice of templates".to_owned()));
-    match said {
-        Some(said) if found.as_deref() != Some(said) => {
-            Err(EngineError::OtherTemplate { whose, expected: said.to_owned(), found: shown })
+    match named {
+        Some(named) if found.as_deref() != Some(named) => {
+            Err(EngineError::OtherTemplate { whose, expected: named.to_owned(), found: shown })
         }
         None if found != own => Err(EngineError::NoTemplate { whose, found: shown }),
         _ => Ok(()),
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_bundle_finds_the_templates_that_it_would_find_as_the_first() {
         let text = |text: &str| Some(text.to_owned());
-        let fits = |said, found, own| compare("the language model", said, found, own).is_ok();
+        let fits = |named, found, own| compare("the language model", named, found, own).is_ok();
         assert!(fits(Some("beaver"), text("beaver"), text("chat")));
         assert!(!fits(Some("beaver"), text("chat"), text("chat")) && !fits(Some("chat"), None, None));
         assert!(fits(None, text("chat"), text("chat")) && fits(None, None, None));

@@ -24,10 +24,10 @@ fn request(seed: u64) -> Request {
     Request { seed: Some(seed), method: Some(method.to_owned()), ..Request::new("ask") }
 }
 
-fn told(output: Output) -> Output {
-    let mut told = output;
-    (told.seconds, told.generations, told.profile) = (0.0, Vec::new(), Default::default());
-    told
+fn timeless(output: Output) -> Output {
+    let mut timeless = output;
+    (timeless.seconds, timeless.generations, timeless.profile) = (0.0, Vec::new(), Default::default());
+    timeless
 }
 
 fn bundle(budget: f64) -> Bundle {
@@ -37,7 +37,7 @@ fn bundle(budget: f64) -> Bundle {
 #[test]
 fn together_is_as_alone() {
     let engine = engine(SCRIPT, "", &[], &METHODS);
-    let alone: Vec<Output> = (0..40).map(|seed| told(engine.generate(request(seed)).unwrap())).collect();
+    let alone: Vec<Output> = (0..40).map(|seed| timeless(engine.generate(request(seed)).unwrap())).collect();
     let together: Vec<Output> = thread::scope(|scope| {
         let asked: Vec<_> = (0..40)
             .map(|seed| {
@@ -47,7 +47,7 @@ fn together_is_as_alone() {
                 })
             })
             .collect();
-        asked.into_iter().map(|thread| told(thread.join().unwrap().unwrap())).collect()
+        asked.into_iter().map(|thread| timeless(thread.join().unwrap().unwrap())).collect()
     });
     for (alone, together) in alone.iter().zip(&together) {
         assert_eq!(format!("{alone:?}"), format!("{together:?}"));
@@ -58,12 +58,12 @@ fn together_is_as_alone() {
 #[test]
 fn cancelled_and_refused_requests_leave_the_others_alone() {
     let engine = engine(SCRIPT, "", &[], &METHODS);
-    let expected: Vec<Output> = (0..20).map(|seed| told(engine.generate(request(seed)).unwrap())).collect();
+    let expected: Vec<Output> = (0..20).map(|seed| timeless(engine.generate(request(seed)).unwrap())).collect();
     thread::scope(|scope| {
         for seed in 0..20 {
             let (engine, expected) = (&engine, &expected);
             scope.spawn(move || {
-                let found = told(engine.generate(request(seed)).unwrap());
+                let found = timeless(engine.generate(request(seed)).unwrap());
                 assert_eq!(format!("{found:?}"), format!("{:?}", expected[usize::try_from(seed).unwrap()]));
             });
             scope.spawn(move || engine.generate(Request::new("unheard")).unwrap_err());

@@ -220,7 +220,8 @@ fn a_conversation_has_one_budget_and_its_earlier_answers_spent_of_it() {
     engine.activate(&bundle(12.0)).unwrap();
     let ask = |earlier: &[(&str, &str)], whole: bool| {
         let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-        let history = earlier.iter().flat_map(|(user, said)| [turn("user", user), turn("assistant", said)]).collect();
+        let history =
+            earlier.iter().flat_map(|(user, content)| [turn("user", user), turn("assistant", content)]).collect();
         let request = Request { history, max_tokens: Some(1), ..request(1) };
         engine.under(&Terms { whole_conversation: whole, ..Terms::default() }).generate(request).unwrap()
     };
@@ -268,10 +269,10 @@ fn an_empty_turn_of_the_assistant_costs_nothing() {
     // Whatever is sampled is `bad`, and costs 5.
     let engine = engine(&SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1"), "", &[], &["base"]);
     engine.activate(&bundle(12.0)).unwrap();
-    for (said, left) in [("", 12.0), ("bad", 7.0)] {
-        let history = vec![turn("user", "ask"), turn("assistant", said)];
+    for (content, left) in [("", 12.0), ("bad", 7.0)] {
+        let history = vec![turn("user", "ask"), turn("assistant", content)];
         let asked = Request { history, max_tokens: Some(1), ..request(1) };
-        assert_eq!(engine.under(&conversation()).generate(asked).unwrap().budget, Some(left), "{said:?}");
+        assert_eq!(engine.under(&conversation()).generate(asked).unwrap().budget, Some(left), "{content:?}");
     }
 }
 

@@ -276,6 +276,6 @@ fn lambda_small_or_large_flips_best_of_n_and_beam() {
         let more = format!("\n[methods.\"{method}\"]\nsettings = {{ n = 32 }}\n");
         let engine = engine(PRICED, &more, &[], &[method]);
         let output = engine.generate(Request { max_tokens: Some(1), ..Request::new("ask") }).unwrap();
-        assert_eq!(output.text, "plain", "{method}: lambda is 5 if not told");
+        assert_eq!(output.text, "plain", "{method}: lambda is 5 by default");
     }
 }

@@ -122,17 +122,19 @@ fn what_a_method_lacks_is_named_at_build_time() {
     for (method, network) in [("re-control", "value"), ("re-control+lagrangian", "value-lagrangian")] {
         let error = refused(toy().method(method));
         assert!(matches!(error, EngineError::NoNetwork { .. }), "{error}");
-        let said = error.to_string();
-        assert!(said.contains(&format!("in the method `{method}`, steering `steering` opens the network `{network}`")));
+        let message = error.to_string();
         assert!(
-            said.contains("the bundle has: none") && said.contains(&format!("Add `[networks.{network}]`")),
-            "{said}"
+            message.contains(&format!("in the method `{method}`, steering `steering` opens the network `{network}`"))
+        );
+        assert!(
+            message.contains("the bundle has: none") && message.contains(&format!("Add `[networks.{network}]`")),
+            "{message}"
         );
     }
     let critic = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n";
     let error = refused(builder(TEMPTING, critic, &[("value", raises(GOOD, 1.0))]));
-    let said = error.to_string();
-    assert!(said.contains("critic `critic` opens the network `critic`; the bundle has: value."), "{said}");
+    let message = error.to_string();
+    assert!(message.contains("critic `critic` opens the network `critic`; the bundle has: value."), "{message}");
 
     let bundle = bundle_with(MANIFEST, &[]);
     let toy = ToyScript::parse(TEMPTING).unwrap();
@@ -188,8 +190,8 @@ fn a_network_of_another_deployment_is_refused_in_words() {
         }
         let error = made_for(key, wrong).unwrap_err();
         assert!(matches!(error, EngineError::WrongNetwork { .. }), "{error}");
-        let said = error.to_string();
-        assert!(said.contains(&format!("critic `critic` was made for {key} `{wrong}`; {expected}")), "{said}");
+        let message = error.to_string();
+        assert!(message.contains(&format!("critic `critic` was made for {key} `{wrong}`; {expected}")), "{message}");
     }
 }
 
@@ -223,6 +225,6 @@ fn a_network_that_does_not_fit_its_component_makes_no_answer_safe() {
     let engine = engine(TEMPTING, critic, &[("critic", narrow)], &["inference-guard+critic"]);
     let output = engine.generate(Request::new("ask")).unwrap();
     assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed));
-    let said = output.failures[0].to_string();
-    assert!(said.contains("maps 4 numbers to 2; expected 5 (latent and budgets) to 2"), "{said}");
+    let message = output.failures[0].to_string();
+    assert!(message.contains("maps 4 numbers to 2; expected 5 (latent and budgets) to 2"), "{message}");
 }

@@ -40,7 +40,7 @@ pub(crate) fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     archive.into_inner().map_err(broken)
 }
 
-/// How files begin that are no plain tar, and what they are.
+/// The first bytes of formats other than a plain tar, and their names.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "compressed with gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
@@ -89,7 +89,7 @@ fn name_of(entry: &Entry<'_, impl Read>) -> Result<String, BundleError> {
     Ok(name)
 }
 
-/// What the manifest does not name is not taken: nothing is in a bundle that its digest does not cover.
+/// Takes only files that the manifest names, so that the digest covers all of a bundle.
 fn limit_of(manifest: &Manifest, name: &str) -> Result<Limit, BundleError> {
     if [Signature::STATEMENT, Signature::FILE].contains(&name) {
         return Ok(SIGNATURE_LIMIT);
@@ -120,7 +120,7 @@ fn signature(found: &mut BTreeMap<String, Vec<u8>>) -> Result<Option<Signature>,
     Ok(statement.zip(signature).map(|(statement, signature)| Signature { statement, signature }))
 }
 
-/// Quotes nothing from the file, because the caller may not be allowed to read it.
+/// The error does not quote the file: the caller may not be allowed to read it.
 fn broken(error: io::Error) -> BundleError {
     wrong(&format!("it cannot be read ({})", error.kind()), "a tar file that is whole")
 }

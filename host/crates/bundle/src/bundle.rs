@@ -41,7 +41,7 @@ impl Bundle {
         Self::open_with(path, |_| None)
     }
 
-    /// As [`Bundle::open`]; a file that a folder does not hold is asked of `lend`, by the path that the manifest names.
+    /// As [`Bundle::open`]. `lend` gives files that a folder does not hold, by the path in the manifest.
     ///
     /// # Errors
     /// [`BundleError`], naming file and key.
@@ -103,7 +103,7 @@ impl Bundle {
         &self.contents.text
     }
 
-    /// The signature it came with, unchecked: that is [`Trust`](crate::Trust)'s work.
+    /// The signature it came with, unchecked: [`Trust`](crate::Trust) checks it.
     #[must_use]
     pub fn signature(&self) -> Option<&Signature> {
         self.signature.as_ref()
@@ -115,7 +115,7 @@ impl Bundle {
         Self { signature, ..self }
     }
 
-    /// What it says.
+    /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.contents.manifest
@@ -182,7 +182,7 @@ pub(crate) fn limit(manifest: &Manifest, key: &str) -> Limit {
     }
 }
 
-/// The networks, each file looked at to the last number.
+/// Reads the networks and checks every number in their files.
 fn networks(manifest: &Manifest, files: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Network>, BundleError> {
     let network = |(name, entry): (&String, &crate::NetworkEntry)| {
         let failed = |source| {
@@ -196,7 +196,7 @@ fn networks(manifest: &Manifest, files: &BTreeMap<String, Vec<u8>>) -> Result<BT
     manifest.networks.iter().map(network).collect()
 }
 
-/// A path has one spelling: what an archive or another system makes of it is the same text.
+/// Refuses paths with more than one spelling, which an archive or another system would change.
 pub(crate) fn check_relative(key: &str, file: &str) -> Result<(), BundleError> {
     let plain = file.split('/').all(|part| !["", ".", ".."].contains(&part));
     let ours = [MANIFEST, Signature::STATEMENT, Signature::FILE].contains(&file);

@@ -1,4 +1,4 @@
-//! Why a bundle was not taken.
+//! Why a bundle is refused.
 
 use crate::{date, network::NetworkError};
 use semver::Version;
@@ -31,7 +31,7 @@ pub enum BundleError {
         /// What was found and what was expected, in the reader's words.
         problem: String,
     },
-    /// A key has a value out of range, or a value that does not fit another key.
+    /// A value is out of range, or does not fit another key.
     #[error("{file}, key `{key}`: found {found}; expected {expected}")]
     Value {
         /// The file.
@@ -103,7 +103,7 @@ pub enum BundleError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// The version is none that can be compared.
+    /// The version is not semantic, so it cannot be compared.
     #[error("the bundle's version is `{found}`: {source}; expected one such as 1.2.0")]
     Version {
         /// What was found.
@@ -124,7 +124,7 @@ pub enum SignatureError {
         /// The bundle.
         name: String,
     },
-    /// Signed by somebody else.
+    /// Signed by a key that is not trusted.
     #[error("the bundle is signed with the key {key}, which is none of the {known} that are trusted here")]
     UnknownKey {
         /// The key's id.
@@ -132,7 +132,7 @@ pub enum SignatureError {
         /// How many keys are trusted.
         known: usize,
     },
-    /// Signed by a key that is trusted no more.
+    /// Signed by a revoked key.
     #[error("the bundle is signed with the key {key}, which was revoked; sign it again with another one")]
     Revoked {
         /// The key's id.

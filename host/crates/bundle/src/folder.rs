@@ -52,7 +52,7 @@ pub(crate) fn file_of(
     }
 }
 
-/// The signature beside the manifest; half of one is none.
+/// The signature beside the manifest. One of its two files alone is no signature.
 fn signature(root: &Path) -> Result<Option<Signature>, BundleError> {
     let part = |name: &str| match text(&root.join(name), SIGNATURE_LIMIT) {
         Ok(text) => Ok(Some(text)),
@@ -79,10 +79,10 @@ fn inside(root: &Path, key: &str, file: &str) -> Result<PathBuf, BundleError> {
     if real.starts_with(root) { Ok(real) } else { Err(outside(key, file)) }
 }
 
-/// Reads at most `limit` bytes, whatever the file system says of the size.
+/// Reads at most `limit` bytes, also where the file system reports a smaller size.
 fn read_limited(path: &Path, limit: Limit) -> Result<Vec<u8>, BundleError> {
     let failed = |source| unreadable(path, "file", source);
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a pipe would block until a writer opens it.
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")));
     }

@@ -23,7 +23,7 @@ pub struct Limits {
     /// Fuel per call (about one unit per wasm instruction, and as much again for what the host computes on tensors, one
     /// unit per 8 multiply-adds). Deterministic: the same call always uses the same.
     pub fuel: u64,
-    /// Wall-clock milliseconds per call: the second fence. It kills.
+    /// Wall-clock milliseconds per call, after which the call is ended. `fuel` is the first limit, this is the second.
     pub deadline_ms: u64,
     /// Linear memory.
     pub memory: u64,
@@ -32,7 +32,7 @@ pub struct Limits {
     /// Instances alive at the same time, over all requests; one request takes one per role. As many memories may be in
     /// use: a component of several memories takes as many places.
     pub instances: u32,
-    /// Core instances of one component. A component of the SDK has a few, a component in a scripting language some 40.
+    /// Core instances of one component. Components of the SDK have a few, those of scripting languages about 40.
     pub core_instances: u32,
     /// Memories of one component: one, unless it is composed of several.
     pub memories: u32,

@@ -32,7 +32,7 @@ fn parse(file: &str, bytes: &[u8]) -> Result<SettingValue, BundleError> {
     })
 }
 
-/// A `#` alone or before white space begins a remark. A text may begin with it: `#tag`.
+/// A `#` alone or before white space begins a remark. `#tag` is a text.
 fn is_remark(line: &str) -> bool {
     line.strip_prefix('#').is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }

@@ -18,7 +18,7 @@ pub struct RoleEntry {
     #[serde(default, deserialize_with = "crate::setting_value::by_name")]
     pub settings: BTreeMap<String, SettingValue>,
     /// Settings that are long lists of texts, by name: each a file of the bundle, relative to its folder, with one text on
-    /// each line, and its weight behind a tab if it has one. Empty lines, and those that begin with `# `, say nothing.
+    /// each line, and its weight behind a tab if it has one. Empty lines, and lines that begin with `# `, are skipped.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, String>,
 }
@@ -171,8 +171,8 @@ pub struct Manifest {
     /// What must hold.
     #[serde(default)]
     pub constraints: Vec<ConstraintEntry>,
-    /// How the language model is sampled when a request says nothing. What is left out here is as the model's authors
-    /// sample from it, where its files say how.
+    /// How the language model is sampled by default. Settings that are left out are those of the model's authors, if its
+    /// files have them.
     #[serde(default)]
     pub sampling: SamplingSettings,
     /// Bounds on what the policy may ask for.
@@ -232,8 +232,8 @@ impl Manifest {
         roles.chain(networks).chain(methods).collect()
     }
 
-    /// The search this manifest asks for, before a request has its say; seed 0. How it samples where the manifest does not
-    /// say is the model's to say: see [`Manifest::search_config_for`].
+    /// The search that this manifest asks for, without the settings of any request; seed 0. [`Manifest::search_config_for`]
+    /// fills in how the model is sampled where the manifest does not set it.
     #[must_use]
     pub fn search_config(&self) -> SearchConfig {
         SearchConfig {
@@ -372,7 +372,7 @@ pub(crate) fn turns_text(char: char) -> bool {
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a cost or a constraint may be called so.
+/// Whether a cost or a constraint may have this name.
 pub(crate) fn is_name(found: &str) -> bool {
     unmarked("", found).is_ok()
 }
@@ -392,7 +392,7 @@ fn value(key: &str, found: &dyn std::fmt::Display, expected: &str) -> BundleErro
     BundleError::Value { file, key, found: found.to_string(), expected: expected.to_owned() }
 }
 
-/// Puts the place of a TOML error in words: the line, and the key that stands there.
+/// The line of a TOML error, and the key on that line.
 fn syntax(text: &str, error: &toml::de::Error) -> BundleError {
     let start = error.span().map(|span| span.start.min(text.len()));
     let before = start.and_then(|start| text.get(..start));

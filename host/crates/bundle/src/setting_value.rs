@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for OfList {
 /// Reads settings by name, such as a table of a manifest; an error names the setting.
 ///
 /// # Errors
-/// What the reader says, and for a value of no setting's type, what is allowed.
+/// The error of the reader; for a value that no setting has, the allowed types.
 pub(crate) fn by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, SettingValue>, D::Error> {
     from.deserialize_map(ByName)
 }

@@ -1,4 +1,4 @@
-//! Who vouches for a bundle: what is signed, and the signature.
+//! What a signer vouches for: the signed statement about a bundle, and its signature.
 
 use crate::{Bundle, Digest, SignatureError};
 use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox};
@@ -6,7 +6,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, io::Cursor};
 
-/// What a signer says of a bundle. It is what is signed, as the text of a TOML file.
+/// A statement about a bundle. Its text, a TOML file, is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {

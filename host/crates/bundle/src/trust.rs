@@ -1,4 +1,4 @@
-//! Which bundles a deployment takes.
+//! Which bundles an operator trusts.
 
 use crate::{
     Bundle, Signature, SignatureError, Statement,
@@ -28,7 +28,7 @@ pub struct Trust {
     pub require_signature: bool,
     /// Public keys, by a name for people.
     pub keys: BTreeMap<String, String>,
-    /// Ids of keys that are no longer trusted, even if another list names them.
+    /// Ids of revoked keys. They are not trusted, even where [`Trust::keys`] names them.
     pub revoked: Vec<String>,
     /// The oldest version of each bundle, by the bundle's name.
     pub minimum_versions: BTreeMap<String, Version>,
@@ -121,7 +121,7 @@ impl Trust {
 }
 
 impl Statement {
-    /// Whether it speaks of this bundle, byte for byte.
+    /// Whether the statement is about this bundle, byte for byte.
     fn is_of(&self, bundle: &Bundle) -> Result<(), SignatureError> {
         let manifest = bundle.manifest();
         let found = Self::of(bundle, self.signed_at, self.expires_at)?;

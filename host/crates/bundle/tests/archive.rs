@@ -68,7 +68,7 @@ fn odd_archives_are_refused_in_words() {
     assert!(refused(b"").contains("it is empty"));
     assert!(refused(b"no tar at all").contains("expected a tar file that is whole"));
     let secret = refused(&b"secret".repeat(200));
-    assert!(!secret.contains("secret"), "whoever names a file may not be allowed to read it: {secret}");
+    assert!(!secret.contains("secret"), "the caller may not be allowed to read the file: {secret}");
     assert!(refused(&tar(&[policy, manifest, tracker])).contains("its first entry is `policy.wasm`"));
     assert!(refused(&tar(&[manifest, policy, policy, tracker])).contains("`policy.wasm` twice"));
     assert!(refused(&tar(&[manifest, policy])).contains("no file `parts/tracker.wasm`"));

@@ -83,14 +83,14 @@ fn every_byte_counts_for_the_digest() {
 
 #[test]
 fn unknown_keys_and_wrong_types_name_file_line_and_key() {
-    let said = refused(&MANIFEST.replace("fuel = 1000000", "fule = 1000000"));
-    assert!(said.contains("bundle.toml, line 25, key `fule`: unknown field `fule`, expected"), "{said}");
-    let said = refused(&MANIFEST.replace("budget = 10", "budget = \"much\""));
-    assert!(said.contains("line 22, key `budget`") && said.contains("f64"), "{said}");
-    let said = refused(&MANIFEST.replace("version = \"1.0.0\"", ""));
-    assert!(said.contains("missing field `version`"), "{said}");
-    let said = refused("name = ");
-    assert!(said.contains("bundle.toml, line 1, key `name`"), "{said}");
+    let message = refused(&MANIFEST.replace("fuel = 1000000", "fule = 1000000"));
+    assert!(message.contains("bundle.toml, line 25, key `fule`: unknown field `fule`, expected"), "{message}");
+    let message = refused(&MANIFEST.replace("budget = 10", "budget = \"much\""));
+    assert!(message.contains("line 22, key `budget`") && message.contains("f64"), "{message}");
+    let message = refused(&MANIFEST.replace("version = \"1.0.0\"", ""));
+    assert!(message.contains("missing field `version`"), "{message}");
+    let message = refused("name = ");
+    assert!(message.contains("bundle.toml, line 1, key `name`"), "{message}");
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn values_out_of_range_name_key_found_and_expected() {
         ("fuel = 1000000", "fuel = 1", "key `limits`"),
     ];
     for (good, bad, expected) in cases {
-        let said = refused(&MANIFEST.replace(good, bad));
-        assert!(said.contains(expected), "{bad}: {said}");
+        let message = refused(&MANIFEST.replace(good, bad));
+        assert!(message.contains(expected), "{bad}: {message}");
     }
 }
 
@@ -178,11 +178,11 @@ fn values_that_are_no_settings_name_the_setting_and_what_is_allowed() {
         ("[\"a\", [\"b\", 1]]", "texts with and without weights"),
         ("[[[]]]", "expected"),
     ] {
-        let said = refused(&MANIFEST.replace("penalty = 2.5", &format!("penalty = {value}")));
-        assert!(said.contains("setting `penalty`: ") && said.contains(words), "{value}: {said}");
-        assert!(!said.contains("untagged") && !said.contains("SettingValue"), "{value}: {said}");
-        let said = refused(&format!("{MANIFEST}\n[methods.args]\nsettings = {{ k = {value} }}"));
-        assert!(said.contains("setting `k`: ") && said.contains(words), "{value}: {said}");
+        let message = refused(&MANIFEST.replace("penalty = 2.5", &format!("penalty = {value}")));
+        assert!(message.contains("setting `penalty`: ") && message.contains(words), "{value}: {message}");
+        assert!(!message.contains("untagged") && !message.contains("SettingValue"), "{value}: {message}");
+        let message = refused(&format!("{MANIFEST}\n[methods.args]\nsettings = {{ k = {value} }}"));
+        assert!(message.contains("setting `k`: ") && message.contains(words), "{value}: {message}");
     }
 }
 
@@ -209,8 +209,8 @@ fn a_list_in_a_file_is_a_setting_and_part_of_the_digest() {
 
 #[test]
 fn odd_lists_are_refused_by_file_and_line() {
-    let said = listed(b"knife\nstep\tmuch").unwrap_err().to_string();
-    assert!(said.contains("words.txt, line 2, key `step`: found the weight \"much\""), "{said}");
+    let message = listed(b"knife\nstep\tmuch").unwrap_err().to_string();
+    assert!(message.contains("words.txt, line 2, key `step`: found the weight \"much\""), "{message}");
     assert!(listed(b"a\tNaN").is_err() && listed(b"a\t").is_err());
     assert!(listed(b"\xff").unwrap_err().to_string().contains("words.txt"));
     let twice = MANIFEST.replacen("words = [\"a\"] }", "words = [\"a\"] }\nlists = { words = \"words.txt\" }", 1);

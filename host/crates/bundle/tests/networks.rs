@@ -90,21 +90,24 @@ fn files_that_are_no_networks_are_refused_in_words() {
     let whole = file(&single(), Some("relu"));
     assert!(refused(&whole[..whole.len() - 1]).contains("expected a whole safetensors file"));
     assert!(refused(&[&whole[..], b"more"].concat()).contains("expected a whole safetensors file"));
-    let said = refused(&file(&single(), None));
-    assert!(said.contains("no `activations`") && said.contains("identity, relu, tanh, silu, sigmoid"), "{said}");
+    let message = refused(&file(&single(), None));
+    assert!(
+        message.contains("no `activations`") && message.contains("identity, relu, tanh, silu, sigmoid"),
+        "{message}"
+    );
 }
 
 #[test]
 fn activations_must_be_known_and_name_every_layer() {
-    let said = refused(&file(&single(), Some("gelu")));
-    assert!(said.contains("found the activation `gelu` of layer 0; expected one of: identity, relu"), "{said}");
+    let message = refused(&file(&single(), Some("gelu")));
+    assert!(message.contains("found the activation `gelu` of layer 0; expected one of: identity, relu"), "{message}");
     assert!(refused(&file(&single(), Some(""))).contains("found the activation `` of layer 0"));
-    let said = refused(&file(&single(), Some("relu,relu")));
-    assert!(said.contains("no tensor `layers.1.bias`") && said.contains("each of the 2 layers"), "{said}");
+    let message = refused(&file(&single(), Some("relu,relu")));
+    assert!(message.contains("no tensor `layers.1.bias`") && message.contains("each of the 2 layers"), "{message}");
     let mut two = single();
     two.push(("layers.1.weight", Dtype::F32, vec![1, 1], f32s(&[1.0])));
-    let said = refused(&file(&two, Some("relu")));
-    assert!(said.contains("found the tensor `layers.1.weight`; expected only"), "{said}");
+    let message = refused(&file(&two, Some("relu")));
+    assert!(message.contains("found the tensor `layers.1.weight`; expected only"), "{message}");
 }
 
 #[test]
@@ -114,26 +117,26 @@ fn tensors_that_do_not_fit_are_refused_in_words() {
         tensors[at] = tensor;
         refused(&file(&tensors, Some("relu")))
     };
-    let said = with(0, ("layers.0.weight", Dtype::F32, vec![2], f32s(&[1.0, 2.0])));
-    assert!(said.contains("`layers.0.weight` has the shape [2]; expected [outputs, inputs]"), "{said}");
-    let said = with(0, ("layers.0.weight", Dtype::F32, vec![1, 0], vec![]));
-    assert!(said.contains("has the shape [1, 0]; expected"), "{said}");
-    let said = with(1, ("layers.0.bias", Dtype::F32, vec![2], f32s(&[1.0, 2.0])));
-    assert!(said.contains("`layers.0.bias` has the shape [2]; expected [1], one number per output"), "{said}");
-    let said = with(1, ("layers.0.bias", Dtype::F64, vec![1], vec![0; 8]));
-    assert!(said.contains("`layers.0.bias` has the format F64; expected F32, F16 or BF16"), "{said}");
-    let said = with(0, ("layers.0.weight", Dtype::F32, vec![1, 2], f32s(&[1.0, f32::NAN])));
-    assert!(said.contains("`layers.0.weight` holds NaN at 1; expected finite numbers"), "{said}");
-    let said = with(1, ("layers.0.bias", Dtype::F16, vec![1], f16::INFINITY.to_le_bytes().to_vec()));
-    assert!(said.contains("`layers.0.bias` holds inf at 0"), "{said}");
-    let said = with(1, ("bias", Dtype::F32, vec![1], f32s(&[1.0])));
-    assert!(said.contains("no tensor `layers.0.bias`"), "{said}");
+    let message = with(0, ("layers.0.weight", Dtype::F32, vec![2], f32s(&[1.0, 2.0])));
+    assert!(message.contains("`layers.0.weight` has the shape [2]; expected [outputs, inputs]"), "{message}");
+    let message = with(0, ("layers.0.weight", Dtype::F32, vec![1, 0], vec![]));
+    assert!(message.contains("has the shape [1, 0]; expected"), "{message}");
+    let message = with(1, ("layers.0.bias", Dtype::F32, vec![2], f32s(&[1.0, 2.0])));
+    assert!(message.contains("`layers.0.bias` has the shape [2]; expected [1], one number per output"), "{message}");
+    let message = with(1, ("layers.0.bias", Dtype::F64, vec![1], vec![0; 8]));
+    assert!(message.contains("`layers.0.bias` has the format F64; expected F32, F16 or BF16"), "{message}");
+    let message = with(0, ("layers.0.weight", Dtype::F32, vec![1, 2], f32s(&[1.0, f32::NAN])));
+    assert!(message.contains("`layers.0.weight` holds NaN at 1; expected finite numbers"), "{message}");
+    let message = with(1, ("layers.0.bias", Dtype::F16, vec![1], f16::INFINITY.to_le_bytes().to_vec()));
+    assert!(message.contains("`layers.0.bias` holds inf at 0"), "{message}");
+    let message = with(1, ("bias", Dtype::F32, vec![1], f32s(&[1.0])));
+    assert!(message.contains("no tensor `layers.0.bias`"), "{message}");
 
     let mut chain = single();
     chain.push(("layers.1.weight", Dtype::F32, vec![1, 3], f32s(&[1.0; 3])));
     chain.push(("layers.1.bias", Dtype::F32, vec![1], f32s(&[1.0])));
-    let said = refused(&file(&chain, Some("relu,relu")));
-    assert!(said.contains("`layers.1.weight` has the shape [1, 3]; expected [outputs, 1]"), "{said}");
+    let message = refused(&file(&chain, Some("relu,relu")));
+    assert!(message.contains("`layers.1.weight` has the shape [1, 3]; expected [outputs, 1]"), "{message}");
 }
 
 #[test]
@@ -174,13 +177,13 @@ fn a_bad_network_names_its_file_and_its_key() {
     assert!(matches!(error, BundleError::Network { .. }), "{error}");
     assert!(error.to_string().starts_with("weights/value.safetensors, `[networks.value]`: "), "{error}");
     let bytes = value().to_bytes().unwrap();
-    let said = |from: &str, to: &str| {
+    let message = |from: &str, to: &str| {
         Bundle::open(folder(&bytes, &MANIFEST.replace(from, to)).path()).unwrap_err().to_string()
     };
-    assert!(said("weights/value", "weights/gone").contains("key `networks.value.file`: the bundle has no file"));
-    assert!(said("weights/value", "../value").contains("key `networks.value.file`: found the path `../value"));
-    assert!(said("file =", "path =").contains("unknown field `path`"));
-    assert!(said("networks.value", "networks.\" \"").contains("key `networks`: found \" \""));
+    assert!(message("weights/value", "weights/gone").contains("key `networks.value.file`: the bundle has no file"));
+    assert!(message("weights/value", "../value").contains("key `networks.value.file`: found the path `../value"));
+    assert!(message("file =", "path =").contains("unknown field `path`"));
+    assert!(message("networks.value", "networks.\" \"").contains("key `networks`: found \" \""));
     let limited = format!("{MANIFEST}\n[limits]\nnetwork = 1024\n");
     let error = Bundle::open(folder(&[0; 1025], &limited).path()).unwrap_err();
     assert!(error.to_string().contains("raise `network` in `[limits]`"), "{error}");

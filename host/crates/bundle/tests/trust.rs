@@ -63,10 +63,10 @@ fn other_keys_revoked_keys_and_old_signatures_are_refused() {
 
 #[test]
 fn what_is_no_key_is_named() {
-    let said = |text: &str| Trust::parse(text).unwrap_err().to_string();
-    let message = said("revoked = [\"4176AB\"]");
+    let refusal = |text: &str| Trust::parse(text).unwrap_err().to_string();
+    let message = refusal("revoked = [\"4176AB\"]");
     assert!(message.contains("found `4176AB`; expected the 16 hexadecimal digits"), "{message}");
-    assert!(said("[keys]\nalice = \"RWQ\"").contains("the key `alice`"));
+    assert!(refusal("[keys]\nalice = \"RWQ\"").contains("the key `alice`"));
 }
 
 #[test]

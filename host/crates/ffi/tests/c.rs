@@ -64,16 +64,16 @@ fn run(bundle: &Path, words: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn words_beyond_the_budget_are_replaced() {
     let dir = bundle(MANIFEST);
-    let (code, said) = run(dir.path(), &["damn", "this", "damn", "thing", "DAMN"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said, " damn:0.5 this:0.5 fine:0.5 thing:0.5 fine:0.5\nfailures: 0, constraints: 1\n");
+    let (code, printed) = run(dir.path(), &["damn", "this", "damn", "thing", "DAMN"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(printed, " damn:0.5 this:0.5 fine:0.5 thing:0.5 fine:0.5\nfailures: 0, constraints: 1\n");
 }
 
 #[test]
 fn phrases_count_across_tokens() {
     let dir = bundle(&MANIFEST.replace("budget = 1.5", "budget = 0.5"));
-    let (_, said) = run(dir.path(), &["bloody", "hell", "bloody", "day"]);
-    assert!(said.starts_with(" bloody:0.5 fine:0.5 bloody:0.5 day:0.5"), "{said}");
+    let (_, printed) = run(dir.path(), &["bloody", "hell", "bloody", "day"]);
+    assert!(printed.starts_with(" bloody:0.5 fine:0.5 bloody:0.5 day:0.5"), "{printed}");
 }
 
 #[test]
@@ -83,14 +83,17 @@ fn what_cannot_be_enforced_here_is_refused_in_words() {
             .replace("keyword-cost.wasm", "score-cost.wasm")
             .replace("{ words = [\"damn\", \"bloody hell\"] }", "{ model = \"cost\" }"),
     );
-    let (code, said) = run(dir.path(), &["x"]);
+    let (code, printed) = run(dir.path(), &["x"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("scores of a score model") && said.contains("another engine gives nothing else"), "{said}");
+    assert!(
+        printed.contains("scores of a score model") && printed.contains("another engine gives nothing else"),
+        "{printed}"
+    );
     for (key, more) in [("stop", "stop = [\"END\"]\n"), ("granularity", "granularity = \"terminal\"\n")] {
         let manifest = if key == "stop" { format!("{more}{MANIFEST}") } else { format!("{MANIFEST}{more}") };
-        let (code, said) = run(bundle(&manifest).path(), &["x"]);
-        assert!(code == Some(1) && said.contains(key) && said.contains("cannot be enforced"), "{said}");
+        let (code, printed) = run(bundle(&manifest).path(), &["x"]);
+        assert!(code == Some(1) && printed.contains(key) && printed.contains("cannot be enforced"), "{printed}");
     }
-    let (code, said) = run(Path::new("/no/such/bundle"), &[]);
-    assert!(code == Some(1) && said.contains("/no/such/bundle"), "{said}");
+    let (code, printed) = run(Path::new("/no/such/bundle"), &[]);
+    assert!(code == Some(1) && printed.contains("/no/such/bundle"), "{printed}");
 }

@@ -18,7 +18,7 @@ use std::{
 /// The most that a body may unfold to, in bytes.
 const MOST: u64 = 1 << 30;
 
-/// The facts of an answer without its text.
+/// All facts about an answer except its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of this format.
@@ -114,7 +114,7 @@ impl Header {
     #[must_use]
     pub fn unnamed(&self) -> Vec<&'static str> {
         let scores = self.scores.as_ref();
-        let told = [
+        let named = [
             (scores.is_some(), "the score models"),
             (self.model.is_whole(), "the language model's tokenizer, template, configuration and precision"),
             (
@@ -123,7 +123,7 @@ impl Header {
             ),
             (!self.version.is_empty(), "the version of the library"),
         ];
-        told.into_iter().filter(|(named, _)| !named).map(|(_, what)| what).collect()
+        named.into_iter().filter(|(there, _)| !there).map(|(_, what)| what).collect()
     }
 
     /// Checks that these are the models that the record names; `scores` are those there are, by name.

@@ -220,8 +220,8 @@ fn a_record_names_every_model_and_others_are_found_out() {
     header.expects(&models.model, &models.scores).unwrap();
     let other = engine(&SCRIPT.replace("score cost: bad 5", "score cost: bad 0"), 11.0).models().clone();
     assert_eq!(other.model, models.model, "only the cost model is another one");
-    let told = header.expects(&models.model, &other.scores).unwrap_err();
-    assert!(matches!(&told, Wrong::Model { role, .. } if role == "score model `cost`"), "{told}");
+    let error = header.expects(&models.model, &other.scores).unwrap_err();
+    assert!(matches!(&error, Wrong::Model { role, .. } if role == "score model `cost`"), "{error}");
     assert!(header.expects(&models.model, &Default::default()).is_err(), "one that is not there is another one");
     assert!(
         matches!(header.expects(&Default::default(), &models.scores), Err(Wrong::Model { role, .. }) if role == "language model")

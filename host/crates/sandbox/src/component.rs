@@ -211,21 +211,21 @@ fn check_types(exports: &Exports, guest: &mut Guest, instance: &Instance) -> was
     }
 }
 
-fn check_description(component: &str, role: Role, said: Description) -> Result<Description, SandboxError> {
+fn check_description(component: &str, role: Role, description: Description) -> Result<Description, SandboxError> {
     let error = |found: String, expected: String| {
         Err(SandboxError::Description { component: component.to_owned(), found, expected })
     };
-    if said.role != role {
-        return error(format!("the role {}", said.role), format!("{role}, the role it exports"));
+    if description.role != role {
+        return error(format!("the role {}", description.role), format!("{role}, the role it exports"));
     }
     let mut names = std::collections::BTreeSet::new();
-    if let Some(twice) = said.settings.iter().find(|setting| !names.insert(&setting.name)) {
+    if let Some(twice) = description.settings.iter().find(|setting| !names.insert(&setting.name)) {
         return error(format!("the setting `{}` twice", twice.name), "each setting once".to_owned());
     }
-    if said.name.is_empty() || said.version.is_empty() {
+    if description.name.is_empty() || description.version.is_empty() {
         return error("no name or no version".to_owned(), "both".to_owned());
     }
-    Ok(said)
+    Ok(description)
 }
 
 impl Inner {

@@ -92,7 +92,7 @@ pub enum SandboxError {
     OverLimit {
         /// The component.
         component: String,
-        /// The engine's error.
+        /// The error of the engine.
         reason: String,
         /// The limit.
         limit: &'static str,
@@ -105,7 +105,7 @@ pub enum SandboxError {
     Invalid {
         /// The component.
         component: String,
-        /// The engine's error.
+        /// The error of the engine.
         reason: String,
     },
     /// A function failed outside a request.

@@ -55,13 +55,13 @@ mod tests {
 
     #[test]
     fn a_line_of_a_component_forges_nothing() {
-        for (said, shown) in [
+        for (line, shown) in [
             ("plain, grün, 日本語", "plain, grün, 日本語"),
             ("one\n WARN two", "one\\n WARN two"),
             ("\u{1b}[2J\u{7}\r\u{8}\u{9b}31m", "\\u{1b}[2J\\u{7}\\r\\u{8}\\u{9b}31m"),
             ("a\u{202e}b\u{2066}c\u{2028}d\u{85}e", "a\\u{202e}b\\u{2066}c\\u{2028}d\\u{85}e"),
         ] {
-            assert_eq!(printable(said), shown);
+            assert_eq!(printable(line), shown);
         }
     }
 }

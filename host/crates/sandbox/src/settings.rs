@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Setting {
     /// Its name, in kebab-case.
     pub name: String,
-    /// Used when the bundle gives no value.
+    /// The value where the operator gives none.
     pub default: SettingValue,
     /// One sentence, with unit and range.
     pub help: String,

@@ -35,7 +35,7 @@ impl Activation {
     }
 }
 
-/// Calls all functions of a fresh instance this many times, one after the other. A failed call kills the instance, so each
+/// Calls all functions of a fresh instance a number of times, one after the other. A failed call kills the instance, so each
 /// function after a failure gets a fresh one.
 pub(crate) fn calls(activation: &Activation, times: usize) -> Result<Vec<Tried>, SandboxError> {
     match activation.role() {

@@ -57,7 +57,7 @@ impl Audit {
             self.raw += cost;
             let clipped = if constraint.clip == CostClip::Nonneg { cost.max(0.0) } else { cost };
             let sum = self.sum + self.discount * clipped;
-            // The cost itself is checked too, because `max` turns NaN into zero.
+            // Checked for the cost itself too, because `max` turns NaN into zero.
             let known = cost.is_finite() && sum.is_finite() && self.sum.is_finite();
             self.sum = match constraint.clip {
                 _ if !known => f64::INFINITY,

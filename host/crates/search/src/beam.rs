@@ -14,13 +14,13 @@ pub const ROOT: BeamKey = 0;
 pub(crate) struct Ledger {
     pub(crate) state: BudgetState,
     pub(crate) audit: Audit,
-    /// The tracker's last verdict; true before the first charge.
+    /// The last verdict of the tracker; true before the first charge.
     pub(crate) tracker_safe: bool,
     /// Answer tokens charged so far.
     pub(crate) charged: usize,
     /// z at the start and after each charged token.
     pub(crate) z: Vec<f64>,
-    /// What a withheld tail would cost as the text reads now, undiscounted. It is charged only once it is certain.
+    /// What the withheld tail would cost if the answer ended here, undiscounted. It is charged only once it is certain.
     pub(crate) tail: f64,
 }
 
@@ -31,7 +31,7 @@ impl Ledger {
         Self { state, audit: Audit::with_margin(margin), tracker_safe: true, charged: 0, z, tail: 0.0 }
     }
 
-    /// Charges costs, and takes over what the tracker makes of them; its z must say what the host's own sum says.
+    /// Charges costs and takes over the tracker's new state. The tracker's z must agree with the host's own sum.
     pub(crate) fn charge(
         &mut self,
         constraint: &Constraint,
@@ -49,7 +49,7 @@ impl Ledger {
         self.tracker_safe = advanced.safe && wrong.is_none();
         self.z.extend(advanced.trace);
         self.charged += costs.len();
-        // What it was foreseen to be is charged now, or foreseen again.
+        // The tail is charged now, or will be priced again.
         self.tail = 0.0;
         let Some((token, z, expected)) = wrong else { return Ok(()) };
         let found = format!("z {z} for `{}` after token {token}", constraint.name);
@@ -58,10 +58,11 @@ impl Ledger {
     }
 }
 
-/// What a score model says of the tokens that it withholds, as if the answer ended here. The next token may change it.
+/// The scores of the tokens that a score model withholds, computed as if the answer ended here. The next token may change
+/// them.
 #[derive(Debug, Clone)]
 pub(crate) struct Tail {
-    /// A scored beam of its own, which nothing continues.
+    /// Its own scored beam, which is never extended.
     pub(crate) key: BeamKey,
     /// One score per withheld token, and that at the end; nothing before it was asked for.
     pub(crate) scored: Option<Scored>,
@@ -82,7 +83,7 @@ pub(crate) struct ScoreTrack {
 }
 
 impl ScoreTrack {
-    /// One score per answer token, with a tail that was scored as the text reads now; and the score at the end of that.
+    /// One score per answer token, with the scored tail if there is one, and the score at the end.
     pub(crate) fn with_tail(&self) -> (Vec<f32>, f32) {
         match self.tail.as_ref().and_then(|tail| tail.scored.as_ref()) {
             Some(tail) => ([&self.tokens[..], &tail.tokens].concat(), tail.end),
@@ -96,7 +97,7 @@ impl ScoreTrack {
     }
 }
 
-/// How far the checks went that a safe row passes before it may be the answer.
+/// The last of the checks that a safe row must pass before it may be the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Recheck {
     /// None was done.
@@ -115,7 +116,7 @@ pub(crate) struct Beam {
     pub(crate) parent: BeamKey,
     pub(crate) lineage: Lineage,
     pub(crate) tokens: Vec<Token>,
-    /// What the tokens say.
+    /// The text of the tokens.
     pub(crate) text: GrowingText,
     pub(crate) logprobs: Vec<f32>,
     pub(crate) logprob: f64,
@@ -219,13 +220,13 @@ impl Beam {
         self.priced && self.within(constraints)
     }
 
-    /// The same of what was charged so far.
+    /// Same, for the costs charged so far.
     pub(crate) fn within(&self, constraints: &[Constraint]) -> bool {
         let holds = |(l, c): (&Ledger, &Constraint)| l.tracker_safe && l.audit.holds(c);
         !self.failed && self.ledgers.iter().zip(constraints).all(holds)
     }
 
-    /// Whether nothing that comes can make every constraint hold again.
+    /// Whether no further token can make every constraint hold again.
     pub(crate) fn lost(&self, constraints: &[Constraint]) -> bool {
         self.failed || self.ledgers.iter().zip(constraints).any(|(l, c)| l.audit.lost(c))
     }
@@ -242,7 +243,7 @@ impl Beam {
         models.iter().map(scored).fold(self.tokens.len(), usize::min)
     }
 
-    /// The same with tails that were scored as the text reads now.
+    /// Same, with scored tails.
     pub(crate) fn foreseen(&self, models: &[String]) -> usize {
         let known = |m: &String| self.scores.get(m).map_or(0, ScoreTrack::known);
         models.iter().map(known).fold(self.tokens.len(), usize::min)

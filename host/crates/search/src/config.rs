@@ -12,9 +12,9 @@ pub enum OnExhausted {
     /// The operator's refusal text.
     #[default]
     Refuse,
-    /// Go on with the candidates that break their budgets least.
+    /// Continue with the candidates that break their budgets least.
     LeastViolation,
-    /// Go on with the candidates of the best task cost, as the paper's table suggests.
+    /// Continue with the candidates of the best task cost, as the paper's table suggests.
     BestReward,
 }
 
@@ -25,9 +25,9 @@ pub enum Release {
     /// At the end.
     #[default]
     AtEnd,
-    /// What all kept beams agree on.
+    /// The text that all kept beams share.
     Agreement,
-    /// Every this many chunks only the best beam is kept, and released.
+    /// After every this many chunks, only the best beam is kept, and its text is released.
     Commit(u32),
 }
 
@@ -80,7 +80,7 @@ impl From<SamplingSettings> for Sampling {
 }
 
 impl From<Sampling> for SamplingSettings {
-    /// All settings.
+    /// Every setting is given.
     fn from(sampling: Sampling) -> Self {
         Self {
             temperature: Some(sampling.temperature),
@@ -107,7 +107,7 @@ impl Sampling {
         wrong.map(|(field, found, _, expected)| OutOfRange { field, found: found.to_string(), expected })
     }
 
-    /// What is asked of the model for one token. `prompt` are the tokens of the prompt, in rising order, each once;
+    /// The request to the model for one token. `prompt` holds the tokens of the prompt, in rising order, each once;
     /// `answer` those of the answer so far, in any order. Both count only where repetition is penalised. Greedy sampling
     /// ignores `draw` and takes the token of `rank`.
     #[must_use]
@@ -159,7 +159,7 @@ impl Default for SearchLimits {
     }
 }
 
-/// A search before it starts.
+/// The settings of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchConfig {
     /// The constraints, each with the cost that prices it. May be empty: then nothing is guarded.
@@ -190,12 +190,12 @@ pub struct SearchConfig {
     pub margin: f64,
     /// Which revision of the rules decides: [`REVISION`]. Under an older one a session differs in this, and in nothing else:
     /// it neither prices the final ids in one piece, nor stops sampling where all parents have lost a budget, nor prices
-    /// tails as the text reads now, and it computes the task cost of a double.
+    /// withheld tails, and it computes the task cost of a double.
     #[serde(default)]
     pub revision: u32,
 }
 
-/// The rules as they are now. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
+/// The current rules. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
 /// had broken a budget for good.
 pub const REVISION: u32 = 1;
 
@@ -316,7 +316,7 @@ pub struct RolesInfo {
 }
 
 impl RolesInfo {
-    /// Scores are computed when rows are priced, and critic and steering are asked before.
+    /// Refuses scores for critic and steering: scores are computed later, when rows are priced.
     fn check_scores(&self) -> Result<(), SearchError> {
         for (role, needs) in [("critic", &self.critic), ("steering", &self.steering)] {
             let scores = needs.as_ref().map(|needs| needs.scores.join(", ")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What can go wrong in a search itself. A failing component is not among it: that is part of the outcome.
+//! Errors of a search. A component that fails is no error: it is part of the outcome.
 
 use inferenceguard_model::TokenizerError;
 
@@ -40,14 +40,14 @@ pub enum SearchError {
     /// Text and tokens.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// A recorded decision comes out differently.
+    /// A recorded decision differs when it is made again.
     #[error("event {event} of the trace: recorded {recorded}, decided again {again}")]
     Divergence {
         /// The number of the event.
         event: usize,
         /// What was recorded.
         recorded: String,
-        /// What comes out now.
+        /// What was decided now.
         again: String,
     },
 }

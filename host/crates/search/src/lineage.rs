@@ -1,4 +1,4 @@
-//! Randomness by place: a draw depends on the seed, the beam's lineage, the offset and the attempt, and on nothing else,
+//! Counter-based randomness: a draw depends on the seed, the beam's lineage, the offset and the attempt, and on nothing else,
 //! so neither batching nor scheduling can change a sample.
 
 use rand_chacha::{

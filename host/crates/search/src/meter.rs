@@ -30,9 +30,8 @@ pub struct Metered {
     pub margins: Vec<f64>,
 }
 
-/// The budgets of one answer that another engine writes. An answer that this calls safe kept them; what the engine could
-/// have written instead is its own affair. Whatever comes after a piece that ended the answer, or beyond the most tokens
-/// of an answer, is unsafe.
+/// The budgets of one answer that another engine writes. An answer that this calls safe kept them; it says nothing of what
+/// the engine could have written instead. A piece after the end of the answer, or beyond its most tokens, is unsafe.
 pub struct Meter {
     constraints: Vec<PricedConstraint>,
     bare: Arc<[Constraint]>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Every constraint held, by the trackers and by the host's audit, for the generated and the re-tokenised ids.
+    /// Every constraint held by the trackers and by the host's audit, for the generated and the re-tokenised ids.
     WithinBudget,
     /// Some constraint was broken, or could not be priced.
     BudgetExceeded,

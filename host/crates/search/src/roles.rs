@@ -1,6 +1,6 @@
 //! The roles as traits. The sandbox plays them with wasm components, tests with plain Rust.
 //!
-//! Implementations return the component's answers, unchecked: [`crate::check`] is the one place that looks at lengths,
+//! Implementations return the output of the component unchecked: [`crate::check`] is the one place that checks lengths,
 //! NaN and row numbers. A component is a function of its arguments; only a policy may remember, within one request.
 
 use crate::{Batch, BudgetState, Constraint, RoleFailure};
@@ -124,8 +124,8 @@ pub struct Plan {
     pub task_cost: bool,
     /// Whether the critic is asked before pricing.
     pub estimate: bool,
-    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. Without it, a retry
-    /// has as many as the first try.
+    /// Candidates of a retry, over all beams: spread evenly, the better beams first, each at least one. If not given, as many
+    /// as at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_candidates: Option<u32>,
     /// Beams that the policy keeps of a chunk, at least 1: where nothing is fit and the host falls back, it keeps as many.
@@ -196,7 +196,7 @@ pub struct Tracked {
 pub struct Advanced {
     /// The state after the new tokens.
     pub state: BudgetState,
-    /// Whether the constraint holds, says the tracker.
+    /// Whether the constraint holds, by the tracker.
     pub safe: bool,
     /// z after each new token.
     pub trace: Vec<f64>,

@@ -13,7 +13,7 @@
 //! | `phases` | the phases, and which may follow which |
 //! | `grow` | plan a chunk, step, steer, sample, expand |
 //! | `price` | score, price, advance; what `priced` and `safe` mean |
-//! | `tail` | what score models withhold, priced as the text reads now where a decision needs it |
+//! | `tail` | tokens that score models withhold, priced as if the answer ended, where a decision needs it |
 //! | `select` | decisions, retries, fallback, backtrack, the re-tokenised check |
 //! | `rows` | what each role sees |
 //! | `finish` | release of text, outcome, garbage |
@@ -54,8 +54,8 @@ pub struct Session {
     constraints: Arc<[Constraint]>,
     prompt: Arc<str>,
     prompt_tokens: Vec<Token>,
-    /// The same in rising order, each once; what all draws share.
-    prompt_said: Arc<[Token]>,
+    /// Same, in rising order, each once. All draws share it.
+    prompt_set: Arc<[Token]>,
     phase: Phase,
     states: Vec<BudgetState>,
     plan: Option<Plan>,
@@ -113,7 +113,7 @@ impl Session {
             tokenizer,
             constraints,
             prompt: prompt.into(),
-            prompt_said: prompt_tokens.iter().copied().collect::<BTreeSet<Token>>().into_iter().collect(),
+            prompt_set: prompt_tokens.iter().copied().collect::<BTreeSet<Token>>().into_iter().collect(),
             prompt_tokens,
             phase: Phase::Prefill,
             states: Vec::new(),
@@ -302,7 +302,7 @@ impl Session {
     }
 }
 
-/// The need as a trace keeps it: without what every draw would say again of prompt and answer.
+/// The need as a trace keeps it: without the tokens of prompt and answer that every draw repeats.
 fn recorded(need: &Need) -> Need {
     let mut kept = need.clone();
     if let Need::Sample(needs) = &mut kept {

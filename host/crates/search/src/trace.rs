@@ -1,4 +1,4 @@
-//! What happened, in order; every decision can be taken again from it.
+//! Needs and answers in order, from which every decision can be made again.
 
 use crate::{Answer, Cost, Need, Policy, SearchError, Session, Tracker};
 use serde::{Deserialize, Serialize};

@@ -197,8 +197,8 @@ fn a_score_model_that_gives_no_score_fails_the_request_and_is_named() {
         player.config.on_exhausted = setting;
         let (out, _) = player.play();
         assert_eq!((out.status, out.finish, out.tokens.len()), (Status::Failed, Finish::Failed, 0), "{out:?}");
-        let said = out.failures[0].to_string();
-        assert!(said.contains("cost `cost` failed: the score model `cost` returned the score NaN"), "{said}");
+        let message = out.failures[0].to_string();
+        assert!(message.contains("cost `cost` failed: the score model `cost` returned the score NaN"), "{message}");
     }
 }
 

@@ -42,8 +42,8 @@ fn a_penalty_on_repetition_names_what_prompt_and_answer_said() {
     let greedy = Sampling { temperature: 0.0, repetition_penalty: 10.0, min_p: 0.1, ..Sampling::default() };
     let (out, requests, kept) = samples(&mut player(greedy, 1));
     // The prompt is token 1; then a, b and c in the order of their probability.
-    let said: Vec<Vec<u32>> = requests.iter().map(|request| request.repeated.clone()).collect();
-    assert_eq!(said[..4], [vec![], vec![2], vec![2, 3], vec![2, 3, 4]], "{out:?}");
+    let repeated: Vec<Vec<u32>> = requests.iter().map(|request| request.repeated.clone()).collect();
+    assert_eq!(repeated[..4], [vec![], vec![2], vec![2, 3], vec![2, 3, 4]], "{out:?}");
     assert!(requests.iter().all(|request| request.prompt[..] == [1]));
     assert!(requests.iter().all(|request| Arc::ptr_eq(&request.prompt, &requests[0].prompt)), "draws share it");
     assert!(kept.len() == requests.len() && kept.iter().all(|one| one.prompt.is_empty() && one.repeated.is_empty()));

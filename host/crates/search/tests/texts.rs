@@ -122,7 +122,7 @@ fn player(script: &str, max_tokens: u32, chunk: u32, release: Release) -> Player
 }
 
 /// What the tokens say, without the beginning of a character at the end.
-fn said(tokens: &[Token]) -> String {
+fn spelled(tokens: &[Token]) -> String {
     let bytes: Vec<u8> = tokens.iter().flat_map(|token| BYTES[*token as usize]).copied().collect();
     let begun = |tail: &[u8]| {
         std::str::from_utf8(tail).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
@@ -140,7 +140,7 @@ fn checked(mut player: Player) -> Outcome {
     assert_eq!(Some(&out.text), released.last());
     let cost = out.constraints.iter().find(|one| one.name == "characters").expect("it is reported").cost;
     if out.finish != Finish::Stop {
-        assert_eq!(out.text, said(&out.tokens), "{out:?}");
+        assert_eq!(out.text, spelled(&out.tokens), "{out:?}");
         assert!((cost - out.text.chars().count() as f64).abs() < 1e-9, "{cost} for {:?}", out.text);
     }
     out

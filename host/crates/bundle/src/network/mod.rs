@@ -17,7 +17,7 @@
 //! | `budgets` | for critics: the range of budgets of each constraint it was trained for, such as `2..40`, with commas between |
 //! | others | for people |
 //!
-//! A bundle only reads these; the engine compares them with its model and constraints.
+//! A bundle only reads these; an engine compares them with its model and constraints when it is built.
 
 mod read;
 mod write;

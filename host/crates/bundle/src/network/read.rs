@@ -1,4 +1,4 @@
-//! Reads networks. Every number is looked at: a bad file is refused when the bundle is opened, not when it is used.
+//! Reads networks. Every number is checked, so that a bad file is refused when the bundle is opened.
 
 use super::{ACTIVATIONS, Network};
 use half::{bf16, f16};

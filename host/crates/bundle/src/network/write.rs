@@ -1,5 +1,5 @@
-//! Writes networks, for those who train them. The same network always gives the same bytes, so that a bundle made again
-//! has the digest it had.
+//! Writes networks after training. The same network always gives the same bytes, so that a bundle that is built twice has
+//! the same digest.
 
 use super::{ACTIVATIONS, Network};
 use safetensors::{Dtype, SafeTensorError, tensor::TensorView};

@@ -58,8 +58,8 @@ impl Session {
     }
 
     /// Whether the text of these tokens is cut into the same tokens again. A control token with a text of its own, such as
-    /// `<think>`, counts as spelled by itself, since words never become it; a control token without text leaves a text that
-    /// may be encoded differently across it.
+    /// `<think>`, counts as spelled by itself, since words never become it. A control token without a text does not: the text
+    /// around it may be cut across it.
     fn is_cut_alike(&self, tokens: &[Token]) -> Result<bool, SearchError> {
         let tokenizer = self.tokenizer.as_ref();
         let spelled = |tokens: &[Token]| GrowingText::continued(tokenizer).with(tokenizer, tokens);
@@ -73,7 +73,7 @@ impl Session {
         Ok(true)
     }
 
-    /// The answer is this beam.
+    /// Ends with this beam as the answer.
     pub(super) fn emit(&mut self, beam: &Beam) -> Result<(), SearchError> {
         let text = beam.answer_text().to_owned();
         if !text.starts_with(&self.released) {
@@ -86,8 +86,8 @@ impl Session {
         Ok(())
     }
 
-    /// Nothing fit: the refusal text, after what was already released. If something failed in this request, it is not
-    /// known whether anything fit, and the request failed.
+    /// Ends with the refusal text, after what was already released. If a component failed in this request, the request
+    /// failed: whether anything was fit is not known.
     pub(super) fn refuse(&mut self) -> Result<(), SearchError> {
         let gap = if self.released.is_empty() { "" } else { "\n" };
         let text = format!("{}{gap}{}", self.released, self.config.refusal);
@@ -100,7 +100,7 @@ impl Session {
         Ok(())
     }
 
-    /// A component failed where nothing can go on without it.
+    /// Ends because a component failed that the session cannot continue without.
     pub(super) fn abandon(&mut self, failure: RoleFailure) -> Result<(), SearchError> {
         self.fail(failure);
         self.refuse()
@@ -152,7 +152,7 @@ impl Session {
         self.constraints.iter().enumerate().map(report).collect()
     }
 
-    /// Beams that nothing can lead to any more. Looked for only where beams are dropped.
+    /// Frees beams that are not reachable any more. Checked only in phases in which beams are dropped.
     pub(super) fn garbage(&mut self) -> Option<Need> {
         let retried = self.phase == Phase::Sample && self.offset == 0;
         if !(retried || matches!(self.phase, Phase::Plan | Phase::Done)) {

@@ -153,7 +153,7 @@ impl Session {
         let rank = if self.offset == 0 { siblings() } else { 0 };
         let draw = || beam.lineage.draw(self.config.seed, self.offset, self.attempt);
         let penalty_mass = self.retry.map_or(1.0, |r| r.max_mass);
-        SampleRequest { penalty_mass, ..self.config.sampling.request(draw, rank, &self.prompt_said, &beam.tokens) }
+        SampleRequest { penalty_mass, ..self.config.sampling.request(draw, rank, &self.prompt_set, &beam.tokens) }
     }
 
     /// Tokens of failed candidates at this offset, the most frequent first.

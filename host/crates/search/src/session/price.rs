@@ -1,4 +1,4 @@
-//! Pricing rows: scores, prices, tracker. What `priced` and `safe` rest on.
+//! Pricing rows: scores, prices, tracker. `priced` and `safe` are decided here.
 
 use super::{Phase, Session};
 use crate::{
@@ -20,9 +20,9 @@ impl Session {
         }
     }
 
-    /// Whether this row's task cost is computed. A policy that asks for prices one by one pays for nothing that it cannot
-    /// emit: unsafe rows cost it nothing where the host refuses rather than falls back, nor does a double that only
-    /// checks another row.
+    /// Whether this row's task cost is computed. With pricing on demand it is computed only for rows that can be
+    /// emitted: not for unsafe rows where the host refuses rather than falls back, and not for a double, which only checks
+    /// another row.
     fn task_due(&self, row: usize) -> bool {
         // A double only checks another row's constraints.
         if self.checking.is_some() && self.config.revision >= 1 {
@@ -233,8 +233,7 @@ impl Session {
     }
 }
 
-/// Whether a score model gave a score for every position. Lost or surplus positions would shift later scores onto other
-/// tokens.
+/// Whether a score model gave one score per token. A missing or an extra score would shift later scores onto other tokens.
 pub(super) fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureKind> {
     let (found, handed) = (track.tokens.len(), track.handed);
     let bad = |found, expected| Err(FailureKind::Scores { model: need.model.clone(), found, expected });

@@ -13,7 +13,7 @@ impl Session {
         Moment { chunk: self.chunk, attempt, depth, max_depth: self.config.max_tokens, last }
     }
 
-    /// With `tails`, scores that a model withholds are there as the text reads now, where they were asked for.
+    /// With `tails`, the scores include withheld tokens whose tail was scored.
     fn batch(&self, needs: &Needs, beams: &[(&Beam, usize, usize)], tails: bool) -> Batch {
         let rows = beams.iter().map(|(b, from, to)| self.row(needs, b, *from, *to, tails)).collect();
         let bare: Vec<&Beam> = beams.iter().map(|(b, ..)| *b).collect();

@@ -16,7 +16,7 @@ impl Session {
     ) -> Result<(), SearchError> {
         let check = Check { role: Role::Policy, component: "policy" };
         match decision.and_then(|d| check.decision(d, batch)) {
-            // No carry on without a component that failed: what it should have judged is neither kept nor emitted.
+            // After a failure of a component, an unsafe row is neither kept nor emitted.
             Ok(Decision::Keep(rows)) if self.forsaken(&rows) => self.exhausted(),
             Ok(Decision::Answer(row)) if self.forsaken(&[row]) => self.exhausted(),
             Ok(Decision::Keep(rows)) => self.keep(&rows),
@@ -69,8 +69,8 @@ impl Session {
         Ok(())
     }
 
-    /// The rows end here. Those cut while they grew are priced once more, as ended ones: a price that is due at the
-    /// end, or a tail that a score model withheld, must not go free.
+    /// Ends all rows. Rows that could have grown are priced once more, as ended ones, so that prices due at the end and
+    /// withheld tails are charged.
     fn stop_growing(&mut self) {
         for beam in &mut self.live {
             beam.finish = Some(Finish::Length);
@@ -126,7 +126,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether every beam that the chunk grows from has broken a budget for good: other candidates would break it too.
+    /// Whether every parent of the chunk has broken a budget for good, so that all further candidates would break it too.
     fn lost(&self) -> bool {
         self.config.revision >= 1 && self.live.iter().all(|beam| beam.lost(&self.constraints))
     }
@@ -238,7 +238,8 @@ impl Session {
         self.fall_back()
     }
 
-    /// Goes on with what breaks least, or pays best, as many beams as the policy keeps; never called with a failed component.
+    /// Continues with the rows that break budgets least, or pay best: as many as the policy keeps. Never called after a
+    /// component failed.
     fn fall_back(&mut self) -> Result<(), SearchError> {
         let mut rows: Vec<u32> = (0..self.rows.len() as u32).filter(|r| self.rows[*r as usize].priced).collect();
         let failed = |r: &u32| self.rows[*r as usize].failed;
@@ -261,7 +262,7 @@ impl Session {
     }
 }
 
-/// As even as can be, the better beams first, each at least one.
+/// Spreads `total` evenly over the beams: better beams get the rest, and each gets at least one.
 fn spread(total: u32, beams: usize) -> Vec<u32> {
     let beams = beams.max(1) as u32;
     (0..beams).map(|beam| (total / beams + u32::from(beam < total % beams)).max(1)).collect()

@@ -1,4 +1,4 @@
-//! What score models withhold, priced as the text reads now.
+//! Tokens that score models withhold, priced as if the answer ended.
 //!
 //! A score model with another tokenizer withholds the newest word, because the next token may change how it is cut. A
 //! decision between candidates that differ in that word alone would be blind. There the tail is scored as if the answer
@@ -14,9 +14,9 @@ use crate::{
 use inferenceguard_model::Scored;
 
 impl Session {
-    /// Opens a tail for every score that the cost at `at` reads and that says nothing of the newest tokens.
+    /// Opens a tail for every score model that the cost at `at` reads and that has not scored the newest tokens.
     pub(super) fn foresee(&mut self, at: usize) {
-        // A record of an older version is played again without.
+        // Records of older versions are replayed without tails.
         if self.config.revision < 1 {
             return;
         }
@@ -46,8 +46,8 @@ impl Session {
         sound
     }
 
-    /// Rows with a tail that the cost at `at` can price, with the range of its tokens. The task cost needs none: it is
-    /// priced again at every decision, tail included.
+    /// Rows with a tail that the cost at `at` can price, with the range of its tokens. The task cost needs none: it
+    /// is priced again at every decision, tail included.
     pub(super) fn tail_ranges(&self, at: usize) -> Vec<(usize, usize, usize)> {
         let Some(priced) = self.config.constraints.get(at) else { return Vec::new() };
         let Some(cost) = self.roles.costs.get(&priced.cost) else { return Vec::new() };
@@ -101,12 +101,12 @@ impl Session {
 }
 
 impl Beam {
-    /// Whether this model has been given all tokens of an unfinished beam and says nothing of the newest ones: of any,
-    /// where candidates are one token long, else of all those of the chunk.
+    /// Whether this model has all tokens of an unfinished beam and withholds scores: of any token, where chunks are one token
+    /// long; else of all tokens of the chunk.
     fn is_unseen(&self, model: &str, chunk_len: u32) -> bool {
         let Some(track) = self.scores.get(model) else { return false };
-        let (told, handed) = (track.tokens.len(), track.handed);
-        let blind = if chunk_len <= 1 { told < handed } else { told <= self.born && told < handed };
+        let (scored, handed) = (track.tokens.len(), track.handed);
+        let blind = if chunk_len <= 1 { scored < handed } else { scored <= self.born && scored < handed };
         !self.failed && !self.finished() && handed == self.tokens.len() && track.tail.is_none() && blind
     }
 

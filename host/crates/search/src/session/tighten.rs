@@ -1,4 +1,4 @@
-//! Constraints that come while a request runs: those of a bundle that was activated meanwhile.
+//! Adds constraints to a running session: those of a bundle that was activated meanwhile.
 
 use super::{Phase, Session};
 use crate::{
@@ -14,16 +14,15 @@ impl Session {
         &self.config
     }
 
-    /// Whether constraints can come now: between two chunks.
+    /// Whether constraints can be added now: between two chunks.
     #[must_use]
     pub fn between_chunks(&self) -> bool {
         self.asked.is_none() && self.phase == Phase::Plan && self.chunk > 0
     }
 
-    /// Adds constraints, under names of their own, and the costs that price them. The text of the beams so far is
-    /// priced under them, from the start, before a beam grows or any text is released. Nothing that held before is given up.
-    /// `margin` is what the rounding of the new costs can do, as in [`SearchConfig::margin`]; it only raises the margin,
-    /// and that of all constraints.
+    /// Adds constraints, under new names, and the costs that price them. They price the beams from the first token on,
+    /// before any beam grows and before any text is released. All earlier constraints still hold. `margin` covers the
+    /// rounding of the new costs, as in [`SearchConfig::margin`]; it can only raise the margin, for all constraints.
     ///
     /// # Errors
     /// [`SearchError::Config`] if they do not fit, or if a critic or a cost is there that reads latents: neither can look
@@ -69,10 +68,10 @@ impl Session {
             Some(cost) => format!("the cost `{cost}`, which reads latents or logits of the newest token only"),
             None => return Ok(()),
         };
-        Err(later(found, "costs that can price what was said before, between two chunks"))
+        Err(later(found, "costs that can price the text so far, between two chunks"))
     }
 
-    /// The trackers of the new constraints have begun: every beam is held to them from its first token.
+    /// Holds every beam to the new constraints from its first token, once their trackers have started.
     pub(super) fn hold_to_more(&mut self) {
         let (states, margin) = (&self.states, self.config.margin);
         for beam in self.live.iter_mut().chain(&mut self.pool).chain(&mut self.runners_up) {
