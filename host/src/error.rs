@@ -42,7 +42,7 @@ pub enum EngineError {
         /// The names there are.
         known: String,
     },
-    /// A bundle names no prompt template, and a model was loaded with one that another bundle names.
+    /// A bundle names no prompt template, and a model was loaded with the template of another bundle.
     #[error(
         "the bundle names no prompt template for {whose}, which was loaded with `{found}` because another bundle names it; name one in the bundle, or give it with the model"
     )]

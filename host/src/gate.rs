@@ -1,4 +1,4 @@
-//! Lets so many requests in at once, in the order they came.
+//! Admits a number of requests at once, in the order they came.
 
 use crate::{CancelToken, EngineError};
 use std::{

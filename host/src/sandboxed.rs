@@ -139,7 +139,7 @@ impl<'a> Loader<'a> {
         Ready::new(Arc::new(roles))
     }
 
-    /// The component of a method: the bundle's file, or one that the embedder gave.
+    /// The component of a method: the bundle's file, or the embedder's component of that name.
     fn part(&self, method: &str, role: Role, part: &Part) -> Result<Activation, EngineError> {
         let file = part.file.as_deref().and_then(|file| self.activator.bundle.file(file));
         let given = || self.parts.get(&part.component).map(Vec::as_slice);

@@ -129,7 +129,7 @@ impl Header {
     /// Checks that these are the models that the record names; `scores` are those there are, by name.
     ///
     /// # Errors
-    /// [`Wrong::Model`] for the first model that differs or is missing.
+    /// [`Wrong::Model`] for the first model that differs, or is missing.
     pub fn expects(&self, model: &ModelIdentity, scores: &BTreeMap<String, ModelIdentity>) -> Result<(), Wrong> {
         let other = |role: String, source| Wrong::Model { role, source: Box::new(source) };
         model.expect(&self.model).map_err(|source| other("language model".into(), source))?;

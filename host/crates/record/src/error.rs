@@ -77,7 +77,7 @@ pub enum Wrong {
         /// The hash of the line before.
         expected: String,
     },
-    /// The header names another body.
+    /// Its body is not the body that the header names.
     #[error("the body was changed: its digest is {found}, and the header says {expected}")]
     Body {
         /// Of the bytes.
@@ -112,7 +112,7 @@ pub enum Wrong {
     Model {
         /// Which one.
         role: String,
-        /// Both fingerprints; the fingerprint found is empty where there is no such model.
+        /// Both fingerprints; that of the found model is empty where there is no such model.
         source: Box<OtherModel>,
     },
     /// The key that should have signed it did not.

@@ -64,7 +64,7 @@ impl Body {
     }
 
     /// The answer; where there is none, the candidate that came nearest to being one: in the last chunk that was reached,
-    /// the candidate that exceeds its budget least.
+    /// the candidate that misses least of a budget.
     #[must_use]
     pub fn nearest(&self) -> Option<Candidate> {
         let emitted = self.emitted();

@@ -58,8 +58,8 @@ impl Open {
         Ok((Self { file, len, next, previous, torn: false, missing: None }, signed))
     }
 
-    /// Makes sure that the file at this path is still the file that this journal writes. An emptied file, and a new file in the
-    /// place of a removed one, begin a chain of their own.
+    /// Checks that the file at this path is the file that was left there. A file that was emptied begins a new chain, and so
+    /// does a new file where the old one is gone.
     pub(crate) fn find(&mut self, path: &Path) -> Result<(), RecordError> {
         let failed = |source| RecordError::File { path: path.to_owned(), source };
         let own = self.file.metadata().map_err(failed)?;

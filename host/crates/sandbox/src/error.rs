@@ -97,7 +97,7 @@ pub enum SandboxError {
         /// The limit.
         limit: &'static str,
     },
-    /// It is a component, but this host cannot run it.
+    /// It is a component that this host cannot run.
     #[error(
         "`{component}` cannot be used: {reason}; build it for this version of the contract, without features of \
          WebAssembly that this host does not have"

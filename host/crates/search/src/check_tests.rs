@@ -1,4 +1,4 @@
-//! Breaks every rule of [`super::check`] once: no other rule refuses that output.
+//! Every rule of [`super::check`], broken once: no other rule keeps that output from the search.
 
 use crate::{
     Advanced, Batch, BatchRow, BudgetState, CostGrain, Decision, Estimate, Moment, Plan, Pricing, Retry, Role,
