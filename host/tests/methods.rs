@@ -70,6 +70,17 @@ fn steps_and_step_size_come_from_the_bundle() {
     assert_eq!(answer(&engine(TEMPTING, &more, &networks, &["re-control"]), "re-control").text, "bad");
 }
 
+#[test]
+fn a_bundle_brings_a_method_of_its_own() {
+    let more = "\n[methods.cautious]\npolicy = \"best-of-n.wasm\"\ncandidates = \"n\"\n\
+                settings = { n = 16, objective = \"augmented\" }\n";
+    let both = engine(TEMPTING, more, &[], &["cautious", "base"]);
+    let cautious = answer(&both, "cautious");
+    assert_eq!((cautious.method.as_str(), cautious.status), ("cautious", Status::WithinBudget));
+    assert!(cautious.usage.sampled_tokens >= 16, "{:?}", cautious.usage);
+    assert_eq!(both.methods(), ["base", "cautious"]);
+}
+
 /// The reference, with a count of the gradients that it computes.
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicUsize>);

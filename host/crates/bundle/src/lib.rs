@@ -41,6 +41,10 @@
 //! [critic]                             # optional, like [steering]
 //! component = "latent-critic.wasm"
 //!
+//! [methods.cautious]                   # optional: a method of the bundle's own, or settings of another one
+//! policy = "best-of-n.wasm"
+//! settings = { n = 8 }
+//!
 //! [networks.critic]                    # what components open by the name `critic`
 //! file = "critic.safetensors"
 //!

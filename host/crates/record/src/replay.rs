@@ -151,3 +151,20 @@ fn short(answer: &Answer) -> String {
     let text = format!("{answer:?}");
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain("…".chars()).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_another_device_agree_up_to_its_rounding_and_nan_never() {
+        let priced = |price: f64| Answer::Priced(Ok(vec![vec![price]]));
+        assert!(near(&priced(1.0), &priced(1.001), 1e-3));
+        assert!(!near(&priced(1.0), &priced(1.01), 1e-3) && !near(&priced(1.0), &priced(1.0 + 1e-12), 0.0));
+        assert!(!near(&priced(f64::NAN), &priced(f64::NAN), 1e-3));
+        let estimated = |safe: Vec<f64>| Answer::Estimated(Ok(vec![Estimate { safe, cost_to_go: 2.0 }]));
+        assert!(near(&estimated(vec![0.5]), &estimated(vec![0.5001]), 1e-3));
+        assert!(!near(&estimated(vec![0.5]), &estimated(vec![0.5, 0.5]), 1e-3), "another number of constraints");
+        assert!(!near(&priced(1.0), &estimated(vec![1.0]), 1.0), "another answer");
+    }
+}
