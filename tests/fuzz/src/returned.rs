@@ -84,7 +84,7 @@ fn rows(needs: &Needs) -> Batch {
         constraints: Arc::new([constraint()]),
         prompt: "How?".into(),
         needs: needs.clone(),
-        rows: vec![row(1), row(2)],
+        rows: [row(1), row(2)].into(),
     }
 }
 
