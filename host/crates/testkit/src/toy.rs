@@ -66,7 +66,7 @@ pub fn build(script: &str, config: SearchConfig, roles: fn() -> Roles) -> Result
     with_models(EngineBuilder::new().config(config).roles("native", roles), script).build()
 }
 
-/// An engine with [`config`] and [`roles`].
+/// An engine with [`config`] and [`roles()`].
 ///
 /// # Panics
 /// If the script or the budget does not fit.
