@@ -40,7 +40,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     if models.iter().any(|model| !model.pricer.borrow().prices_costs()) {
         note("the cost cannot be priced in one piece, so no answer is priced a second time");
     }
-    let judged = options.judged.unwrap_or_else(|| under_test::is_demo(options));
+    let judged = options.judged.unwrap_or_else(|| options.is_demo());
     let judge = judged.then(|| DemoJudge::new(&world));
     let stage = Stage { options, models: &models, judge: judge.as_ref() };
     let wishes = tune::tuned(&stage, &world, &dataset, wishes)?;

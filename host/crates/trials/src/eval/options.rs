@@ -1,6 +1,6 @@
 //! What an evaluation is asked to do.
 
-use inferenceguard_catalog::Choice;
+use inferenceguard_catalog::{Choice, embedded};
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::paper;
 use std::path::PathBuf;
@@ -54,6 +54,18 @@ pub struct EvalOptions {
     pub out: Option<PathBuf>,
     /// A recorded baseline, which must be of the same prompts.
     pub baseline: Option<PathBuf>,
+}
+
+impl EvalOptions {
+    /// Whether the demonstration's score models are used: none are given, and its language model takes part.
+    pub(super) fn is_demo(&self) -> bool {
+        let named = |model: &String| !model.contains('=') && embedded::model(model).is_some();
+        let demo = match self.models.is_empty() {
+            true => self.choice.model.is_none(),
+            false => self.models.iter().any(named),
+        };
+        demo && self.choice.scores.is_empty()
+    }
 }
 
 /// What the multiplier of a Lagrangian row weighs.

@@ -4,7 +4,7 @@ use super::{
     EvalOptions, WeighedCost,
     contestants::ALWAYS_REFUSE,
     recipe,
-    under_test::{self, ModelUnderTest},
+    under_test::ModelUnderTest,
 };
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
@@ -149,7 +149,7 @@ pub(super) fn adjusted(options: &EvalOptions, bundle: &Bundle) -> Result<Bundle,
 /// give it.
 fn weigh(options: &EvalOptions, manifest: &mut Manifest) {
     let given = options.choice.scores.iter().any(|score| score.starts_with(&format!("{COST_MODEL}=")));
-    let has_model = given || under_test::is_demo(options);
+    let has_model = given || options.is_demo();
     let default = if has_model { WeighedCost::End } else { WeighedCost::Sum };
     for method in Methods::default().names().filter(|method| weighs_costs(method)) {
         let is_set = manifest.methods.get(method).is_some_and(|entry| entry.settings.contains_key(WEIGHED));

@@ -34,21 +34,11 @@ struct Source {
     fallback: Fallback,
 }
 
-/// Whether the demonstration's score models are used: none are given, and its language model takes part.
-pub(super) fn is_demo(options: &EvalOptions) -> bool {
-    let named = |model: &String| !model.contains('=') && embedded::model(model).is_some();
-    let demo = match options.models.is_empty() {
-        true => options.choice.model.is_none(),
-        false => options.models.iter().any(named),
-    };
-    demo && options.choice.scores.is_empty()
-}
-
 /// Opens every model with its bundle, changed as the options say.
 pub(super) fn open(options: &EvalOptions) -> Result<Vec<ModelUnderTest>, TrialError> {
     let sources = sources(options)?;
     let given = bundles_by_model(options, &sources)?;
-    let scores = score_files(&options.choice.scores, is_demo(options), options.choice.loading.note)?;
+    let scores = score_files(&options.choice.scores, options.is_demo(), options.choice.loading.note)?;
     let open = |source: Source| {
         let given = given.get(&source.name).map(String::as_str).map(Path::new);
         let bundle = bundles::open(given.or(options.choice.bundle.as_deref()), source.fallback)?;
