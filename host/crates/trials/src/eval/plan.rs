@@ -1,11 +1,6 @@
 //! Which rows are run, each with the bundle that makes it.
 
-use super::{
-    EvalOptions, WeighedCost,
-    contestants::ALWAYS_REFUSE,
-    recipe,
-    under_test::ModelUnderTest,
-};
+use super::{EvalOptions, WeighedCost, contestants::ALWAYS_REFUSE, recipe, under_test::ModelUnderTest};
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_catalog::{Templates, embedded};
