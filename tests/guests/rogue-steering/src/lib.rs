@@ -19,10 +19,7 @@ fn needs(_: &str) -> Vec<Need> {
 }
 
 fn any_edits(bytes: &mut Bytes) -> Steered {
-    let edit = |bytes: &mut Bytes| Edit {
-        row: bytes.number(),
-        latent: bytes.several(|bytes| bytes.float() as f32),
-    };
+    let edit = |bytes: &mut Bytes| Edit { row: bytes.number(), latent: bytes.several(|bytes| bytes.float() as f32) };
     if bytes.flag() { Steered::Unchanged } else { Steered::Rows(bytes.several(edit)) }
 }
 
