@@ -82,13 +82,18 @@ fn answer(player: &mut Player, stage: &mut Stage, need: Need, bytes: &mut Bytes<
         _ => return player.perform(stage, need),
     };
     match bytes.byte() {
-        0..WELL => player.perform(stage, need),
+        0..WELL if !is_foreign(&need) => player.perform(stage, need),
         byte if byte % 4 == 0 => failed(&need, RoleFailure::bad_output(role, "fuzzed", "nothing", "something")),
         _ => {
             *lies |= role == Role::Cost;
             anything(&need, bytes)
         }
     }
+}
+
+/// True for states that the player's tracker did not make: it indexes its memory of two numbers.
+fn is_foreign(need: &Need) -> bool {
+    matches!(need, Need::Advance { rows, .. } if rows.iter().any(|row| row.state.memory.len() != 2))
 }
 
 fn failed(need: &Need, failure: RoleFailure) -> Answer {
