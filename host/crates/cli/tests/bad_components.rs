@@ -66,7 +66,9 @@ fn a_role_is_played_only_by_its_own_component() {
         ("inference-guard.wasm", "safety-budget.wasm", "`policy` fills the role tracker; expected policy"),
         ("\"score-cost.wasm\"", "\"safety-budget.wasm\"", "`safety` fills the role tracker; expected cost"),
     ] {
-        fs::write(dir.path().join("bundle.toml"), MANIFEST.replace(from, to)).unwrap();
+        // Without it, `--n` would be refused first: nothing says how many candidates another policy considers.
+        let candidates = "\n[methods.bundle]\ncandidates = \"n\"\n";
+        fs::write(dir.path().join("bundle.toml"), MANIFEST.replace(from, to) + candidates).unwrap();
         ask(dir.path(), &[]).refuses(words);
     }
 }
