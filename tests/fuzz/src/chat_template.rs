@@ -1,4 +1,4 @@
-//! Chat templates: refused in words, or they render conversations, and the words of people never become a control token.
+//! Chat templates: refused in words, or they render conversations.
 
 use crate::{bytes::parts, golden};
 use inferenceguard_model::{Message, Model};
