@@ -23,5 +23,5 @@ fn the_server_answers_inside_another_program() {
     let asked = json!({"messages": [{"role": "user", "content": "good"}], "seed": 1});
     let mut answered = ureq::post(format!("http://{address}/v1/chat/completions")).send_json(asked).unwrap();
     let answer: Value = answered.body_mut().read_json().unwrap();
-    assert_eq!(answer["inferenceguard"]["status"], "within_budget", "{answer}");
+    assert_eq!(answer["choices"][0]["inferenceguard"]["status"], "within_budget", "{answer}");
 }
