@@ -2,7 +2,6 @@
 
 use crate::flags::GuardArguments;
 use clap::Args;
-use inferenceguard_catalog::keys::signing_key;
 use inferenceguard_service::{ServeOptions, serve as run};
 use std::path::PathBuf;
 
@@ -62,7 +61,6 @@ pub(crate) struct ServeArguments {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
-    let record_key = arguments.record_key.as_deref().map(signing_key).transpose()?;
     Ok(run(ServeOptions {
         choice: arguments.guard.choice(),
         listen: arguments.listen,
@@ -76,7 +74,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
         watch: arguments.watch,
         records: arguments.records,
         bodies: !arguments.no_bodies,
-        record_key,
+        record_key: arguments.record_key,
         otlp: arguments.otlp,
         max_live: arguments.max_live,
     })?)

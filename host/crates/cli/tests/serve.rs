@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest
 use prost::Message;
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
@@ -187,6 +188,37 @@ fn files_that_the_settings_name_lie_beside_them() {
     fs::write(&config, "trust = \"trust.toml\"").unwrap();
     fs::write(dir.path().join("trust.toml"), "require_signature = true").unwrap();
     run(&["serve", "--config", text(&config)]).refuses("is not signed");
+}
+
+#[test]
+fn a_refused_server_leaves_damaged_records_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, config) = (dir.path().join("records.jsonl"), dir.path().join("server.toml"));
+    fs::write(&config, "trust = \"trust.toml\"").unwrap();
+    fs::write(dir.path().join("trust.toml"), "require_signature = true").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let refusals =
+        [(["--config", text(&config)], "is not signed"), (["--listen", taken.as_str()], "cannot listen there")];
+    for damage in ["no record\n", "{\"cut\": "] {
+        fs::write(&records, damage).unwrap();
+        let before = files(dir.path());
+        for (arguments, words) in &refusals {
+            let ran = run(&[&["serve", "--n", "4", "--records", text(&records)], &arguments[..]].concat());
+            assert!(ran.code == Some(1) && ran.stderr.contains(words), "{words}: {}", ran.stderr);
+            assert_eq!(fs::read_to_string(&records).unwrap(), damage, "{arguments:?}");
+            assert_eq!(files(dir.path()), before, "{arguments:?}");
+        }
+    }
+    fs::write(&records, "no record\n").unwrap();
+    drop(Server::start(&["--records", text(&records)]));
+    assert!(dir.path().join("records.jsonl.damaged-1").exists(), "a server that starts sets them aside");
+}
+
+/// The names of the files in a folder.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let names = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.collect()
 }
 
 #[test]

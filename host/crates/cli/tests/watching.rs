@@ -176,18 +176,23 @@ fn a_bundle_that_was_changed_while_no_server_ran_decides_from_the_start() {
     let refused = run(&[&["serve", "--listen", "127.0.0.1:0", "--no-admin"], &arguments[..]].concat());
     assert!(refused.code == Some(1) && refused.stderr.contains("bundle.toml"), "{}", refused.stderr);
     let without_watch = Server::start(&arguments[1..]);
-    assert_eq!(without_watch.budget(), 5.0, "unwatched, what is remembered decides");
+    assert_eq!(without_watch.budget(), 5.0, "unwatched, the saved bundle decides");
 }
 
 /// A server that loads until its settings are written into this pipe.
 fn loading(root: &Path, arguments: &[&str]) -> (std::process::Child, fs::File) {
-    let pipe = root.join("server.toml");
+    reading(root, "--config", arguments)
+}
+
+/// A server that waits until the file of this option is written into this pipe.
+fn reading(root: &Path, option: &str, arguments: &[&str]) -> (std::process::Child, fs::File) {
+    let pipe = root.join("pipe");
     let _ = fs::remove_file(&pipe);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let process = serve(&[arguments, &["--config", text(&pipe)]].concat()).spawn().unwrap();
+    let process = serve(&[arguments, &[option, text(&pipe)]].concat()).spawn().unwrap();
     // Waits until it reads.
-    let settings = fs::File::options().write(true).open(&pipe).unwrap();
-    (process, settings)
+    let written = fs::File::options().write(true).open(&pipe).unwrap();
+    (process, written)
 }
 
 #[test]
@@ -224,4 +229,17 @@ fn signals_are_answered_from_the_first_moment_in_every_configuration() {
         signal("TERM", &server.process);
         assert_eq!(server.process.wait().unwrap().code(), Some(0));
     }
+}
+
+#[test]
+fn signals_are_answered_while_the_key_of_the_records_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let records = root.path().join("records.jsonl");
+    let (mut process, _key) = reading(root.path(), "--record-key", &["--records", text(&records)]);
+    signal("HUP", &process);
+    thread::sleep(Duration::from_millis(100));
+    assert!(process.try_wait().unwrap().is_none());
+    signal("TERM", &process);
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert!(!records.exists());
 }

@@ -75,7 +75,8 @@ impl Admission {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("{prefix}-{number}");
         let entry = self.live.enter(number, &id, &client.name);
-        // A denial cancels every request in the list. A denial that came before this request was listed is found here.
+        // A denial cancels the requests that are listed when it begins. If it began after the first check and before this request
+        // was listed, it did not cancel this request, and this check refuses it.
         denial.check()?;
         Ok(Admitted { number, id, slots, entry, waiting })
     }

@@ -30,7 +30,7 @@ use std::{
     future::Future,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -50,8 +50,8 @@ pub(crate) struct App {
     /// How many spans could not be sent.
     pub(crate) lost_spans: Arc<AtomicU64>,
     pub(crate) deployer: Deployer,
-    /// Where the records of answers are written, if they are.
-    pub(crate) records: Option<Journal>,
+    /// Where the records of answers are written, if the operator keeps records.
+    pub(crate) records: OnceLock<Journal>,
     pub(crate) readiness: Readiness,
 }
 
@@ -91,7 +91,7 @@ impl Server {
             readiness: Readiness::default(),
             metrics,
             lost_spans,
-            records,
+            records: records.map_or_else(OnceLock::new, OnceLock::from),
             deployer,
             engine,
             settings,
@@ -152,8 +152,17 @@ impl Server {
         Ok(self.app.deployer.save_watched(digest)?)
     }
 
-    /// Saves the bundle that this server begins with in the store, if there is one. [`Server::run`] does so as well. Before this
-    /// call a server changes nothing in the store.
+    /// Keeps a record of every answer in this journal, as [`ServerConfig::records`] does. Call this before the server serves.
+    /// Opening a journal may change its file, so a program opens it after [`Server::new`] has accepted everything else.
+    ///
+    /// # Errors
+    /// [`ServerError::SecondJournal`] if the server has another journal; that one stays.
+    pub fn keep_records(&self, journal: Journal) -> Result<(), ServerError> {
+        self.app.records.set(journal).map_err(|_| ServerError::SecondJournal)
+    }
+
+    /// Saves the bundles that this server begins with in the store, if there is one. [`Server::run`] does so as well.
+    /// [`Server::new`] changes nothing in the store. An activation, a canary, a shadow or a denial before this call does.
     ///
     /// # Errors
     /// [`ServerError::Store`].
@@ -214,7 +223,7 @@ impl Server {
 impl App {
     /// Writes the record of an answer, if the operator keeps records.
     pub(crate) fn keep_record(&self, output: &Output) -> Result<(), ApiError> {
-        let Some(journal) = &self.records else { return Ok(()) };
+        let Some(journal) = self.records.get() else { return Ok(()) };
         journal.append(output).map(drop).map_err(|error| {
             tracing::error!(%error, "a record could not be written");
             self.readiness.failed();

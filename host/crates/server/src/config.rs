@@ -27,6 +27,7 @@ pub struct ServerConfig {
     /// Keeps what is active for the next server. Without one, a server begins with `active`.
     pub store: Option<Store>,
     /// Keeps a record of every answer. An answer whose record cannot be written ends with an error.
+    /// [`Server::keep_records`](crate::Server::keep_records) takes a journal that is opened later.
     pub records: Option<Journal>,
     /// How many spans could not be sent, for `/metrics`.
     pub lost_spans: Arc<AtomicU64>,
@@ -71,6 +72,9 @@ pub enum ServerError {
     /// The store cannot be read or written.
     #[error("the server's store, {0}")]
     Store(#[from] StoreError),
+    /// The server keeps records in another journal.
+    #[error("found a second journal of records; expected at most one for a server")]
+    SecondJournal,
     /// The network failed.
     #[error("the server's network failed: {0}")]
     Network(#[from] std::io::Error),

@@ -1,4 +1,4 @@
-//! Middleware before every handler: checks who sends a request and from which page, and reads its whole body in time.
+//! Middleware that runs before the handlers: it checks keys, tokens and origins, and reads each body within the time limit.
 
 use crate::{app::App, error::ApiError};
 use axum::{

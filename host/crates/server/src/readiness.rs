@@ -49,7 +49,7 @@ impl Readiness {
 
 impl App {
     fn can_record(&self) -> bool {
-        let Some(Err(error)) = self.records.as_ref().map(inferenceguard_record::Journal::check) else { return true };
+        let Some(Err(error)) = self.records.get().map(inferenceguard_record::Journal::check) else { return true };
         tracing::error!(%error, "records cannot be written: the server is not ready");
         false
     }

@@ -139,6 +139,35 @@ fn a_server_that_could_not_begin_has_changed_nothing() {
     assert!(fs::read_to_string(dir.path().join("swaps.jsonl")).is_err(), "nothing happened");
 }
 
+/// How many bundles a store holds.
+fn saved_bundles(dir: &Path) -> usize {
+    fs::read_dir(dir.join("bundles")).unwrap().count()
+}
+
+#[test]
+fn bundles_of_lanes_are_saved_when_a_server_begins_and_not_before() {
+    let (dir, layer) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(start_stored(dir.path()));
+    assert_eq!(saved_bundles(dir.path()), 1);
+    fs::write(layer.path().join("layer.toml"), "name = \"kitchen\"\nmax_tokens = 3\n").unwrap();
+    let good = format!(
+        "overload = {{ waiting = 1, n = 2 }}\n[tenants.a]\nkey_sha256 = \"{}\"\nlayer = {:?}\n",
+        common::sha256("a"),
+        layer.path()
+    );
+    let bad = format!("{good}[tenants.b]\nkey_sha256 = \"{}\"\nlayer = \"/no/such/layer\"", common::sha256("b"));
+    let server = |settings: &str| {
+        let settings = toml::from_str(settings).unwrap();
+        Server::new(ServerConfig { settings, ..with_another(Store::open(dir.path()).unwrap(), bundle(MANIFEST), 1) })
+    };
+    assert!(server(&bad).unwrap_err().to_string().contains("a tenant is refused"));
+    assert_eq!(saved_bundles(dir.path()), 1, "a refused server saves no layer");
+    let begins = server(&good).unwrap();
+    assert_eq!(saved_bundles(dir.path()), 1, "it has not begun");
+    begins.begin().unwrap();
+    assert_eq!(saved_bundles(dir.path()), 3, "the layer's and the reduced bundle");
+}
+
 #[test]
 fn a_damaged_bundle_stops_a_server_unless_it_begins_with_another_one() {
     let dir = tempfile::tempdir().unwrap();

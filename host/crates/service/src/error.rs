@@ -37,13 +37,13 @@ pub enum ServiceError {
     #[error("no bundle")]
     NoBundle,
     /// The saved state is older than the record of models.
-    #[error("which model ran is not remembered yet; start the server once without --fresh and --watch")]
+    #[error("the saved state does not name the model that ran last; start the server once without --fresh and --watch")]
     UnknownModel,
     /// The saved bundle cannot be read.
     #[error("--bundle BUNDLE --fresh begins with another bundle")]
     SavedBundle(#[source] StoreError),
     /// The saved bundle does not fit.
-    #[error("a server cannot begin with the bundle that is remembered; --bundle BUNDLE --fresh begins with another")]
+    #[error("a server cannot begin with the saved bundle; --bundle BUNDLE --fresh begins with another one")]
     Saved(#[source] Box<ServiceError>),
     /// An address cannot be listened on.
     #[error("{option} {address}: cannot listen there")]

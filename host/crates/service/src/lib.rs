@@ -2,9 +2,10 @@
 //!
 //! 1. [`serve`] installs signal handlers and telemetry before anything else.
 //! 2. `start` chooses the bundle: the saved one of the model, or the named one.
-//! 3. `watch` activates the bundle again on SIGHUP or when it changes.
+//! 3. Once models, bundle, settings and addresses are accepted, the file of records is opened, then the state is saved.
+//! 4. `watch` activates the bundle again on SIGHUP or when it changes.
 //!
-//! **Invariant**: a server that cannot start has changed nothing on the disk.
+//! **Invariant**: a server that is refused has changed neither the records nor the saved state.
 
 mod error;
 mod signals;
@@ -14,7 +15,11 @@ mod watch;
 pub use error::ServiceError;
 
 use inferenceguard_bundle::SigningKey;
-use inferenceguard_catalog::Choice;
+use inferenceguard_catalog::{
+    Choice,
+    journals::{self, Damaged},
+    keys::signing_key,
+};
 use inferenceguard_server::{REQUEST_SPANS, Server};
 use inferenceguard_telemetry::Spans;
 use signals::Signals;
@@ -49,8 +54,8 @@ pub struct ServeOptions {
     pub records: Option<PathBuf>,
     /// Whether records hold prompts and answers.
     pub bodies: bool,
-    /// The key that signs records.
-    pub record_key: Option<SigningKey>,
+    /// The file with the secret key that signs records.
+    pub record_key: Option<PathBuf>,
     /// The collector of spans, before the environment's.
     pub otlp: Option<String>,
     /// The most requests that run at the same time.
@@ -61,13 +66,14 @@ pub struct ServeOptions {
 ///
 /// # Errors
 /// Whatever keeps the server from starting; an error of the listeners afterwards.
-pub fn serve(mut options: ServeOptions) -> Result<(), ServiceError> {
+pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
     // First, so that every signal finds a handler.
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
     let telemetry = inferenceguard_telemetry::begin(Spans::asked(options.otlp.as_deref())?, REQUEST_SPANS)?;
-    let (server, named) = start::server(&mut options, telemetry.lost())?;
-    let done = runtime.block_on(run(&options, &server, named, &signals));
+    let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
+    let (server, named) = start::server(&options, telemetry.lost())?;
+    let done = runtime.block_on(run(&options, &server, named, record_key, &signals));
     // All spans have ended before the last of them are sent.
     drop((server, runtime));
     done
@@ -77,6 +83,7 @@ async fn run(
     options: &ServeOptions,
     server: &Server,
     named: Option<Identity>,
+    record_key: Option<SigningKey>,
     signals: &Signals,
 ) -> Result<(), ServiceError> {
     let note = options.choice.loading.note;
@@ -85,6 +92,7 @@ async fn run(
         None => None,
         Some(address) => Some(listen(address, "--admin-listen").await?),
     };
+    keep_records(options, server, record_key)?;
     note(&format!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {
         note(&format!("administrators  http://{}/admin/", admin.local_addr()?));
@@ -99,6 +107,13 @@ async fn run(
     signals.serve();
     server.run(clients, admin, signals.clone().stopped()).await?;
     Ok(())
+}
+
+/// Opens the file of records. Damaged records are set aside here, so everything that can refuse the server comes before.
+fn keep_records(options: &ServeOptions, server: &Server, key: Option<SigningKey>) -> Result<(), ServiceError> {
+    let Some(path) = &options.records else { return Ok(()) };
+    let journal = journals::open(path, options.bodies, key, Damaged::SetAside, options.choice.loading.note)?;
+    Ok(server.keep_records(journal)?)
 }
 
 async fn listen(address: &str, option: &'static str) -> Result<TcpListener, ServiceError> {

@@ -62,7 +62,7 @@ impl Signals {
 
     fn stop(&self) {
         if !self.serves.load(Ordering::SeqCst) {
-            (self.note)("stopped         before it served anybody");
+            (self.note)("stopped         before it served requests");
             exit(0);
         }
         self.stop.notify_one();

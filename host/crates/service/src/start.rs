@@ -6,7 +6,6 @@ use inferenceguard_candle::CandleModel;
 use inferenceguard_catalog::{
     CatalogError, build,
     bundles::{self, Fallback},
-    journals::{self, Damaged},
 };
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::{Model, ModelIdentity};
@@ -19,11 +18,9 @@ use std::{
 
 /// The server, and the identity of the named bundle if it was opened.
 pub(crate) fn server(
-    options: &mut ServeOptions,
+    options: &ServeOptions,
     lost_spans: Arc<AtomicU64>,
 ) -> Result<(Server, Option<Identity>), ServiceError> {
-    let record_key = options.record_key.take();
-    let options = &*options;
     let settings = options.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
     let methods = if options.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { options.methods.clone() };
     let store = options.state.as_deref().map(Store::open).transpose()?;
@@ -37,11 +34,7 @@ pub(crate) fn server(
     let (saved, line) = (start.saved, line(&start, options));
     let hint = |error: ServiceError| if saved { ServiceError::Saved(Box::new(error)) } else { error };
     let config = config(options, language, start, methods).map_err(|error| hint(error.into()))?;
-    let mut config = ServerConfig { settings, store, lost_spans, ..config };
-    if let Some(path) = &options.records {
-        let note = options.choice.loading.note;
-        config.records = Some(journals::open(path, options.bodies, record_key, Damaged::SetAside, note)?);
-    }
+    let config = ServerConfig { settings, store, lost_spans, ..config };
     let server = Server::new(config).map_err(|error| hint(error.into()))?;
     (options.choice.loading.note)(&line);
     Ok((server, identity))
@@ -120,11 +113,11 @@ fn config(
 /// The line that shows the bundle, and which options have no effect.
 fn line(start: &Start, options: &ServeOptions) -> String {
     let (manifest, digest) = (start.bundle.manifest(), start.bundle.digest());
-    let remembered = if start.saved { ", remembered" } else { "" };
+    let saved = if start.saved { ", saved" } else { "" };
     let (number, name, version) = (start.generation, &manifest.name, &manifest.version);
     let unused = start.saved && (options.choice.bundle.is_some() || options.choice.n.is_some());
     let unused = if unused { "\n                --bundle and --n are not used; --budget only tightens" } else { "" };
-    format!("bundle          generation {number}{remembered}: {name} {version}  {digest}{unused}")
+    format!("bundle          generation {number}{saved}: {name} {version}  {digest}{unused}")
 }
 
 /// The saved bundle of this model, or the named one if there is a [`reason`].

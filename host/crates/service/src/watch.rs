@@ -180,7 +180,7 @@ impl Watch {
 /// Saves the identity of a watched bundle, so that the next server knows whether it changed while no server ran.
 pub(crate) fn save(server: &Server, identity: &Identity, note: Note) {
     if let Err(error) = server.save_watched(&identity.digest) {
-        note(&format!("error: what the watched bundle is could not be remembered: {error}"));
+        note(&format!("error: the digest of the watched bundle could not be saved: {error}"));
     }
 }
 

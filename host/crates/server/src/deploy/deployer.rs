@@ -6,6 +6,7 @@ use super::{
     denial::Denial,
     error::DeployError,
     history::{Attempt, Change, History},
+    layers::PreparedLane,
     shadow::Shadow,
     source::{BundleSource, Lender, OpenError, Opener, TrustFile},
     store::{Store, StoreError},
@@ -46,8 +47,8 @@ pub(crate) struct Deployer {
 }
 
 impl Deployer {
-    /// A deployer for an engine that runs `active`. It continues from the state in `store`, and writes nothing before
-    /// [`Deployer::begin`].
+    /// A deployer for an engine that runs `active`. It continues from the state in `store`. This writes nothing;
+    /// [`Deployer::begin`] does.
     ///
     /// # Errors
     /// If `active` is not trusted, or the store cannot be read.
@@ -83,7 +84,7 @@ impl Deployer {
         })
     }
 
-    /// Saves the bundle that the server begins with. Does nothing the second time.
+    /// Saves the bundles that the server begins with. Does nothing the second time.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
         let Some(mut update) = self.update().filter(|update| !update.has_begun()) else { return Ok(()) };
         let attempt = update.apply(|last| SavedState { newest: self.engine.newest_number(), ..last })?;
@@ -180,6 +181,7 @@ impl Deployer {
         watched: Option<String>,
     ) -> Result<Generation, DeployError> {
         let layers = self.prepare_layers(&next.active)?;
+        layers.iter().try_for_each(|layer| self.save_bundle(&layer.bundle))?;
         self.save_active(&next, prepared.generation().number, watched)?;
         *bundles = next;
         let generation = self.engine.install(None, prepared);
@@ -202,6 +204,13 @@ impl Deployer {
     /// Saves a bundle that will decide in any lane: records name it.
     pub(super) fn save_bundle(&self, bundle: &Bundle) -> Result<(), StoreError> {
         self.writer.as_ref().map_or(Ok(()), |writer| writer.store().keep(bundle))
+    }
+
+    /// Saves the bundles of these lanes with the first write.
+    pub(super) fn save_at_begin(&self, layers: &[PreparedLane]) {
+        if let Some(mut update) = self.update() {
+            update.add_to_first(layers.iter().map(|layer| layer.bundle.clone()));
+        }
     }
 
     /// Saves the largest number of a generation, so that no number is given twice. [`Deployer::begin`] does so for numbers that

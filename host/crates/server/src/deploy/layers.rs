@@ -9,37 +9,40 @@ use std::path::Path;
 /// The lane of requests that come while many wait.
 pub(crate) const REDUCED_LANE: &str = "reduced";
 
-/// A lane, and the bundle that will decide in it.
-pub(super) type PreparedLane = (String, Prepared);
+/// A lane, and the bundle that will decide in it: as a store saves it, and compiled.
+pub(super) struct PreparedLane {
+    lane: String,
+    pub(super) bundle: Bundle,
+    prepared: Prepared,
+}
 
 impl Deployer {
-    /// Installs the lanes over the active bundle.
+    /// Installs the lanes over the active bundle. [`Deployer::begin`] saves their bundles.
     pub(crate) fn begin_layers(&self) -> Result<(), DeployError> {
         let layers = self.prepare_layers(&self.active())?;
-        self.save_numbers()?;
+        self.save_at_begin(&layers);
         self.install_layers(layers);
         Ok(())
     }
 
     pub(super) fn install_layers(&self, layers: Vec<PreparedLane>) {
-        layers.into_iter().for_each(|(lane, prepared)| drop(self.engine.install(Some(&lane), prepared)));
+        layers.into_iter().for_each(|layer| drop(self.engine.install(Some(&layer.lane), layer.prepared)));
     }
 
-    /// Compiles and checks the bundle of every lane over `bundle`.
+    /// Compiles and checks the bundle of every lane over `bundle`. Saves nothing.
     pub(super) fn prepare_layers(&self, bundle: &Bundle) -> Result<Vec<PreparedLane>, DeployError> {
         let mut layers = Vec::new();
         for (name, tenant) in &self.tenants {
             match &tenant.layer {
-                Some(path) => layers.push((tenant_lane(name), self.prepare_layer(name, tenant, path, bundle)?)),
+                Some(path) => layers.push(self.prepare_layer(name, tenant, path, bundle)?),
                 None => tenant.check_budgets(name, bundle)?,
             }
         }
         if let Some(overload) = self.overload {
             let reduced = reduced(bundle, overload.n)?;
-            self.save_bundle(&reduced)?;
             let prepared = self.engine.prepare(&reduced);
             let prepared = prepared.map_err(|error| DeployError::ReducedDoesNotFit(Box::new(error)))?;
-            layers.push((REDUCED_LANE.to_owned(), prepared));
+            layers.push(PreparedLane { lane: REDUCED_LANE.to_owned(), bundle: reduced, prepared });
         }
         Ok(layers)
     }
@@ -50,18 +53,18 @@ impl Deployer {
         tenant: &Tenant,
         path: &Path,
         bundle: &Bundle,
-    ) -> Result<Prepared, DeployError> {
+    ) -> Result<PreparedLane, DeployError> {
         let (name_of, path_of) = (|| name.to_owned(), || path.to_owned());
         let layered = Layer::open_with(path, &self.lender)
             .and_then(|layer| layer.over(bundle))
             .map_err(|source| DeployError::BadLayer { tenant: name_of(), path: path_of(), source: Box::new(source) })?;
         tenant.check_budgets(name, &layered)?;
-        self.save_bundle(&layered)?;
-        self.engine.prepare(&layered).map_err(|source| DeployError::LayerDoesNotFit {
+        let prepared = self.engine.prepare(&layered).map_err(|source| DeployError::LayerDoesNotFit {
             tenant: name_of(),
             path: path_of(),
             source: Box::new(source),
-        })
+        })?;
+        Ok(PreparedLane { lane: tenant_lane(name), bundle: layered, prepared })
     }
 
     /// The lane of a request that comes while this many choices wait; none if the bundle itself decides.

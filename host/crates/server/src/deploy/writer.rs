@@ -25,7 +25,8 @@ struct Current {
 
 /// What the first write saves and adds to the history beside the state.
 struct FirstWrite {
-    bundle: Bundle,
+    /// The active bundle, and those of the lanes beside it.
+    bundles: Vec<Bundle>,
     /// If the server begins with another bundle than the last active one.
     attempt: Option<Attempt>,
 }
@@ -48,7 +49,7 @@ impl StateWriter {
         };
         let state = bundles.saved(last, generation.number, engine);
         let attempt = replaced.then(|| Attempt::begin(generation));
-        let first = Some(FirstWrite { bundle: bundles.active.clone(), attempt });
+        let first = Some(FirstWrite { bundles: vec![bundles.active.clone()], attempt });
         Ok(Self { store, current: Mutex::new(Current { state, first }) })
     }
 
@@ -73,6 +74,13 @@ impl StateUpdate<'_> {
         self.current.first.is_none()
     }
 
+    /// Adds bundles to the first write, if it is not done.
+    pub(super) fn add_to_first(&mut self, bundles: impl Iterator<Item = Bundle>) {
+        if let Some(first) = &mut self.current.first {
+            first.bundles.extend(bundles);
+        }
+    }
+
     /// Saves the changed state; it is on the disk when this returns. The first write also gives back what it adds to the
     /// history.
     ///
@@ -83,7 +91,7 @@ impl StateUpdate<'_> {
         change: impl FnOnce(SavedState) -> SavedState,
     ) -> Result<Option<Attempt>, StoreError> {
         if let Some(first) = &self.current.first {
-            self.store.keep(&first.bundle)?;
+            first.bundles.iter().try_for_each(|bundle| self.store.keep(bundle))?;
         }
         let next = change(self.current.state.clone());
         self.store.commit(&next)?;

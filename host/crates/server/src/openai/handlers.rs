@@ -76,7 +76,7 @@ async fn answer(
     let ClientRequest { request, choices, output } = app.parse(style, body)?;
     let admitted = app.admission.admit(&app.deployer.denial, client, prefix(style), choices)?;
     let terms = app.terms(client, &admitted);
-    let request = Request { record: app.records.is_some(), ..request };
+    let request = Request { record: app.records.get().is_some(), ..request };
     let Admitted { number, id, slots, entry, .. } = admitted;
     arrival.span.set_request(&request, &id);
     let envelope = Envelope { style, id, created: seconds_since_1970(), model: app.model.clone() };

@@ -7,6 +7,8 @@ mod job;
 mod messages;
 mod neutral;
 mod request;
+#[cfg(test)]
+mod request_tests;
 mod seed;
 mod stream;
 
