@@ -200,19 +200,23 @@ fn a_refused_server_leaves_damaged_records_as_they_are() {
     let taken = listener.local_addr().unwrap().to_string();
     let refusals =
         [(["--config", text(&config)], "is not signed"), (["--listen", taken.as_str()], "cannot listen there")];
-    for damage in ["no record\n", "{\"cut\": "] {
-        fs::write(&records, damage).unwrap();
+    let ran = run(&["run", "--n", "4", "--max-tokens", "4", "--record", text(&records), "How do I clean a knife?"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let whole = fs::read_to_string(&records).unwrap();
+    let (broken, torn) = (format!("{whole}no record\n"), format!("{whole}{{\"torn\": "));
+    for damaged in [&torn, &broken] {
+        fs::write(&records, damaged).unwrap();
         let before = files(dir.path());
         for (arguments, words) in &refusals {
             let ran = run(&[&["serve", "--n", "4", "--records", text(&records)], &arguments[..]].concat());
             assert!(ran.code == Some(1) && ran.stderr.contains(words), "{words}: {}", ran.stderr);
-            assert_eq!(fs::read_to_string(&records).unwrap(), damage, "{arguments:?}");
+            assert_eq!(fs::read_to_string(&records).unwrap(), *damaged, "{arguments:?}");
             assert_eq!(files(dir.path()), before, "{arguments:?}");
         }
     }
-    fs::write(&records, "no record\n").unwrap();
     drop(Server::start(&["--records", text(&records)]));
-    assert!(dir.path().join("records.jsonl.damaged-1").exists(), "a server that starts sets them aside");
+    let aside = fs::read_to_string(dir.path().join("records.jsonl.damaged-1")).unwrap();
+    assert_eq!(aside, broken, "a server that starts sets them aside");
 }
 
 /// The names of the files in a folder.

@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// Saves the bundles that this server begins with in the store, if there is one. [`Server::run`] does so as well.
-    /// [`Server::new`] changes nothing in the store. An activation, a canary, a shadow or a denial before this call does.
+    /// [`Server::new`] changes nothing in the store. Activations, canaries, shadows and denials may change it before this call.
     ///
     /// # Errors
     /// [`ServerError::Store`].
