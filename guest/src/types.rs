@@ -20,7 +20,7 @@ pub enum Role {
     Steering,
 }
 
-/// How negative costs are treated, which would refund budget.
+/// How negative costs are treated. Taken as they are, they give budget back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CostClip {
     /// Costs are taken as they are.

@@ -29,12 +29,14 @@ struct Words(Vec<String>);
 impl Tokenizer for Words {
     fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
         let id = |word: &str| self.0.iter().position(|known| known == word);
-        let token = |word| id(word).map(|i| i as Token).ok_or_else(|| TokenizerError(format!("unknown word `{word}`")));
+        let token = |word| {
+            id(word).map(|i| i as Token).ok_or_else(|| TokenizerError::Refused(format!("unknown word `{word}`")))
+        };
         text.split_whitespace().map(token).collect()
     }
 
     fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
-        let word = self.0.get(token as usize).ok_or_else(|| TokenizerError(format!("token {token}")))?;
+        let word = self.0.get(token as usize).ok_or_else(|| TokenizerError::Refused(format!("token {token}")))?;
         // One space between words: the state says whether one came already.
         let space = if *state == SpellState::default() { "" } else { " " };
         *state = SpellState(1);

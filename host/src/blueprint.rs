@@ -76,7 +76,12 @@ impl Blueprint {
         let identity = bundle.map(Bundle::identity).unwrap_or_default();
         let networks = bundle.map(|bundle| bundle.networks().clone()).unwrap_or_default();
         let pins = bundle.map(|bundle| Pins::from(bundle.manifest())).unwrap_or_default();
-        Deployment::new(generation, identity, config, (networks, pins), methods)
+        Deployment::new(generation, identity, config, (networks, self.dense().rounding()), pins, methods)
+    }
+
+    /// What runs networks of components.
+    fn dense(&self) -> &dyn Dense {
+        self.dense.as_deref().unwrap_or(&CpuDense)
     }
 
     /// Fuel used in this engine's sandbox.
@@ -90,8 +95,7 @@ impl Blueprint {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
         }
         if let Some(bundle) = bundle {
-            let dense = self.dense.as_deref().unwrap_or(&CpuDense);
-            let networks = sandboxed::networks(bundle, dense)?;
+            let networks = sandboxed::networks(bundle, self.dense())?;
             let methods = self.table.clone().with(bundle.manifest());
             let activator = Activator { bundle, trial, sandbox: self.sandbox_for(bundle)?, networks };
             let loader = Loader::new(activator, &self.parts, methods)?;

@@ -32,6 +32,10 @@ pub(crate) struct Deployment {
     pub(crate) identity: BundleIdentity,
     pub(crate) config: SearchConfig,
     networks: Networks,
+    /// What the rounding of the device that runs them can do to sums of costs, as [`Dense::rounding`] has it.
+    ///
+    /// [`Dense::rounding`]: inferenceguard_model::dense::Dense::rounding
+    pub(crate) networks_rounding: f64,
     pins: Pins,
     methods: BTreeMap<String, Ready>,
     default: String,
@@ -43,12 +47,14 @@ impl Deployment {
         generation: u64,
         identity: BundleIdentity,
         config: SearchConfig,
-        (networks, pins): (Networks, Pins),
+        (networks, networks_rounding): (Networks, f64),
+        pins: Pins,
         methods: Vec<(String, Ready)>,
     ) -> Result<Self, EngineError> {
         let missing = EngineError::Incomplete { what: "roles", call: "bundle` or `EngineBuilder::roles" };
         let default = methods.first().map(|(name, _)| name.clone()).ok_or(missing)?;
-        Ok(Self { generation, identity, config, networks, pins, methods: methods.into_iter().collect(), default })
+        let methods = methods.into_iter().collect();
+        Ok(Self { generation, identity, config, networks, networks_rounding, pins, methods, default })
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -80,7 +86,7 @@ impl Deployment {
         self.pins.check(models)?;
         for (method, ready) in &self.methods {
             self.config.validate(&ready.info)?;
-            let margin = margin(&self.config, &ready.info, model, scores);
+            let margin = margin(&self.config, &ready.info, self.networks_rounding, model, scores);
             for one in self.config.constraints.iter().map(|priced| &priced.constraint) {
                 check_budget(&one.name, one.budget, margin)?;
             }

@@ -1,6 +1,6 @@
 //! Errors of an engine. A component that fails within a request is no error: it is in the output.
 
-use inferenceguard_model::{ModelError, dense::DenseError};
+use inferenceguard_model::{ModelError, TokenizerError, dense::DenseError};
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::{Role, SearchError};
 
@@ -138,6 +138,14 @@ pub enum EngineError {
     NotSteered {
         /// The method.
         method: String,
+    },
+    /// The entry of the bundle's own policy among the methods says more than its number of candidates.
+    #[error(
+        "`[methods.bundle]` gives `{key}`; expected `candidates` alone, because this method is the bundle's own policy: put its settings into `[policy]`, the steering into `[steering]` and the critic into `[critic]`, or give a method with another policy another name"
+    )]
+    OwnMethod {
+        /// The key that has no effect there.
+        key: &'static str,
     },
     /// A role opens a network that the bundle does not have.
     #[error(
@@ -279,7 +287,7 @@ impl EngineError {
                 | Self::BudgetWithinMargin { .. }
                 | Self::Search(SearchError::Config { .. })
                 | Self::Model(
-                    ModelError::Tokenizer(_)
+                    ModelError::Tokenizer(TokenizerError::Refused(_))
                         | ModelError::Conversation(_)
                         | ModelError::EmptyPrompt
                         | ModelError::ContextExceeded { .. }
@@ -297,5 +305,17 @@ impl EngineError {
     #[must_use]
     pub fn is_dry(&self) -> bool {
         matches!(self, Self::Sandbox(SandboxError::PoolDry { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_cannot_be_encoded_is_the_requests_fault_and_a_broken_tokenizer_is_not() {
+        let of = |error: TokenizerError| EngineError::from(ModelError::from(error));
+        assert!(of(TokenizerError::Refused("no token for ü".to_owned())).is_request());
+        assert!(!of(TokenizerError::Broken).is_request());
     }
 }

@@ -88,7 +88,8 @@ impl Methods {
     /// The same table with the methods of a bundle, which replace those of the same name.
     #[must_use]
     pub fn with(mut self, manifest: &Manifest) -> Self {
-        for (name, entry) in &manifest.methods {
+        // The bundle's own policy is no row of the table.
+        for (name, entry) in manifest.methods.iter().filter(|(name, _)| *name != OWN_METHOD) {
             let method = entry.policy.as_deref().map(|policy| Method::of_bundle(name, policy, entry));
             let there = self.all.iter_mut().find(|one| one.name == *name);
             match (there, method) {

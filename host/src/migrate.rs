@@ -4,7 +4,7 @@ use crate::{
     Engine, EngineError, Migration, Request, Terms,
     deployment::Deployment,
     driver::{Driver, More},
-    request::rounding,
+    request::margin,
 };
 use inferenceguard_search::{PricedConstraint, SearchError, Session};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl<'e> Migrator<'e> {
         let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
         let infos = infos.map(|(name, info)| (named(name), info.clone())).collect();
         let (model, scores) = self.engine.back_ends();
-        let margin = rounding(&next.config.constraints, &ready.info, &model, &scores).max(next.config.margin);
+        let margin = margin(&next.config, &ready.info, next.networks_rounding, &model, &scores);
         session.tighten(constraints, infos, margin)?;
         let roles = ready.roles.open()?;
         let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();

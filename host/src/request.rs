@@ -130,7 +130,7 @@ impl ValidRequest {
         let prompt_tokens = model.encode_chat(&messages)?;
         let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
         let mut config = merge(request, terms, &deployment.config, max_tokens)?;
-        config.margin = margin(&config, info, model, scores);
+        config.margin = margin(&config, info, deployment.networks_rounding, model, scores);
         config.validate(info)?;
         // Ceilings may be what a conversation has left: under too little, nothing is safe, and that is a refusal.
         for (name, budget) in &request.budgets {
@@ -148,8 +148,14 @@ fn messages(request: &Request) -> Vec<Message> {
 }
 
 /// The margin of these settings, or what the rounding of the back ends needs, if that is more.
-pub(crate) fn margin(config: &SearchConfig, roles: &RolesInfo, model: &dyn Model, scores: &ScoreModels) -> f64 {
-    config.margin.max(rounding(&config.constraints, roles, model, scores))
+pub(crate) fn margin(
+    config: &SearchConfig,
+    roles: &RolesInfo,
+    networks: f64,
+    model: &dyn Model,
+    scores: &ScoreModels,
+) -> f64 {
+    config.margin.max(rounding(&config.constraints, roles, networks, model, scores))
 }
 
 /// Whether this budget allows any answer: the audit keeps `margin * (1 + budget)` of it to spare.
@@ -160,10 +166,12 @@ pub(crate) fn check_budget(constraint: &str, found: f64, margin: f64) -> Result<
     Err(EngineError::BudgetWithinMargin { constraint: constraint.to_owned(), found, margin })
 }
 
-/// What the rounding of the back ends can do to the sums of the costs of these constraints.
+/// What the rounding of the back ends can do to the sums of the costs of these constraints; `networks` is that of the device
+/// that runs networks.
 pub(crate) fn rounding(
     constraints: &[PricedConstraint],
     roles: &RolesInfo,
+    networks: f64,
     model: &dyn Model,
     scores: &ScoreModels,
 ) -> f64 {
@@ -171,7 +179,8 @@ pub(crate) fn rounding(
     costs.fold(0.0, |most, cost| {
         let scored = cost.needs.scores.iter().filter_map(|name| scores.get(name)).map(|scores| scores.rounding());
         let read = cost.needs.newest_position() || cost.needs.logprobs;
-        scored.chain(read.then(|| model.rounding())).fold(most, f64::max)
+        let opened = (!cost.needs.networks.is_empty()).then_some(networks);
+        scored.chain(read.then(|| model.rounding())).chain(opened).fold(most, f64::max)
     })
 }
 

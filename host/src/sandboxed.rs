@@ -155,16 +155,28 @@ impl<'a> Loader<'a> {
 }
 
 fn check_entry(methods: &Methods, name: &str, entry: &MethodEntry) -> Result<(), EngineError> {
-    // Of the bundle's own policy an entry says one thing only: the other settings are the policy's.
-    let own = MethodEntry { candidates: entry.candidates.clone(), ..MethodEntry::default() };
-    if name == OWN_METHOD && entry.candidates.is_some() && *entry == own {
-        return Ok(());
+    if name == OWN_METHOD {
+        return check_own(entry);
     }
     let steers = methods.find(name)?.steering.is_some();
     if entry.steering.is_empty() || steers {
         return Ok(());
     }
     Err(EngineError::NotSteered { method: name.to_owned() })
+}
+
+/// Of the bundle's own policy an entry says one thing only: the other settings are the policy's.
+fn check_own(entry: &MethodEntry) -> Result<(), EngineError> {
+    let MethodEntry { policy, steering_component, critic, candidates: _, settings, steering } = entry;
+    let more = [
+        ("policy", policy.is_some()),
+        ("steering_component", steering_component.is_some()),
+        ("critic", *critic),
+        ("settings", !settings.is_empty()),
+        ("steering", !steering.is_empty()),
+    ];
+    let key = more.into_iter().find(|(_, given)| *given);
+    key.map_or(Ok(()), |(key, _)| Err(EngineError::OwnMethod { key }))
 }
 
 /// The networks of a bundle on a device.

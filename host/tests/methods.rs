@@ -91,6 +91,10 @@ impl Dense for Counting {
     fn load(&self, name: &str, layers: &Arc<[Layer]>) -> Result<Arc<dyn Network>, DenseError> {
         Ok(Arc::new(Counted(CpuDense.load(name, layers)?, Arc::clone(&self.0))))
     }
+
+    fn rounding(&self) -> f64 {
+        CpuDense.rounding()
+    }
 }
 
 impl Network for Counted {

@@ -4,11 +4,18 @@
 mod deployment;
 
 use deployment::{GOOD, MANIFEST, TEMPTING, builder, bundle_with, engine, linear, raises};
+use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, EngineError, Request};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_model::{
+    dense::{CpuDense, Dense, DenseError, Layer, Network},
+    toy::ToyScript,
+};
 use inferenceguard_search::{Answer, Finish, Need, Status};
 use inferenceguard_testkit::{components::first_party, toy::with_models};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// `bad` pays most; one of them is within a budget of 8, two are not.
 const DOOMED: &str = "vocab: <eos>* ask good bad
@@ -64,9 +71,8 @@ fn a_critic_sees_how_much_budget_its_parent_has_left() {
     assert_eq!(seen, BTreeSet::from([false, true]), "beams before and after `bad` was paid for");
 }
 
-#[test]
-fn a_probe_on_latents_prices_chunks_and_guards() {
-    // 2 · the logit of `bad` + 0.5: 2 · ln 8 + 0.5 after `bad`, and far below zero after `good`.
+/// A bundle whose cost reads a network.
+fn probing() -> Bundle {
     let probe = linear(&[(&[0.0, 0.0, 0.0, 2.0], 0.5)]);
     let manifest = MANIFEST.replace(
         "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
@@ -74,7 +80,49 @@ fn a_probe_on_latents_prices_chunks_and_guards() {
     );
     assert!(manifest.contains("linear-cost.wasm"));
     let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
-    let bundle = bundle_with(&manifest, &[("probe", probe)]);
+    bundle_with(&manifest, &[("probe", probe)])
+}
+
+/// The reference, which says that its rounding moves sums of costs by this part of `1 + budget`.
+struct Rounds(f64);
+
+impl Dense for Rounds {
+    fn load(&self, name: &str, layers: &Arc<[Layer]>) -> Result<Arc<dyn Network>, DenseError> {
+        CpuDense.load(name, layers)
+    }
+
+    fn rounding(&self) -> f64 {
+        self.0
+    }
+}
+
+#[test]
+fn the_audit_keeps_the_rounding_of_the_device_that_runs_the_networks_of_costs() {
+    let probing = probing();
+    let with = |bundle: &Bundle, part| {
+        with_models(EngineBuilder::new().bundle(bundle), DOOMED).dense(Arc::new(Rounds(part))).method("bundle").build()
+    };
+    let margin = |bundle: &Bundle, part| {
+        let output = with(bundle, part).unwrap().generate(Request { record: true, ..Request::new("ask") }).unwrap();
+        output.recorded.unwrap().inputs.config.margin
+    };
+    assert_eq!(margin(&probing, 0.25), 0.25);
+    let least = margin(&probing, 0.0);
+    assert!(least < 1e-3, "{least}");
+    // Of a budget of 4, four fifths of 5 are everything.
+    let error = with(&probing, 0.8).unwrap_err();
+    assert!(matches!(error, EngineError::BudgetWithinMargin { found: 4.0, margin: 0.8, .. }), "{error}");
+    // A cost that opens no network is as exact as what it reads, even where the critic opens one.
+    let critic = linear(&[(&[0.0; 5], 1.0), (&[0.0; 5], 0.0)]);
+    let more = "\n[critic]\ncomponent = \"latent-critic.wasm\"\n[networks.critic]\nfile = \"critic.safetensors\"\n";
+    let scoring = bundle_with(&format!("{MANIFEST}{more}"), &[("critic", critic)]);
+    assert_eq!(margin(&scoring, 0.8), least);
+}
+
+#[test]
+fn a_probe_on_latents_prices_chunks_and_guards() {
+    // 2 · the logit of `bad` + 0.5: 2 · ln 8 + 0.5 after `bad`, and far below zero after `good`.
+    let bundle = probing();
     let builder = with_models(EngineBuilder::new().bundle(&bundle), DOOMED);
     let builder = builder.policy_component("base", first_party()["base"].clone());
     let engine = builder.method("bundle").method("base").build().unwrap();
@@ -154,6 +202,17 @@ fn settings_of_methods_are_checked() {
     assert!(matches!(error, EngineError::NotSteered { .. }), "{error}");
     let error = with("\n[methods.re-control]\nsteering = { pace = 3 }\n").to_string();
     assert!(error.contains("`steering` has no setting `pace`; it has `network`, `steps`, `step-size`"), "{error}");
+    for (key, line) in [
+        ("policy", "policy = \"base.wasm\"\ncandidates = \"n\""),
+        ("steering_component", "steering_component = \"re-control.wasm\""),
+        ("critic", "critic = true"),
+        ("settings", "candidates = \"n\"\nsettings = { n = 3 }"),
+        ("steering", "steering = { steps = 3 }"),
+    ] {
+        let error = with(&format!("\n[methods.bundle]\n{line}\n"));
+        assert!(matches!(error, EngineError::OwnMethod { key: found } if found == key), "{line}: {error}");
+        assert!(error.to_string().contains(&format!("`[methods.bundle]` gives `{key}`")), "{error}");
+    }
     let error = with("\n[methods.re-control]\nsettings = { n = 3 }\n").to_string();
     assert!(error.contains("`policy` has no setting `n`"), "{error}");
     let error = with("\n[methods.re-control]\nsteering = { network = \"lost\" }\n").to_string();

@@ -38,9 +38,8 @@ impl AdaptiveWidth {
         }
         let candidates = width.max(older);
         if candidates > 0 && settings.integer("retries", 0..)? == 0 {
-            return Err(
-                "adaptive-width: expected at least one retry, which is what tries all n; found retries 0".to_owned()
-            );
+            let name = if older > 0 { "few" } else { "adaptive-width" };
+            return Err(format!("{name}: expected at least one retry, because a retry tries all n; found retries 0"));
         }
         let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
         Ok((candidates > 0).then_some(Self { candidates, comfort, sure }))

@@ -158,7 +158,8 @@ fn impossible_settings_are_refused_in_words() {
 fn an_adaptive_width_without_a_retry_is_refused() {
     for name in ["adaptive-width", "few"] {
         let settings = [(name, Value::Integer(4)), ("retries", Value::Integer(0))];
-        assert!(InferenceGuard::with_settings(&settings).unwrap_err().contains("at least one retry"));
+        let refused = InferenceGuard::with_settings(&settings).unwrap_err();
+        assert!(refused.starts_with(&format!("{name}: ")) && refused.contains("at least one retry"), "{refused}");
     }
 }
 

@@ -15,7 +15,7 @@ pub struct DeviceDense {
 
 impl DeviceDense {
     /// How far its numbers may be from those of the reference, as a share of `1 + |x|`.
-    pub const TOLERANCE: f32 = 1e-4;
+    pub const TOLERANCE: f64 = 1e-4;
 
     pub(crate) fn new(device: Device) -> Self {
         Self { device }
@@ -45,6 +45,10 @@ impl Dense for DeviceDense {
         let layers = layers.iter().map(|layer| DeviceLayer::load(layer, &self.device));
         let layers = layers.collect::<Result<Vec<_>>>().map_err(failed)?;
         Ok(Arc::new(DeviceNetwork { layers, device: self.device.clone() }))
+    }
+
+    fn rounding(&self) -> f64 {
+        Self::TOLERANCE
     }
 }
 

@@ -4,8 +4,14 @@
 //! encoded as letters. Added tokens that are nothing but whitespace are not control tokens, and are read anywhere.
 
 use crate::{
-    CandleError, ModelFiles, added, continued::Continued, gguf::Gguf, guarded::guarded, marked::Marked,
-    spelling::Spelling, words, words::Words,
+    CandleError, ModelFiles, added,
+    continued::Continued,
+    gguf::Gguf,
+    guarded::{failed, guarded},
+    marked::Marked,
+    spelling::Spelling,
+    words,
+    words::Words,
 };
 use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use sha2::{Digest, Sha256};
@@ -224,8 +230,7 @@ impl HfTokenizer {
 
     /// Makes sure that no words become these tokens, whatever the tokenizer says about them.
     pub(crate) fn keep_from_words(&mut self, tokens: &[Token]) -> Result<(), TokenizerError> {
-        let decoded = |id: Token| guarded(|| self.inner.decode(&[id], false));
-        let spelled = |id: &&Token| decoded(**id).is_ok_and(|text| !text.trim().is_empty());
+        let spelled = |id: &&Token| is_spelled(guarded(|| self.inner.decode(&[**id], false)));
         let more: Vec<Token> = tokens.iter().filter(|id| !self.control.contains(id)).filter(spelled).copied().collect();
         if more.is_empty() {
             return Ok(());
@@ -289,8 +294,9 @@ fn fingerprint(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<String> 
     Ok(crate::fingerprint::hex(&Sha256::digest(rules.to_string(false)?)))
 }
 
-fn failed(error: tokenizers::Error) -> TokenizerError {
-    TokenizerError(error.to_string())
+/// Whether a token has a text, from what the tokenizer decodes it to. A token that cannot be decoded may have one.
+fn is_spelled(decoded: tokenizers::Result<String>) -> bool {
+    decoded.map_or(true, |text| !text.trim().is_empty())
 }
 
 impl Tokenizer for HfTokenizer {
@@ -304,7 +310,7 @@ impl Tokenizer for HfTokenizer {
         if self.inner.get_added_vocabulary().is_special_token(&spelled) {
             return Ok(());
         }
-        self.spelling.spell(state, spelled, bytes).map_err(TokenizerError)
+        self.spelling.spell(state, spelled, bytes).map_err(TokenizerError::Refused)
     }
 
     fn is_control(&self, token: Token) -> bool {
@@ -323,5 +329,17 @@ impl Tokenizer for HfTokenizer {
 
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_cannot_be_decoded_counts_as_spelled() {
+        assert!(is_spelled(Ok("</s>".to_owned())) && !is_spelled(Ok(" ".to_owned())));
+        assert!(is_spelled(Err("no such token".into())));
+        assert!(is_spelled(guarded(|| panic!("the decoder"))));
     }
 }

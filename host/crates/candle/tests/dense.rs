@@ -33,9 +33,14 @@ fn both(layers: &Arc<[Layer]>) -> [Arc<dyn Network>; 2] {
 fn assert_close(found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        let apart = (found - expected).abs() / (1.0 + expected.abs());
+        let apart = f64::from((found - expected).abs() / (1.0 + expected.abs()));
         assert!(apart <= DeviceDense::TOLERANCE, "found {found}, expected {expected}");
     }
+}
+
+#[test]
+fn the_margin_covers_what_the_device_rounds_and_the_reference_rounds_nothing() {
+    assert_eq!((CpuDense.rounding(), DeviceDense::on_cpu().rounding()), (0.0, DeviceDense::TOLERANCE));
 }
 
 proptest! {

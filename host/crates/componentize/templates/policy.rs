@@ -10,7 +10,8 @@ pub struct Chooser {
 
 impl Setup for Chooser {
     fn describe() -> Description {
-        // The program's option `--n`, and `[overload]` of a server, set the setting `n` of a policy.
+        // The option `--n` of the program, and `[overload]` of a server, set `n` where the bundle's manifest says
+        // `[methods.bundle]` with `candidates = "n"`.
         describe!("Takes the best safe one of a few samples.").setting(
             "n",
             Value::Integer(4),

@@ -7,8 +7,15 @@ pub type Token = u32;
 
 /// Why text or tokens could not be converted.
 #[derive(Debug, thiserror::Error)]
-#[error("the tokenizer failed: {0}")]
-pub struct TokenizerError(pub String);
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// This text or these tokens cannot be converted; others can.
+    #[error("the tokenizer failed: {0}")]
+    Refused(String),
+    /// The tokenizer itself is at fault. The text quotes nothing of the input.
+    #[error("the tokenizer is broken: its library panicked; check tokenizer.json, or report a defect of the library")]
+    Broken,
+}
 
 /// Where a text stands: what the next token's bytes depend on beside the token. The default is the beginning of a text;
 /// the meaning of every other value is the tokenizer's own.

@@ -107,6 +107,22 @@ pub enum Wrong {
         /// The answer then.
         expected: String,
     },
+    /// Prices of networks deviate by less than the tolerance each, and by too much together.
+    #[error(
+        "event {event}: the prices of {cost} that networks gave now differ from the recorded ones by {found:e} in all; expected at most {allowed:e} for the constraint {constraint}"
+    )]
+    Drift {
+        /// The number of the event, from 0, with which they became too many.
+        event: usize,
+        /// The cost.
+        cost: String,
+        /// The constraint with the smallest budget for it.
+        constraint: String,
+        /// The largest difference of each event, summed, in the cost's unit.
+        found: f64,
+        /// In the same unit.
+        allowed: f64,
+    },
     /// Another model answered or scored.
     #[error("another {role} took part: {source}")]
     Model {

@@ -18,7 +18,8 @@
 //! - [`forget`]: removes bodies when their time is over.
 //! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
 //!   and no component.
-//! - [`Body::replay`]: the components of the bundle decide again, from the recorded inputs, bit for bit.
+//! - [`Body::replay`]: the components of the bundle decide again, from the recorded inputs, bit for bit; numbers of networks that
+//!   ran on a GPU, up to [`Deciders::tolerance`].
 //! - [`Body::steps`], [`Body::nearest`]: why the answer is what it is.
 //!
 //! **Invariant**: a record that was acknowledged is on the disk, whole, and nothing before it can be changed without

@@ -1,7 +1,12 @@
-//! Asks components again what they were asked, and compares their answers bit for bit.
+//! Asks components again what they were asked, and compares their answers bit for bit. One exception: numbers of components that
+//! open networks, recorded where the networks ran on another device than the processor, may differ by [`Deciders::tolerance`]
+//! each, and the costs of a constraint by that share of `1 + budget` in sum.
+
+mod near;
 
 use crate::{Body, Wrong};
-use inferenceguard_search::{Answer, Estimate, FailureKind, Need, Role, RoleFailure, Roles};
+use inferenceguard_search::{Answer, FailureKind, Need, Role, RoleFailure, Roles};
+use near::{Drift, near};
 use std::collections::BTreeMap;
 
 /// Fresh roles of the bundles that decided.
@@ -12,7 +17,8 @@ pub struct Deciders {
     /// Of those that were activated meanwhile, by the number of their generation.
     pub later: BTreeMap<u64, Roles>,
     /// How far the numbers of components that open networks may be from the recorded ones, as a share of `1 + |number|`. 0
-    /// where the networks ran on the processor; another device rounds in its own way.
+    /// where the networks ran on the processor; another device rounds in its own way. In sum, the prices for a constraint may
+    /// be off by this share of `1 + budget`.
     pub tolerance: f64,
 }
 
@@ -61,9 +67,11 @@ impl Body {
     /// Asks fresh roles, of the bundles that decided, everything again in the order it was asked.
     ///
     /// # Errors
-    /// [`Wrong::Replay`] at the first answer that differs.
+    /// [`Wrong::Replay`] at the first answer that differs, [`Wrong::Drift`] where answers that are nearly the same add up to
+    /// more than the tolerance of a constraint.
     pub fn replay(&self, deciders: &mut Deciders) -> Result<Replayed, Wrong> {
         let mut replayed = Replayed::default();
+        let mut drift = Drift::new(&self.inputs.config.constraints, deciders.tolerance);
         for (at, (need, answer)) in self.trace.events.iter().enumerate() {
             let Some(again) = ask(deciders, need) else { continue };
             if matches!(need, Need::Steer(_)) || timed(answer) {
@@ -71,6 +79,7 @@ impl Body {
             } else if same(answer, &again) {
                 replayed.same += 1;
             } else if deciders.opens_networks(need) && near(answer, &again, deciders.tolerance) {
+                drift.add(at, need, answer, &again)?;
                 replayed.near += 1;
             } else {
                 let (found, expected) = (short(&again), short(answer));
@@ -132,39 +141,8 @@ fn same(a: &Answer, b: &Answer) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
 }
 
-/// The same up to the rounding of a device; NaN is near nothing.
-fn near(recorded: &Answer, again: &Answer, tolerance: f64) -> bool {
-    let close = |a: &f64, b: &f64| (a - b).abs() <= tolerance * (1.0 + a.abs());
-    let all = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b));
-    match (recorded, again) {
-        (Answer::Priced(Ok(a)), Answer::Priced(Ok(b))) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| all(a, b)),
-        (Answer::Estimated(Ok(a)), Answer::Estimated(Ok(b))) => {
-            let row = |(a, b): (&Estimate, &Estimate)| all(&a.safe, &b.safe) && close(&a.cost_to_go, &b.cost_to_go);
-            a.len() == b.len() && a.iter().zip(b).all(row)
-        }
-        _ => false,
-    }
-}
-
 fn short(answer: &Answer) -> String {
     const MOST: usize = 200;
     let text = format!("{answer:?}");
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain("…".chars()).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_of_another_device_agree_up_to_its_rounding_and_nan_never() {
-        let priced = |price: f64| Answer::Priced(Ok(vec![vec![price]]));
-        assert!(near(&priced(1.0), &priced(1.001), 1e-3));
-        assert!(!near(&priced(1.0), &priced(1.01), 1e-3) && !near(&priced(1.0), &priced(1.0 + 1e-12), 0.0));
-        assert!(!near(&priced(f64::NAN), &priced(f64::NAN), 1e-3));
-        let estimated = |safe: Vec<f64>| Answer::Estimated(Ok(vec![Estimate { safe, cost_to_go: 2.0 }]));
-        assert!(near(&estimated(vec![0.5]), &estimated(vec![0.5001]), 1e-3));
-        assert!(!near(&estimated(vec![0.5]), &estimated(vec![0.5, 0.5]), 1e-3), "another number of constraints");
-        assert!(!near(&priced(1.0), &estimated(vec![1.0]), 1.0), "another answer");
-    }
 }

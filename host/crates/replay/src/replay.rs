@@ -18,7 +18,8 @@ use std::{
 /// The largest allowed difference of a sum from the recorded one, as a share of the budget: batches had other shapes.
 const TOLERANCE: f64 = 1e-3;
 
-/// The largest allowed difference of numbers of networks that ran on another device, as a share of `1 + |number|`.
+/// The largest allowed difference of numbers of networks that ran on another device, as a share of `1 + |number|`; for the costs of
+/// a constraint in sum, as a share of `1 + budget`.
 const ROUNDING: f64 = 1e-3;
 
 /// What a replay found.
@@ -97,8 +98,13 @@ fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> Result<Decider
     let roles = |(migration, (_, opened)): (&Migration, &(String, Rc<Opened>))| Ok((migration.number, opened.roles()?));
     let later = header.migrations.iter().zip(later).map(roles).collect::<Result<_, ReplayError>>()?;
     // The networks of a record run on the processor here.
-    let tolerance = if ["", "cpu"].contains(&header.model.parts.device.as_str()) { 0.0 } else { ROUNDING };
+    let tolerance = if on_processor(&header.model.parts.device) { 0.0 } else { ROUNDING };
     Ok(Deciders { first: first.roles()?, later, tolerance })
+}
+
+/// Whether a model on this device runs networks on the processor, whose arithmetic is the same everywhere.
+fn on_processor(device: &str) -> bool {
+    device.is_empty() || device.starts_with("cpu")
 }
 
 /// The engines that read answers again: one for each set of prompt templates.
@@ -210,4 +216,19 @@ fn judged(engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> Result
         return Err(ReplayError::Failed { failure: failure.to_string() });
     }
     Ok(judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_of_a_model_on_the_processor_are_compared_bit_for_bit() {
+        for device in ["", "cpu", "cpu, by the tensor library"] {
+            assert!(on_processor(device), "{device}");
+        }
+        for device in ["cuda:0", "metal:0", "a cpu of my own"] {
+            assert!(!on_processor(device), "{device}");
+        }
+    }
 }

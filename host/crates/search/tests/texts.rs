@@ -26,7 +26,7 @@ impl Tokenizer for Bytes {
         while !rest.is_empty() {
             let fits = |token: &usize| !BYTES[*token].is_empty() && rest.starts_with(BYTES[*token]);
             let longest = (0..BYTES.len()).filter(fits).max_by_key(|token| BYTES[*token].len());
-            let token = longest.ok_or_else(|| TokenizerError(format!("{rest:?} is not in the vocabulary")))?;
+            let token = longest.ok_or_else(|| TokenizerError::Refused(format!("{rest:?} is not in the vocabulary")))?;
             rest = &rest[BYTES[token].len()..];
             tokens.push(token as Token);
         }

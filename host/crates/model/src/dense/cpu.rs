@@ -14,6 +14,10 @@ impl Dense for CpuDense {
         check_layers(name, layers)?;
         Ok(Arc::new(Stack(Arc::clone(layers))))
     }
+
+    fn rounding(&self) -> f64 {
+        0.0
+    }
 }
 
 /// Eight sums side by side, so that a processor can take several products at once; always in the same order.

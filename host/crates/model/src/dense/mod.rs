@@ -21,6 +21,10 @@ pub trait Dense: Send + Sync {
     /// # Errors
     /// [`DenseError::Layer`] for layers that do not fit each other, [`DenseError::Device`] when the device fails.
     fn load(&self, name: &str, layers: &Arc<[Layer]>) -> Result<Arc<dyn Network>, DenseError>;
+
+    /// What its rounding can do to a sum of costs that open networks: the part of `1 + budget` by which two sums may differ
+    /// when the same rows run in another batch, in [0, 1). 0 is right only where a row's numbers do not depend on the batch.
+    fn rounding(&self) -> f64;
 }
 
 /// A stack of layers on a device.

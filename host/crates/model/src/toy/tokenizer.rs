@@ -74,9 +74,9 @@ impl ToyTokenizer {
 
     fn word(&self, token: Token) -> Result<&Word, TokenizerError> {
         let vocab = self.words.len();
-        self.words
-            .get(token as usize)
-            .ok_or_else(|| TokenizerError(format!("token {token} is outside the vocabulary of {vocab} tokens")))
+        self.words.get(token as usize).ok_or_else(|| {
+            TokenizerError::Refused(format!("token {token} is outside the vocabulary of {vocab} tokens"))
+        })
     }
 
     /// Tokens of a text of the script's author, in which words may name special tokens.
@@ -89,7 +89,9 @@ impl ToyTokenizer {
         for word in text.split_whitespace() {
             let mut pieces = Vec::new();
             if !self.split(word, &self.starts, &may_be, &mut pieces) {
-                return Err(TokenizerError(format!("'{word}' is not in the vocabulary; add it to the script")));
+                return Err(TokenizerError::Refused(format!(
+                    "'{word}' is not in the vocabulary; add it to the script"
+                )));
             }
             tokens.extend(pieces);
         }

@@ -20,7 +20,7 @@ pub(super) enum Phase {
     /// The scores that a cost reads.
     Score(usize),
     Price(usize),
-    /// What score models withhold, as the text reads now.
+    /// The scores that score models withhold until the next token, read as if the text ended here.
     PriceTail(usize),
     Advance(usize),
     Select,

@@ -70,7 +70,9 @@ pub enum DeployError {
         constraint: String,
     },
     /// The bundle's policy has no setting that the reduced mode could lower.
-    #[error("overload: {component} has no number of candidates")]
+    #[error(
+        "overload: nothing says which setting of {component} is its number of candidates; add `[methods.bundle]` with `candidates = \"NAME OF THE SETTING\"` to the bundle's manifest, or remove `[overload]`"
+    )]
     NoReducedMode {
         /// The policy's component.
         component: String,
