@@ -203,7 +203,7 @@ fn a_refused_server_leaves_damaged_records_as_they_are() {
     let ran = run(&["run", "--n", "4", "--max-tokens", "4", "--record", text(&records), "How do I clean a knife?"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let whole = fs::read_to_string(&records).unwrap();
-    let (broken, torn) = (format!("{whole}no record\n"), format!("{whole}{{\"torn\": "));
+    let (broken, torn) = (format!("no record\n{whole}"), format!("{whole}{{\"torn\": "));
     for damaged in [&torn, &broken] {
         fs::write(&records, damaged).unwrap();
         let before = files(dir.path());

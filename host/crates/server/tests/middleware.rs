@@ -54,6 +54,15 @@ fn pages_of_other_sites_can_change_and_read_nothing() {
 }
 
 #[test]
+fn scrapers_and_supervisors_may_call_the_administrators_listener_by_any_name() {
+    let server = start("");
+    for what in ["GET /metrics", "GET /health", "GET /ready"] {
+        let text = admin(&server, what, "host: inferguard:8081\r\n");
+        assert!(text.starts_with("HTTP/1.1 200"), "{what}: {text}");
+    }
+}
+
+#[test]
 fn a_token_allows_every_host_name_but_no_page_of_another_site() {
     let server = start(&format!("admin_token_sha256 = \"{}\"", sha256("root-key")));
     let headers = "host: guard.example\r\nauthorization: Bearer root-key\r\n";

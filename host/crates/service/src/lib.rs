@@ -5,7 +5,7 @@
 //! 3. Once models, bundle, settings and addresses are accepted, the file of records is opened, then the state is saved.
 //! 4. `watch` activates the bundle again on SIGHUP or when it changes.
 //!
-//! **Invariant**: a server that is refused has changed neither the records nor the saved state.
+//! **Invariant**: a server that is refused before step 3 has changed neither the records nor the saved state.
 
 mod error;
 mod signals;
