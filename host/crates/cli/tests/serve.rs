@@ -35,7 +35,7 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     tell(&["activate", text(&bundle), "--canary", "5"]).refuses("a number from 0 to 1");
     tell(&["activate", "/no/such/bundle"]).refuses("/no/such/bundle");
     assert!(tell(&["rollback"]).stdout.starts_with("generation 5: household-demo"));
-    tell(&["rollback"]).refuses("nothing was active before");
+    tell(&["rollback"]).refuses("there is no earlier bundle to go back to");
 }
 
 #[test]

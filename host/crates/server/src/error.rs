@@ -166,7 +166,7 @@ mod tests {
             (no_bundle.into(), 422, "bundle_refused", "name"),
             (untrusted.into(), 422, "bundle_refused", "is not signed"),
             (EngineError::UnknownLane { found: "x".into() }.into(), 422, "bundle_refused", "`x`"),
-            (DeployError::NothingBefore, 422, "bundle_refused", "nothing was active before"),
+            (DeployError::NothingBefore, 422, "bundle_refused", "there is no earlier bundle to go back to"),
             (DeployError::Store(file_error(io::ErrorKind::StorageFull)), 500, "store_error", "active.json"),
             (DeployError::Store(file_error(io::ErrorKind::PermissionDenied)), 500, "store_error", "the old one stays"),
             (DeployError::NoTrial { what: "canary" }, 404, "no_trial", "no canary is running"),

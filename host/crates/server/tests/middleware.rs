@@ -46,7 +46,7 @@ fn pages_of_other_sites_can_change_and_read_nothing() {
     }
     for host in [own.to_string(), "localhost:8081".to_owned(), "guard.example".to_owned()] {
         let text = admin(&server, "POST /admin/rollback", &format!("host: {host}\r\norigin: http://{host}\r\n"));
-        assert!(text.contains("nothing was active before"), "{text}");
+        assert!(text.contains("there is no earlier bundle to go back to"), "{text}");
         assert!(admin(&server, "GET /admin/", &format!("host: {host}\r\n")).contains("<title>InferenceGuard</title>"));
         assert!(admin(&server, "GET /admin/status", &format!("host: {host}\r\n")).contains("\"generation\""));
     }

@@ -87,7 +87,7 @@ pub enum DeployError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no bundle to roll back to.
-    #[error("nothing was active before")]
+    #[error("there is no earlier bundle to go back to")]
     NothingBefore,
     /// There is no canary or no shadow.
     #[error("no {what} is running")]
