@@ -1,7 +1,7 @@
 //! Bundles by name: a folder, a file, or a bundle that the program carries.
 
 use crate::{CatalogError, embedded};
-use inferenceguard_bundle::{Bundle, MANIFEST};
+use inferenceguard_bundle::{Bundle, MANIFEST, Manifest};
 use inferenceguard_host::{
     OWN_METHOD,
     methods::{Methods, component_name},
@@ -63,25 +63,41 @@ fn first_party() -> BTreeMap<String, Vec<u8>> {
     embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())).collect()
 }
 
+/// The setting that takes the number of candidates of a method in this bundle; none if the method always considers one.
+///
+/// # Errors
+/// [`CatalogError::Engine`] for an unknown method, [`CatalogError::Candidates`] where the policy is the bundle's and nothing names
+/// its setting.
+pub fn candidates_setting(manifest: &Manifest, method: &str) -> Result<Option<String>, CatalogError> {
+    let (table, own) = (Methods::of(manifest), &manifest.policy.component);
+    let unknown = |policy: &str| CatalogError::Candidates { method: method.to_owned(), policy: policy.to_owned() };
+    if method == OWN_METHOD {
+        let setting = table.candidates_of_own(own).map(str::to_owned);
+        return if table.knows_own(own) { Ok(setting) } else { Err(unknown(own)) };
+    }
+    let setting = table.find(method)?.candidates.clone();
+    let policy = manifest.methods.get(method).and_then(|entry| entry.policy.as_deref());
+    match (setting, policy) {
+        (None, Some(policy)) => Err(unknown(policy)),
+        (setting, _) => Ok(setting),
+    }
+}
+
 /// The same bundle with another number of candidates for its own policy and for these methods.
 ///
 /// # Errors
-/// [`CatalogError::Engine`] for an unknown method, [`CatalogError::Candidates`].
+/// As [`candidates_setting`], and [`CatalogError::Bundle`].
 pub fn with_candidates(bundle: &Bundle, methods: &[String], n: u32) -> Result<Bundle, CatalogError> {
     let mut manifest = bundle.manifest().clone();
     let value = SettingValue::Integer(i64::from(n));
-    let table = Methods::of(&manifest);
-    let own = &manifest.policy.component;
-    if methods.iter().any(|method| method == OWN_METHOD) && !table.knows_own(own) {
-        return Err(CatalogError::Candidates { policy: own.clone() });
-    }
-    if let Some(setting) = table.candidates_of_own(own) {
+    if let Some(setting) = Methods::of(&manifest).candidates_of_own(&manifest.policy.component) {
         manifest.policy.settings.insert(setting.to_owned(), value.clone());
     }
-    for method in methods.iter().filter(|method| *method != OWN_METHOD) {
-        if let Some(setting) = &table.find(method)?.candidates {
+    for method in methods {
+        let setting = candidates_setting(&manifest, method)?.filter(|_| method != OWN_METHOD);
+        if let Some(setting) = setting {
             let entry = manifest.methods.entry(method.clone()).or_default();
-            entry.settings.insert(setting.clone(), value.clone());
+            entry.settings.insert(setting, value.clone());
         }
     }
     Ok(Bundle::from_parts(&toml::to_string(&manifest)?, bundle.files())?)
@@ -102,4 +118,40 @@ pub fn budgets(bundle: &Bundle, given: &[String]) -> Result<BTreeMap<String, f64
         Ok((name.to_owned(), number.map_err(|source| CatalogError::Budget { found: text.clone(), source })?))
     };
     given.iter().map(budget).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(more: &str) -> Manifest {
+        Manifest::parse(&format!("{}\n{more}", embedded::MANIFEST)).unwrap()
+    }
+
+    #[test]
+    fn a_policy_of_a_bundle_takes_a_number_of_candidates_only_where_its_setting_is_named() {
+        let named = with("[methods.mine]\npolicy = \"mine.wasm\"\ncandidates = \"width\"\n");
+        assert_eq!(candidates_setting(&named, "mine").unwrap().as_deref(), Some("width"));
+        for method in ["mine", "base"] {
+            let unnamed = with(&format!("[methods.{method}]\npolicy = \"mine.wasm\"\n"));
+            let error = candidates_setting(&unnamed, method).unwrap_err();
+            assert!(error.to_string().contains(&format!("`[methods.{method}]`")), "{error}");
+        }
+        // The methods of the table say themselves that they consider one.
+        assert_eq!(candidates_setting(&named, "base").unwrap(), None);
+        assert_eq!(candidates_setting(&named, "args").unwrap().as_deref(), Some("k"));
+        assert!(matches!(candidates_setting(&named, "magic"), Err(CatalogError::Engine(_))));
+    }
+
+    #[test]
+    fn the_bundles_own_policy_takes_it_where_the_table_or_the_bundle_names_the_setting() {
+        let mut manifest = with("");
+        assert_eq!(candidates_setting(&manifest, OWN_METHOD).unwrap().as_deref(), Some("n"));
+        manifest.policy.component = "mine.wasm".to_owned();
+        let error = candidates_setting(&manifest, OWN_METHOD).unwrap_err();
+        assert!(error.to_string().contains("mine.wasm") && error.to_string().contains("`[methods.bundle]`"), "{error}");
+        let entry = manifest.methods.entry(OWN_METHOD.to_owned()).or_default();
+        entry.candidates = Some("width".to_owned());
+        assert_eq!(candidates_setting(&manifest, OWN_METHOD).unwrap().as_deref(), Some("width"));
+    }
 }

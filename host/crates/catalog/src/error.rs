@@ -73,11 +73,13 @@ pub enum CatalogError {
         /// The names of all score models.
         known: String,
     },
-    /// A number of candidates was given, and nobody knows which setting of the bundle's own policy takes it.
+    /// A number of candidates was given, and nothing says which setting of a bundle's policy takes it.
     #[error(
-        "--n: nothing says which setting of {policy} is its number of candidates; add `[methods.bundle] candidates`"
+        "--n: nothing says which setting of {policy} is its number of candidates; add `candidates = \"NAME OF THE SETTING\"` to `[methods.{method}]` in the bundle's manifest, or leave out --n"
     )]
     Candidates {
+        /// The method.
+        method: String,
         /// The policy's file.
         policy: String,
     },

@@ -13,8 +13,10 @@ pub use shape::Shape;
 
 use crate::TrialError;
 use inferenceguard_candle::{Precision, Roofline};
-use inferenceguard_catalog::{Loading, LoadingOptions};
-use inferenceguard_host::methods::Methods;
+use inferenceguard_catalog::{
+    Loading, LoadingOptions,
+    bundles::{self, Fallback},
+};
 use measure::Case;
 use models::MeasuredModels;
 use report::growth;
@@ -170,9 +172,9 @@ fn contestants(options: &BenchOptions) -> Result<Vec<(&str, u32)>, TrialError> {
     let mut ns = options.ns.clone();
     ns.sort_unstable();
     ns.dedup();
-    let (table, mut all) = (Methods::default(), Vec::new());
+    let (bundle, mut all) = (bundles::open(None, Fallback::Plain)?, Vec::new());
     for method in &options.methods {
-        match table.find(method)?.candidates {
+        match bundles::candidates_setting(bundle.manifest(), method)? {
             None => all.push((method.as_str(), 1)),
             Some(_) => all.extend(ns.iter().filter(|n| **n > 1).map(|n| (method.as_str(), *n))),
         }

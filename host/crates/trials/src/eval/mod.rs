@@ -1,6 +1,6 @@
 //! Evaluations: many prompts, answered by several methods and models.
 //!
-//! 1. [`evaluate`] reads the prompts, lists the rows (`plan`) and opens every model once (`under_test`).
+//! 1. [`evaluate`] reads the prompts, opens the bundles (`under_test`), lists the rows (`plan`) and opens every model once.
 //! 2. With `tune_lambda`, `tune` chooses the multipliers of Lagrangian rows on other prompts.
 //! 3. `stage` builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
 //!    scratch (`pricer`).
@@ -22,6 +22,7 @@ pub use recipe::adjust as set_the_papers_settings;
 
 use crate::TrialError;
 use demonstration::DemoJudge;
+use inferenceguard_bundle::Manifest;
 use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
 use stage::Stage;
@@ -35,8 +36,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     check(options)?;
     let (world, note) = (World::frozen(), options.choice.loading.note);
     let dataset = dataset(options, &world)?;
-    let wishes = plan::wishes(options)?;
-    let models = under_test::open(options)?;
+    let bundled = under_test::bundled(options)?;
+    let manifests: Vec<&Manifest> = bundled.iter().map(|one| one.bundle.manifest()).collect();
+    let wishes = plan::wishes(options, &manifests)?;
+    let models = under_test::open(options, bundled)?;
     if models.iter().any(|model| !model.pricer.borrow().prices_costs()) {
         note("the cost cannot be priced in one piece, so no answer is priced a second time");
     }

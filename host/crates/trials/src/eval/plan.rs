@@ -3,7 +3,7 @@
 use super::{EvalOptions, WeighedCost, contestants::ALWAYS_REFUSE, recipe, under_test::ModelUnderTest};
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
-use inferenceguard_catalog::{Templates, embedded};
+use inferenceguard_catalog::{Templates, bundles, embedded};
 use inferenceguard_eval::Row;
 use inferenceguard_host::{OWN_METHOD, methods::Methods};
 use inferenceguard_sandbox::{Sandbox, SettingValue};
@@ -39,18 +39,18 @@ pub(super) fn may_skip(options: &EvalOptions) -> bool {
     options.recipe.is_some() || options.methods.iter().any(|method| method == ALL)
 }
 
-/// The rows that the options ask for, in order.
-pub(super) fn wishes(options: &EvalOptions) -> Result<Vec<Wish>, TrialError> {
+/// The rows that the options ask for, in order. `manifests` are those of the models' bundles.
+pub(super) fn wishes(options: &EvalOptions, manifests: &[&Manifest]) -> Result<Vec<Wish>, TrialError> {
     if let Some(recipe) = options.recipe {
         return Ok(recipe::rows(recipe, options.choice.n));
     }
-    let methods = methods(&options.methods)?;
+    let methods = methods(&options.methods, manifests)?;
     let budgets: Vec<Option<f64>> = or_none(&options.budgets);
     let ns = if options.ns.is_empty() { vec![options.choice.n] } else { or_none(&options.ns) };
     let mut wishes: Vec<Wish> = Vec::new();
     for &budget in &budgets {
         for (method, &n) in methods.iter().flat_map(|method| ns.iter().map(move |n| (method, n))) {
-            let n = n.filter(|_| setting_of_n(method).is_some());
+            let n = number(n, method, manifests)?;
             let wish = Wish { method: method.clone(), n, lambda: None, budget };
             let all = if wish.is_weighted() { wish.with_lambdas(&options.lambdas) } else { vec![wish] };
             for wish in all {
@@ -81,21 +81,25 @@ impl Wish {
 /// Whether the method's policy weighs a safety cost.
 pub(super) fn weighs_costs(method: &str) -> bool {
     let weighs = method.ends_with("+lagrangian") || method.ends_with("+cost");
-    weighs && setting_of_n(method).is_some()
+    // A policy of a bundle need not have the settings that these methods have in the paper's table.
+    weighs && Methods::default().find(method).is_ok_and(|method| method.candidates.is_some())
 }
 
 fn or_none<T: Copy>(values: &[T]) -> Vec<Option<T>> {
     if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
 }
 
-fn methods(given: &[String]) -> Result<Vec<String>, TrialError> {
-    let (table, mut names) = (Methods::default(), Vec::<String>::new());
+fn methods(given: &[String], manifests: &[&Manifest]) -> Result<Vec<String>, TrialError> {
+    let tables: Vec<Methods> = manifests.iter().map(|manifest| Methods::of(manifest)).collect();
+    let known = |name: &str| tables.iter().try_for_each(|table| table.find(name).map(drop));
+    let shared = || tables.iter().flat_map(Methods::names).filter(|name| known(name).is_ok());
+    let mut names = Vec::<String>::new();
     for name in given {
         match name.as_str() {
-            ALL => names.extend(std::iter::once(ALWAYS_REFUSE).chain(table.names()).map(str::to_owned)),
+            ALL => names.extend(std::iter::once(ALWAYS_REFUSE).chain(shared()).map(str::to_owned)),
             ALWAYS_REFUSE | OWN_METHOD => names.push(name.clone()),
             other => {
-                table.find(other).map_err(|error| TrialError::Methods(Box::new(error)))?;
+                known(other).map_err(|error| TrialError::Methods(Box::new(error)))?;
                 names.push(name.clone());
             }
         }
@@ -113,9 +117,20 @@ fn methods(given: &[String]) -> Result<Vec<String>, TrialError> {
     Ok(names)
 }
 
-/// The setting that holds a method's number of candidates.
-fn setting_of_n(method: &str) -> Option<String> {
-    Methods::default().find(method).ok()?.candidates.clone()
+/// The number of candidates of a row: none if the method always considers one, whatever the bundle.
+fn number(n: Option<u32>, method: &str, manifests: &[&Manifest]) -> Result<Option<u32>, TrialError> {
+    let Some(n) = n else { return Ok(None) };
+    let settings = manifests.iter().map(|manifest| setting_of_n(manifest, method));
+    let settings = settings.collect::<Result<Vec<_>, _>>()?;
+    Ok(settings.iter().any(Option::is_some).then_some(n))
+}
+
+/// The setting that holds a method's number of candidates in this bundle.
+fn setting_of_n(manifest: &Manifest, method: &str) -> Result<Option<String>, TrialError> {
+    if method == ALWAYS_REFUSE {
+        return Ok(None);
+    }
+    Ok(bundles::candidates_setting(manifest, method)?)
 }
 
 /// The bundle of an evaluation: the given one, with the options that hold for all rows.
@@ -146,7 +161,11 @@ fn weigh(options: &EvalOptions, manifest: &mut Manifest) {
     let given = options.choice.scores.iter().any(|score| score.starts_with(&format!("{COST_MODEL}=")));
     let has_model = given || options.is_demo();
     let default = if has_model { WeighedCost::End } else { WeighedCost::Sum };
+    let own = |manifest: &Manifest, method| manifest.methods.get(method).is_some_and(|entry| entry.policy.is_some());
     for method in Methods::default().names().filter(|method| weighs_costs(method)) {
+        if own(manifest, method) {
+            continue;
+        }
         let is_set = manifest.methods.get(method).is_some_and(|entry| entry.settings.contains_key(WEIGHED));
         let chosen = options.lagrangian_cost.or((!is_set).then_some(default));
         if let Some(weighed) = chosen {
@@ -167,7 +186,11 @@ fn with_manifest(bundle: &Bundle, manifest: &Manifest) -> Result<Bundle, TrialEr
 
 /// Sets a setting of a method's policy.
 pub(super) fn set(manifest: &mut Manifest, method: &str, name: &str, value: SettingValue) {
-    manifest.methods.entry(method.to_owned()).or_default().settings.insert(name.to_owned(), value);
+    let settings = match method {
+        OWN_METHOD => &mut manifest.policy.settings,
+        _ => &mut manifest.methods.entry(method.to_owned()).or_default().settings,
+    };
+    settings.insert(name.to_owned(), value);
 }
 
 /// The rows with their bundles, for one model.
@@ -183,7 +206,9 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
     let first = manifest.constraints.first_mut().ok_or(TrialError::NoConstraint { bundle: "the bundle" })?;
     first.budget = wish.budget.unwrap_or(first.budget);
     let budget = first.budget;
-    if let (Some(n), Some(setting)) = (wish.n, setting_of_n(&wish.method)) {
+    if let Some(n) = wish.n
+        && let Some(setting) = setting_of_n(&manifest, &wish.method)?
+    {
         set(&mut manifest, &wish.method, &setting, SettingValue::Integer(n.into()));
     }
     if let Some(lambda) = wish.lambda {
@@ -191,7 +216,8 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
     }
     let bundle = with_manifest(&model.bundle, &manifest)?;
     let settings = effective(&bundle, &model.sandbox, &wish.method)?;
-    let n = setting_of_n(&wish.method).and_then(|setting| settings.get(&setting));
+    // Without a number of its own a row may have a policy whose setting nothing names.
+    let n = setting_of_n(bundle.manifest(), &wish.method).ok().flatten().and_then(|setting| settings.get(&setting));
     let lambda = settings.get(LAMBDA).filter(|_| wish.method.ends_with("+lagrangian"));
     let row = Row {
         label: String::new(),
@@ -246,4 +272,48 @@ fn labels(planned: &[Planned]) -> Vec<String> {
         label
     };
     planned.iter().map(label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(more: &str) -> Manifest {
+        Manifest::parse(&format!("{}\n{more}", embedded::MANIFEST)).unwrap()
+    }
+
+    fn listed(given: &str, manifests: &[&Manifest]) -> Result<Vec<String>, TrialError> {
+        methods(&[given.to_owned()], manifests)
+    }
+
+    #[test]
+    fn methods_of_bundles_are_rows_and_all_are_those_of_every_bundle() {
+        let (plain, own) = (with(""), with("[methods.mine]\npolicy = \"mine.wasm\"\ncandidates = \"width\"\n"));
+        assert_eq!(listed("mine", &[&own]).unwrap(), ["mine"]);
+        assert!(listed("mine", &[&own, &plain]).is_err() && listed("mine", &[&plain]).is_err());
+        let all = |manifests: &[&Manifest]| listed(ALL, manifests).unwrap();
+        assert_eq!((all(&[&plain]).len(), all(&[&own]).len()), (15, 16));
+        assert_eq!(all(&[&own, &plain]), all(&[&plain]));
+    }
+
+    #[test]
+    fn a_number_of_candidates_goes_to_the_setting_that_the_bundle_names() {
+        let mut own = with("[methods.mine]\npolicy = \"mine.wasm\"\ncandidates = \"width\"\n");
+        assert_eq!(number(Some(4), "mine", &[&own]).unwrap(), Some(4));
+        assert_eq!((number(Some(4), "base", &[&own]).unwrap(), number(None, "mine", &[&own]).unwrap()), (None, None));
+        assert_eq!(number(Some(4), ALWAYS_REFUSE, &[&own]).unwrap(), None);
+        let setting = setting_of_n(&own, "mine").unwrap().unwrap();
+        set(&mut own, "mine", &setting, SettingValue::Integer(4));
+        assert_eq!(own.methods["mine"].settings["width"], SettingValue::Integer(4));
+        let unnamed = with("[methods.mine]\npolicy = \"mine.wasm\"\n");
+        assert!(number(Some(4), "mine", &[&unnamed]).is_err() && number(None, "mine", &[&unnamed]).is_ok());
+    }
+
+    #[test]
+    fn settings_of_the_bundles_own_policy_are_in_its_own_table() {
+        let mut manifest = with("");
+        set(&mut manifest, OWN_METHOD, "n", SettingValue::Integer(4));
+        assert_eq!(manifest.policy.settings["n"], SettingValue::Integer(4));
+        assert!(!manifest.methods.contains_key(OWN_METHOD));
+    }
 }

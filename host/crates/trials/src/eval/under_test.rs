@@ -34,17 +34,28 @@ struct Source {
     fallback: Fallback,
 }
 
-/// Opens every model with its bundle, changed as the options say.
-pub(super) fn open(options: &EvalOptions) -> Result<Vec<ModelUnderTest>, TrialError> {
+/// The files of one model, and its bundle.
+pub(super) struct Bundled {
+    source: Source,
+    pub(super) bundle: Bundle,
+}
+
+/// Opens the bundle of every model, changed as the options say.
+pub(super) fn bundled(options: &EvalOptions) -> Result<Vec<Bundled>, TrialError> {
     let sources = sources(options)?;
     let given = bundles_by_model(options, &sources)?;
-    let scores = score_files(&options.choice.scores, options.is_demo(), options.choice.loading.note)?;
     let open = |source: Source| {
         let given = given.get(&source.name).map(String::as_str).map(Path::new);
         let bundle = bundles::open(given.or(options.choice.bundle.as_deref()), source.fallback)?;
-        model(options, source, &scores, plan::adjusted(options, &bundle)?)
+        Ok(Bundled { source, bundle: plan::adjusted(options, &bundle)? })
     };
     sources.into_iter().map(open).collect()
+}
+
+/// Opens every model.
+pub(super) fn open(options: &EvalOptions, bundled: Vec<Bundled>) -> Result<Vec<ModelUnderTest>, TrialError> {
+    let scores = score_files(&options.choice.scores, options.is_demo(), options.choice.loading.note)?;
+    bundled.into_iter().map(|one| model(options, one.source, &scores, one.bundle)).collect()
 }
 
 fn sources(options: &EvalOptions) -> Result<Vec<Source>, TrialError> {
