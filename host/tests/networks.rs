@@ -204,8 +204,6 @@ fn settings_of_methods_are_checked() {
     assert!(error.contains("`steering` has no setting `pace`; it has `network`, `steps`, `step-size`"), "{error}");
     for (key, line) in [
         ("policy", "policy = \"base.wasm\"\ncandidates = \"n\""),
-        ("steering_component", "steering_component = \"re-control.wasm\""),
-        ("critic", "critic = true"),
         ("settings", "candidates = \"n\"\nsettings = { n = 3 }"),
         ("steering", "steering = { steps = 3 }"),
     ] {

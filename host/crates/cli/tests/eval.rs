@@ -151,6 +151,24 @@ fn numbers_of_candidates_and_budgets_make_rows() {
 }
 
 #[test]
+fn a_method_that_a_bundle_brings_is_a_row_for_every_number_of_candidates() {
+    let (bundle, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let eval = |candidates: &str| {
+        let manifest = include_str!("../../../demo/bundle/bundle.toml");
+        let method = "\n[methods.mine]\npolicy = \"best-of-n.wasm\"\n";
+        fs::write(bundle.path().join("bundle.toml"), format!("{manifest}{method}{candidates}")).unwrap();
+        let rows = ["eval", "--limit", "1", "--max-tokens", "8", "--methods", "mine", "--ns", "2,4"];
+        run(&[&rows[..], &["--bundle", text(bundle.path()), "--out", text(out.path())]].concat())
+    };
+    eval("").refuses("`[methods.mine]`");
+    succeeds(&eval("candidates = \"n\"\n"));
+    let report = json(&out.path().join("report.json"));
+    let rows = report["settings"]["rows"].as_array().unwrap();
+    let labels: Vec<&str> = rows.iter().map(|row| row["label"].as_str().unwrap()).collect();
+    assert_eq!(labels, ["mine n=2", "mine n=4"]);
+}
+
+#[test]
 fn all_methods_means_those_the_bundle_has_parts_for() {
     let out = tempfile::tempdir().unwrap();
     let ran =

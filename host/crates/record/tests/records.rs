@@ -2,9 +2,10 @@
 
 use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Output, Request};
-use inferenceguard_record::{Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
+use inferenceguard_record::{Deciders, Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
+use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, Needs, RoleFailure};
 use inferenceguard_testkit::toy::{SCRIPT, engine, roles};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 fn outputs(budget: f64, count: u64) -> Vec<Output> {
     outputs_of(SCRIPT, budget, count)
@@ -161,6 +162,52 @@ fn the_same_roles_decide_the_same_again_and_others_are_found_out() {
         let wrong = dearer.replay(&mut roles().into()).unwrap_err();
         assert!(matches!(wrong, Wrong::Replay { need: "price", .. }), "{wrong}");
     }
+}
+
+/// A cost that opens a network, and whose prices are off by this much.
+struct Networked(Box<dyn Cost>, Needs, f64);
+
+impl Cost for Networked {
+    fn needs(&self) -> &Needs {
+        &self.1
+    }
+
+    fn kind(&self) -> CostKind {
+        self.0.kind()
+    }
+
+    fn grain(&self) -> CostGrain {
+        self.0.grain()
+    }
+
+    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
+        let mut prices = self.0.price(rows)?;
+        prices.iter_mut().flatten().for_each(|price| *price += self.2);
+        Ok(prices)
+    }
+}
+
+#[test]
+fn prices_of_networks_on_a_device_must_be_near_each_and_in_sum() {
+    let off_by = |apart: f64| {
+        let mut first = roles();
+        let inner = first.costs.remove("harm").unwrap();
+        let needs = Needs { networks: vec!["probe".to_owned()], ..inner.needs().clone() };
+        first.costs.insert("harm".to_owned(), Box::new(Networked(inner, needs, apart)));
+        Deciders { first, later: BTreeMap::new(), tolerance: 1e-3 }
+    };
+    let body = inferenceguard_record::Body::of(&outputs(11.0, 1)[0]).unwrap();
+    assert!(body.replay(&mut off_by(1e-6)).unwrap().near > 0);
+    // Under a budget near 0 the prices of two tokens are too much together.
+    let mut tight = body.clone();
+    tight.inputs.config.constraints[0].constraint.budget = 1e-3;
+    let wrong = tight.replay(&mut off_by(9e-4)).unwrap_err();
+    assert!(
+        matches!(&wrong, Wrong::Drift { cost, constraint, .. } if (&**cost, &**constraint) == ("harm", "harm")),
+        "{wrong}"
+    );
+    let wrong = body.replay(&mut off_by(0.1)).unwrap_err();
+    assert!(matches!(wrong, Wrong::Replay { need: "price", .. }), "{wrong}");
 }
 
 #[test]

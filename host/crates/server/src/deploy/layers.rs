@@ -98,3 +98,28 @@ fn reduced(bundle: &Bundle, n: u32) -> Result<Bundle, DeployError> {
 pub(crate) fn tenant_lane(tenant: &str) -> String {
     format!("tenant {tenant}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str =
+        inferenceguard_testkit::manifest!(max_tokens: 6, chunk_len: 1, budget: 4, head: "", tail: "");
+
+    fn bundle(policy: &str, more: &str) -> Bundle {
+        let text = MANIFEST.replace("inference-guard.wasm", policy) + more;
+        let files = [policy, "safety-budget.wasm", "score-cost.wasm"].map(|name| (name.to_owned(), vec![0]));
+        Bundle::from_parts(&text, &files.into()).unwrap()
+    }
+
+    #[test]
+    fn the_reduced_mode_lowers_the_setting_that_the_table_or_the_bundle_names() {
+        let named = bundle("mine.wasm", "\n[methods.bundle]\ncandidates = \"n\"\n");
+        for bundle in [bundle("inference-guard.wasm", ""), named] {
+            assert_eq!(reduced(&bundle, 2).unwrap().manifest().policy.settings["n"], SettingValue::Integer(2));
+        }
+        let error = reduced(&bundle("mine.wasm", ""), 2).unwrap_err();
+        assert!(matches!(&error, DeployError::NoReducedMode { component } if component == "mine.wasm"), "{error}");
+        assert!(error.to_string().contains("add `[methods.bundle]`"), "{error}");
+    }
+}
