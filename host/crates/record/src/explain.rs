@@ -2,7 +2,7 @@
 
 use crate::Body;
 use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, BatchRow, BeamKey, Decision, Need};
+use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, Need, RoleFailure};
 use serde::Serialize;
 
 /// One decision of the policy.
@@ -47,20 +47,21 @@ pub struct Candidate {
 }
 
 impl Body {
-    /// Every decision, in order.
+    /// Every decision, in order. A policy that is asked again about the same rows, for instance once another spelling of its
+    /// answer was priced, and decides the same, is listed once.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let step = |(need, answer): &(Need, Answer)| {
-            let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { return None };
-            Some(Step {
-                chunk: batch.moment.chunk,
-                attempt: batch.moment.attempt,
-                candidates: batch.rows.len(),
-                safe: batch.rows.iter().filter(|row| row.safe).count(),
-                decision: decision.as_ref().map_or_else(ToString::to_string, words),
-            })
-        };
-        self.trace.events.iter().filter_map(step).collect()
+        let (mut steps, mut at) = (Vec::<Step>::new(), (0, 0));
+        for (need, answer) in &self.trace.events {
+            let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { continue };
+            let (chunk, tried) = at;
+            let step = step(batch, decision, if batch.moment.chunk == chunk { tried } else { 0 });
+            at = (step.chunk, step.attempt + u32::from(matches!(decision, Ok(Decision::Retry(_)))));
+            if steps.last() != Some(&step) {
+                steps.push(step);
+            }
+        }
+        steps
     }
 
     /// The answer; where there is none, the candidate that came nearest to being one: in the last chunk that was reached,
@@ -110,6 +111,17 @@ impl Body {
             }
         }
         tokens
+    }
+}
+
+/// A decision of the try `attempt`, as it was made: the moment that a policy sees counts all tries as spent where none are left.
+fn step(batch: &Batch, decision: &Result<Decision, RoleFailure>, attempt: u32) -> Step {
+    Step {
+        chunk: batch.moment.chunk,
+        attempt,
+        candidates: batch.rows.len(),
+        safe: batch.rows.iter().filter(|row| row.safe).count(),
+        decision: decision.as_ref().map_or_else(ToString::to_string, words),
     }
 }
 

@@ -230,6 +230,16 @@ fn an_explanation_names_the_decisions_and_the_nearest_candidate() {
 }
 
 #[test]
+fn an_explanation_counts_tries_that_happened_and_names_each_decision_once() {
+    for output in outputs(11.0, 20) {
+        let steps = inferenceguard_record::Body::of(&output).unwrap().steps();
+        let last = steps.iter().map(|step| u64::from(step.attempt)).max().unwrap_or(0);
+        assert!(last <= output.usage.retries, "{} retries, {steps:?}", output.usage.retries);
+        assert!(steps.windows(2).all(|pair| pair[0] != pair[1]), "{steps:?}");
+    }
+}
+
+#[test]
 fn a_signed_record_is_its_signers_with_and_without_its_body() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("records.jsonl");
