@@ -39,6 +39,15 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
 }
 
 #[test]
+fn the_command_line_names_the_variable_of_the_administrators_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.toml");
+    fs::write(&config, format!("admin_token_sha256 = \"{}\"\n", "0".repeat(64))).unwrap();
+    let server = Server::start(&["--config", text(&config)]);
+    run(&["bundle", "rollback", "--server", &server.admin]).refuses("INFERGUARD_ADMIN_TOKEN");
+}
+
+#[test]
 fn limits_of_a_bundle_that_is_activated_hold_at_once_and_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);

@@ -77,6 +77,7 @@ fn show(url: &str, role: &str, answer: Result<Response<Body>, ureq::Error>) -> a
     let mut answer = answer.with_context(|| format!("{url}: no server answers there"))?;
     let text = answer.body_mut().read_to_string().with_context(|| url.to_owned())?;
     let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    ensure!(answer.status() != 401, "{url}: it needs the administrators' token; set the variable {TOKEN}");
     if !answer.status().is_success() {
         bail!("{url}: {}", value["error"]["message"].as_str().unwrap_or(&text));
     }

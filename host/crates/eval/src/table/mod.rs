@@ -75,12 +75,12 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
     let seeds: Vec<String> = report.settings.seeds.iter().map(u64::to_string).collect();
     let again: usize = report.figures.iter().map(|figures| figures.priced_again).sum();
     let mut lines = vec![format!(
-        "{} prompts of {}, seeds {}; {done} of {due} answers. In brackets: 95 % intervals, clustered by prompt. Reward and \
-         cost: of what was answered. {} of {again} answers within budget were not confirmed by a second pricing.",
+        "{} prompts of {}, seeds {}; {done} of {due} answers. In brackets: 95 % intervals, clustered by prompt. Reward: of \
+         what was answered. A second pricing confirmed {} of {again} answers within budget.",
         report.prompts,
         report.settings.dataset.name,
         seeds.join(", "),
-        report.violations()
+        again.saturating_sub(report.violations())
     )];
     lines.extend(failures(report));
     let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
