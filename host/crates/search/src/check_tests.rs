@@ -1,8 +1,8 @@
 //! Every rule of [`super::check`], broken once: no other rule keeps that output from the search.
 
 use crate::{
-    Advanced, Batch, BatchRow, BudgetState, CostGrain, Decision, Estimate, Moment, Plan, Pricing, Retry, Role,
-    RoleFailure, SearchLimits, Source, Tracked, check::Check,
+    Advanced, Batch, BatchRow, BudgetState, CostGrain, Decision, Estimate, Moment, Plan, Retry, Role, RoleFailure,
+    SearchLimits, Source, Tracked, check::Check,
 };
 
 const CHECK: Check<'static> = Check { role: Role::Policy, component: "x" };
@@ -13,17 +13,7 @@ fn refused<T: std::fmt::Debug>(found: Result<T, RoleFailure>, words: &str) {
 }
 
 fn plan() -> Plan {
-    Plan {
-        candidates: vec![2, 2],
-        chunk_len: 4,
-        source: Source::Sample,
-        pricing: Pricing::All,
-        task_cost: true,
-        estimate: false,
-        retry_candidates: None,
-        keep: None,
-        unknown_options: Vec::new(),
-    }
+    Plan { task_cost: true, ..Plan::new(vec![2, 2], 4) }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use inferenceguard_search::{
     Advanced, Batch, BatchRow, BudgetState, Constraint, ConstraintMode, Cost, CostClip, CostGrain, CostKind, Decision,
-    EPSILON, Granularity, Moment, Needs, OnExhausted, Plan, Policy, PricedConstraint, Pricing, REVISION, Release,
-    Retry, RoleFailure, Sampling, SearchConfig, SearchLimits, Source, Tracked, Tracker,
+    EPSILON, Granularity, Moment, Needs, OnExhausted, Plan, Policy, PricedConstraint, REVISION, Release, Retry,
+    RoleFailure, Sampling, SearchConfig, SearchLimits, Tracked, Tracker,
 };
 
 /// A constraint without discount at every token, `Capped`, on the cost of this name.
@@ -63,17 +63,7 @@ impl Policy for BestSafe {
 
     fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
         let live = rows.rows.len() as u32;
-        Ok(Plan {
-            candidates: vec![self.width.div_ceil(live); live as usize],
-            chunk_len: self.chunk_len,
-            source: Source::Sample,
-            pricing: Pricing::All,
-            task_cost: true,
-            estimate: false,
-            retry_candidates: None,
-            keep: None,
-            unknown_options: Vec::new(),
-        })
+        Ok(Plan { task_cost: true, ..Plan::new(vec![self.width.div_ceil(live); live as usize], self.chunk_len) })
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {

@@ -81,17 +81,7 @@ impl Policy for Forced {
     }
 
     fn plan(&mut self, rows: &Batch) -> Result<Plan, RoleFailure> {
-        Ok(Plan {
-            candidates: vec![1; rows.rows.len()],
-            chunk_len: 1,
-            source: Source::Expand(self.k),
-            pricing: Pricing::All,
-            task_cost: true,
-            estimate: false,
-            retry_candidates: None,
-            keep: None,
-            unknown_options: Vec::new(),
-        })
+        Ok(Plan { source: Source::Expand(self.k), task_cost: true, ..Plan::new(vec![1; rows.rows.len()], 1) })
     }
 
     fn select(&mut self, rows: &Batch) -> Result<Decision, RoleFailure> {

@@ -49,17 +49,13 @@ impl Policy for Loop {
         let live = rows.rows.len() as u32;
         let candidates = (0..live).map(|i| (self.n / live + u32::from(i < self.n % live)).max(1)).collect();
         let pricing = if self.on_demand { Pricing::OnDemand } else { Pricing::All };
-        let (chunk_len, source) = (self.chunk_len, self.source);
         Ok(Plan {
-            candidates,
-            chunk_len,
-            source,
+            source: self.source,
             pricing,
             task_cost: true,
-            estimate: false,
             retry_candidates: self.retry_n,
             keep: Some(self.keep as u32),
-            unknown_options: vec![],
+            ..Plan::new(candidates, self.chunk_len)
         })
     }
 
