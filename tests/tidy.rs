@@ -37,6 +37,8 @@ const CONTRACT: &str = "wit";
 const EDGES: &[(&str, &[&str])] = &[
     ("inferenceguard-model", &[]),
     ("inferenceguard-search", &["inferenceguard-model"]),
+    ("inferenceguard-schedule", &["inferenceguard-model"]),
+    ("inferenceguard-engines", &["inferenceguard-model"]),
     ("inferenceguard-kernels", &[]),
     ("inferenceguard-candle", &["inferenceguard-kernels", "inferenceguard-model"]),
     // The manifest's types are the search's own (constraints, sampling), so that they are written once.
@@ -46,7 +48,13 @@ const EDGES: &[(&str, &[&str])] = &[
     // An engine is built from a bundle: the embedder should not have to take it apart.
     (
         "inferenceguard-host",
-        &["inferenceguard-bundle", "inferenceguard-model", "inferenceguard-sandbox", "inferenceguard-search"],
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-model",
+            "inferenceguard-sandbox",
+            "inferenceguard-schedule",
+            "inferenceguard-search",
+        ],
     ),
     ("inferenceguard-dice", &[]),
     ("inferenceguard-demo", &["inferenceguard-dice"]),

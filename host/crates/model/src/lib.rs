@@ -2,6 +2,7 @@
 //!
 //! # Key types
 //! - [`Model`]: a language model whose beams fork; `step` gives latents, `project` turns them into logits.
+//! - [`Generator`]: a back end that grows whole chunks; [`BackEnd`] gives every request its own handle.
 //! - [`ScoreModel`]: a model that scores an answer position by position (reward, cost).
 //! - [`Tokenizer`]: text to tokens and back, pure.
 //! - [`GrowingText`]: the text of tokens that come one after the other; it only grows.
@@ -22,6 +23,8 @@ pub mod dense;
 
 mod combine;
 mod error;
+mod generator;
+mod grow;
 mod identity;
 mod language;
 mod message;
@@ -36,6 +39,8 @@ pub mod toy;
 mod users;
 
 pub use error::ModelError;
+pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, ScoreBackEnd};
+pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo};
 pub use message::Message;

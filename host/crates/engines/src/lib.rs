@@ -1,0 +1,1 @@
+//! Back ends over engines that run elsewhere: vLLM, llama.cpp's server.
