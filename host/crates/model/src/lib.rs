@@ -49,5 +49,5 @@ pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sample
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
 pub use settings::SamplingSettings;
 pub use shared::{SharedModel, SharedScoreModel};
-pub use text::{ByteText, GrowingText};
+pub use text::{ByteText, GrowingText, stop_at};
 pub use tokenizer::{SpellState, Token, Tokenizer, TokenizerError};
