@@ -202,9 +202,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hf-hub", &["inferenceguard-catalog"]),
     ("ureq", &["inferenceguard", "inferenceguard-registry"]),
     ("oci-client", &["inferenceguard-registry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["inferenceguard-engines"]),
     // Async.
-    ("tokio", &["inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    ("tokio", &["inferenceguard-engines", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
