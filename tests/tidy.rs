@@ -80,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
             "inferenceguard-componentize",
+            "inferenceguard-engines",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -119,7 +120,6 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-service",
         &[
             "inferenceguard-bundle",
-            "inferenceguard-candle",
             "inferenceguard-catalog",
             "inferenceguard-host",
             "inferenceguard-model",

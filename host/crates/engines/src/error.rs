@@ -15,7 +15,7 @@ pub struct RemoteError {
 
 impl From<RemoteError> for ModelError {
     fn from(error: RemoteError) -> Self {
-        Self::Backend(Box::new(error))
+        if error.fault == Fault::Cancelled { Self::Cancelled } else { Self::Backend(Box::new(error)) }
     }
 }
 

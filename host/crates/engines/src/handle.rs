@@ -1,8 +1,8 @@
 //! One request on an engine: its beams, its session, and the calls that grow and read them.
 
-use crate::{Local, RemoteError, beams::Beams, sampling::Sampling, stops, worker::Cancelled, worker::Worker};
+use crate::{Local, RemoteError, beams::Beams, sampling::Sampling, stops, worker::Worker};
 use inferenceguard_model::{
-    Abilities, BeamId, Effort, Generator, GrowRow, GrowingText, Grown, GrownRow, Growth, LatentSelector, Likely, Message,
+    Abilities, BeamId, Caller, Cancel, Effort, Generator, GrowRow, GrowingText, Grown, GrownRow, Growth, LatentSelector, Likely, Message,
     ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer,
 };
 use std::{
@@ -138,15 +138,15 @@ pub(crate) struct Handle<E> {
     engine: Arc<E>,
     session: Arc<Session>,
     beams: Beams,
-    cancelled: Option<Cancelled>,
+    cancel: Cancel,
     effort: Effort,
 }
 
 impl<E: Engine> Handle<E> {
-    pub(crate) fn new(engine: Arc<E>, id: String, tenant: Option<&str>) -> Self {
+    pub(crate) fn new(engine: Arc<E>, id: String, caller: &Caller) -> Self {
         let beams = Beams::new(&engine.side().info, Arc::clone(&engine.side().live));
-        let session = Arc::new(Session { id, salt: tenant.map(str::to_owned) });
-        Self { engine, session, beams, cancelled: None, effort: Effort::default() }
+        let session = Arc::new(Session { id, salt: caller.tenant.clone() });
+        Self { engine, session, beams, cancel: caller.cancel.clone(), effort: Effort::default() }
     }
 
     /// Runs one task for each job at once, and returns what they give in order.
@@ -158,7 +158,7 @@ impl<E: Engine> Handle<E> {
         let tasks: Vec<F> =
             jobs.into_iter().map(|job| task(Arc::clone(&self.engine), Arc::clone(&self.session), job)).collect();
         let side = self.engine.side();
-        let done = side.worker.wait(self.cancelled.as_ref(), all(tasks));
+        let done = side.worker.wait(&self.cancel, all(tasks));
         let done = done.map_err(|fault| ModelError::from(fault.at(&side.names)))?;
         done.ok_or_else(|| unsupported("finish a call of which a task panicked; report it"))
     }
@@ -325,10 +325,6 @@ impl<E: Engine> Generator for Handle<E> {
 
     fn release(&mut self, beams: &[BeamId]) {
         self.beams.release(beams);
-    }
-
-    fn cancel_when(&mut self, cancelled: Cancelled) {
-        self.cancelled = Some(cancelled);
     }
 
     fn take_effort(&mut self) -> Effort {

@@ -1,6 +1,6 @@
 //! Where a model runs, as the operator names it.
 
-use crate::{Deadlines, Endpoint, Key, Probe, fleet::Setting};
+use crate::{Deadlines, Endpoint, Fault, Key, Probe, Tolerance, fleet::Setting};
 
 /// Where a model runs, and what the operator says about it.
 #[derive(Debug, Clone)]
@@ -37,6 +37,14 @@ impl Remote {
             deadlines: Deadlines::default(),
             any_version: false,
         }
+    }
+
+    /// The probe, which must have `width` values for each token, and how close this engine must come to it.
+    pub(crate) fn probe_for(&self, width: usize, vocab: usize) -> Result<Option<(Probe, Tolerance)>, Fault> {
+        let Some(probe) = &self.probe else { return Ok(None) };
+        let fits = probe.fits(width, vocab).and_then(|()| probe.tolerance_for(&self.precision));
+        let tolerance = fits.map_err(|error| Fault::Setup { reason: error.to_string() })?;
+        Ok(Some((probe.clone(), tolerance)))
     }
 
     pub(crate) fn setting(&self) -> Setting {

@@ -3,12 +3,13 @@
 //! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
 //! model, and every replica must agree with it before it is used.
 
-use crate::hashes::digest;
+use crate::{hashes::digest, vllm::ScoreTexts};
 use inferenceguard_model::{
-    Generator, GrowRow, GrowingText, Growth, Message, ModelError, ModelInfo, Pick, SampleRequest, Token,
+    Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
+    ScoreInfo, ScoreModel, ScoreRow, Token,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 /// The prompts whose continuations make a probe.
 const PROMPTS: [&str; 6] = [
@@ -19,6 +20,9 @@ const PROMPTS: [&str; 6] = [
     "Translate into French: the train leaves at half past nine.",
     "Write a short function that reverses a list.",
 ];
+
+/// The answer whose scores are compared.
+const ANSWER: &str = "Wash it with warm water and soap, dry it at once, and put it away where no child can reach it.";
 
 /// The tokens of each continuation.
 const LENGTH: u32 = 32;
@@ -31,7 +35,7 @@ pub struct Probe {
     pub model: String,
     /// The number format that it was made in.
     pub precision: String,
-    /// [`ModelInfo::base`] of the model, by which networks name it; empty if it was made of an engine without one.
+    /// The digest by which networks name the model ([`ModelInfo::base`]); empty if it was made of an engine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,
     /// The tolerance, where the operator sets it; else that of the number formats.
@@ -49,7 +53,7 @@ pub struct Sequence {
     pub prompt: Vec<Token>,
     /// Tokens that follow.
     pub tokens: Vec<Token>,
-    /// The log-probability of each of `tokens`; for score models the score at each.
+    /// The log-probability of each of `tokens`; of a score model the score at each, of latents the latent at each.
     pub values: Vec<f32>,
 }
 
@@ -68,7 +72,7 @@ pub struct Tolerance {
 #[non_exhaustive]
 pub enum ProbeError {
     /// It is no probe.
-    #[error("this is no probe: {reason}; make one with `inferguard engine probe`")]
+    #[error("this is no probe: {reason}; make one with `inferguard model probe`")]
     Malformed {
         /// What the reader met.
         reason: String,
@@ -129,9 +133,10 @@ impl Probe {
             return Err(malformed("it has no sequences".into()));
         }
         for (i, one) in probe.sequences.iter().enumerate() {
-            let fits = !one.prompt.is_empty() && !one.tokens.is_empty() && one.tokens.len() == one.values.len();
+            let named = !one.prompt.is_empty() && !one.tokens.is_empty() && !one.values.is_empty();
+            let fits = named && one.values.len().is_multiple_of(one.tokens.len());
             if !fits || !one.values.iter().all(|value| value.is_finite()) {
-                return Err(malformed(format!("sequence {i} needs a prompt, tokens, and one finite value for each")));
+                return Err(malformed(format!("sequence {i} needs a prompt, tokens, and finite values for each")));
             }
         }
         Ok(probe)
@@ -159,9 +164,48 @@ impl Probe {
     /// A failure of the model.
     pub fn of(generator: &mut dyn Generator) -> Result<Self, ModelError> {
         let sequences = (0u64..).zip(PROMPTS).map(|(i, prompt)| sequence(generator, prompt, i)).collect::<Result<_, _>>()?;
-        let info: &ModelInfo = generator.info();
-        let (model, precision, base) = (info.name.clone(), info.parts.precision.clone(), info.base().to_owned());
+        Ok(Self::about(generator.info(), sequences))
+    }
+
+    /// Makes a probe of latents after the final norm: those at the end of a few prompts.
+    ///
+    /// # Errors
+    /// A failure of the model.
+    pub fn of_latents(generator: &mut dyn Generator) -> Result<Self, ModelError> {
+        let sequences = PROMPTS.iter().map(|prompt| latent(generator, prompt)).collect::<Result<_, _>>()?;
+        Ok(Self::about(generator.info(), sequences))
+    }
+
+    /// Makes a probe of a score model that runs here: its scores of an answer to each of a few prompts.
+    ///
+    /// # Errors
+    /// A failure of the model.
+    pub fn of_scores(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts) -> Result<Self, ModelError> {
+        let sequences = PROMPTS.iter().map(|prompt| scored(model, texts, prompt)).collect::<Result<_, _>>()?;
+        let ScoreInfo { name, parts, .. } = model.info();
+        let (model, precision, base) = (name.clone(), parts.precision.clone(), parts.base.clone());
         Ok(Self { model, precision, base, tolerance: None, sequences })
+    }
+
+    fn about(info: &ModelInfo, sequences: Vec<Sequence>) -> Self {
+        let (model, precision, base) = (info.name.clone(), info.parts.precision.clone(), info.parts.base.clone());
+        Self { model, precision, base, tolerance: None, sequences }
+    }
+
+    /// Fails unless there are `width` values for each token, each token below `vocab`.
+    pub(crate) fn fits(&self, width: usize, vocab: usize) -> Result<(), ProbeError> {
+        for (i, one) in self.sequences.iter().enumerate() {
+            if one.values.len() != one.tokens.len() * width {
+                let reason = format!("sequence {i} does not have {width} values for each token: it is another kind of probe");
+                return Err(ProbeError::Malformed { reason });
+            }
+            let outside = one.prompt.iter().chain(&one.tokens).find(|token| **token as usize >= vocab);
+            if let Some(token) = outside {
+                let reason = format!("it holds token {token}, and the model has {vocab}: it is another model's probe");
+                return Err(ProbeError::Malformed { reason });
+            }
+        }
+        Ok(())
     }
 
     /// How far an engine of this number format may be from it.
@@ -187,6 +231,27 @@ fn sequence(generator: &mut dyn Generator, prompt: &str, number: u64) -> Result<
     let (new, grown) = result?;
     generator.release(&[new]);
     Ok(Sequence { prompt, tokens: grown.tokens, values: grown.logprobs })
+}
+
+fn latent(generator: &mut dyn Generator, prompt: &str) -> Result<Sequence, ModelError> {
+    let mut prompt = generator.encode_chat(&[Message::user(prompt)])?;
+    let beam = generator.open(&prompt)?;
+    let latents = generator.latents(&[beam], LatentSelector::FinalNorm);
+    generator.release(&[beam]);
+    let values = latents?.first().map(|latent| latent.to_vec()).unwrap_or_default();
+    let last = prompt.pop().ok_or(ModelError::EmptyPrompt)?;
+    Ok(Sequence { prompt, tokens: vec![last], values })
+}
+
+fn scored(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts, prompt: &str) -> Result<Sequence, ModelError> {
+    let (messages, own) = ([Message::user(prompt)], texts.tokenizer());
+    let prompt = texts.open(&messages, Arc::clone(&own))?.extend(&[], false)?.tokens;
+    let tokens = own.encode(ANSWER)?;
+    let id = model.open_chat(&messages, own)?;
+    let scored = model.extend(&[ScoreRow { id, tokens: tokens.clone(), ended: false }]);
+    model.release(&[id]);
+    let values = scored?.pop().map(|scored| scored.tokens).unwrap_or_default();
+    Ok(Sequence { prompt, tokens, values })
 }
 
 /// Numbers of [0, 1) that are spread evenly.

@@ -1,14 +1,9 @@
 //! Where connections live: a runtime of its own, because the traits of back ends do not know async.
 
 use crate::{Fault, RemoteError};
-use std::{future::Future, sync::Arc, sync::mpsc, time::Duration};
+use inferenceguard_model::Cancel;
+use std::{future::Future, sync::mpsc};
 use tokio::runtime::{Builder, Handle, Runtime};
-
-/// How often a call that can be cancelled looks whether it was.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// Whether the caller still wants the answer.
-pub(crate) type Cancelled = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The threads of a back end that wait for its engines.
 pub(crate) struct Worker(Option<Runtime>);
@@ -34,24 +29,16 @@ impl Worker {
     /// Waits for a task. A task whose request is cancelled is dropped, and its connections with it.
     pub(crate) fn wait<T: Send + 'static>(
         &self,
-        cancelled: Option<&Cancelled>,
+        cancel: &Cancel,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Fault> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let running = self.handle()?.spawn(async move { drop(sender.send(task.await)) });
+        let abort = running.abort_handle();
+        let _call = cancel.on_cancel(move || abort.abort());
         let died = || Fault::Setup { reason: "a task of this side panicked; report it".to_owned() };
-        let Some(cancelled) = cancelled else { return receiver.recv().map_err(|_| died()) };
-        loop {
-            match receiver.recv_timeout(LOOK) {
-                Ok(done) => return Ok(done),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(died()),
-                Err(mpsc::RecvTimeoutError::Timeout) if cancelled() => {
-                    running.abort();
-                    return Err(Fault::Cancelled);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-            }
-        }
+        // A task that was dropped sends nothing.
+        receiver.recv().map_err(|_| if cancel.is_cancelled() { Fault::Cancelled } else { died() })
     }
 }
 

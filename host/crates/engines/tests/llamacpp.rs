@@ -3,7 +3,7 @@
 mod support;
 
 use inferenceguard_engines::{Fault, Lie, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
-use inferenceguard_model::{BackEnd, Growth, ModelError, Pick, Token, log_softmax};
+use inferenceguard_model::{BackEnd, Caller, Growth, ModelError, Pick, Token, log_softmax};
 use serde_json::{Value, json};
 use support::{
     Act, Fake, Kind, growth, local,
@@ -19,7 +19,7 @@ fn connect(fake: &Fake) -> LlamaCpp {
 fn every_field_of_a_row_is_sent() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
-    let mut handle = back_end.handle(Some("t"));
+    let mut handle = back_end.handle(&support::tenant("t"));
     let beam = handle.open(&[1, 2, 3]).unwrap();
     let mut growth = growth();
     (growth.max_tokens, growth.sampling.temperature, growth.sampling.top_k) = (3, 0.5, 40);
@@ -45,7 +45,7 @@ fn every_field_of_a_row_is_sent() {
 fn every_token_has_its_log_probability() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
-    let mut handle = back_end.handle(None);
+    let mut handle = back_end.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9]).unwrap();
     // Half of the bytes begin characters or go on with them, so that some log-probabilities are left out.
     let rows = handle.grow(&growth(), (0..16).map(|seed| row(beam, seed)).collect()).unwrap();
@@ -68,7 +68,7 @@ fn a_beginning_is_read_once_for_all_rows_where_slots_can_be_saved() {
     for (saves, most) in [(true, 400), (false, 1300)] {
         let fake = Fake::new(Kind { saves, ..Kind::default() });
         let back_end = connect(&fake);
-        let mut handle = back_end.handle(None);
+        let mut handle = back_end.handle(&Caller::default());
         let prompt: Vec<Token> = (0..300).map(|i| i % 200).collect();
         let beam = handle.open(&prompt).unwrap();
         fake.shared.slots.lock().unwrap().computed = 0;
@@ -94,7 +94,7 @@ fn what_it_cannot_do_is_refused_by_name() {
     let abilities = back_end.abilities();
     assert_eq!(abilities.engine, "llama.cpp b11434");
     assert!(!abilities.penalties && !abilities.forced && !abilities.repeats);
-    let mut handle = back_end.handle(None);
+    let mut handle = back_end.handle(&Caller::default());
     let beam = handle.open(&[1]).unwrap();
     let penalised = Growth { penalties: vec![vec![(65, 1.0)]], ..growth() };
     assert!(matches!(handle.grow(&penalised, vec![row(beam, 1)]), Err(ModelError::Unsupported(_))));
@@ -129,7 +129,7 @@ fn every_lie_is_found() {
     for (name, change, lie) in table {
         // Greedy from here: eight bytes of one letter each.
         fake.rule(move |seen| if seen.path == "/completion" { Act::Changed(change) } else { Act::Honest });
-        let mut handle = back_end.handle(None);
+        let mut handle = back_end.handle(&Caller::default());
         let beam = handle.open(&[7, 8, 9]).unwrap();
         let error = handle.grow(&growth(), vec![row(beam, seed_of_letters())]).expect_err(name);
         let ModelError::Backend(source) = error else { panic!("{name}") };
@@ -145,7 +145,7 @@ fn every_lie_is_found() {
 fn seed_of_letters() -> u64 {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
-    let mut handle = back_end.handle(None);
+    let mut handle = back_end.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9]).unwrap();
     let letters = |seed: &u64| {
         let grown = handle.grow(&growth(), vec![row(beam, *seed)]).unwrap().remove(0).unwrap().1;
@@ -157,7 +157,7 @@ fn seed_of_letters() -> u64 {
 #[test]
 fn another_model_is_refused_by_its_probe() {
     let fake = Fake::new(Kind::default());
-    let probe = Probe::of(&mut *connect(&fake).handle(None)).unwrap();
+    let probe = Probe::of(&mut *connect(&fake).handle(&Caller::default())).unwrap();
     let with = |fake: &Fake| Remote { probe: Some(probe.clone()), ..remote(&[fake]) };
     let again = LlamaCpp::connect(&with(&fake), local()).unwrap();
     assert!(again.info().parts.weights.starts_with("probe sha256:"));

@@ -7,7 +7,7 @@ use inferenceguard_engines::{
     vllm::{SameTokens, ScoreText, ScoreTexts, Scores},
 };
 use inferenceguard_model::{
-    Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreModel, ScoreRow, Token, Tokenizer,
+    Caller, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreModel, ScoreRow, Token, Tokenizer,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn scores_are_those_of_the_new_tokens_with_and_without_the_plugin() {
         let fake = Fake::new(Kind { prefix, ..Kind::default() });
         let scores = scores(&fake);
         assert_eq!(scores.reads_prefixes(), prefix);
-        let mut handle = scores.handle(None);
+        let mut handle = scores.handle(&Caller::default());
         let id = handle.open("How do I open it?", language()).unwrap();
         let twin = handle.fork(&[id]).unwrap()[0];
         let mut text = bytes("How do I open it?");
@@ -99,7 +99,7 @@ fn nothing_is_asked_twice() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
     let audit = |tenant: Option<&str>| {
-        let mut handle = scores.handle(tenant);
+        let mut handle = scores.handle(&tenant.map_or_else(Caller::default, support::tenant));
         let id = handle.open("a question", language()).unwrap();
         handle.extend(&[ScoreRow { id, tokens: bytes("an answer"), ended: true }]).unwrap().remove(0).tokens
     };
@@ -122,7 +122,7 @@ fn a_text_that_only_the_server_knows_is_read_again() {
     // The server has read the text for another program that uses it.
     fake.shared.read.lock().unwrap().push(("null".into(), text.clone()));
     let scores = scores(&fake);
-    let mut handle = scores.handle(None);
+    let mut handle = scores.handle(&Caller::default());
     let id = handle.open("a question", language()).unwrap();
     fake.take();
     let scored = handle.extend(&[ScoreRow { id, tokens: text[10..].to_vec(), ended: true }]).unwrap();
@@ -137,7 +137,7 @@ fn a_request_for_scores_is_whole() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
     fake.take();
-    scores.handle(Some("t")).open("hi", language()).unwrap();
+    scores.handle(&support::tenant("t")).open("hi", language()).unwrap();
     let seen = fake.take().remove(0);
     assert_eq!(
         (seen.path.as_str(), seen.body),
@@ -165,7 +165,7 @@ fn every_lie_about_scores_is_found() {
         ("no answer", |a| a["data"] = json!([]), Lie::Answers { found: 0, expected: 1 }.into()),
     ];
     for (i, (name, change, fault_expected)) in table.into_iter().enumerate() {
-        let mut handle = scores.handle(Some(&i.to_string()));
+        let mut handle = scores.handle(&support::tenant(&i.to_string()));
         let id = handle.open("hi", language()).unwrap();
         fake.rule(move |_| Act::Changed(change));
         let error = handle.extend(&[ScoreRow { id, tokens: vec![65, 66, 67], ended: false }]).expect_err(name);
@@ -180,7 +180,7 @@ fn every_lie_about_scores_is_found() {
 fn texts_beyond_the_context_and_empty_prompts_are_refused() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
-    let mut handle = scores.handle(None);
+    let mut handle = scores.handle(&Caller::default());
     assert!(matches!(handle.open("", language()), Err(ModelError::EmptyPrompt)));
     let id = handle.open(&"x".repeat(64), language()).unwrap();
     let error = handle.extend(&[ScoreRow { id, tokens: vec![65], ended: false }]).unwrap_err();

@@ -4,14 +4,14 @@ mod support;
 
 use inferenceguard_engines::{Endpoint, Fault, Key, Lie, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
-    BackEnd, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer, log_softmax, top_k,
+    BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer, log_softmax, top_k,
 };
 use serde_json::{Value, json};
 use std::{
     net::TcpListener,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -32,7 +32,7 @@ fn remote_error(error: ModelError) -> RemoteError {
 fn every_field_of_a_row_is_sent() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let mut handle = vllm.handle(Some("tenant-a"));
+    let mut handle = vllm.handle(&support::tenant("tenant-a"));
     let beam = handle.open(&[1, 2, 3]).unwrap();
     let sampling = SampleRequest {
         temperature: 0.7,
@@ -64,7 +64,7 @@ fn every_field_of_a_row_is_sent() {
         });
         assert_eq!(rounded(&seen.body), rounded(&expected));
     }
-    let mut other = vllm.handle(None);
+    let mut other = vllm.handle(&Caller::default());
     let beam = other.open(&[1]).unwrap();
     other.grow(&support::growth(), vec![row(beam, 1)]).unwrap();
     let seen = fake.take();
@@ -86,7 +86,7 @@ fn rounded(value: &Value) -> Value {
 fn a_beam_holds_all_tokens_of_its_row_but_the_last() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let prompt = handle.open(&[7, 8, 9]).unwrap();
     let (beam, grown) = handle.grow(&growth(), vec![row(prompt, 3)]).unwrap().remove(0).unwrap();
     assert_eq!((grown.tokens.len(), grown.logprobs.len(), vllm.live_beams()), (8, 8, 2));
@@ -112,7 +112,7 @@ fn prompts_that_do_not_fit_are_refused_before_they_are_sent() {
     let fake = Fake::new(Kind { context: 20, ..Kind::default() });
     let vllm = connect(&[&fake]);
     assert_eq!(vllm.info().context, 20);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     fake.take();
     assert!(matches!(handle.open(&[]), Err(ModelError::EmptyPrompt)));
     assert!(matches!(handle.open(&[VOCAB as u32]), Err(ModelError::UnknownToken { token: 260, vocab: 260 })));
@@ -127,7 +127,7 @@ fn prompts_that_do_not_fit_are_refused_before_they_are_sent() {
 fn a_row_ends_at_an_end_token_or_at_a_stop_text() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9]).unwrap();
     let whole = handle.grow(&growth(), vec![row(beam, 3)]).unwrap().remove(0).unwrap().1;
     let end = Growth { end: vec![whole.tokens[2]], ..growth() };
@@ -153,7 +153,7 @@ fn a_row_ends_at_an_end_token_or_at_a_stop_text() {
 fn greedy_rows_begin_with_the_token_of_their_rank() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9]).unwrap();
     let logits = Weights(1).logits(&[8, 9]);
     let ranked = top_k(&log_softmax(&logits), 3);
@@ -181,7 +181,7 @@ fn what_an_engine_cannot_do_is_refused_by_name() {
     let abilities = vllm.abilities();
     assert_eq!((abilities.engine.as_str(), abilities.penalties, abilities.likeliest), ("vllm 0.32.0", true, 20));
     assert!(!abilities.logits && !abilities.latents && !abilities.layers && !abilities.steering && !abilities.repeats);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[1]).unwrap();
     let refused = |result: Option<ModelError>, part: &str| {
         let error = result.unwrap();
@@ -190,7 +190,7 @@ fn what_an_engine_cannot_do_is_refused_by_name() {
     refused(handle.logits(&[beam]).err(), "logits");
     refused(handle.latents(&[beam], LatentSelector::FinalNorm).err(), "token_embed");
     refused(handle.latents(&[beam], LatentSelector::Layer(3)).err(), "layer 3");
-    refused(handle.likeliest(&[beam], 21).err(), "--max-logprobs allows 20");
+    refused(handle.likeliest(&[beam], 21).err(), "it gives 20");
     refused(handle.sample(&[]).err(), "steered");
 }
 
@@ -199,7 +199,7 @@ fn the_plugin_is_proved_at_the_start() {
     let fake = Fake::new(Kind { plugin: false, ..Kind::default() });
     let vllm = connect(&[&fake]);
     assert!(!vllm.abilities().penalties);
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[1]).unwrap();
     let penalised = Growth { penalties: vec![vec![(65, 1.0)]], ..growth() };
     fake.take();
@@ -373,7 +373,7 @@ fn one_row_that_fails_leaves_the_others() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
     fake.rule(|seen| if seen.body["seed"] == 2 { Act::Status(400, "{}") } else { Act::Honest });
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[1, 2]).unwrap();
     let rows = handle.grow(&growth(), (1..=3).map(|seed| row(beam, seed)).collect()).unwrap();
     assert!(rows[0].is_ok() && rows[2].is_ok());
@@ -386,18 +386,16 @@ fn one_row_that_fails_leaves_the_others() {
 fn a_cancelled_request_frees_the_engine() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let cancelled = Arc::new(AtomicBool::new(false));
+    let caller = Caller { cancel: Cancel::new(), ..Caller::default() };
     fake.completions(|| Act::Never);
-    let mut handle = vllm.handle(None);
-    let flag = Arc::clone(&cancelled);
-    handle.cancel_when(Arc::new(move || flag.load(Ordering::SeqCst)));
+    let mut handle = vllm.handle(&caller);
     let beam = handle.open(&[1]).unwrap();
     std::thread::scope(|scope| {
         let grown = scope.spawn(move || handle.grow(&growth(), (0..4).map(|seed| row(beam, seed)).collect()));
         until("four rows are being answered", || fake.running() == 4);
-        cancelled.store(true, Ordering::SeqCst);
-        let error = remote_error(grown.join().unwrap().unwrap_err());
-        assert_eq!(error.fault, Fault::Cancelled);
+        caller.cancel.cancel();
+        let error = grown.join().unwrap().unwrap_err();
+        assert!(matches!(error, ModelError::Cancelled), "{error}");
     });
     until("the connections are closed", || fake.running() == 0);
 }
@@ -412,7 +410,7 @@ fn no_more_rows_are_in_flight_than_allowed() {
         seen.fetch_max(shared.running.load(Ordering::SeqCst) as u32, Ordering::SeqCst);
         Act::Late(Duration::from_millis(5))
     });
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[1]).unwrap();
     let rows = handle.grow(&growth(), (0..16).map(|seed| row(beam, seed)).collect()).unwrap();
     assert!(rows.iter().all(Result::is_ok));

@@ -38,8 +38,7 @@ impl ServerCheck {
     pub(crate) fn new(remote: &Remote, local: &Local) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = local.tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
-        let tolerance = |probe: &Probe| probe.tolerance_for(&remote.precision).map_err(|error| setup(error.to_string()));
-        let probe = remote.probe.clone().map(|probe| tolerance(&probe).map(|found| (probe, found))).transpose()?;
+        let probe = remote.probe_for(1, local.info.vocab)?;
         Ok(Self { canary, vocab: local.info.vocab, probe })
     }
 

@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
     dense::{CpuDense, Dense},
 };
 use std::sync::{
@@ -56,7 +56,7 @@ impl LlamaCpp {
 
 fn begin(worker: &Worker, remote: &Remote, check: ServerCheck) -> Result<(Shared<ServerCheck>, Facts), RemoteError> {
     let setting = remote.setting();
-    let begun = worker.wait(None, async move {
+    let begun = worker.wait(&Cancel::new(), async move {
         let fleet = Arc::new(Fleet::new(setting, check)?);
         let found = fleet.begin().await?;
         Ok::<_, RemoteError>((fleet, found))
@@ -90,10 +90,10 @@ impl BackEnd for LlamaCpp {
         &self.core.side.abilities
     }
 
-    fn handle(&self, tenant: Option<&str>) -> Box<dyn Generator> {
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let session = format!("ig-{:016x}-{number}", self.core.process);
-        Box::new(Handle::new(Arc::clone(&self.core), session, tenant))
+        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
     }
 
     fn live_beams(&self) -> usize {

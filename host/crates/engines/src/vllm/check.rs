@@ -60,13 +60,7 @@ impl LanguageCheck {
     pub(crate) fn new(remote: &Remote, local: &Local) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let tokens = |text: &str| local.tokenizer.encode(text).map_err(|error| setup(error.to_string()));
-        let tolerance = |probe: &Probe| probe.tolerance_for(&remote.precision).map_err(|error| setup(error.to_string()));
-        let probe = remote.probe.clone().map(|probe| tolerance(&probe).map(|found| (probe, found))).transpose()?;
-        let outside = |token: &Token| *token as usize >= local.info.vocab;
-        let named = probe.iter().flat_map(|(probe, _)| &probe.sequences).flat_map(|one| one.prompt.iter().chain(&one.tokens));
-        if let Some(token) = named.copied().find(outside) {
-            return Err(setup(format!("the probe holds token {token}, which this model does not have; use its own probe")));
-        }
+        let probe = remote.probe_for(1, local.info.vocab)?;
         Ok(Self {
             model: remote.model.clone(),
             canary: tokens(CANARY)?,

@@ -14,7 +14,7 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
     dense::{CpuDense, Dense},
 };
 use std::sync::{
@@ -67,7 +67,7 @@ fn begin(
 ) -> Result<(Shared<LanguageCheck>, Facts), RemoteError> {
     let setting = remote.setting();
     let (fleet, found) = worker
-        .wait(None, async move {
+        .wait(&Cancel::new(), async move {
             let fleet = Arc::new(Fleet::new(setting, check)?);
             let found = fleet.begin().await?;
             Ok::<_, RemoteError>((fleet, found))
@@ -124,10 +124,10 @@ impl BackEnd for Vllm {
         &self.core.side.abilities
     }
 
-    fn handle(&self, tenant: Option<&str>) -> Box<dyn Generator> {
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let session = format!("ig-{:016x}-{number}", self.process);
-        Box::new(Handle::new(Arc::clone(&self.core), session, tenant))
+        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
     }
 
     fn live_beams(&self) -> usize {

@@ -13,7 +13,7 @@ use crate::{
     worker::Worker,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use inferenceguard_model::{Token, Tokenizer};
+use inferenceguard_model::{Cancel, Token, Tokenizer};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -100,8 +100,7 @@ impl PoolCheck {
     ) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
-        let tolerance = |probe: &Probe| probe.tolerance_for(&remote.precision).map_err(|error| setup(error.to_string()));
-        let probe = remote.probe.clone().map(|probe| tolerance(&probe).map(|found| (probe, found))).transpose()?;
+        let probe = remote.probe_for(width, usize::MAX)?;
         let (model, any_version) = (remote.model.clone(), remote.any_version);
         Ok(Self { model, canary, width: width.max(1), what, context, probe, any_version })
     }
@@ -134,7 +133,9 @@ impl PoolCheck {
             let found = self.rows(http, at, model, &text, &salt).await?;
             let last = found.len().checked_sub(one.values.len()).map(|from| &found[from..]);
             let last = last.ok_or(Lie::TooFew { found: found.len(), expected: one.values.len() })?;
-            pairs.extend(last.iter().copied().zip(one.values.iter().copied()));
+            // Latents have no unit: they are compared as parts of the largest number of the probe's.
+            let unit = if self.width > 1 { one.values.iter().fold(0.0f32, |most, value| most.max(value.abs())) } else { 1.0 };
+            pairs.extend(last.iter().zip(&one.values).map(|(found, expected)| (found / unit, expected / unit)));
         }
         tolerance.exceeded(&pairs).map_or(Ok(()), |difference| Err(Fault::Probe { difference }))
     }
@@ -174,7 +175,7 @@ pub(crate) struct Pooling {
 impl Pooling {
     pub(crate) fn connect(worker: &Worker, remote: &Remote, check: PoolCheck) -> Result<Self, crate::RemoteError> {
         let (setting, width, what) = (remote.setting(), check.width, check.what);
-        let begun = worker.wait(None, async move {
+        let begun = worker.wait(&Cancel::new(), async move {
             let fleet = Arc::new(Fleet::new(setting, check)?);
             let found = fleet.begin().await?;
             Ok::<_, crate::RemoteError>((fleet, found))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Fault, Lie, Remote, RemoteError, handle::{Session, all}, hashes::unique, identity::{identify, rounding}, worker::Worker};
 use inferenceguard_model::{
-    BeamId, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Caller, Cancel, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
 };
 use std::{
     collections::HashMap,
@@ -175,10 +175,11 @@ impl ScoreBackEnd for Scores {
         &self.core.info
     }
 
-    fn handle(&self, tenant: Option<&str>) -> Box<dyn ScoreModel> {
+    fn handle(&self, caller: &Caller) -> Box<dyn ScoreModel> {
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let session = Session { id: format!("ig-{:016x}-{number}", self.process), salt: tenant.map(str::to_owned) };
-        Box::new(Handle { core: Arc::clone(&self.core), session: session.into(), answers: HashMap::new(), next: 0 })
+        let session = Session { id: format!("ig-{:016x}-{number}", self.process), salt: caller.tenant.clone() };
+        let cancel = caller.cancel.clone();
+        Box::new(Handle { core: Arc::clone(&self.core), session: session.into(), cancel, answers: HashMap::new(), next: 0 })
     }
 
     fn live_rows(&self) -> usize {
@@ -241,6 +242,7 @@ impl Core {
 struct Handle {
     core: Arc<Core>,
     session: Arc<Session>,
+    cancel: Cancel,
     answers: HashMap<ScoreId, Box<dyn ScoreText>>,
     next: u64,
 }
@@ -271,7 +273,7 @@ impl Handle {
             async move { if due.from == due.tokens.len() { Ok(Vec::new()) } else { core.scores(&session, &due).await } }
         };
         let tasks: Vec<_> = due.iter().map(task).collect();
-        let done = self.core.worker.wait(None, all(tasks));
+        let done = self.core.worker.wait(&self.cancel, all(tasks));
         let done = done.map_err(|fault| ModelError::from(fault.at(self.core.pooling.fleet.names())))?;
         let done = done.ok_or_else(|| ModelError::Unsupported("score: a task of this side panicked; report it".into()))?;
         Ok(done.into_iter().collect::<Result<Vec<_>, _>>()?)

@@ -14,7 +14,7 @@ use axum::{
 };
 use inferenceguard_engines::{Deadlines, Endpoint, Local, Prompts, Remote, vllm::Vllm};
 use inferenceguard_model::{
-    BackEnd, BeamId, Generator, GrowRow, GrowingText, Growth, Message, ModelError, ModelInfo, ModelParts, Pick,
+    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Message, ModelError, ModelInfo, ModelParts, Pick,
     SampleRequest, SamplingSettings, Token, Tokenizer,
 };
 use model::{Bytewise, Weights};
@@ -69,6 +69,8 @@ pub struct Kind {
     pub key: Option<String>,
     /// Whether `/pooling` leaves out the rows of texts that it read before.
     pub prefix: bool,
+    /// Numbers per row of `/pooling`.
+    pub width: usize,
     /// Whether llama.cpp's slots can be saved.
     pub saves: bool,
 }
@@ -84,6 +86,7 @@ impl Default for Kind {
             max_logprobs: 20,
             key: None,
             prefix: true,
+            width: 1,
             saves: true,
         }
     }
@@ -451,6 +454,11 @@ pub fn connect(fakes: &[&Fake]) -> Vllm {
     Vllm::connect(&remote(fakes), local(), None).unwrap()
 }
 
+/// A request of this tenant.
+pub fn tenant(name: &str) -> Caller {
+    Caller { tenant: Some(name.to_owned()), ..Caller::default() }
+}
+
 /// Eight tokens, drawn from the model as it is.
 pub fn growth() -> Growth {
     let sampling = SampleRequest::plain(Pick::Draw(0.0));
@@ -463,7 +471,7 @@ pub fn row(parent: BeamId, seed: u64) -> GrowRow {
 
 /// Grows one row of a new request.
 pub fn grow_one(vllm: &Vllm) -> Result<Vec<Token>, ModelError> {
-    let mut handle = vllm.handle(None);
+    let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9])?;
     let mut rows = handle.grow(&growth(), vec![row(beam, 1)])?;
     rows.remove(0).map(|(_, grown)| grown.tokens)

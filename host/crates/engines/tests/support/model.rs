@@ -58,6 +58,11 @@ impl Weights {
         (0..VOCAB).map(of).collect()
     }
 
+    /// The latent at the last of these tokens; its first number is the score.
+    pub fn latent(self, tokens: &[Token]) -> [f32; HIDDEN] {
+        std::array::from_fn(|i| self.score(tokens) * [1.0, -10.0, 0.5, 2.0][i])
+    }
+
     /// The score at the last of these tokens.
     pub fn score(self, tokens: &[Token]) -> f32 {
         let sum: u64 = tokens.iter().map(|token| u64::from(*token)).sum();
@@ -156,8 +161,9 @@ pub fn pool(kind: &Kind, read: &Mutex<Vec<(String, Vec<Token>)>>, body: &Value) 
     let known = read.iter().filter(|(name, _)| *name == salt).map(|(_, other)| shared(other)).max().unwrap_or(0);
     let cached = if kind.prefix { known.min(text.len() - 1) / BLOCK * BLOCK } else { 0 };
     read.push((salt, text.clone()));
-    let rows = (cached..text.len()).map(|at| kind.weights.score(&text[..=at]).to_le_bytes());
-    let data = BASE64_STANDARD.encode(rows.collect::<Vec<_>>().concat());
+    let row = |at: usize| kind.weights.latent(&text[..=at]).into_iter().take(kind.width);
+    let bytes: Vec<u8> = (cached..text.len()).flat_map(row).flat_map(f32::to_le_bytes).collect();
+    let data = BASE64_STANDARD.encode(bytes);
     let usage = json!({"prompt_tokens": text.len(), "total_tokens": text.len(), "completion_tokens": 0});
     json!({"id": "pool-1", "data": [{"index": 0, "object": "pooling", "data": data}], "usage": usage})
 }
