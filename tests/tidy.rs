@@ -204,7 +204,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("oci-client", &["inferenceguard-registry"]),
     ("reqwest", &["inferenceguard-engines"]),
     // Async.
-    ("tokio", &["inferenceguard-engines", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    (
+        "tokio",
+        &["inferenceguard-engines", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"],
+    ),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),

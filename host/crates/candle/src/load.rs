@@ -65,7 +65,8 @@ impl Folder {
         let weights = Weights::open(files)?;
         sources(files, &config, weights.gguf(), &mut facts)?;
         let generation = GenerationConfig::read_for(files, config.head == Head::Language, &mut facts)?;
-        let special = Special::read(files, weights.gguf(), &tokenizer, (Basics::from(&config), &generation), &mut facts)?;
+        let special =
+            Special::read(files, weights.gguf(), &tokenizer, (Basics::from(&config), &generation), &mut facts)?;
         let mut about = TokenizerConfig::read(files, SpecialNames::of(&special), &mut facts)?;
         if let Some(gguf) = weights.gguf() {
             about.or_told_by(gguf, &mut facts);

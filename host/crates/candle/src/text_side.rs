@@ -3,7 +3,8 @@
 //! The architecture does not matter here, so config.json is read for a few numbers only.
 
 use crate::{
-    CandleError, DecoderConfig, Facts, GenerationConfig, HfTokenizer, LoadOptions, ModelFiles, Template, TemplateChoice,
+    CandleError, DecoderConfig, Facts, GenerationConfig, HfTokenizer, LoadOptions, ModelFiles, Template,
+    TemplateChoice,
     config::Fields,
     fingerprint,
     gguf::Gguf,
@@ -120,7 +121,8 @@ impl Numbers {
 
 fn info(numbers: &Numbers, tokenizer: &HfTokenizer, eos: Vec<Token>, generation: &GenerationConfig) -> ModelInfo {
     let inside = |id: &Token| (*id as usize) < numbers.vocab;
-    let mut special: Vec<Token> = tokenizer.special().iter().copied().filter(inside).chain(eos.iter().copied()).collect();
+    let mut special: Vec<Token> =
+        tokenizer.special().iter().copied().filter(inside).chain(eos.iter().copied()).collect();
     special.sort_unstable();
     special.dedup();
     ModelInfo {

@@ -135,7 +135,9 @@ pub enum CatalogError {
         found: String,
     },
     /// `--engine` without a folder.
-    #[error("--engine needs --model DIR: the folder with tokenizer.json, config.json and template of the model that the engine serves")]
+    #[error(
+        "--engine needs --model DIR: the folder with tokenizer.json, config.json and template of the model that the engine serves"
+    )]
     NoEngineFolder,
     /// An option that an engine does not have.
     #[error("{option} does not fit --engine {engine}; leave it out")]

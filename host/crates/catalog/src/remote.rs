@@ -12,9 +12,7 @@ use inferenceguard_host::{
     EngineError,
     schedule::{Limits, Scheduler},
 };
-use inferenceguard_model::{
-    BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer,
-};
+use inferenceguard_model::{BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer};
 use std::{
     collections::BTreeMap,
     fs,
@@ -33,7 +31,7 @@ const VLLM: &str = "vllm:";
 pub struct EngineOptions {
     /// `vllm=URL[,URL...]` or `llamacpp=URL`: where the language model runs; here if `None`.
     pub engine: Option<String>,
-    /// The name under which it is served; the only one that is served if `None`.
+    /// The name under which it is served; if `None`, the server must serve a single model.
     pub model: Option<String>,
     /// URLs of vLLM servers with the same weights that pool `token_embed`, with commas between them.
     pub latents: Option<String>,
@@ -69,7 +67,9 @@ impl EngineOptions {
                 let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
                 Ok(Some(Arc::new(Vllm::connect(&remote, local, latents.as_ref())?)))
             }
-            "llamacpp" if self.latents.is_some() => Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" }),
+            "llamacpp" if self.latents.is_some() => {
+                Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" })
+            }
             "llamacpp" => Ok(Some(Arc::new(LlamaCpp::connect(&remote, local)?))),
             other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
         }

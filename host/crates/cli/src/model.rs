@@ -6,7 +6,10 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use inferenceguard_candle::{Fact, Facts};
-use inferenceguard_catalog::{Choice, inspect, remote::{ProbeKind, probe_of}};
+use inferenceguard_catalog::{
+    Choice, inspect,
+    remote::{ProbeKind, probe_of},
+};
 use inferenceguard_console::escape;
 use serde_json::Value;
 use std::path::PathBuf;

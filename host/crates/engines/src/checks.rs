@@ -4,7 +4,8 @@ use crate::{Fault, Lie, http::Failed};
 use inferenceguard_model::Token;
 
 /// The text that both tokenizers must cut alike: words, numbers, spaces, code, characters of two to four bytes.
-pub(crate) const CANARY: &str = "The kitchen knife costs 1,234.50 – naïve? «Ja!»\n\n  def f(x):\treturn x**2  # 你好 🙂 don't";
+pub(crate) const CANARY: &str =
+    "The kitchen knife costs 1,234.50 – naïve? «Ja!»\n\n  def f(x):\treturn x**2  # 你好 🙂 don't";
 
 /// How far above 0 rounding may put a log-probability.
 const ABOVE: f32 = 1e-3;

@@ -1,5 +1,6 @@
 //! What can go wrong between this side and an engine: the engine, what was found there, and what to do.
 
+use crate::Lie;
 use inferenceguard_model::ModelError;
 use std::time::Duration;
 
@@ -44,7 +45,9 @@ pub enum Fault {
         limit: usize,
     },
     /// An answer that is not the JSON that this call gives.
-    #[error("the answer to {path} is not as expected: {reason}; check that the URL is the engine's and that its version is a tested one")]
+    #[error(
+        "the answer to {path} is not as expected: {reason}; check that the URL is the engine's and that its version is a tested one"
+    )]
     Malformed {
         /// The call.
         path: &'static str,
@@ -63,7 +66,9 @@ pub enum Fault {
         status: u16,
     },
     /// It serves other models.
-    #[error("it serves no model `{expected}`; it serves: {known}; choose one of them, or start it with --served-model-name {expected}")]
+    #[error(
+        "it serves no model `{expected}`; it serves: {known}; choose one of them, or start it with --served-model-name {expected}"
+    )]
     Model {
         /// The name that was asked for.
         expected: String,
@@ -77,7 +82,9 @@ pub enum Fault {
         known: String,
     },
     /// 429, 502, 503 or 504, also after retries.
-    #[error("it is busy or not ready (status {status}), also when asked again; add replicas, or allow fewer rows at once")]
+    #[error(
+        "it is busy or not ready (status {status}), also when asked again; add replicas, or allow fewer rows at once"
+    )]
     Unavailable {
         /// The HTTP status.
         status: u16,
@@ -93,7 +100,9 @@ pub enum Fault {
         message: String,
     },
     /// A version that was not tested.
-    #[error("its version is {found}; tested are {tested}; install a tested one, or accept others with --engine-any-version")]
+    #[error(
+        "its version is {found}; tested are {tested}; install a tested one, or accept others with --engine-any-version"
+    )]
     Version {
         /// The version.
         found: String,
@@ -101,7 +110,9 @@ pub enum Fault {
         tested: &'static str,
     },
     /// A context shorter than the first replica's, or than the operator needs.
-    #[error("it takes {found} tokens, and {expected} are needed; start it with a larger --max-model-len (llama.cpp: -c)")]
+    #[error(
+        "it takes {found} tokens, and {expected} are needed; start it with a larger --max-model-len (llama.cpp: -c)"
+    )]
     Context {
         /// The tokens that it takes.
         found: usize,
@@ -109,7 +120,9 @@ pub enum Fault {
         expected: usize,
     },
     /// It cuts text into other tokens.
-    #[error("its tokenizer is another one: of the same text it makes {found}, and the local tokenizer.json {expected}; use the folder that the engine serves")]
+    #[error(
+        "its tokenizer is another one: of the same text it makes {found}, and the local tokenizer.json {expected}; use the folder that the engine serves"
+    )]
     Tokenizer {
         /// Its tokens.
         found: String,
@@ -117,7 +130,9 @@ pub enum Fault {
         expected: String,
     },
     /// Another model than the probe's.
-    #[error("it is not the model of the probe: {difference}; serve the model that the probe was made of, or make a new probe")]
+    #[error(
+        "it is not the model of the probe: {difference}; serve the model that the probe was made of, or make a new probe"
+    )]
     Probe {
         /// What differs, and by how much.
         difference: String,
@@ -148,120 +163,6 @@ pub enum Fault {
     Setup {
         /// Why.
         reason: String,
-    },
-}
-
-/// An answer that contradicts the request: a defect of the engine, or of something between it and this side.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Lie {
-    /// A token that the model does not have.
-    #[error("token {token} is outside the vocabulary of {vocab}; use the folder that the engine serves")]
-    Token {
-        /// The token.
-        token: i64,
-        /// The size of the vocabulary.
-        vocab: usize,
-    },
-    /// More tokens than were asked for.
-    #[error("{found} tokens where at most {max} were asked for; report it to the engine's authors")]
-    TooMany {
-        /// The tokens.
-        found: usize,
-        /// The most.
-        max: usize,
-    },
-    /// Fewer tokens than were asked for, without an end: the context was clipped.
-    #[error("{found} of {max} tokens without an end: the context was clipped; start it with a larger context, or shorten the prompt")]
-    Clipped {
-        /// The tokens.
-        found: usize,
-        /// The number asked for.
-        max: usize,
-    },
-    /// No token at all.
-    #[error("no token")]
-    Empty,
-    /// A token after an end token.
-    #[error("it goes on after the end token {token}; report it to the engine's authors")]
-    PastEnd {
-        /// The end token.
-        token: u32,
-    },
-    /// It ended at a token that ends nothing here.
-    #[error("it ended at token {token}, which is no end token here; use the folder that the engine serves")]
-    OtherEnd {
-        /// The token.
-        token: u32,
-    },
-    /// A finish reason that is not understood.
-    #[error("finish reason {found} is not understood; update this program, or use a tested version")]
-    Finish {
-        /// The reason.
-        found: String,
-    },
-    /// Not one log-probability for each token.
-    #[error("{found} log-probabilities for {expected} tokens")]
-    Logprobs {
-        /// Their number.
-        found: usize,
-        /// The number of tokens.
-        expected: usize,
-    },
-    /// A log-probability that is none.
-    #[error("a log-probability at position {at} is missing, not finite or above 0; check the weights and the number format")]
-    Logprob {
-        /// The position.
-        at: usize,
-    },
-    /// A score or a latent that is not finite.
-    #[error("{what} holds NaN or infinity; check the weights and the number format")]
-    NotFinite {
-        /// Scores or latents.
-        what: &'static str,
-    },
-    /// The prompt that it read is not the one that was sent.
-    #[error("it read another prompt than was sent ({found} tokens for {sent}); something between it and this side changes requests")]
-    Prompt {
-        /// The length of what it read.
-        found: usize,
-        /// The length of what was sent.
-        sent: usize,
-    },
-    /// Not one answer for each prompt.
-    #[error("{found} answers to {expected} prompts")]
-    Answers {
-        /// Their number.
-        found: usize,
-        /// The number of prompts.
-        expected: usize,
-    },
-    /// Answers by turns from several processes.
-    #[error("each answer comes from another process than the one that was checked; name the replicas, not what is in front of them")]
-    Process,
-    /// Fewer likely tokens than asked for.
-    #[error("{found} likely tokens where {expected} were asked for; start it with a larger --max-logprobs")]
-    Likely {
-        /// Their number.
-        found: usize,
-        /// The number asked for.
-        expected: usize,
-    },
-    /// Fewer scores than new tokens, also with an empty prefix cache.
-    #[error("{found} rows where at least {expected} are needed; the tokens are not priced")]
-    TooFew {
-        /// The rows.
-        found: usize,
-        /// The rows needed.
-        expected: usize,
-    },
-    /// A row of another width.
-    #[error("rows of {found} numbers where {expected} are due; check that it serves this model for this task")]
-    Width {
-        /// The width.
-        found: usize,
-        /// The width expected.
-        expected: usize,
     },
 }
 

@@ -102,7 +102,9 @@ impl<C: Check> Fleet<C> {
         for replica in self.ranked(session) {
             match self.here(replica, call, &read).await {
                 Ok(value) => return Ok(value),
-                Err(fault) if fault.is_retried() || replica.fault().is_some() => last = Some(fault.at(&replica.endpoint)),
+                Err(fault) if fault.is_retried() || replica.fault().is_some() => {
+                    last = Some(fault.at(&replica.endpoint))
+                }
                 Err(fault) => return Err(fault.at(&replica.endpoint)),
             }
         }

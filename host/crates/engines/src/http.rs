@@ -92,7 +92,8 @@ impl Http {
 
     /// The body of an answer of status 200.
     pub(crate) async fn bytes(&self, at: &Endpoint, call: Call<'_>) -> Result<Vec<u8>, Failed> {
-        let sent = within(self.deadlines.first_byte, "the first byte of the answer", self.request(at, call).send()).await;
+        let sent =
+            within(self.deadlines.first_byte, "the first byte of the answer", self.request(at, call).send()).await;
         let response = sent?.map_err(|error| connection(&error))?;
         let status = response.status().as_u16();
         if status == 200 {

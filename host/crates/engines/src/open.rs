@@ -7,7 +7,7 @@ use crate::{Deadlines, Endpoint, Fault, Key, Probe, Tolerance, fleet::Setting};
 pub struct Remote {
     /// Its replicas: the same model each.
     pub endpoints: Vec<Endpoint>,
-    /// The name under which it is served; the only one that is served, if not given.
+    /// The name under which it is served; if not given, the server must serve a single model.
     pub model: Option<String>,
     /// The key of all replicas.
     pub key: Option<Key>,

@@ -108,7 +108,8 @@ impl Tolerance {
             return Some("nothing could be compared".to_owned());
         }
         // A difference that is no number counts as too large.
-        if let Some(at) = differences().position(|one| !matches!(one.partial_cmp(&self.each), Some(order) if order.is_le()))
+        if let Some(at) =
+            differences().position(|one| !matches!(one.partial_cmp(&self.each), Some(order) if order.is_le()))
         {
             let (found, expected) = pairs[at];
             return Some(format!(
@@ -163,7 +164,8 @@ impl Probe {
     /// # Errors
     /// A failure of the model.
     pub fn of(generator: &mut dyn Generator) -> Result<Self, ModelError> {
-        let sequences = (0u64..).zip(PROMPTS).map(|(i, prompt)| sequence(generator, prompt, i)).collect::<Result<_, _>>()?;
+        let sequences =
+            (0u64..).zip(PROMPTS).map(|(i, prompt)| sequence(generator, prompt, i)).collect::<Result<_, _>>()?;
         Ok(Self::about(generator.info(), sequences))
     }
 
@@ -196,7 +198,8 @@ impl Probe {
     pub(crate) fn fits(&self, width: usize, vocab: usize) -> Result<(), ProbeError> {
         for (i, one) in self.sequences.iter().enumerate() {
             if one.values.len() != one.tokens.len() * width {
-                let reason = format!("sequence {i} does not have {width} values for each token: it is another kind of probe");
+                let reason =
+                    format!("sequence {i} does not have {width} values for each token: it is another kind of probe");
                 return Err(ProbeError::Malformed { reason });
             }
             let outside = one.prompt.iter().chain(&one.tokens).find(|token| **token as usize >= vocab);
@@ -223,7 +226,8 @@ fn sequence(generator: &mut dyn Generator, prompt: &str, number: u64) -> Result<
     let beam = generator.open(&prompt)?;
     let picks = (0..u64::from(LENGTH)).map(|i| Pick::Draw(spread(number * u64::from(LENGTH) + i))).collect();
     let sampling = SampleRequest::plain(Pick::Draw(0.0));
-    let growth = Growth { max_tokens: LENGTH, sampling, penalties: vec![], end: generator.info().eos.clone(), stop: vec![] };
+    let growth =
+        Growth { max_tokens: LENGTH, sampling, penalties: vec![], end: generator.info().eos.clone(), stop: vec![] };
     let row = GrowRow { parent: beam, picks, seed: number + 1, repeated: vec![], text: GrowingText::default() };
     let grown = generator.grow(&growth, vec![row]);
     let result = grown.and_then(|mut rows| rows.pop().unwrap_or(Err(ModelError::UnknownBeam(beam))));

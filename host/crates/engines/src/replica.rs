@@ -16,15 +16,9 @@ enum State<F> {
     /// Nothing, since the start or since its connection failed.
     Unchecked,
     /// It was checked.
-    Ready {
-        facts: F,
-        at: Instant,
-    },
+    Ready { facts: F, at: Instant },
     /// It cannot be used before this time.
-    Down {
-        fault: Fault,
-        until: Instant,
-    },
+    Down { fault: Fault, until: Instant },
 }
 
 /// One replica of an engine. `F` is what a check finds.

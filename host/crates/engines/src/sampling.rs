@@ -49,9 +49,7 @@ impl Sampling {
             Some(first) if first > 0 && first_only => refuse(
                 "give the token of a rank above 0 under penalties; set a temperature above 0, or repetition_penalty to 1",
             ),
-            Some(first) => {
-                Ok(Self { first, repetition_penalty: request.repetition_penalty, ..Self::GREEDY })
-            }
+            Some(first) => Ok(Self { first, repetition_penalty: request.repetition_penalty, ..Self::GREEDY }),
             None => drawn(request),
         }
     }
@@ -59,7 +57,9 @@ impl Sampling {
 
 fn check(request: &SampleRequest, penalised: bool, dialect: Dialect) -> Result<(), ModelError> {
     if dialect == Dialect::LlamaCpp && request.repetition_penalty != 1.0 {
-        return refuse("penalise repetition as transformers does; set repetition_penalty to 1 in the bundle's [sampling]");
+        return refuse(
+            "penalise repetition as transformers does; set repetition_penalty to 1 in the bundle's [sampling]",
+        );
     }
     // The reference sampler applies min_p after top_p.
     if dialect == Dialect::Vllm && request.min_p > 0.0 && request.top_p < 1.0 {
@@ -75,7 +75,9 @@ fn check(request: &SampleRequest, penalised: bool, dialect: Dialect) -> Result<(
 fn drawn(request: &SampleRequest) -> Result<Sampling, ModelError> {
     let SampleRequest { temperature, top_k, top_p, min_p, repetition_penalty, .. } = *request;
     if !(temperature.is_finite() && temperature >= COLDEST) {
-        return refuse(&format!("draw at temperature {temperature}; give a number of at least {COLDEST}, or 0 for greedy"));
+        return refuse(&format!(
+            "draw at temperature {temperature}; give a number of at least {COLDEST}, or 0 for greedy"
+        ));
     }
     if !(top_p > 0.0 && top_p <= 1.0 && (0.0..=1.0).contains(&min_p) && repetition_penalty > 0.0) {
         return refuse(&format!(
@@ -146,7 +148,10 @@ mod tests {
         ];
         for (expected, picks, change) in table {
             let refused = Sampling::of(&growth(change), &row(picks), &[1, 2], Dialect::Vllm).unwrap_err();
-            assert!(matches!(&refused, ModelError::Unsupported(what) if what.contains(expected)), "{expected}: {refused}");
+            assert!(
+                matches!(&refused, ModelError::Unsupported(what) if what.contains(expected)),
+                "{expected}: {refused}"
+            );
         }
     }
 
@@ -155,15 +160,20 @@ mod tests {
         let warm = growth(|g| (g.sampling.temperature, g.sampling.top_k, g.sampling.top_p) = (0.7, 50, 0.9));
         let kept = Sampling::of(&warm, &row(vec![Pick::Draw(0.1)]), &[1], Dialect::Vllm).unwrap();
         assert_eq!((kept.temperature, kept.top_k, kept.top_p, kept.first), (0.7, 50, 0.9, 0));
-        let ranked = Sampling::of(&growth(|_| ()), &row(vec![Pick::Rank(3), Pick::Rank(0)]), &[1], Dialect::Vllm).unwrap();
+        let ranked =
+            Sampling::of(&growth(|_| ()), &row(vec![Pick::Rank(3), Pick::Rank(0)]), &[1], Dialect::Vllm).unwrap();
         assert_eq!(ranked, Sampling { first: 3, ..Sampling::GREEDY });
         let later = growth(|g| g.penalties = vec![vec![], vec![(1, 1.0)]]);
-        assert_eq!(Sampling::of(&later, &row(vec![Pick::Rank(3), Pick::Rank(0)]), &[1], Dialect::Vllm).unwrap(), ranked);
+        assert_eq!(
+            Sampling::of(&later, &row(vec![Pick::Rank(3), Pick::Rank(0)]), &[1], Dialect::Vllm).unwrap(),
+            ranked
+        );
         let repeated = growth(|g| {
             g.sampling.repetition_penalty = 1.1;
             g.sampling.prompt = [1, 2].into();
         });
-        let kept = Sampling::of(&repeated, &GrowRow { repeated: vec![5], ..row(vec![]) }, &[2, 1, 2, 5], Dialect::Vllm).unwrap();
+        let kept = Sampling::of(&repeated, &GrowRow { repeated: vec![5], ..row(vec![]) }, &[2, 1, 2, 5], Dialect::Vllm)
+            .unwrap();
         assert_eq!(kept.repetition_penalty, 1.1);
         let refused = Sampling::of(&repeated, &row(vec![]), &[1, 2], Dialect::LlamaCpp).unwrap_err();
         assert!(refused.to_string().contains("repetition_penalty"), "{refused}");

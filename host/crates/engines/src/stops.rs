@@ -2,7 +2,7 @@
 
 use inferenceguard_model::{GrowingText, Token, Tokenizer, TokenizerError, stop_at};
 
-/// How many of a row's tokens there are up to the one that completes a stop text; all of them if none does. `text` is the answer
+/// The number of a row's tokens up to the token that completes a stop text; all of them if no token does. `text` is the answer
 /// before the row.
 pub(crate) fn kept(
     mut text: GrowingText,

@@ -61,7 +61,8 @@ fn a_second_server_with_other_weights_stops_answers() {
     let vllm = Vllm::connect(&remote(&[&fake]), local(), Some(&remote(&[&second]))).unwrap();
     let probe = Probe::of_latents(&mut *vllm.handle(&Caller::default())).unwrap();
     let probe = Probe::parse(probe.to_json().as_bytes()).unwrap();
-    let deadlines = inferenceguard_engines::Deadlines { check: std::time::Duration::from_millis(100), ..support::deadlines() };
+    let deadlines =
+        inferenceguard_engines::Deadlines { check: std::time::Duration::from_millis(100), ..support::deadlines() };
     let probed = |fake: &Fake| Remote { probe: Some(probe.clone()), deadlines, ..remote(&[fake]) };
     let other = pooling(Weights(2));
     let error = Vllm::connect(&remote(&[&fake]), local(), Some(&probed(&other))).err().unwrap();

@@ -99,7 +99,8 @@ fn what_it_cannot_do_is_refused_by_name() {
     let penalised = Growth { penalties: vec![vec![(65, 1.0)]], ..growth() };
     assert!(matches!(handle.grow(&penalised, vec![row(beam, 1)]), Err(ModelError::Unsupported(_))));
     assert!(matches!(handle.logprobs(&[(beam, 1)]), Err(ModelError::Unsupported(_))));
-    let two = Remote { endpoints: [remote(&[&fake]).endpoints, remote(&[&fake]).endpoints].concat(), ..remote(&[&fake]) };
+    let two =
+        Remote { endpoints: [remote(&[&fake]).endpoints, remote(&[&fake]).endpoints].concat(), ..remote(&[&fake]) };
     let error = LlamaCpp::connect(&two, local()).err().unwrap();
     assert!(error.to_string().contains("name one URL"), "{error}");
     let likely = handle.likeliest(&[beam], 5).unwrap().remove(0);
@@ -124,7 +125,11 @@ fn every_lie_is_found() {
         ("a stop word", |a| a["stop_type"] = json!("word"), Lie::Finish { found: "word".into() }),
         ("another end", |a| a["stop_type"] = json!("eos"), Lie::OtherEnd { token: 0 }),
         ("no number", |a| a["completion_probabilities"][0]["logprob"] = Value::Null, Lie::Logprob { at: 0 }),
-        ("another token", |a| a["completion_probabilities"][0]["id"] = json!(3), Lie::Logprobs { found: 8, expected: 8 }),
+        (
+            "another token",
+            |a| a["completion_probabilities"][0]["id"] = json!(3),
+            Lie::Logprobs { found: 8, expected: 8 },
+        ),
     ];
     for (name, change, lie) in table {
         // Greedy from here: eight bytes of one letter each.

@@ -192,7 +192,8 @@ fn another_score_model_is_refused_by_its_probe() {
     let (prompt, tokens) = (vec![1, 2], vec![3, 4]);
     let text = [prompt.as_slice(), &tokens].concat();
     let sequences = vec![Sequence { prompt, tokens, values: expected(&text, 2) }];
-    let probe = Probe { model: "cost".into(), precision: "f32".into(), base: String::new(), tolerance: None, sequences };
+    let probe =
+        Probe { model: "cost".into(), precision: "f32".into(), base: String::new(), tolerance: None, sequences };
     let with = |fake: &Fake| Remote { probe: Some(probe.clone()), ..remote(&[fake]) };
     let right = Fake::new(Kind::default());
     let scores = Scores::connect(&with(&right), info(), Arc::new(Texts)).unwrap();

@@ -4,7 +4,8 @@ mod support;
 
 use inferenceguard_engines::{Endpoint, Fault, Key, Lie, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
-    BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer, log_softmax, top_k,
+    BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
+    log_softmax, top_k,
 };
 use serde_json::{Value, json};
 use std::{
@@ -77,7 +78,9 @@ fn rounded(value: &Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => json!(number.as_f64().unwrap() as f32),
         Value::Array(all) => all.iter().map(rounded).collect(),
-        Value::Object(all) => all.iter().map(|(key, value)| (key.clone(), rounded(value))).collect::<serde_json::Map<_, _>>().into(),
+        Value::Object(all) => {
+            all.iter().map(|(key, value)| (key.clone(), rounded(value))).collect::<serde_json::Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }
@@ -168,7 +171,10 @@ fn greedy_rows_begin_with_the_token_of_their_rank() {
         assert_eq!(grown.tokens[1], next, "the rest is greedy");
     }
     let likely = handle.likeliest(&[beam], 3).unwrap().remove(0);
-    assert_eq!(likely.iter().map(|one| one.token).collect::<Vec<_>>(), ranked.iter().map(|one| one.0).collect::<Vec<_>>());
+    assert_eq!(
+        likely.iter().map(|one| one.token).collect::<Vec<_>>(),
+        ranked.iter().map(|one| one.0).collect::<Vec<_>>()
+    );
     let forced = handle.logprobs(&[(beam, 65), (beam, 66)]).unwrap();
     let raw = log_softmax(&logits);
     assert!((forced[0] - raw[65]).abs() < 1e-5 && (forced[1] - raw[66]).abs() < 1e-5);
@@ -228,23 +234,47 @@ fn lies() -> Vec<Untrue> {
         ("no token", |a| first(a)["token_ids"] = json!([]), Lie::Empty.into()),
         ("clipped", |a| cut(first(a)), Lie::Clipped { found: 7, max: 8 }.into()),
         ("past the end", |a| first(a)["token_ids"][3] = json!(EOS), Lie::PastEnd { token: EOS }.into()),
-        ("another end", |a| {
-            first(a)["token_ids"][7] = json!(66);
-            first(a)["finish_reason"] = json!("stop");
-        }, Lie::OtherEnd { token: 66 }.into()),
+        (
+            "another end",
+            |a| {
+                first(a)["token_ids"][7] = json!(66);
+                first(a)["finish_reason"] = json!("stop");
+            },
+            Lie::OtherEnd { token: 66 }.into(),
+        ),
         ("aborted", |a| first(a)["finish_reason"] = json!("abort"), Lie::Finish { found: "abort".into() }.into()),
-        ("an odd reason", |a| first(a)["finish_reason"] = json!("\u{1b}[2J"), Lie::Finish { found: "\\u{1b}[2J".into() }.into()),
-        ("log-probability null", |a| first(a)["logprobs"]["token_logprobs"][2] = Value::Null, Lie::Logprob { at: 2 }.into()),
-        ("log-probability above 0", |a| first(a)["logprobs"]["token_logprobs"][2] = json!(0.5), Lie::Logprob { at: 2 }.into()),
-        ("a log-probability too few", |a| {
-            first(a)["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop();
-        }, Lie::Logprobs { found: 7, expected: 8 }.into()),
+        (
+            "an odd reason",
+            |a| first(a)["finish_reason"] = json!("\u{1b}[2J"),
+            Lie::Finish { found: "\\u{1b}[2J".into() }.into(),
+        ),
+        (
+            "log-probability null",
+            |a| first(a)["logprobs"]["token_logprobs"][2] = Value::Null,
+            Lie::Logprob { at: 2 }.into(),
+        ),
+        (
+            "log-probability above 0",
+            |a| first(a)["logprobs"]["token_logprobs"][2] = json!(0.5),
+            Lie::Logprob { at: 2 }.into(),
+        ),
+        (
+            "a log-probability too few",
+            |a| {
+                first(a)["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop();
+            },
+            Lie::Logprobs { found: 7, expected: 8 }.into(),
+        ),
         ("another prompt", |a| first(a)["prompt_token_ids"][0] = json!(1), Lie::Prompt { found: 3, sent: 3 }.into()),
         ("a clipped prompt", |a| first(a)["prompt_token_ids"] = json!([9]), Lie::Prompt { found: 1, sent: 3 }.into()),
-        ("two answers", |a| {
-            let twin = first(a).clone();
-            a["choices"].as_array_mut().unwrap().push(twin);
-        }, Lie::Answers { found: 2, expected: 1 }.into()),
+        (
+            "two answers",
+            |a| {
+                let twin = first(a).clone();
+                a["choices"].as_array_mut().unwrap().push(twin);
+            },
+            Lie::Answers { found: 2, expected: 1 }.into(),
+        ),
         ("no answer", |a| a["choices"] = json!([]), Lie::Answers { found: 0, expected: 1 }.into()),
     ]
 }
@@ -309,7 +339,12 @@ fn every_failure_has_its_error_and_its_remedy() {
     let failures: Vec<Failure> = vec![
         ("a key", || Act::Status(401, "{\"error\":\"Unauthorized\"}"), Fault::Key, "--engine-key-file"),
         ("a router", || Act::Status(403, "no"), Fault::Path { path, status: 403 }, "let the router pass this path"),
-        ("no such path", || Act::Status(404, "{\"detail\":\"Not Found\"}"), Fault::Path { path, status: 404 }, "name the engine itself"),
+        (
+            "no such path",
+            || Act::Status(404, "{\"detail\":\"Not Found\"}"),
+            Fault::Path { path, status: 404 },
+            "name the engine itself",
+        ),
         (
             "no such model",
             || Act::Status(404, r#"{"error":{"message":"The model `smol` does not exist.","code":404}}"#),
@@ -330,8 +365,18 @@ fn every_failure_has_its_error_and_its_remedy() {
         ),
         ("always busy", || Act::Status(429, "{}"), Fault::Unavailable { status: 429 }, "add replicas"),
         ("no JSON", || Act::Raw("<html>".into()), malformed("expected value at line 1 column 1"), "the engine's"),
-        ("half of the body", || Act::Half, Fault::Silent { part: "the rest of the answer", waited: Duration::from_millis(200) }, "hangs"),
-        ("no answer", || Act::Never, Fault::Silent { part: "the first byte of the answer", waited: Duration::from_millis(300) }, "overloaded"),
+        (
+            "half of the body",
+            || Act::Half,
+            Fault::Silent { part: "the rest of the answer", waited: Duration::from_millis(200) },
+            "hangs",
+        ),
+        (
+            "no answer",
+            || Act::Never,
+            Fault::Silent { part: "the first byte of the answer", waited: Duration::from_millis(300) },
+            "overloaded",
+        ),
         ("too large", || Act::Raw("x".repeat((32 << 20) + 1)), Fault::TooLarge { limit: 32 << 20 }, "this URL"),
     ];
     for (name, act, fault, remedy) in failures {
@@ -471,7 +516,10 @@ fn processed_logprobs_are_refused() {
 #[test]
 fn an_engine_that_is_not_there_is_named() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let gone = Remote { deadlines: deadlines(), ..Remote::new(vec![Endpoint::new(&format!("http://127.0.0.1:{port}")).unwrap()]) };
+    let gone = Remote {
+        deadlines: deadlines(),
+        ..Remote::new(vec![Endpoint::new(&format!("http://127.0.0.1:{port}")).unwrap()])
+    };
     let error = Vllm::connect(&gone, local(), None).err().unwrap();
     assert_eq!(error.engine, format!("http://127.0.0.1:{port}"));
     assert!(matches!(&error.fault, Fault::Connection { .. }), "{error}");
@@ -480,7 +528,8 @@ fn an_engine_that_is_not_there_is_named() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::new(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
     let short = inferenceguard_engines::Deadlines { first_byte: Duration::from_millis(200), ..deadlines() };
-    let error = Vllm::connect(&Remote { deadlines: short, ..Remote::new(vec![endpoint]) }, local(), None).err().unwrap();
+    let error =
+        Vllm::connect(&Remote { deadlines: short, ..Remote::new(vec![endpoint]) }, local(), None).err().unwrap();
     assert!(matches!(&error.fault, Fault::Silent { .. }), "{error}");
 }
 

@@ -49,7 +49,8 @@ impl ServerCheck {
         if tokens.iter().copied().eq(self.canary.iter().map(|token| i64::from(*token))) {
             return Ok(());
         }
-        let shown = |tokens: Vec<i64>| quoted(&format!("{} tokens {:?}", tokens.len(), &tokens[..tokens.len().min(12)]));
+        let shown =
+            |tokens: Vec<i64>| quoted(&format!("{} tokens {:?}", tokens.len(), &tokens[..tokens.len().min(12)]));
         let expected = self.canary.iter().map(|token| i64::from(*token)).collect();
         Err(Fault::Tokenizer { found: shown(tokens), expected: shown(expected) })
     }

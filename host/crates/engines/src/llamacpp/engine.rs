@@ -11,7 +11,7 @@ use crate::{
     Fault, Lie, RemoteError,
     checks::Asked,
     fleet::{Read, Shared},
-    handle::{Engine, Job, Row, Session, Side, Siblings},
+    handle::{Engine, Job, Row, Session, Siblings, Side},
     http::Call,
     sampling::{Dialect, Sampling},
 };
@@ -129,7 +129,8 @@ impl Engine for Core {
         let mut slot = self.slot(beam).await?;
         let request = Completion { n_probs: k, ..Completion::new(beam, 1, &Sampling::GREEDY, slot.number) };
         slot.has_read(Vec::new());
-        let (mut best, cost) = self.ask(session, request, |bytes| read::likely(bytes, self.asked(beam, 1, &[]))).await?;
+        let (mut best, cost) =
+            self.ask(session, request, |bytes| read::likely(bytes, self.asked(beam, 1, &[]))).await?;
         slot.has_read(beam.to_vec());
         if best.len() < k as usize {
             let lie = Lie::Likely { found: best.len(), expected: k as usize };

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     Fault, Local, Remote, RemoteError,
+    engine::Side,
     fleet::{Fleet, Shared},
-    handle::{Handle, Side},
+    handle::Handle,
     hashes::unique,
     identity::{identify, rounding},
     worker::Worker,
@@ -34,7 +35,7 @@ impl LlamaCpp {
     /// Connects to the server and checks it: tokenizer, probe, slots.
     ///
     /// # Errors
-    /// No server that answers, or one that is not what it should be; more than one URL, because slots belong to a server.
+    /// A server that does not answer or is not what it should be; more than one URL, because slots belong to a server.
     pub fn connect(remote: &Remote, local: Local) -> Result<Self, RemoteError> {
         if remote.endpoints.len() > 1 {
             let reason = "llama.cpp's slots are managed on one server; name one URL".to_owned();

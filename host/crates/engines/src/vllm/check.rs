@@ -9,9 +9,9 @@ use super::{
 use crate::{
     Endpoint, Fault, Local, Probe, Remote, Tolerance,
     checks::{Asked, CANARY, unwrapped},
+    engine::Row,
     error::quoted,
     fleet::{Check, Read},
-    handle::Row,
     http::{Call, Http, Models},
     sampling::Sampling,
 };

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     Fault, RemoteError,
     checks::Asked,
+    engine::{Engine, Job, Row, Session, Side},
     fleet::{Read, Shared},
-    handle::{Engine, Job, Row, Session, Side},
     http::Call,
     sampling::{Dialect, Sampling},
 };

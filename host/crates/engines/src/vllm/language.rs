@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     Fault, Local, Remote, RemoteError,
+    engine::Side,
     fleet::{Fleet, Shared},
-    handle::{Handle, Side},
+    handle::Handle,
     hashes::unique,
     identity::{identify, rounding},
     worker::Worker,
@@ -36,7 +37,7 @@ impl Vllm {
     /// by offset is there. `latents` is a second set of servers with the same weights, which pool `token_embed`.
     ///
     /// # Errors
-    /// No server that answers, or one that is not what it should be.
+    /// A server that is not what it should be; no server that answers.
     pub fn connect(remote: &Remote, local: Local, latents: Option<&Remote>) -> Result<Self, RemoteError> {
         let worker = Worker::new()?;
         let here = |fault: Fault| fault.at("(this side)");

@@ -1,7 +1,7 @@
 //! Latents by a second server of the same weights, which pools `token_embed`: the last hidden state after the final norm.
 
 use super::pooling::{PoolCheck, Pooling};
-use crate::{Fault, Lie, Local, Remote, RemoteError, handle::Session, worker::Worker};
+use crate::{Fault, Lie, Local, Remote, RemoteError, engine::Session, worker::Worker};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -12,7 +12,12 @@ pub(crate) struct Latents {
 }
 
 impl Latents {
-    pub(crate) fn connect(worker: &Worker, remote: &Remote, local: &Local, context: usize) -> Result<Self, RemoteError> {
+    pub(crate) fn connect(
+        worker: &Worker,
+        remote: &Remote,
+        local: &Local,
+        context: usize,
+    ) -> Result<Self, RemoteError> {
         let hidden = local.info.hidden;
         let check = PoolCheck::new(remote, &*local.tokenizer, (hidden, "latents"), context);
         let check = check.map_err(|fault| fault.at("(this side)"))?;

@@ -11,11 +11,13 @@ mod penalties;
 mod pooling;
 mod read;
 mod score_cache;
+mod score_text;
 mod scores;
 mod wire;
 
 pub use language::Vllm;
-pub use scores::{Due, SameTokens, ScoreText, ScoreTexts, Scores};
+pub use score_text::{Due, SameTokens, ScoreText, ScoreTexts};
+pub use scores::Scores;
 
 /// The most bytes of an answer: a row of tokens with likely ones, or the scores of a long text.
 const LIMIT: usize = 32 << 20;

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     Endpoint, Fault, Lie, Probe, Remote, Tolerance,
     checks::{CANARY, unwrapped},
+    engine::Session,
     fleet::{Check, Fleet, Read, Shared},
-    handle::Session,
     http::{Call, Http, Models, malformed},
     worker::Worker,
 };
@@ -45,8 +45,14 @@ struct Entry {
 /// The body of a request for one text.
 pub(crate) fn request(model: &str, tokens: &[Token], salt: Option<&str>) -> Vec<u8> {
     let (use_activation, add_special_tokens) = (false, false);
-    let request =
-        Request { model, input: [tokens], use_activation, encoding_format: "base64", add_special_tokens, cache_salt: salt };
+    let request = Request {
+        model,
+        input: [tokens],
+        use_activation,
+        encoding_format: "base64",
+        add_special_tokens,
+        cache_salt: salt,
+    };
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
@@ -105,7 +111,14 @@ impl PoolCheck {
         Ok(Self { model, canary, width: width.max(1), what, context, probe, any_version })
     }
 
-    async fn rows(&self, http: &Http, at: &Endpoint, model: &str, tokens: &[Token], salt: &str) -> Result<Vec<f32>, Fault> {
+    async fn rows(
+        &self,
+        http: &Http,
+        at: &Endpoint,
+        model: &str,
+        tokens: &[Token],
+        salt: &str,
+    ) -> Result<Vec<f32>, Fault> {
         let body = request(model, tokens, Some(salt));
         let call = Call { limit: LIMIT, ..Call::post(POOLING, &body) };
         rows(&unwrapped(http.bytes(at, call).await)?, self.width, tokens.len(), self.what)
@@ -134,7 +147,8 @@ impl PoolCheck {
             let last = found.len().checked_sub(one.values.len()).map(|from| &found[from..]);
             let last = last.ok_or(Lie::TooFew { found: found.len(), expected: one.values.len() })?;
             // Latents have no unit: they are compared as parts of the largest number of the probe's.
-            let unit = if self.width > 1 { one.values.iter().fold(0.0f32, |most, value| most.max(value.abs())) } else { 1.0 };
+            let unit =
+                if self.width > 1 { one.values.iter().fold(0.0f32, |most, value| most.max(value.abs())) } else { 1.0 };
             pairs.extend(last.iter().zip(&one.values).map(|(found, expected)| (found / unit, expected / unit)));
         }
         tolerance.exceeded(&pairs).map_or(Ok(()), |difference| Err(Fault::Probe { difference }))

@@ -4,9 +4,9 @@ use super::wire::{COMPLETIONS, Choice, Completed, Usage};
 use crate::{
     Fault, Lie,
     checks::{Asked, logprob, token},
+    engine::Row,
     error::quoted,
     fleet::Read,
-    handle::Row,
     http::malformed,
 };
 use inferenceguard_model::{Likely, Token};
@@ -74,7 +74,8 @@ pub(crate) fn likely(bytes: &[u8], asked: Asked<'_>, expected: usize) -> Result<
     let tokens = tokens(&choice, asked)?;
     let logprobs = token_logprobs(&choice, tokens.len())?;
     let table = choice.logprobs.top_logprobs.into_iter().next().flatten().unwrap_or_default();
-    let mut best = table.into_iter().map(|(id, value)| entry(&id, value, asked.vocab)).collect::<Result<Vec<_>, _>>()?;
+    let mut best =
+        table.into_iter().map(|(id, value)| entry(&id, value, asked.vocab)).collect::<Result<Vec<_>, _>>()?;
     best.sort_by(|a, b| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token)));
     if best.len() < expected {
         return Err(Lie::Likely { found: best.len(), expected }.into());

@@ -27,10 +27,12 @@ impl ScoreCache {
     /// The prefixes of a text that end at its positions from `from` on. Those of tenants differ.
     pub(crate) fn prefixes(&self, tenant: Option<&str>, tokens: &[Token], from: usize) -> Vec<Prefix> {
         let mut hashers = [self.keys[0].build_hasher(), self.keys[1].build_hasher()];
-        let mut add = |bytes: &[u8]| hashers.each_mut().map(|hasher| {
-            hasher.write(bytes);
-            hasher.finish()
-        });
+        let mut add = |bytes: &[u8]| {
+            hashers.each_mut().map(|hasher| {
+                hasher.write(bytes);
+                hasher.finish()
+            })
+        };
         let name = tenant.map_or_else(|| vec![0], |name| [&[1], name.as_bytes(), &[0xff]].concat());
         add(&name);
         let all = tokens.iter().map(|token| add(&token.to_le_bytes()));

@@ -6,10 +6,18 @@
 use super::{
     pooling::{PoolCheck, Pooling},
     score_cache::ScoreCache,
+    score_text::{Due, ScoreText, ScoreTexts},
 };
-use crate::{Fault, Lie, Remote, RemoteError, handle::{Session, all}, hashes::unique, identity::{identify, rounding}, worker::Worker};
+use crate::{
+    Fault, Lie, Remote, RemoteError,
+    engine::{Session, all},
+    hashes::unique,
+    identity::{identify, rounding},
+    worker::Worker,
+};
 use inferenceguard_model::{
-    BeamId, Caller, Cancel, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Caller, Cancel, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token,
+    Tokenizer,
 };
 use std::{
     collections::HashMap,
@@ -21,94 +29,6 @@ use std::{
 
 /// Scores that are remembered.
 const REMEMBERED: usize = 1 << 20;
-
-/// The texts of a score model, on this side: template and tokenizer.
-pub trait ScoreTexts: Send + Sync {
-    /// The score model's tokenizer.
-    fn tokenizer(&self) -> Arc<dyn Tokenizer>;
-
-    /// Begins an answer to a conversation. `language` decodes the tokens that follow.
-    ///
-    /// # Errors
-    /// [`ModelError::EmptyPrompt`], [`ModelError::Conversation`], [`ModelError::Unsupported`] for another tokenizer, or a failure of
-    /// template or tokenizer.
-    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError>;
-
-    /// As [`ScoreModel::template`].
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// As [`ScoreModel::own_template`].
-    fn own_template(&self) -> Option<String> {
-        self.template()
-    }
-}
-
-/// A text whose tokens from `from` on must be scored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// The whole text, in the score model's tokens.
-    pub tokens: Vec<Token>,
-    /// The first position whose score is not known.
-    pub from: usize,
-}
-
-/// One conversation and its answer, in the score model's tokens.
-pub trait ScoreText: Send {
-    /// A text of its own, equal to this one.
-    fn copy(&self) -> Box<dyn ScoreText>;
-
-    /// Appends tokens of the language model, and gives what must be scored now.
-    ///
-    /// # Errors
-    /// A failure of the tokenizer.
-    fn extend(&mut self, tokens: &[Token], ended: bool) -> Result<Due, ModelError>;
-
-    /// Takes the scores of what was due, and gives those of the answer's tokens.
-    fn take(&mut self, due: &Due, scores: &[f32]) -> Scored;
-}
-
-/// A text of a score model that reads the language model's own tokens.
-#[derive(Debug, Clone)]
-pub struct SameTokens {
-    tokens: Vec<Token>,
-    /// Where the answer begins.
-    prompt: usize,
-    /// The positions that are scored.
-    scored: usize,
-    end: f32,
-}
-
-impl SameTokens {
-    /// An answer to this prompt, which has at least one token.
-    ///
-    /// # Errors
-    /// [`ModelError::EmptyPrompt`].
-    pub fn new(prompt: Vec<Token>) -> Result<Self, ModelError> {
-        // Only the score at the prompt's last token is of use.
-        let scored = prompt.len().checked_sub(1).ok_or(ModelError::EmptyPrompt)?;
-        Ok(Self { prompt: prompt.len(), tokens: prompt, scored, end: f32::NAN })
-    }
-}
-
-impl ScoreText for SameTokens {
-    fn copy(&self) -> Box<dyn ScoreText> {
-        Box::new(self.clone())
-    }
-
-    fn extend(&mut self, tokens: &[Token], _ended: bool) -> Result<Due, ModelError> {
-        self.tokens.extend_from_slice(tokens);
-        Ok(Due { tokens: self.tokens.clone(), from: self.scored })
-    }
-
-    fn take(&mut self, due: &Due, scores: &[f32]) -> Scored {
-        let of_prompt = self.prompt.saturating_sub(due.from);
-        self.scored = due.from + scores.len();
-        self.end = scores.last().copied().unwrap_or(self.end);
-        Scored { tokens: scores.get(of_prompt..).unwrap_or_default().to_vec(), end: self.end }
-    }
-}
 
 /// A score model on one or more vLLM servers.
 pub struct Scores {
@@ -135,7 +55,7 @@ impl Scores {
     /// template and configuration, and whether it reads the language model's tokens.
     ///
     /// # Errors
-    /// No server that answers, or one that is not what it should be.
+    /// A server that is not what it should be; no server that answers.
     pub fn connect(remote: &Remote, mut info: ScoreInfo, texts: Arc<dyn ScoreTexts>) -> Result<Self, RemoteError> {
         let worker = Worker::new()?;
         let check = PoolCheck::new(remote, &*texts.tokenizer(), (1, "scores"), 2);
@@ -179,7 +99,13 @@ impl ScoreBackEnd for Scores {
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let session = Session { id: format!("ig-{:016x}-{number}", self.process), salt: caller.tenant.clone() };
         let cancel = caller.cancel.clone();
-        Box::new(Handle { core: Arc::clone(&self.core), session: session.into(), cancel, answers: HashMap::new(), next: 0 })
+        Box::new(Handle {
+            core: Arc::clone(&self.core),
+            session: session.into(),
+            cancel,
+            answers: HashMap::new(),
+            next: 0,
+        })
     }
 
     fn live_rows(&self) -> usize {
@@ -206,7 +132,7 @@ impl Core {
         if let Some(known) = self.remembered(&prefixes) {
             return Ok(known);
         }
-        // The server's cache holds what this side forgot: the text is read again, as one that no cache knows.
+        // The server's cache holds what this side forgot: the text is read again under a salt that no cache knows.
         let salt = format!("{}-{:016x}", session.id, unique());
         let found = self.ask(session, due, &prefixes, Some(&salt)).await?;
         let lie = Lie::TooFew { found, expected: prefixes.len() };
@@ -260,7 +186,12 @@ impl Handle {
     }
 
     /// A text with new tokens, and what is due of it.
-    fn longer(&self, mut text: Box<dyn ScoreText>, tokens: &[Token], ended: bool) -> Result<(Box<dyn ScoreText>, Due), ModelError> {
+    fn longer(
+        &self,
+        mut text: Box<dyn ScoreText>,
+        tokens: &[Token],
+        ended: bool,
+    ) -> Result<(Box<dyn ScoreText>, Due), ModelError> {
         let due = text.extend(tokens, ended)?;
         let (found, limit) = (due.tokens.len(), self.core.info.context);
         if found > limit { Err(ModelError::ContextExceeded { found, limit }) } else { Ok((text, due)) }
@@ -275,7 +206,8 @@ impl Handle {
         let tasks: Vec<_> = due.iter().map(task).collect();
         let done = self.core.worker.wait(&self.cancel, all(tasks));
         let done = done.map_err(|fault| ModelError::from(fault.at(self.core.pooling.fleet.names())))?;
-        let done = done.ok_or_else(|| ModelError::Unsupported("score: a task of this side panicked; report it".into()))?;
+        let done =
+            done.ok_or_else(|| ModelError::Unsupported("score: a task of this side panicked; report it".into()))?;
         Ok(done.into_iter().collect::<Result<Vec<_>, _>>()?)
     }
 }
@@ -315,7 +247,8 @@ impl ScoreModel for Handle {
 
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         let longer = |row: &ScoreRow| self.longer(self.copy(row.id)?, &row.tokens, row.ended);
-        let (texts, due): (Vec<_>, Vec<_>) = rows.iter().map(longer).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let (texts, due): (Vec<_>, Vec<_>) =
+            rows.iter().map(longer).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let scores = self.score(&due)?;
         let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
         self.core.positions.fetch_add(given as u64, Ordering::Relaxed);

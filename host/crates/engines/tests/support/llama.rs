@@ -34,7 +34,8 @@ pub fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
 
 /// The answer of `/completion`.
 pub fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
-    let prompt: Vec<Token> = body["prompt"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as Token).collect();
+    let prompt: Vec<Token> =
+        body["prompt"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as Token).collect();
     let slot = body["id_slot"].as_u64().unwrap() as usize;
     let held = slots.read.get(&slot).cloned().unwrap_or_default();
     let common = held.iter().zip(&prompt).take_while(|(a, b)| a == b).count().min(prompt.len() - 1);

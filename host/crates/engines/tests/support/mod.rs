@@ -115,7 +115,14 @@ pub struct Fake {
 impl Fake {
     pub fn new(kind: Kind) -> Self {
         let (kind, seen) = (Mutex::new(kind), Mutex::default());
-        let shared = Shared { kind, seen, rule: Mutex::default(), running: AtomicUsize::new(0), read: Mutex::default(), slots: Mutex::default() };
+        let shared = Shared {
+            kind,
+            seen,
+            rule: Mutex::default(),
+            running: AtomicUsize::new(0),
+            read: Mutex::default(),
+            slots: Mutex::default(),
+        };
         let mut fake = Self { port: 0, shared: Arc::new(shared), runtime: None };
         fake.start();
         fake
@@ -206,7 +213,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let seen = Seen { path: parts.uri.path().to_owned(), query: parts.uri.query().unwrap_or_default().to_owned(), headers: parts.headers, body };
+    let seen = Seen {
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+    };
     shared.seen.lock().unwrap().push(seen.clone());
     let act = shared.rule.lock().unwrap().as_ref().map_or(Act::Honest, |rule| rule(&seen));
     match act {
@@ -256,116 +268,6 @@ struct Json(u16, Value);
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
         reply(self.0, self.1.to_string())
-    }
-}
-
-fn honest(&self) {
-        *self.shared.rule.lock().unwrap() = None;
-    }
-
-    pub fn change(&self, change: impl FnOnce(&mut Kind)) {
-        change(&mut self.shared.kind.lock().unwrap());
-    }
-
-    /// Forgets what it saw, and returns it.
-    pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.shared.seen.lock().unwrap())
-    }
-
-    pub fn running(&self) -> usize {
-        self.shared.running.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Waits for something that happens soon.
-pub fn until(what: &str, done: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-struct Running(Arc<Shared>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    shared.running.fetch_add(1, Ordering::SeqCst);
-    let _running = Running(Arc::clone(&shared));
-    let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
-    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let seen = Seen { path: parts.uri.path().to_owned(), query: parts.uri.query().unwrap_or_default().to_owned(), headers: parts.headers, body };
-    shared.seen.lock().unwrap().push(seen.clone());
-    let act = shared.rule.lock().unwrap().as_ref().map_or(Act::Honest, |rule| rule(&seen));
-    match act {
-        Act::Honest => honest(&shared, &seen).into_response(),
-        Act::Changed(change) => {
-            let mut reply = honest(&shared, &seen);
-            change(&mut reply.1);
-            reply.into_response()
-        }
-        Act::Status(status, text) => reply(status, text.to_owned()),
-        Act::Raw(text) => reply(200, text),
-        Act::Half => {
-            let head = [("content-length", "1000")];
-            let begun = std::iter::once(Ok::<_, std::io::Error>(Bytes::from("{\"choices\":")));
-            let body = Body::from_stream(Begun(begun.collect()));
-            (StatusCode::OK, head, body).into_response()
-        }
-        Act::Never => std::future::pending().await,
-        Act::Late(wait) => {
-            tokio::time::sleep(wait).await;
-            honest(&shared, &seen).into_response()
-        }
-    }
-}
-
-fn reply(status: u16, text: String) -> Response {
-    (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], text).into_response()
-}
-
-/// A body that gives its parts and then nothing.
-struct Begun(Vec<Result<Bytes, std::io::Error>>);
-
-impl futures_util::Stream for Begun {
-    type Item = Result<Bytes, std::io::Error>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.pop().map_or(std::task::Poll::Pending, |part| std::task::Poll::Ready(Some(part)))
-    }
-}
-
-/// A status and JSON.
-struct Json(u16, Value);
-
-impl IntoResponse for Json {
-    fn into_response(self) -> Response {
-        reply(self.0, self.1.to_string())
-    }
-}
-
-impl Deref for Json {
-    type Target = Value;
-
-    fn deref(&self) -> &Value {
-        &self.1
     }
 }
 
@@ -382,7 +284,8 @@ fn honest(shared: &Shared, seen: &Seen) -> Json {
         ),
         "/version" => Json(200, json!({"version": kind.version})),
         "/tokenize" => {
-            let tokens = Bytewise.encode(seen.body["prompt"].as_str().or(seen.body["content"].as_str()).unwrap()).unwrap();
+            let tokens =
+                Bytewise.encode(seen.body["prompt"].as_str().or(seen.body["content"].as_str()).unwrap()).unwrap();
             Json(200, json!({"count": tokens.len(), "max_model_len": 2048, "tokens": tokens, "token_strs": null}))
         }
         "/v1/completions" if seen.body["logprobs"].as_u64().unwrap_or(0) as usize > kind.max_logprobs => {
