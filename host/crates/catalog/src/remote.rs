@@ -57,22 +57,20 @@ impl EngineOptions {
         let Some(engine) = &self.engine else { return self.unused().map_or(Ok(None), Err) };
         let model = model.ok_or(CatalogError::NoEngineFolder)?;
         let (kind, places) = engine.split_once('=').unwrap_or((engine, ""));
+        let kind = Kind::of(kind)?;
+        if kind == Kind::LlamaCpp && self.latents.is_some() {
+            return Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" });
+        }
         let remote = Remote { model: self.model.clone(), ..self.remote(places, None)? };
+        let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
         let folder = hub::folder(model, loading.note())?;
         let texts = TextSide::open(&ModelFiles::folder(&folder), &loading.language(), false)?;
         loading.warn(&texts.info().name, texts.facts());
         let local = local(texts);
-        match kind {
-            "vllm" => {
-                let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
-                Ok(Some(Arc::new(Vllm::connect(&remote, local, latents.as_ref())?)))
-            }
-            "llamacpp" if self.latents.is_some() => {
-                Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" })
-            }
-            "llamacpp" => Ok(Some(Arc::new(LlamaCpp::connect(&remote, local)?))),
-            other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
-        }
+        Ok(Some(match kind {
+            Kind::Vllm => Arc::new(Vllm::connect(&remote, local, latents.as_ref())?),
+            Kind::LlamaCpp => Arc::new(LlamaCpp::connect(&remote, local)?),
+        }))
     }
 
     /// An option that says something about an engine where none is named.
@@ -178,6 +176,23 @@ fn probe_of_scores(choice: &Choice) -> Result<Probe, CatalogError> {
     Ok(Probe::of_scores(&mut model, &texts)?)
 }
 
+/// The engines that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Vllm,
+    LlamaCpp,
+}
+
+impl Kind {
+    fn of(name: &str) -> Result<Self, CatalogError> {
+        match name {
+            "vllm" => Ok(Self::Vllm),
+            "llamacpp" => Ok(Self::LlamaCpp),
+            other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
+        }
+    }
+}
+
 /// Whether a place of `--score` is an engine's.
 pub(crate) fn is_remote(place: &str) -> bool {
     place.starts_with(VLLM)
@@ -262,5 +277,73 @@ impl ScoreText for Retokenized {
 
     fn take(&mut self, _due: &Due, scores: &[f32]) -> Scored {
         self.0.take(scores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LoadingOptions;
+
+    fn loading() -> Loading {
+        let options = LoadingOptions {
+            device: "cpu".into(),
+            precision: "f32".into(),
+            prompt_cache: 0,
+            templates: vec![],
+            template_date: None,
+            full_digest: false,
+            note: |_| (),
+        };
+        Loading::new(&options, None).unwrap()
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_refused_by_name() {
+        let engine = |text: &str| EngineOptions { engine: Some(text.to_owned()), ..EngineOptions::default() };
+        let missing = Some(PathBuf::from("no/such/file"));
+        let table = [
+            (engine("sglang=http://a"), Some("m"), "--engine sglang: unknown"),
+            (engine("vllm=http://a"), None, "--engine needs --model DIR"),
+            (engine("vllm"), Some("m"), "no URL"),
+            (engine("vllm=ftp://a"), Some("m"), "http://HOST:PORT"),
+            (
+                EngineOptions { latents: Some("http://b".into()), ..engine("llamacpp=http://a") },
+                Some("m"),
+                "--latents does not fit",
+            ),
+            (
+                EngineOptions { latents: Some("http://b".into()), ..EngineOptions::default() },
+                Some("m"),
+                "--latents needs --engine",
+            ),
+            (
+                EngineOptions { model: Some("x".into()), ..EngineOptions::default() },
+                None,
+                "--engine-model needs --engine",
+            ),
+            (EngineOptions { key_file: missing, ..engine("vllm=http://a") }, Some("m"), "no/such/file"),
+            (
+                EngineOptions { probes: vec!["no/such/probe".into()], ..engine("vllm=http://a") },
+                Some("m"),
+                "no/such/probe",
+            ),
+        ];
+        for (options, model, expected) in table {
+            let error = options.language(model, &loading()).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        assert!(EngineOptions::default().language(None, &loading()).is_ok_and(|none| none.is_none()));
+    }
+
+    #[test]
+    fn a_probe_belongs_to_the_model_that_it_names() {
+        let folder = std::env::temp_dir().join(format!("inferenceguard-probe-{}", std::process::id()));
+        let json = r#"{"model":"m","precision":"f32","sequences":[{"prompt":[1],"tokens":[2],"values":[-1.5]}]}"#;
+        fs::write(&folder, json).unwrap();
+        let options = EngineOptions { probes: vec![format!("cost={}", folder.display())], ..EngineOptions::default() };
+        let found = [options.probe(Some("cost")), options.probe(None), options.probe(Some("reward"))];
+        fs::remove_file(&folder).unwrap();
+        assert_eq!(found.map(|probe| probe.unwrap().is_some()), [true, false, false]);
     }
 }
