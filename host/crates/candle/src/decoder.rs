@@ -55,6 +55,15 @@ pub(crate) struct Pass {
     pub(crate) inner: Inner,
 }
 
+/// A prompt on its way: its keys and values so far.
+pub(crate) struct Prompt {
+    pub(crate) prefix: Arc<Prefix>,
+    keep: Keep,
+    /// How many tokens are read.
+    pub(crate) read: usize,
+    latents: Vec<Tensor>,
+}
+
 impl Pass {
     /// Of the tokens of all, one pass after the other.
     fn join(passes: Vec<Self>) -> Result<Self> {
@@ -126,36 +135,63 @@ impl Decoder {
         tokens: &[Token],
         keep: Keep,
     ) -> std::result::Result<(Arc<Prefix>, Pass), ModelError> {
+        let mut prompt = self.begin(tokens, keep)?;
+        loop {
+            if let Some(pass) = self.read(&mut prompt, tokens, usize::MAX)? {
+                return Ok((prompt.prefix, pass));
+            }
+        }
+    }
+
+    /// Begins a prompt, from the end of what a recent one has in common with it.
+    pub(crate) fn begin(&self, tokens: &[Token], keep: Keep) -> std::result::Result<Prompt, ModelError> {
         if tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
         self.check(tokens, tokens.len())?;
-        rayon::scope(|_| self.prefill_blocks(tokens, keep)).map_err(crate::error::backend)
+        let begun = Prefix::zeros(&self.shape(), tokens.len()).and_then(|prefix| {
+            let prefix = Arc::new(prefix);
+            let read = self.begun(tokens, keep, &prefix)?;
+            Ok(Prompt { prefix, keep, read, latents: Vec::new() })
+        });
+        begun.map_err(crate::error::backend)
     }
 
-    fn prefill_blocks(&mut self, tokens: &[Token], keep: Keep) -> Result<(Arc<Prefix>, Pass)> {
-        let prefix = Arc::new(Prefix::zeros(&self.shape(), tokens.len())?);
-        let (mut latents, mut inner) = (Vec::new(), Inner::default());
-        let known = self.begun(tokens, keep, &prefix)?;
-        for (i, block) in tokens[known..].chunks(BLOCK).enumerate() {
-            let start = known + i * BLOCK;
-            let end = start + block.len();
+    /// Reads the next blocks of a prompt, `most` tokens or one block; gives latents once all are read. The blocks are the same
+    /// whatever `most` is, and so are the numbers.
+    pub(crate) fn read(
+        &mut self,
+        prompt: &mut Prompt,
+        tokens: &[Token],
+        most: usize,
+    ) -> std::result::Result<Option<Pass>, ModelError> {
+        rayon::scope(|_| self.read_blocks(prompt, tokens, (most / BLOCK).max(1))).map_err(crate::error::backend)
+    }
+
+    fn read_blocks(&mut self, prompt: &mut Prompt, tokens: &[Token], most: usize) -> Result<Option<Pass>> {
+        let mut inner = Inner::default();
+        for block in tokens[prompt.read..].chunks(BLOCK).take(most) {
+            let (start, end) = (prompt.read, prompt.read + block.len());
             let positions: Vec<usize> = (start..end).collect();
             let angles = self.angles.of_prompt(&positions, tokens.len(), self.format.dtype, &self.device)?;
-            let streams = self.prefill_block(&prefix, block, start, &angles)?;
-            if keep == Keep::All {
-                latents.push(top(&streams)?.clone());
+            let streams = self.prefill_block(&prompt.prefix, block, start, &angles)?;
+            if prompt.keep == Keep::All {
+                prompt.latents.push(top(&streams)?.clone());
             } else if end == tokens.len() {
-                latents.push(top(&streams)?.narrow(0, block.len() - 1, 1)?);
+                prompt.latents.push(top(&streams)?.narrow(0, block.len() - 1, 1)?);
             }
             if end == tokens.len() {
                 inner = Inner::last(&streams)?;
             }
+            prompt.read = end;
+        }
+        if prompt.read < tokens.len() {
+            return Ok(None);
         }
         if tokens.len() <= self.config.rope.fixed_up_to() {
-            self.recent.keep(tokens, &prefix);
+            self.recent.keep(tokens, &prompt.prefix);
         }
-        Ok((prefix, Pass { latents: self.latents(&Tensor::cat(&latents, 0)?)?, inner }))
+        Ok(Some(Pass { latents: self.latents(&Tensor::cat(&prompt.latents, 0)?)?, inner }))
     }
 
     /// Takes over the beginning of a recent prompt; gives its length.

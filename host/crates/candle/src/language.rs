@@ -3,19 +3,20 @@
 use crate::{
     CandleError, Facts, GenerationConfig, LoadOptions, ModelFiles, Template,
     config::Head,
-    decoder::{Decoder, Keep},
+    decoder::{Decoder, Keep, Pass, Prompt},
     dense,
     draw::sample,
     error::backend,
     head::LanguageHead,
     inner::Newest,
-    kv::{Cache, HeldMemory, Key},
+    kv::{Cache, HeldMemory, Key, Prefix},
     load::Folder,
     rows::{gather, to_rows, to_tensor},
     tokenizer::HfTokenizer,
 };
 use inferenceguard_model::{
-    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    BeamId, Message, Model, ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, Token, Tokenizer,
+    dense::Dense,
 };
 use std::{path::Path, sync::Arc};
 
@@ -119,6 +120,16 @@ fn info(folder: &Folder) -> ModelInfo {
     }
 }
 
+impl CandleModel {
+    /// The beam of a prompt that is read.
+    fn opened(&mut self, prefix: Arc<Prefix>, pass: Pass) -> Result<(BeamId, Rows), ModelError> {
+        let rows = to_rows(&pass.latents)?;
+        let key = self.cache.insert(prefix).map_err(backend)?;
+        self.newest.set([key], pass.inner);
+        Ok((BeamId(key), rows))
+    }
+}
+
 fn keys(beams: &[BeamId]) -> Vec<Key> {
     beams.iter().map(|beam| beam.0).collect()
 }
@@ -151,10 +162,32 @@ impl Model for CandleModel {
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
         let (prefix, pass) = self.decoder.prefill(prompt, Keep::Last)?;
-        let rows = to_rows(&pass.latents)?;
-        let key = self.cache.insert(prefix).map_err(backend)?;
-        self.newest.set([key], pass.inner);
-        Ok((BeamId(key), rows))
+        self.opened(prefix, pass)
+    }
+
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        let begun = reading.kept.take().and_then(|kept| kept.downcast::<Prompt>().ok());
+        let mut prompt = match begun {
+            Some(prompt) => prompt,
+            None => Box::new(self.decoder.begin(&reading.prompt, Keep::Last)?),
+        };
+        let pass = self.decoder.read(&mut prompt, &reading.prompt, most)?;
+        reading.read = prompt.read;
+        match pass {
+            Some(pass) => self.opened(prompt.prefix, pass).map(Some),
+            None => {
+                reading.kept = Some(prompt);
+                Ok(None)
+            }
+        }
+    }
+
+    fn layers(&self) -> u32 {
+        u32::try_from(self.decoder.config.layers).unwrap_or(u32::MAX)
+    }
+
+    fn engine(&self) -> String {
+        format!("candle of InferenceGuard {}", env!("CARGO_PKG_VERSION"))
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {

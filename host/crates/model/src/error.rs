@@ -47,10 +47,35 @@ pub enum ModelError {
     /// The model cannot do what was asked.
     #[error("this back end cannot {0}")]
     Unsupported(String),
+    /// The caller cancelled the call.
+    #[error("the caller cancelled the call")]
+    Cancelled,
     /// Text and tokens.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     /// The library or the device below failed.
     #[error("the back end failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ModelError {
+    /// The same error for another row or caller that was part of the failed call. Errors from below become their text.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        match self {
+            Self::UnknownBeam(beam) => Self::UnknownBeam(*beam),
+            Self::UnknownToken { token, vocab } => Self::UnknownToken { token: *token, vocab: *vocab },
+            Self::EmptyPrompt => Self::EmptyPrompt,
+            Self::ContextExceeded { found, limit } => Self::ContextExceeded { found: *found, limit: *limit },
+            Self::Shape { what, expected, found } => {
+                Self::Shape { what, expected: expected.clone(), found: found.clone() }
+            }
+            Self::NotFinite(what) => Self::NotFinite(what),
+            Self::Conversation(why) => Self::Conversation(why.clone()),
+            Self::Unsupported(what) => Self::Unsupported(what.clone()),
+            Self::Cancelled => Self::Cancelled,
+            Self::Tokenizer(error) => Self::Backend(error.to_string().into()),
+            Self::Backend(error) => Self::Backend(error.to_string().into()),
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! A back end whose unit of work is the chunk: an engine behind a network, or a [`Model`](crate::Model) under a scheduler.
 
 use crate::{
-    BeamId, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled,
-    Token, Tokenizer, dense::Dense,
+    BeamId, Caller, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, Rows, SampleRequest,
+    Sampled, Token, Tokenizer, dense::Dense,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What a back end can do beyond growing rows. What it cannot is refused by name when a bundle is activated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,24 @@ pub struct Abilities {
 /// What a back end did for one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Effort {
-    /// Forward passes that this caller's rows were part of.
+    /// Forward passes that this caller's rows were part of, the prompt's counted as none.
     pub steps: u64,
     /// Positions of this caller's rows in them.
     pub positions: u64,
+    /// The time of the model's work that this caller was part of: prompts, steps and projections. Zero where it is not
+    /// measured.
+    pub model: Duration,
+    /// The time of drawing tokens that this caller was part of. Zero where it is not measured.
+    pub sampling: Duration,
+}
+
+impl std::ops::AddAssign for Effort {
+    fn add_assign(&mut self, more: Self) {
+        self.steps += more.steps;
+        self.positions += more.positions;
+        self.model += more.model;
+        self.sampling += more.sampling;
+    }
 }
 
 /// One of the most likely next tokens.
@@ -52,7 +66,7 @@ pub struct Likely {
 /// A handle of one request on a back end: it makes beams, grows them and reads them. A beam holds the tokens it was given.
 ///
 /// Dropping a handle frees its beams and ends what it still computes. A call that fails leaves the beams named in it unusable,
-/// except for [`Generator::release`].
+/// except for [`Generator::release`]. Calls fail with [`ModelError::Cancelled`] once the caller has cancelled.
 pub trait Generator: Send {
     /// What the model is.
     fn info(&self) -> &ModelInfo;
@@ -162,8 +176,8 @@ pub trait BackEnd: Send + Sync {
     /// What it can do.
     fn abilities(&self) -> &Abilities;
 
-    /// A handle for one request. Requests of different tenants share no cache that one could probe by timing.
-    fn handle(&self, tenant: Option<&str>) -> Box<dyn Generator>;
+    /// A handle for one request.
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator>;
 
     /// How many beams all handles hold, for tests of leaks.
     fn live_beams(&self) -> usize;
@@ -184,7 +198,7 @@ pub trait ScoreBackEnd: Send + Sync {
     fn info(&self) -> &crate::ScoreInfo;
 
     /// A handle for one request; handles on one back end share nothing but the weights.
-    fn handle(&self, tenant: Option<&str>) -> Box<dyn crate::ScoreModel>;
+    fn handle(&self, caller: &Caller) -> Box<dyn crate::ScoreModel>;
 
     /// How many scored beams all handles hold, for tests of leaks.
     fn live_rows(&self) -> usize;

@@ -6,7 +6,7 @@ use crate::{
     message::only_prompt,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 /// A beam of one back end: a place in its KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +52,23 @@ impl ModelInfo {
     #[must_use]
     pub fn base(&self) -> &str {
         if self.parts.base.is_empty() { &self.fingerprint } else { &self.parts.base }
+    }
+}
+
+/// A prompt on its way into a model. Dropping it frees what the back end keeps for it.
+#[derive(Default)]
+pub struct Reading {
+    /// The prompt.
+    pub prompt: Vec<Token>,
+    /// How many of its tokens are read.
+    pub read: usize,
+    /// What the back end keeps between two pieces.
+    pub kept: Option<Box<dyn Any + Send>>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reading({} of {} tokens)", self.read, self.prompt.len())
     }
 }
 
@@ -123,6 +140,27 @@ pub trait Model: Send {
     /// [`ModelError::Shape`] when a row does not exist, or a failure below.
     fn gather(&mut self, tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {
         gather_on_host(tables, picks)
+    }
+
+    /// As [`Model::prefill`], by pieces: reads about `most` tokens more of the prompt, and gives beam and latent once all are
+    /// read. The numbers are those of [`Model::prefill`], whatever the pieces. The default reads all at once.
+    ///
+    /// # Errors
+    /// As [`Model::prefill`].
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        let _ = most;
+        reading.read = reading.prompt.len();
+        self.prefill(&reading.prompt).map(Some)
+    }
+
+    /// How many inner layers [`Model::layer_latents`] can read.
+    fn layers(&self) -> u32 {
+        0
+    }
+
+    /// The engine and its version, for records and people, such as `candle 0.11`.
+    fn engine(&self) -> String {
+        "native".to_owned()
     }
 
     /// The latents of a layer at the newest position of each beam, as of its last step, `[rows, width]`. Back ends

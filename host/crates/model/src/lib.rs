@@ -3,6 +3,7 @@
 //! # Key types
 //! - [`Model`]: a language model whose beams fork; `step` gives latents, `project` turns them into logits.
 //! - [`Generator`]: a back end that grows whole chunks; [`BackEnd`] gives every request its own handle.
+//! - [`Native`]: a [`Model`] as a [`Generator`], for one caller or under a scheduler.
 //! - [`ScoreModel`]: a model that scores an answer position by position (reward, cost).
 //! - [`Tokenizer`]: text to tokens and back, pure.
 //! - [`GrowingText`]: the text of tokens that come one after the other; it only grows.
@@ -21,6 +22,7 @@
 pub mod conformance;
 pub mod dense;
 
+mod caller;
 mod combine;
 mod error;
 mod generator;
@@ -28,6 +30,7 @@ mod grow;
 mod identity;
 mod language;
 mod message;
+mod native;
 mod rows;
 mod sampling;
 mod score;
@@ -38,16 +41,18 @@ mod tokenizer;
 pub mod toy;
 mod users;
 
+pub use caller::{Caller, Cancel};
 pub use error::ModelError;
 pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, ScoreBackEnd};
 pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
-pub use language::{BeamId, LatentSelector, Model, ModelInfo};
+pub use language::{BeamId, LatentSelector, Model, ModelInfo, Reading};
 pub use message::Message;
+pub use native::{Appending, Growing, Native, Phase, Turn};
 pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
 pub use settings::SamplingSettings;
 pub use shared::{SharedModel, SharedScoreModel};
-pub use text::{ByteText, GrowingText};
+pub use text::{ByteText, GrowingText, stop_at};
 pub use tokenizer::{SpellState, Token, Tokenizer, TokenizerError};

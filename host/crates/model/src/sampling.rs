@@ -249,7 +249,8 @@ impl<'a> RowSampler<'a> {
     }
 }
 
-fn check(request: &SampleRequest) -> Result<(), ModelError> {
+/// Refuses settings out of the ranges of [`SampleRequest`].
+pub(crate) fn check(request: &SampleRequest) -> Result<(), ModelError> {
     let refuse = |what: String| Err(ModelError::Unsupported(what));
     let SampleRequest { temperature, top_p, min_p, repetition_penalty, penalties, penalty_mass, pick, .. } = request;
     if !(top_p.is_finite() && *top_p > 0.0 && *top_p <= 1.0) {

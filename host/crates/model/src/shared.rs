@@ -4,8 +4,8 @@
 //! Whoever adds a method to [`Model`] or [`ScoreModel`] adds it here too: a default would hide what the back end does.
 
 use crate::{
-    BeamId, Message, Model, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo, ScoreModel,
-    ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Message, Model, ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, ScoreId, ScoreInfo,
+    ScoreModel, ScoreRow, Scored, Token, Tokenizer,
     combine::{Combiner, Expected, Job, fail_all},
     dense::Dense,
     language::sample_on_host,
@@ -229,6 +229,18 @@ impl Model for SharedModel {
             Ok(mut model) => project_all(model.as_mut(), jobs),
             Err(error) => fail_all(jobs, error),
         })
+    }
+
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        lock(&self.inner)?.prefill_part(reading, most)
+    }
+
+    fn layers(&self) -> u32 {
+        lock(&self.inner).map_or(0, |model| model.layers())
+    }
+
+    fn engine(&self) -> String {
+        lock(&self.inner).map_or_else(|_| "broken".to_owned(), |model| model.engine())
     }
 
     fn gather(&mut self, tables: &[&Rows], picks: &[(usize, usize)]) -> Result<Rows, ModelError> {

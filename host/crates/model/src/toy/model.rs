@@ -6,7 +6,7 @@ use super::{
     tokenizer::{ToyTokenizer, Word},
 };
 use crate::{
-    BeamId, Message, Model, ModelError, ModelInfo, ModelParts, Rows, SamplingSettings, Token, Tokenizer,
+    BeamId, Message, Model, ModelError, ModelInfo, ModelParts, Reading, Rows, SamplingSettings, Token, Tokenizer,
     language::one_turn, message::joined,
 };
 use std::{
@@ -127,6 +127,15 @@ impl Model for ToyModel {
         prompt.iter().try_for_each(|t| self.check_token(*t))?;
         let latent = Rows::host(1, self.info.hidden, self.logits(prompt).to_vec())?;
         Ok((self.add(Beam { prompt: prompt.into(), answer: Vec::new() }), latent))
+    }
+
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        reading.read = reading.prompt.len().min(reading.read.saturating_add(most.max(1)));
+        if reading.read < reading.prompt.len() { Ok(None) } else { self.prefill(&reading.prompt).map(Some) }
+    }
+
+    fn engine(&self) -> String {
+        "toy".to_owned()
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {

@@ -1,0 +1,286 @@
+//! The language model as a back end, and the handle of one request.
+
+use crate::{
+    health::Health,
+    scheduler::Shared,
+    worker::{Answer, Job},
+};
+use inferenceguard_model::{
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
+    Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        mpsc::{self, Sender},
+    },
+    time::Instant,
+};
+
+/// What callers know of the language model without asking it.
+#[derive(Clone)]
+pub(crate) struct Language {
+    pub(crate) info: ModelInfo,
+    pub(crate) health: Health,
+    abilities: Abilities,
+    tokenizer: Arc<dyn Tokenizer>,
+    template: Option<String>,
+    own_template: Option<String>,
+    dense: Arc<dyn Dense>,
+    rounding: f64,
+}
+
+impl Language {
+    pub(crate) fn of(model: &dyn Model) -> Self {
+        Self {
+            info: model.info().clone(),
+            health: Health::default(),
+            abilities: Native::abilities_of(model),
+            tokenizer: model.tokenizer(),
+            template: model.template(),
+            own_template: model.own_template(),
+            dense: model.dense(),
+            rounding: model.rounding(),
+        }
+    }
+
+    pub(crate) fn endless(mut self) -> Self {
+        self.info.eos.clear();
+        self
+    }
+}
+
+/// The language model of a scheduler.
+pub(crate) struct LanguageBackEnd {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) language: Language,
+}
+
+impl BackEnd for LanguageBackEnd {
+    fn info(&self) -> &ModelInfo {
+        &self.language.info
+    }
+
+    fn abilities(&self) -> &Abilities {
+        &self.language.abilities
+    }
+
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
+        let (shared, language) = (Arc::clone(&self.shared), self.language.clone());
+        let (caller, beams, effort) = (caller.clone(), HashSet::new(), Effort::default());
+        Box::new(Handle { shared, language, caller, beams, effort })
+    }
+
+    fn live_beams(&self) -> usize {
+        let (sender, answer) = mpsc::channel();
+        self.shared.send(Job::Now(Box::new(move |native| {
+            let _ = sender.send(native.live_beams());
+        })));
+        // A model that broke holds nothing.
+        answer.recv().unwrap_or(0)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.language.health.broken().map(str::to_owned)
+    }
+
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::clone(&self.language.dense)
+    }
+
+    fn rounding(&self) -> f64 {
+        self.language.rounding
+    }
+}
+
+/// What one request holds: a call waits for its answer, so there is one at a time.
+struct Handle {
+    shared: Arc<Shared>,
+    language: Language,
+    caller: Caller,
+    /// Its beams. Those of other handles do not exist for it.
+    beams: HashSet<BeamId>,
+    effort: Effort,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let all: Vec<BeamId> = self.beams.drain().collect();
+        self.free(all);
+    }
+}
+
+/// Which time a call counts for.
+#[derive(Clone, Copy)]
+enum Time {
+    Model,
+    Sampling,
+}
+
+impl Handle {
+    /// Sends a call and waits for its answer.
+    fn ask<T>(&mut self, job: impl FnOnce(Sender<Answer<T>>) -> Job) -> Result<T, ModelError> {
+        self.check()?;
+        let (sender, answer) = mpsc::channel();
+        self.shared.send(job(sender));
+        let (answer, effort) = answer.recv().map_err(|_| self.unanswered())?;
+        self.effort += effort;
+        answer
+    }
+
+    /// Has something done between two steps.
+    fn now<T: Send + 'static>(
+        &mut self,
+        time: Time,
+        work: impl FnOnce(&mut Native) -> Result<T, ModelError> + Send + 'static,
+    ) -> Result<T, ModelError> {
+        self.ask(|sender| {
+            Job::Now(Box::new(move |native| {
+                let start = Instant::now();
+                let done = work(native);
+                let took = start.elapsed();
+                let effort = match time {
+                    Time::Model => Effort { model: took, ..Effort::default() },
+                    Time::Sampling => Effort { sampling: took, ..Effort::default() },
+                };
+                let _ = sender.send((done, effort));
+            }))
+        })
+    }
+
+    /// The error of a call that was dropped: the model panicked. The next job is handled after that was noted.
+    fn unanswered(&self) -> ModelError {
+        let (sender, noted) = mpsc::channel::<()>();
+        self.shared.send(Job::Now(Box::new(move |_| drop(sender))));
+        let _ = noted.recv();
+        self.language.health.unanswered()
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        self.language.health.check()?;
+        if self.caller.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Refuses beams that are not of this handle.
+    fn own(&self, beams: impl IntoIterator<Item = BeamId>) -> Result<Vec<BeamId>, ModelError> {
+        let own = |beam| if self.beams.contains(&beam) { Ok(beam) } else { Err(ModelError::UnknownBeam(beam)) };
+        beams.into_iter().map(own).collect()
+    }
+
+    fn free(&self, beams: Vec<BeamId>) {
+        if !beams.is_empty() {
+            self.shared.send(Job::Now(Box::new(move |native| native.release(&beams))));
+        }
+    }
+}
+
+impl Generator for Handle {
+    fn info(&self) -> &ModelInfo {
+        &self.language.info
+    }
+
+    fn abilities(&self) -> &Abilities {
+        &self.language.abilities
+    }
+
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        Arc::clone(&self.language.tokenizer)
+    }
+
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        self.check()?;
+        let ((sender, answer), messages) = (mpsc::channel(), messages.to_vec());
+        self.shared.send(Job::Now(Box::new(move |native| drop(sender.send(native.encode_chat(&messages))))));
+        answer.recv().map_err(|_| self.unanswered())?
+    }
+
+    fn template(&self) -> Option<String> {
+        self.language.template.clone()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        self.language.own_template.clone()
+    }
+
+    fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
+        let (prompt, cancel) = (prompt.to_vec(), self.caller.cancel.clone());
+        let beam = self.ask(|answer| Job::Open { prompt, cancel, answer })?;
+        self.beams.insert(beam);
+        Ok(beam)
+    }
+
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        let parents = self.own(parents.iter().copied())?;
+        let children = self.now(Time::Model, move |native| native.fork(&parents))?;
+        self.beams.extend(&children);
+        Ok(children)
+    }
+
+    fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
+        self.own(rows.iter().map(|(beam, _)| *beam))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (rows, cancel) = (rows.to_vec(), self.caller.cancel.clone());
+        self.ask(|answer| Job::Append { rows, cancel, answer })
+    }
+
+    fn grow(&mut self, growth: &Growth, mut rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
+        // A row of a beam that is not this handle's fails by itself.
+        let foreign: Vec<usize> = (0..rows.len()).filter(|i| !self.beams.contains(&rows[*i].parent)).collect();
+        let unknown: Vec<BeamId> = foreign.iter().rev().map(|i| rows.remove(*i).parent).collect();
+        if let (Some(first), true) = (unknown.last(), rows.is_empty()) {
+            return Err(ModelError::UnknownBeam(*first));
+        }
+        let (growth, cancel) = (growth.clone(), self.caller.cancel.clone());
+        let mut grown = self.ask(|answer| Job::Grow { growth, rows, cancel, answer })?;
+        self.beams.extend(grown.iter().flatten().map(|(beam, _)| *beam));
+        for (i, beam) in foreign.into_iter().zip(unknown.into_iter().rev()) {
+            grown.insert(i, Err(ModelError::UnknownBeam(beam)));
+        }
+        Ok(grown)
+    }
+
+    fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+        let beams = self.own(requests.iter().map(|(beam, _)| *beam))?;
+        self.now(Time::Model, move |native| native.project(&beams))?;
+        let requests = requests.to_vec();
+        self.now(Time::Sampling, move |native| native.sample(&requests))
+    }
+
+    fn steer(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
+        let beams = self.own(beams.iter().copied())?;
+        self.now(Time::Model, move |native| native.steer(&beams, latents))
+    }
+
+    fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        let beams = self.own(beams.iter().copied())?;
+        self.now(Time::Model, move |native| native.latents(&beams, selector))
+    }
+
+    fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        let beams = self.own(beams.iter().copied())?;
+        self.now(Time::Model, move |native| native.logits(&beams))
+    }
+
+    fn likeliest(&mut self, beams: &[BeamId], k: u32) -> Result<Vec<Vec<Likely>>, ModelError> {
+        let beams = self.own(beams.iter().copied())?;
+        self.now(Time::Sampling, move |native| native.likeliest(&beams, k))
+    }
+
+    fn logprobs(&mut self, rows: &[(BeamId, Token)]) -> Result<Vec<f32>, ModelError> {
+        self.own(rows.iter().map(|(beam, _)| *beam))?;
+        let rows = rows.to_vec();
+        self.now(Time::Model, move |native| native.logprobs(&rows))
+    }
+
+    fn release(&mut self, beams: &[BeamId]) {
+        let own: Vec<BeamId> = beams.iter().copied().filter(|beam| self.beams.remove(beam)).collect();
+        self.free(own);
+    }
+
+    fn take_effort(&mut self) -> Effort {
+        std::mem::take(&mut self.effort)
+    }
+}

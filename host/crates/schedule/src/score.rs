@@ -1,0 +1,205 @@
+//! Score models as back ends, and the handle of one request.
+
+use crate::{
+    health::Health,
+    scheduler::Shared,
+    worker::{Job, ScoreJob},
+};
+use inferenceguard_model::{
+    BeamId, Caller, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,
+};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+};
+
+/// What callers know of a score model without asking it.
+#[derive(Clone)]
+pub(crate) struct Score {
+    pub(crate) name: String,
+    pub(crate) health: Health,
+    info: ScoreInfo,
+    template: Option<String>,
+    own_template: Option<String>,
+    rounding: f64,
+    positions: Arc<AtomicU64>,
+}
+
+impl Score {
+    pub(crate) fn of(name: &str, model: &dyn ScoreModel) -> Self {
+        Self {
+            name: name.to_owned(),
+            health: Health::default(),
+            info: model.info().clone(),
+            template: model.template(),
+            own_template: model.own_template(),
+            rounding: model.rounding(),
+            positions: Arc::default(),
+        }
+    }
+}
+
+/// A score model of a scheduler.
+pub(crate) struct SharedScore {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+}
+
+impl SharedScore {
+    fn score(&self) -> &Score {
+        &self.shared.scores[self.index]
+    }
+}
+
+impl ScoreBackEnd for SharedScore {
+    fn info(&self) -> &ScoreInfo {
+        &self.score().info
+    }
+
+    fn handle(&self, caller: &Caller) -> Box<dyn ScoreModel> {
+        let (shared, score) = (Arc::clone(&self.shared), self.score().clone());
+        Box::new(ScoreHandle { shared, score, index: self.index, caller: caller.clone(), rows: HashSet::new() })
+    }
+
+    fn live_rows(&self) -> usize {
+        live_rows(&self.shared, self.index)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.score().health.broken().map(str::to_owned)
+    }
+
+    fn positions(&self) -> u64 {
+        self.score().positions.load(Ordering::Relaxed)
+    }
+}
+
+/// How many scored beams the model holds; none, if it broke.
+fn live_rows(shared: &Shared, index: usize) -> usize {
+    let (sender, answer) = mpsc::channel();
+    let work = move |model: &mut dyn ScoreModel| {
+        let _ = sender.send(model.live_rows());
+    };
+    shared.send(Job::Score(index, ScoreJob::Now(Box::new(work))));
+    answer.recv().unwrap_or(0)
+}
+
+/// What one request holds of a score model.
+struct ScoreHandle {
+    shared: Arc<Shared>,
+    score: Score,
+    index: usize,
+    caller: Caller,
+    /// Its scored beams. Those of other handles do not exist for it.
+    rows: HashSet<ScoreId>,
+}
+
+impl Drop for ScoreHandle {
+    fn drop(&mut self) {
+        let all: Vec<ScoreId> = self.rows.drain().collect();
+        self.free(all);
+    }
+}
+
+impl ScoreHandle {
+    fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, ModelError>>) -> ScoreJob) -> Result<T, ModelError> {
+        self.score.health.check()?;
+        if self.caller.cancel.is_cancelled() {
+            return Err(ModelError::Cancelled);
+        }
+        let (sender, answer) = mpsc::channel();
+        self.shared.send(Job::Score(self.index, job(sender)));
+        answer.recv().map_err(|_| self.unanswered())?
+    }
+
+    /// As of the language model's handle.
+    fn unanswered(&self) -> ModelError {
+        let (sender, noted) = mpsc::channel::<()>();
+        self.shared.send(Job::Score(self.index, ScoreJob::Now(Box::new(move |_| drop(sender)))));
+        let _ = noted.recv();
+        self.score.health.unanswered()
+    }
+
+    fn check(&self, rows: impl IntoIterator<Item = ScoreId>) -> Result<(), ModelError> {
+        let foreign = rows.into_iter().find(|id| !self.rows.contains(id));
+        foreign.map_or(Ok(()), |id| Err(ModelError::UnknownBeam(BeamId(id.0))))
+    }
+
+    fn opened(
+        &mut self,
+        open: impl FnOnce(&mut dyn ScoreModel) -> Result<ScoreId, ModelError> + Send + 'static,
+    ) -> Result<ScoreId, ModelError> {
+        let cancel = self.caller.cancel.clone();
+        let id = self.ask(|answer| ScoreJob::Open { open: Box::new(open), cancel, answer })?;
+        self.rows.insert(id);
+        Ok(id)
+    }
+
+    fn free(&self, rows: Vec<ScoreId>) {
+        if !rows.is_empty() {
+            self.shared.send(Job::Score(self.index, ScoreJob::Now(Box::new(move |model| model.release(&rows)))));
+        }
+    }
+}
+
+impl ScoreModel for ScoreHandle {
+    fn info(&self) -> &ScoreInfo {
+        &self.score.info
+    }
+
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        let prompt = prompt.to_owned();
+        self.opened(move |model| model.open(&prompt, language))
+    }
+
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        let messages = messages.to_vec();
+        self.opened(move |model| model.open_chat(&messages, language))
+    }
+
+    fn template(&self) -> Option<String> {
+        self.score.template.clone()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        self.score.own_template.clone()
+    }
+
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        self.check(parents.iter().copied())?;
+        let parents = parents.to_vec();
+        let children =
+            self.ask(|answer| ScoreJob::Now(Box::new(move |model| drop(answer.send(model.fork(&parents))))))?;
+        self.rows.extend(&children);
+        Ok(children)
+    }
+
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        self.check(rows.iter().map(|row| row.id))?;
+        let mut seen = HashSet::new();
+        if let Some(row) = rows.iter().find(|row| !seen.insert(row.id)) {
+            return Err(ModelError::Unsupported(format!("extend {:?} twice in one call; fork it first", row.id)));
+        }
+        let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
+        self.score.positions.fetch_add(given as u64, Ordering::Relaxed);
+        let (rows, cancel) = (rows.to_vec(), self.caller.cancel.clone());
+        self.ask(|answer| ScoreJob::Extend { rows, cancel, answer })
+    }
+
+    fn release(&mut self, rows: &[ScoreId]) {
+        let own: Vec<ScoreId> = rows.iter().copied().filter(|id| self.rows.remove(id)).collect();
+        self.free(own);
+    }
+
+    fn live_rows(&self) -> usize {
+        live_rows(&self.shared, self.index)
+    }
+
+    fn rounding(&self) -> f64 {
+        self.score.rounding
+    }
+}

@@ -1,0 +1,194 @@
+//! A score model's work: short calls, prompts, slices of answers.
+
+use super::{OpenScore, ScoreJob, ScoreNow};
+use crate::{Limits, health::Health};
+use inferenceguard_model::{Cancel, ModelError, ScoreId, ScoreModel, ScoreRow, Scored};
+use std::{collections::VecDeque, sync::mpsc::Sender};
+
+/// The model, and the calls that wait for it.
+pub(super) struct ScoreWork {
+    /// Nothing, once it broke.
+    model: Option<Box<dyn ScoreModel>>,
+    health: Health,
+    limits: Limits,
+    now: Vec<ScoreNow>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A call that takes slices.
+enum Waiting {
+    Open { open: OpenScore, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
+    Extend(Extending),
+}
+
+/// Rows of one call, some of them scored.
+struct Extending {
+    rows: VecDeque<ScoreRow>,
+    scored: Vec<Scored>,
+    cancel: Cancel,
+    answer: Sender<Result<Vec<Scored>, ModelError>>,
+}
+
+impl Waiting {
+    /// Whether its caller has cancelled; then it is answered.
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Open { cancel, answer, .. } => refused(cancel, answer),
+            Self::Extend(Extending { cancel, answer, .. }) => refused(cancel, answer),
+        }
+    }
+}
+
+fn refused<T>(cancel: &Cancel, answer: &Sender<Result<T, ModelError>>) -> bool {
+    let is_cancelled = cancel.is_cancelled();
+    if is_cancelled {
+        let _ = answer.send(Err(ModelError::Cancelled));
+    }
+    is_cancelled
+}
+
+impl ScoreWork {
+    pub(super) fn new(model: Box<dyn ScoreModel>, health: Health, limits: Limits) -> Self {
+        Self { model: Some(model), health, limits, now: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !(self.now.is_empty() && self.waiting.is_empty())
+    }
+
+    pub(super) fn take(&mut self, job: ScoreJob) {
+        if self.model.is_none() {
+            return;
+        }
+        match job {
+            ScoreJob::Now(work) => self.now.push(work),
+            ScoreJob::Open { open, cancel, answer } => self.waiting.push_back(Waiting::Open { open, cancel, answer }),
+            ScoreJob::Extend { rows, cancel, answer } => {
+                let extending = Extending { rows: rows.into(), scored: Vec::new(), cancel, answer };
+                self.waiting.push_back(Waiting::Extend(extending));
+            }
+        }
+    }
+
+    /// Short calls, and the end of those that were cancelled.
+    pub(super) fn now(&mut self) {
+        self.waiting.retain(|call| !call.is_cancelled());
+        let work = std::mem::take(&mut self.now);
+        self.guarded(|model, _| work.into_iter().for_each(|work| work(model)));
+    }
+
+    /// One slice: a prompt, or rows of the calls that wait, as many as fit.
+    pub(super) fn slice(&mut self) {
+        match self.waiting.pop_front() {
+            Some(Waiting::Open { open, answer, .. }) => self.guarded(|model, _| drop(answer.send(open(model)))),
+            Some(Waiting::Extend(first)) => self.extend(first),
+            None => {}
+        }
+    }
+
+    /// Scores rows of this call and of those behind it.
+    fn extend(&mut self, first: Extending) {
+        let mut room = self.limits.positions.max(1);
+        let mut parts = vec![cut(first, &mut room, true)];
+        while let Some(Waiting::Extend(_)) = self.waiting.front() {
+            let Some(Waiting::Extend(next)) = self.waiting.pop_front() else { break };
+            let part = cut(next, &mut room, false);
+            let enough = !part.0.rows.is_empty();
+            parts.push(part);
+            if enough {
+                break;
+            }
+        }
+        self.guarded(|model, waiting| {
+            for done in score(model, parts) {
+                waiting.push_back(Waiting::Extend(done));
+            }
+        });
+    }
+
+    /// Runs work of the model; a panic breaks it, and fails all calls that wait for it.
+    fn guarded(&mut self, work: impl FnOnce(&mut dyn ScoreModel, &mut VecDeque<Waiting>)) {
+        let (Some(model), health) = (&mut self.model, self.health.clone()) else { return };
+        let waiting = &mut self.waiting;
+        if health.guard(|| work(model.as_mut(), waiting)).is_none() {
+            let model = self.model.take();
+            health.guard(|| drop(model));
+            self.now.clear();
+            self.waiting.clear();
+        }
+    }
+}
+
+/// A call, and its rows for this slice.
+type Part = (Extending, Vec<ScoreRow>);
+
+/// Takes rows of a call as long as there is room; at least one if it is the first call of the slice.
+fn cut(mut call: Extending, room: &mut usize, is_first: bool) -> Part {
+    let mut rows = Vec::new();
+    while let Some(row) = call.rows.front() {
+        let positions = row.tokens.len();
+        if positions > *room && !(is_first && rows.is_empty()) {
+            break;
+        }
+        *room = room.saturating_sub(positions);
+        rows.extend(call.rows.pop_front());
+    }
+    (call, rows)
+}
+
+/// Scores the rows of all parts in one call; gives the calls that have rows left. An answer that grew too long fails for its
+/// own call and no other.
+fn score(model: &mut dyn ScoreModel, parts: Vec<Part>) -> Vec<Extending> {
+    let rows: Vec<ScoreRow> = parts.iter().flat_map(|(_, rows)| rows.iter().cloned()).collect();
+    let mut left = Vec::new();
+    match model.extend(&rows).and_then(|scored| counted(scored, rows.len())) {
+        Ok(scored) => {
+            let mut scored = scored.into_iter();
+            for (call, rows) in parts {
+                let own = scored.by_ref().take(rows.len()).collect();
+                left.extend(settle(call, Ok(own)));
+            }
+        }
+        // No row has changed: each call is asked for alone.
+        Err(ModelError::ContextExceeded { .. }) if parts.len() > 1 => {
+            for (call, rows) in parts {
+                let own = model.extend(&rows).and_then(|scored| counted(scored, rows.len()));
+                left.extend(settle(call, own));
+            }
+        }
+        Err(error) => {
+            for (call, _) in parts {
+                left.extend(settle(call, Err(error.repeated())));
+            }
+        }
+    }
+    left
+}
+
+fn counted(scored: Vec<Scored>, expected: usize) -> Result<Vec<Scored>, ModelError> {
+    let found = scored.len();
+    if found == expected {
+        return Ok(scored);
+    }
+    Err(ModelError::Shape { what: "scored rows", expected: expected.to_string(), found: found.to_string() })
+}
+
+/// Answers a call that is done or failed; gives it back if it has rows left.
+fn settle(mut call: Extending, scored: Result<Vec<Scored>, ModelError>) -> Option<Extending> {
+    let done = match scored {
+        Ok(scored) => {
+            call.scored.extend(scored);
+            if !call.rows.is_empty() {
+                return Some(call);
+            }
+            Ok(call.scored)
+        }
+        Err(error) => Err(error),
+    };
+    let _ = call.answer.send(done);
+    None
+}
