@@ -1,6 +1,6 @@
 //! Beams of the language model by the search's keys, with their latents and logits.
 
-use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, Sampled, Token, log_softmax, top_k};
+use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, Sampled, Token, Tokenizer, log_softmax, top_k};
 use inferenceguard_search::{BeamKey, Expansion, ROOT, SampleNeed};
 use std::{
     collections::HashMap,
@@ -53,6 +53,10 @@ impl<'m> Beams<'m> {
     /// The time of projections since the last call.
     pub(crate) fn take_projecting(&mut self) -> Duration {
         std::mem::take(&mut self.projecting)
+    }
+
+    pub(crate) fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.model.tokenizer()
     }
 
     pub(crate) fn hidden(&self) -> usize {

@@ -76,6 +76,7 @@ impl Driver<'_> {
                 Some(token) => Answer::Sampled(self.beams.take(&needs, token)?),
                 None => Answer::Sampled(self.beams.sample(needs)?),
             },
+            Need::Grow { growth, rows } => Answer::Grown(self.grow(&growth, rows)?),
             Need::Expand { rows, k } => Answer::Expanded(self.beams.expand(&rows, k)?),
             Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
             Need::Start(constraint) => Answer::Budget(self.tracker(&constraint).start(&constraint)),

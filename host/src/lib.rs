@@ -57,6 +57,7 @@ mod engine;
 mod error;
 mod event;
 mod gate;
+mod growing;
 mod instances;
 mod judge;
 mod lanes;

@@ -22,7 +22,7 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) fn of(need: &Need) -> Self {
         match need {
-            Need::Prefill(_) | Need::Step { .. } => Self::Model,
+            Need::Prefill(_) | Need::Step { .. } | Need::Grow { .. } => Self::Model,
             Need::Sample(_) | Need::Expand { .. } => Self::Sampling,
             Need::Score(_) => Self::Scoring,
             Need::Plan(_)

@@ -1,6 +1,6 @@
 //! Growing rows by chunks: the unit in which a search asks for tokens.
 
-use crate::{BeamId, GrowingText, Pick, SampleRequest, Token};
+use crate::{BeamId, GrowingText, Pick, SampleRequest, Token, stop_at};
 use serde::{Deserialize, Serialize};
 
 /// What all rows of one call have in common.
@@ -17,6 +17,39 @@ pub struct Growth {
     pub end: Vec<Token>,
     /// Texts that end a row at the token that completes them.
     pub stop: Vec<String>,
+}
+
+impl Growth {
+    /// The request for the next token of `row` to the reference sampler. `grown` are the row's own tokens so far; the token's
+    /// offset is their number.
+    #[must_use]
+    pub fn request<B>(&self, row: &GrowRow<B>, grown: &[Token]) -> SampleRequest {
+        let offset = grown.len();
+        SampleRequest {
+            pick: row.picks.get(offset).copied().unwrap_or(self.sampling.pick),
+            penalties: self.penalties.get(offset).cloned().unwrap_or_default(),
+            repeated: self.repeated(&row.repeated, grown),
+            ..self.sampling.clone()
+        }
+    }
+
+    /// As [`SampleRequest::repeated`]: `before` and the tokens that came since, in rising order, each once.
+    fn repeated(&self, before: &[Token], grown: &[Token]) -> Vec<Token> {
+        if self.sampling.repetition_penalty == 1.0 {
+            return Vec::new();
+        }
+        let new = |token: &Token| self.sampling.prompt.binary_search(token).is_err();
+        let mut repeated: Vec<Token> = before.iter().copied().chain(grown.iter().copied().filter(new)).collect();
+        repeated.sort_unstable();
+        repeated.dedup();
+        repeated
+    }
+
+    /// Whether a row ends with `token`, the newest one of `text`. The first `searched` bytes of the text hold no stop text.
+    #[must_use]
+    pub fn ends(&self, token: Token, text: &GrowingText, searched: usize) -> bool {
+        self.end.contains(&token) || stop_at(text.text(), searched, &self.stop).is_some()
+    }
 }
 
 /// One row to grow: a new beam that continues `parent`. `B` names beams: [`BeamId`] for a back end.
@@ -37,6 +70,15 @@ pub struct GrowRow<B = BeamId> {
     /// The text of the answer so far, in which stop texts may begin. Empty where there are none.
     #[serde(skip)]
     pub text: GrowingText,
+}
+
+impl<B> GrowRow<B> {
+    /// The same row, with its parent named in another way.
+    #[must_use]
+    pub fn of<C>(self, parent: C) -> GrowRow<C> {
+        let Self { parent: _, picks, seed, repeated, text } = self;
+        GrowRow { parent, picks, seed, repeated, text }
+    }
 }
 
 /// One row as it was grown: at least one token.

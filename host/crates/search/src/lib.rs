@@ -47,7 +47,7 @@ pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};
 pub use inferenceguard_model::SamplingSettings;
 pub use meter::{Meter, Metered, Piece};
-pub use need::{Answer, Expansion, Need, SampleNeed, ScoreNeed};
+pub use need::{Answer, Expansion, GrowNeed, Need, SampleNeed, ScoreNeed};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
 pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Recorded};
 pub use roles::{

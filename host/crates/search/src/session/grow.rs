@@ -3,9 +3,9 @@
 use super::{Phase, Session};
 use crate::{
     Batch, Estimate, Expansion, Finish, Need, Plan, Pricing, Role, RoleFailure, SampleNeed, SearchError, Source,
-    beam::Beam, check::Check, text,
+    beam::Beam, check::Check,
 };
-use inferenceguard_model::{SampleRequest, Sampled, Token};
+use inferenceguard_model::{SampleRequest, Sampled, Token, stop_at};
 
 impl Session {
     pub(super) fn planned(&mut self, batch: &Batch, plan: Result<Plan, RoleFailure>) -> Result<(), SearchError> {
@@ -189,7 +189,7 @@ impl Session {
         beam.push(self.tokenizer.as_ref(), token, logprob)?;
         if eos {
             beam.finish = Some(Finish::Eos);
-        } else if let Some(at) = text::stop_at(beam.text.text(), searched, &self.config.stop) {
+        } else if let Some(at) = stop_at(beam.text.text(), searched, &self.config.stop) {
             beam.finish = Some(Finish::Stop);
             beam.text_len = Some(at);
         }
