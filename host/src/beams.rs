@@ -1,6 +1,8 @@
 //! Beams of the language model by the search's keys, with their latents and logits.
 
-use inferenceguard_model::{BeamId, LatentSelector, Model, ModelError, Rows, Sampled, Token, Tokenizer, log_softmax, top_k};
+use inferenceguard_model::{
+    BeamId, LatentSelector, Model, ModelError, Rows, Sampled, Token, Tokenizer, log_softmax, top_k,
+};
 use inferenceguard_search::{BeamKey, Expansion, ROOT, SampleNeed};
 use std::{
     collections::HashMap,

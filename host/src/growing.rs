@@ -1,7 +1,7 @@
 //! Grows the rows of a chunk token by token.
 
 use crate::{EngineError, driver::Driver};
-use inferenceguard_model::{Grown, Growth, GrowingText, ModelError, Sampled, Tokenizer};
+use inferenceguard_model::{GrowingText, Grown, Growth, ModelError, Sampled, Tokenizer};
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SampleNeed};
 use std::collections::VecDeque;
 

@@ -3,8 +3,9 @@
 use crate::{
     Advanced, Batch, BeamKey, BudgetState, Constraint, Decision, Estimate, FailureKind, Plan, RoleFailure, Tracked,
 };
-use inferenceguard_model::{GrowRow, Grown, Growth, SampleRequest, Sampled, Scored, Token};
+use inferenceguard_model::{GrowRow, GrowingText, Grown, Growth, SampleRequest, Sampled, Scored, Token};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One draw.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,6 +151,25 @@ impl Need {
 }
 
 impl Need {
+    /// The need as a trace keeps it: without the tokens and the text of prompt and answer that every row repeats.
+    pub(crate) fn recorded(mut self) -> Self {
+        match &mut self {
+            Self::Sample(needs) => {
+                for SampleNeed { request, .. } in needs {
+                    (request.prompt, request.repeated) = (Arc::default(), Vec::new());
+                }
+            }
+            Self::Grow { growth, rows } => {
+                growth.sampling.prompt = Arc::default();
+                for GrowNeed { row, .. } in rows {
+                    (row.repeated, row.text) = (Vec::new(), GrowingText::default());
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The rows that a role is asked about.
     pub(crate) fn batch_mut(&mut self) -> Option<&mut Batch> {
         match self {
