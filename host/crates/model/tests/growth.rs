@@ -37,7 +37,8 @@ fn repeated_tokens_are_those_of_the_answer_that_the_prompt_lacks() {
 
 #[test]
 fn a_row_ends_with_an_end_token_or_where_a_stop_text_is_complete() {
-    let (growth, tokenizer) = (growth(), ToyScript::parse("vocab: <eos>* a b c\nafter : a 1").expect("a script").tokenizer());
+    let (growth, tokenizer) =
+        (growth(), ToyScript::parse("vocab: <eos>* a b c\nafter : a 1").expect("a script").tokenizer());
     let text = |tokens: &[u32]| GrowingText::default().with(tokenizer.as_ref(), tokens).expect("known tokens");
     for (tokens, ended) in [(&[1, 0][..], true), (&[1, 2], false), (&[1, 2, 3], true), (&[3, 2], false)] {
         let before = text(&tokens[..tokens.len() - 1]).text().len();

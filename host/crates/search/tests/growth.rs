@@ -117,17 +117,15 @@ fn chunks(trace: &Trace) -> Vec<(&Growth, &[GrowNeed])> {
 }
 
 #[test]
-fn no_two_rows_of_a_request_share_a_seed() {
+fn no_two_rows_of_a_request_share_a_seed_and_requests_of_other_seeds_share_none() {
+    let mut all = Vec::new();
     for seed in 0..20 {
-        let seeds = |player: &mut Player| -> Vec<u64> {
-            let played = whole(player);
-            chunks(&played.trace).iter().flat_map(|(_, rows)| rows.iter().map(|need| need.row.seed)).collect()
-        };
-        let (mine, other) = (seeds(&mut player((8, 3, 2, 2), seed)), seeds(&mut player((8, 3, 2, 2), seed + 100)));
-        assert!(mine.len() > 8, "more than one chunk");
-        let all: BTreeSet<u64> = mine.iter().chain(&other).copied().collect();
-        assert_eq!(all.len(), mine.len() + other.len(), "{mine:?} {other:?}");
+        let played = whole(&mut player((8, 3, 2, 2), seed));
+        let asked = chunks(&played.trace);
+        all.extend(asked.iter().flat_map(|(_, rows)| rows.iter().map(|need| need.row.seed)));
     }
+    assert!(all.len() > 20 * 8, "more than one chunk each");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
 }
 
 #[test]
@@ -285,4 +283,23 @@ fn usage_of_older_records_is_read_and_written_as_it_was() {
     let old = r#"{"prompt_tokens":1,"completion_tokens":2,"sampled_tokens":3,"scored_positions":4,"priced_beams":5,"retries":6,"backtracks":7}"#;
     let read: Usage = serde_json::from_str(old).expect("old usage");
     assert_eq!((read.lost_rows, serde_json::to_string(&read).expect("JSON").as_str()), (0, old));
+}
+
+/// Settings, outcome and trace of searches by the version before chunks were grown in one go, with the roles of [`player`].
+const EARLIER: [&str; 2] = [include_str!("earlier/sampled.json"), include_str!("earlier/stop.json")];
+
+#[test]
+fn traces_from_before_chunks_were_grown_in_one_go_replay() {
+    for text in EARLIER {
+        let (config, outcome, trace): (SearchConfig, Outcome, Trace) = serde_json::from_str(text).expect("a trace");
+        assert!(trace.events.iter().any(|(need, _)| matches!(need, Need::Sample(_))) && outcome.usage.retries > 0);
+        let mut player = player((3, 2, 2, 1), 0);
+        player.config = config;
+        let mut again = player.session("ask");
+        trace.replay(&mut again).expect("the same needs");
+        assert_eq!((again.next(), again.outcome()), (Need::Nothing, Some(&outcome)));
+        let Player { policy, tracker, costs, .. } = &mut player;
+        trace.decide_again(policy.as_mut(), tracker.as_mut(), costs).expect("the same decisions");
+        assert_eq!(whole(&mut player).outcome, outcome, "and a search by chunks comes to the same");
+    }
 }
