@@ -19,7 +19,7 @@ impl Growing {
     }
 
     /// The first token is drawn from the parent: all rows of one parent share its logits.
-    fn from(&self) -> BeamKey {
+    fn source(&self) -> BeamKey {
         if self.grown.tokens.is_empty() { self.need.row.parent } else { self.need.beam }
     }
 
@@ -68,7 +68,7 @@ impl Driver<'_> {
 
     fn draw(&mut self, growth: &Growth, going: &[&mut Growing]) -> Result<Vec<Sampled>, EngineError> {
         let need = |row: &&mut Growing| SampleNeed {
-            from: row.from(),
+            from: row.source(),
             request: growth.request(&row.need.row, &row.grown.tokens),
         };
         let needs: Vec<SampleNeed> = going.iter().map(need).collect();
