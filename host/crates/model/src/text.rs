@@ -137,12 +137,3 @@ impl GrowingText {
         text
     }
 }
-
-/// Where the first of the `stop` texts begins in `text`, in bytes, if one ends beyond the first `searched` bytes; earlier bytes
-/// are known to hold none. Nothing without stop texts.
-#[must_use]
-pub fn stop_at(text: &str, searched: usize, stop: &[String]) -> Option<usize> {
-    let longest = stop.iter().map(String::len).max()?;
-    let from = text.floor_char_boundary(searched.saturating_sub(longest));
-    stop.iter().filter_map(|s| text[from..].find(s.as_str())).min().map(|at| from + at)
-}
