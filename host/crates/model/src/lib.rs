@@ -12,7 +12,9 @@
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
 //! - [`dense`]: networks of components on the back end's device.
+//! - [`LockedBackEnd`]: a model for several callers, without a thread.
 //! - [`toy`]: a scripted back end in memory.
+//! - [`fake`]: a remote engine for tests that gives bad answers.
 //! - [`conformance`]: what every back end must show.
 //!
 //! **Invariant**: no machine-learning and no wasm library here, no clock, no thread, no file.
@@ -21,6 +23,7 @@
 
 pub mod conformance;
 pub mod dense;
+pub mod fake;
 
 mod caller;
 mod combine;
@@ -29,8 +32,10 @@ mod generator;
 mod grow;
 mod identity;
 mod language;
+mod locked;
 mod message;
 mod native;
+mod owned;
 mod rows;
 mod sampling;
 mod score;
@@ -47,8 +52,10 @@ pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, Sco
 pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo, Reading};
+pub use locked::LockedBackEnd;
 pub use message::Message;
 pub use native::{Appending, Growing, Native, Phase, Turn};
+pub use owned::{ForeignRows, OwnBeams};
 pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};

@@ -170,7 +170,8 @@ pub(super) fn stops(subject: &mut Subject) -> Outcome {
     let row = GrowRow { text: text.clone(), ..subject.row(parent, 1) };
     let free = subject.grow_one(&subject.growth(), row.clone())?;
     for token in &free {
-        let stop = vec![text.clone().with(tokenizer.as_ref(), &[*token]).map_err(crate::ModelError::from)?.into_whole()];
+        let stop =
+            vec![text.clone().with(tokenizer.as_ref(), &[*token]).map_err(crate::ModelError::from)?.into_whole()];
         if stop[0].is_empty() {
             continue;
         }

@@ -7,7 +7,7 @@ mod refusals;
 
 use super::{ConformanceError, Outcome, ensure, ensure_close};
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Generator, GrowRow, Grown, GrowingText, Growth, Pick, SampleRequest, Token,
+    Abilities, BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Grown, Growth, Pick, SampleRequest, Token,
 };
 use std::sync::Arc;
 

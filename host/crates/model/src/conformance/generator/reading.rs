@@ -12,18 +12,20 @@ pub(super) fn likeliest(subject: &mut Subject) -> Outcome {
     let beam = subject.handle.open(&subject.tokens(0, 4))?;
     let best = subject.handle.likeliest(&[beam], k)?.remove(0);
     ensure(best.len() == k as usize, || format!("{k} likeliest tokens were asked for, found {}", best.len()))?;
-    let sorted = best.windows(2).all(|pair| {
-        pair[0].logit > pair[1].logit || (pair[0].logit == pair[1].logit && pair[0].token < pair[1].token)
-    });
+    let sorted = best
+        .windows(2)
+        .all(|pair| pair[0].logit > pair[1].logit || (pair[0].logit == pair[1].logit && pair[0].token < pair[1].token));
     ensure(sorted, || format!("not best first: {best:?}"))?;
     let rows: Vec<_> = best.iter().map(|one| (beam, one.token)).collect();
     let (expected, found) = (subject.handle.logprobs(&rows)?, best.iter().map(|one| one.logprob).collect::<Vec<_>>());
     ensure_close("log-probabilities of the likeliest tokens", &expected, &found, subject.options.tolerance)?;
     let others = subject.next(beam)?;
     let least = found.last().copied().unwrap_or_default() + subject.options.tolerance;
-    let better = subject.ordinary.iter().zip(others).find(|(token, other)| {
-        *other > least && best.iter().all(|one| one.token != **token)
-    });
+    let better = subject
+        .ordinary
+        .iter()
+        .zip(others)
+        .find(|(token, other)| *other > least && best.iter().all(|one| one.token != **token));
     ensure(better.is_none(), || format!("{better:?} is likelier than {best:?}"))
 }
 
