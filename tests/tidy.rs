@@ -173,8 +173,10 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Any crate's tests may use it, and nothing but tests.
 const TESTKIT: &str = "inferenceguard-testkit";
 
-/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine.
-const FOR_TESTS: &[(&str, &str)] = &[("inferenceguard-record", "inferenceguard-host")];
+/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; a bench
+/// measures the scheduler on real models.
+const FOR_TESTS: &[(&str, &str)] =
+    &[("inferenceguard-record", "inferenceguard-host"), ("inferenceguard-candle", "inferenceguard-schedule")];
 
 /// The crates that the program is made of, and that print nothing themselves.
 const PROGRAM: [&str; 8] = ["catalog", "cli", "console", "registry", "replay", "service", "telemetry", "trials"];

@@ -5,7 +5,7 @@ mod common;
 use common::{Event, Gate, back_end, growth, handle, open_scheduler, request, rows, scheduler, script};
 use inferenceguard_model::{BeamId, Caller, Cancel, ModelError, ScoreBackEnd, ScoreId, ScoreModel, ScoreRow, Token};
 use inferenceguard_schedule::Limits;
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 const LIMITS: Limits = Limits { rows: 4, positions: 4, queue: 16 };
 
@@ -87,10 +87,41 @@ fn scores_of_one_caller_run_between_the_steps_of_another() {
         growing.join().expect("no panic");
         scoring.join().expect("no panic");
     });
-    let (most, overlap) = most_between_steps(&gate.events(), |event| matches!(event, Event::Score(_)));
+    let (most, overlap) = most_between_steps(&gate.events(), |event| matches!(event, Event::Score(..)));
     assert_eq!(most, 1, "slices between two steps");
     assert!(overlap >= 8, "{overlap} of 16 slices fell between steps");
-    assert!(gate.events().iter().all(|event| !matches!(event, Event::Score(positions) if *positions > 4)));
+    assert!(gate.events().iter().all(|event| !matches!(event, Event::Score(positions, _) if *positions > 4)));
+}
+
+#[test]
+fn scores_of_two_callers_take_turns() {
+    let gate = Gate::closed();
+    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let cost = Arc::clone(&scheduler.score_back_ends()["cost"]);
+    let mut calls = [(), ()].map(|()| scored_beams(cost.as_ref(), 8).expect("scored beams"));
+    let owners: Vec<Vec<ScoreId>> = calls.iter().map(|(_, ids)| ids.clone()).collect();
+    thread::scope(|scope| {
+        let growing = scope.spawn(|| {
+            let mut handle = handle(&scheduler);
+            let root = handle.open(&[1]).expect("a prompt");
+            handle.grow(&growth(60), rows(root, 1, 60, 1)).expect("a row")
+        });
+        gate.wait_entered(1);
+        for (handle, ids) in &mut calls {
+            scope.spawn(|| extend(handle.as_mut(), ids, 3).expect("scores"));
+        }
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        growing.join().expect("no panic");
+    });
+    let events = gate.events();
+    let owner = |event: &Event| match event {
+        Event::Score(_, id) => owners.iter().position(|ids| ids.contains(id)),
+        _ => None,
+    };
+    let slices: Vec<usize> = events.iter().filter_map(owner).collect();
+    assert_eq!(slices.len(), 16);
+    assert!(slices.windows(2).all(|pair| pair[0] != pair[1]), "{slices:?}");
 }
 
 #[test]

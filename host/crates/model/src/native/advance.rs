@@ -4,7 +4,7 @@ use super::{
     Growing, Native,
     places::{Place, whole},
 };
-use crate::{BeamId, ModelError, Rows, SampleRequest, Sampled, Token};
+use crate::{BeamId, ModelError, Rows, Sampled, Token};
 use std::{collections::HashMap, sync::Arc};
 
 /// The part of a turn that has just ended, for callers that measure time.
@@ -193,7 +193,12 @@ impl Native {
                 Err(error) => turns[*t].growing.rows[*row].fail(error),
             }
         }
-        for ((t, row), drawn) in rows.into_iter().zip(self.draw_each(&from, requests)) {
+        let drawn: Vec<Result<Sampled, ModelError>> = match self.sampled(&from, requests) {
+            Ok(drawn) => drawn.into_iter().map(Ok).collect(),
+            Err(error) if rows.len() == 1 => vec![Err(error)],
+            Err(_) => rows.iter().zip(&from).map(|(at, place)| self.draw_alone(turns, *at, place)).collect(),
+        };
+        for ((t, row), drawn) in rows.into_iter().zip(drawn) {
             match drawn {
                 Ok(drawn) => turns[t].growing.take(row, drawn, tokenizer.as_ref()),
                 Err(error) => turns[t].growing.rows[row].fail(error),
@@ -201,17 +206,9 @@ impl Native {
         }
     }
 
-    fn draw_each(&mut self, places: &[Place], requests: Vec<SampleRequest>) -> Vec<Result<Sampled, ModelError>> {
-        match self.sampled(places, requests.clone()) {
-            Ok(drawn) => drawn.into_iter().map(Ok).collect(),
-            Err(error) if places.len() == 1 => vec![Err(error)],
-            Err(_) => {
-                let alone = |(place, request): (&Place, SampleRequest)| {
-                    self.sampled(std::slice::from_ref(place), vec![request]).map(|drawn| drawn[0])
-                };
-                places.iter().zip(requests).map(alone).collect()
-            }
-        }
+    fn draw_alone(&mut self, turns: &[Turn<'_>], (t, row): At, place: &Place) -> Result<Sampled, ModelError> {
+        let request = turns[t].growing.request(row)?;
+        Ok(self.sampled(std::slice::from_ref(place), vec![request])?[0])
     }
 
     /// Rows with their first token get beams of their own.

@@ -35,8 +35,8 @@ pub enum Event {
     Step(Vec<BeamId>),
     /// A slice of a prompt.
     Prompt,
-    /// Positions of a slice of scores.
-    Score(usize),
+    /// A slice of scores: its positions, and its first row.
+    Score(usize, ScoreId),
 }
 
 /// Where steps wait, and what was asked so far.
@@ -166,7 +166,8 @@ impl ScoreModel for Watched {
     }
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         assert!(!self.panics, "a bug in the score model");
-        self.gate.add(Event::Score(rows.iter().map(|row| row.tokens.len()).sum()));
+        let positions = rows.iter().map(|row| row.tokens.len()).sum();
+        rows.first().into_iter().for_each(|row| self.gate.add(Event::Score(positions, row.id)));
         self.inner.extend(rows)
     }
     fn release(&mut self, rows: &[ScoreId]) {

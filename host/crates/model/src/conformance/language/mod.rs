@@ -31,7 +31,7 @@ const CONTEXT: usize = 16;
 
 type Check = fn(&mut Subject) -> Outcome;
 
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 18] = [
     ("the description is consistent", numbers::description),
     ("latents and logits are finite and in shape", numbers::shapes),
     ("logits of host rows are those of the model's own rows", numbers::host_rows),
@@ -39,6 +39,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("sample equals sample_row", numbers::sample),
     ("sample refuses missing rows and NaN", numbers::sample_refusals),
     ("two models agree", numbers::determinism),
+    ("a prompt read by parts is the same prompt", beams::parts),
     ("stepping equals prefilling the whole", beams::steps_equal_prefill),
     ("a fork goes on as its parent would", beams::fork_equals_replay),
     ("a batch equals one by one", beams::batch_equals_one_by_one),
