@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-pub const SCRIPT: &str = "
+pub(crate) const SCRIPT: &str = "
 vocab: <eos>* a b c d
 context: 400
 after : a 3, b 2, c 2, d 1
@@ -24,13 +24,13 @@ score cost cumulative: b 1, c 2
 score judge: d 1, a b 3
 ";
 
-pub fn script() -> ToyScript {
+pub(crate) fn script() -> ToyScript {
     ToyScript::parse(SCRIPT).expect("the script is fine")
 }
 
 /// What a model was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A step of these beams.
     Step(Vec<BeamId>),
     /// A slice of a prompt.
@@ -41,7 +41,7 @@ pub enum Event {
 
 /// Where steps wait, and what was asked so far.
 #[derive(Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -56,35 +56,35 @@ struct State {
 }
 
 impl Gate {
-    pub fn open() -> Arc<Self> {
+    pub(crate) fn open() -> Arc<Self> {
         let gate = Self::default();
         gate.allow(usize::MAX / 2);
         Arc::new(gate)
     }
 
-    pub fn closed() -> Arc<Self> {
+    pub(crate) fn closed() -> Arc<Self> {
         Arc::default()
     }
 
     /// Lets this many steps more go on.
-    pub fn allow(&self, steps: usize) {
+    pub(crate) fn allow(&self, steps: usize) {
         self.state.lock().expect("no panic here").allowed += steps;
         self.changed.notify_all();
     }
 
     /// Waits until this many steps have come to the gate.
-    pub fn wait_entered(&self, steps: usize) {
+    pub(crate) fn wait_entered(&self, steps: usize) {
         let mut state = self.state.lock().expect("no panic here");
         while state.entered < steps {
             state = self.changed.wait(state).expect("no panic here");
         }
     }
 
-    pub fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         self.state.lock().expect("no panic here").events.clone()
     }
 
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.events().iter().filter(|event| matches!(event, Event::Step(_))).count()
     }
 
@@ -104,10 +104,10 @@ impl Gate {
 }
 
 /// A toy behind a gate, that may panic at a step.
-pub struct Gated {
-    pub inner: ToyModel,
-    pub gate: Arc<Gate>,
-    pub panics_at: usize,
+pub(crate) struct Gated {
+    pub(crate) inner: ToyModel,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) panics_at: usize,
 }
 
 impl Model for Gated {
@@ -148,10 +148,10 @@ impl Model for Gated {
 }
 
 /// A toy score model that writes down its slices, and may panic at one.
-pub struct Watched {
-    pub inner: ToyScore,
-    pub gate: Arc<Gate>,
-    pub panics: bool,
+pub(crate) struct Watched {
+    pub(crate) inner: ToyScore,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) panics: bool,
 }
 
 impl ScoreModel for Watched {
@@ -179,7 +179,7 @@ impl ScoreModel for Watched {
 }
 
 /// A scheduler of the toy and its score models; `judge` panics where asked, and the language model at this step.
-pub fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judge_panics: bool) -> Scheduler {
+pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judge_panics: bool) -> Scheduler {
     let model = Gated { inner: script().model(), gate: Arc::clone(gate), panics_at };
     let scores = ["cost", "judge"].map(|name| {
         let inner = script().score(name).expect("in the script");
@@ -189,25 +189,25 @@ pub fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judge_panic
     Scheduler::start(Some(Box::new(model)), BTreeMap::from(scores), limits).expect("a thread")
 }
 
-pub fn open_scheduler(limits: Limits) -> Scheduler {
+pub(crate) fn open_scheduler(limits: Limits) -> Scheduler {
     scheduler(&Gate::open(), limits, usize::MAX, false)
 }
 
-pub fn back_end(scheduler: &Scheduler) -> Arc<dyn BackEnd> {
+pub(crate) fn back_end(scheduler: &Scheduler) -> Arc<dyn BackEnd> {
     scheduler.back_end().expect("a language model")
 }
 
-pub fn handle(scheduler: &Scheduler) -> Box<dyn Generator> {
+pub(crate) fn handle(scheduler: &Scheduler) -> Box<dyn Generator> {
     back_end(scheduler).handle(&Caller::default())
 }
 
-pub fn growth(max_tokens: u32) -> Growth {
+pub(crate) fn growth(max_tokens: u32) -> Growth {
     let sampling = SampleRequest::plain(Pick::Rank(0));
     Growth { max_tokens, sampling, penalties: Vec::new(), end: vec![0], stop: Vec::new() }
 }
 
 /// Rows with draws of their own.
-pub fn rows(parent: BeamId, count: u64, tokens: u32, variant: u64) -> Vec<GrowRow> {
+pub(crate) fn rows(parent: BeamId, count: u64, tokens: u32, variant: u64) -> Vec<GrowRow> {
     let draw = |row: u64, offset: u64| ((variant * 53 + row * 37 + offset * 61 + 17) % 101) as f64 / 101.0;
     let row = |row| {
         let picks = (0..u64::from(tokens)).map(|offset| Pick::Draw(draw(row, offset))).collect();
@@ -217,7 +217,7 @@ pub fn rows(parent: BeamId, count: u64, tokens: u32, variant: u64) -> Vec<GrowRo
 }
 
 /// What rows became, without the names of beams; numbers to the last bit.
-pub fn words(grown: &[GrownRow]) -> String {
+pub(crate) fn words(grown: &[GrownRow]) -> String {
     let word = |row: &GrownRow| match row {
         Ok((_, grown)) => {
             let bits: Vec<u32> = grown.logprobs.iter().map(|logprob| logprob.to_bits()).collect();
@@ -232,7 +232,7 @@ pub fn words(grown: &[GrownRow]) -> String {
 }
 
 /// A request: two chunks of rows from a prompt, given tokens, a fork, and log-probabilities. All that it saw.
-pub fn request(handle: &mut dyn Generator, variant: u64) -> Result<Vec<String>, ModelError> {
+pub(crate) fn request(handle: &mut dyn Generator, variant: u64) -> Result<Vec<String>, ModelError> {
     let prompt: Vec<Token> = (0..4 + variant % 7).map(|i| 1 + ((variant + i * i) % 4) as Token).collect();
     let root = handle.open(&prompt)?;
     let first = handle.grow(&growth(9), rows(root, 4, 9, variant))?;
