@@ -1,34 +1,29 @@
-//! Grows the rows of a chunk token by token.
+//! Grows the rows of a chunk: by the model, or with the tokens of an answer that exists already.
 
-use crate::{EngineError, driver::Driver};
-use inferenceguard_model::{GrowingText, Grown, Growth, ModelError, Sampled, Tokenizer};
-use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SampleNeed};
-use std::collections::VecDeque;
+use crate::{EngineError, abilities, beams::Beams, driver::Driver};
+use inferenceguard_model::{Grown, Growth, GrowingText, ModelError, Token, Tokenizer};
+use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SearchError};
+use std::{collections::VecDeque, sync::Arc};
 
-/// One row on its way.
-struct Growing {
+/// A row that takes given tokens.
+struct Taking {
     need: GrowNeed,
     text: GrowingText,
     grown: Grown,
     ended: bool,
 }
 
-impl Growing {
+impl Taking {
     fn new(need: GrowNeed) -> Self {
         Self { text: need.row.text.clone(), need, grown: Grown::default(), ended: false }
     }
 
-    /// The first token is drawn from the parent: all rows of one parent share its logits.
-    fn source(&self) -> BeamKey {
-        if self.grown.tokens.is_empty() { self.need.row.parent } else { self.need.beam }
-    }
-
-    fn push(&mut self, growth: &Growth, tokenizer: &dyn Tokenizer, one: Sampled) -> Result<(), ModelError> {
+    fn push(&mut self, growth: &Growth, by: &dyn Tokenizer, token: Token, logprob: f32) -> Result<(), ModelError> {
         let searched = self.text.text().len();
-        self.text.push(tokenizer, one.token)?;
-        self.grown.tokens.push(one.token);
-        self.grown.logprobs.push(one.logprob);
-        self.ended = growth.ends(one.token, &self.text, searched);
+        self.text.push(by, token)?;
+        self.grown.tokens.push(token);
+        self.grown.logprobs.push(logprob);
+        self.ended = growth.ends(token, &self.text, searched);
         Ok(())
     }
 }
@@ -37,44 +32,47 @@ impl Driver<'_> {
     /// Grows every row to its end or to the length of the chunk.
     pub(crate) fn grow(
         &mut self,
-        growth: &Growth,
+        growth: Growth,
         needs: Vec<GrowNeed>,
     ) -> Result<Vec<Result<Grown, FailureKind>>, EngineError> {
-        let tokenizer = self.beams.tokenizer();
-        let forks: Vec<(BeamKey, BeamKey)> = needs.iter().map(|need| (need.row.parent, need.beam)).collect();
-        self.beams.step(&forks, &[])?;
-        let mut rows: Vec<Growing> = needs.into_iter().map(Growing::new).collect();
-        for _ in 0..growth.max_tokens {
-            let mut going: Vec<&mut Growing> = rows.iter_mut().filter(|row| !row.ended).collect();
-            if going.is_empty() {
-                break;
+        match &mut self.forced {
+            None => {
+                let growth = abilities::penalised(&self.method, growth, &self.abilities)?;
+                Ok(self.beams.grow(&growth, needs)?)
             }
-            self.extend(&going)?;
-            let drawn = self.draw(growth, &going)?;
-            for (row, one) in going.iter_mut().zip(drawn) {
-                row.push(growth, tokenizer.as_ref(), one)?;
-            }
+            Some(tokens) => Ok(taken(&mut self.beams, &growth, needs, tokens)?.into_iter().map(Ok).collect()),
         }
-        Ok(rows.into_iter().map(|row| Ok(row.grown)).collect())
     }
+}
 
-    /// Appends the newest token of each row to its beam.
-    fn extend(&mut self, going: &[&mut Growing]) -> Result<(), EngineError> {
-        let newest = |row: &&mut Growing| Some((row.need.beam, *row.grown.tokens.last()?));
-        let rows: Vec<_> = going.iter().filter_map(newest).collect();
-        self.watch.step(rows.len());
-        Ok(self.beams.step(&[], &rows)?)
+/// Grows every row with the next of the given tokens: the same for all rows.
+fn taken(
+    beams: &mut Beams<'_>,
+    growth: &Growth,
+    needs: Vec<GrowNeed>,
+    tokens: &mut VecDeque<Token>,
+) -> Result<Vec<Grown>, EngineError> {
+    let forks: Vec<(BeamKey, BeamKey)> = needs.iter().map(|need| (need.row.parent, need.beam)).collect();
+    beams.step(&forks, &[])?;
+    let (mut rows, tokenizer): (Vec<Taking>, Arc<_>) =
+        (needs.into_iter().map(Taking::new).collect(), beams.tokenizer());
+    for _ in 0..growth.max_tokens {
+        let mut going: Vec<&mut Taking> = rows.iter_mut().filter(|row| !row.ended).collect();
+        if going.is_empty() {
+            break;
+        }
+        let token = tokens.pop_front().ok_or_else(used_up)?;
+        let newest = going.iter().filter_map(|row| Some((row.need.beam, *row.grown.tokens.last()?)));
+        beams.step(&[], &newest.collect::<Vec<_>>())?;
+        let asked: Vec<(BeamKey, Token)> = going.iter().map(|row| (row.need.beam, token)).collect();
+        for (row, logprob) in going.iter_mut().zip(beams.logprobs(&asked)?) {
+            row.push(growth, tokenizer.as_ref(), token, logprob)?;
+        }
     }
+    Ok(rows.into_iter().map(|row| row.grown).collect())
+}
 
-    fn draw(&mut self, growth: &Growth, going: &[&mut Growing]) -> Result<Vec<Sampled>, EngineError> {
-        let need = |row: &&mut Growing| SampleNeed {
-            from: row.source(),
-            request: growth.request(&row.need.row, &row.grown.tokens),
-        };
-        let needs: Vec<SampleNeed> = going.iter().map(need).collect();
-        Ok(match self.forced.as_mut().map(VecDeque::pop_front) {
-            Some(token) => self.beams.take(&needs, token)?,
-            None => self.beams.sample(needs)?,
-        })
-    }
+/// The error for a search that goes on after the last given token.
+fn used_up() -> SearchError {
+    SearchError::Protocol { need: "to price an answer", answer: "it asks for more tokens than the answer has".to_owned() }
 }

@@ -28,6 +28,8 @@ pub fn words(
         format!("  by {} of {} {} (generation {:?})", header.method, bundle.name, bundle.version, header.generations),
     ];
     lines.extend(models.map(|(what, fingerprint)| format!("  {what} {fingerprint}")));
+    let repeats = || answer::repeats(&header.engine, header.repeats_from).unwrap_or_else(|| header.engine.clone());
+    lines.extend((!header.engine.is_empty()).then(|| format!("  engine {}", repeats())));
     lines.extend(body.steps().iter().map(|step| {
         let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
         let lost = if step.lost > 0 { format!(", {} lost", step.lost) } else { String::new() };

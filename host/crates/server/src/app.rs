@@ -237,9 +237,8 @@ impl App {
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     app.deployer.denial.check()?;
     let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
-    if let Some(name) = app.engine.broken() {
-        let message = format!("the model {name} panicked in an earlier call; restart the server");
-        return unavailable("model_broken", message);
+    if let Some(why) = app.engine.broken() {
+        return unavailable("model_broken", format!("{why}; restart the server or mend the engine"));
     }
     match Readiness::of_records(&app).await {
         true => Ok("ready\n"),
