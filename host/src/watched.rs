@@ -63,8 +63,8 @@ impl<T: Send + 'static> Watched<T> {
     }
 
     /// Wakes all that wait. It takes the lock first: a thread that has looked and does not wait yet would miss it otherwise.
-    fn waker(self: &Arc<Self>) -> Arc<dyn Fn() + Send + Sync> {
+    fn waker(self: &Arc<Self>) -> impl Fn() + Send + Sync + 'static {
         let watched = Arc::clone(self);
-        Arc::new(move || watched.change(|_| ()))
+        move || watched.change(|_| ())
     }
 }
