@@ -102,12 +102,12 @@ impl BackEnds {
         Held { beams: self.language.live_beams(), scored }
     }
 
-    /// The first model that can give no answer, and why.
-    pub(crate) fn broken(&self) -> Option<String> {
-        let named = |name: &str, why: String| format!("the model {name} {why}");
-        let language = self.language.broken().map(|why| named(&self.language.info().name, why));
-        let scores = || self.scores.iter().find_map(|(name, scores)| Some(named(name, scores.broken()?)));
-        language.or_else(scores)
+    /// The first model that can give no answer, and why: the language model, or a score model whose name is `read`.
+    pub(crate) fn broken(&self, read: impl Fn(&str) -> bool) -> Option<String> {
+        let named = |name: &str, why: &str| format!("the model {name} cannot answer: {why}");
+        let language = self.language.broken().map(|why| named(&self.language.info().name, &why));
+        let mut scores = self.scores.iter().filter(|(name, _)| read(name));
+        language.or_else(|| scores.find_map(|(name, scores)| Some(named(name, &scores.broken()?))))
     }
 }
 

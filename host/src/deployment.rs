@@ -1,7 +1,7 @@
 //! What an engine runs: default settings, and the roles of every method.
 
 use crate::{
-    BundleIdentity, EngineError, Generation, Models, RolesFactory, abilities,
+    BundleIdentity, EngineError, Generation, Models, Request, RolesFactory, abilities,
     back_ends::Handles,
     networks::{self, Networks},
     pins::Pins,
@@ -68,6 +68,11 @@ impl Deployment {
 
     pub(crate) fn methods(&self) -> impl Iterator<Item = &str> {
         self.methods.keys().map(String::as_str)
+    }
+
+    /// The method that a request asks for.
+    pub(crate) fn asked(&self, request: &Request) -> Result<&Ready, EngineError> {
+        self.method(request.method.as_deref().unwrap_or(&self.default))
     }
 
     pub(crate) fn method(&self, name: &str) -> Result<&Ready, EngineError> {

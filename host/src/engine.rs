@@ -8,6 +8,7 @@ use crate::{
     gate::Gate,
     instances::Instances,
     lanes::{Lanes, Prepared},
+    roles::readers,
     templates,
 };
 use inferenceguard_bundle::Bundle;
@@ -91,7 +92,7 @@ impl Engine {
     /// another one than it was. Requests that need it fail until an operator acts.
     #[must_use]
     pub fn broken(&self) -> Option<String> {
-        self.back_ends.broken()
+        self.back_ends.broken(|_| true)
     }
 
     /// Its tokenizer.
@@ -226,6 +227,12 @@ impl Engine {
     /// Handles on the back ends.
     pub(crate) fn handles(&self, caller: &Caller) -> Handles {
         self.back_ends.handles(caller)
+    }
+
+    /// Whether the language model, and the score models that these roles read, can answer.
+    pub(crate) fn check_health(&self, info: &RolesInfo) -> Result<(), EngineError> {
+        let read = |name: &str| readers(info).iter().any(|(.., needs)| needs.scores.iter().any(|one| one == name));
+        self.back_ends.broken(read).map_or(Ok(()), |why| Err(EngineError::Broken { why }))
     }
 
     /// What runs the language model.

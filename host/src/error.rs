@@ -100,6 +100,12 @@ pub enum EngineError {
         #[source]
         source: ModelError,
     },
+    /// A model that the request needs can give no answer until an operator acts.
+    #[error("{why}")]
+    Broken {
+        /// Which model, and why.
+        why: String,
+    },
     /// The engine cannot do what a role needs. Nothing is left out in silence.
     #[error("in the method `{method}`, {role} `{component}` {need}, and the engine `{engine}` cannot do that: {remedy}")]
     Unable {

@@ -66,8 +66,9 @@ impl Engine {
         tokens: &[Token],
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
-        let mut handles = self.handles(&terms.caller(cancel));
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
+        self.check_health(&deployment.asked(&request)?.info)?;
+        let mut handles = self.handles(&terms.caller(cancel));
         let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &handles)?;
         // Only the ids decide where the answer ends, and nothing is released.
         valid.config.stop.clear();

@@ -27,6 +27,7 @@ impl UnderTerms<'_> {
         let (start, engine) = (Instant::now(), self.engine);
         let _place = engine.gate().enter(cancel)?;
         let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
+        engine.check_health(&deployment.asked(request)?.info)?;
         let (terms, failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
         let mut handles = engine.handles(&terms.caller(cancel));
         let valid = ValidRequest::new(request, &terms, &deployment, &handles)?;
