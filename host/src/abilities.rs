@@ -29,8 +29,7 @@ const LOGITS: &str = "use a component that reads fewer numbers, or an engine tha
 const LIKELIEST: &str = "lower that number in the component's settings, or allow more in the engine's";
 const LATENTS: &str = "use an engine that gives latents, or a component that reads scores in their place";
 const STEERING: &str = "use a method without steering, or the built-in engine";
-const PENALTIES: &str =
-    "switch the policy's retries or their penalty off, or add to the engine what lowers tokens by their place in a chunk";
+const PENALTIES: &str = "switch the policy's retries or their penalty off, or add to the engine what lowers tokens by their place in a chunk";
 
 /// Whether the engine gives what the roles of a method declared to read, steers if one steers, and serves what the policy
 /// asks for on made-up rows.

@@ -1,8 +1,8 @@
 //! Beams of the language model by the search's keys.
 
 use inferenceguard_model::{
-    BeamId, Effort, Generator, Grown, GrownRow, Growth, LatentSelector, Likely, ModelError, Rows, SampleRequest, Sampled, Token,
-    Tokenizer,
+    BeamId, Effort, Generator, Grown, GrownRow, Growth, LatentSelector, Likely, ModelError, Rows, SampleRequest,
+    Sampled, Token, Tokenizer,
 };
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, ROOT, SampleNeed};
 use std::{collections::HashMap, sync::Arc};

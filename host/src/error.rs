@@ -107,7 +107,9 @@ pub enum EngineError {
         why: String,
     },
     /// The engine cannot do what a role needs. Nothing is left out in silence.
-    #[error("in the method `{method}`, {role} `{component}` {need}, and the engine `{engine}` cannot do that: {remedy}")]
+    #[error(
+        "in the method `{method}`, {role} `{component}` {need}, and the engine `{engine}` cannot do that: {remedy}"
+    )]
     Unable {
         /// The method.
         method: String,

@@ -1,7 +1,7 @@
 //! Grows the rows of a chunk: by the model, or with the tokens of an answer that exists already.
 
 use crate::{EngineError, abilities, beams::Beams, driver::Driver};
-use inferenceguard_model::{Grown, Growth, GrowingText, ModelError, Token, Tokenizer};
+use inferenceguard_model::{GrowingText, Grown, Growth, ModelError, Token, Tokenizer};
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SearchError};
 use std::{collections::VecDeque, sync::Arc};
 
@@ -74,5 +74,8 @@ fn taken(
 
 /// The error for a search that goes on after the last given token.
 fn used_up() -> SearchError {
-    SearchError::Protocol { need: "to price an answer", answer: "it asks for more tokens than the answer has".to_owned() }
+    SearchError::Protocol {
+        need: "to price an answer",
+        answer: "it asks for more tokens than the answer has".to_owned(),
+    }
 }

@@ -133,12 +133,7 @@ pub(crate) fn check_budget(constraint: &str, found: f64, margin: f64) -> Result<
 
 /// What the rounding of the back ends can do to the sums of the costs of these constraints; `networks` is that of the device
 /// that runs networks.
-pub(crate) fn rounding(
-    constraints: &[PricedConstraint],
-    roles: &RolesInfo,
-    networks: f64,
-    models: &Handles,
-) -> f64 {
+pub(crate) fn rounding(constraints: &[PricedConstraint], roles: &RolesInfo, networks: f64, models: &Handles) -> f64 {
     let costs = constraints.iter().filter_map(|priced| roles.costs.get(&priced.cost));
     costs.fold(0.0, |most, cost| {
         let scored = cost.needs.scores.iter().filter_map(|name| models.scores.get(name)).map(|model| model.rounding());

@@ -1,16 +1,9 @@
 //! One request from its place among the running ones to its output.
 
 use crate::{
-    CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms,
-    back_ends::Handles,
-    beams::Beams,
-    deployment::Deployment,
-    driver::Driver,
-    likeliest::likeliest,
-    migrate::Migrator,
-    profile::Stopwatch,
-    request::ValidRequest,
-    scores::Scores,
+    CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms, back_ends::Handles,
+    beams::Beams, deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, profile::Stopwatch,
+    request::ValidRequest, scores::Scores,
 };
 use inferenceguard_model::{ModelError, ModelInfo};
 use inferenceguard_search::{Need, Origin, SearchError, Session, Vocabulary};

@@ -81,66 +81,69 @@ fn engine(change: impl FnOnce(&mut Abilities), roles: fn() -> Roles) -> EngineBu
     builder(SCRIPT, change, as_they_are).config(config(11.0)).roles("native", roles)
 }
 
+type Change = fn(&mut Abilities);
+
+/// What the engine cannot do, roles that need it, and the words of the refusal.
+const CASES: [(Change, fn() -> Roles, &str); 11] = [
+    (
+        |can| can.logits = false,
+        || reads(Needs { logits: true, ..Needs::default() }),
+        "policy `policy` reads all logits",
+    ),
+    (
+        |can| can.logits = false,
+        || priced_by(Needs { logits: true, ..Needs::default() }),
+        "cost `harm` reads all logits",
+    ),
+    (
+        |can| can.likeliest = 2,
+        || reads(Needs { top_k: 3, ..Needs::default() }),
+        "policy `policy` reads the 3 most likely tokens where at most 2 are given",
+    ),
+    (
+        |can| can.likeliest = 0,
+        || priced_by(Needs { top_k: 1, ..Needs::default() }),
+        "cost `harm` reads the 1 most likely tokens where at most 0 are given",
+    ),
+    (
+        |can| can.latents = false,
+        || reads(Needs { latents: Some(LatentSelector::FinalNorm), ..Needs::default() }),
+        "policy `policy` reads latents",
+    ),
+    (
+        |can| can.layers = false,
+        || priced_by(Needs { latents: Some(LatentSelector::Layer(3)), ..Needs::default() }),
+        "cost `harm` reads latents of layer 3",
+    ),
+    (
+        |can| can.steering = false,
+        || Roles { steering: Some(Box::new(Still(Needs::default()))), ..roles() },
+        "steering `steering` edits latents",
+    ),
+    (|can| can.penalties = false, roles, "policy `policy` lowers tokens of failed candidates in a retry"),
+    (
+        |can| can.penalties = false,
+        || odd(Source::Sample, |rows| unsafe_rows(rows, 1.0)),
+        "policy `policy` lowers tokens of failed candidates in a retry",
+    ),
+    (
+        |can| can.likeliest = 1,
+        || odd(Source::Expand(2), never),
+        "policy `policy` reads the 2 most likely tokens where at most 1 are given",
+    ),
+    (
+        |can| (can.latents, can.steering) = (false, true),
+        || {
+            let needs = Needs { latents: Some(LatentSelector::FinalNorm), ..Needs::default() };
+            Roles { steering: Some(Box::new(Still(needs))), ..roles() }
+        },
+        "steering `steering` reads latents",
+    ),
+];
+
 #[test]
 fn each_ability_that_a_role_needs_is_missed_by_name() {
-    type Change = fn(&mut Abilities);
-    let cases: [(Change, fn() -> Roles, &str); 11] = [
-        (
-            |can| can.logits = false,
-            || reads(Needs { logits: true, ..Needs::default() }),
-            "policy `policy` reads all logits",
-        ),
-        (
-            |can| can.logits = false,
-            || priced_by(Needs { logits: true, ..Needs::default() }),
-            "cost `harm` reads all logits",
-        ),
-        (
-            |can| can.likeliest = 2,
-            || reads(Needs { top_k: 3, ..Needs::default() }),
-            "policy `policy` reads the 3 most likely tokens where at most 2 are given",
-        ),
-        (
-            |can| can.likeliest = 0,
-            || priced_by(Needs { top_k: 1, ..Needs::default() }),
-            "cost `harm` reads the 1 most likely tokens where at most 0 are given",
-        ),
-        (
-            |can| can.latents = false,
-            || reads(Needs { latents: Some(LatentSelector::FinalNorm), ..Needs::default() }),
-            "policy `policy` reads latents",
-        ),
-        (
-            |can| can.layers = false,
-            || priced_by(Needs { latents: Some(LatentSelector::Layer(3)), ..Needs::default() }),
-            "cost `harm` reads latents of layer 3",
-        ),
-        (
-            |can| can.steering = false,
-            || Roles { steering: Some(Box::new(Still(Needs::default()))), ..roles() },
-            "steering `steering` edits latents",
-        ),
-        (|can| can.penalties = false, roles, "policy `policy` lowers tokens of failed candidates in a retry"),
-        (
-            |can| can.penalties = false,
-            || odd(Source::Sample, |rows| unsafe_rows(rows, 1.0)),
-            "policy `policy` lowers tokens of failed candidates in a retry",
-        ),
-        (
-            |can| can.likeliest = 1,
-            || odd(Source::Expand(2), never),
-            "policy `policy` reads the 2 most likely tokens where at most 1 are given",
-        ),
-        (
-            |can| (can.latents, can.steering) = (false, true),
-            || {
-                let needs = Needs { latents: Some(LatentSelector::FinalNorm), ..Needs::default() };
-                Roles { steering: Some(Box::new(Still(needs))), ..roles() }
-            },
-            "steering `steering` reads latents",
-        ),
-    ];
-    for (change, roles, words) in cases {
+    for (change, roles, words) in CASES {
         let named = |can: &mut Abilities| {
             change(can);
             can.engine = "fake 1.2\u{1b}[2J".to_owned();

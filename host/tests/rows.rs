@@ -3,7 +3,7 @@
 mod limited;
 
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Release, Request};
-use inferenceguard_model::{GrownRow, Grown, ModelError};
+use inferenceguard_model::{Grown, GrownRow, ModelError};
 use inferenceguard_search::{Finish, Status};
 use inferenceguard_testkit::toy::{SCRIPT, config, roles};
 use limited::{Spoil, as_they_are, builder};
@@ -14,7 +14,8 @@ fn engine(spoil: Spoil) -> Engine {
 
 /// The output, and all text that was released before it.
 fn ask(engine: &Engine) -> (Result<Output, EngineError>, String) {
-    let (mut released, request) = (String::new(), Request { release: Some(Release::Commit(1)), ..Request::new("good") });
+    let (mut released, request) =
+        (String::new(), Request { release: Some(Release::Commit(1)), ..Request::new("good") });
     let output = engine.stream(request, &CancelToken::new(), |event| {
         if let Event::Released { text } = event {
             released.push_str(&text);

@@ -39,7 +39,8 @@ pub fn summary(output: &Output) -> String {
 
 /// The engine, where the same seed does not give the same answer on it.
 pub(crate) fn repeats(engine: &str, from: RepeatsFrom) -> Option<String> {
-    (!from.is_seed()).then(|| format!("{engine}: it may draw other tokens for the same seed; this run repeats from its record"))
+    (!from.is_seed())
+        .then(|| format!("{engine}: it may draw other tokens for the same seed; this run repeats from its record"))
 }
 
 fn budget(constraint: &ConstraintReport) -> [String; 2] {
