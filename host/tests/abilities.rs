@@ -196,8 +196,8 @@ fn a_penalty_that_no_probe_foresaw_ends_the_request_and_is_not_left_out() {
 #[test]
 fn a_later_bundle_that_needs_more_never_becomes_active() {
     let cannot = |can: &mut Abilities| can.penalties = false;
-    let manifest = |retries| format!("{}\n", deployment::MANIFEST.replace("chunk-len = 1", retries));
-    let [plain, retried] = [manifest("chunk-len = 1\nretries = 0"), manifest("chunk-len = 1\nretries = 2")];
+    let manifest = |settings| deployment::MANIFEST.replace("chunk-len = 1", settings);
+    let [plain, retried] = [manifest("chunk-len = 1, retries = 0"), manifest("chunk-len = 1, retries = 2")];
     let builder = builder(deployment::TEMPTING, cannot, as_they_are);
     let engine = builder.bundle(&deployment::bundle_with(&plain, &[])).build().unwrap();
     let before = engine.generation();
