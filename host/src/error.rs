@@ -101,7 +101,7 @@ pub enum EngineError {
         source: ModelError,
     },
     /// A model that the request needs can give no answer until an operator acts.
-    #[error("{why}")]
+    #[error("{why}; build another engine, or mend the one that runs this model")]
     Broken {
         /// Which model, and why.
         why: String,

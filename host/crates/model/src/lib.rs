@@ -46,7 +46,7 @@ mod tokenizer;
 pub mod toy;
 mod users;
 
-pub use caller::{Caller, Cancel};
+pub use caller::{Caller, Cancel, OnCancel};
 pub use error::ModelError;
 pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, ScoreBackEnd};
 pub use grow::{GrowRow, Grown, Growth};
