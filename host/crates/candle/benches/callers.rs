@@ -1,4 +1,4 @@
-//! Requests at once on one model of the demonstration: the scheduler, and threads that meet at a lock, in one run.
+//! Requests at once on one model of the demonstration: the scheduler, and threads that take turns at a lock, in one run.
 //!
 //! A request reads a prompt and grows three chunks of 32 tokens with eight candidates, of which one goes on.
 //! `cargo bench -p inferenceguard-candle --bench callers` measures; `-- --test` runs each case once.
@@ -6,11 +6,15 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inferenceguard_candle::{CandleModel, LoadOptions, Precision};
 use inferenceguard_model::{
-    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Model, ModelError, Pick, SampleRequest,
-    SharedModel, Token,
+    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Model, ModelError, Pick, SampleRequest, Token,
 };
 use inferenceguard_schedule::{Limits, Scheduler};
-use std::{collections::BTreeMap, path::Path, thread};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Mutex, MutexGuard},
+    thread,
+};
 
 const CALLERS: [u64; 3] = [1, 4, 16];
 const PROMPT: Token = 64;
@@ -32,31 +36,35 @@ fn draw(caller: u64, chunk: u64, row: u64, offset: u32) -> Pick {
     Pick::Draw(((caller * 31 + chunk * 17 + row * 53 + u64::from(offset) * 61) % 997) as f64 / 997.0)
 }
 
-/// A request token by token, as threads that share a model do.
-fn by_token(model: &mut SharedModel, caller: u64) -> Result<Vec<Token>, ModelError> {
-    let (mut parent, mut latent) = model.prefill(&prompt(caller))?;
+fn hold(model: &Mutex<Box<dyn Model>>) -> MutexGuard<'_, Box<dyn Model>> {
+    model.lock().expect("no panic")
+}
+
+/// A request token by token, as threads that take turns at a model do.
+fn by_token(model: &Mutex<Box<dyn Model>>, caller: u64) -> Result<Vec<Token>, ModelError> {
+    let (mut parent, mut latent) = hold(model).prefill(&prompt(caller))?;
     let mut answer = Vec::new();
     for chunk in 0..CHUNKS {
         let request = |row, offset| SampleRequest::plain(draw(caller, chunk, row, offset));
-        let logits = model.project(&latent)?;
+        let logits = hold(model).project(&latent)?;
         let first: Vec<_> = (0..CANDIDATES).map(|row| (0, request(row, 0))).collect();
-        let mut tokens: Vec<Token> = model.sample(&logits, &first)?.iter().map(|one| one.token).collect();
-        let beams = model.fork(&[parent; CANDIDATES as usize])?;
+        let mut tokens: Vec<Token> = hold(model).sample(&logits, &first)?.iter().map(|one| one.token).collect();
+        let beams = hold(model).fork(&[parent; CANDIDATES as usize])?;
         answer.push(tokens[0]);
         for offset in 1..CHUNK {
             let rows: Vec<(BeamId, Token)> = beams.iter().copied().zip(tokens).collect();
-            let latents = model.step(&rows)?;
-            let logits = model.project(&latents)?;
+            let latents = hold(model).step(&rows)?;
+            let logits = hold(model).project(&latents)?;
             let asked: Vec<_> = (0..CANDIDATES).map(|row| (row as usize, request(row, offset))).collect();
-            tokens = model.sample(&logits, &asked)?.iter().map(|one| one.token).collect();
+            tokens = hold(model).sample(&logits, &asked)?.iter().map(|one| one.token).collect();
             answer.push(tokens[0]);
         }
-        latent = model.step(&[(beams[0], tokens[0])])?;
-        model.release(&beams[1..]);
-        model.release(&[parent]);
+        latent = hold(model).step(&[(beams[0], tokens[0])])?;
+        hold(model).release(&beams[1..]);
+        hold(model).release(&[parent]);
         parent = beams[0];
     }
-    model.release(&[parent]);
+    hold(model).release(&[parent]);
     Ok(answer)
 }
 
@@ -95,17 +103,17 @@ fn at_once(callers: u64, ask: impl Fn(u64) -> Vec<Token> + Sync) -> Vec<Vec<Toke
 }
 
 fn callers(c: &mut Criterion) {
-    let shared = SharedModel::new(language());
+    let shared = Mutex::new(language());
     let scheduler = Scheduler::start(Some(language()), BTreeMap::new(), Limits::default()).expect("a thread");
     let back_end = scheduler.back_end().expect("a language model");
-    let locked = |caller| by_token(&mut shared.clone(), caller).expect("an answer");
+    let locked = |caller| by_token(&shared, caller).expect("an answer");
     let scheduled = |caller| by_chunk(back_end.handle(&Caller::default()).as_mut(), caller).expect("an answer");
     assert_eq!(at_once(4, locked), at_once(4, scheduled), "both draw the same");
     let mut group = c.benchmark_group("requests at once");
     group.sample_size(10);
     for count in CALLERS {
         group.throughput(Throughput::Elements(count * CHUNKS * u64::from(CHUNK) * CANDIDATES));
-        group.bench_with_input(BenchmarkId::new("threads that meet", count), &count, |b, count| {
+        group.bench_with_input(BenchmarkId::new("threads that take turns", count), &count, |b, count| {
             b.iter(|| at_once(*count, locked));
         });
         group.bench_with_input(BenchmarkId::new("scheduler", count), &count, |b, count| {

@@ -10,7 +10,6 @@
 //! - [`ModelIdentity`]: which model, by digest, part by part.
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
-//! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
 //! - [`dense`]: networks of components on the back end's device.
 //! - [`LockedBackEnd`]: a model for several callers, without a thread.
 //! - [`toy`]: a scripted back end in memory.
@@ -26,7 +25,6 @@ pub mod dense;
 pub mod fake;
 
 mod caller;
-mod combine;
 mod error;
 mod generator;
 mod grow;
@@ -40,11 +38,9 @@ mod rows;
 mod sampling;
 mod score;
 mod settings;
-mod shared;
 mod text;
 mod tokenizer;
 pub mod toy;
-mod users;
 
 pub use caller::{Caller, Cancel, OnCancel};
 pub use error::ModelError;
@@ -60,6 +56,5 @@ pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
 pub use settings::SamplingSettings;
-pub use shared::{SharedModel, SharedScoreModel};
 pub use text::{ByteText, GrowingText, stop_at};
 pub use tokenizer::{SpellState, Token, Tokenizer, TokenizerError};
