@@ -1,7 +1,7 @@
 //! The conformance suite on the toy back end, and on back ends that break one promise each.
 
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, ScoreModel, ScoreRow, Token, Tokenizer,
+    BeamId, Model, ModelError, ModelInfo, Rows, ScoreModel, Token, Tokenizer,
     conformance::{ConformanceError, LanguageOptions, ScoreOptions, language, score},
     toy::{ToyModel, ToyScript},
 };
