@@ -263,7 +263,7 @@ fn a_judgement_that_takes_too_long_is_no_pass() {
     let toy = ToyScript::parse(TEMPLATE_SCRIPT).unwrap();
     let slow = |score| {
         Hooked::new(score, || {
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(100));
             Ok(())
         })
     };
@@ -273,7 +273,7 @@ fn a_judgement_that_takes_too_long_is_no_pass() {
     let faces = [Face::Judge].into();
     let server = common::start_config(ServerConfig { faces, ..common::config(&engine, bundle(MANIFEST)) });
     ends_as(&server, "late", || {
-        server.post(JUDGE, with(asked("good"), "deadline_ms", json!(50))).refuses(
+        server.post(JUDGE, with(asked("good"), "deadline_ms", json!(20))).refuses(
             504,
             "deadline_exceeded",
             "deadline_ms",
@@ -304,7 +304,7 @@ fn litellm_joins_the_calls_of_a_request() {
 fn an_answer_of_another_request_or_of_another_client_is_blocked() {
     let [a, b] = ["a-key", "b-key"].map(sha256);
     let settings =
-        format!("[judge]\nprompt_seconds = 1\n[tenants.a]\nkey_sha256 = \"{a}\"\n[tenants.b]\nkey_sha256 = \"{b}\"\n");
+        format!("[judge]\nprompt_seconds = 2\n[tenants.a]\nkey_sha256 = \"{a}\"\n[tenants.b]\nkey_sha256 = \"{b}\"\n");
     let server = start_faces(&settings, &bundle(MANIFEST));
     let action = |key: &str, body: Value| server.post_as_gateway(key, LITELLM, body).json()["action"].clone();
     assert_eq!(action("a-key", call("request", "1", json!(["ask"]))), "NONE");
@@ -313,8 +313,8 @@ fn an_answer_of_another_request_or_of_another_client_is_blocked() {
     {
         assert_eq!(action(key, call("response", id, json!(["good"]))), expected, "{key} {id}");
     }
-    // The conversation is forgotten after a second.
-    let expired = (0..300).any(|_| {
+    // The conversation is forgotten after two seconds.
+    let expired = (0..1000).any(|_| {
         thread::sleep(Duration::from_millis(10));
         action("a-key", call("response", "1", json!(["good"]))) == "BLOCKED"
     });

@@ -71,11 +71,11 @@ pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
     run(ServerConfig { settings, ..config(&engine, bundle(MANIFEST)) }).unwrap()
 }
 
-/// The same script with a chat template, so that text can be judged without a prompt, and a cost that sees the prompt's words.
-pub(crate) const TEMPLATE_SCRIPT: &str = "vocab: <eos>* <user>* <bot>* ask doomed good bad plain
+/// The same with a chat template, so that text can be judged without a prompt.
+pub(crate) const TEMPLATE_SCRIPT: &str = "vocab: <eos>* <user> <bot> ask doomed good bad plain
 context: 64
 prompt: <user> {} <bot>
-after <bot>: good 3, plain 3, bad 3, <eos> 1
+after : good 3, plain 3, bad 3, <eos> 1
 score cost: bad 5
 score reward cumulative: good 1, bad 3";
 
