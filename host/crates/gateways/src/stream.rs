@@ -100,17 +100,10 @@ impl ChatStream {
             self.held.push_back(Held { data, needs: Vec::new(), last: true });
             return Ok(());
         }
-        let mut fields = Fields::parse(data.as_bytes())?;
+        let words = words(&data)?;
         let event: Value =
             serde_json::from_str(&data).map_err(|_| Problem::new("invalid_json", "an event is no JSON"))?;
         self.head.get_or_insert_with(|| head(&event));
-        let choices: Option<Vec<Value>> = fields.take("choices", "a list of choices")?;
-        let choices = choices.ok_or_else(|| Problem::new("invalid_event", "an event has no choices"))?;
-        let words = choices
-            .into_iter()
-            .enumerate()
-            .map(|(at, choice)| Words::of_choice(Fields::of(format!("choices[{at}]"), choice)?, "delta"));
-        let words = words.collect::<Result<Vec<_>, Problem>>()?;
         let needs = words.into_iter().map(|words| self.add(words)).collect::<Result<Vec<_>, _>>()?;
         // Written again: another reader might see more in the bytes.
         self.held.push_back(Held { data: event.to_string(), needs, last: false });
@@ -217,6 +210,15 @@ impl Choice {
         let sure = new >= step && certain(&self.text).chars().count() > self.judged;
         sure.then_some(Part::Prefix)
     }
+}
+
+/// The model's words in an event.
+fn words(data: &str) -> Result<Vec<Words>, Problem> {
+    let mut fields = Fields::parse(data.as_bytes())?;
+    let choices: Option<Vec<Value>> = fields.take("choices", "a list of choices")?;
+    let choices = choices.ok_or_else(|| Problem::new("invalid_event", "an event has no choices"))?;
+    let of = |(at, choice)| Words::of_choice(Fields::of(format!("choices[{at}]"), choice)?, "delta");
+    choices.into_iter().enumerate().map(of).collect()
 }
 
 fn head(event: &Value) -> Value {

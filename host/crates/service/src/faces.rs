@@ -45,11 +45,19 @@ fn expected(found: &str) -> String {
     format!("found `{}`; expected judge, litellm, moderations or envoy=ADDRESS", found.escape_debug())
 }
 
+/// The listener for Envoy, if it is served.
+pub(crate) async fn listen(faces: &[FaceOption]) -> Result<Option<TcpListener>, ServiceError> {
+    match envoy(faces)? {
+        None => Ok(None),
+        Some(address) => crate::listen(address, "--face envoy=").await.map(Some),
+    }
+}
+
 /// The address at which Envoy is served, if it is.
 ///
 /// # Errors
 /// [`ServiceError::SecondEnvoy`].
-pub(crate) fn envoy(faces: &[FaceOption]) -> Result<Option<&str>, ServiceError> {
+fn envoy(faces: &[FaceOption]) -> Result<Option<&str>, ServiceError> {
     let mut addresses = faces.iter().filter_map(|face| match face {
         FaceOption::Envoy(address) => Some(address.as_str()),
         FaceOption::Route(_) => None,
@@ -72,18 +80,20 @@ pub(crate) async fn run(
     let wait = |mut ended: watch::Receiver<bool>| async move { drop(ended.wait_for(|ended| *ended).await) };
     let http = async {
         let served = server.run(clients, admin, wait(ended.clone())).await;
-        drop(ending.send(true));
+        ending.send_replace(true);
         served.map_err(ServiceError::from)
     };
     let grpc = async {
         let served = serve(envoy, Arc::new(server.clone()), options(server), wait(ended.clone()));
         let served = limited(served, wait(ended.clone()), server.stop_time()).await;
-        drop(ending.send(true));
+        ending.send_replace(true);
         served
     };
     let stopping = async {
         tokio::select! {
-            () = stop => drop(ending.send(true)),
+            () = stop => {
+                ending.send_replace(true);
+            }
             () = wait(ended.clone()) => {}
         }
     };

@@ -96,10 +96,7 @@ async fn run(
         None => None,
         Some(address) => Some(listen(address, "--admin-listen").await?),
     };
-    let envoy = match faces::envoy(&options.faces)? {
-        None => None,
-        Some(address) => Some(listen(address, "--face envoy=").await?),
-    };
+    let envoy = faces::listen(&options.faces).await?;
     keep_records(options, server, record_key)?;
     note(&format!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {

@@ -135,17 +135,27 @@ impl Work {
     }
 
     fn under(&self, terms: &Terms) -> Result<(Verdict, Vec<RoleFailure>), AskError> {
-        let engine = &self.app.engine;
-        let prepared = engine.prepared_in(terms.lane.as_deref())?;
-        let Generation { number: generation, bundle, .. } = prepared.generation();
-        let question = self.asked.as_ref().map_err(|reason| reason.clone());
-        if let Some(wanted) = question.as_ref().ok().and_then(|question| question.bundle.as_ref())
-            && *wanted != bundle.name
-        {
-            return Err(AskError::OtherBundle { wanted: wanted.clone(), active: bundle.name });
+        let prepared = self.app.engine.prepared_in(terms.lane.as_deref())?;
+        let unjudged = self.unjudged(&prepared, terms);
+        let question = match &self.asked {
+            Err(reason) => return Ok((Verdict { reason: Some(reason.clone()), ..unjudged }, Vec::new())),
+            Ok(question) => question,
+        };
+        if let Some(wanted) = question.bundle.as_ref().filter(|wanted| **wanted != unjudged.bundle.name) {
+            return Err(AskError::OtherBundle { wanted: wanted.clone(), active: unjudged.bundle.name });
         }
-        let bundle = BundleName { name: bundle.name, version: bundle.version, digest: bundle.digest };
-        let empty = Verdict {
+        if question.conversation.is_none() && question.part != Part::Prompt && reads_prompts(prepared.roles()?) {
+            let reason = "the costs of this bundle read the prompt, and the prompt of this text is not known";
+            return Ok((Verdict { reason: Some(reason.to_owned()), ..unjudged }, Vec::new()));
+        }
+        let judged = judged(&self.app.engine, question, (&prepared, terms), &self.cancel)?;
+        Ok((with(unjudged, question, &judged), judged.failures))
+    }
+
+    /// The verdict before anything was priced.
+    fn unjudged(&self, prepared: &Prepared, terms: &Terms) -> Verdict {
+        let Generation { number: generation, bundle, .. } = prepared.generation();
+        Verdict {
             id: self.id.clone(),
             standing: Standing::Unjudged,
             prices: Vec::new(),
@@ -153,16 +163,9 @@ impl Work {
             failures: Vec::new(),
             refusal: prepared.refusal().to_owned(),
             judged_chars: 0,
-            bundle,
+            bundle: BundleName { name: bundle.name, version: bundle.version, digest: bundle.digest },
             generation,
             lane: terms.lane.clone(),
-        };
-        match question.and_then(|question| answerable(question, &prepared)) {
-            Err(reason) => Ok((Verdict { reason: Some(reason), ..empty }, Vec::new())),
-            Ok(question) => {
-                let judged = judged(engine, question, (&prepared, terms), &self.cancel)?;
-                Ok((with(empty, question, &judged), judged.failures))
-            }
         }
     }
 }
@@ -201,18 +204,6 @@ impl From<AskError> for ApiError {
     }
 }
 
-/// The question, if what its costs read is known.
-fn answerable<'q>(question: &'q Question, prepared: &Prepared) -> Result<&'q Question, String> {
-    let unknown = question.conversation.is_none() && question.part != Part::Prompt;
-    match prepared.roles() {
-        Ok(roles) if unknown && reads_prompts(roles) => {
-            Err("the costs of this bundle read the prompt, and the prompt of this text is not known".to_owned())
-        }
-        Ok(_) => Ok(question),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 /// Score models read the conversation as well.
 fn reads_prompts(roles: &RolesInfo) -> bool {
     roles.costs.values().any(|cost| cost.needs.prompt || !cost.needs.scores.is_empty())
@@ -234,7 +225,7 @@ fn judged(
     engine.under(terms).judge_answer(prepared, &request, &tokens, cancel)
 }
 
-fn with(empty: Verdict, question: &Question, judged: &Judgement) -> Verdict {
+fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {
     let standing = match (judged.failures.is_empty(), judged.within_budget) {
         (false, _) => Standing::Failed,
         (true, true) => Standing::Within,
@@ -252,7 +243,7 @@ fn with(empty: Verdict, question: &Question, judged: &Judgement) -> Verdict {
         prices: judged.constraints.iter().map(price).collect(),
         failures: judged.failures.iter().map(ToString::to_string).collect(),
         judged_chars: question.judged().chars().count(),
-        ..empty
+        ..unjudged
     }
 }
 
