@@ -114,6 +114,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
+    // Gateways' messages are plain data; Envoy's need gRPC.
+    ("inferenceguard-gateways", &["inferenceguard-model"]),
+    ("inferenceguard-envoy", &["inferenceguard-gateways"]),
     // The server as a process: its models and bundles by name, its state, its spans.
     (
         "inferenceguard-service",
@@ -121,6 +124,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
             "inferenceguard-catalog",
+            "inferenceguard-envoy",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-server",
@@ -150,6 +155,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-server",
         &[
             "inferenceguard-bundle",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -206,7 +212,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("oci-client", &["inferenceguard-registry"]),
     ("reqwest", &[]),
     // Async.
-    ("tokio", &["inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    ("tonic", &["inferenceguard-envoy"]),
+    ("tokio", &["inferenceguard-envoy", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
