@@ -80,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
             "inferenceguard-componentize",
+            "inferenceguard-engines",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -122,7 +123,6 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-service",
         &[
             "inferenceguard-bundle",
-            "inferenceguard-candle",
             "inferenceguard-catalog",
             "inferenceguard-envoy",
             "inferenceguard-gateways",
@@ -210,10 +210,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hf-hub", &["inferenceguard-catalog"]),
     ("ureq", &["inferenceguard", "inferenceguard-registry"]),
     ("oci-client", &["inferenceguard-registry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["inferenceguard-engines"]),
     // Async.
     ("tonic", &["inferenceguard-envoy"]),
-    ("tokio", &["inferenceguard-envoy", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    (
+        "tokio",
+        &[
+            "inferenceguard-engines",
+            "inferenceguard-envoy",
+            "inferenceguard-registry",
+            "inferenceguard-server",
+            "inferenceguard-service",
+        ],
+    ),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
