@@ -103,7 +103,7 @@ def against_reference(server, program, prompts, checks):
         cases, found = [], []
         for prompt in prompts:
             row = logits(server, prompt, 1)[1][0]
-            for _ in range(4):
+            for _ in range(3):
                 tokens, penalties, mass = drawn_entry(row, numbers)
                 entry = (mass, [[0, tokens, penalties]])
                 found.append(logits(server, prompt, 1, entry, repetition_penalty=factor)[1][0])
@@ -111,11 +111,17 @@ def against_reference(server, program, prompts, checks):
                               "repetition_penalty": factor, "repeated": sorted(set(prompt))})
         expected = reference(program, cases)
         worst = max(abs(a - b) for one, other in zip(found, expected) for a, b in zip(one, other))
-        spared = sum(len(set(case["tokens"]) - {VOCABULARY + 5}) - sum(a != b for a, b in zip(case["logits"], after))
-                     for case, after in zip(cases, expected))
+        # A token that is named twice is lowered by the sum, which rounds once where the reference rounds twice.
         checks.holds(f"{len(cases)} rows as the reference sampler, repetition penalty {factor}; worst {worst:.1e}",
-                     worst <= (0.0 if factor == 1.0 else 1e-5), worst)
-        checks.holds(f"the mass spares tokens in these rows ({spared})", spared > 3 or factor != 1.0, spared)
+                     worst <= 4e-6, worst)
+        if factor == 1.0:
+            checks.holds("the mass spares some of the tokens", spared(cases, expected) > 3, spared(cases, expected))
+
+
+def spared(cases, expected):
+    """How many tokens that are named stay as they are."""
+    return sum(len(set(case["tokens"]) - {VOCABULARY + 5}) - sum(a != b for a, b in zip(case["logits"], after))
+               for case, after in zip(cases, expected))
 
 
 def later_offsets(server, program, prompt, checks):
