@@ -79,7 +79,8 @@ fn repeating() -> Vec<Case> {
     let named = [(0, 1.5), (1, 0.5), (4, 3.0)];
     vec![
         Case::new("repeated: on both sides of 0", &row, &named, 0.9).repeating(1.5, &[0, 1, 3]),
-        Case::new("repeated: over 0 and below by the penalty", &row, &[(0, 9.0), (1, -9.0)], 0.9).repeating(2.0, &[0, 1]),
+        Case::new("repeated: over 0 and below by the penalty", &row, &[(0, 9.0), (1, -9.0)], 0.9)
+            .repeating(2.0, &[0, 1]),
         Case::new("repeated: only others are repeated", &row, &named, 0.9).repeating(1.3, &[2, 3]),
         // By the penalised logits 4 were the likeliest, by the model's own it is 0.
         Case::new("repeated: the likeliest is the model's own", &row, &named, 0.0).repeating(2.0, &[0]),
