@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A folder as vLLM and transformers read it, from a GGUF file: safetensors_of_gguf.py FILE.gguf OUT [--score-head]
+"""A folder as vLLM and transformers read it, from a GGUF file: safetensors_of_gguf.py FILE.gguf OUT [--other|--score-head]
 
-Needs transformers, torch, gguf and accelerate. With --score-head the folder holds a score model instead: the same weights with a head
-of fixed random numbers, one score a token (`LlamaForSequenceClassification` for a Llama). OUT must not exist.
+Needs transformers, torch, gguf and accelerate. OUT must not exist. With --other one layer's weights are changed a little: a
+model that answers, and that is not this one. With --score-head the folder holds a score model: the same weights with a head
+of fixed random numbers, one score a token (`LlamaForSequenceClassification` for a Llama).
 """
 
 import argparse
@@ -19,7 +20,9 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--score-head", action="store_true")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--other", action="store_true")
+    kind.add_argument("--score-head", action="store_true")
     return parser.parse_args()
 
 
@@ -30,6 +33,12 @@ def plain(loaded):
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
     return model
+
+
+def change(model):
+    """Swaps a few rows of the last layer's output for each other."""
+    weight = model.model.layers[-1].mlp.down_proj.weight.data
+    weight[:64] = weight[:64].flip(0).clone()
 
 
 def with_score_head(model, folder, out):
@@ -50,6 +59,8 @@ def main():
     shutil.rmtree(scratch, ignore_errors=True)
     source = {"pretrained_model_name_or_path": str(args.file.parent.resolve()), "gguf_file": args.file.name}
     model = plain(AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32))
+    if args.other:
+        change(model)
     model.save_pretrained(scratch, safe_serialization=True)
     tokenizer = AutoTokenizer.from_pretrained(**source)
     if args.score_head:
