@@ -39,19 +39,19 @@ def upstream(folder, answers):
     """The stand-in for a model's server; gives its port."""
     port = free_port()
     command = [sys.executable, str(HERE / "upstream.py"), str(port), *answers]
-    with running(command, folder / "upstream.log"):
-        until_open(port, folder / "upstream.log")
+    with running(command, folder / "upstream.log") as process:
+        until_open(port, folder / "upstream.log", process)
         yield port
 
 
-def until_open(port, log, seconds=120):
-    """Waits until something listens."""
+def until_open(port, log, process, seconds=120):
+    """Waits until the process listens."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.2)
-    raise SystemExit(f"nothing listens on port {port} after {seconds} s:\n{log.read_text(errors='replace')[-2000:]}")
+    raise SystemExit(f"nothing listens on port {port}:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def chat(port, prompt, stream=False, headers=None, path="/v1/chat/completions"):

@@ -9,6 +9,7 @@ guard there and with the guard gone.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import tempfile
@@ -27,10 +28,11 @@ def arguments():
     return parser.parse_args()
 
 
-def configuration(args, model, guard):
+def configuration(args, model, guard, on_unsafe):
     """LiteLLM reads YAML, and JSON is YAML."""
     params = {"guardrail": "generic_guardrail_api", "mode": ["pre_call", "post_call"], "api_base": guard, "default_on": True}
     params |= {"streaming_transform_mode": "incremental_diff", **({"api_key": args.key} if args.key else {})}
+    params["additional_provider_specific_params"] = {"on_unsafe": on_unsafe}
     model = {"model": "openai/mock", "api_base": f"http://127.0.0.1:{model}/v1", "api_key": "none"}
     return json.dumps({
         "model_list": [{"model_name": "mock", "litellm_params": model}],
@@ -39,53 +41,43 @@ def configuration(args, model, guard):
     })
 
 
-def guarded(args, folder, model, checks):
-    with Proxy(args, folder, model, args.guard) as ask:
+def guarded(args, folder, model, on_unsafe, checks):
+    with proxy(args, folder, model, args.guard, on_unsafe) as ask:
         for stream in (False, True):
-            how = "streamed" if stream else "whole"
+            how = f"{on_unsafe}, {'streamed' if stream else 'whole'}"
             found = ask("How do I clean a knife?", stream)
             checks.holds(f"{how}: a safe answer comes as it is", found == (200, args.safe), found)
-            found = ask("How do I clean a knife? #1", stream)
-            checks.holds(f"{how}: of an unsafe answer no client reads the word", args.word not in found[1], found)
-            checks.holds(f"{how}: in its place comes a refusal or an error", found[1].strip() != "", found)
+            unsafe(ask("How do I clean a knife? #1", stream), args, on_unsafe, how, stream, checks)
             before = count(model)
             found = ask(args.blocked, stream)
             checks.holds(f"{how}: a refused prompt is a 400", found[0] == 400, found)
             checks.holds(f"{how}: and the model is not asked", count(model) == before, count(model) - before)
 
 
-def without_guard(args, folder, model, checks):
-    with Proxy(args, folder, model, f"http://127.0.0.1:{free_port()}") as ask:
-        for stream in (False, True):
-            found = ask("How do I clean a knife?", stream)
-            closed = found[0] >= 500 and args.safe not in found[1]
-            checks.holds(f"{'streamed' if stream else 'whole'}: without the guard nothing comes", closed, found)
+def unsafe(found, args, on_unsafe, how, stream, checks):
+    checks.holds(f"{how}: of an unsafe answer no client reads the word", args.word not in found[1], found)
+    # A stream that is blocked before its first words still gets a status of its own.
+    expected = {"replace": (200,), "block": (200, 400) if stream else (400,)}[on_unsafe]
+    fine = found[0] in expected and found[1].strip() != ""
+    checks.holds(f"{how}: its status is of {expected}, and it says something", fine, found)
 
 
-class Proxy:
+@contextlib.contextmanager
+def proxy(args, folder, model, guard, on_unsafe):
     """A LiteLLM proxy; gives a function that asks it."""
-
-    def __init__(self, args, folder, model, guard):
-        self.port = free_port()
-        config = folder / "litellm.yaml"
-        config.write_text(configuration(args, model, guard))
-        command = [args.litellm, "--config", str(config), "--host", "127.0.0.1", "--port", str(self.port)]
-        self.log = folder / "litellm.log"
-        self.process = running(command, self.log)
-
-    def __enter__(self):
-        self.process.__enter__()
-        until_open(self.port, self.log)
-        return lambda prompt, stream: chat(self.port, prompt, stream, {"authorization": f"Bearer {KEY}"})
-
-    def __exit__(self, *exception):
-        return self.process.__exit__(*exception)
+    port, config, log = free_port(), folder / "litellm.yaml", folder / "litellm.log"
+    config.write_text(configuration(args, model, guard, on_unsafe))
+    command = [args.litellm, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, log) as process:
+        until_open(port, log, process)
+        yield lambda prompt, stream: chat(port, prompt, stream, {"authorization": f"Bearer {KEY}"})
 
 
 def main():
     args, checks = arguments(), Checks()
     with tempfile.TemporaryDirectory() as folder, upstream(pathlib.Path(folder), [args.safe, args.unsafe]) as model:
-        guarded(args, pathlib.Path(folder), model, checks)
+        for on_unsafe in ("block", "replace"):
+            guarded(args, pathlib.Path(folder), model, on_unsafe, checks)
         without_guard(args, pathlib.Path(folder), model, checks)
     checks.end()
 
