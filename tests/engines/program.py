@@ -53,7 +53,7 @@ def answers(setting, first, checks):
     checks.holds("it is within budget", answer.get("status") == "within_budget", out[:300])
     text = answer.get("text", WORD)
     checks.holds(f"it does not have the word: {text!r}", WORD not in text.lower(), text)
-    verified = ours.once([setting.program, "records", "verify", records])
+    verified = ours.once([setting.program, "verify", records])
     checks.holds("its record verifies", verified[0] == 0, verified)
 
 
