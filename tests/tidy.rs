@@ -80,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
             "inferenceguard-componentize",
+            "inferenceguard-engines",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -114,13 +115,17 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
+    // Gateways' messages are plain data; Envoy's need gRPC.
+    ("inferenceguard-gateways", &["inferenceguard-model"]),
+    ("inferenceguard-envoy", &["inferenceguard-gateways"]),
     // The server as a process: its models and bundles by name, its state, its spans.
     (
         "inferenceguard-service",
         &[
             "inferenceguard-bundle",
-            "inferenceguard-candle",
             "inferenceguard-catalog",
+            "inferenceguard-envoy",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-server",
@@ -150,6 +155,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-server",
         &[
             "inferenceguard-bundle",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -204,9 +210,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hf-hub", &["inferenceguard-catalog"]),
     ("ureq", &["inferenceguard", "inferenceguard-registry"]),
     ("oci-client", &["inferenceguard-registry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["inferenceguard-engines"]),
     // Async.
-    ("tokio", &["inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    ("tonic", &["inferenceguard-envoy"]),
+    (
+        "tokio",
+        &[
+            "inferenceguard-engines",
+            "inferenceguard-envoy",
+            "inferenceguard-registry",
+            "inferenceguard-server",
+            "inferenceguard-service",
+        ],
+    ),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
