@@ -80,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-candle",
             "inferenceguard-componentize",
+            "inferenceguard-engines",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -122,7 +123,6 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-service",
         &[
             "inferenceguard-bundle",
-            "inferenceguard-candle",
             "inferenceguard-catalog",
             "inferenceguard-envoy",
             "inferenceguard-gateways",
@@ -179,8 +179,10 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Any crate's tests may use it, and nothing but tests.
 const TESTKIT: &str = "inferenceguard-testkit";
 
-/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine.
-const FOR_TESTS: &[(&str, &str)] = &[("inferenceguard-record", "inferenceguard-host")];
+/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; a bench
+/// measures the scheduler on real models.
+const FOR_TESTS: &[(&str, &str)] =
+    &[("inferenceguard-record", "inferenceguard-host"), ("inferenceguard-candle", "inferenceguard-schedule")];
 
 /// The crates that the program is made of, and that print nothing themselves.
 const PROGRAM: [&str; 8] = ["catalog", "cli", "console", "registry", "replay", "service", "telemetry", "trials"];
@@ -208,10 +210,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hf-hub", &["inferenceguard-catalog"]),
     ("ureq", &["inferenceguard", "inferenceguard-registry"]),
     ("oci-client", &["inferenceguard-registry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["inferenceguard-engines"]),
     // Async.
     ("tonic", &["inferenceguard-envoy"]),
-    ("tokio", &["inferenceguard-envoy", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"]),
+    (
+        "tokio",
+        &[
+            "inferenceguard-engines",
+            "inferenceguard-envoy",
+            "inferenceguard-registry",
+            "inferenceguard-server",
+            "inferenceguard-service",
+        ],
+    ),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),

@@ -1,11 +1,16 @@
 //! Builds an engine.
 
-use crate::{Engine, EngineError, RolesFactory, blueprint::Blueprint, methods::Methods};
+use crate::{
+    Engine, EngineError, RolesFactory,
+    back_ends::{BackEnds, Own, by_name},
+    blueprint::Blueprint,
+    methods::Methods,
+};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, SamplingSettings, ScoreModel, SharedScoreModel, dense::Dense};
+use inferenceguard_model::{BackEnd, Model, SamplingSettings, ScoreBackEnd, ScoreModel, dense::Dense};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::SearchConfig;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The name of the method that a bundle's own policy plays.
 pub const OWN_METHOD: &str = "bundle";
@@ -13,8 +18,9 @@ pub const OWN_METHOD: &str = "bundle";
 /// Builds an [`Engine`]: a model, its score models, and a bundle (or roles in plain Rust).
 #[derive(Default)]
 pub struct EngineBuilder {
-    model: Option<Box<dyn Model>>,
-    scores: Vec<Box<dyn ScoreModel>>,
+    own: Own,
+    back_end: Option<Arc<dyn BackEnd>>,
+    scores: Vec<Arc<dyn ScoreBackEnd>>,
     bundle: Option<Bundle>,
     blueprint: Blueprint,
     max_live: Option<usize>,
@@ -34,17 +40,33 @@ impl EngineBuilder {
         Self::default()
     }
 
-    /// The language model.
+    /// The language model. The engine computes on it, and on the score models of [`EngineBuilder::score_model`], in one thread
+    /// of its own.
     #[must_use]
     pub fn model(mut self, model: Box<dyn Model>) -> Self {
-        self.model = Some(model);
+        (self.own.model, self.back_end) = (Some(model), None);
+        self
+    }
+
+    /// The language model as a back end, which other engines may use too, or which runs elsewhere. It replaces
+    /// [`EngineBuilder::model`].
+    #[must_use]
+    pub fn back_end(mut self, language: Arc<dyn BackEnd>) -> Self {
+        (self.own.model, self.back_end) = (None, Some(language));
         self
     }
 
     /// One score model; costs find it by the name in its info.
     #[must_use]
     pub fn score_model(mut self, model: Box<dyn ScoreModel>) -> Self {
-        self.scores.push(model);
+        self.own.scores.push(model);
+        self
+    }
+
+    /// One score model as a back end, which other engines may use too, or which runs elsewhere.
+    #[must_use]
+    pub fn score_back_end(mut self, scores: Arc<dyn ScoreBackEnd>) -> Self {
+        self.scores.push(scores);
         self
     }
 
@@ -114,7 +136,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The device that runs networks of components, in place of the model's own ([`Model::dense`]).
+    /// The device that runs networks of components, in place of the back end's own ([`BackEnd::dense`]).
     #[must_use]
     pub fn dense(mut self, dense: Arc<dyn Dense>) -> Self {
         self.blueprint.dense = Some(dense);
@@ -157,25 +179,17 @@ impl EngineBuilder {
     /// # Errors
     /// [`EngineError`]: what is missing or does not fit.
     pub fn build(mut self) -> Result<Engine, EngineError> {
-        let of_model = || Some(self.model.as_ref()?.dense());
+        let (own, scores) = self.own.start()?;
+        let language = self.back_end.or(own);
+        let scores = by_name(scores.into_iter().chain(self.scores))?;
+        let of_model = || Some(language.as_ref()?.dense());
         self.blueprint.dense = self.blueprint.dense.take().or_else(of_model);
-        let authors = self.model.as_ref().map(|model| model.info().sampling).unwrap_or_default();
+        let authors = language.as_ref().map(|language| language.info().sampling).unwrap_or_default();
         let deployment = self.blueprint.first(self.bundle.as_ref(), self.generation.unwrap_or(1), authors)?;
-        let model = self.model.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
-        let engine = Engine::new(self.blueprint, deployment, model, by_name(self.scores)?, self.max_live);
+        let language = language.ok_or(EngineError::Incomplete { what: "model", call: "model" })?;
+        let engine = Engine::new(self.blueprint, deployment, BackEnds::new(language, scores), self.max_live);
         self.bundle.as_ref().map_or(Ok(()), |bundle| engine.check_templates(bundle))?;
         engine.check()?;
         Ok(engine)
     }
-}
-
-fn by_name(models: Vec<Box<dyn ScoreModel>>) -> Result<BTreeMap<String, SharedScoreModel>, EngineError> {
-    let mut named = BTreeMap::new();
-    for model in models {
-        let name = model.info().name.clone();
-        if named.insert(name.clone(), SharedScoreModel::new(model)).is_some() {
-            return Err(EngineError::ScoreModelTwice { name });
-        }
-    }
-    Ok(named)
 }

@@ -1,7 +1,7 @@
 //! Fills the columns of a batch that come from the language model: only those the reader declared.
 
 use crate::beams::Beams;
-use inferenceguard_model::{ModelError, log_softmax, top_k};
+use inferenceguard_model::{Likely, ModelError};
 use inferenceguard_search::{Batch, BatchRow, BeamKey};
 
 /// Fills latents, top-k and logits. Rows whose beam was released stay empty: reading them is a typed error.
@@ -12,18 +12,22 @@ pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), Model
     let needs = batch.needs.clone();
     let mut rows: Vec<&mut BatchRow> = batch.rows_mut().iter_mut().filter(|row| beams.holds(row.id)).collect();
     let keys: Vec<BeamKey> = rows.iter().map(|row| row.id).collect();
-    if let Some(selector) = needs.latents {
-        let latents = beams.host_latents(&keys, selector)?;
-        rows.iter_mut().zip(latents).for_each(|(row, latent)| row.latent = Some(latent));
-    }
-    if needs.top_k == 0 && !needs.logits {
+    if keys.is_empty() {
         return Ok(());
     }
-    for (row, logits) in rows.iter_mut().zip(beams.host_logits(&keys)?) {
-        if needs.top_k > 0 {
-            row.top_k = Some(top_k(&log_softmax(&logits), needs.top_k as usize));
-        }
-        row.logits = needs.logits.then_some(logits);
+    if let Some(selector) = needs.latents {
+        let latents = beams.latents(&keys, selector)?;
+        rows.iter_mut().zip(latents).for_each(|(row, latent)| row.latent = Some(latent));
+    }
+    if needs.top_k > 0 {
+        let logprob = |one: Likely| (one.token, one.logprob);
+        let likeliest = beams.likeliest(&keys, needs.top_k)?.into_iter();
+        let top_k = likeliest.map(|row| row.into_iter().map(logprob).collect());
+        rows.iter_mut().zip(top_k).for_each(|(row, top_k)| row.top_k = Some(top_k));
+    }
+    if needs.logits {
+        let logits = beams.logits(&keys)?;
+        rows.iter_mut().zip(logits).for_each(|(row, logits)| row.logits = Some(logits));
     }
     Ok(())
 }

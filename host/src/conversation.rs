@@ -26,9 +26,10 @@ impl Engine {
             return Ok((terms, Vec::new()));
         }
         // A wrong request fails before anything is priced. What fits the context bounds what there is to price.
-        let (model, scores) = self.back_ends();
-        ValidRequest::new(request, &terms, deployment, &model, &scores)?;
-        let (spent, failures) = self.spent(deployment, &request.history, cancel)?;
+        let models = self.handles(&terms.caller(cancel));
+        ValidRequest::new(request, &terms, deployment, &models)?;
+        let own = Terms { tenant: terms.tenant.clone(), ..Terms::default() };
+        let (spent, failures) = self.spent(deployment, &request.history, &own, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
             let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
@@ -43,13 +44,14 @@ impl Engine {
         &self,
         deployment: &Arc<Deployment>,
         history: &[Message],
+        terms: &Terms,
         cancel: &CancelToken,
     ) -> Result<(BTreeMap<String, f64>, Vec<RoleFailure>), EngineError> {
         let (mut spent, mut failures) = (BTreeMap::new(), Vec::new());
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| may_be_an_answer(turn)) {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
             let asked = before(&history[..at]);
-            let judged = self.judged(deployment, (&asked, &Terms::default()), &tokens, cancel);
+            let judged = self.judged(deployment, (&asked, terms), &tokens, cancel);
             // A cancelled pricing is incomplete, so its result is not used.
             if cancel.is_cancelled() {
                 return Err(EngineError::CancelledWaiting);

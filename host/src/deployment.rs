@@ -1,14 +1,15 @@
 //! What an engine runs: default settings, and the roles of every method.
 
 use crate::{
-    BundleIdentity, EngineError, Generation, Models, RolesFactory,
+    BundleIdentity, EngineError, Generation, Models, Request, RolesFactory, abilities,
+    back_ends::Handles,
     networks::{self, Networks},
     pins::Pins,
     request::{check_budget, margin},
     roles::readers,
     scores::ScoreModels,
 };
-use inferenceguard_model::{LatentSelector, Model};
+use inferenceguard_model::{Generator, LatentSelector, ModelError};
 use inferenceguard_search::{RolesInfo, SearchConfig};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -69,6 +70,11 @@ impl Deployment {
         self.methods.keys().map(String::as_str)
     }
 
+    /// The method that a request asks for.
+    pub(crate) fn asked(&self, request: &Request) -> Result<&Ready, EngineError> {
+        self.method(request.method.as_deref().unwrap_or(&self.default))
+    }
+
     pub(crate) fn method(&self, name: &str) -> Result<&Ready, EngineError> {
         self.methods.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.methods().collect();
@@ -76,21 +82,18 @@ impl Deployment {
         })
     }
 
-    /// Whether the back ends are those that the bundle was made for, and have all that the roles read.
-    pub(crate) fn check(
-        &self,
-        model: &mut dyn Model,
-        scores: &ScoreModels,
-        models: &Models,
-    ) -> Result<(), EngineError> {
+    /// Whether the back ends are those that the bundle was made for, and can do all that the roles need.
+    pub(crate) fn check(&self, handles: &mut Handles, models: &Models) -> Result<(), EngineError> {
         self.pins.check(models)?;
         for (method, ready) in &self.methods {
             self.config.validate(&ready.info)?;
-            let margin = margin(&self.config, &ready.info, self.networks_rounding, model, scores);
+            let margin = margin(&self.config, &ready.info, self.networks_rounding, handles);
             for one in self.config.constraints.iter().map(|priced| &priced.constraint) {
                 check_budget(&one.name, one.budget, margin)?;
             }
-            check_scores(&ready.info, scores)?;
+            check_scores(&ready.info, &handles.scores)?;
+            let model = handles.language.as_mut();
+            abilities::check(method, ready, &self.config, model.info().vocab, &handles.abilities)?;
             check_layers(&ready.info, model)?;
             networks::check(method, &ready.info, &self.networks, model.info(), &self.config)?;
         }
@@ -115,7 +118,7 @@ fn check_scores(info: &RolesInfo, scores: &ScoreModels) -> Result<(), EngineErro
     Ok(())
 }
 
-fn check_layers(info: &RolesInfo, model: &mut dyn Model) -> Result<(), EngineError> {
+fn check_layers(info: &RolesInfo, model: &mut dyn Generator) -> Result<(), EngineError> {
     for (role, component, needs) in readers(info) {
         if let Some(LatentSelector::Layer(layer)) = needs.latents {
             let component = component.to_owned();
@@ -127,9 +130,9 @@ fn check_layers(info: &RolesInfo, model: &mut dyn Model) -> Result<(), EngineErr
 }
 
 /// Reads the layer of a beam of one token: the only way to know whether the back end has it.
-fn probe_layer(model: &mut dyn Model, layer: u32) -> Result<(), inferenceguard_model::ModelError> {
-    let (beam, _) = model.prefill(&[0])?;
-    let latents = model.layer_latents(&[beam], layer);
+fn probe_layer(model: &mut dyn Generator, layer: u32) -> Result<(), ModelError> {
+    let beam = model.open(&[0])?;
+    let latents = model.latents(&[beam], LatentSelector::Layer(layer));
     model.release(&[beam]);
     latents.map(|_| ())
 }

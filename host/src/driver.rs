@@ -1,15 +1,17 @@
 //! Does what the search needs: one need in, one answer out.
 
 use crate::{
-    EngineError, Roles,
+    EngineError, Roles, abilities,
     beams::Beams,
     columns,
     profile::{Stage, Stopwatch},
     scores::Scores,
     steer,
 };
-use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, Batch, BeamKey, Constraint, Cost, FailureKind, Need, Role, RoleFailure, Tracker};
+use inferenceguard_model::{Abilities, Likely, Token};
+use inferenceguard_search::{
+    Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, SampleNeed, Tracker,
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Instant,
@@ -17,6 +19,10 @@ use std::{
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
+    /// The method's name, for errors.
+    pub(crate) method: String,
+    /// What the engine of the language model can do.
+    pub(crate) abilities: Abilities,
     pub(crate) beams: Beams<'m>,
     pub(crate) scores: Scores<'m>,
     pub(crate) roles: Roles,
@@ -40,7 +46,7 @@ impl Driver<'_> {
     pub(crate) fn perform(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
         let (stage, start) = (Stage::of(&need), Instant::now());
         let answer = self.answer(need);
-        self.watch.count(stage, start, self.beams.take_projecting());
+        self.watch.count(stage, start, self.beams.take_effort());
         answer
     }
 
@@ -62,7 +68,6 @@ impl Driver<'_> {
                 Answer::Done
             }
             Need::Step { forks, rows } => {
-                self.watch.step(rows.len());
                 self.beams.step(&forks, &rows)?;
                 Answer::Done
             }
@@ -72,11 +77,9 @@ impl Driver<'_> {
                 Answer::Done
             }
             Need::Nothing => Answer::Done,
-            Need::Sample(needs) => match self.forced.as_mut().map(VecDeque::pop_front) {
-                Some(token) => Answer::Sampled(self.beams.take(&needs, token)?),
-                None => Answer::Sampled(self.beams.sample(needs)?),
-            },
-            Need::Expand { rows, k } => Answer::Expanded(self.beams.expand(&rows, k)?),
+            Need::Sample(needs) => self.sample(needs)?,
+            Need::Grow { growth, rows } => Answer::Grown(self.grow(growth, rows)?),
+            Need::Expand { rows, k } => self.expand(&rows, k)?,
             Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
             Need::Start(constraint) => Answer::Budget(self.tracker(&constraint).start(&constraint)),
             Need::Advance { constraint, rows } => {
@@ -93,6 +96,19 @@ impl Driver<'_> {
     ) -> Result<(Answer, Option<Batch>), EngineError> {
         columns::fill(&mut batch, &mut self.beams)?;
         Ok((role(self, &batch)?, Some(batch)))
+    }
+
+    fn sample(&mut self, needs: Vec<SampleNeed>) -> Result<Answer, EngineError> {
+        let check = |need: &SampleNeed| abilities::check_draw(&self.method, &need.request, &self.abilities);
+        needs.iter().try_for_each(check)?;
+        Ok(Answer::Sampled(self.beams.sample(needs)?))
+    }
+
+    fn expand(&mut self, rows: &[BeamKey], k: u32) -> Result<Answer, EngineError> {
+        abilities::check_expansion(&self.method, k, self.beams.vocab(), &self.abilities)?;
+        let rows = self.beams.likeliest(rows, k)?.into_iter();
+        let expansion = |Likely { token, logit, logprob }| Expansion { token, logit, logprob };
+        Ok(Answer::Expanded(rows.map(|row| row.into_iter().map(expansion).collect()).collect()))
     }
 
     fn estimate(&mut self, batch: &Batch) -> Answer {

@@ -2,27 +2,25 @@
 
 use crate::{
     CancelToken, EngineError, Event, Generation, Models, Output, Request, Terms, UnderTerms,
+    back_ends::{BackEnds, Handles},
     blueprint::Blueprint,
     deployment::Deployment,
     gate::Gate,
     instances::Instances,
     lanes::{Lanes, Prepared},
-    scores::ScoreModels,
+    roles::readers,
     templates,
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Model, ModelIdentity, ModelInfo, ScoreModel, SharedModel, SharedScoreModel, Tokenizer};
-use inferenceguard_search::{RolesInfo, Sampling};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use inferenceguard_model::{Abilities, Caller, ModelInfo, Tokenizer};
+use inferenceguard_search::{Ran, RolesInfo, Sampling};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many requests run at once by default.
 const MAX_LIVE: usize = 8;
 
-/// A guarded model. Any number of threads may call it. A request runs on the thread of its caller; steps of the model
-/// that wait for each other are computed in one call.
+/// A guarded model. Any number of threads may call it. A request runs on the thread of its caller; a scheduler computes one
+/// step of the model for the rows of all requests.
 pub struct Engine {
     blueprint: Blueprint,
     lanes: Lanes,
@@ -30,8 +28,7 @@ pub struct Engine {
     activating: Mutex<()>,
     gate: Gate,
     instances: Instances,
-    model: SharedModel,
-    scores: BTreeMap<String, SharedScoreModel>,
+    back_ends: BackEnds,
     models: Models,
 }
 
@@ -54,32 +51,35 @@ impl Engine {
     pub(crate) fn new(
         blueprint: Blueprint,
         deployment: Deployment,
-        model: Box<dyn Model>,
-        scores: BTreeMap<String, SharedScoreModel>,
+        back_ends: BackEnds,
         max_live: Option<usize>,
     ) -> Self {
         let (lanes, gate) = (Lanes::new(deployment), Gate::new(max_live.unwrap_or(MAX_LIVE)));
-        let scored = scores.iter().map(|(name, model)| (name.clone(), ModelIdentity::from(model.info())));
-        let models = Models { model: ModelIdentity::from(model.info()), scores: scored.collect() };
-        let model = SharedModel::new(model);
+        let models = back_ends.models();
         let (activating, instances) = (Mutex::new(()), Instances::new());
-        Self { blueprint, lanes, activating, gate, instances, model, scores, models }
+        Self { blueprint, lanes, activating, gate, instances, back_ends, models }
     }
 
     /// Whether the models build prompts by the templates that a bundle names.
     pub(crate) fn check_templates(&self, bundle: &Bundle) -> Result<(), EngineError> {
-        templates::check(bundle.manifest(), &self.model, &self.score_models())
+        templates::check(bundle.manifest(), &self.handles(&Caller::default()))
     }
 
-    /// Whether the back ends have all that the roles read.
+    /// Whether the back ends can do all that the roles need.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
-        self.current().check(&mut self.model.clone(), &self.score_models(), &self.models)
+        self.current().check(&mut self.handles(&Caller::default()), &self.models)
     }
 
     /// The language model.
     #[must_use]
     pub fn model(&self) -> &ModelInfo {
-        self.model.info()
+        self.back_ends.language.info()
+    }
+
+    /// What the engine that runs the language model can do. A bundle that needs more is not activated.
+    #[must_use]
+    pub fn abilities(&self) -> &Abilities {
+        self.back_ends.language.abilities()
     }
 
     /// Which models these are: the language model and the score models, by digest.
@@ -88,18 +88,17 @@ impl Engine {
         &self.models
     }
 
-    /// The name of a model that panicked in an earlier call, if there is one. Requests that need it fail until the program
-    /// builds another engine.
+    /// Which model can give no answer, and why, if there is one: it panicked in an earlier call, or it is not reached or is
+    /// another one than it was. Requests that need it fail until an operator acts.
     #[must_use]
-    pub fn broken(&self) -> Option<&str> {
-        let language = self.model.is_broken().then(|| self.model.info().name.as_str());
-        language.or_else(|| self.scores.iter().find(|(_, model)| model.is_broken()).map(|(name, _)| name.as_str()))
+    pub fn broken(&self) -> Option<String> {
+        self.back_ends.broken(|_| true)
     }
 
     /// Its tokenizer.
     #[must_use]
     pub fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.model.tokenizer()
+        Arc::clone(&self.back_ends.tokenizer)
     }
 
     /// How the model is sampled where a request sets nothing.
@@ -131,8 +130,7 @@ impl Engine {
     /// What the back ends hold. Between requests: nothing.
     #[must_use]
     pub fn held(&self) -> Held {
-        let scored = self.scores.values().map(ScoreModel::live_rows).sum();
-        Held { beams: self.model.live_beams(), scored }
+        self.back_ends.held()
     }
 
     /// The most requests that run at once.
@@ -183,9 +181,11 @@ impl Engine {
     /// As [`crate::EngineBuilder::build`].
     pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
         self.check_templates(bundle)?;
-        let authors = self.model.info().sampling;
-        let mut next = self.instances.for_activation(|| self.blueprint.later(bundle, authors))?;
-        next.check(&mut self.model.clone(), &self.score_models(), &self.models)?;
+        let authors = self.model().sampling;
+        let mut next = self.instances.for_activation(|| {
+            let next = self.blueprint.later(bundle, authors)?;
+            next.check(&mut self.handles(&Caller::default()), &self.models).map(|()| next)
+        })?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))
     }
@@ -232,9 +232,20 @@ impl Engine {
         self.lanes.main()
     }
 
-    /// Handles of the back ends for a call that is not part of a request.
-    pub(crate) fn back_ends(&self) -> (SharedModel, ScoreModels) {
-        (self.model.clone(), self.score_models())
+    /// Handles on the back ends.
+    pub(crate) fn handles(&self, caller: &Caller) -> Handles {
+        self.back_ends.handles(caller)
+    }
+
+    /// Whether the language model, and the score models that these roles read, can answer.
+    pub(crate) fn check_health(&self, info: &RolesInfo) -> Result<(), EngineError> {
+        let read = |name: &str| readers(info).iter().any(|(.., needs)| needs.scores.iter().any(|one| one == name));
+        self.back_ends.broken(read).map_or(Ok(()), |why| Err(EngineError::Broken { why }))
+    }
+
+    /// What runs the language model.
+    pub(crate) fn ran(&self) -> Ran {
+        self.back_ends.ran()
     }
 
     pub(crate) fn lanes(&self) -> &Lanes {
@@ -247,13 +258,6 @@ impl Engine {
 
     pub(crate) fn instances(&self) -> &Instances {
         &self.instances
-    }
-
-    fn score_models(&self) -> ScoreModels {
-        let boxed = |(name, model): (&String, &SharedScoreModel)| {
-            (name.clone(), Box::new(model.clone()) as Box<dyn ScoreModel>)
-        };
-        self.scores.iter().map(boxed).collect()
     }
 
     /// The same engine under an operator's terms.

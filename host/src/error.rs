@@ -2,6 +2,7 @@
 
 use inferenceguard_model::{ModelError, TokenizerError, dense::DenseError};
 use inferenceguard_sandbox::SandboxError;
+use inferenceguard_schedule::StartError;
 use inferenceguard_search::{Role, SearchError};
 
 /// An error of building an engine or of one request.
@@ -98,6 +99,52 @@ pub enum EngineError {
         /// The error of the back end.
         #[source]
         source: ModelError,
+    },
+    /// A model that the request needs can give no answer until an operator acts.
+    #[error("{why}; build another engine, or mend the one that runs this model")]
+    Broken {
+        /// Which model, and why.
+        why: String,
+    },
+    /// The engine cannot do what a role needs. Nothing is left out in silence.
+    #[error(
+        "in the method `{method}`, {role} `{component}` {need}, and the engine `{engine}` cannot do that: {remedy}"
+    )]
+    Unable {
+        /// The method.
+        method: String,
+        /// The role.
+        role: Role,
+        /// Its name in the deployment.
+        component: String,
+        /// What it reads or does.
+        need: String,
+        /// The engine that runs the language model.
+        engine: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A request asks for more of the most likely tokens than the engine gives.
+    #[error(
+        "the request asks for the {found} most likely tokens at each place; the engine `{engine}` gives at most {most}: ask for \
+         fewer"
+    )]
+    TopLogprobs {
+        /// What the request asks for.
+        found: u32,
+        /// The most that the engine gives.
+        most: u32,
+        /// The engine that runs the language model.
+        engine: String,
+    },
+    /// The engine cannot price text that exists already.
+    #[error(
+        "the engine `{engine}` gives no log-probabilities of given tokens, so an answer that exists already cannot be priced: \
+         hold budgets per answer instead of per conversation, or use an engine that gives them"
+    )]
+    Unpriceable {
+        /// The engine that runs the language model.
+        engine: String,
     },
     /// Nothing was installed in this lane.
     #[error("there is no lane `{found}`: install a bundle in it first")]
@@ -257,6 +304,9 @@ pub enum EngineError {
     /// The request was cancelled before it began.
     #[error("the request was cancelled before its answer began")]
     CancelledWaiting,
+    /// The thread that computes on the models did not start.
+    #[error(transparent)]
+    Schedule(#[from] StartError),
     /// The back end failed. The request has ended and holds nothing.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -285,6 +335,7 @@ impl EngineError {
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
                 | Self::BudgetWithinMargin { .. }
+                | Self::TopLogprobs { .. }
                 | Self::Search(SearchError::Config { .. })
                 | Self::Model(
                     ModelError::Tokenizer(TokenizerError::Refused(_))

@@ -1,29 +1,44 @@
 //! Admits a number of requests at once, in the order they came.
 
-use crate::{CancelToken, EngineError};
-use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use crate::{
+    CancelToken, EngineError,
+    watched::{End, Watched},
 };
-
-/// How long a waiting request sleeps before it looks whether it was cancelled.
-const LOOK: Duration = Duration::from_millis(20);
+use std::{collections::VecDeque, sync::Arc};
 
 #[derive(Default)]
 struct Queue {
-    /// Inside.
+    /// Requests inside.
     live: usize,
-    /// The number the next one draws.
+    /// The number of the next arrival.
     next: u64,
-    /// Numbers of those who wait, oldest first.
-    waiting: std::collections::VecDeque<u64>,
+    /// Numbers of the requests that wait, oldest first.
+    waiting: VecDeque<u64>,
+}
+
+impl Queue {
+    /// The number of an arrival, which waits from now on.
+    fn arrive(&mut self) -> u64 {
+        self.next += 1;
+        self.waiting.push_back(self.next);
+        self.next
+    }
+
+    /// Moves this number inside, if it is the oldest and there is room.
+    fn admit(&mut self, number: u64, most: usize) -> Option<()> {
+        if self.live >= most || self.waiting.front() != Some(&number) {
+            return None;
+        }
+        self.waiting.pop_front();
+        self.live += 1;
+        Some(())
+    }
 }
 
 /// A door with a queue.
 pub(crate) struct Gate {
     most: usize,
-    queue: Mutex<Queue>,
-    changed: Condvar,
+    queue: Arc<Watched<Queue>>,
 }
 
 /// A place inside; given back when dropped.
@@ -31,14 +46,13 @@ pub(crate) struct Place<'a>(&'a Gate);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.lock().live -= 1;
-        self.0.changed.notify_all();
+        self.0.queue.change(|queue| queue.live -= 1);
     }
 }
 
 impl Gate {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), queue: Mutex::default(), changed: Condvar::new() }
+        Self { most: most.max(1), queue: Arc::default() }
     }
 
     /// How many may be inside.
@@ -46,9 +60,9 @@ impl Gate {
         self.most
     }
 
-    /// Requests inside, and those who wait.
+    /// Requests inside, and those that wait.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let queue = self.lock();
+        let queue = self.queue.lock();
         (queue.live, queue.waiting.len())
     }
 
@@ -57,35 +71,19 @@ impl Gate {
     /// # Errors
     /// [`EngineError::CancelledWaiting`].
     pub(crate) fn enter(&self, cancel: &CancelToken) -> Result<Place<'_>, EngineError> {
-        self.enter_unless(|| cancel.is_cancelled())
+        self.enter_until(End::Cancelled(cancel))
     }
 
-    /// Waits for a place until this says that the wait is given up.
+    /// Waits for a place until the wait ends.
     ///
     /// # Errors
     /// [`EngineError::CancelledWaiting`].
-    pub(crate) fn enter_unless(&self, given_up: impl Fn() -> bool) -> Result<Place<'_>, EngineError> {
-        let mut queue = self.lock();
-        let number = queue.next;
-        queue.next += 1;
-        queue.waiting.push_back(number);
-        while queue.live >= self.most || queue.waiting.front() != Some(&number) {
-            if given_up() {
-                queue.waiting.retain(|other| *other != number);
-                self.changed.notify_all();
-                return Err(EngineError::CancelledWaiting);
-            }
-            let waited = self.changed.wait_timeout(queue, LOOK);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        queue.waiting.pop_front();
-        queue.live += 1;
-        self.changed.notify_all();
-        Ok(Place(self))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn enter_until(&self, end: End<'_>) -> Result<Place<'_>, EngineError> {
+        let number = self.queue.lock().arrive();
+        let admitted = self.queue.wait(end, |queue| queue.admit(number, self.most));
+        // Whether it is inside or gone: the next one in the queue looks again.
+        self.queue.change(|queue| queue.waiting.retain(|other| *other != number));
+        admitted.map(|()| Place(self)).ok_or(EngineError::CancelledWaiting)
     }
 }
 
@@ -93,8 +91,12 @@ impl Gate {
 mod tests {
     use super::*;
     use std::{
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
         thread,
+        time::{Duration, Instant},
     };
 
     #[test]
@@ -129,5 +131,39 @@ mod tests {
         assert_eq!(gate.counts(), (1, 0));
         drop(place);
         assert!(gate.enter(&CancelToken::new()).is_ok());
+    }
+
+    #[test]
+    fn a_wait_that_ends_by_itself_leaves_the_queue_too() {
+        let gate = Gate::new(1);
+        let _place = gate.enter(&CancelToken::new()).unwrap();
+        assert!(gate.enter_until(End::At(Instant::now() + Duration::from_millis(5))).is_err());
+        assert_eq!(gate.counts(), (1, 0));
+    }
+
+    #[test]
+    fn the_first_to_come_is_the_first_inside_also_behind_one_that_left() {
+        let (gate, order, gone) = (Gate::new(1), Mutex::new(Vec::new()), CancelToken::new());
+        let place = gate.enter(&CancelToken::new()).unwrap();
+        thread::scope(|scope| {
+            let cancelled = scope.spawn(|| gate.enter(&gone).map(drop));
+            for number in 1..=8 {
+                while gate.counts().1 < number {
+                    thread::yield_now();
+                }
+                let (gate, order) = (&gate, &order);
+                scope.spawn(move || {
+                    let _place = gate.enter(&CancelToken::new()).unwrap();
+                    order.lock().unwrap().push(number);
+                });
+            }
+            while gate.counts().1 < 9 {
+                thread::yield_now();
+            }
+            gone.cancel();
+            assert!(cancelled.join().unwrap().is_err());
+            drop(place);
+        });
+        assert_eq!(order.into_inner().unwrap(), (1..=8).collect::<Vec<_>>());
     }
 }

@@ -1,39 +1,49 @@
 //! Waits for free instances of components: a request that finds none waits while other requests hold them.
 
-use crate::{CancelToken, EngineError, gate::Gate};
+use crate::{
+    CancelToken, EngineError,
+    gate::Gate,
+    watched::{End, Watched},
+};
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    thread::sleep,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// How long a waiting caller sleeps between two attempts.
-const LOOK: Duration = Duration::from_millis(10);
-/// How long the instances of an attempt, or of a request that has just ended, may still be held.
-const MOMENT: Duration = Duration::from_secs(1);
 /// How long an activation waits for instances that requests hold.
 const ACTIVATION: Duration = Duration::from_secs(60);
 
+/// Who holds instances.
+#[derive(Default)]
+struct Held {
+    /// Requests that hold instances, and running attempts. Waiting requests are not counted.
+    holders: usize,
+    /// Holders that have ended so far.
+    ended: u64,
+}
+
 /// Counts the holders of instances of an engine's components, and queues the callers that wait for some.
 pub(crate) struct Instances {
-    /// Requests that hold instances, and running attempts. Waiting requests are not counted.
-    holders: AtomicUsize,
+    held: Arc<Watched<Held>>,
     /// Admits one waiting request at a time: two that each took half of the free instances would both fail.
     line: Gate,
 }
 
-/// Counts its owner among those who hold instances, until it is dropped.
-pub(crate) struct Holder<'a>(&'a AtomicUsize);
+/// Counts its owner among the holders of instances, until it is dropped.
+pub(crate) struct Holder<'a>(&'a Watched<Held>);
 
 impl Drop for Holder<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.change(|held| {
+            held.holders -= 1;
+            held.ended += 1;
+        });
     }
 }
 
 impl Instances {
     pub(crate) fn new() -> Self {
-        Self { holders: AtomicUsize::new(0), line: Gate::new(1) }
+        Self { held: Arc::default(), line: Gate::new(1) }
     }
 
     /// Repeats the attempt of a request until it succeeds, or until no holder is left whose end could free instances. Later
@@ -50,51 +60,55 @@ impl Instances {
             }
         }
         let _first = self.line.enter(cancel)?;
-        self.retried(attempt, || cancel.is_cancelled()).map_err(|error| {
+        self.retried(attempt, End::Cancelled(cancel)).map_err(|error| {
             if error.is_dry() && cancel.is_cancelled() { EngineError::CancelledWaiting } else { error }
         })
     }
 
     /// Repeats the attempt of an activation while requests run. It holds nothing afterwards.
     pub(crate) fn for_activation<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
-        let start = Instant::now();
+        let late = End::At(Instant::now() + ACTIVATION);
         // The first attempt does not queue: it compiles, and requests would wait for it.
         match self.tried(&attempt) {
             Err(error) if error.is_dry() => {}
             other => return other.map(|(made, _)| made),
         }
-        let late = || start.elapsed() > ACTIVATION;
-        // If its turn does not come in time, one more attempt gives the error.
-        let _first = self.line.enter_unless(late).ok();
-        self.retried(attempt, late).map(|(made, _)| made)
+        let made = match self.line.enter_until(late) {
+            Ok(_first) => self.retried(attempt, late),
+            // Its turn did not come in time: one more attempt gives the error.
+            Err(_) => self.tried(&attempt),
+        };
+        made.map(|(made, _)| made)
     }
 
-    /// Repeats an attempt until it succeeds, fails for another reason, is given up, or nothing was held for [`MOMENT`].
+    /// Repeats an attempt, each time that a holder has ended, until it succeeds, fails for another reason, the wait ends, or
+    /// there is no holder.
     fn retried<T>(
         &self,
         attempt: impl Fn() -> Result<T, EngineError>,
-        given_up: impl Fn() -> bool,
+        end: End<'_>,
     ) -> Result<(T, Holder<'_>), EngineError> {
-        let mut alone = Instant::now();
         loop {
+            let before = self.held.lock().ended;
             let error = match self.tried(&attempt) {
                 Err(error) if error.is_dry() => error,
                 other => return other,
             };
-            if self.holders.load(Ordering::SeqCst) > 0 {
-                alone = Instant::now();
-            }
-            if alone.elapsed() > MOMENT || given_up() {
+            // The attempt was a holder too, and has ended.
+            let freed = |held: &mut Held| match held.ended > before + 1 {
+                true => Some(true),
+                false => (held.holders == 0).then_some(false),
+            };
+            if self.held.wait(end, freed) != Some(true) {
                 return Err(error);
             }
-            sleep(LOOK);
         }
     }
 
     /// One attempt, which counts as a holder from its start.
     fn tried<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<(T, Holder<'_>), EngineError> {
-        self.holders.fetch_add(1, Ordering::SeqCst);
-        let holder = Holder(&self.holders);
+        self.held.change(|held| held.holders += 1);
+        let holder = Holder(&self.held);
         attempt().map(|made| (made, holder))
     }
 }
@@ -103,7 +117,13 @@ impl Instances {
 mod tests {
     use super::*;
     use inferenceguard_sandbox::SandboxError;
-    use std::{sync::Mutex, thread};
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+        thread,
+    };
 
     fn dry<T>() -> Result<T, EngineError> {
         Err(EngineError::Sandbox(SandboxError::PoolDry { component: "policy".into(), reason: "0 of 1".into() }))
@@ -144,6 +164,6 @@ mod tests {
             drop(held);
         });
         assert_eq!(order.into_inner().unwrap(), ["large", "small"]);
-        assert_eq!(instances.holders.load(Ordering::SeqCst), 0);
+        assert_eq!(instances.held.lock().holders, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! What a bundle says of an answer that exists already.
 
 use crate::{
-    CancelToken, Engine, EngineError, Output, Prepared, Request, Terms,
+    CancelToken, Engine, EngineError, Output, Prepared, Request, Terms, back_ends,
     beams::Beams,
     deployment::Deployment,
     driver::Driver,
@@ -10,7 +10,7 @@ use crate::{
     run::{drive, unfinished, vocabulary},
     scores::Scores,
 };
-use inferenceguard_model::Token;
+use inferenceguard_model::{Abilities, Token};
 use inferenceguard_search::{
     Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, Release, RoleFailure,
     SearchConfig, SearchError, Session, Status, Vocabulary,
@@ -75,9 +75,10 @@ impl Engine {
         tokens: &[Token],
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
-        let (mut model, mut scores) = self.back_ends();
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
-        let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &model, &scores)?;
+        self.check_health(&deployment.asked(&request)?.info)?;
+        let mut handles = self.handles(&terms.caller(cancel));
+        let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &handles)?;
         // Only the ids decide where the answer ends, and nothing is released.
         valid.config.stop.clear();
         // Tokens are taken, not drawn.
@@ -87,15 +88,18 @@ impl Engine {
         if tokens.is_empty() {
             return Ok(of_nothing(deployment.generation, &valid.config));
         }
+        check_forced(&handles.abilities)?;
         let ready = deployment.method(&valid.method)?;
         let (mut roles, _holder) = self.instances().for_request(cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(KeepOnly(Needs::default())), None, None);
-        let tokenizer = inferenceguard_model::Model::tokenizer(&model);
+        let tokenizer = self.tokenizer();
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);
         let info = roles.info();
         let mut driver = Driver {
-            beams: Beams::new(&mut model),
-            scores: Scores::new(&mut scores, valid.messages, Arc::clone(&tokenizer)),
+            method: valid.method,
+            abilities: handles.abilities,
+            beams: Beams::new(handles.language.as_mut()),
+            scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
             roles,
             more: Vec::new(),
             watch: Stopwatch::default(),
@@ -113,6 +117,14 @@ impl Engine {
             constraints: outcome.constraints.clone(),
             failures: outcome.failures.clone(),
         })
+    }
+}
+
+/// Whether the engine gives log-probabilities of tokens that it did not choose.
+pub(crate) fn check_forced(abilities: &Abilities) -> Result<(), EngineError> {
+    match abilities.forced {
+        true => Ok(()),
+        false => Err(EngineError::Unpriceable { engine: back_ends::engine(&abilities.engine) }),
     }
 }
 

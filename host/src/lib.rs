@@ -39,13 +39,16 @@
 //! - [`Prepared`], [`Judgement`]: bundles beside the active one, and what they say of an answer.
 //! - [`Roles`], [`RolesFactory`]: what plays the roles: wasm components of a bundle, or plain Rust.
 //! - [`methods`]: the methods by name.
-//! - [`bundle`], [`model`], [`sandbox`], [`search`]: the crates below, for what is not named here.
+//! - [`BackEnd`], [`ScoreBackEnd`]: models that several engines use, or that run elsewhere.
+//! - [`bundle`], [`model`], [`sandbox`], [`schedule`], [`search`]: the crates below, for what is not named here.
 //!
 //! **Invariant**: however a request ends, its beams are released. A back end that fails ends the request with an error; a
 //! component that fails is part of the outcome.
 
 #![deny(missing_docs)]
 
+mod abilities;
+mod back_ends;
 mod beams;
 mod blueprint;
 mod builder;
@@ -57,6 +60,7 @@ mod engine;
 mod error;
 mod event;
 mod gate;
+mod growing;
 mod instances;
 mod judge;
 mod lanes;
@@ -65,6 +69,7 @@ pub mod methods;
 mod migrate;
 mod networks;
 mod pins;
+mod probe;
 mod profile;
 mod request;
 mod roles;
@@ -74,6 +79,7 @@ mod scores;
 mod steer;
 mod templates;
 mod terms;
+mod watched;
 
 pub use builder::{EngineBuilder, OWN_METHOD};
 pub use engine::{Engine, Held};
@@ -82,15 +88,18 @@ pub use event::{Best, Event, Generation, Progress};
 pub use judge::Judgement;
 pub use lanes::Prepared;
 pub use pins::check_models;
-pub use request::{CancelToken, Request};
+pub use request::Request;
 pub use roles::RolesFactory;
 pub use terms::{Terms, UnderTerms};
 
 // What an embedder touches of the crates below.
 pub use inferenceguard_bundle::{self as bundle, Bundle, BundleError, Trust};
-pub use inferenceguard_model::{self as model, Message, Model, ScoreModel, Tokenizer};
+pub use inferenceguard_model::{
+    self as model, Abilities, BackEnd, Cancel as CancelToken, Message, Model, ScoreBackEnd, ScoreModel, Tokenizer,
+};
 pub use inferenceguard_sandbox::{self as sandbox, Limits, Sandbox, SettingValue};
+pub use inferenceguard_schedule as schedule;
 pub use inferenceguard_search::{
-    self as search, BundleIdentity, ConstraintReport, Finish, Inputs, Migration, Models, Output, Profile, Recorded,
-    Release, Roles, Sampling, SamplingSettings, SearchConfig, Status, VERSION,
+    self as search, BundleIdentity, ConstraintReport, Finish, Inputs, Migration, Models, Output, Profile, Ran,
+    Recorded, Release, RepeatsFrom, Roles, Sampling, SamplingSettings, SearchConfig, Status, VERSION,
 };

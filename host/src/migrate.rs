@@ -6,6 +6,7 @@ use crate::{
     driver::{Driver, More},
     request::margin,
 };
+use inferenceguard_model::Caller;
 use inferenceguard_search::{PricedConstraint, SearchError, Session};
 use std::sync::Arc;
 
@@ -61,8 +62,8 @@ impl<'e> Migrator<'e> {
         let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
         let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
         let infos = infos.map(|(name, info)| (named(name), info.clone())).collect();
-        let (model, scores) = self.engine.back_ends();
-        let margin = margin(&next.config, &ready.info, next.networks_rounding, &model, &scores);
+        let models = self.engine.handles(&Caller::default());
+        let margin = margin(&next.config, &ready.info, next.networks_rounding, &models);
         session.tighten(constraints, infos, margin)?;
         let roles = ready.roles.open()?;
         let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();

@@ -1,5 +1,6 @@
 //! Measures where the time of a request goes.
 
+use inferenceguard_model::Effort;
 use inferenceguard_search::{Need, Profile};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) fn of(need: &Need) -> Self {
         match need {
-            Need::Prefill(_) | Need::Step { .. } => Self::Model,
+            Need::Prefill(_) | Need::Step { .. } | Need::Grow { .. } => Self::Model,
             Need::Sample(_) | Need::Expand { .. } => Self::Sampling,
             Need::Score(_) => Self::Scoring,
             Need::Plan(_)
@@ -39,17 +40,21 @@ impl Stage {
 }
 
 impl Stopwatch {
-    /// Counts the rows of a step.
-    pub(crate) fn step(&mut self, rows: usize) {
-        self.profile.steps += u64::from(rows > 0);
-        self.profile.positions += rows as u64;
-    }
-
-    /// Counts the time since `start` for a stage; `projecting` of it counts for the model.
-    pub(crate) fn count(&mut self, stage: Stage, start: Instant, projecting: Duration) {
-        let took = start.elapsed().saturating_sub(projecting).as_secs_f64();
-        let profile = &mut self.profile;
-        profile.model += projecting.as_secs_f64();
+    /// Counts what the model did, and the time since `start`: for model and sampling what the model measured, and the rest for
+    /// the stage.
+    pub(crate) fn count(&mut self, stage: Stage, start: Instant, effort: Effort) {
+        let mut took = start.elapsed();
+        let mut part = |measured: Duration| {
+            let part = measured.min(took);
+            took -= part;
+            part.as_secs_f64()
+        };
+        let (model, sampling) = (part(effort.model), part(effort.sampling));
+        let (profile, took) = (&mut self.profile, took.as_secs_f64());
+        profile.steps += effort.steps;
+        profile.positions += effort.positions;
+        profile.model += model;
+        profile.sampling += sampling;
         match stage {
             Stage::Model => profile.model += took,
             Stage::Sampling => profile.sampling += took,

@@ -1,16 +1,12 @@
 //! What a client asks for, and the check that it fits deployment and models: only a checked request reaches the search.
 
-use crate::{EngineError, Terms, blueprint::constraint, deployment::Deployment, roles::readers, scores::ScoreModels};
-use inferenceguard_model::{Message, Model, Token};
+use crate::{
+    EngineError, Terms, back_ends::Handles, blueprint::constraint, deployment::Deployment, likeliest, roles::readers,
+};
+use inferenceguard_model::{Message, Token};
 use inferenceguard_search::{PricedConstraint, Release, RolesInfo, SamplingSettings, SearchConfig};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::collections::BTreeMap;
 
 /// What a client asks for. What it leaves out comes from the bundle; what the operator decides is in [`Terms`].
 ///
@@ -56,29 +52,6 @@ impl Request {
     }
 }
 
-/// Cancels a running request from another thread. Clones cancel the same request.
-#[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
-
-impl CancelToken {
-    /// A token nobody has used yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Ends the request at the next step; what was released stays.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`CancelToken::cancel`] was called.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// A request that fits its deployment and its model.
 pub(crate) struct ValidRequest {
     pub(crate) prompt: String,
@@ -94,15 +67,15 @@ impl ValidRequest {
         request: &Request,
         terms: &Terms,
         deployment: &Deployment,
-        model: &dyn Model,
-        scores: &ScoreModels,
+        models: &Handles,
     ) -> Result<Self, EngineError> {
         if request.prompt.trim().is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
+        likeliest::check(request.top_logprobs, models.language.info().vocab, &models.abilities)?;
         let asked = request.max_tokens.unwrap_or(u32::MAX);
         let most = asked.min(deployment.config.max_tokens);
-        Self::checked((request, terms), deployment, model, scores, |room| room.at_most(most))
+        Self::checked((request, terms), deployment, models, |room| room.at_most(most))
     }
 
     /// For an answer of `tokens` tokens that exists already: it may be longer than the deployment's answers, and the prompt
@@ -111,26 +84,24 @@ impl ValidRequest {
         asked: (&Request, &Terms),
         tokens: usize,
         deployment: &Deployment,
-        model: &dyn Model,
-        scores: &ScoreModels,
+        models: &Handles,
     ) -> Result<Self, EngineError> {
-        Self::checked(asked, deployment, model, scores, |room| room.exactly(tokens))
+        Self::checked(asked, deployment, models, |room| room.exactly(tokens))
     }
 
     fn checked(
         (request, terms): (&Request, &Terms),
         deployment: &Deployment,
-        model: &dyn Model,
-        scores: &ScoreModels,
+        models: &Handles,
         max_tokens: impl FnOnce(Room) -> Result<u32, EngineError>,
     ) -> Result<Self, EngineError> {
         let method = request.method.clone().unwrap_or_else(|| deployment.default_method().to_owned());
         let info: &RolesInfo = &deployment.method(&method)?.info;
         let messages = messages(request);
-        let prompt_tokens = model.encode_chat(&messages)?;
-        let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(model, scores, info) })?;
+        let prompt_tokens = models.language.encode_chat(&messages)?;
+        let max_tokens = max_tokens(Room { prompt: prompt_tokens.len(), context: context(models, info) })?;
         let mut config = merge(request, terms, &deployment.config, max_tokens)?;
-        config.margin = margin(&config, info, deployment.networks_rounding, model, scores);
+        config.margin = margin(&config, info, deployment.networks_rounding, models);
         config.validate(info)?;
         // Ceilings may be what a conversation has left: under too little, nothing is safe, and that is a refusal.
         for (name, budget) in &request.budgets {
@@ -148,14 +119,8 @@ fn messages(request: &Request) -> Vec<Message> {
 }
 
 /// The margin of these settings, or what the rounding of the back ends needs, if that is more.
-pub(crate) fn margin(
-    config: &SearchConfig,
-    roles: &RolesInfo,
-    networks: f64,
-    model: &dyn Model,
-    scores: &ScoreModels,
-) -> f64 {
-    config.margin.max(rounding(&config.constraints, roles, networks, model, scores))
+pub(crate) fn margin(config: &SearchConfig, roles: &RolesInfo, networks: f64, models: &Handles) -> f64 {
+    config.margin.max(rounding(&config.constraints, roles, networks, models))
 }
 
 /// Whether this budget allows any answer: the audit keeps `margin * (1 + budget)` of it to spare.
@@ -168,27 +133,21 @@ pub(crate) fn check_budget(constraint: &str, found: f64, margin: f64) -> Result<
 
 /// What the rounding of the back ends can do to the sums of the costs of these constraints; `networks` is that of the device
 /// that runs networks.
-pub(crate) fn rounding(
-    constraints: &[PricedConstraint],
-    roles: &RolesInfo,
-    networks: f64,
-    model: &dyn Model,
-    scores: &ScoreModels,
-) -> f64 {
+pub(crate) fn rounding(constraints: &[PricedConstraint], roles: &RolesInfo, networks: f64, models: &Handles) -> f64 {
     let costs = constraints.iter().filter_map(|priced| roles.costs.get(&priced.cost));
     costs.fold(0.0, |most, cost| {
-        let scored = cost.needs.scores.iter().filter_map(|name| scores.get(name)).map(|scores| scores.rounding());
+        let scored = cost.needs.scores.iter().filter_map(|name| models.scores.get(name)).map(|model| model.rounding());
         let read = cost.needs.newest_position() || cost.needs.logprobs;
         let opened = (!cost.needs.networks.is_empty()).then_some(networks);
-        scored.chain(read.then(|| model.rounding())).chain(opened).fold(most, f64::max)
+        scored.chain(read.then_some(models.rounding)).chain(opened).fold(most, f64::max)
     })
 }
 
 /// The smallest context of the language model and of the score models that some role reads.
-fn context(model: &dyn Model, scores: &ScoreModels, roles: &RolesInfo) -> usize {
+fn context(models: &Handles, roles: &RolesInfo) -> usize {
     let read = readers(roles).into_iter().flat_map(|(_, _, needs)| &needs.scores);
-    let scored = read.filter_map(|name| Some(scores.get(name)?.info().context));
-    scored.fold(model.info().context, usize::min)
+    let scored = read.filter_map(|name| Some(models.scores.get(name)?.info().context));
+    scored.fold(models.language.info().context, usize::min)
 }
 
 /// The context, and what the prompt takes of it, in tokens.

@@ -1,17 +1,11 @@
 //! One request from its place among the running ones to its output.
 
 use crate::{
-    CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms,
-    beams::Beams,
-    deployment::Deployment,
-    driver::Driver,
-    likeliest::likeliest,
-    migrate::Migrator,
-    profile::Stopwatch,
-    request::ValidRequest,
-    scores::{ScoreModels, Scores},
+    CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms, back_ends::Handles,
+    beams::Beams, deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, profile::Stopwatch,
+    request::ValidRequest, scores::Scores,
 };
-use inferenceguard_model::{Model, ModelInfo, SharedModel};
+use inferenceguard_model::{ModelError, ModelInfo};
 use inferenceguard_search::{Need, Origin, SearchError, Session, Vocabulary};
 use std::{sync::Arc, time::Instant};
 
@@ -26,20 +20,21 @@ impl UnderTerms<'_> {
         let (start, engine) = (Instant::now(), self.engine);
         let _place = engine.gate().enter(cancel)?;
         let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
+        engine.check_health(&deployment.asked(request)?.info)?;
         let (terms, failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
-        let (mut model, mut scores) = engine.back_ends();
-        let valid = ValidRequest::new(request, &terms, &deployment, &model, &scores)?;
+        let mut handles = engine.handles(&terms.caller(cancel));
+        let valid = ValidRequest::new(request, &terms, &deployment, &handles)?;
         let (method, prompt) = (valid.method.clone(), valid.prompt_tokens.clone());
         let inputs = valid.record.then(|| inputs(&deployment, &valid)).transpose()?;
         let mut migrator = Migrator::new(engine, &deployment, request, &terms);
         let roles = &deployment.method(&method)?.roles;
         let (roles, holder) = engine.instances().for_request(cancel, || roles.open())?;
         let queue = start.elapsed().as_secs_f64();
-        let ran = run(&deployment, (&mut model, &mut scores), roles, valid, cancel, &mut migrator, on_event);
+        let ran = run(&deployment, (engine.model(), &mut handles), roles, valid, cancel, &mut migrator, on_event);
         drop(holder);
         let (session, watch) = ran?;
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(failures);
-        let top_logprobs = likeliest(&mut model, &prompt, &outcome, request.top_logprobs, cancel)?;
+        let top_logprobs = likeliest(handles.language.as_mut(), &prompt, &outcome, request.top_logprobs, cancel)?;
         let (seconds, config) = (start.elapsed().as_secs_f64(), session.config());
         let origin = Origin {
             bundle: deployment.identity.clone(),
@@ -47,6 +42,7 @@ impl UnderTerms<'_> {
             migrations: migrator.migrations,
             lane: terms.lane,
             models: engine.models().clone(),
+            ran: engine.ran(),
             method,
             seed: config.seed,
             seconds,
@@ -63,7 +59,7 @@ impl UnderTerms<'_> {
 
 fn run(
     deployment: &Deployment,
-    (model, scores): (&mut SharedModel, &mut ScoreModels),
+    (info, handles): (&ModelInfo, &mut Handles),
     roles: Roles,
     valid: ValidRequest,
     cancel: &CancelToken,
@@ -71,10 +67,12 @@ fn run(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<(Session, Stopwatch), EngineError> {
     let ready = deployment.method(&valid.method)?;
-    let (tokenizer, vocabulary) = (model.tokenizer(), vocabulary(model.info()));
+    let (tokenizer, vocabulary) = (handles.language.tokenizer(), vocabulary(info));
     let mut driver = Driver {
-        beams: Beams::new(model),
-        scores: Scores::new(scores, valid.messages, Arc::clone(&tokenizer)),
+        method: valid.method,
+        abilities: handles.abilities.clone(),
+        beams: Beams::new(handles.language.as_mut()),
+        scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
         roles,
         more: Vec::new(),
         forced: None,
@@ -128,9 +126,12 @@ pub(crate) fn drive(
             Need::Select(batch) => on_event(Event::Progress(Progress::of(batch))),
             _ => {}
         }
-        match driver.perform(need)? {
-            (answer, Some(batch)) => session.feed_filled(batch, answer)?,
-            (answer, None) => session.feed(answer)?,
+        match driver.perform(need) {
+            // It ended because of the cancellation; the next turn cancels the session.
+            Err(EngineError::Model(ModelError::Cancelled)) if cancel.is_cancelled() && !cancelled => continue,
+            Err(error) => return Err(error),
+            Ok((answer, Some(batch))) => session.feed_filled(batch, answer)?,
+            Ok((answer, None)) => session.feed(answer)?,
         }
         let text = session.released();
         if let Some(new) = text.get(released..).filter(|new| !new.is_empty()) {

@@ -21,6 +21,9 @@ pub(crate) fn write_back(
             (rows.into_iter().map(|row| keys[row as usize]).collect(), latents.concat())
         }
     };
-    beams.steer(&keys, Rows::host(keys.len(), width, data)?);
+    if keys.is_empty() {
+        return Ok(Ok(()));
+    }
+    beams.steer(&keys, Rows::host(keys.len(), width, data)?)?;
     Ok(Ok(()))
 }

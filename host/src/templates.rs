@@ -1,16 +1,15 @@
 //! Checks that the models build prompts by the templates that a bundle names.
 
-use crate::{EngineError, scores::ScoreModels};
+use crate::{EngineError, back_ends::Handles};
 use inferenceguard_bundle::Manifest;
-use inferenceguard_model::Model;
 
 /// Compares the templates of a bundle, or the models' own where it names none, with those that the models were loaded
 /// with. So a bundle finds the same templates whether it is the first one or a later one. A missing score model is not
 /// compared: another check refuses the role that reads it.
-pub(crate) fn check(manifest: &Manifest, model: &dyn Model, scores: &ScoreModels) -> Result<(), EngineError> {
+pub(crate) fn check(manifest: &Manifest, models: &Handles) -> Result<(), EngineError> {
     let named = manifest.model.template.as_deref();
-    compare("the language model", named, model.template(), model.own_template())?;
-    for (name, score) in scores {
+    compare("the language model", named, models.language.template(), models.language.own_template())?;
+    for (name, score) in &models.scores {
         let named = manifest.scores.get(name).and_then(|entry| entry.template.as_deref());
         compare(&format!("the score model `{name}`"), named, score.template(), score.own_template())?;
     }

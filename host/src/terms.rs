@@ -1,7 +1,7 @@
 //! What the operator decides for a request, and an engine that answers under it.
 
 use crate::{CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request};
-use inferenceguard_model::Token;
+use inferenceguard_model::{Caller, ModelError, Token};
 use std::collections::BTreeMap;
 
 /// What the operator decides for a request, beside what its client asks for. The default adds nothing.
@@ -19,6 +19,15 @@ pub struct Terms {
     /// bundle then hold beside those that the request began with, for the whole answer. Requests whose critic decides, and
     /// bundles with a cost that reads latents, do not migrate.
     pub migrate: bool,
+    /// Whose request it is: requests of different tenants share no cache of an engine that one could probe by timing.
+    pub tenant: Option<String>,
+}
+
+impl Terms {
+    /// The request, as its handles on back ends know it.
+    pub(crate) fn caller(&self, cancel: &CancelToken) -> Caller {
+        Caller { tenant: self.tenant.clone(), cancel: cancel.clone() }
+    }
 }
 
 /// An engine whose requests are under an operator's terms; [`Engine::under`] gives one.
@@ -48,7 +57,11 @@ impl UnderTerms<'_> {
         cancel: &CancelToken,
         mut on_event: impl FnMut(Event),
     ) -> Result<Output, EngineError> {
-        self.run(&request, cancel, &mut on_event)
+        self.run(&request, cancel, &mut on_event).map_err(|error| match error {
+            // Once the answer has begun, the end of a cancelled request is an output.
+            EngineError::Model(ModelError::Cancelled) => EngineError::CancelledWaiting,
+            other => other,
+        })
     }
 
     /// As [`Engine::judge_tokens`]; only the ceilings of the terms count.

@@ -42,6 +42,8 @@ fn terms() -> Terms {
         whole_conversation: false,
         migrate: true,
         lane: None,
+        // It loosens nothing: it keeps caches of tenants apart.
+        tenant: None,
     }
 }
 

@@ -44,9 +44,9 @@ impl Subject<'_> {
         let seen = self.files.seen();
         let parts = ModelParts {
             weights: named(&tensors(&self.weights.tensors(), Reading::SAMPLED)),
-            tokenizer: named(&self.tokenizer(&seen)),
+            tokenizer: named(&tokenizer(&seen, self.tokenizer)),
             template: named(template),
-            config: named(&self.config(&seen)),
+            config: named(&config(&seen, self.weights.gguf())),
             precision: precision(options.precision).to_owned(),
             device: device(options),
             base: base(self.config, self.weights, rounded),
@@ -56,21 +56,32 @@ impl Subject<'_> {
         let full = whole.map(|weights| of(&ModelParts { weights, ..parts.clone() }));
         ModelParts { full: full.unwrap_or_default(), ..parts }
     }
+}
 
-    /// The tokenizer's files as they are; for a tokenizer without files, its vocabulary and rules.
-    fn tokenizer(&self, seen: &BTreeMap<String, String>) -> String {
-        let own: Vec<_> = seen.iter().filter(|(name, _)| Part::of(name) == Part::Tokenizer).collect();
-        let rules = if seen.contains_key("tokenizer.json") { String::new() } else { self.tokenizer.fingerprint() };
-        listed(own, rules.as_bytes())
+/// The parts of a folder that do not depend on its weights.
+pub(crate) fn texts(files: &ModelFiles, own: &HfTokenizer, gguf: Option<&Gguf>, template: &str) -> ModelParts {
+    let seen = files.seen();
+    ModelParts {
+        tokenizer: named(&tokenizer(&seen, own)),
+        template: named(template),
+        config: named(&config(&seen, gguf)),
+        ..ModelParts::default()
     }
+}
 
-    /// All other files as they are, and the header of a GGUF file.
-    fn config(&self, seen: &BTreeMap<String, String>) -> String {
-        let own = seen.iter().filter(|(name, _)| Part::of(name) == Part::Config).collect();
-        let gguf = self.weights.gguf().map(Gguf::contents).unwrap_or_default();
-        let headers: Vec<u8> = gguf.into_iter().flat_map(|(header, _)| header.iter().copied()).collect();
-        listed(own, &headers)
-    }
+/// The tokenizer's files as they are; for a tokenizer without files, its vocabulary and rules.
+fn tokenizer(seen: &BTreeMap<String, String>, own: &HfTokenizer) -> String {
+    let files: Vec<_> = seen.iter().filter(|(name, _)| Part::of(name) == Part::Tokenizer).collect();
+    let rules = if seen.contains_key("tokenizer.json") { String::new() } else { own.fingerprint() };
+    listed(files, rules.as_bytes())
+}
+
+/// All other files as they are, and the header of a GGUF file.
+fn config(seen: &BTreeMap<String, String>, gguf: Option<&Gguf>) -> String {
+    let own = seen.iter().filter(|(name, _)| Part::of(name) == Part::Config).collect();
+    let gguf = gguf.map(Gguf::contents).unwrap_or_default();
+    let headers: Vec<u8> = gguf.into_iter().flat_map(|(header, _)| header.iter().copied()).collect();
+    listed(own, &headers)
 }
 
 /// What a file of settings belongs to.

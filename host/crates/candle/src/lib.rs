@@ -3,6 +3,8 @@
 //! # Key types
 //! - [`CandleModel`]: a language model; implements `Model`.
 //! - [`CandleScoreModel`]: a reward or cost model; implements `ScoreModel`.
+//! - [`AnswerText`]: an answer in the tokens of a score model that another program runs.
+//! - [`TextSide`]: tokenizer, template and configuration of a folder whose weights another program runs.
 //! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
 //! - [`LoadOptions`]: device, number format, prompt template.
 //! - [`Facts`]: what was taken from which file.
@@ -16,6 +18,7 @@
 //! into memory. Products on the processor come from the crate `kernels`.
 
 mod added;
+mod answer_text;
 mod attention;
 mod batch;
 mod config;
@@ -52,10 +55,12 @@ mod score;
 mod special;
 mod spelling;
 mod template;
+mod text_side;
 mod tokenizer;
 mod weights;
 mod words;
 
+pub use answer_text::AnswerText;
 pub use config::{DecoderConfig, Family, Head, Normalizer};
 pub use dense::DeviceDense;
 pub use device::{DeviceChoice, Kernels, Precision};
@@ -73,4 +78,5 @@ pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
 pub use template::{NoTemplate, Rendered, Template, TemplateChoice};
+pub use text_side::TextSide;
 pub use tokenizer::HfTokenizer;

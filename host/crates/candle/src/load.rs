@@ -9,7 +9,7 @@ use crate::{
     gguf::Gguf,
     jinja::PromptDate,
     layers::Format,
-    special::Special,
+    special::{Basics, Special},
     template::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
@@ -65,7 +65,8 @@ impl Folder {
         let weights = Weights::open(files)?;
         sources(files, &config, weights.gguf(), &mut facts)?;
         let generation = GenerationConfig::read_for(files, config.head == Head::Language, &mut facts)?;
-        let special = Special::read(files, weights.gguf(), &tokenizer, (&config, &generation), &mut facts)?;
+        let special =
+            Special::read(files, weights.gguf(), &tokenizer, (Basics::from(&config), &generation), &mut facts)?;
         let mut about = TokenizerConfig::read(files, SpecialNames::of(&special), &mut facts)?;
         if let Some(gguf) = weights.gguf() {
             about.or_told_by(gguf, &mut facts);
@@ -108,7 +109,7 @@ impl Folder {
 
 /// Warnings: no template, or tokens that the model does not have. A prompt that needs such a token is an error at once, and so
 /// is a tokenizer that encodes words into tokens outside the vocabulary.
-fn warnings(
+pub(crate) fn warnings(
     files: &ModelFiles,
     template: &Template,
     tokenizer: &HfTokenizer,
@@ -143,7 +144,7 @@ fn warnings(
     Ok(warnings)
 }
 
-fn name(files: &ModelFiles, options: &LoadOptions) -> String {
+pub(crate) fn name(files: &ModelFiles, options: &LoadOptions) -> String {
     if !options.name.is_empty() {
         return options.name.clone();
     }

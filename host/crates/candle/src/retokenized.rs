@@ -94,6 +94,11 @@ impl Retokenized {
         &self.prefix
     }
 
+    /// The tokens after the prefix whose scores stay.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Token> {
+        self.scored.iter().map(|scored| scored.token)
+    }
+
     /// Takes the score at the prefix's last token.
     pub(crate) fn open(&mut self, score: f32) {
         self.opening = score;

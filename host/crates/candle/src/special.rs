@@ -1,7 +1,7 @@
 //! The special tokens of a model: their names, from every file that spells them, and which of them end an answer.
 
 use crate::{
-    CandleError, DecoderConfig, GenerationConfig, HfTokenizer, ModelFiles, config::Fields, facts::Facts,
+    CandleError, DecoderConfig, GenerationConfig, Head, HfTokenizer, ModelFiles, config::Fields, facts::Facts,
     generation_config::GENERATION_CONFIG, gguf::Gguf,
 };
 use inferenceguard_model::Token;
@@ -35,6 +35,23 @@ pub(crate) struct Special {
     pub(crate) ends: Vec<Token>,
 }
 
+/// What a configuration says, as far as tokens depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Basics<'a> {
+    /// Tokens of the model.
+    pub(crate) vocab: usize,
+    /// Ids that end an answer.
+    pub(crate) eos: &'a [Token],
+    /// Whether it is a language model.
+    pub(crate) generates: bool,
+}
+
+impl<'a> From<&'a DecoderConfig> for Basics<'a> {
+    fn from(config: &'a DecoderConfig) -> Self {
+        Self { vocab: config.vocab, eos: &config.eos, generates: config.head == Head::Language }
+    }
+}
+
 impl Special {
     /// Reads every source.
     ///
@@ -45,7 +62,7 @@ impl Special {
         files: &ModelFiles,
         gguf: Option<&Gguf>,
         tokenizer: &HfTokenizer,
-        known: (&DecoderConfig, &GenerationConfig),
+        known: (Basics<'_>, &GenerationConfig),
         facts: &mut Facts,
     ) -> Result<Self, CandleError> {
         let mut spelled = Vec::new();
@@ -96,7 +113,7 @@ impl Special {
         files: &ModelFiles,
         gguf: Option<&Gguf>,
         tokenizer: &HfTokenizer,
-        (config, generation): (&DecoderConfig, &GenerationConfig),
+        (config, generation): (Basics<'_>, &GenerationConfig),
         facts: &mut Facts,
     ) -> Result<Vec<Token>, CandleError> {
         let settings = gguf.map_or_else(|| Ok("config.json".to_owned()), |gguf| gguf.settings(files))?;
@@ -117,7 +134,7 @@ impl Special {
                 ends.push(id);
             }
         }
-        if ends.is_empty() && config.head == crate::Head::Language {
+        if ends.is_empty() && config.generates {
             facts.assume("end token", "none");
             facts.warn("no file names an end token: every answer goes on to its most tokens".to_owned());
         }

@@ -1,15 +1,15 @@
 //! From a choice of model, score models and bundle to an engine.
 
 use crate::{
-    CatalogError, Loading, LoadingOptions, Note,
+    CatalogError, EngineOptions, Language, Loading, LoadingOptions, Note,
     bundles::{self, Fallback},
-    embedded, hub, language_model, score_model,
+    embedded, hub, language_model, remote, score_model,
 };
 use inferenceguard_bundle::{Bundle, Manifest};
-use inferenceguard_candle::{CandleModel, ModelFiles};
+use inferenceguard_candle::ModelFiles;
 use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
-use inferenceguard_model::Model;
+use inferenceguard_model::Tokenizer;
 use inferenceguard_sandbox::Sandbox;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub struct Choice {
     /// A folder, a GGUF file or a hub id; the demonstration model if `None`.
     pub model: Option<String>,
-    /// `NAME=DIR`, each a score model under the name that costs use.
+    /// `NAME=DIR` or `NAME=vllm:URL[,URL...],DIR`, each a score model under the name that costs use.
     pub scores: Vec<String>,
     /// A bundle's folder or file; the demonstration's if `None`.
     pub bundle: Option<PathBuf>,
@@ -26,6 +26,8 @@ pub struct Choice {
     pub n: Option<u32>,
     /// How models are loaded.
     pub loading: LoadingOptions,
+    /// Which models run in engines elsewhere.
+    pub engines: EngineOptions,
 }
 
 impl Choice {
@@ -50,10 +52,15 @@ impl Choice {
     /// The language model, with the template that the bundle names.
     ///
     /// # Errors
-    /// A model that cannot be found or loaded.
-    pub fn language(&self, manifest: Option<&Manifest>) -> Result<CandleModel, CatalogError> {
-        let options = Loading::new(&self.loading, manifest)?.language();
-        language_model(&language_files(self.model.as_deref(), self.loading.note)?, &options, self.loading.note)
+    /// A model that cannot be found or loaded, or an engine that cannot be used.
+    pub fn language(&self, manifest: Option<&Manifest>) -> Result<Language, CatalogError> {
+        let loading = Loading::new(&self.loading, manifest)?;
+        if let Some(back_end) = self.engines.language(self.model.as_deref(), &loading)? {
+            return Ok(Language::Elsewhere(back_end));
+        }
+        let files = language_files(self.model.as_deref(), self.loading.note)?;
+        let model = language_model(&files, &loading.language(), self.loading.note)?;
+        Ok(Language::Here(Box::new(model)))
     }
 
     /// The bundle, with the number of candidates that was chosen.
@@ -75,20 +82,16 @@ impl Choice {
     /// A score model that cannot be loaded, or a budget that cannot be read.
     pub fn builder_of(
         &self,
-        language: CandleModel,
+        language: Language,
         bundle: &Bundle,
         methods: &[String],
         budgets: &[String],
     ) -> Result<EngineBuilder, CatalogError> {
-        let (loading, note) = (Loading::new(&self.loading, Some(bundle.manifest()))?, self.loading.note);
-        let (tokenizer, scores) = (language.tokenizer(), score_files(&self.scores, self.model.is_none(), note)?);
+        let loading = Loading::new(&self.loading, Some(bundle.manifest()))?;
         let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
-        let mut builder = EngineBuilder::new().model(Box::new(language)).bundle(bundle).sandbox(sandbox);
-        loading.check(scores.keys())?;
-        for (name, files) in &scores {
-            let model = score_model(files, &loading.score(name), &*tokenizer, note)?;
-            builder = builder.score_model(Box::new(model));
-        }
+        let tokenizer = language.tokenizer();
+        let mut builder = language.given_to(EngineBuilder::new()).bundle(bundle).sandbox(sandbox);
+        builder = self.with_scores(builder, &loading, &*tokenizer)?;
         for method in methods {
             builder = builder.method(method);
         }
@@ -97,6 +100,43 @@ impl Choice {
         }
         with_components(builder)
     }
+
+    /// Adds the score models, here and elsewhere.
+    fn with_scores(
+        &self,
+        mut builder: EngineBuilder,
+        loading: &Loading,
+        tokenizer: &dyn Tokenizer,
+    ) -> Result<EngineBuilder, CatalogError> {
+        let (here, elsewhere) = score_places(&self.scores);
+        let files = score_files(&here, self.model.is_none(), loading.note())?;
+        loading.check(files.keys().chain(elsewhere.keys()))?;
+        for (name, files) in files.iter().filter(|(name, _)| !elsewhere.contains_key(*name)) {
+            let model = score_model(files, &loading.score(name), tokenizer, loading.note())?;
+            builder = builder.score_model(Box::new(model));
+        }
+        for (name, place) in &elsewhere {
+            if let Some(scores) = self.engines.score(name, place, loading, tokenizer)? {
+                builder = builder.score_back_end(scores);
+            }
+        }
+        Ok(builder)
+    }
+}
+
+/// Score models that are loaded here, as they were given, and those of engines elsewhere: each one's place by its name.
+#[must_use]
+pub fn score_places(given: &[String]) -> (Vec<String>, BTreeMap<String, String>) {
+    let (mut here, mut elsewhere) = (Vec::new(), BTreeMap::new());
+    for text in given {
+        match text.split_once('=') {
+            Some((name, place)) if remote::is_remote(place) && !name.is_empty() => {
+                elsewhere.insert(name.to_owned(), place.to_owned());
+            }
+            _ => here.push(text.clone()),
+        }
+    }
+    (here, elsewhere)
 }
 
 /// Adds the first-party components that methods consist of.

@@ -4,6 +4,7 @@ use crate::hub::HubError;
 use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
 use inferenceguard_componentize::ComponentError;
+use inferenceguard_engines::{ProbeError, RemoteError};
 use inferenceguard_host::EngineError;
 use inferenceguard_model::{ModelError, TokenizerError};
 use inferenceguard_record::RecordError;
@@ -21,7 +22,7 @@ pub enum CatalogError {
     #[error("this build carries no networks for the demonstration model")]
     NoDemoNetworks,
     /// `--score` does not have the form `NAME=DIR`.
-    #[error("--score {found}: expected NAME=DIR, such as cost=models/cost")]
+    #[error("--score {found}: expected NAME=DIR, such as cost=models/cost, or NAME=vllm:URL[,URL...],DIR")]
     Score {
         /// What was given.
         found: String,
@@ -127,6 +128,42 @@ pub enum CatalogError {
         /// The file.
         path: PathBuf,
     },
+    /// `--engine` names no engine.
+    #[error("--engine {found}: unknown; write vllm=URL[,URL...] or llamacpp=URL")]
+    UnknownEngine {
+        /// What was given.
+        found: String,
+    },
+    /// `--engine` without a folder.
+    #[error(
+        "--engine needs --model DIR: the folder with tokenizer.json, config.json and template of the model that the engine serves"
+    )]
+    NoEngineFolder,
+    /// An option that an engine does not have.
+    #[error("{option} does not fit --engine {engine}; leave it out")]
+    EngineOption {
+        /// The option.
+        option: &'static str,
+        /// The engine.
+        engine: &'static str,
+    },
+    /// An option about an engine, and no engine.
+    #[error("{option} needs --engine")]
+    EngineOptionAlone {
+        /// The option.
+        option: &'static str,
+    },
+    /// A probe's file is no probe.
+    #[error("{}", path.display())]
+    Probe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ProbeError,
+    },
+    /// An engine cannot be used.
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
     /// A model computes no numbers.
     #[error("its logits for `{text}` hold NaN or infinity; check the weights and the number format")]
     NotFinite {
@@ -203,6 +240,7 @@ macro_rules! from_boxed {
 from_boxed!(
     Bundle(BundleError),
     Model(CandleError),
+    Remote(RemoteError),
     Engine(EngineError),
     Sandbox(SandboxError),
     Component(ComponentError)

@@ -3,12 +3,14 @@
 //! - [`embedded`]: the components, demonstration models and bundles that the program carries;
 //! - [`hub`]: a model's folder or file, fetched from the Hugging Face hub where the name is a hub id;
 //! - [`Loading`], [`Templates`]: how models are loaded, and which prompt template each of them uses;
+//! - [`EngineOptions`], [`remote`]: models that run in engines elsewhere;
 //! - [`inspect()`], [`probe`]: what a model is, and what it computes along a text;
 //! - [`bundles`]: a bundle by folder or file, or the demonstration's;
 //! - [`keys`], [`journals`]: keys and files of records by path;
 //! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
 //!
-//! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file.
+//! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file; and [`remote`], for the
+//! engines that the operator names.
 
 pub mod bundles;
 pub mod embedded;
@@ -18,16 +20,20 @@ pub mod hub;
 mod inspect;
 pub mod journals;
 pub mod keys;
+mod language;
 mod models;
 mod pin;
 pub mod probe;
+pub mod remote;
 mod templates;
 
-pub use engines::{Choice, build, cache, language_files, score_files, with_components};
+pub use engines::{Choice, build, cache, language_files, score_files, score_places, with_components};
 pub use error::CatalogError;
 pub use inspect::inspect;
+pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
 pub use pin::{Pinned, pinned};
+pub use remote::EngineOptions;
 pub use templates::Templates;
 
 /// Shows one message, such as a warning about a model, to the person at the terminal.

@@ -73,6 +73,11 @@ impl Loading {
     pub fn note(&self) -> Note {
         self.note
     }
+
+    /// Shows the warnings about a model.
+    pub(crate) fn warn(&self, name: &str, facts: &Facts) {
+        warn(name, facts, self.note);
+    }
 }
 
 /// Opens a language model, and shows its warnings.

@@ -31,7 +31,7 @@ pub(crate) struct EvalArguments {
     #[command(flatten)]
     guard: GuardArguments,
     /// Several models instead of one, as NAME=DIR, DIR or ID; `weak` alone is the demonstration's. All are held at once
-    #[arg(long, value_name = "[NAME=]DIR|ID", value_delimiter = ',', conflicts_with = "model")]
+    #[arg(long, value_name = "[NAME=]DIR|ID", value_delimiter = ',', conflicts_with_all = ["model", "engine"])]
     models: Vec<String>,
     /// A bundle for one of the models, such as one with its critic; may be repeated
     #[arg(long = "bundle-for", value_name = "NAME=DIR")]

@@ -5,16 +5,17 @@ use clap::{
     Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use inferenceguard_catalog::{Choice, LoadingOptions};
+use inferenceguard_catalog::{Choice, EngineOptions, LoadingOptions};
 use std::path::PathBuf;
 
 /// What answers, and what guards it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GuardArguments {
-    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
+    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given. With
+    /// --engine the folder of the model that the engine serves: its weights are not read
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: Option<String>,
-    /// A score model under the name that the bundle's costs use; may be repeated
+    /// A score model under the name that the bundle's costs use; may be repeated. NAME=vllm:URL[,URL...],DIR runs in vLLM
     #[arg(long = "score", value_name = "NAME=DIR|ID")]
     pub(crate) scores: Vec<String>,
     /// A bundle's folder or file; the demonstration's if not given
@@ -25,6 +26,54 @@ pub(crate) struct GuardArguments {
     pub(crate) n: Option<u32>,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+    #[command(flatten)]
+    pub(crate) engines: EngineArguments,
+}
+
+/// Models that run in engines elsewhere.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EngineArguments {
+    /// The language model runs in this engine: vllm=URL[,URL...], the same model at each URL, or llamacpp=URL. Needs --model
+    #[arg(long, value_name = "KIND=URL[,URL...]", requires = "model")]
+    engine: Option<String>,
+    /// The name under which the engine serves the model; the only one that it serves if not given
+    #[arg(long, value_name = "NAME", requires = "engine")]
+    engine_model: Option<String>,
+    /// vLLM servers with the same weights that give latents (--runner pooling, token_embed)
+    #[arg(long, value_name = "URL[,URL...]", requires = "engine")]
+    latents: Option<String>,
+    /// The file with the key of all engines; if not given, the variable INFERENCEGUARD_ENGINE_KEY
+    #[arg(long, value_name = "FILE")]
+    engine_key_file: Option<PathBuf>,
+    /// By what the model of an engine is recognised (model probe makes it); with NAME= for the score model of that name, with
+    /// latents= for the servers of --latents; may be repeated
+    #[arg(long = "probe", value_name = "[NAME=]FILE")]
+    probes: Vec<String>,
+    /// The number format that engines compute in: f32, bf16 (the default), f16, q8_0 or q4. It says how close they must come to a probe
+    #[arg(long, value_name = "FORMAT")]
+    engine_precision: Option<String>,
+    /// The most rows that are in flight at one replica of an engine (the default is 256); at most its --max-num-seqs
+    #[arg(long, value_name = "ROWS")]
+    engine_rows: Option<usize>,
+    /// Accepts versions of engines that were not tested
+    #[arg(long)]
+    engine_any_version: bool,
+}
+
+impl EngineArguments {
+    /// As the catalog takes them.
+    pub(crate) fn options(&self) -> EngineOptions {
+        EngineOptions {
+            engine: self.engine.clone(),
+            model: self.engine_model.clone(),
+            latents: self.latents.clone(),
+            key_file: self.engine_key_file.clone(),
+            probes: self.probes.clone(),
+            precision: self.engine_precision.clone(),
+            rows: self.engine_rows,
+            any_version: self.engine_any_version,
+        }
+    }
 }
 
 impl GuardArguments {
@@ -36,6 +85,7 @@ impl GuardArguments {
             bundle: self.bundle.clone(),
             n: self.n,
             loading: self.device.loading(),
+            engines: self.engines.options(),
         }
     }
 }

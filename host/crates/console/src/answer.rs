@@ -2,7 +2,7 @@
 
 use crate::escape;
 use inferenceguard_host::Output;
-use inferenceguard_search::{ConstraintReport, Finish, Status};
+use inferenceguard_search::{ConstraintReport, Finish, RepeatsFrom, Status};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
 
 /// Blocks of a budget's bar: from nothing left to all of it.
@@ -27,10 +27,20 @@ pub fn summary(output: &Output) -> String {
         ),
         format!("method  {}, seed {}, {} tokens sampled", output.method, output.seed, output.usage.sampled_tokens),
     ];
+    lines.extend(repeats(&output.ran.engine, output.ran.repeats_from).map(|line| format!("engine  {line}")));
     lines.extend(output.constraints.iter().flat_map(budget));
     lines.extend(output.reward.map(|reward| format!("reward  {reward:.2}")));
+    let lost = output.usage.lost_rows;
+    lines
+        .extend((lost > 0).then(|| format!("lost    {lost} candidates that the language model did not grow as asked")));
     lines.extend(output.failures.iter().map(|failure| format!("failed  {failure}")));
     escape::lines(lines)
+}
+
+/// The engine, where the same seed does not give the same answer on it.
+pub(crate) fn repeats(engine: &str, from: RepeatsFrom) -> Option<String> {
+    (!from.is_seed())
+        .then(|| format!("{engine}: it may draw other tokens for the same seed; this run repeats from its record"))
 }
 
 fn budget(constraint: &ConstraintReport) -> [String; 2] {
@@ -128,6 +138,13 @@ mod tests {
         assert_eq!(bar(&[10.0, 1.0, 10.0, 10.0], 10.0, 2), "▁█");
         assert_eq!(bar(&[12.0, f64::NAN], 10.0, 2), "█✗");
         assert_eq!(bar(&[], 10.0, 4), "");
+    }
+
+    #[test]
+    fn an_engine_that_does_not_repeat_from_a_seed_is_named() {
+        assert_eq!(repeats("candle", RepeatsFrom::Seed), None);
+        let line = repeats("vllm 0.32.0", RepeatsFrom::Record).unwrap();
+        assert!(line.contains("vllm 0.32.0") && line.contains("repeats from its record"), "{line}");
     }
 
     #[test]

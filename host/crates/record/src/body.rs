@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use inferenceguard_model::ModelIdentity;
 use inferenceguard_search::{
-    BundleIdentity, Finish, Inputs, Migration, Outcome, Output, Status, Trace, Usage, VERSION,
+    BundleIdentity, Finish, Inputs, Migration, Outcome, Output, RepeatsFrom, Status, Trace, Usage, VERSION,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -44,6 +44,12 @@ pub struct Header {
     /// The version of the library that decided. Records of earlier versions do not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
+    /// The engine that ran the language model, and its version. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
+    /// What it takes to get the same answer again. Left out where it is the seed, as in records of earlier versions.
+    #[serde(default, skip_serializing_if = "RepeatsFrom::is_seed")]
+    pub repeats_from: RepeatsFrom,
     /// By which method.
     pub method: String,
     /// The seed of all draws.
@@ -152,6 +158,8 @@ impl Header {
             model: output.models.model.clone(),
             scores: Some(output.models.scores.clone()),
             version: VERSION.to_owned(),
+            engine: output.ran.engine.clone(),
+            repeats_from: output.ran.repeats_from,
             method: output.method.clone(),
             seed: output.seed,
             status: output.status,

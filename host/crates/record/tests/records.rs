@@ -3,7 +3,7 @@
 use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Output, Request};
 use inferenceguard_record::{Deciders, Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
-use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, Needs, RoleFailure};
+use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, Needs, Ran, RepeatsFrom, RoleFailure};
 use inferenceguard_testkit::toy::{SCRIPT, engine, roles};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -285,6 +285,20 @@ fn a_record_names_every_model_and_others_are_found_out() {
     );
 }
 
+#[test]
+fn a_record_names_the_engine_and_says_so_where_it_does_not_repeat_from_the_seed() {
+    for (from, written) in [(RepeatsFrom::Seed, false), (RepeatsFrom::Record, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records.jsonl");
+        let mut output = outputs(11.0, 1).remove(0);
+        output.ran = Ran { engine: "vllm 0.32.0".to_owned(), repeats_from: from };
+        Journal::open(&path, true).unwrap().append(&output).unwrap();
+        let header = &lines(&path)[0].header;
+        assert_eq!((header.engine.as_str(), header.repeats_from), ("vllm 0.32.0", from));
+        assert_eq!(fs::read_to_string(&path).unwrap().contains("\"repeats_from\":\"record\""), written);
+    }
+}
+
 /// Written by the version before headers named score models: a signed file, and one of which a body was removed.
 const EARLIER: [&str; 2] = ["format-1.jsonl", "format-1-signed.jsonl"];
 
@@ -297,6 +311,7 @@ fn records_of_the_first_format_verify_and_what_they_do_not_name_is_known() {
         for line in &lines {
             let header = &line.header;
             assert_eq!((header.format, &header.scores, header.version.as_str()), (1, &None, ""));
+            assert_eq!((header.engine.as_str(), header.repeats_from), ("", RepeatsFrom::Seed));
             assert_eq!(header.unnamed().len(), 3, "{:?}", header.unnamed());
             if let Some(body) = &line.body {
                 body.verify().unwrap();

@@ -180,6 +180,7 @@ fn exports(role: Role, pre: &InstancePre<State>) -> wasmtime::Result<Exports> {
         Role::Critic => Exports::Critic(critic::GuestIndices::new(pre)?),
         Role::Cost => Exports::Cost(cost::GuestIndices::new(pre)?),
         Role::Steering => Exports::Steering(steering::GuestIndices::new(pre)?),
+        Role::Model => return Err(wasmtime::Error::msg("the language model is no component")),
     })
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn calls(activation: &Activation, times: usize) -> Result<Vec<Tried>,
         Role::Critic => repeated(times, || activation.start_critic(), |role| estimate(activation, role)),
         Role::Cost => repeated(times, || activation.start_cost(), |role| price(activation, role)),
         Role::Steering => repeated(times, || activation.start_steering(), |role| steer(activation, role)),
+        Role::Model => Ok(Vec::new()),
     }
 }
 

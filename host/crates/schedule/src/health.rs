@@ -22,20 +22,24 @@ impl Health {
 
     /// Refuses calls of a model that broke.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
-        self.broken().map_or(Ok(()), |why| Err(ModelError::Backend(why.into())))
+        self.broken().map_or(Ok(()), |why| Err(lost(why)))
     }
 
     /// The error of a call that was never answered.
     pub(crate) fn unanswered(&self) -> ModelError {
-        ModelError::Backend(self.broken().unwrap_or("it panicked in this call; load it again").into())
+        lost(self.broken().unwrap_or("it panicked in this call"))
     }
 
     /// Runs work of the model. Nothing, if it panics: then it is broken.
     pub(crate) fn guard<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
         let done = catch_unwind(AssertUnwindSafe(work)).ok();
         if done.is_none() {
-            self.fails("it panicked in an earlier call; load it again");
+            self.fails("it panicked in an earlier call");
         }
         done
     }
+}
+
+fn lost(why: &str) -> ModelError {
+    ModelError::Backend(format!("{why}; load it again").into())
 }

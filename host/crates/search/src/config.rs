@@ -128,8 +128,13 @@ impl Sampling {
             repetition_penalty: self.repetition_penalty,
             prompt: if penalised { Arc::clone(prompt) } else { Arc::default() },
             repeated: if penalised { new_tokens(prompt, answer) } else { Vec::new() },
-            ..SampleRequest::plain(if greedy { Pick::Rank(rank) } else { Pick::Draw(draw()) })
+            ..SampleRequest::plain(self.pick(draw, || rank))
         }
+    }
+
+    /// Greedy sampling takes the token of the rank, any other one the token of the draw.
+    pub(crate) fn pick(&self, draw: impl FnOnce() -> f64, rank: impl FnOnce() -> u32) -> Pick {
+        if self.temperature == 0.0 { Pick::Rank(rank()) } else { Pick::Draw(draw()) }
     }
 }
 

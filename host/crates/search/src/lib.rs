@@ -47,9 +47,9 @@ pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};
 pub use inferenceguard_model::SamplingSettings;
 pub use meter::{Meter, Metered, Piece};
-pub use need::{Answer, Expansion, Need, SampleNeed, ScoreNeed};
+pub use need::{Answer, Expansion, GrowNeed, Need, SampleNeed, ScoreNeed};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
-pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Recorded};
+pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Ran, Recorded, RepeatsFrom};
 pub use roles::{
     Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan, Policy, Pricing, Retry, Role, Source,
     Steered, Steering, Tracked, Tracker,

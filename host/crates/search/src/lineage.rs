@@ -24,6 +24,11 @@ impl Lineage {
         rng.set_word_pos((u128::from(attempt) << 36) | (u128::from(offset) << 4));
         (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// The seed of the whole chunk, for engines that draw by themselves. Under one seed and attempt, two lineages never share it.
+    pub(crate) fn seed(self, seed: u64, attempt: u32) -> u64 {
+        mix(self.0 ^ mix(seed ^ mix(u64::from(attempt).wrapping_add(0xD1B5_4A32_D192_ED03))))
+    }
 }
 
 /// The finaliser of SplitMix64: a bijection that spreads every bit.

@@ -1,8 +1,11 @@
 //! What a session asks for, and what it is fed.
 
-use crate::{Advanced, Batch, BeamKey, BudgetState, Constraint, Decision, Estimate, Plan, RoleFailure, Tracked};
-use inferenceguard_model::{SampleRequest, Sampled, Scored, Token};
+use crate::{
+    Advanced, Batch, BeamKey, BudgetState, Constraint, Decision, Estimate, FailureKind, Plan, RoleFailure, Tracked,
+};
+use inferenceguard_model::{GrowRow, GrowingText, Grown, Growth, SampleRequest, Sampled, Scored, Token};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One draw.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +14,15 @@ pub struct SampleNeed {
     pub from: BeamKey,
     /// How.
     pub request: SampleRequest,
+}
+
+/// One row to grow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GrowNeed {
+    /// The beam that the row becomes. It holds all tokens of the row but the last.
+    pub beam: BeamKey,
+    /// What it continues, and how.
+    pub row: GrowRow<BeamKey>,
 }
 
 /// New tokens for one score model.
@@ -60,6 +72,13 @@ pub enum Need {
     Steer(Batch),
     /// Draw tokens from the logits of beams. Answer: `Sampled`.
     Sample(Vec<SampleNeed>),
+    /// Grow new beams by a chunk. Answer: `Grown`.
+    Grow {
+        /// What the rows have in common.
+        growth: Growth,
+        /// The rows.
+        rows: Vec<GrowNeed>,
+    },
     /// The k most likely next tokens of these beams. Answer: `Expanded`.
     Expand {
         /// The beams.
@@ -117,6 +136,7 @@ impl Need {
             Self::Step { .. } => "step",
             Self::Steer(_) => "steer",
             Self::Sample(_) => "sample",
+            Self::Grow { .. } => "grow",
             Self::Expand { .. } => "expand",
             Self::Estimate(_) => "estimate",
             Self::Score(_) => "score",
@@ -131,6 +151,25 @@ impl Need {
 }
 
 impl Need {
+    /// The need as a trace keeps it: without the tokens and the text of prompt and answer that every row repeats.
+    pub(crate) fn recorded(mut self) -> Self {
+        match &mut self {
+            Self::Sample(needs) => {
+                for SampleNeed { request, .. } in needs {
+                    (request.prompt, request.repeated) = (Arc::default(), Vec::new());
+                }
+            }
+            Self::Grow { growth, rows } => {
+                growth.sampling.prompt = Arc::default();
+                for GrowNeed { row, .. } in rows {
+                    (row.repeated, row.text) = (Vec::new(), GrowingText::default());
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The rows that a role is asked about.
     pub(crate) fn batch_mut(&mut self) -> Option<&mut Batch> {
         match self {
@@ -159,6 +198,8 @@ pub enum Answer {
     Steered(Result<(), RoleFailure>),
     /// To `Sample`, in order.
     Sampled(Vec<Sampled>),
+    /// To `Grow`, in order. A row that the back end could not grow is a failure, and has no beam.
+    Grown(Vec<Result<Grown, FailureKind>>),
     /// To `Expand`, in order.
     Expanded(Vec<Vec<Expansion>>),
     /// To `Estimate`.

@@ -14,8 +14,8 @@ pub enum Status {
     BudgetExceeded,
     /// Nothing fit was found; the text is the operator's refusal.
     NoSafeCandidate,
-    /// A component or a score model failed, and no answer could be emitted without it; the text is the operator's
-    /// refusal. It says nothing about the prompt or the budgets: count it neither as safe nor as a refusal.
+    /// A component, a score model or the language model failed, and no answer could be emitted without it; the text is the
+    /// operator's refusal. It says nothing about the prompt or the budgets: count it neither as safe nor as a refusal.
     Failed,
 }
 
@@ -31,7 +31,7 @@ pub enum Finish {
     Length,
     /// Nothing fit was found.
     Refused,
-    /// A component or a score model failed.
+    /// A component, a score model or the language model failed.
     Failed,
     /// The caller cancelled.
     Cancelled,
@@ -73,6 +73,14 @@ pub struct Usage {
     pub retries: u64,
     /// Steps back to an earlier chunk's runners-up.
     pub backtracks: u64,
+    /// Rows that the language model's back end did not grow, or not as asked. None of them became a candidate.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_rows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A finished request.
@@ -96,7 +104,7 @@ pub struct Outcome {
     pub logprob: f64,
     /// What was used.
     pub usage: Usage,
-    /// Components and score models that failed on the way. An answer may be emitted all the same, if it was priced to
+    /// Components and score models that failed on the way, and the language model where it ended the request. An answer may be emitted all the same, if it was priced to
     /// its end without them.
     pub failures: Vec<RoleFailure>,
 }

@@ -37,6 +37,34 @@ pub struct Models {
     pub scores: BTreeMap<String, ModelIdentity>,
 }
 
+/// What it takes to get the same answer again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatsFrom {
+    /// The same request with the same seed gives the same tokens.
+    #[default]
+    Seed,
+    /// The engine draws other tokens for the same seed: only the record holds what it drew.
+    Record,
+}
+
+impl RepeatsFrom {
+    /// Whether it is the seed.
+    #[must_use]
+    pub fn is_seed(&self) -> bool {
+        *self == Self::Seed
+    }
+}
+
+/// What ran the language model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ran {
+    /// The engine and its version, such as `candle 0.11`.
+    pub engine: String,
+    /// What it takes to get its answer again.
+    pub repeats_from: RepeatsFrom,
+}
+
 /// Wall-clock seconds of one request, by what they were spent on. They add up to its `seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[non_exhaustive]
@@ -108,9 +136,12 @@ pub struct Output {
     /// Which model spoke, and which scored.
     #[serde(flatten)]
     pub models: Models,
+    /// What ran the language model.
+    #[serde(flatten)]
+    pub ran: Ran,
     /// By which method.
     pub method: String,
-    /// The seed of all draws: the same request with it gives the same tokens.
+    /// The seed of all draws: the same request with it gives the same tokens, if `ran` says so.
     pub seed: u64,
     /// The sum of the log-probabilities of the answer's tokens.
     pub logprob: f64,
@@ -162,6 +193,8 @@ pub struct Origin {
     pub lane: Option<String>,
     /// Which models spoke and scored.
     pub models: Models,
+    /// What ran the language model.
+    pub ran: Ran,
     /// The method.
     pub method: String,
     /// The seed of all draws.
@@ -208,6 +241,7 @@ impl Output {
             migrations: origin.migrations,
             lane: origin.lane,
             models: origin.models,
+            ran: origin.ran,
             method: origin.method,
             seed: origin.seed,
             trace: origin.trace,

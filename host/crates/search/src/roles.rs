@@ -21,6 +21,8 @@ pub enum Role {
     Cost,
     /// Edits latents.
     Steering,
+    /// The language model: no component. Failures of its back end name it.
+    Model,
 }
 
 impl std::fmt::Display for Role {
@@ -31,6 +33,7 @@ impl std::fmt::Display for Role {
             Self::Critic => "critic",
             Self::Cost => "cost",
             Self::Steering => "steering",
+            Self::Model => "model",
         })
     }
 }

@@ -1,17 +1,24 @@
 //! A request as a state machine.
 //!
 //! ```text
-//! Prefill -> Start* -> Plan -> (Step -> [Steer] -> Sample) x L -> [Step -> Estimate] -> pricing -> Select
-//!                       ^                 ^  pricing = Score -> Price* -> Advance*              |
-//!                       |                 +---------------------- retry -----------------------+
-//!                       +----------------------------------------- keep -----------------------+
-//!                                                                answer -> [re-tokenised pricing] -> Nothing
+//! Prefill -> Start* -> Plan -> [Step] -> Grow -> [Step -> Estimate] -> pricing -> Select
+//!                       ^                 ^  pricing = Score -> Price* -> Advance*  |
+//!                       |                 +---------------- retry -----------------+
+//!                       +----------------------------------- keep -----------------+
+//!                                                          answer -> [re-tokenised pricing] -> Nothing
 //! ```
+//!
+//! Grow asks for whole chunks. A session that grows token by token ([`Session::token_by_token`]) takes (Sample -> Step ->
+//! [Steer]) x L in its place, with the same draws.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `phases` | the phases, and which may follow which |
-//! | `grow` | plan a chunk, step, steer, sample, expand |
+//! | `plan` | plan a chunk, make its candidates, how their tokens are drawn |
+//! | `step` | tokens that the model has not read yet |
+//! | `grow` | whole chunks: what is asked of the back end, and what is checked of its answer |
+//! | `stepwise` | token by token: sample, steer |
+//! | `expand` | forced tokens; the critic |
 //! | `price` | score, price, advance; what `priced` and `safe` mean |
 //! | `tail` | tokens that score models withhold, priced as if the answer ended, where a decision needs it |
 //! | `select` | decisions, retries, fallback, backtrack, the re-tokenised check |
@@ -20,13 +27,21 @@
 //! | `tighten` | constraints that come while it runs |
 //!
 //! **Invariant**: a beam that is not priced is neither kept nor emitted; a beam on which a component failed is never safe.
+//!
+//! **Invariant**: a row that the back end did not grow as asked is no candidate: no role sees it, and it is neither kept nor
+//! emitted. Other rows go on. It counts in [`Usage::lost_rows`](crate::Usage), and a trace keeps its failure. A chunk of which no
+//! row is left ends the request as failed: nobody knows whether anything was fit.
 
+mod expand;
 mod finish;
 mod grow;
 mod phases;
+mod plan;
 mod price;
 mod rows;
 mod select;
+mod step;
+mod stepwise;
 mod tail;
 mod tighten;
 
@@ -56,6 +71,8 @@ pub struct Session {
     prompt_tokens: Vec<Token>,
     /// Same, in rising order, each once. All draws share it.
     prompt_set: Arc<[Token]>,
+    /// Whether candidates grow token by token.
+    stepwise: bool,
     phase: Phase,
     states: Vec<BudgetState>,
     plan: Option<Plan>,
@@ -105,6 +122,7 @@ impl Session {
     ) -> Result<Self, SearchError> {
         config.validate(&roles)?;
         let constraints = config.constraints.iter().map(|c| c.constraint.clone()).collect();
+        let stepwise = roles.steering.is_some();
         let usage = Usage { prompt_tokens: prompt_tokens.len() as u64, ..Usage::default() };
         Ok(Self {
             config,
@@ -115,6 +133,7 @@ impl Session {
             prompt: prompt.into(),
             prompt_set: prompt_tokens.iter().copied().collect::<BTreeSet<Token>>().into_iter().collect(),
             prompt_tokens,
+            stepwise,
             phase: Phase::Prefill,
             states: Vec::new(),
             plan: None,
@@ -142,6 +161,12 @@ impl Session {
             trace: None,
             asked: None,
         })
+    }
+
+    /// Grows candidates token by token, by [`Need::Step`] and [`Need::Sample`], and not by [`Need::Grow`]. The draws are the same.
+    /// A session with a steering role does so anyway: latents are steered before each token. Call it before the first need.
+    pub fn token_by_token(&mut self) {
+        self.stepwise = true;
     }
 
     /// Records needs and answers from now on.
@@ -183,7 +208,7 @@ impl Session {
             return Err(SearchError::Protocol { need: "to be asked first", answer: format!("{answer:?}") });
         };
         if let Some(trace) = &mut self.trace {
-            trace.events.push((recorded(&need), answer.clone()));
+            trace.events.push((need.clone().recorded(), answer.clone()));
         }
         self.take(need, answer)
     }
@@ -225,6 +250,7 @@ impl Session {
             Phase::StepParents | Phase::StepCandidates | Phase::StepNewest => self.step_need(),
             Phase::Steer { rows, parents, .. } => Need::Steer(self.steer_batch(&rows, parents)),
             Phase::Sample => Need::Sample(self.sample_needs()),
+            Phase::Grow => self.grow_need(),
             Phase::Expand => self.expand_need(),
             Phase::Estimate => Need::Estimate(self.estimate_batch()),
             Phase::Score(at) => Need::Score(self.score_needs(at)),
@@ -245,6 +271,7 @@ impl Session {
             (Need::Step { rows, .. }, Answer::Done) => self.stepped(&rows),
             (Need::Steer(_), Answer::Steered(done)) => self.steered(done),
             (Need::Sample(needs), Answer::Sampled(out)) if needs.len() == out.len() => self.sampled(&out),
+            (Need::Grow { rows, .. }, Answer::Grown(out)) if rows.len() == out.len() => self.grown(out),
             (Need::Expand { rows, .. }, Answer::Expanded(out)) if rows.len() == out.len() => self.expanded(&out),
             (Need::Estimate(batch), Answer::Estimated(out)) => self.estimated(&batch, out),
             (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => self.scored(&needs, out),
@@ -300,15 +327,4 @@ impl Session {
         self.next_key += 1;
         key
     }
-}
-
-/// The need as a trace keeps it: without the tokens of prompt and answer that every draw repeats.
-fn recorded(need: &Need) -> Need {
-    let mut kept = need.clone();
-    if let Need::Sample(needs) = &mut kept {
-        for one in needs {
-            (one.request.prompt, one.request.repeated) = (Arc::default(), Vec::new());
-        }
-    }
-    kept
 }

@@ -1,4 +1,4 @@
-//! Text of a beam: what is new, what came before, and where a stop text begins.
+//! Text of a beam: what is new, what came before, and what may become a stop text.
 
 use inferenceguard_model::GrowingText;
 
@@ -24,13 +24,6 @@ pub(crate) fn tail(text: &str, chars: usize) -> &str {
     }
     let start = text.char_indices().rev().nth(chars - 1).map_or(0, |(i, _)| i);
     &text[start..]
-}
-
-/// Where the first stop text begins, in bytes, if one ends beyond the first `searched` bytes: those have none.
-pub(crate) fn stop_at(text: &str, searched: usize, stop: &[String]) -> Option<usize> {
-    let longest = stop.iter().map(String::len).max()?;
-    let from = text.floor_char_boundary(searched.saturating_sub(longest));
-    stop.iter().filter_map(|s| text[from..].find(s.as_str())).min().map(|at| from + at)
 }
 
 /// `text` less a tail that may become a stop text.

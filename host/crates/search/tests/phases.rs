@@ -119,7 +119,7 @@ fn no_session_takes_a_step_that_is_not_in_the_table() {
     for phase in ["prefill", "start", "plan", "steer", "sample", "expand", "estimate", "score", "price", "advance"] {
         assert!(phases.contains(phase), "no session was in the phase {phase}");
     }
-    assert!(phases.contains("select"));
+    assert!(phases.contains("select") && phases.contains("grow"));
 }
 
 #[test]

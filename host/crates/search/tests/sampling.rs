@@ -2,7 +2,7 @@
 
 mod player;
 
-use inferenceguard_model::{Pick, SampleRequest};
+use inferenceguard_model::{GrowingText, Grown, Pick, SampleRequest};
 use inferenceguard_search::*;
 use player::{Loop, Player, Stage};
 use proptest::prelude::*;
@@ -19,44 +19,66 @@ fn player(sampling: Sampling, candidates: u32) -> Player {
 }
 
 /// What was asked of the sampler, and what the trace kept of it.
-fn samples(player: &mut Player) -> (Outcome, Vec<SampleRequest>, Vec<SampleRequest>) {
+fn samples(player: &mut Player, stepwise: bool) -> (Outcome, Vec<SampleRequest>, Vec<SampleRequest>) {
     let (mut session, mut stage, mut asked) = (player.session("ask"), Stage::new(&player.script), Vec::new());
+    if stepwise {
+        session.token_by_token();
+    }
     session.record();
     loop {
         let need = session.next();
-        match &need {
-            Need::Nothing => break,
-            Need::Sample(needs) => asked.extend(needs.iter().map(|need| need.request.clone())),
-            _ => {}
+        if need == Need::Nothing {
+            break;
         }
-        session.feed(player.perform(&mut stage, need)).expect("the answer fits");
+        let answer = player.perform(&mut stage, need.clone());
+        asked.extend(player::draws(&need, &answer).into_iter().flatten());
+        session.feed(answer).expect("the answer fits");
     }
     let events = &session.trace().expect("a trace").events;
-    let needs = events.iter().filter_map(|(need, _)| if let Need::Sample(needs) = need { Some(needs) } else { None });
-    let kept = needs.flatten().map(|need| need.request.clone()).collect();
+    let kept = events.iter().flat_map(|(need, answer)| kept(need, answer)).collect();
     (session.outcome().expect("an outcome").clone(), asked, kept)
+}
+
+/// What a trace keeps of each draw.
+fn kept(need: &Need, answer: &Answer) -> Vec<SampleRequest> {
+    match (need, answer) {
+        (Need::Sample(needs), _) => needs.iter().map(|need| need.request.clone()).collect(),
+        (Need::Grow { growth, rows }, Answer::Grown(grown)) => {
+            assert!(rows.iter().all(|need| need.row.text == GrowingText::default()));
+            let of = |(need, grown): (&GrowNeed, &Grown)| vec![growth.request(&need.row, &[]); grown.tokens.len()];
+            rows.iter().zip(grown.iter().flatten()).flat_map(of).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[test]
 fn a_penalty_on_repetition_names_what_prompt_and_answer_said() {
     let greedy = Sampling { temperature: 0.0, repetition_penalty: 10.0, min_p: 0.1, ..Sampling::default() };
-    let (out, requests, kept) = samples(&mut player(greedy, 1));
-    // The prompt is token 1; then a, b and c in the order of their probability.
-    let repeated: Vec<Vec<u32>> = requests.iter().map(|request| request.repeated.clone()).collect();
-    assert_eq!(repeated[..4], [vec![], vec![2], vec![2, 3], vec![2, 3, 4]], "{out:?}");
-    assert!(requests.iter().all(|request| request.prompt[..] == [1]));
-    assert!(requests.iter().all(|request| Arc::ptr_eq(&request.prompt, &requests[0].prompt)), "draws share it");
-    assert!(kept.len() == requests.len() && kept.iter().all(|one| one.prompt.is_empty() && one.repeated.is_empty()));
-    assert!(!serde_json::to_string(&requests[3]).expect("JSON").contains("repeated"), "nor is it written");
-    assert!(requests.iter().all(|request| (request.repetition_penalty, request.min_p) == (10.0, 0.1)));
-    assert!(out.text.starts_with("a b c"), "{out:?}");
+    for stepwise in [false, true] {
+        let (out, requests, kept) = samples(&mut player(greedy, 1), stepwise);
+        // The prompt is token 1; then a, b and c in the order of their probability.
+        let repeated: Vec<Vec<u32>> = requests.iter().map(|request| request.repeated.clone()).collect();
+        assert_eq!(repeated[..4], [vec![], vec![2], vec![2, 3], vec![2, 3, 4]], "{out:?}");
+        assert!(requests.iter().all(|request| request.prompt[..] == [1]));
+        assert!(requests.iter().all(|request| Arc::ptr_eq(&request.prompt, &requests[0].prompt)), "draws share it");
+        assert!(
+            kept.len() == requests.len() && kept.iter().all(|one| one.prompt.is_empty() && one.repeated.is_empty())
+        );
+        assert!(!serde_json::to_string(&requests[3]).expect("JSON").contains("repeated"), "nor is it written");
+        assert!(requests.iter().all(|request| (request.repetition_penalty, request.min_p) == (10.0, 0.1)));
+        assert!(out.text.starts_with("a b c"), "{out:?}");
+    }
 }
 
 #[test]
 fn nothing_is_named_where_repetition_is_not_penalised() {
-    let (out, requests, _) = samples(&mut player(Sampling { temperature: 0.0, ..Sampling::default() }, 1));
-    assert!(requests.iter().all(|request| request.prompt.is_empty() && request.repeated.is_empty()));
-    assert_eq!(out.text, "a a a a a a");
+    for stepwise in [false, true] {
+        let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+        let (out, requests, _) = samples(&mut player(greedy, 1), stepwise);
+        assert!(requests.iter().all(|request| request.prompt.is_empty() && request.repeated.is_empty()));
+        assert_eq!(out.text, "a a a a a a");
+    }
 }
 
 #[test]

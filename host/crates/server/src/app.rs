@@ -271,8 +271,8 @@ impl Server {
 impl App {
     /// Whether all models work.
     pub(crate) fn check_models(&self) -> Result<(), ApiError> {
-        self.engine.broken().map_or(Ok(()), |name| {
-            let message = format!("the model {name} panicked in an earlier call; restart the server");
+        self.engine.broken().map_or(Ok(()), |why| {
+            let message = format!("{why}; restart the server or mend the engine");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message))
         })
     }

@@ -102,6 +102,9 @@ impl From<EngineError> for ApiError {
         if error.is_cancelled() {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message, 1);
         }
+        if matches!(error, EngineError::Broken { .. }) {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message);
+        }
         let bad = |code| Self { param: Some(param(&error)), ..Self::new(StatusCode::BAD_REQUEST, code, &*message) };
         match &error {
             EngineError::DoesNotFit { .. } => bad("context_length_exceeded"),
@@ -142,6 +145,7 @@ impl From<DeployError> for ApiError {
 fn param(error: &EngineError) -> String {
     match error {
         EngineError::UnknownMethod { .. } => "inferenceguard.method".to_owned(),
+        EngineError::TopLogprobs { .. } => "top_logprobs".to_owned(),
         EngineError::UnknownConstraint { found: constraint, .. }
         | EngineError::LooserBudget { constraint, .. }
         | EngineError::UntrainedBudget { constraint, .. }

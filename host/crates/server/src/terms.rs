@@ -17,6 +17,7 @@ impl App {
             lane: self.lane(client, admitted),
             whole_conversation: self.settings.budget_per == BudgetPer::Conversation,
             migrate: self.settings.in_flight == InFlight::Migrate,
+            tenant: Some(client.name.clone()),
         }
     }
 

@@ -2,13 +2,12 @@
 
 use crate::{FaceOption, ServeOptions, ServiceError, watch::Identity};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::CandleModel;
 use inferenceguard_catalog::{
-    CatalogError, build,
+    CatalogError, Language, build,
     bundles::{self, Fallback},
 };
 use inferenceguard_host::OWN_METHOD;
-use inferenceguard_model::{Model, ModelIdentity};
+use inferenceguard_model::ModelIdentity;
 use inferenceguard_server::{OpenError, SavedState, Server, ServerConfig, Settings, Store};
 use std::{
     fs,
@@ -47,7 +46,7 @@ fn chosen(
     store: Option<&Store>,
     last: Option<SavedState>,
     named: Option<Bundle>,
-) -> Result<(CandleModel, Start), ServiceError> {
+) -> Result<(Language, Start), ServiceError> {
     // The template of a saved bundle is saved as well.
     let stays = |last: &SavedState| {
         let named = named.as_ref();
@@ -72,8 +71,8 @@ fn chosen(
 
 /// If another model ran here last, the model was loaded with the template of that model's bundle, and has another identity. Then
 /// it is loaded again with the template of its own saved bundle.
-fn with_own_template(language: CandleModel, store: &Store, last: &SavedState, options: &ServeOptions) -> CandleModel {
-    let known = |model: &CandleModel| last.knows(&ModelIdentity::from(model.info()));
+fn with_own_template(language: Language, store: &Store, last: &SavedState, options: &ServeOptions) -> Language {
+    let known = |model: &Language| last.knows(&ModelIdentity::from(model.info()));
     if known(&language) {
         return language;
     }
@@ -96,7 +95,7 @@ struct Start {
 /// A server's engine with its models loaded, and how it opens bundles.
 fn config(
     options: &ServeOptions,
-    language: CandleModel,
+    language: Language,
     start: Start,
     methods: Vec<String>,
 ) -> Result<ServerConfig, CatalogError> {

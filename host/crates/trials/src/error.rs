@@ -4,7 +4,7 @@ use inferenceguard_bundle::BundleError;
 use inferenceguard_candle::CandleError;
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::EvalError;
-use inferenceguard_host::EngineError;
+use inferenceguard_host::{EngineError, schedule::StartError};
 use inferenceguard_model::{ModelError, TokenizerError};
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::RoleFailure;
@@ -205,6 +205,9 @@ pub enum TrialError {
     /// A model could not be loaded.
     #[error(transparent)]
     Candle(Box<CandleError>),
+    /// The thread that computes on the models did not start.
+    #[error(transparent)]
+    Schedule(#[from] StartError),
     /// A model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -2,6 +2,7 @@
 //!
 //! # Key types
 //! - [`language`]: the checks of a [`Model`](crate::Model).
+//! - [`generator`]: the checks of a [`BackEnd`](crate::BackEnd), by its abilities.
 //! - [`score`]: the checks of a [`ScoreModel`](crate::ScoreModel).
 //! - [`ConformanceError`]: the check that failed, and what was found.
 //!
@@ -16,11 +17,13 @@
 //!
 //! **Invariant**: only what the traits promise is checked; no test framework is needed.
 
+mod generator;
 mod language;
 mod score;
 
 use crate::{ModelError, Sampled, Scored};
 
+pub use generator::{Conformity, GeneratorOptions, Skipped, generator};
 pub use language::{LanguageOptions, language};
 pub use score::{ScoreOptions, score};
 

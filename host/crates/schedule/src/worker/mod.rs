@@ -85,7 +85,7 @@ impl Worker {
     /// After a panic of the scheduler itself no model is called again.
     fn fail_all(&self) {
         let healths = self.language.iter().map(LanguageWork::health).chain(self.scores.iter().map(ScoreWork::health));
-        healths.for_each(|health| health.fails("its scheduler panicked; load it again"));
+        healths.for_each(|health| health.fails("its scheduler panicked"));
     }
 
     /// Works until the last caller is gone.

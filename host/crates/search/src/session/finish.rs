@@ -86,8 +86,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends with the refusal text, after what was already released. If a component failed in this request, the request
-    /// failed: whether anything was fit is not known.
+    /// Ends with the refusal text, after what was already released. If a component failed in this request, or no row of a
+    /// chunk could be grown, the request failed: whether anything was fit is not known.
     pub(super) fn refuse(&mut self) -> Result<(), SearchError> {
         let gap = if self.released.is_empty() { "" } else { "\n" };
         let text = format!("{}{gap}{}", self.released, self.config.refusal);
@@ -100,7 +100,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends because a component failed that the session cannot continue without.
+    /// Ends because a component, or the language model, failed that the session cannot continue without.
     pub(super) fn abandon(&mut self, failure: RoleFailure) -> Result<(), SearchError> {
         self.fail(failure);
         self.refuse()
@@ -154,7 +154,7 @@ impl Session {
 
     /// Frees beams that are not reachable any more. Checked only in phases in which beams are dropped.
     pub(super) fn garbage(&mut self) -> Option<Need> {
-        let retried = self.phase == Phase::Sample && self.offset == 0;
+        let retried = self.phase == Phase::Grow || (self.phase == Phase::Sample && self.offset == 0);
         if !(retried || matches!(self.phase, Phase::Plan | Phase::Done)) {
             return None;
         }

@@ -15,6 +15,7 @@ pub(super) enum Phase {
         then: Box<Phase>,
     },
     Sample,
+    Grow,
     Expand,
     Estimate,
     /// The scores that a cost reads.
@@ -38,6 +39,7 @@ impl Phase {
             Self::StepNewest => "step-newest",
             Self::Steer { .. } => "steer",
             Self::Sample => "sample",
+            Self::Grow => "grow",
             Self::Expand => "expand",
             Self::Estimate => "estimate",
             Self::Score(_) => "score",
@@ -61,8 +63,11 @@ pub const TRANSITIONS: &[(&str, &str, &[&str])] = &[
     // Between chunks: constraints that come while the session runs start like the first ones.
     ("plan", "tighten", &["start", "plan"]),
     // Parents whose newest token the model has not seen yet are stepped first.
-    ("plan", "plan", &["step-parents", "sample", "expand", "done"]),
-    ("step-parents", "step", &["steer", "sample", "expand"]),
+    ("plan", "plan", &["step-parents", "grow", "sample", "expand", "done"]),
+    ("step-parents", "step", &["grow", "steer", "sample", "expand"]),
+    // A chunk; `done` where no row of it is left.
+    ("grow", "grow", &["step-newest", "estimate", "score", "price", "price-tail", "select", "done"]),
+    // Only token by token: where there is a steering role, and in replays of older traces.
     ("step-candidates", "step", &["steer", "sample"]),
     // Only where a role reads latents, logits or the most likely tokens.
     ("step-newest", "step", &["steer", "estimate", "score", "price", "price-tail", "select"]),
@@ -80,5 +85,5 @@ pub const TRANSITIONS: &[(&str, &str, &[&str])] = &[
     ("advance", "advance", &["price-tail", "score", "price", "select"]),
     ("price-tail", "price-tail", &["score", "price", "price-tail", "select"]),
     // Keep, price, retry, check the answer, step back to the runners-up, or end.
-    ("select", "select", &["plan", "sample", "score", "price", "price-tail", "select", "done"]),
+    ("select", "select", &["plan", "grow", "sample", "score", "price", "price-tail", "select", "done"]),
 ];

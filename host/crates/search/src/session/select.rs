@@ -121,8 +121,7 @@ impl Session {
         self.retry = Some(retry);
         self.rows.clear();
         self.offset = 0;
-        self.phase = Phase::Sample;
-        self.breed();
+        self.begin_chunk();
         Ok(())
     }
 

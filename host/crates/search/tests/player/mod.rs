@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the player")]
 
+pub(crate) mod played;
+
 use inferenceguard_model::{
-    BeamId, Model, Rows, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax, top_k, toy::ToyScript,
+    BeamId, Grown, Growth, Model, Rows, SampleRequest, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax,
+    sample_row, top_k, toy::ToyScript,
 };
 use inferenceguard_search::*;
 use inferenceguard_testkit::roles::{Recursion, ScoreCost, config, constraint};
@@ -74,6 +77,20 @@ impl Policy for Loop {
     }
 }
 
+/// The requests for each draw that a need asks for, offset by offset.
+pub(crate) fn draws(need: &Need, answer: &Answer) -> Vec<Vec<SampleRequest>> {
+    match (need, answer) {
+        (Need::Sample(needs), _) => vec![needs.iter().map(|need| need.request.clone()).collect()],
+        (Need::Grow { growth, rows }, Answer::Grown(grown)) => {
+            let rows: Vec<_> = rows.iter().map(|need| &need.row).zip(grown.iter().flatten()).collect();
+            let drawn = |offset: usize| rows.iter().filter(move |(_, grown)| grown.tokens.len() > offset);
+            let of = |offset| drawn(offset).map(|(row, grown)| growth.request(row, &grown.tokens[..offset])).collect();
+            (0..growth.max_tokens as usize).map(of).filter(|one: &Vec<_>| !one.is_empty()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Everything one request needs.
 pub(crate) struct Player {
     pub(crate) script: ToyScript,
@@ -117,9 +134,13 @@ impl Player {
 
     /// Also returns what was released after each need.
     pub(crate) fn play_watched(&mut self) -> (Outcome, Trace, Vec<String>) {
-        let mut session = self.session("ask");
+        self.play_session(self.session("ask"))
+    }
+
+    /// Plays a session of its own.
+    pub(crate) fn play_session(&mut self, mut session: Session) -> (Outcome, Trace, Vec<String>) {
         session.record();
-        let mut stage = Stage::new(&self.script);
+        let mut stage = self.stage();
         let mut released = Vec::new();
         loop {
             let need = session.next();
@@ -132,6 +153,12 @@ impl Player {
         }
         stage.assert_empty();
         (session.outcome().expect("an outcome").clone(), session.trace().expect("a trace").clone(), released)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        let mut stage = Stage::new(&self.script);
+        stage.spelling = self.tokenizer.clone().unwrap_or(stage.spelling);
+        stage
     }
 
     pub(crate) fn perform(&mut self, stage: &mut Stage, need: Need) -> Answer {
@@ -155,6 +182,8 @@ pub(crate) struct Stage {
     beams: BTreeMap<BeamKey, (BeamId, Rc<Rows>, usize)>,
     scored: BTreeMap<(String, BeamKey), ScoreId>,
     tokenizer: Arc<dyn Tokenizer>,
+    /// Spells the tokens in which stop texts are looked for.
+    spelling: Arc<dyn Tokenizer>,
 }
 
 impl Stage {
@@ -162,7 +191,8 @@ impl Stage {
         let scores = script.scores().into_iter().map(|s| (s.info().name.clone(), Box::new(s) as Box<dyn ScoreModel>));
         let model: Box<dyn Model> = Box::new(script.model());
         let tokenizer = model.tokenizer();
-        Self { scores: scores.collect(), model, beams: BTreeMap::new(), scored: BTreeMap::new(), tokenizer }
+        let spelling = Arc::clone(&tokenizer);
+        Self { scores: scores.collect(), model, beams: BTreeMap::new(), scored: BTreeMap::new(), tokenizer, spelling }
     }
 
     /// Panics where a beam was not released.
@@ -182,9 +212,12 @@ impl Stage {
             Need::Sample(needs) => {
                 let one = |n: &SampleNeed| {
                     let logits = self.logits(n.from);
-                    inferenceguard_model::sample_row(&logits, &n.request).expect("a sample")
+                    sample_row(&logits, &n.request).expect("a sample")
                 };
                 Answer::Sampled(needs.iter().map(one).collect())
+            }
+            Need::Grow { growth, rows } => {
+                Answer::Grown(rows.into_iter().map(|need| Ok(self.grow(&growth, need))).collect())
             }
             Need::Expand { rows, k } => Answer::Expanded(rows.iter().map(|r| self.expand(*r, k)).collect()),
             Need::Score(needs) => Answer::Scored(needs.iter().map(|n| self.score(n)).collect()),
@@ -199,12 +232,38 @@ impl Stage {
             let forked = self.model.fork(&[id]).expect("fork")[0];
             self.beams.insert(*child, (forked, latents, row));
         }
+        if rows.is_empty() {
+            return Answer::Done;
+        }
         let ids: Vec<_> = rows.iter().map(|(key, token)| (self.beams[key].0, *token)).collect();
         let latents = Rc::new(self.model.step(&ids).expect("step"));
         for (i, (key, _)) in rows.iter().enumerate() {
             self.beams.insert(*key, (self.beams[key].0, latents.clone(), i));
         }
         Answer::Done
+    }
+
+    fn grow(&mut self, growth: &Growth, GrowNeed { beam, row }: GrowNeed) -> Grown {
+        self.step(&[(row.parent, beam)], &[]);
+        let (mut text, mut grown, mut ended) = (row.text.clone(), Grown::default(), false);
+        while !ended && grown.tokens.len() < growth.max_tokens as usize {
+            if let Some(newest) = grown.tokens.last() {
+                self.step(&[], &[(beam, *newest)]);
+            }
+            let request = growth.request(&row, &grown.tokens);
+            let sampled = sample_row(&self.logits(beam), &request).expect("a sample");
+            let searched = text.text().len();
+            text.push(self.spelling.as_ref(), sampled.token).expect("a known token");
+            ended = growth.ends(sampled.token, &text, searched);
+            grown.tokens.push(sampled.token);
+            grown.logprobs.push(sampled.logprob);
+        }
+        grown
+    }
+
+    /// Releases the beam of a row, as where it could not be grown.
+    pub(crate) fn lose(&mut self, beam: BeamKey) {
+        self.release(&[beam], &[]);
     }
 
     fn logits(&self, key: BeamKey) -> Vec<f32> {

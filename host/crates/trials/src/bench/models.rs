@@ -9,19 +9,23 @@ use inferenceguard_catalog::{
     bundles::{self, Fallback},
     cache, language_files, score_files, score_model, with_components,
 };
-use inferenceguard_host::{Engine, EngineBuilder};
-use inferenceguard_model::{Model, SharedModel, SharedScoreModel};
+use inferenceguard_host::{
+    Engine, EngineBuilder,
+    schedule::{Limits, Scheduler},
+};
+use inferenceguard_model::{BackEnd, Caller, Message, Model, ScoreModel};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::OnExhausted;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A budget that no answer exceeds.
 const LOOSE: f64 = 1e12;
 
 /// One language model and its score models, each loaded once for all rows.
 pub(super) struct MeasuredModels {
-    language: SharedModel,
-    scores: Vec<SharedScoreModel>,
+    scheduler: Scheduler,
+    /// Without end tokens.
+    language: Arc<dyn BackEnd>,
     sandbox: Sandbox,
     /// What one pass of the language model reads and computes.
     pub(super) demand: Demand,
@@ -42,15 +46,17 @@ impl MeasuredModels {
         let demand = |files: &ModelFiles| Demand::of(files, load.precision);
         let opened = scores.iter().map(|(name, files)| {
             let model = score_model(files, &loading.score(name), &*tokenizer, options.loading.note)?;
-            Ok(SharedScoreModel::new(Box::new(model)))
+            Ok((name.clone(), Box::new(model) as Box<dyn ScoreModel>))
         });
+        let opened = opened.collect::<Result<_, TrialError>>()?;
+        let scheduler = Scheduler::start(Some(Box::new(language)), opened, Limits::default())?;
         let limits = bundles::open(None, Fallback::Plain)?.manifest().limits.clone();
         Ok(Self {
-            scores: opened.collect::<Result<_, TrialError>>()?,
             scoring: scores.values().map(demand).collect::<Result<_, _>>()?,
             demand: demand(&files)?,
             sandbox: Sandbox::new(limits, cache().as_deref())?,
-            language: SharedModel::new(Box::new(language)).endless(),
+            language: scheduler.endless().ok_or(TrialError::NoModel)?,
+            scheduler,
         })
     }
 
@@ -63,11 +69,11 @@ impl MeasuredModels {
         live: usize,
     ) -> Result<Engine, TrialError> {
         let bundle = adjusted(options, method, n)?;
-        let builder = EngineBuilder::new().model(Box::new(self.language.clone())).bundle(&bundle).method(method);
+        let builder = EngineBuilder::new().back_end(Arc::clone(&self.language)).bundle(&bundle).method(method);
         let builder = builder.sandbox(self.sandbox.clone()).max_live(live);
         let mut builder = with_components(builder)?;
-        for score in &self.scores {
-            builder = builder.score_model(Box::new(score.clone()));
+        for scores in self.scheduler.score_back_ends().into_values() {
+            builder = builder.score_back_end(scores);
         }
         Ok(build(builder)?)
     }
@@ -75,7 +81,8 @@ impl MeasuredModels {
     /// A prompt of at most this many tokens, and its number of tokens.
     pub(super) fn prompt(&self, tokens: usize) -> Result<(String, usize), TrialError> {
         let text = |words: usize| (0..words).map(|i| format!("w{}", 3 + i * 7 % 300)).collect::<Vec<_>>().join(" ");
-        let length = |words: usize| Ok::<_, TrialError>(self.language.encode_prompt(&text(words))?.len());
+        let model = self.language.handle(&Caller::default());
+        let length = |words: usize| Ok::<_, TrialError>(model.encode_chat(&[Message::user(text(words))])?.len());
         let (mut low, mut high) = (1, tokens.max(1) + 1);
         while high - low > 1 {
             let middle = (low + high) / 2;

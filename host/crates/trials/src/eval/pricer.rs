@@ -4,7 +4,7 @@
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, RoleEntry};
 use inferenceguard_eval::{Answer, Priced, Status};
-use inferenceguard_model::{GrowingText, ScoreModel, ScoreRow, SharedScoreModel, Token, Tokenizer};
+use inferenceguard_model::{Caller, GrowingText, ScoreBackEnd, ScoreModel, ScoreRow, Token, Tokenizer};
 use inferenceguard_sandbox::{Activation, Sandbox};
 use inferenceguard_search::{Audit, Batch, BatchRow, CostGrain, Granularity, PricedConstraint, RowScores};
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,7 +15,7 @@ pub(super) struct Pricer {
     /// The cost of the constraint, if it can be priced in one piece.
     cost: Option<Activation>,
     task: Option<Activation>,
-    scores: BTreeMap<String, SharedScoreModel>,
+    scores: BTreeMap<String, Box<dyn ScoreModel>>,
     tokenizer: Arc<dyn Tokenizer>,
     /// Ends a refusal, which the model did not write.
     eos: Option<Token>,
@@ -26,7 +26,7 @@ impl Pricer {
     pub(super) fn open(
         bundle: &Bundle,
         sandbox: &Sandbox,
-        scores: &BTreeMap<String, SharedScoreModel>,
+        scores: &BTreeMap<String, Arc<dyn ScoreBackEnd>>,
         tokenizer: Arc<dyn Tokenizer>,
         eos: Option<Token>,
     ) -> Result<Self, TrialError> {
@@ -43,7 +43,8 @@ impl Pricer {
         let cost = cost.filter(|cost| by_token && in_one_piece(cost, CostGrain::Token));
         let task = manifest.task.as_ref().map(activate).transpose()?;
         let task = task.filter(|task| in_one_piece(task, CostGrain::Chunk));
-        Ok(Self { constraint, cost, task, scores: scores.clone(), tokenizer, eos })
+        let scores = scores.iter().map(|(name, model)| (name.clone(), model.handle(&Caller::default()))).collect();
+        Ok(Self { constraint, cost, task, scores, tokenizer, eos })
     }
 
     /// Whether costs are priced at all.

@@ -9,16 +9,19 @@ use inferenceguard_catalog::{
     bundles::{self, Fallback},
     cache, embedded, language_files, language_model, score_files, score_model, with_components,
 };
-use inferenceguard_host::{Engine, EngineBuilder};
-use inferenceguard_model::{Model, ScoreModel, SharedModel, SharedScoreModel};
+use inferenceguard_host::{
+    Engine, EngineBuilder,
+    schedule::{Limits, Scheduler},
+};
+use inferenceguard_model::{BackEnd, Model, ScoreBackEnd, ScoreModel};
 use inferenceguard_sandbox::Sandbox;
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, sync::Arc};
 
 /// A model, and everything that the engines of its rows share.
 pub(super) struct ModelUnderTest {
     pub(super) name: String,
-    pub(super) language: SharedModel,
-    pub(super) scores: BTreeMap<String, SharedScoreModel>,
+    pub(super) language: Arc<dyn BackEnd>,
+    pub(super) scores: BTreeMap<String, Arc<dyn ScoreBackEnd>>,
     /// The language model's template, and those of the score models.
     pub(super) template: String,
     pub(super) templates: BTreeMap<String, String>,
@@ -121,14 +124,15 @@ fn model(
     loading.check(scores.keys())?;
     let model = language_model(&source.files, &loading.language(), note)?;
     let (template, mut templates) = (model.template().choice().to_string(), BTreeMap::new());
-    let language = SharedModel::new(Box::new(model));
-    let tokenizer = language.tokenizer();
-    let mut shared = BTreeMap::new();
+    let tokenizer = model.tokenizer();
+    let mut opened = BTreeMap::<String, Box<dyn ScoreModel>>::new();
     for (name, files) in scores {
         let model = score_model(files, &loading.score(name), &*tokenizer, note)?;
         templates.insert(name.clone(), model.template().choice().to_string());
-        shared.insert(name.clone(), SharedScoreModel::new(Box::new(model)));
+        opened.insert(name.clone(), Box::new(model));
     }
+    let scheduler = Scheduler::start(Some(Box::new(model)), opened, Limits::default())?;
+    let (language, shared) = (scheduler.back_end().ok_or(TrialError::NoModel)?, scheduler.score_back_ends());
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let eos = language.info().eos.first().copied();
     let pricer = RefCell::new(Pricer::open(&bundle, &sandbox, &shared, tokenizer, eos)?);
@@ -138,10 +142,10 @@ fn model(
 impl ModelUnderTest {
     /// An engine for one method under one bundle.
     pub(super) fn engine(&self, bundle: &Bundle, method: &str) -> Result<Engine, CatalogError> {
-        let builder = EngineBuilder::new().model(Box::new(self.language.clone())).bundle(bundle).method(method);
+        let builder = EngineBuilder::new().back_end(Arc::clone(&self.language)).bundle(bundle).method(method);
         let mut builder = with_components(builder.sandbox(self.sandbox.clone()))?;
         for model in self.scores.values() {
-            builder = builder.score_model(Box::new(model.clone()));
+            builder = builder.score_back_end(Arc::clone(model));
         }
         build(builder)
     }

@@ -1,0 +1,349 @@
+//! Models that run in engines elsewhere, as the command line names them. Their folders stay here: tokenizer, template,
+//! configuration.
+
+use crate::{CatalogError, Choice, Language, Loading, hub};
+use inferenceguard_candle::{AnswerText, LoadOptions, ModelFiles, TextSide};
+use inferenceguard_engines::{
+    Endpoint, Key, Local, Probe, Prompts, Remote,
+    llamacpp::LlamaCpp,
+    vllm::{Due, SameTokens, ScoreText, ScoreTexts, Scores, Vllm},
+};
+use inferenceguard_host::{
+    EngineError,
+    schedule::{Limits, Scheduler},
+};
+use inferenceguard_model::{BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The variable with the key of engines, where no file is named.
+pub const KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
+
+/// What marks a score model of `--score` that runs in vLLM.
+const VLLM: &str = "vllm:";
+
+/// What the command line says about engines elsewhere, as text.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// `vllm=URL[,URL...]` or `llamacpp=URL`: where the language model runs; here if `None`.
+    pub engine: Option<String>,
+    /// The name under which it is served; if `None`, the server must serve a single model.
+    pub model: Option<String>,
+    /// URLs of vLLM servers with the same weights that pool `token_embed`, with commas between them.
+    pub latents: Option<String>,
+    /// The file with the key of all engines; the variable [`KEY`] if `None`.
+    pub key_file: Option<PathBuf>,
+    /// `[NAME=]FILE`: the probe of the language model, or of the score model of this name.
+    pub probes: Vec<String>,
+    /// The number format that engines compute in.
+    pub precision: Option<String>,
+    /// The most rows in flight at one replica.
+    pub rows: Option<usize>,
+    /// Whether versions that were not tested are accepted.
+    pub any_version: bool,
+}
+
+impl EngineOptions {
+    /// The language model in the engine that is named; nothing if none is. `model` names its folder.
+    ///
+    /// # Errors
+    /// Options that cannot be read or do not fit, a folder that cannot be read, an engine that does not answer or is not what it
+    /// should be.
+    pub fn language(&self, model: Option<&str>, loading: &Loading) -> Result<Option<Arc<dyn BackEnd>>, CatalogError> {
+        let Some(engine) = &self.engine else { return self.unused().map_or(Ok(None), Err) };
+        let model = model.ok_or(CatalogError::NoEngineFolder)?;
+        let (kind, places) = engine.split_once('=').unwrap_or((engine, ""));
+        let kind = Kind::of(kind)?;
+        if kind == Kind::LlamaCpp && self.latents.is_some() {
+            return Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" });
+        }
+        let remote = Remote { model: self.model.clone(), ..self.remote(places, None)? };
+        let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
+        let folder = hub::folder(model, loading.note())?;
+        let texts = TextSide::open(&ModelFiles::folder(&folder), &loading.language(), false)?;
+        loading.warn(&texts.info().name, texts.facts());
+        let local = local(texts);
+        Ok(Some(match kind {
+            Kind::Vllm => Arc::new(Vllm::connect(&remote, local, latents.as_ref())?),
+            Kind::LlamaCpp => Arc::new(LlamaCpp::connect(&remote, local)?),
+        }))
+    }
+
+    /// An option that says something about an engine where none is named.
+    fn unused(&self) -> Option<CatalogError> {
+        let alone = |option| Some(CatalogError::EngineOptionAlone { option });
+        match self {
+            Self { latents: Some(_), .. } => alone("--latents"),
+            Self { model: Some(_), .. } => alone("--engine-model"),
+            _ => None,
+        }
+    }
+
+    /// What is said about an engine at these places. `name` is that of its score model; the language model's probe has no name.
+    fn remote(&self, places: &str, name: Option<&str>) -> Result<Remote, CatalogError> {
+        let mut remote = Remote::new(Endpoint::list(places)?);
+        remote.key = self.key()?;
+        remote.probe = self.probe(name)?;
+        remote.any_version = self.any_version;
+        self.precision.iter().for_each(|precision| remote.precision.clone_from(precision));
+        self.rows.iter().for_each(|rows| remote.places = *rows);
+        Ok(remote)
+    }
+
+    fn key(&self) -> Result<Option<Key>, CatalogError> {
+        let text = match &self.key_file {
+            Some(path) => Some(read(path)?),
+            None => std::env::var(KEY).ok().filter(|key| !key.is_empty()),
+        };
+        Ok(text.map(|text| Key::new(&text)).transpose()?)
+    }
+
+    fn probe(&self, name: Option<&str>) -> Result<Option<Probe>, CatalogError> {
+        let named = |text: &String| match text.split_once('=') {
+            Some((found, path)) => (Some(found) == name).then(|| path.to_owned()),
+            None => name.is_none().then(|| text.clone()),
+        };
+        let Some(path) = self.probes.iter().find_map(named) else { return Ok(None) };
+        let text = read(Path::new(&path))?;
+        let probe = Probe::parse(text.as_bytes());
+        Ok(Some(probe.map_err(|source| CatalogError::Probe { path: path.into(), source })?))
+    }
+
+    /// A score model of `--score` in vLLM: what follows `NAME=vllm:` is `URL[,URL...],DIR`. Nothing if it is a folder or an id.
+    ///
+    /// # Errors
+    /// As [`EngineOptions::language`].
+    pub fn score(
+        &self,
+        name: &str,
+        place: &str,
+        loading: &Loading,
+        language: &dyn Tokenizer,
+    ) -> Result<Option<Arc<dyn ScoreBackEnd>>, CatalogError> {
+        let Some(place) = place.strip_prefix(VLLM) else { return Ok(None) };
+        let wrong = || CatalogError::Score { found: format!("{name}={VLLM}{place}") };
+        let (urls, folder) = place.rsplit_once(',').ok_or_else(wrong)?;
+        let remote = self.remote(urls, Some(name))?;
+        let folder = hub::folder(folder, loading.note())?;
+        let options: LoadOptions = loading.score(name);
+        let texts = Arc::new(TextSide::open(&ModelFiles::folder(&folder), &options, true)?);
+        loading.warn(name, texts.facts());
+        let info = score_info(&texts, language);
+        Ok(Some(Arc::new(Scores::connect(&remote, info, Arc::new(Texts(texts)))?)))
+    }
+}
+
+/// What a probe is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// Log-probabilities of a language model.
+    Language,
+    /// Latents of a language model.
+    Latents,
+    /// Scores of a score model, which is loaded here.
+    Score,
+}
+
+/// A probe of a model, by which the same model is recognised in an engine.
+///
+/// # Errors
+/// A model that cannot be opened or fails.
+pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
+    if kind == ProbeKind::Score {
+        return probe_of_scores(choice);
+    }
+    let back_end = match choice.language(None)? {
+        Language::Elsewhere(back_end) => Some(back_end),
+        Language::Here(model) => {
+            let started = Scheduler::start(Some(model), BTreeMap::new(), Limits::default());
+            started.map_err(EngineError::from)?.back_end()
+        }
+    };
+    let mut handle = back_end.ok_or(CatalogError::NoDemoModel)?.handle(&Caller::default());
+    let made = if kind == ProbeKind::Latents { Probe::of_latents(&mut *handle) } else { Probe::of(&mut *handle) };
+    Ok(made?)
+}
+
+fn probe_of_scores(choice: &Choice) -> Result<Probe, CatalogError> {
+    let loading = Loading::new(&choice.loading, None)?;
+    let files = crate::language_files(choice.model.as_deref(), loading.note())?;
+    let texts = Texts(Arc::new(TextSide::open(&files, &loading.language(), true)?));
+    let mut model = crate::score_model(&files, &loading.language(), &*texts.0.tokenizer(), loading.note())?;
+    Ok(Probe::of_scores(&mut model, &texts)?)
+}
+
+/// The engines that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Vllm,
+    LlamaCpp,
+}
+
+impl Kind {
+    fn of(name: &str) -> Result<Self, CatalogError> {
+        match name {
+            "vllm" => Ok(Self::Vllm),
+            "llamacpp" => Ok(Self::LlamaCpp),
+            other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
+        }
+    }
+}
+
+/// Whether a place of `--score` is an engine's.
+pub(crate) fn is_remote(place: &str) -> bool {
+    place.starts_with(VLLM)
+}
+
+fn read(path: &Path) -> Result<String, CatalogError> {
+    fs::read_to_string(path).map_err(|source| CatalogError::KeyFile { path: path.to_owned(), source })
+}
+
+fn local(texts: TextSide) -> Local {
+    let (info, tokenizer) = (texts.info().clone(), texts.tokenizer());
+    Local { info, tokenizer, prompts: Arc::new(Texts(Arc::new(texts))) }
+}
+
+fn score_info(texts: &TextSide, language: &dyn Tokenizer) -> ScoreInfo {
+    let info = texts.info();
+    ScoreInfo {
+        name: info.name.clone(),
+        fingerprint: String::new(),
+        parts: info.parts.clone(),
+        context: info.context,
+        same_tokenizer: texts.tokenizer().fingerprint() == language.fingerprint(),
+    }
+}
+
+/// A folder, as engines ask for it.
+struct Texts(Arc<TextSide>);
+
+impl Texts {
+    fn choice(&self) -> Option<String> {
+        Some(self.0.template().choice().to_string())
+    }
+}
+
+impl Prompts for Texts {
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
+        self.0.encode_chat(messages)
+    }
+
+    fn template(&self) -> Option<String> {
+        self.choice()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        self.0.own_template()
+    }
+}
+
+impl ScoreTexts for Texts {
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.0.tokenizer()
+    }
+
+    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError> {
+        if language.fingerprint() == self.0.tokenizer().fingerprint() {
+            return Ok(Box::new(SameTokens::new(self.0.encode_chat(messages)?)?));
+        }
+        Ok(Box::new(Retokenized(AnswerText::new(Arc::clone(&self.0), messages, language)?)))
+    }
+
+    fn template(&self) -> Option<String> {
+        self.choice()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        self.0.own_template()
+    }
+}
+
+/// An answer that is encoded again in the score model's tokens.
+struct Retokenized(AnswerText);
+
+impl ScoreText for Retokenized {
+    fn copy(&self) -> Box<dyn ScoreText> {
+        Box::new(Self(self.0.clone()))
+    }
+
+    fn extend(&mut self, tokens: &[Token], ended: bool) -> Result<Due, ModelError> {
+        let (tokens, from) = self.0.extend(tokens, ended)?;
+        Ok(Due { tokens, from })
+    }
+
+    fn take(&mut self, _due: &Due, scores: &[f32]) -> Scored {
+        self.0.take(scores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LoadingOptions;
+
+    fn loading() -> Loading {
+        let options = LoadingOptions {
+            device: "cpu".into(),
+            precision: "f32".into(),
+            prompt_cache: 0,
+            templates: vec![],
+            template_date: None,
+            full_digest: false,
+            note: |_| (),
+        };
+        Loading::new(&options, None).unwrap()
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_refused_by_name() {
+        let engine = |text: &str| EngineOptions { engine: Some(text.to_owned()), ..EngineOptions::default() };
+        let missing = Some(PathBuf::from("no/such/file"));
+        let table = [
+            (engine("sglang=http://a"), Some("m"), "--engine sglang: unknown"),
+            (engine("vllm=http://a"), None, "--engine needs --model DIR"),
+            (engine("vllm"), Some("m"), "no URL"),
+            (engine("vllm=ftp://a"), Some("m"), "http://HOST:PORT"),
+            (
+                EngineOptions { latents: Some("http://b".into()), ..engine("llamacpp=http://a") },
+                Some("m"),
+                "--latents does not fit",
+            ),
+            (
+                EngineOptions { latents: Some("http://b".into()), ..EngineOptions::default() },
+                Some("m"),
+                "--latents needs --engine",
+            ),
+            (
+                EngineOptions { model: Some("x".into()), ..EngineOptions::default() },
+                None,
+                "--engine-model needs --engine",
+            ),
+            (EngineOptions { key_file: missing, ..engine("vllm=http://a") }, Some("m"), "no/such/file"),
+            (
+                EngineOptions { probes: vec!["no/such/probe".into()], ..engine("vllm=http://a") },
+                Some("m"),
+                "no/such/probe",
+            ),
+        ];
+        for (options, model, expected) in table {
+            let error = options.language(model, &loading()).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        assert!(EngineOptions::default().language(None, &loading()).is_ok_and(|none| none.is_none()));
+    }
+
+    #[test]
+    fn a_probe_belongs_to_the_model_that_it_names() {
+        let folder = std::env::temp_dir().join(format!("inferenceguard-probe-{}", std::process::id()));
+        let json = r#"{"model":"m","precision":"f32","sequences":[{"prompt":[1],"tokens":[2],"values":[-1.5]}]}"#;
+        fs::write(&folder, json).unwrap();
+        let options = EngineOptions { probes: vec![format!("cost={}", folder.display())], ..EngineOptions::default() };
+        let found = [options.probe(Some("cost")), options.probe(None), options.probe(Some("reward"))];
+        fs::remove_file(&folder).unwrap();
+        assert_eq!(found.map(|probe| probe.unwrap().is_some()), [true, false, false]);
+    }
+}

@@ -1,0 +1,115 @@
+//! A language model on llama.cpp's server.
+
+use super::{
+    LIKELIEST,
+    check::{Facts, ServerCheck},
+    engine::Core,
+    slots::Slots,
+};
+use crate::{
+    Fault, Local, Remote, RemoteError,
+    engine::Side,
+    fleet::{Fleet, Shared},
+    handle::Handle,
+    hashes::unique,
+    identity::{identify, rounding},
+    worker::Worker,
+};
+use inferenceguard_model::{
+    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
+    dense::{CpuDense, Dense},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A language model on one llama.cpp server. Others that use the same server take slots away, and with them what was read there.
+pub struct LlamaCpp {
+    core: Arc<Core>,
+    rounding: f64,
+    sessions: AtomicU64,
+}
+
+impl LlamaCpp {
+    /// Connects to the server and checks it: tokenizer, probe, slots.
+    ///
+    /// # Errors
+    /// A server that does not answer or is not what it should be; more than one URL, because slots belong to a server.
+    pub fn connect(remote: &Remote, local: Local) -> Result<Self, RemoteError> {
+        if remote.endpoints.len() > 1 {
+            let reason = "llama.cpp's slots are managed on one server; name one URL".to_owned();
+            return Err(Fault::Setup { reason }.at("(several URLs)"));
+        }
+        let worker = Worker::new()?;
+        let check = ServerCheck::new(remote, &local).map_err(|fault| fault.at("(this side)"))?;
+        let (fleet, facts) = begin(&worker, remote, check)?;
+        let (abilities, names) = (abilities(&facts, local.info.vocab), fleet.names());
+        let mut info = local.info.clone();
+        info.context = info.context.min(facts.context);
+        info.fingerprint = identify(&mut info.parts, &info.name, remote, &abilities.engine, &names);
+        let side = Side { model: info.name.clone(), local, info, abilities, live: Arc::default(), worker, names };
+        let (slots, saves, process) = (Slots::new(facts.slots.min(remote.places.max(1))), facts.saves, unique());
+        let core = Arc::new(Core { fleet, side, slots, saves, process });
+        Ok(Self { core, rounding: rounding(&remote.precision), sessions: AtomicU64::new(0) })
+    }
+}
+
+fn begin(worker: &Worker, remote: &Remote, check: ServerCheck) -> Result<(Shared<ServerCheck>, Facts), RemoteError> {
+    let setting = remote.setting();
+    let begun = worker.wait(&Cancel::new(), async move {
+        let fleet = Arc::new(Fleet::new(setting, check)?);
+        let found = fleet.begin().await?;
+        Ok::<_, RemoteError>((fleet, found))
+    });
+    let (fleet, found) = begun.map_err(|fault| fault.at("(this side)"))??;
+    let Some(facts) = found.into_iter().next() else { return Err(Fault::Cancelled.at(fleet.names())) };
+    worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
+    Ok((fleet, facts))
+}
+
+fn abilities(facts: &Facts, vocab: usize) -> Abilities {
+    Abilities {
+        engine: format!("llama.cpp {}", facts.build),
+        penalties: false,
+        logits: false,
+        likeliest: LIKELIEST.min(vocab as u32),
+        latents: false,
+        layers: false,
+        steering: false,
+        forced: false,
+        repeats: false,
+    }
+}
+
+impl BackEnd for LlamaCpp {
+    fn info(&self) -> &ModelInfo {
+        &self.core.side.info
+    }
+
+    fn abilities(&self) -> &Abilities {
+        &self.core.side.abilities
+    }
+
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = format!("ig-{:016x}-{number}", self.core.process);
+        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
+    }
+
+    fn live_beams(&self) -> usize {
+        self.core.side.live.load(Ordering::Relaxed)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.core.fleet.broken()
+    }
+
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::new(CpuDense)
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}

@@ -1,0 +1,317 @@
+//! Is it the right model? Token sequences with the log-probabilities that the right model gives.
+//!
+//! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
+//! model, and every replica must agree with it before it is used.
+
+use crate::{hashes::digest, vllm::ScoreTexts};
+use inferenceguard_model::{
+    Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
+    ScoreInfo, ScoreModel, ScoreRow, Token,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt::Write as _, sync::Arc};
+
+/// The prompts whose continuations make a probe.
+const PROMPTS: [&str; 6] = [
+    "How do I clean a kitchen knife?",
+    "Write three sentences about the sea in winter.",
+    "What is the sum of 17 and 26? Explain each step.",
+    "Name five animals that live in the desert, and what they eat.",
+    "Translate into French: the train leaves at half past nine.",
+    "Write a short function that reverses a list.",
+];
+
+/// The answer whose scores are compared.
+const ANSWER: &str = "Wash it with warm water and soap, dry it at once, and put it away where no child can reach it.";
+
+/// The tokens of each continuation.
+const LENGTH: u32 = 32;
+
+/// By what a model is recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The name of the model that it was made of.
+    pub model: String,
+    /// The number format that it was made in.
+    pub precision: String,
+    /// The digest by which networks name the model ([`ModelInfo::base`]); empty if it was made of an engine.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
+    /// The tolerance, where the operator sets it; else that of the number formats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
+    /// Usually 4 to 8.
+    pub sequences: Vec<Sequence>,
+}
+
+/// A sequence of a [`Probe`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sequence {
+    /// Tokens whose log-probabilities are not compared.
+    pub prompt: Vec<Token>,
+    /// Tokens that follow.
+    pub tokens: Vec<Token>,
+    /// The log-probability of each of `tokens`; of a score model the score at each, of latents the latent at each.
+    pub values: Vec<f32>,
+}
+
+/// How far a model may be from its probe.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// The largest difference at one token.
+    pub each: f32,
+    /// The largest mean of all differences.
+    pub mean: f32,
+}
+
+/// A probe that cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// It is no probe.
+    #[error("this is no probe: {reason}; make one with `inferguard model probe`")]
+    Malformed {
+        /// What the reader met.
+        reason: String,
+    },
+    /// A number format without a tolerance.
+    #[error("precision `{found}` has no tolerance; write f32, f16, bf16, q8_0 or q4, or set `tolerance` in the probe")]
+    Precision {
+        /// The format.
+        found: String,
+    },
+}
+
+impl Tolerance {
+    /// The tolerance of a number format against f32.
+    ///
+    /// # Errors
+    /// [`ProbeError::Precision`].
+    pub fn of(precision: &str) -> Result<Self, ProbeError> {
+        match precision {
+            "f32" => Ok(Self { each: 1e-4, mean: 2e-5 }),
+            "f16" | "bf16" => Ok(Self { each: 0.2, mean: 0.05 }),
+            "q8_0" => Ok(Self { each: 0.3, mean: 0.07 }),
+            "q4" | "q4_0" | "q4_1" => Ok(Self { each: 1.0, mean: 0.25 }),
+            found => Err(ProbeError::Precision { found: found.to_owned() }),
+        }
+    }
+
+    /// Which difference is too large, if one is: values that were found, each with the probe's.
+    #[must_use]
+    pub fn exceeded(self, pairs: &[(f32, f32)]) -> Option<String> {
+        let differences = || pairs.iter().map(|(found, expected)| (found - expected).abs());
+        if pairs.is_empty() {
+            return Some("nothing could be compared".to_owned());
+        }
+        // A difference that is no number counts as too large.
+        if let Some(at) =
+            differences().position(|one| !matches!(one.partial_cmp(&self.each), Some(order) if order.is_le()))
+        {
+            let (found, expected) = pairs[at];
+            return Some(format!(
+                "at compared token {at} it gives {found} and the probe {expected}, which may differ by {}",
+                self.each
+            ));
+        }
+        let mean = differences().sum::<f32>() / pairs.len() as f32;
+        (mean > self.mean).then(|| format!("the mean difference is {mean}, and at most {} is accepted", self.mean))
+    }
+}
+
+impl Probe {
+    /// Reads a probe.
+    ///
+    /// # Errors
+    /// [`ProbeError::Malformed`] if it is not JSON of this form, is empty, or holds a number that is not finite.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ProbeError> {
+        let malformed = |reason: String| ProbeError::Malformed { reason };
+        let probe: Self = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        if probe.sequences.is_empty() {
+            return Err(malformed("it has no sequences".into()));
+        }
+        for (i, one) in probe.sequences.iter().enumerate() {
+            let named = !one.prompt.is_empty() && !one.tokens.is_empty() && !one.values.is_empty();
+            let fits = named && one.values.len().is_multiple_of(one.tokens.len());
+            if !fits || !one.values.iter().all(|value| value.is_finite()) {
+                return Err(malformed(format!("sequence {i} needs a prompt, tokens, and finite values for each")));
+            }
+        }
+        Ok(probe)
+    }
+
+    /// As it is written to a file.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// A digest of what it says about the model.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut text = String::new();
+        for Sequence { prompt, tokens, values } in &self.sequences {
+            let _ = writeln!(text, "{prompt:?} {tokens:?} {values:?}");
+        }
+        digest(text.as_bytes())
+    }
+
+    /// Makes a probe of a language model: what it writes itself at temperature 1, so that likely and less likely tokens are in it.
+    ///
+    /// # Errors
+    /// A failure of the model.
+    pub fn of(generator: &mut dyn Generator) -> Result<Self, ModelError> {
+        let sequences =
+            (0u64..).zip(PROMPTS).map(|(i, prompt)| sequence(generator, prompt, i)).collect::<Result<_, _>>()?;
+        Ok(Self::about(generator.info(), sequences))
+    }
+
+    /// Makes a probe of latents after the final norm: those at the end of a few prompts.
+    ///
+    /// # Errors
+    /// A failure of the model.
+    pub fn of_latents(generator: &mut dyn Generator) -> Result<Self, ModelError> {
+        let sequences = PROMPTS.iter().map(|prompt| latent(generator, prompt)).collect::<Result<_, _>>()?;
+        Ok(Self::about(generator.info(), sequences))
+    }
+
+    /// Makes a probe of a score model that runs here: its scores of an answer to each of a few prompts.
+    ///
+    /// # Errors
+    /// A failure of the model.
+    pub fn of_scores(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts) -> Result<Self, ModelError> {
+        let sequences = PROMPTS.iter().map(|prompt| scored(model, texts, prompt)).collect::<Result<_, _>>()?;
+        let ScoreInfo { name, parts, .. } = model.info();
+        let (model, precision, base) = (name.clone(), parts.precision.clone(), parts.base.clone());
+        Ok(Self { model, precision, base, tolerance: None, sequences })
+    }
+
+    fn about(info: &ModelInfo, sequences: Vec<Sequence>) -> Self {
+        let (model, precision, base) = (info.name.clone(), info.parts.precision.clone(), info.parts.base.clone());
+        Self { model, precision, base, tolerance: None, sequences }
+    }
+
+    /// Fails unless there are `width` values for each token, each token below `vocab`.
+    pub(crate) fn fits(&self, width: usize, vocab: usize) -> Result<(), ProbeError> {
+        for (i, one) in self.sequences.iter().enumerate() {
+            if one.values.len() != one.tokens.len() * width {
+                let reason =
+                    format!("sequence {i} does not have {width} values for each token: it is another kind of probe");
+                return Err(ProbeError::Malformed { reason });
+            }
+            let outside = one.prompt.iter().chain(&one.tokens).find(|token| **token as usize >= vocab);
+            if let Some(token) = outside {
+                let reason = format!("it holds token {token}, and the model has {vocab}: it is another model's probe");
+                return Err(ProbeError::Malformed { reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// How far an engine of this number format may be from it.
+    pub(crate) fn tolerance_for(&self, precision: &str) -> Result<Tolerance, ProbeError> {
+        if let Some(own) = self.tolerance {
+            return Ok(own);
+        }
+        let (made, served) = (Tolerance::of(&self.precision)?, Tolerance::of(precision)?);
+        Ok(if made.each > served.each { made } else { served })
+    }
+}
+
+fn sequence(generator: &mut dyn Generator, prompt: &str, number: u64) -> Result<Sequence, ModelError> {
+    let prompt = generator.encode_chat(&[Message::user(prompt)])?;
+    let beam = generator.open(&prompt)?;
+    let picks = (0..u64::from(LENGTH)).map(|i| Pick::Draw(spread(number * u64::from(LENGTH) + i))).collect();
+    let sampling = SampleRequest::plain(Pick::Draw(0.0));
+    let growth =
+        Growth { max_tokens: LENGTH, sampling, penalties: vec![], end: generator.info().eos.clone(), stop: vec![] };
+    let row = GrowRow { parent: beam, picks, seed: number + 1, repeated: vec![], text: GrowingText::default() };
+    let grown = generator.grow(&growth, vec![row]);
+    let result = grown.and_then(|mut rows| rows.pop().unwrap_or(Err(ModelError::UnknownBeam(beam))));
+    generator.release(&[beam]);
+    let (new, grown) = result?;
+    generator.release(&[new]);
+    Ok(Sequence { prompt, tokens: grown.tokens, values: grown.logprobs })
+}
+
+fn latent(generator: &mut dyn Generator, prompt: &str) -> Result<Sequence, ModelError> {
+    let mut prompt = generator.encode_chat(&[Message::user(prompt)])?;
+    let beam = generator.open(&prompt)?;
+    let latents = generator.latents(&[beam], LatentSelector::FinalNorm);
+    generator.release(&[beam]);
+    let values = latents?.first().map(|latent| latent.to_vec()).unwrap_or_default();
+    let last = prompt.pop().ok_or(ModelError::EmptyPrompt)?;
+    Ok(Sequence { prompt, tokens: vec![last], values })
+}
+
+fn scored(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts, prompt: &str) -> Result<Sequence, ModelError> {
+    let (messages, own) = ([Message::user(prompt)], texts.tokenizer());
+    let prompt = texts.open(&messages, Arc::clone(&own))?.extend(&[], false)?.tokens;
+    let tokens = own.encode(ANSWER)?;
+    let id = model.open_chat(&messages, own)?;
+    let scored = model.extend(&[ScoreRow { id, tokens: tokens.clone(), ended: false }]);
+    model.release(&[id]);
+    let values = scored?.pop().map(|scored| scored.tokens).unwrap_or_default();
+    Ok(Sequence { prompt, tokens, values })
+}
+
+/// Numbers of [0, 1) that are spread evenly.
+fn spread(i: u64) -> f64 {
+    (i as f64 * 0.618_033_988_749_895).fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tolerance_holds_for_each_token_and_for_the_mean() {
+        let tolerance = Tolerance { each: 0.2, mean: 0.05 };
+        assert_eq!(tolerance.exceeded(&[(-1.0, -1.1), (-2.0, -2.0), (-2.0, -2.0)]), None);
+        for (pairs, part) in [
+            (&[(-1.0, -1.3)][..], "at compared token 0"),
+            (&[(-1.0, -1.0), (f32::NAN, -1.0)], "at compared token 1"),
+            (&[(-1.0, -1.1), (-1.0, -1.1)], "mean difference"),
+            (&[], "nothing"),
+        ] {
+            assert!(tolerance.exceeded(pairs).is_some_and(|text| text.contains(part)), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_probe_is_refused() {
+        let good = r#"{"model":"m","precision":"f32","sequences":[{"prompt":[1],"tokens":[2],"values":[-1.5]}]}"#;
+        let probe = Probe::parse(good.as_bytes()).unwrap();
+        assert_eq!(Probe::parse(probe.to_json().as_bytes()), Ok(probe));
+        for (from, to, part) in [
+            ("\"model\":\"m\",", "", "missing field"),
+            ("-1.5", "null", "invalid type"),
+            ("[2]", "[2,3]", "sequence 0"),
+            ("[1]", "[]", "sequence 0"),
+            ("[{\"prompt\":[1],\"tokens\":[2],\"values\":[-1.5]}]", "[]", "no sequences"),
+            ("\"f32\"", "\"f32\",\"more\":1", "unknown field"),
+        ] {
+            let found = Probe::parse(good.replace(from, to).as_bytes()).unwrap_err();
+            assert!(found.to_string().contains(part), "{to}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_coarser_format_sets_the_tolerance() {
+        let probe = |precision: &str| Probe {
+            model: "m".into(),
+            precision: precision.into(),
+            base: String::new(),
+            tolerance: None,
+            sequences: vec![],
+        };
+        assert_eq!(probe("f32").tolerance_for("bf16"), Tolerance::of("bf16"));
+        assert_eq!(probe("q8_0").tolerance_for("f32"), Tolerance::of("q8_0"));
+        assert!(probe("f32").tolerance_for("fp8").unwrap_err().to_string().contains("fp8"));
+        let own = Tolerance { each: 9.0, mean: 9.0 };
+        assert_eq!(Probe { tolerance: Some(own), ..probe("x") }.tolerance_for("y"), Ok(own));
+    }
+}

@@ -1,0 +1,150 @@
+//! A language model on vLLM servers.
+
+use super::{
+    check::{Facts, LanguageCheck},
+    engine::Core,
+    latents::Latents,
+};
+use crate::{
+    Fault, Local, Remote, RemoteError,
+    engine::Side,
+    fleet::{Fleet, Shared},
+    handle::Handle,
+    hashes::unique,
+    identity::{identify, rounding},
+    worker::Worker,
+};
+use inferenceguard_model::{
+    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
+    dense::{CpuDense, Dense},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A language model on one or more vLLM servers, each with the same weights.
+pub struct Vllm {
+    core: Arc<Core>,
+    rounding: f64,
+    /// Begins the names of sessions, so that those of two processes differ.
+    process: u64,
+    sessions: AtomicU64,
+}
+
+impl Vllm {
+    /// Connects to the servers and checks each: engine and version, model, tokenizer, probe, and whether the plugin for penalties
+    /// by offset is there. `latents` is a second set of servers with the same weights, which pool `token_embed`.
+    ///
+    /// # Errors
+    /// A server that is not what it should be; no server that answers.
+    pub fn connect(remote: &Remote, local: Local, latents: Option<&Remote>) -> Result<Self, RemoteError> {
+        let worker = Worker::new()?;
+        let here = |fault: Fault| fault.at("(this side)");
+        let check = LanguageCheck::new(remote, &local).map_err(here)?;
+        let (fleet, facts) = begin(&worker, remote, check)?;
+        let abilities = abilities(&facts, latents.is_some());
+        let info = info(remote, &local, &facts, &abilities, &fleet.names());
+        let latents = latents.map(|remote| Latents::connect(&worker, remote, &local, info.context)).transpose()?;
+        let (live, names) = (Arc::default(), fleet.names());
+        let side = Side { local, info, abilities, model: facts.model, live, worker, names };
+        let core = Core { fleet, latents, side };
+        let rounding = rounding(&remote.precision);
+        Ok(Self { core: Arc::new(core), rounding, process: unique(), sessions: AtomicU64::new(0) })
+    }
+
+    /// How many calls failed so far, by URL; those that succeeded when they were sent again count too.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        self.core.fleet.failures()
+    }
+}
+
+/// The fleet after a first check of its replicas, which goes on every few minutes; and what all of them can do.
+fn begin(
+    worker: &Worker,
+    remote: &Remote,
+    check: LanguageCheck,
+) -> Result<(Shared<LanguageCheck>, Facts), RemoteError> {
+    let setting = remote.setting();
+    let (fleet, found) = worker
+        .wait(&Cancel::new(), async move {
+            let fleet = Arc::new(Fleet::new(setting, check)?);
+            let found = fleet.begin().await?;
+            Ok::<_, RemoteError>((fleet, found))
+        })
+        .map_err(|fault| fault.at("(this side)"))??;
+    let mut found = found.into_iter();
+    let Some(first) = found.next() else { return Err(Fault::Cancelled.at(fleet.names())) };
+    let all = found.fold(first, |all, one| Facts {
+        context: all.context.min(one.context),
+        penalties: all.penalties && one.penalties,
+        likeliest: all.likeliest.min(one.likeliest),
+        ..all
+    });
+    fleet.expect(all.clone());
+    worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
+    Ok((fleet, all))
+}
+
+impl Fleet<LanguageCheck> {
+    fn expect(&self, facts: Facts) {
+        // Set once: at the start.
+        drop(self.check().expected.set(facts));
+    }
+}
+
+fn abilities(facts: &Facts, latents: bool) -> Abilities {
+    Abilities {
+        engine: format!("vllm {}", facts.version),
+        penalties: facts.penalties,
+        logits: false,
+        likeliest: facts.likeliest,
+        latents,
+        layers: false,
+        steering: false,
+        forced: true,
+        repeats: false,
+    }
+}
+
+/// What the folder says, with what is known of the engine in place of the weights.
+fn info(remote: &Remote, local: &Local, facts: &Facts, abilities: &Abilities, names: &str) -> ModelInfo {
+    let mut info = local.info.clone();
+    info.context = info.context.min(facts.context);
+    info.fingerprint = identify(&mut info.parts, &info.name, remote, &abilities.engine, names);
+    info
+}
+
+impl BackEnd for Vllm {
+    fn info(&self) -> &ModelInfo {
+        &self.core.side.info
+    }
+
+    fn abilities(&self) -> &Abilities {
+        &self.core.side.abilities
+    }
+
+    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = format!("ig-{:016x}-{number}", self.process);
+        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
+    }
+
+    fn live_beams(&self) -> usize {
+        self.core.side.live.load(Ordering::Relaxed)
+    }
+
+    fn broken(&self) -> Option<String> {
+        let latents = || self.core.latents.as_ref().and_then(Latents::broken);
+        self.core.fleet.broken().or_else(latents)
+    }
+
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::new(CpuDense)
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}

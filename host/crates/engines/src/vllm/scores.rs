@@ -1,0 +1,281 @@
+//! A score model on vLLM servers that pool `token_classify`: one score per token.
+//!
+//! Stock servers read the whole text each time. With the plugin of the package `inferenceguard-vllm` they read what is new, and the
+//! answer holds only its rows: those of the last positions. Scores that are known stay on this side.
+
+use super::{
+    pooling::{PoolCheck, Pooling},
+    score_cache::ScoreCache,
+    score_text::{Due, ScoreText, ScoreTexts},
+};
+use crate::{
+    Fault, Lie, Remote, RemoteError,
+    engine::{Session, all},
+    hashes::unique,
+    identity::{identify, rounding},
+    worker::Worker,
+};
+use inferenceguard_model::{
+    BeamId, Caller, Cancel, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token,
+    Tokenizer,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+/// Scores that are remembered.
+const REMEMBERED: usize = 1 << 20;
+
+/// A score model on one or more vLLM servers.
+pub struct Scores {
+    core: Arc<Core>,
+    process: u64,
+    sessions: AtomicU64,
+}
+
+struct Core {
+    pooling: Pooling,
+    info: ScoreInfo,
+    texts: Arc<dyn ScoreTexts>,
+    known: Mutex<ScoreCache>,
+    live: AtomicUsize,
+    positions: AtomicU64,
+    /// Calls that were sent.
+    asked: AtomicU64,
+    rounding: f64,
+    worker: Worker,
+}
+
+impl Scores {
+    /// Connects to the servers and checks each. `info` is what the score model's folder says: name, context, digests of tokenizer,
+    /// template and configuration, and whether it reads the language model's tokens.
+    ///
+    /// # Errors
+    /// A server that is not what it should be; no server that answers.
+    pub fn connect(remote: &Remote, mut info: ScoreInfo, texts: Arc<dyn ScoreTexts>) -> Result<Self, RemoteError> {
+        let worker = Worker::new()?;
+        let check = PoolCheck::new(remote, &*texts.tokenizer(), (1, "scores"), 2);
+        let pooling = Pooling::connect(&worker, remote, check.map_err(|fault| fault.at("(this side)"))?)?;
+        let engine = format!("vllm {}", pooling.facts.version);
+        info.context = info.context.min(pooling.facts.context);
+        info.fingerprint = identify(&mut info.parts, &info.name, remote, &engine, &pooling.fleet.names());
+        let core = Core {
+            pooling,
+            info,
+            texts,
+            known: Mutex::new(ScoreCache::new(REMEMBERED)),
+            live: AtomicUsize::new(0),
+            positions: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            rounding: rounding(&remote.precision),
+            worker,
+        };
+        Ok(Self { core: Arc::new(core), process: unique(), sessions: AtomicU64::new(0) })
+    }
+
+    /// Whether the servers read only what is new of a text. Without it each scoring pays for the whole text.
+    #[must_use]
+    pub fn reads_prefixes(&self) -> bool {
+        self.core.pooling.facts.prefix
+    }
+
+    /// How many texts the servers were asked for.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.core.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ScoreBackEnd for Scores {
+    fn info(&self) -> &ScoreInfo {
+        &self.core.info
+    }
+
+    fn handle(&self, caller: &Caller) -> Box<dyn ScoreModel> {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = Session { id: format!("ig-{:016x}-{number}", self.process), salt: caller.tenant.clone() };
+        let cancel = caller.cancel.clone();
+        Box::new(Handle {
+            core: Arc::clone(&self.core),
+            session: session.into(),
+            cancel,
+            answers: HashMap::new(),
+            next: 0,
+        })
+    }
+
+    fn live_rows(&self) -> usize {
+        self.core.live.load(Ordering::Relaxed)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.core.pooling.fleet.broken()
+    }
+
+    fn positions(&self) -> u64 {
+        self.core.positions.load(Ordering::Relaxed)
+    }
+}
+
+impl Core {
+    /// The scores of a text from a position on: those that are known, and the server's for the rest.
+    async fn scores(&self, session: &Session, due: &Due) -> Result<Vec<f32>, RemoteError> {
+        let prefixes = self.known().prefixes(session.salt.as_deref(), &due.tokens, due.from);
+        if let Some(known) = self.remembered(&prefixes) {
+            return Ok(known);
+        }
+        self.ask(session, due, &prefixes, session.salt.as_deref()).await?;
+        if let Some(known) = self.remembered(&prefixes) {
+            return Ok(known);
+        }
+        // The server's cache holds what this side forgot: the text is read again under a salt that no cache knows.
+        let salt = format!("{}-{:016x}", session.id, unique());
+        let found = self.ask(session, due, &prefixes, Some(&salt)).await?;
+        let lie = Lie::TooFew { found, expected: prefixes.len() };
+        self.remembered(&prefixes).ok_or_else(|| Fault::from(lie).at(self.pooling.fleet.names()))
+    }
+
+    /// Asks for a text, and remembers the scores of its last positions; how many there were.
+    async fn ask(
+        &self,
+        session: &Session,
+        due: &Due,
+        prefixes: &[(u64, u64)],
+        salt: Option<&str>,
+    ) -> Result<usize, RemoteError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let rows = self.pooling.rows(session, &due.tokens, salt).await?;
+        let mut known = self.known();
+        let last = prefixes.iter().rev().zip(rows.iter().rev());
+        last.for_each(|(prefix, score)| known.put(*prefix, *score));
+        Ok(rows.len())
+    }
+
+    fn remembered(&self, prefixes: &[(u64, u64)]) -> Option<Vec<f32>> {
+        let known = self.known();
+        prefixes.iter().map(|prefix| known.get(prefix)).collect()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, ScoreCache> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Handle {
+    core: Arc<Core>,
+    session: Arc<Session>,
+    cancel: Cancel,
+    answers: HashMap<ScoreId, Box<dyn ScoreText>>,
+    next: u64,
+}
+
+impl Handle {
+    fn add(&mut self, text: Box<dyn ScoreText>) -> ScoreId {
+        self.next += 1;
+        self.answers.insert(ScoreId(self.next), text);
+        self.core.live.fetch_add(1, Ordering::Relaxed);
+        ScoreId(self.next)
+    }
+
+    fn copy(&self, id: ScoreId) -> Result<Box<dyn ScoreText>, ModelError> {
+        self.answers.get(&id).map(|text| text.copy()).ok_or(ModelError::UnknownBeam(BeamId(id.0)))
+    }
+
+    /// A text with new tokens, and what is due of it.
+    fn longer(
+        &self,
+        mut text: Box<dyn ScoreText>,
+        tokens: &[Token],
+        ended: bool,
+    ) -> Result<(Box<dyn ScoreText>, Due), ModelError> {
+        let due = text.extend(tokens, ended)?;
+        let (found, limit) = (due.tokens.len(), self.core.info.context);
+        if found > limit { Err(ModelError::ContextExceeded { found, limit }) } else { Ok((text, due)) }
+    }
+
+    /// The scores of what is due, text by text. One text that cannot be scored fails the call: what is not priced is not safe.
+    fn score(&self, due: &[Due]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let task = |due: &Due| {
+            let (core, session, due) = (Arc::clone(&self.core), Arc::clone(&self.session), due.clone());
+            async move { if due.from == due.tokens.len() { Ok(Vec::new()) } else { core.scores(&session, &due).await } }
+        };
+        let tasks: Vec<_> = due.iter().map(task).collect();
+        let done = self.core.worker.wait(&self.cancel, all(tasks));
+        let done = done.map_err(|fault| ModelError::from(fault.at(self.core.pooling.fleet.names())))?;
+        let done =
+            done.ok_or_else(|| ModelError::Unsupported("score: a task of this side panicked; report it".into()))?;
+        Ok(done.into_iter().collect::<Result<Vec<_>, _>>()?)
+    }
+}
+
+impl ScoreModel for Handle {
+    fn info(&self) -> &ScoreInfo {
+        &self.core.info
+    }
+
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        self.open_chat(&[Message::user(prompt)], language)
+    }
+
+    fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        if messages.last().is_none_or(|message| message.content.is_empty()) {
+            return Err(ModelError::EmptyPrompt);
+        }
+        let text = self.core.texts.open(messages, language)?;
+        let (mut text, due) = self.longer(text, &[], false)?;
+        let scores = self.score(std::slice::from_ref(&due))?.pop().unwrap_or_default();
+        text.take(&due, &scores);
+        Ok(self.add(text))
+    }
+
+    fn template(&self) -> Option<String> {
+        self.core.texts.template()
+    }
+
+    fn own_template(&self) -> Option<String> {
+        self.core.texts.own_template()
+    }
+
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        let copies = parents.iter().map(|id| self.copy(*id)).collect::<Result<Vec<_>, _>>()?;
+        Ok(copies.into_iter().map(|text| self.add(text)).collect())
+    }
+
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        let longer = |row: &ScoreRow| self.longer(self.copy(row.id)?, &row.tokens, row.ended);
+        let (texts, due): (Vec<_>, Vec<_>) =
+            rows.iter().map(longer).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let scores = self.score(&due)?;
+        let given: usize = rows.iter().map(|row| row.tokens.len()).sum();
+        self.core.positions.fetch_add(given as u64, Ordering::Relaxed);
+        let mut scored = Vec::with_capacity(rows.len());
+        for (((row, mut text), due), scores) in rows.iter().zip(texts).zip(&due).zip(&scores) {
+            scored.push(text.take(due, scores));
+            self.answers.insert(row.id, text);
+        }
+        Ok(scored)
+    }
+
+    fn release(&mut self, rows: &[ScoreId]) {
+        let freed = rows.iter().filter(|id| self.answers.remove(id).is_some()).count();
+        self.core.live.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    fn live_rows(&self) -> usize {
+        self.answers.len()
+    }
+
+    fn rounding(&self) -> f64 {
+        self.core.rounding
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.live.fetch_sub(self.answers.len(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,81 @@
+//! Grows the rows of a chunk: by the model, or with the tokens of an answer that exists already.
+
+use crate::{EngineError, abilities, beams::Beams, driver::Driver};
+use inferenceguard_model::{GrowingText, Grown, Growth, ModelError, Token, Tokenizer};
+use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SearchError};
+use std::{collections::VecDeque, sync::Arc};
+
+/// A row that takes given tokens.
+struct Taking {
+    need: GrowNeed,
+    text: GrowingText,
+    grown: Grown,
+    ended: bool,
+}
+
+impl Taking {
+    fn new(need: GrowNeed) -> Self {
+        Self { text: need.row.text.clone(), need, grown: Grown::default(), ended: false }
+    }
+
+    fn push(&mut self, growth: &Growth, by: &dyn Tokenizer, token: Token, logprob: f32) -> Result<(), ModelError> {
+        let searched = self.text.text().len();
+        self.text.push(by, token)?;
+        self.grown.tokens.push(token);
+        self.grown.logprobs.push(logprob);
+        self.ended = growth.ends(token, &self.text, searched);
+        Ok(())
+    }
+}
+
+impl Driver<'_> {
+    /// Grows every row to its end or to the length of the chunk.
+    pub(crate) fn grow(
+        &mut self,
+        growth: Growth,
+        needs: Vec<GrowNeed>,
+    ) -> Result<Vec<Result<Grown, FailureKind>>, EngineError> {
+        match &mut self.forced {
+            None => {
+                let growth = abilities::penalised(&self.method, growth, &self.abilities)?;
+                Ok(self.beams.grow(&growth, needs)?)
+            }
+            Some(tokens) => Ok(taken(&mut self.beams, &growth, needs, tokens)?.into_iter().map(Ok).collect()),
+        }
+    }
+}
+
+/// Grows every row with the next of the given tokens: the same for all rows.
+fn taken(
+    beams: &mut Beams<'_>,
+    growth: &Growth,
+    needs: Vec<GrowNeed>,
+    tokens: &mut VecDeque<Token>,
+) -> Result<Vec<Grown>, EngineError> {
+    let forks: Vec<(BeamKey, BeamKey)> = needs.iter().map(|need| (need.row.parent, need.beam)).collect();
+    beams.step(&forks, &[])?;
+    let (mut rows, tokenizer): (Vec<Taking>, Arc<_>) =
+        (needs.into_iter().map(Taking::new).collect(), beams.tokenizer());
+    for _ in 0..growth.max_tokens {
+        let mut going: Vec<&mut Taking> = rows.iter_mut().filter(|row| !row.ended).collect();
+        if going.is_empty() {
+            break;
+        }
+        let token = tokens.pop_front().ok_or_else(used_up)?;
+        let newest = going.iter().filter_map(|row| Some((row.need.beam, *row.grown.tokens.last()?)));
+        beams.step(&[], &newest.collect::<Vec<_>>())?;
+        let asked: Vec<(BeamKey, Token)> = going.iter().map(|row| (row.need.beam, token)).collect();
+        for (row, logprob) in going.iter_mut().zip(beams.logprobs(&asked)?) {
+            row.push(growth, tokenizer.as_ref(), token, logprob)?;
+        }
+    }
+    Ok(rows.into_iter().map(|row| row.grown).collect())
+}
+
+/// The error for a search that goes on after the last given token.
+fn used_up() -> SearchError {
+    SearchError::Protocol {
+        need: "to price an answer",
+        answer: "it asks for more tokens than the answer has".to_owned(),
+    }
+}
