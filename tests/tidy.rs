@@ -115,12 +115,17 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
+    // Gateways' messages are plain data; Envoy's need gRPC.
+    ("inferenceguard-gateways", &["inferenceguard-model"]),
+    ("inferenceguard-envoy", &["inferenceguard-gateways"]),
     // The server as a process: its models and bundles by name, its state, its spans.
     (
         "inferenceguard-service",
         &[
             "inferenceguard-bundle",
             "inferenceguard-catalog",
+            "inferenceguard-envoy",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-server",
@@ -150,6 +155,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "inferenceguard-server",
         &[
             "inferenceguard-bundle",
+            "inferenceguard-gateways",
             "inferenceguard-host",
             "inferenceguard-model",
             "inferenceguard-record",
@@ -173,8 +179,10 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Any crate's tests may use it, and nothing but tests.
 const TESTKIT: &str = "inferenceguard-testkit";
 
-/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine.
-const FOR_TESTS: &[(&str, &str)] = &[("inferenceguard-record", "inferenceguard-host")];
+/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; a bench
+/// measures the scheduler on real models.
+const FOR_TESTS: &[(&str, &str)] =
+    &[("inferenceguard-record", "inferenceguard-host"), ("inferenceguard-candle", "inferenceguard-schedule")];
 
 /// The crates that the program is made of, and that print nothing themselves.
 const PROGRAM: [&str; 8] = ["catalog", "cli", "console", "registry", "replay", "service", "telemetry", "trials"];
@@ -204,9 +212,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("oci-client", &["inferenceguard-registry"]),
     ("reqwest", &["inferenceguard-engines"]),
     // Async.
+    ("tonic", &["inferenceguard-envoy"]),
     (
         "tokio",
-        &["inferenceguard-engines", "inferenceguard-registry", "inferenceguard-server", "inferenceguard-service"],
+        &[
+            "inferenceguard-engines",
+            "inferenceguard-envoy",
+            "inferenceguard-registry",
+            "inferenceguard-server",
+            "inferenceguard-service",
+        ],
     ),
     ("axum", &["inferenceguard-server"]),
     // The command line and its errors.

@@ -87,8 +87,11 @@ impl<'m> Beams<'m> {
         needs: Vec<GrowNeed>,
     ) -> Result<Vec<Result<Grown, FailureKind>>, ModelError> {
         let keys: Vec<BeamKey> = needs.iter().map(|need| need.beam).collect();
-        let rows = needs.into_iter().map(|need| Ok(need.row.clone().of(self.id(need.row.parent)?)));
-        let rows = rows.collect::<Result<Vec<_>, ModelError>>()?;
+        let named = |need: GrowNeed| {
+            let parent = self.id(need.row.parent)?;
+            Ok(need.row.of(parent))
+        };
+        let rows = needs.into_iter().map(named).collect::<Result<Vec<_>, ModelError>>()?;
         let grown = self.model.grow(growth, rows)?;
         if grown.len() != keys.len() {
             let made: Vec<BeamId> = grown.iter().flatten().map(|(id, _)| *id).collect();

@@ -48,7 +48,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The language model as a back end: one that other engines use too, or an engine elsewhere. It replaces
+    /// The language model as a back end, which other engines may use too, or which runs elsewhere. It replaces
     /// [`EngineBuilder::model`].
     #[must_use]
     pub fn back_end(mut self, language: Arc<dyn BackEnd>) -> Self {
@@ -63,7 +63,7 @@ impl EngineBuilder {
         self
     }
 
-    /// One score model as a back end: one that other engines use too, or an engine elsewhere.
+    /// One score model as a back end, which other engines may use too, or which runs elsewhere.
     #[must_use]
     pub fn score_back_end(mut self, scores: Arc<dyn ScoreBackEnd>) -> Self {
         self.scores.push(scores);

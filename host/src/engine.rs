@@ -209,6 +209,14 @@ impl Engine {
         Ok(self.lanes.get(lane)?.generation())
     }
 
+    /// The deployment that decides for new requests of this lane, to judge answers by it.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownLane`].
+    pub fn prepared_in(&self, lane: Option<&str>) -> Result<Prepared, EngineError> {
+        self.lanes.get(lane).map(Prepared)
+    }
+
     /// The largest number that a generation of this engine has had, whether it decided or not.
     #[must_use]
     pub fn newest_number(&self) -> u64 {

@@ -35,6 +35,15 @@ pub struct Judgement {
     pub failures: Vec<RoleFailure>,
 }
 
+impl Judgement {
+    /// The same after components failed on earlier turns: then nobody knows what is left of the budgets.
+    pub(crate) fn after(mut self, earlier: Vec<RoleFailure>) -> Self {
+        self.within_budget &= earlier.is_empty();
+        self.failures.extend(earlier);
+        self
+    }
+}
+
 impl Engine {
     /// Prices an answer by the costs, the tracker and the audit of a bundle: as `request`, its ids as they are.
     ///

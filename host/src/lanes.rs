@@ -1,6 +1,7 @@
 //! The deployments of an engine: one in the main lane, for requests that name no lane, and one in each other lane.
 
 use crate::{EngineError, Generation, deployment::Deployment};
+use inferenceguard_search::RolesInfo;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -24,6 +25,20 @@ impl Prepared {
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.0.generation()
+    }
+
+    /// The text that the operator gives in place of an unsafe answer.
+    #[must_use]
+    pub fn refusal(&self) -> &str {
+        &self.0.config.refusal
+    }
+
+    /// What the roles of its first method declared: those that judge answers.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownMethod`] if there is no method.
+    pub fn roles(&self) -> Result<&RolesInfo, EngineError> {
+        Ok(&self.0.method(self.0.default_method())?.info)
     }
 }
 

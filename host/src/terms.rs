@@ -78,4 +78,28 @@ impl UnderTerms<'_> {
         let _place = self.engine.gate().enter(&cancel)?;
         self.engine.judged(&judge.0, (request, self.terms), tokens, &cancel)
     }
+
+    /// Prices an answer under all of the terms, until `cancel` is used. Where budgets are those of the whole conversation, the
+    /// answer has what the earlier turns of the request left.
+    ///
+    /// # Errors
+    /// As [`UnderTerms::generate`]; [`EngineError::CancelledWaiting`] if it is cancelled before all of the answer is priced.
+    pub fn judge_answer(
+        &self,
+        judge: &Prepared,
+        request: &Request,
+        tokens: &[Token],
+        cancel: &CancelToken,
+    ) -> Result<Judgement, EngineError> {
+        let _place = self.engine.gate().enter(cancel)?;
+        let (terms, earlier) = match request.history.is_empty() {
+            true => (self.terms.clone(), Vec::new()),
+            false => self.engine.less_spent(&judge.0, request, self.terms, cancel)?,
+        };
+        let judged = self.engine.judged(&judge.0, (request, &terms), tokens, cancel)?;
+        if cancel.is_cancelled() {
+            return Err(EngineError::CancelledWaiting);
+        }
+        Ok(judged.after(earlier))
+    }
 }

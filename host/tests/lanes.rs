@@ -304,3 +304,32 @@ fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
     assert!(matches!(asking.generate(asked).unwrap_err(), EngineError::Model(_)), "nothing was priced before this");
     assert_eq!(engine.held(), Held::default());
 }
+
+#[test]
+fn an_answer_from_elsewhere_is_judged_under_all_terms() {
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["base"]);
+    engine.activate(&bundle(12.0)).unwrap();
+    let active = engine.prepared_in(None).unwrap();
+    assert_eq!((active.generation().number, active.refusal()), (2, engine.prepared_in(None).unwrap().refusal()));
+    assert!(active.roles().unwrap().costs.contains_key("harm"));
+    let tokens = engine.tokenizer().encode_continued("bad bad").unwrap();
+    let asked = Request { history: vec![turn("user", "ask"), turn("assistant", "bad")], ..Request::new("ask") };
+    for (terms, request, budget, holds) in [
+        (Terms::default(), Request::new("ask"), 12.0, true),
+        (Terms::default(), asked.clone(), 12.0, true),
+        (conversation(), Request::new("ask"), 12.0, true),
+        (conversation(), asked.clone(), 7.0, false),
+        (Terms { ceilings: [("harm".to_owned(), 6.0)].into(), ..Terms::default() }, asked, 6.0, false),
+    ] {
+        let judged = engine.under(&terms).judge_answer(&active, &request, &tokens, &CancelToken::new()).unwrap();
+        assert_eq!((judged.constraints[0].budget, judged.within_budget), (budget, holds), "{terms:?}");
+    }
+    let cancelled = CancelToken::new();
+    cancelled.cancel();
+    let error = engine.under(&conversation()).judge_answer(&active, &request(1), &tokens, &cancelled).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    let gone = engine.prepared_in(Some("absent")).unwrap_err();
+    assert!(matches!(gone, EngineError::UnknownLane { .. }), "{gone}");
+    assert_eq!(engine.held(), Held::default());
+}

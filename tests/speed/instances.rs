@@ -51,5 +51,7 @@ fn first_answer(active: &Activation) {
         Role::Critic => drop(black_box(active.critic().expect("a critic").estimate(&batch).expect("estimates"))),
         Role::Steering => drop(black_box(active.steering().expect("a steering").steer(&batch).expect("latents"))),
         Role::Cost => drop(black_box(active.cost().expect("a cost").price(&batch).expect("prices"))),
+        // No component plays it.
+        Role::Model => {}
     }
 }

@@ -56,6 +56,8 @@ pub fn run(bytes: &[u8]) {
         Role::Cost => drop(activation.cost().expect(failed).price(&rows)),
         Role::Critic => drop(activation.critic().expect(failed).estimate(&rows)),
         Role::Steering => drop(activation.steering().expect(failed).steer(&rows)),
+        // No component plays it.
+        Role::Model => {}
     }
 }
 

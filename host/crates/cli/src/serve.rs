@@ -2,7 +2,7 @@
 
 use crate::flags::GuardArguments;
 use clap::Args;
-use inferenceguard_service::{ServeOptions, serve as run};
+use inferenceguard_service::{FaceOption, ServeOptions, serve as run};
 use std::path::PathBuf;
 
 /// See `serve`.
@@ -57,6 +57,10 @@ pub(crate) struct ServeArguments {
     /// Requests that run at the same time; others wait
     #[arg(long, value_name = "N", default_value_t = 8)]
     max_live: usize,
+    /// Judges text for gateways as well; may be repeated: judge (/v1/judge), litellm, moderations (/v1/moderations) or
+    /// envoy=ADDRESS, where Envoy's ext_proc is served. Bundles must then judge text alone (GATEWAYS.md)
+    #[arg(long = "face", value_name = "FACE")]
+    faces: Vec<FaceOption>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -77,5 +81,6 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
         record_key: arguments.record_key,
         otlp: arguments.otlp,
         max_live: arguments.max_live,
+        faces: arguments.faces,
     })?)
 }

@@ -30,6 +30,9 @@ pub fn summary(output: &Output) -> String {
     lines.extend(repeats(&output.ran.engine, output.ran.repeats_from).map(|line| format!("engine  {line}")));
     lines.extend(output.constraints.iter().flat_map(budget));
     lines.extend(output.reward.map(|reward| format!("reward  {reward:.2}")));
+    let lost = output.usage.lost_rows;
+    lines
+        .extend((lost > 0).then(|| format!("lost    {lost} candidates that the language model did not grow as asked")));
     lines.extend(output.failures.iter().map(|failure| format!("failed  {failure}")));
     escape::lines(lines)
 }

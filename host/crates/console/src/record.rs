@@ -32,7 +32,8 @@ pub fn words(
     lines.extend((!header.engine.is_empty()).then(|| format!("  engine {}", repeats())));
     lines.extend(body.steps().iter().map(|step| {
         let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
-        format!("  chunk {}{again}: {} of {} safe; {}", step.chunk + 1, step.safe, step.candidates, step.decision)
+        let lost = if step.lost > 0 { format!(", {} lost", step.lost) } else { String::new() };
+        format!("  chunk {}{again}: {} of {} safe{lost}; {}", step.chunk + 1, step.safe, step.candidates, step.decision)
     }));
     lines.extend(body.outcome.failures.iter().map(|failure| format!("  failed: {failure}")));
     let tokenizer = language.filter(|(_, model)| model.expect(&header.model).is_ok()).map(|(tokenizer, _)| tokenizer);

@@ -200,7 +200,7 @@ pub trait Model: Send {
 }
 
 /// The reference: one row after the other.
-pub(crate) fn sample_on_host(logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+fn sample_on_host(logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
     let data = logits.to_host()?;
     let mut samplers = BTreeMap::new();
     for (row, _) in requests {

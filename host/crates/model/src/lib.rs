@@ -10,9 +10,10 @@
 //! - [`ModelIdentity`]: which model, by digest, part by part.
 //! - [`Rows`]: a table of f32, on the host or on a device.
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
-//! - [`SharedModel`], [`SharedScoreModel`]: one back end for several engines.
 //! - [`dense`]: networks of components on the back end's device.
+//! - [`LockedBackEnd`]: a model for several callers, without a thread.
 //! - [`toy`]: a scripted back end in memory.
+//! - [`fake`]: a remote engine for tests that gives bad answers.
 //! - [`conformance`]: what every back end must show.
 //!
 //! **Invariant**: no machine-learning and no wasm library here, no clock, no thread, no file.
@@ -21,25 +22,25 @@
 
 pub mod conformance;
 pub mod dense;
+pub mod fake;
 
 mod caller;
-mod combine;
 mod error;
 mod generator;
 mod grow;
 mod identity;
 mod language;
+mod locked;
 mod message;
 mod native;
+mod owned;
 mod rows;
 mod sampling;
 mod score;
 mod settings;
-mod shared;
 mod text;
 mod tokenizer;
 pub mod toy;
-mod users;
 
 pub use caller::{Caller, Cancel, OnCancel};
 pub use error::ModelError;
@@ -47,12 +48,13 @@ pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, Sco
 pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo, Reading};
+pub use locked::LockedBackEnd;
 pub use message::Message;
 pub use native::{Appending, Growing, Native, Phase, Turn};
+pub use owned::{ForeignRows, OwnBeams};
 pub use rows::{DeviceRows, Rows};
 pub use sampling::{Pick, REPETITION_PENALTIES, RowSampler, SampleRequest, Sampled, log_softmax, sample_row, top_k};
 pub use score::{ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored};
 pub use settings::SamplingSettings;
-pub use shared::{SharedModel, SharedScoreModel};
 pub use text::{ByteText, GrowingText, stop_at};
 pub use tokenizer::{SpellState, Token, Tokenizer, TokenizerError};

@@ -179,7 +179,7 @@ impl<'a> RowSampler<'a> {
         if let Some(token) = self.plainly(request) {
             return Ok(Sampled { token, logprob: self.logits[token as usize] - self.log_sum });
         }
-        let penalised = self.penalise(request);
+        let penalised = self.penalised(request);
         let token = match request.pick {
             Pick::Rank(rank) => ranked(&penalised, rank),
             Pick::Draw(draw) => drawn(&penalised, request, draw)?,
@@ -215,7 +215,9 @@ impl<'a> RowSampler<'a> {
         out
     }
 
-    fn penalise(&self, request: &SampleRequest) -> Cow<'a, [f32]> {
+    /// The logits after the repetition penalty and the penalties; temperature and truncation come after them.
+    #[must_use]
+    pub fn penalised(&self, request: &SampleRequest) -> Cow<'a, [f32]> {
         let lowered = self.lowered(request);
         let mut out = self.lower_repeated(request);
         for &(token, penalty) in request.penalties.iter().filter(|(token, _)| lowered.contains(token)) {

@@ -85,7 +85,7 @@ pub trait ScoreModel: Send {
     ///
     /// # Errors
     /// [`ModelError::UnknownBeam`], [`ModelError::NotFinite`] or a failure below; [`ModelError::ContextExceeded`], which
-    /// leaves every row of the call as it was: a [`crate::SharedScoreModel`] then asks for each request alone.
+    /// leaves every row of the call as it was: a scheduler then asks for each request alone.
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError>;
 
     /// Frees scored beams. Unknown ones are ignored.

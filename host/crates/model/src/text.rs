@@ -48,6 +48,14 @@ fn is_beginning(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
+/// Where the first stop text begins, in bytes, if one ends beyond the first `searched` bytes: those have none.
+#[must_use]
+pub fn stop_at(text: &str, searched: usize, stop: &[String]) -> Option<usize> {
+    let longest = stop.iter().map(String::len).max()?;
+    let from = text.floor_char_boundary(searched.saturating_sub(longest));
+    stop.iter().filter_map(|s| text[from..].find(s.as_str())).min().map(|at| from + at)
+}
+
 /// The text of tokens, and where each of them ends in it. Appending a token takes time for that token alone; a copy goes
 /// its own way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,13 +136,4 @@ impl GrowingText {
         }
         text
     }
-}
-
-/// Where the first of the `stop` texts begins in `text`, in bytes, if one ends beyond the first `searched` bytes; earlier bytes
-/// are known to hold none. Nothing without stop texts.
-#[must_use]
-pub fn stop_at(text: &str, searched: usize, stop: &[String]) -> Option<usize> {
-    let longest = stop.iter().map(String::len).max()?;
-    let from = text.floor_char_boundary(searched.saturating_sub(longest));
-    stop.iter().filter_map(|s| text[from..].find(s.as_str())).min().map(|at| from + at)
 }

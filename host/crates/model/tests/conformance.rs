@@ -1,7 +1,7 @@
 //! The conformance suite on the toy back end, and on back ends that break one promise each.
 
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, ScoreModel, ScoreRow, SharedModel, SharedScoreModel, Token, Tokenizer,
+    BeamId, Model, ModelError, ModelInfo, Rows, ScoreModel, Token, Tokenizer,
     conformance::{ConformanceError, LanguageOptions, ScoreOptions, language, score},
     toy::{ToyModel, ToyScript},
 };
@@ -47,20 +47,6 @@ fn the_toy_scores_conform() {
         let make = || -> Box<dyn ScoreModel> { Box::new(script().score(name).expect("in the script")) };
         score(make, &score_options()).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-}
-
-#[test]
-fn a_shared_back_end_conforms_and_counts() {
-    language(|| Box::new(SharedModel::new(Box::new(script().model()))), &exact()).expect("every promise is kept");
-    let shared = |name: &str| SharedScoreModel::new(Box::new(script().score(name).expect("in the script")));
-    score(|| Box::new(shared("cost")), &score_options()).expect("every promise is kept");
-    let model = shared("cost");
-    let mut clone = model.clone();
-    let id = clone.open("good", script().tokenizer()).expect("opened");
-    clone.extend(&[ScoreRow { id, tokens: vec![2, 3, 2], ended: true }]).expect("scored");
-    assert_eq!((model.positions(), model.live_rows()), (3, 1));
-    clone.release(&[id]);
-    assert_eq!(model.live_rows(), 0, "clones are the same model");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::Body;
 use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, Need, RoleFailure};
+use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, GrowNeed, Need, RoleFailure};
 use serde::Serialize;
 
 /// One decision of the policy.
@@ -16,6 +16,8 @@ pub struct Step {
     pub candidates: usize,
     /// How many of them were safe.
     pub safe: usize,
+    /// How many rows the back end did not grow, or not as asked: they are not among the candidates.
+    pub lost: usize,
     /// What was decided, in words.
     pub decision: String,
 }
@@ -51,11 +53,15 @@ impl Body {
     /// answer was priced, and decides the same, is listed once.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let (mut steps, mut at) = (Vec::<Step>::new(), (0, 0));
+        let (mut steps, mut at, mut lost, mut asked) = (Vec::<Step>::new(), (0, 0), 0, None);
         for (need, answer) in &self.trace.events {
+            if let Need::Grow { rows, .. } = need {
+                asked = Some(rows);
+            }
             let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { continue };
-            let (chunk, tried) = at;
-            let step = step(batch, decision, if batch.moment.chunk == chunk { tried } else { 0 });
+            let (tried, lost_before) = if batch.moment.chunk == at.0 { (at.1, lost) } else { (0, 0) };
+            lost = asked.take().map_or(lost_before, |rows| missing(rows, batch));
+            let step = Step { lost, ..step(batch, decision, tried) };
             at = (step.chunk, step.attempt + u32::from(matches!(decision, Ok(Decision::Retry(_)))));
             if steps.last() != Some(&step) {
                 steps.push(step);
@@ -114,6 +120,11 @@ impl Body {
     }
 }
 
+/// How many of the rows that were asked for are not among those of the decision.
+fn missing(asked: &[GrowNeed], batch: &Batch) -> usize {
+    asked.iter().filter(|need| batch.rows.iter().all(|row| row.id != need.beam)).count()
+}
+
 /// A decision of the try `attempt`, as it was made: the moment that a policy sees counts all tries as spent where none are left.
 fn step(batch: &Batch, decision: &Result<Decision, RoleFailure>, attempt: u32) -> Step {
     Step {
@@ -121,6 +132,7 @@ fn step(batch: &Batch, decision: &Result<Decision, RoleFailure>, attempt: u32) -
         attempt,
         candidates: batch.rows.len(),
         safe: batch.rows.iter().filter(|row| row.safe).count(),
+        lost: 0,
         decision: decision.as_ref().map_or_else(ToString::to_string, words),
     }
 }

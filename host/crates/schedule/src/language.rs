@@ -7,10 +7,9 @@ use crate::{
 };
 use inferenceguard_model::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
-    collections::HashSet,
     sync::{
         Arc,
         mpsc::{self, Sender},
@@ -68,7 +67,7 @@ impl BackEnd for LanguageBackEnd {
 
     fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
         let (shared, language) = (Arc::clone(&self.shared), self.language.clone());
-        let (caller, beams, effort) = (caller.clone(), HashSet::new(), Effort::default());
+        let (caller, beams, effort) = (caller.clone(), OwnBeams::default(), Effort::default());
         Box::new(Handle { shared, language, caller, beams, effort })
     }
 
@@ -99,14 +98,13 @@ struct Handle {
     shared: Arc<Shared>,
     language: Language,
     caller: Caller,
-    /// Its beams. Those of other handles do not exist for it.
-    beams: HashSet<BeamId>,
+    beams: OwnBeams,
     effort: Effort,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let all: Vec<BeamId> = self.beams.drain().collect();
+        let all = self.beams.remove_all();
         self.free(all);
     }
 }
@@ -162,12 +160,6 @@ impl Handle {
         if self.caller.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
     }
 
-    /// Refuses beams that are not of this handle.
-    fn own(&self, beams: impl IntoIterator<Item = BeamId>) -> Result<Vec<BeamId>, ModelError> {
-        let own = |beam| if self.beams.contains(&beam) { Ok(beam) } else { Err(ModelError::UnknownBeam(beam)) };
-        beams.into_iter().map(own).collect()
-    }
-
     fn free(&self, beams: Vec<BeamId>) {
         if !beams.is_empty() {
             self.shared.send(Job::Now(Box::new(move |native| native.release(&beams))));
@@ -206,19 +198,19 @@ impl Generator for Handle {
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
         let (prompt, cancel) = (prompt.to_vec(), self.caller.cancel.clone());
         let beam = self.ask(|answer| Job::Open { prompt, cancel, answer })?;
-        self.beams.insert(beam);
+        self.beams.add([beam]);
         Ok(beam)
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        let parents = self.own(parents.iter().copied())?;
+        let parents = self.beams.check(parents.iter().copied())?;
         let children = self.now(Time::Model, move |native| native.fork(&parents))?;
-        self.beams.extend(&children);
+        self.beams.add(children.iter().copied());
         Ok(children)
     }
 
     fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
-        self.own(rows.iter().map(|(beam, _)| *beam))?;
+        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -226,57 +218,51 @@ impl Generator for Handle {
         self.ask(|answer| Job::Append { rows, cancel, answer })
     }
 
-    fn grow(&mut self, growth: &Growth, mut rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
-        // A row of a beam that is not this handle's fails by itself.
-        let foreign: Vec<usize> = (0..rows.len()).filter(|i| !self.beams.contains(&rows[*i].parent)).collect();
-        let unknown: Vec<BeamId> = foreign.iter().rev().map(|i| rows.remove(*i).parent).collect();
-        if let (Some(first), true) = (unknown.last(), rows.is_empty()) {
-            return Err(ModelError::UnknownBeam(*first));
+    fn grow(&mut self, growth: &Growth, rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
+        let (rows, foreign) = self.beams.split(rows)?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
         let (growth, cancel) = (growth.clone(), self.caller.cancel.clone());
-        let mut grown = self.ask(|answer| Job::Grow { growth, rows, cancel, answer })?;
-        self.beams.extend(grown.iter().flatten().map(|(beam, _)| *beam));
-        for (i, beam) in foreign.into_iter().zip(unknown.into_iter().rev()) {
-            grown.insert(i, Err(ModelError::UnknownBeam(beam)));
-        }
-        Ok(grown)
+        let grown = self.ask(|answer| Job::Grow { growth, rows, cancel, answer })?;
+        Ok(self.beams.join(grown, foreign))
     }
 
     fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
-        let beams = self.own(requests.iter().map(|(beam, _)| *beam))?;
+        let beams = self.beams.check(requests.iter().map(|(beam, _)| *beam))?;
         self.now(Time::Model, move |native| native.project(&beams))?;
         let requests = requests.to_vec();
         self.now(Time::Sampling, move |native| native.sample(&requests))
     }
 
     fn steer(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
-        let beams = self.own(beams.iter().copied())?;
+        let beams = self.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.steer(&beams, latents))
     }
 
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let beams = self.own(beams.iter().copied())?;
+        let beams = self.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.latents(&beams, selector))
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let beams = self.own(beams.iter().copied())?;
+        let beams = self.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.logits(&beams))
     }
 
     fn likeliest(&mut self, beams: &[BeamId], k: u32) -> Result<Vec<Vec<Likely>>, ModelError> {
-        let beams = self.own(beams.iter().copied())?;
+        let beams = self.beams.check(beams.iter().copied())?;
         self.now(Time::Sampling, move |native| native.likeliest(&beams, k))
     }
 
     fn logprobs(&mut self, rows: &[(BeamId, Token)]) -> Result<Vec<f32>, ModelError> {
-        self.own(rows.iter().map(|(beam, _)| *beam))?;
+        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         let rows = rows.to_vec();
         self.now(Time::Model, move |native| native.logprobs(&rows))
     }
 
     fn release(&mut self, beams: &[BeamId]) {
-        let own: Vec<BeamId> = beams.iter().copied().filter(|beam| self.beams.remove(beam)).collect();
+        let own = self.beams.remove(beams);
         self.free(own);
     }
 

@@ -12,8 +12,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Runs a fresh session of the same configuration over the recorded answers: it must need the same things. A trace that
-    /// was drawn token by token is replayed so, whoever grows chunks now.
+    /// Runs a fresh session of the same configuration over the recorded answers: it must need the same things. A trace
+    /// of a session that grew token by token is replayed in the same way.
     ///
     /// # Errors
     /// [`SearchError::Divergence`] at the first need that differs.

@@ -10,6 +10,7 @@ use crate::{
     deploy::{BundleSource, DeployError, Deployer, OpenError, seconds_since_1970},
     error::ApiError,
     exposition::Format,
+    judge::{self, Face, GatewayState},
     metrics::Metrics,
     middleware, openai,
     readiness::Readiness,
@@ -21,20 +22,25 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     middleware::from_fn_with_state as with,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use inferenceguard_bundle::Bundle;
+use inferenceguard_gateways::litellm;
 use inferenceguard_host::{Engine, Generation, Output};
 use inferenceguard_record::Journal;
 use std::{
+    collections::BTreeSet,
     future::Future,
     path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::net::TcpListener;
+
+type Route = MethodRouter<Arc<App>>;
 
 /// The state that all handlers share.
 pub(crate) struct App {
@@ -53,6 +59,8 @@ pub(crate) struct App {
     /// Where the records of answers are written, if the operator keeps records.
     pub(crate) records: OnceLock<Journal>,
     pub(crate) readiness: Readiness,
+    pub(crate) faces: BTreeSet<Face>,
+    pub(crate) gateways: GatewayState,
 }
 
 /// An engine behind HTTP.
@@ -74,14 +82,15 @@ impl Server {
     /// [`ServerError::Settings`]; [`ServerError::Untrusted`] if the trust file does not allow the bundle; [`ServerError::Store`];
     /// [`ServerError::Layer`] if a tenant's layer or budget does not fit the bundle.
     pub fn new(config: ServerConfig) -> Result<Self, ServerError> {
-        let ServerConfig { engine, active, settings, opener, lender, store, records, lost_spans } = config;
+        let ServerConfig { engine, active, faces, settings, opener, lender, store, records, lost_spans } = config;
         settings.validate()?;
         let metrics = Arc::new(Metrics::new());
         metrics.set_active(&engine.generation());
         metrics.set_models(engine.models());
         let (shared, sources, counts) = (Arc::clone(&engine), (opener, lender), Arc::clone(&metrics));
-        let deployer = Deployer::new(shared, active, sources, store, &settings, counts);
+        let deployer = Deployer::new(shared, active, sources, store, (&settings, !faces.is_empty()), counts);
         let deployer = deployer.map_err(ServerError::or_store(ServerError::Untrusted))?;
+        deployer.check_faces().map_err(ServerError::or_store(ServerError::Face))?;
         deployer.begin_layers().map_err(ServerError::or_store(ServerError::Layer))?;
         let app = App {
             model: settings.model.clone().unwrap_or_else(|| engine.model().name.clone()),
@@ -89,6 +98,8 @@ impl Server {
             clients: Clients::new(&settings),
             admission: Admission::new(engine.max_live(), settings.max_waiting),
             readiness: Readiness::default(),
+            gateways: GatewayState::new(&settings.judge),
+            faces,
             metrics,
             lost_spans,
             records: records.map_or_else(OnceLock::new, OnceLock::from),
@@ -97,6 +108,18 @@ impl Server {
             settings,
         };
         Ok(Self { app: Arc::new(app) })
+    }
+
+    /// What clients and administrators may do.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.app.settings
+    }
+
+    /// How long running requests have to finish when the server stops.
+    #[must_use]
+    pub fn stop_time(&self) -> Duration {
+        Duration::from_secs(self.app.settings.stop_seconds)
     }
 
     /// Activates a bundle of this machine, as `PUT /admin/bundle` does. Blocks while it is compiled and checked.
@@ -176,14 +199,39 @@ impl Server {
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/completions", post(openai::completions))
             .route("/v1/models", get(openai::models))
-            .route("/v1/models/{*model}", get(openai::model))
+            .route("/v1/models/{*model}", get(openai::model));
+        let v1 = self.with_face(v1, Face::Judge, "/v1/judge", post(judge::judge));
+        let v1 = self.with_face(v1, Face::Moderations, "/v1/moderations", post(judge::moderations));
+        let v1 = v1
             // A request passes the last layer first.
             .route_layer(with(Arc::clone(&self.app), middleware::read_body))
             .route_layer(with(Arc::clone(&self.app), middleware::authenticate_client));
+        let v1 = v1.merge(self.litellm());
         // Metrics would show tenants to one another.
         let routes = if self.app.settings.tenants.is_empty() { v1.route("/metrics", get(metrics)) } else { v1 };
         // Outermost, so that refused requests are counted and traced as well.
         self.with_health(routes).layer(with(Arc::clone(&self.app), arrival::arrive))
+    }
+
+    /// The routes with this path, if its gateway is served.
+    fn with_face(&self, routes: Router<Arc<App>>, face: Face, path: &str, route: Route) -> Router<Arc<App>> {
+        if self.app.faces.contains(&face) { routes.route(path, route) } else { routes }
+    }
+
+    /// LiteLLM's route, whose key may come in a header of its own.
+    fn litellm(&self) -> Router<Arc<App>> {
+        let routes = Router::new();
+        if !self.app.faces.contains(&Face::Litellm) {
+            return routes;
+        }
+        routes
+            .route(litellm::PATH, post(judge::litellm))
+            .route_layer(with(Arc::clone(&self.app), middleware::read_body))
+            .route_layer(with(Arc::clone(&self.app), middleware::authenticate_gateway))
+    }
+
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     /// The routes for administrators.
@@ -221,6 +269,14 @@ impl Server {
 }
 
 impl App {
+    /// Whether all models work.
+    pub(crate) fn check_models(&self) -> Result<(), ApiError> {
+        self.engine.broken().map_or(Ok(()), |why| {
+            let message = format!("{why}; restart the server or mend the engine");
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message))
+        })
+    }
+
     /// Writes the record of an answer, if the operator keeps records.
     pub(crate) fn keep_record(&self, output: &Output) -> Result<(), ApiError> {
         let Some(journal) = self.records.get() else { return Ok(()) };
@@ -236,13 +292,13 @@ impl App {
 /// `GET /ready`: whether requests are allowed, the models work, and records can be written.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     app.deployer.denial.check()?;
-    let unavailable = |code, message| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message));
-    if let Some(why) = app.engine.broken() {
-        return unavailable("model_broken", format!("{why}; restart the server or mend the engine"));
-    }
+    app.check_models()?;
     match Readiness::of_records(&app).await {
         true => Ok("ready\n"),
-        false => unavailable("record_error", "records cannot be written; the server's log says why".to_owned()),
+        false => {
+            let message = "records cannot be written; the server's log says why";
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "record_error", message))
+        }
     }
 }
 

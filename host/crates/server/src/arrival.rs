@@ -39,9 +39,8 @@ pub(crate) async fn arrive(State(app): State<Arc<App>>, mut request: Request, ne
         return next.run(request).await;
     }
     let span = RequestSpan::begin(&app, request.headers(), path);
-    let arrival = Arc::new(Arrival { span, has_choices: AtomicBool::new(false) });
-    request.extensions_mut().insert(Arc::clone(&arrival));
-    let mut open = Open { app, arrival, end: Some(End::Cancelled) };
+    let mut open = Open::begin(app, span);
+    request.extensions_mut().insert(Arc::clone(&open.arrival));
     let response = next.run(request).await;
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
@@ -50,11 +49,19 @@ pub(crate) async fn arrive(State(app): State<Arc<App>>, mut request: Request, ne
 }
 
 /// A request that may end without choices; its end is reported when this is dropped.
-struct Open {
+pub(crate) struct Open {
     app: Arc<App>,
-    arrival: Arc<Arrival>,
+    pub(crate) arrival: Arc<Arrival>,
     /// [`End::Cancelled`] until there is a response: the client left before it. None if the response is no error.
-    end: Option<End>,
+    pub(crate) end: Option<End>,
+}
+
+impl Open {
+    /// A request that has just come.
+    pub(crate) fn begin(app: Arc<App>, span: RequestSpan) -> Self {
+        let arrival = Arc::new(Arrival { span, has_choices: AtomicBool::new(false) });
+        Self { app, arrival, end: Some(End::Cancelled) }
+    }
 }
 
 impl Drop for Open {

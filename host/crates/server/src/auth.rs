@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
 
+/// The header in which LiteLLM sends the key of a guardrail.
+const GATEWAY_KEY: &str = "x-api-key";
+
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -41,14 +44,25 @@ impl Clients {
         Self { clients, admin: settings.admin_token_sha256.as_deref().map(from_hex) }
     }
 
-    /// The client with the key in these headers. All keys are compared, each in constant time.
+    /// The client with the key in these headers.
     pub(crate) fn client(&self, headers: &HeaderMap) -> Result<Arc<Client>, ApiError> {
+        self.with_key(bearer(headers))
+    }
+
+    /// The same for a gateway, which may send the key in a header of its own.
+    pub(crate) fn gateway(&self, headers: &HeaderMap) -> Result<Arc<Client>, ApiError> {
+        let own = headers.get(GATEWAY_KEY).and_then(|value| value.to_str().ok()).map(str::trim);
+        self.with_key(own.or_else(|| bearer(headers)))
+    }
+
+    /// The client with this key. All keys are compared, each in constant time.
+    pub(crate) fn with_key(&self, key: Option<&str>) -> Result<Arc<Client>, ApiError> {
         if let [open] = self.clients.as_slice()
             && open.key.is_empty()
         {
             return Ok(Arc::clone(open));
         }
-        let given = digest(headers)?;
+        let given = digest(key)?;
         let mut found = None;
         for client in &self.clients {
             if bool::from(same(&client.key, &given)) {
@@ -61,18 +75,22 @@ impl Clients {
     /// Checks that the administrators' token is in these headers, if there is one.
     pub(crate) fn administrator(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let Some(token) = &self.admin else { return Ok(()) };
-        if bool::from(same(token, &digest(headers)?)) {
+        if bool::from(same(token, &digest(bearer(headers))?)) {
             return Ok(());
         }
         Err(unauthorized("this is not the administrators' token"))
     }
 }
 
-fn digest(headers: &HeaderMap) -> Result<[u8; 32], ApiError> {
+/// The key in the header `Authorization`, if there is one.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = value.and_then(|value| value.trim_start().split_once(' '));
     // The case of a scheme does not matter (RFC 9110, 11.1).
-    let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
+    key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim())
+}
+
+fn digest(key: Option<&str>) -> Result<[u8; 32], ApiError> {
     let key = key.ok_or_else(|| unauthorized("no API key; send the header `Authorization: Bearer KEY`"))?;
     Ok(Sha256::digest(key).into())
 }
@@ -99,7 +117,7 @@ mod tests {
     fn the_scheme_of_a_key_has_no_case() {
         let of = |value: &str| {
             let headers = [(AUTHORIZATION, value.parse().unwrap())].into_iter().collect();
-            digest(&headers).ok().map(|digest| digest.to_vec())
+            digest(bearer(&headers)).ok().map(|digest| digest.to_vec())
         };
         let key = Some(Sha256::digest("k").to_vec());
         for value in ["Bearer k", "bearer k", "BEARER k", "Bearer   k ", " bEaReR k"] {

@@ -2,12 +2,16 @@
 
 use crate::{
     deploy::{DeployError, Lender, OpenError, Opener, Store, StoreError},
+    judge::Face,
     settings::{Settings, SettingsError},
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::Engine;
 use inferenceguard_record::Journal;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 /// What a [`Server`](crate::Server) is made of. Only the engine and its bundle are required: [`ServerConfig::new`] has defaults for
 /// the rest.
@@ -18,6 +22,8 @@ pub struct ServerConfig {
     pub engine: Arc<Engine>,
     /// The bundle that the engine runs.
     pub active: Bundle,
+    /// The gateways that are served beside clients; none if not given. While any are, every bundle must judge text alone.
+    pub faces: BTreeSet<Face>,
     /// What clients may do; the defaults if not given.
     pub settings: Settings,
     /// Opens the bundles that administrators name by a path; refuses all if not given.
@@ -40,6 +46,7 @@ impl ServerConfig {
         Self {
             engine,
             active,
+            faces: BTreeSet::new(),
             settings: Settings::default(),
             opener: Box::new(|_| Err(OpenError::new("this server opens no bundles by their paths"))),
             lender: Box::new(|_| None),
@@ -69,6 +76,9 @@ pub enum ServerError {
     /// A tenant's layer or budget does not fit the bundle.
     #[error("a tenant is refused: {0}")]
     Layer(#[source] Box<DeployError>),
+    /// The bundle to begin with cannot judge what gateways send.
+    #[error("a gateway cannot be served: {0}")]
+    Face(#[source] Box<DeployError>),
     /// The store cannot be read or written.
     #[error("the server's store, {0}")]
     Store(#[from] StoreError),

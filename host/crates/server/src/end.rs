@@ -29,6 +29,8 @@ pub(crate) enum End {
     TooSlow,
     /// The client has used up its limits.
     RateLimited,
+    /// The judgement took longer than its deadline.
+    Late,
     /// Too many other choices waited.
     Overloaded,
     /// The operator denies all requests.
@@ -58,6 +60,7 @@ impl End {
             "denied" => Self::Denied,
             "cancelled" => Self::Cancelled,
             "record_error" => Self::Record,
+            "deadline_exceeded" => Self::Late,
             _ => Self::of_status(status),
         }
     }
@@ -91,6 +94,7 @@ impl End {
             Self::TooLarge => "too_large",
             Self::TooSlow => "too_slow",
             Self::RateLimited => "rate_limited",
+            Self::Late => "late",
             Self::Overloaded => "overloaded",
             Self::Denied => "denied",
             Self::Engine => "engine",
@@ -105,7 +109,7 @@ impl End {
 
     /// Whether the server is at fault, and not the client.
     pub(crate) fn is_fault(self) -> bool {
-        matches!(self, Self::Failed | Self::Overloaded | Self::Denied | Self::Engine | Self::Record)
+        matches!(self, Self::Failed | Self::Late | Self::Overloaded | Self::Denied | Self::Engine | Self::Record)
     }
 }
 
@@ -127,6 +131,7 @@ mod tests {
             (429, "rate_limit_exceeded", End::RateLimited),
             (500, "engine_error", End::Engine),
             (500, "record_error", End::Record),
+            (504, "deadline_exceeded", End::Late),
             (503, "overloaded", End::Overloaded),
             (503, "denied", End::Denied),
             (503, "cancelled", End::Cancelled),

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use inferenceguard_gateways::{Problem, Refused};
 use inferenceguard_host::EngineError;
 use inferenceguard_search::SearchError;
 use serde_json::{Value, json};
@@ -76,6 +77,19 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self { param: problem.param, ..Self::new(StatusCode::BAD_REQUEST, problem.code, problem.message) }
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        let ApiError { status, code, message, retry_after, .. } = error;
+        Self { status: status.as_u16(), code, message, retry_after }
     }
 }
 

@@ -21,6 +21,7 @@
 //! | path | |
 //! |---|---|
 //! | `/v1/chat/completions`, `/v1/completions` | answers, whole or as server-sent events |
+//! | `/v1/judge`, `/v1/moderations`, `/beta/litellm_basic_guardrail_api` | judgements for gateways, each where its [`Face`] is on |
 //! | `/v1/models`, `/v1/models/NAME`, `/health`, `/ready`, `/metrics` | the model, and the server's health |
 //! | `/admin/` | on the second listener: a status page; `status`, `swaps`; `PUT` of `bundle`; `PUT` and `DELETE` of `canary`, `shadow`, `denial`; `POST` to `rollback` and `canary/promote` |
 //!
@@ -42,6 +43,7 @@ mod deploy;
 mod end;
 mod error;
 mod exposition;
+mod judge;
 mod labels;
 mod live;
 mod locks;
@@ -58,5 +60,6 @@ mod write_timeout;
 pub use app::Server;
 pub use config::{ServerConfig, ServerError};
 pub use deploy::{DeployError, Lender, OpenError, Opener, SavedModelState, SavedState, Store, StoreError};
+pub use judge::{Face, GatewayClient, JudgeSettings, Prompts};
 pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, SettingsError, StreamRelease, Tenant};
 pub use span::REQUEST_SPANS;

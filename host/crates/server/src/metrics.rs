@@ -6,7 +6,7 @@ use crate::{
     labels::{Names, Text},
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
-use inferenceguard_search::{ConstraintReport, Finish, Status};
+use inferenceguard_search::{ConstraintReport, Finish, RoleFailure, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -39,6 +39,13 @@ struct FailureLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JudgementLabels {
+    face: &'static str,
+    part: &'static str,
+    status: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +94,8 @@ pub(crate) struct Metrics {
     swaps: Family<SwapLabels, Counter>,
     swap_seconds: Histogram,
     shadow: Family<ResultLabels, Counter>,
+    judgements: Family<JudgementLabels, Counter>,
+    judgement_seconds: Histogram,
     generation: Gauge,
     bundle: Family<BundleLabels, Gauge>,
     models: Family<ModelLabels, Gauge>,
@@ -122,6 +131,8 @@ impl Metrics {
             swaps: Family::default(),
             swap_seconds: seconds(),
             shadow: Family::default(),
+            judgements: Family::default(),
+            judgement_seconds: seconds(),
             generation: Gauge::default(),
             bundle: Family::default(),
             models: Family::default(),
@@ -158,6 +169,9 @@ impl Metrics {
         );
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
         r.register("shadow_answers", "Answers that the shadow judged, by its verdict", self.shadow.clone());
+        r.register("judgements", "Texts of gateways, by face, part and status", self.judgements.clone());
+        let help = "From a question of a gateway to its verdict";
+        r.register_with_unit("judgement", help, Unit::Seconds, self.judgement_seconds.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
         r.register("model_info", "The models: the language model and the score models", self.models.clone());
@@ -205,10 +219,25 @@ impl Metrics {
         ] {
             self.tokens.get_or_create(&KindLabels { kind }).inc_by(count);
         }
-        for failure in &output.failures {
+        self.count_failures(&output.failures);
+    }
+
+    /// Counts components that failed.
+    pub(crate) fn count_failures(&self, failures: &[RoleFailure]) {
+        for failure in failures {
             let (role, kind) = (failure.role.to_string(), failure.kind.name());
             self.failures.get_or_create(&FailureLabels { role, kind }).inc();
         }
+    }
+
+    /// Counts a text of a gateway.
+    pub(crate) fn count_judgement(&self, face: &'static str, part: &'static str, status: &'static str) {
+        self.judgements.get_or_create(&JudgementLabels { face, part, status }).inc();
+    }
+
+    /// The seconds of a judgement.
+    pub(crate) fn observe_judgement(&self, seconds: f64) {
+        self.judgement_seconds.observe(seconds);
     }
 
     fn observe_profile(&self, profile: &Profile) {

@@ -33,6 +33,17 @@ pub(crate) async fn authenticate_client(
     pass(known, request, next).await
 }
 
+/// The same for gateways, whose key may be in a header of their own.
+pub(crate) async fn authenticate_gateway(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let client = app.clients.gateway(request.headers());
+    let known = client.map(|client| drop(request.extensions_mut().insert(client)));
+    pass(known, request, next).await
+}
+
 /// Refuses requests without the administrators' token, if there is one.
 pub(crate) async fn authenticate_administrator(
     State(app): State<Arc<App>>,

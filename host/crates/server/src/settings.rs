@@ -1,5 +1,6 @@
 //! The server's settings: what clients and administrators may do.
 
+use crate::judge::JudgeSettings;
 use inferenceguard_search::Release;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub trace_content: bool,
     /// When a canary is rolled back.
     pub canary: CanarySettings,
+    /// How gateways are served, if any are.
+    pub judge: JudgeSettings,
     /// The clients, by name. Without any, every client is served.
     pub tenants: BTreeMap<String, Tenant>,
 }
@@ -68,6 +71,7 @@ impl Default for Settings {
             trust: None,
             trace_content: false,
             canary: CanarySettings::default(),
+            judge: JudgeSettings::default(),
             tenants: BTreeMap::new(),
         }
     }
@@ -204,6 +208,7 @@ impl Settings {
         if let Some(digest) = &self.admin_token_sha256 {
             digest_of("admin_token_sha256", digest)?;
         }
+        self.judge.validate()?;
         self.tenants.iter().try_for_each(|(name, tenant)| tenant.validate(name))?;
         self.check_keys()
     }
@@ -238,7 +243,7 @@ impl Tenant {
     }
 }
 
-fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
+pub(crate) fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
     if found > 0 {
         return Ok(());
     }

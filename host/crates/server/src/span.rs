@@ -6,6 +6,7 @@
 
 use crate::{app::App, end::End, locks::lock, metrics, openai::finish_reason};
 use axum::http::HeaderMap;
+use inferenceguard_gateways::{Verdict, litellm};
 use inferenceguard_host::{Output, Request};
 use inferenceguard_model::Message;
 use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
@@ -93,6 +94,19 @@ impl RequestSpan {
         }
     }
 
+    /// Sets what a bundle says of a text.
+    pub(crate) fn set_verdict(&self, verdict: &Verdict) {
+        let span = &self.span;
+        span.set_attribute("inferenceguard.status", verdict.standing.name());
+        span.set_attribute("inferenceguard.bundle.name", verdict.bundle.name.clone());
+        span.set_attribute("inferenceguard.bundle.digest", verdict.bundle.digest.clone());
+        let generations = vec![i64::try_from(verdict.generation).unwrap_or(i64::MAX)];
+        span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
+        for price in &verdict.prices {
+            span.set_attribute(format!("inferenceguard.budget_remaining.{}", price.name), price.budget - price.worst());
+        }
+    }
+
     /// Sets the answer of a choice.
     pub(crate) fn set_answer(&self, index: usize, output: &Output) {
         let span = &self.span;
@@ -133,10 +147,14 @@ impl Drop for RequestSpan {
     }
 }
 
+/// What a span of Envoy's questions is about, in place of a path.
+pub(crate) const EXT_PROC: &str = "ext_proc";
+
 fn operation(path: &str) -> Option<&'static str> {
     match path {
         "/v1/chat/completions" => Some("chat"),
         "/v1/completions" => Some("text_completion"),
+        "/v1/judge" | "/v1/moderations" | litellm::PATH | EXT_PROC => Some("judge"),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What can keep a server from starting.
 
 use inferenceguard_catalog::CatalogError;
+use inferenceguard_envoy::EnvoyError;
 use inferenceguard_server::{ServerError, SettingsError, StoreError};
 use inferenceguard_telemetry::TelemetryError;
 use std::{io, path::PathBuf};
@@ -64,6 +65,15 @@ pub enum ServiceError {
     /// The server refuses its configuration, or stops with an error.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// Envoy is served at one address.
+    #[error("--face envoy={found}: found a second address for Envoy; expected one")]
+    SecondEnvoy {
+        /// The second address.
+        found: String,
+    },
+    /// Envoy can no longer be served.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
     /// The saved state cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -8,11 +8,13 @@
 //! **Invariant**: a server that is refused before step 3 has changed neither the records nor the saved state.
 
 mod error;
+mod faces;
 mod signals;
 mod start;
 mod watch;
 
 pub use error::ServiceError;
+pub use faces::FaceOption;
 
 use inferenceguard_bundle::SigningKey;
 use inferenceguard_catalog::{
@@ -60,6 +62,8 @@ pub struct ServeOptions {
     pub otlp: Option<String>,
     /// The most requests that run at the same time.
     pub max_live: usize,
+    /// The gateways that are served beside clients.
+    pub faces: Vec<FaceOption>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -92,10 +96,14 @@ async fn run(
         None => None,
         Some(address) => Some(listen(address, "--admin-listen").await?),
     };
+    let envoy = faces::listen(&options.faces).await?;
     keep_records(options, server, record_key)?;
     note(&format!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {
         note(&format!("administrators  http://{}/admin/", admin.local_addr()?));
+    }
+    if let Some(envoy) = &envoy {
+        note(&format!("Envoy           grpc://{}", envoy.local_addr()?));
     }
     server.begin()?;
     let bundle = options.choice.bundle.as_deref();
@@ -105,8 +113,7 @@ async fn run(
         watch::on_change(server, bundle, known, note);
     }
     signals.serve();
-    server.run(clients, admin, signals.clone().stopped()).await?;
-    Ok(())
+    faces::run(server, (clients, admin), envoy, signals.clone().stopped()).await
 }
 
 /// Opens the file of records. Damaged records are set aside here, so everything that can refuse the server comes before.

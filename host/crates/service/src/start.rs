@@ -1,6 +1,6 @@
 //! Which bundle a server starts with: the saved one of its model, or the named one.
 
-use crate::{ServeOptions, ServiceError, watch::Identity};
+use crate::{FaceOption, ServeOptions, ServiceError, watch::Identity};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{
     CatalogError, Language, build,
@@ -33,7 +33,8 @@ pub(crate) fn server(
     let (saved, line) = (start.saved, line(&start, options));
     let hint = |error: ServiceError| if saved { ServiceError::Saved(Box::new(error)) } else { error };
     let config = config(options, language, start, methods).map_err(|error| hint(error.into()))?;
-    let config = ServerConfig { settings, store, lost_spans, ..config };
+    let faces = options.faces.iter().map(FaceOption::face).collect();
+    let config = ServerConfig { faces, settings, store, lost_spans, ..config };
     let server = Server::new(config).map_err(|error| hint(error.into()))?;
     (options.choice.loading.note)(&line);
     Ok((server, identity))

@@ -90,18 +90,16 @@ impl ScoreWork {
         }
     }
 
-    /// Scores rows of this call and of those behind it.
+    /// Scores rows of this call and of those behind it. Calls with rows left wait behind the others.
     fn extend(&mut self, first: Extending) {
         let mut room = self.limits.positions.max(1);
         let mut parts = vec![cut(first, &mut room, true)];
-        while let Some(Waiting::Extend(_)) = self.waiting.front() {
-            let Some(Waiting::Extend(next)) = self.waiting.pop_front() else { break };
-            let part = cut(next, &mut room, false);
-            let enough = !part.0.rows.is_empty();
-            parts.push(part);
-            if enough {
+        while let Some(Waiting::Extend(next)) = self.waiting.front() {
+            if next.rows.front().is_some_and(|row| row.tokens.len() > room) {
                 break;
             }
+            let Some(Waiting::Extend(next)) = self.waiting.pop_front() else { break };
+            parts.push(cut(next, &mut room, false));
         }
         self.guarded(|model, waiting| {
             for done in score(model, parts) {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the player")]
 
+pub(crate) mod played;
+
 use inferenceguard_model::{
     BeamId, Grown, Growth, Model, Rows, SampleRequest, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax,
     sample_row, top_k, toy::ToyScript,

@@ -10,6 +10,7 @@ use super::{
     shadow::Shadow,
     source::{BundleSource, Lender, OpenError, Opener, TrustFile},
     store::{Store, StoreError},
+    text_only,
     writer::{StateUpdate, StateWriter},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub(crate) struct Deployer {
     pub(super) tenants: BTreeMap<String, Tenant>,
     pub(super) overload: Option<Overload>,
     pub(super) canary_settings: CanarySettings,
+    /// Whether gateways are served: then every bundle must judge text alone.
+    text_only: bool,
     pub(super) metrics: Arc<Metrics>,
     writer: Option<StateWriter>,
     /// Held during a whole activation, so that they happen one after the other. Requests never wait for it.
@@ -57,7 +60,7 @@ impl Deployer {
         active: Bundle,
         (opener, lender): (Box<Opener>, Box<Lender>),
         store: Option<Store>,
-        settings: &Settings,
+        (settings, text_only): (&Settings, bool),
         metrics: Arc<Metrics>,
     ) -> Result<Self, DeployError> {
         let trust = TrustFile(settings.trust.clone());
@@ -72,6 +75,7 @@ impl Deployer {
             tenants: settings.tenants.clone(),
             overload: settings.overload,
             canary_settings: settings.canary,
+            text_only,
             denial: Denial::new(writer.as_ref().and_then(StateWriter::denied)),
             history: History::new(Arc::clone(&metrics), store),
             bundles: Mutex::new(bundles),
@@ -169,7 +173,20 @@ impl Deployer {
 
     fn check_and_compile(&self, bundle: &Bundle) -> Result<Prepared, DeployError> {
         self.trust.check(bundle)?;
-        Ok(self.engine.prepare(bundle)?)
+        self.fit_for_faces(self.engine.prepare(bundle)?)
+    }
+
+    /// The same deployment, if it can judge what gateways send, or if there are none.
+    pub(super) fn fit_for_faces(&self, prepared: Prepared) -> Result<Prepared, DeployError> {
+        if self.text_only {
+            text_only::check(&prepared)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Checks the bundle that the server begins with.
+    pub(crate) fn check_faces(&self) -> Result<(), DeployError> {
+        self.fit_for_faces(self.engine.prepared_in(None)?).map(drop)
     }
 
     /// Saves the next bundle, then installs it: what was acknowledged survives a kill.

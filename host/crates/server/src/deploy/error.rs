@@ -83,6 +83,16 @@ pub enum DeployError {
     /// The bundle with fewer candidates does not fit the engine's models.
     #[error("overload: {0}")]
     ReducedDoesNotFit(#[source] Box<EngineError>),
+    /// A cost reads what the text of a gateway does not bring.
+    #[error(
+        "the cost `{cost}` reads {reads} of the language model, and a text from a gateway has none; activate a bundle whose costs read text or score models, or serve without `--face`"
+    )]
+    ReadsModel {
+        /// The cost.
+        cost: String,
+        /// What it reads.
+        reads: &'static str,
+    },
     /// The change could not be saved: the disk is full, for instance.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -42,6 +42,7 @@ impl Deployer {
             let reduced = reduced(bundle, overload.n)?;
             let prepared = self.engine.prepare(&reduced);
             let prepared = prepared.map_err(|error| DeployError::ReducedDoesNotFit(Box::new(error)))?;
+            let prepared = self.fit_for_faces(prepared)?;
             layers.push(PreparedLane { lane: REDUCED_LANE.to_owned(), bundle: reduced, prepared });
         }
         Ok(layers)
@@ -64,6 +65,7 @@ impl Deployer {
             path: path_of(),
             source: Box::new(source),
         })?;
+        let prepared = self.fit_for_faces(prepared)?;
         Ok(PreparedLane { lane: tenant_lane(name), bundle: layered, prepared })
     }
 

@@ -23,6 +23,7 @@ mod layers;
 mod shadow;
 mod source;
 mod store;
+mod text_only;
 mod trial;
 mod writer;
 

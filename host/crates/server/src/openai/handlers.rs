@@ -2,7 +2,6 @@
 
 use super::{
     answer::{Envelope, Style},
-    fields::Fields,
     job::{self, ChoiceEvent, Job},
     request::{self, ClientRequest, Defaults},
     stream,
@@ -18,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
+use inferenceguard_gateways::Fields;
 use inferenceguard_host::{Output, Request};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl App {
         }
     }
 
-    fn check_model(&self, model: &str) -> Result<(), ApiError> {
+    pub(crate) fn check_model(&self, model: &str) -> Result<(), ApiError> {
         if model == self.model {
             return Ok(());
         }

@@ -1,11 +1,8 @@
 //! OpenAI's interface: chats and completions in its JSON.
 
 mod answer;
-mod fields;
 mod handlers;
 mod job;
-mod messages;
-mod neutral;
 mod request;
 #[cfg(test)]
 mod request_tests;

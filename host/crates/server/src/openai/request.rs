@@ -1,11 +1,9 @@
 //! Parses what clients send into a request for the engine. Every supported field is taken by its name; a field that is left must
 //! have a value that asks for nothing (`neutral`), or the request is refused.
 
-use super::{
-    fields::{Fields, missing, wrong},
-    messages, neutral, seed,
-};
+use super::seed;
 use crate::{error::ApiError, settings::StreamRelease};
+use inferenceguard_gateways::{Fields, Problem, messages, missing, neutral, wrong};
 use inferenceguard_host::Request;
 use inferenceguard_search::SamplingSettings;
 use serde_json::Value;
@@ -53,7 +51,7 @@ struct Logprobs {
 }
 
 /// The model that a request names.
-pub(crate) fn model(fields: &mut Fields) -> Result<Option<String>, ApiError> {
+pub(crate) fn model(fields: &mut Fields) -> Result<Option<String>, Problem> {
     fields.take("model", "the name of a model")
 }
 
@@ -154,7 +152,7 @@ fn sampling(fields: &mut Fields) -> Result<SamplingSettings, ApiError> {
 }
 
 /// 0 means all tokens, and so does -1, which other servers use.
-fn top_k(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
+fn top_k(fields: &mut Fields) -> Result<Option<u32>, Problem> {
     const TOP_K: &str = "a whole number, 0 or -1 for all tokens";
     let Some(value) = fields.value("top_k") else { return Ok(None) };
     let number = value.as_i64().map(|k| if k == -1 { 0 } else { k });
@@ -162,7 +160,7 @@ fn top_k(fields: &mut Fields) -> Result<Option<u32>, ApiError> {
 }
 
 /// A text, or a list of texts.
-fn texts(fields: &mut Fields, name: &str, expected: &str) -> Result<Option<Vec<String>>, ApiError> {
+fn texts(fields: &mut Fields, name: &str, expected: &str) -> Result<Option<Vec<String>>, Problem> {
     let path = fields.path(name);
     let text = |value: Value| match value {
         Value::String(text) => Ok(text),
@@ -205,7 +203,7 @@ impl Extension {
     }
 }
 
-fn budgets(fields: Fields) -> Result<BTreeMap<String, f64>, ApiError> {
+fn budgets(fields: Fields) -> Result<BTreeMap<String, f64>, Problem> {
     let number = |(name, path, value): (String, String, Value)| {
         value.as_f64().map(|budget| (name, budget)).ok_or_else(|| wrong(&path, &value, NUMBER))
     };

@@ -1,10 +1,8 @@
 //! The fields of requests: what is taken, what is refused, and under which name.
 
-use super::{
-    fields::Fields,
-    request::{ClientRequest, Defaults, chat, completion},
-};
+use super::request::{ClientRequest, Defaults, chat, completion};
 use crate::{error::ApiError, settings::StreamRelease};
+use inferenceguard_gateways::Fields;
 use inferenceguard_host::Request;
 use inferenceguard_search::{Release, SamplingSettings};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Seeds: sent by clients or drawn at random, and one for each choice.
 
-use super::fields::wrong;
 use crate::error::ApiError;
 use axum::http::StatusCode;
+use inferenceguard_gateways::wrong;
 use serde_json::Value;
 
 /// Seeds are smaller than this, so that every client can send them back in JSON: JavaScript has exact whole numbers up to here.
@@ -12,7 +12,7 @@ const SEEDS: u64 = 1 << 53;
 pub(super) fn read(value: &Value) -> Result<u64, ApiError> {
     let negative = || value.as_i64().map(|seed| seed.rem_euclid(SEEDS.cast_signed()).cast_unsigned());
     let seed = value.as_u64().map(|seed| seed % SEEDS).or_else(negative);
-    seed.ok_or_else(|| wrong("seed", value, "a whole number of 64 bits"))
+    Ok(seed.ok_or_else(|| wrong("seed", value, "a whole number of 64 bits"))?)
 }
 
 /// A random seed for a request without one.

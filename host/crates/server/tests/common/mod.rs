@@ -8,7 +8,7 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_model::{Model, ModelIdentity, toy::ToyScript};
 use inferenceguard_record::Journal;
-use inferenceguard_server::{OpenError, Opener, Server, ServerConfig, ServerError, Settings, Store};
+use inferenceguard_server::{Face, OpenError, Opener, Server, ServerConfig, ServerError, Settings, Store};
 pub(crate) use inferenceguard_testkit::toy::bundle;
 use inferenceguard_testkit::{components, toy::with_models};
 use serde_json::Value;
@@ -55,6 +55,7 @@ pub(crate) fn engine_of(script: &str, max_live: usize, active: &Bundle, generati
 /// A running server; it stops when dropped.
 pub(crate) struct Running {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) server: Server,
     clients: SocketAddr,
     admin: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -68,6 +69,31 @@ pub(crate) fn start(settings: &str) -> Running {
 
 pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
     run(ServerConfig { settings, ..config(&engine, bundle(MANIFEST)) }).unwrap()
+}
+
+/// The same with a chat template, so that text can be judged without a prompt.
+pub(crate) const TEMPLATE_SCRIPT: &str = "vocab: <eos>* <user> <bot> ask doomed good bad plain
+context: 64
+prompt: <user> {} <bot>
+after : good 3, plain 3, bad 3, <eos> 1
+score cost: bad 5
+score reward cumulative: good 1, bad 3";
+
+/// A running server that serves all gateways but Envoy beside its clients, over a model with a chat template.
+pub(crate) fn start_faces(settings: &str, active: &Bundle) -> Running {
+    run(faces(settings, active)).unwrap()
+}
+
+/// A running server of this configuration.
+pub(crate) fn start_config(config: ServerConfig) -> Running {
+    run(config).unwrap()
+}
+
+/// The configuration of such a server.
+pub(crate) fn faces(settings: &str, active: &Bundle) -> ServerConfig {
+    let engine = engine_of(TEMPLATE_SCRIPT, 4, active, 1);
+    let faces = [Face::Judge, Face::Litellm, Face::Moderations].into();
+    ServerConfig { faces, settings: toml::from_str(settings).unwrap(), ..config(&engine, active.clone()) }
 }
 
 /// A running server that opens administrators' bundles with `opener`.
@@ -121,13 +147,14 @@ fn run(config: ServerConfig) -> Result<Running, ServerError> {
     let (first, second) = (listen(), listen());
     let (clients, admin) = (first.local_addr().unwrap(), second.local_addr().unwrap());
     server.begin().unwrap();
+    let served = server.clone();
     let thread = thread::spawn(move || {
         let stop = async move { drop(stopped.await) };
-        runtime.block_on(server.run(first, Some(second), stop)).unwrap();
+        runtime.block_on(served.run(first, Some(second), stop)).unwrap();
     });
     let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
     let agent = agent.build().into();
-    Ok(Running { engine, clients, admin, stop: Some(stop), thread: Some(thread), agent })
+    Ok(Running { engine, server, clients, admin, stop: Some(stop), thread: Some(thread), agent })
 }
 
 /// What came back: status, header `Retry-After`, body.
@@ -187,6 +214,12 @@ impl Running {
     pub(crate) fn post_as(&self, key: &str, path: &str, body: impl ToString) -> Got {
         let request = self.agent.post(format!("http://{}{path}", self.clients));
         let request = if key.is_empty() { request } else { request.header("authorization", format!("Bearer {key}")) };
+        Got::of(request.send(body.to_string()).unwrap())
+    }
+
+    /// Sends a key as LiteLLM does.
+    pub(crate) fn post_as_gateway(&self, key: &str, path: &str, body: impl ToString) -> Got {
+        let request = self.agent.post(format!("http://{}{path}", self.clients)).header("x-api-key", key);
         Got::of(request.send(body.to_string()).unwrap())
     }
 

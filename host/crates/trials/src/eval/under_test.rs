@@ -3,17 +3,17 @@
 use super::{EvalOptions, plan, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, ModelFiles};
+use inferenceguard_candle::ModelFiles;
 use inferenceguard_catalog::{
     CatalogError, Loading, build,
     bundles::{self, Fallback},
-    cache, embedded, language_files, language_model, score_files, score_model, score_places, with_components,
+    cache, embedded, language_files, language_model, score_files, score_model, with_components,
 };
 use inferenceguard_host::{
     Engine, EngineBuilder,
     schedule::{Limits, Scheduler},
 };
-use inferenceguard_model::{BackEnd, Caller, Model, ScoreBackEnd, ScoreModel, Tokenizer};
+use inferenceguard_model::{BackEnd, Model, ScoreBackEnd, ScoreModel};
 use inferenceguard_sandbox::Sandbox;
 use std::{cell::RefCell, collections::BTreeMap, path::Path, sync::Arc};
 
@@ -57,8 +57,7 @@ pub(super) fn bundled(options: &EvalOptions) -> Result<Vec<Bundled>, TrialError>
 
 /// Opens every model.
 pub(super) fn open(options: &EvalOptions, bundled: Vec<Bundled>) -> Result<Vec<ModelUnderTest>, TrialError> {
-    let (here, _) = score_places(&options.choice.scores);
-    let scores = score_files(&here, options.is_demo(), options.choice.loading.note)?;
+    let scores = score_files(&options.choice.scores, options.is_demo(), options.choice.loading.note)?;
     bundled.into_iter().map(|one| model(options, one.source, &scores, one.bundle)).collect()
 }
 
@@ -122,74 +121,22 @@ fn model(
 ) -> Result<ModelUnderTest, TrialError> {
     let (loading, note) =
         (Loading::new(&options.choice.loading, Some(bundle.manifest()))?, options.choice.loading.note);
-    let (_, elsewhere) = score_places(&options.choice.scores);
-    loading.check(scores.keys().chain(elsewhere.keys()))?;
-    let opened = Opened::new(options, &source.files, &loading)?;
-    let (template, tokenizer, mut templates) = (opened.template(), opened.tokenizer(), BTreeMap::new());
-    let mut own = BTreeMap::<String, Box<dyn ScoreModel>>::new();
-    for (name, files) in scores.iter().filter(|(name, _)| !elsewhere.contains_key(*name)) {
+    loading.check(scores.keys())?;
+    let model = language_model(&source.files, &loading.language(), note)?;
+    let (template, mut templates) = (model.template().choice().to_string(), BTreeMap::new());
+    let tokenizer = model.tokenizer();
+    let mut opened = BTreeMap::<String, Box<dyn ScoreModel>>::new();
+    for (name, files) in scores {
         let model = score_model(files, &loading.score(name), &*tokenizer, note)?;
         templates.insert(name.clone(), model.template().choice().to_string());
-        own.insert(name.clone(), Box::new(model));
+        opened.insert(name.clone(), Box::new(model));
     }
-    let (language, mut shared) = opened.started(own)?;
-    for (name, place) in &elsewhere {
-        if let Some(model) = options.choice.engines.score(name, place, &loading, &*tokenizer)? {
-            templates.insert(name.clone(), model.handle(&Caller::default()).template().unwrap_or_default());
-            shared.insert(name.clone(), model);
-        }
-    }
+    let scheduler = Scheduler::start(Some(Box::new(model)), opened, Limits::default())?;
+    let (language, shared) = (scheduler.back_end().ok_or(TrialError::NoModel)?, scheduler.score_back_ends());
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let eos = language.info().eos.first().copied();
     let pricer = RefCell::new(Pricer::open(&bundle, &sandbox, &shared, tokenizer, eos)?);
     Ok(ModelUnderTest { name: source.name, language, scores: shared, template, templates, bundle, sandbox, pricer })
-}
-
-/// Back ends of a language model and its score models.
-type Started = (Arc<dyn BackEnd>, BTreeMap<String, Arc<dyn ScoreBackEnd>>);
-
-/// A language model that was opened, here or in an engine elsewhere.
-enum Opened {
-    Here(Box<CandleModel>),
-    Elsewhere(Arc<dyn BackEnd>),
-}
-
-impl Opened {
-    fn new(options: &EvalOptions, files: &ModelFiles, loading: &Loading) -> Result<Self, TrialError> {
-        let elsewhere = options.choice.engines.language(options.choice.model.as_deref(), loading)?;
-        Ok(match elsewhere {
-            Some(back_end) => Self::Elsewhere(back_end),
-            None => Self::Here(Box::new(language_model(files, &loading.language(), loading.note())?)),
-        })
-    }
-
-    fn template(&self) -> String {
-        match self {
-            Self::Here(model) => model.template().choice().to_string(),
-            Self::Elsewhere(back_end) => back_end.handle(&Caller::default()).template().unwrap_or_default(),
-        }
-    }
-
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        match self {
-            Self::Here(model) => model.tokenizer(),
-            Self::Elsewhere(back_end) => back_end.handle(&Caller::default()).tokenizer(),
-        }
-    }
-
-    /// The back ends, on a thread that owns the models that run here.
-    fn started(self, scores: BTreeMap<String, Box<dyn ScoreModel>>) -> Result<Started, TrialError> {
-        let (own, elsewhere): (Option<Box<dyn Model>>, _) = match self {
-            Self::Here(model) => (Some(model), None),
-            Self::Elsewhere(back_end) => (None, Some(back_end)),
-        };
-        if own.is_none() && scores.is_empty() {
-            return Ok((elsewhere.ok_or(TrialError::NoModel)?, BTreeMap::new()));
-        }
-        let scheduler = Scheduler::start(own, scores, Limits::default())?;
-        let language = elsewhere.or_else(|| scheduler.back_end()).ok_or(TrialError::NoModel)?;
-        Ok((language, scheduler.score_back_ends()))
-    }
 }
 
 impl ModelUnderTest {

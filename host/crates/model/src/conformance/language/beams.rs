@@ -1,7 +1,38 @@
 //! Beams: forks, batches, orders, releases.
 
 use super::{Outcome, Subject};
-use crate::{ModelError, conformance::ensure_error};
+use crate::{
+    ModelError, Reading,
+    conformance::{ensure, ensure_error},
+};
+
+/// Parts of a prompt, with steps of another beam between the first of them.
+pub(super) fn parts(subject: &mut Subject) -> Outcome {
+    let len = subject.model.info().context.min(subject.options.fill_context);
+    let tokens = subject.tokens(0, len);
+    let (other, _) = subject.prefilled(&subject.tokens(1, 3))?;
+    let reading = || Reading { prompt: tokens.clone(), ..Reading::default() };
+    let (mut whole, mut left) = (reading(), reading());
+    let (mut made, mut parts) = (subject.model.prefill_part(&mut whole, 1)?, 1);
+    while made.is_none() && parts < len {
+        if parts < 4 {
+            subject.step(&[(other, tokens[parts])])?;
+        }
+        made = subject.model.prefill_part(&mut whole, 1)?;
+        parts += 1;
+    }
+    let read = whole.read;
+    let Some((_, latent)) = made.filter(|_| read == len) else {
+        return ensure(false, || format!("{parts} parts read {read} of {len} tokens and made no beam"));
+    };
+    let logits = subject.logits(&latent)?;
+    subject.ensure_logits(&format!("a prompt read in {parts} parts"), &tokens, &logits)?;
+    if let Some((beam, _)) = subject.model.prefill_part(&mut left, 1)? {
+        subject.model.release(&[beam]);
+    }
+    drop(left);
+    subject.ensure_live("a prompt, another one, and one that was never read to its end", 2)
+}
 
 pub(super) fn steps_equal_prefill(subject: &mut Subject) -> Outcome {
     let tokens = subject.tokens(0, 9);

@@ -31,7 +31,7 @@ const CONTEXT: usize = 16;
 
 type Check = fn(&mut Subject) -> Outcome;
 
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 18] = [
     ("the description is consistent", numbers::description),
     ("latents and logits are finite and in shape", numbers::shapes),
     ("logits of host rows are those of the model's own rows", numbers::host_rows),
@@ -46,6 +46,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("parents stay as they are", beams::parents_unchanged),
     ("children outlive their parent", beams::children_outlive),
     ("release frees, once, and nothing else", beams::release),
+    ("a prompt read by parts is the same prompt", beams::parts),
     ("unknown beams and tokens are refused, others stay intact", refusals::unknown),
     ("prompts and beams beyond the context are refused", refusals::context),
     ("text becomes no special token, whatever it spells", words::spell_nothing),

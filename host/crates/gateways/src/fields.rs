@@ -3,7 +3,7 @@
 //!
 //! A field with the value `null` counts as left out, at any depth.
 
-use crate::error::ApiError;
+use crate::Problem;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{
@@ -16,7 +16,7 @@ const SHOWN: usize = 60;
 
 /// The fields of an object that were not taken yet.
 #[derive(Debug)]
-pub(crate) struct Fields {
+pub struct Fields {
     /// The object's place in the body, such as `messages[0]`; empty for the body itself.
     path: String,
     left: Map<String, Value>,
@@ -27,7 +27,7 @@ impl Fields {
     ///
     /// # Errors
     /// 400 if it is not a JSON object in UTF-8, or holds a key twice at any depth.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|error| broken(format!("the body is not UTF-8: {error}")))?;
         let twice = RefCell::new(None);
         let mut json = serde_json::Deserializer::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -37,14 +37,14 @@ impl Fields {
             (Ok(Value::Object(left)), _) => Ok(Self { path: String::new(), left }),
             (Ok(other), _) => Err(broken(format!("the body is {}; expected an object", shown(&other)))),
             (Err(_), Some(path)) => {
-                Err(ApiError::coded("duplicate_parameter", &path, format!("`{path}` stands twice; give it once")))
+                Err(Problem::coded("duplicate_parameter", &path, format!("`{path}` stands twice; give it once")))
             }
             (Err(error), None) => Err(broken(format!("the body is no JSON: {error}"))),
         }
     }
 
     /// The fields of a value at this place, which must be an object.
-    pub(crate) fn of(path: String, value: Value) -> Result<Self, ApiError> {
+    pub fn of(path: String, value: Value) -> Result<Self, Problem> {
         match value {
             Value::Object(left) => Ok(Self { path, left }),
             other => Err(wrong(&path, &other, "an object")),
@@ -52,47 +52,47 @@ impl Fields {
     }
 
     /// The place of a field of this object in the body.
-    pub(crate) fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// Takes a field of any type.
-    pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
+    pub fn value(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a field of type `T`; an error says `expected`.
-    pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
+    pub fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let read = T::deserialize(&value).map_err(|_| wrong(&self.path(name), &value, expected));
         read.map(Some)
     }
 
     /// Takes a field that is an object.
-    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, ApiError> {
+    pub fn object(&mut self, name: &str) -> Result<Option<Self>, Problem> {
         let path = self.path(name);
         self.value(name).map(|value| Self::of(path, value)).transpose()
     }
 
     /// The fields that were not taken and are not `null`: name, place in the body, value.
-    pub(crate) fn rest(self) -> Vec<(String, String, Value)> {
+    pub fn rest(self) -> Vec<(String, String, Value)> {
         let left = self.left.iter().filter(|(_, value)| !value.is_null());
         left.map(|(name, value)| (name.clone(), self.path(name), value.clone())).collect()
     }
 }
 
 /// The error for a value of another type than expected.
-pub(crate) fn wrong(path: &str, found: &Value, expected: &str) -> ApiError {
-    ApiError::coded("invalid_type", path, format!("`{path}`: found {}; expected {expected}", shown(found)))
+pub fn wrong(path: &str, found: &Value, expected: &str) -> Problem {
+    Problem::coded("invalid_type", path, format!("`{path}`: found {}; expected {expected}", shown(found)))
 }
 
 /// The error for a missing field.
-pub(crate) fn missing(path: &str, expected: &str) -> ApiError {
-    ApiError::coded("missing_required_parameter", path, format!("`{path}` is missing; expected {expected}"))
+pub fn missing(path: &str, expected: &str) -> Problem {
+    Problem::coded("missing_required_parameter", path, format!("`{path}` is missing; expected {expected}"))
 }
 
-fn broken(message: String) -> ApiError {
-    ApiError::new(axum::http::StatusCode::BAD_REQUEST, "invalid_json", message)
+fn broken(message: String) -> Problem {
+    Problem::new("invalid_json", message)
 }
 
 /// The beginning of a value as JSON.

@@ -2,13 +2,13 @@
 //!
 //! A field that is neither supported nor listed here is refused: it could have changed the answer.
 
-use super::fields::Fields;
-use crate::error::ApiError;
+use crate::Fields;
+use crate::Problem;
 use serde_json::{Value, json};
 
 /// The values of a field that ask for nothing. `null` always does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Values {
+pub enum Values {
     /// All values: the field does not concern the answer.
     All,
     /// An empty list, object or text.
@@ -58,10 +58,10 @@ impl Values {
 }
 
 /// Fields, and their values that ask for nothing.
-pub(super) type Neutral = &'static [(&'static str, Values)];
+pub type Neutral = &'static [(&'static str, Values)];
 
 /// Fields of a request. `host/REQUESTS.md` gives the reasons.
-pub(super) const REQUEST: Neutral = &[
+pub const REQUEST: Neutral = &[
     // Who sends the request, and how a provider accounts for it, stores it or caches it: the answer is the same.
     ("user", Values::All),
     ("safety_identifier", Values::All),
@@ -145,11 +145,11 @@ pub(super) const REQUEST: Neutral = &[
 ];
 
 /// Fields of `stream_options`.
-pub(super) const STREAM_OPTIONS: Neutral =
+pub const STREAM_OPTIONS: Neutral =
     &[("include_obfuscation", Values::Flag(false)), ("continuous_usage_stats", Values::Flag(false))];
 
 /// Fields of a turn.
-pub(super) const TURN: Neutral = &[
+pub const TURN: Neutral = &[
     ("name", Values::Empty),
     ("refusal", Values::Empty),
     ("tool_calls", Values::Empty),
@@ -161,17 +161,17 @@ pub(super) const TURN: Neutral = &[
 ];
 
 /// Fields of a part of a turn.
-pub(super) const PART: Neutral = &[("annotations", Values::Empty), ("cache_control", Values::All)];
+pub const PART: Neutral = &[("annotations", Values::Empty), ("cache_control", Values::All)];
 
 /// For an object without such fields.
-pub(super) const NONE: Neutral = &[];
+pub const NONE: Neutral = &[];
 
 impl Fields {
     /// Checks that every field that is left is listed in `neutral`, with a value that asks for nothing.
     ///
     /// # Errors
     /// 400 for the first field that could have changed the answer.
-    pub(super) fn refuse_rest(self, neutral: Neutral) -> Result<(), ApiError> {
+    pub fn refuse_rest(self, neutral: Neutral) -> Result<(), Problem> {
         self.rest().into_iter().try_for_each(|(name, path, value)| {
             match neutral.iter().find(|(listed, _)| *listed == name) {
                 Some((_, values)) if values.contain(&value) => Ok(()),
@@ -180,11 +180,11 @@ impl Fields {
                         "`{path}` is not supported here; leave it out, or send {}, which asks for nothing",
                         values.described()
                     );
-                    Err(ApiError::coded("unsupported_parameter", &path, message))
+                    Err(Problem::coded("unsupported_parameter", &path, message))
                 }
                 None => {
                     let message = format!("`{path}` is not known here; leave it out");
-                    Err(ApiError::coded("unknown_parameter", &path, message))
+                    Err(Problem::coded("unknown_parameter", &path, message))
                 }
             }
         })
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_field_that_may_ask_for_nothing() {
-        let page = include_str!("../../../../REQUESTS.md");
+        let page = include_str!("../../../REQUESTS.md");
         let lists = page.split("## Values that ask for nothing").nth(1).unwrap().split("\n## ").next().unwrap();
         for (place, list) in
             [("", REQUEST), ("in `stream_options`:", STREAM_OPTIONS), ("in a turn:", TURN), ("in a part:", PART)]

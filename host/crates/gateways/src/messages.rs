@@ -1,10 +1,6 @@
 //! Parses `messages`: the turns of a conversation.
 
-use super::{
-    fields::{Fields, missing, wrong},
-    neutral,
-};
-use crate::error::ApiError;
+use crate::{Fields, Problem, missing, neutral, wrong};
 use inferenceguard_model::Message;
 use serde_json::Value;
 
@@ -12,16 +8,16 @@ const LIST: &str = "a list of turns, the last one the user's";
 const CONTENT: &str = "a text or a list of text parts";
 
 /// The turns before the user's last turn, and the text of that turn.
-pub(super) fn conversation(fields: &mut Fields) -> Result<(Vec<Message>, String), ApiError> {
+pub fn conversation(fields: &mut Fields) -> Result<(Vec<Message>, String), Problem> {
     let turns: Vec<Value> = fields.take("messages", LIST)?.ok_or_else(|| missing("messages", LIST))?;
     let turns = turns.into_iter().enumerate().map(|(at, turn)| message(Fields::of(format!("messages[{at}]"), turn)?));
     let mut turns = turns.collect::<Result<Vec<_>, _>>()?;
     let last = turns.pop().filter(|message| message.role == "user");
-    let last = last.ok_or_else(|| ApiError::bad("messages", "the last message must be the user's"))?;
+    let last = last.ok_or_else(|| Problem::bad("messages", "the last message must be the user's"))?;
     Ok((turns, last.content))
 }
 
-fn message(mut turn: Fields) -> Result<Message, ApiError> {
+fn message(mut turn: Fields) -> Result<Message, Problem> {
     let role = role(&mut turn)?;
     let content = content(&mut turn, &role)?;
     let refusal = if role == "assistant" { turn.take::<String>("refusal", "a text")? } else { None };
@@ -38,18 +34,18 @@ fn message(mut turn: Fields) -> Result<Message, ApiError> {
     Ok(Message { role, content })
 }
 
-fn role(turn: &mut Fields) -> Result<String, ApiError> {
+fn role(turn: &mut Fields) -> Result<String, Problem> {
     const ROLE: &str = "system, developer, user or assistant";
     let path = turn.path("role");
     let role: String = turn.take("role", ROLE)?.ok_or_else(|| missing(&path, ROLE))?;
     match role.as_str() {
         "developer" => Ok("system".to_owned()),
         "system" | "user" | "assistant" => Ok(role),
-        other => Err(ApiError::bad(&path, format!("the role `{other}` is not supported; expected {ROLE}"))),
+        other => Err(Problem::bad(&path, format!("the role `{other}` is not supported; expected {ROLE}"))),
     }
 }
 
-fn content(turn: &mut Fields, role: &str) -> Result<Option<String>, ApiError> {
+fn content(turn: &mut Fields, role: &str) -> Result<Option<String>, Problem> {
     let path = turn.path("content");
     match turn.value("content") {
         None => Ok(None),
@@ -63,7 +59,7 @@ fn content(turn: &mut Fields, role: &str) -> Result<Option<String>, ApiError> {
 }
 
 /// The text of a part.
-fn part(mut part: Fields, role: &str) -> Result<String, ApiError> {
+fn part(mut part: Fields, role: &str) -> Result<String, Problem> {
     const KIND: &str = "text, or refusal in a turn of the assistant";
     let path = part.path("type");
     let kind: String = part.take("type", KIND)?.ok_or_else(|| missing(&path, KIND))?;
@@ -72,7 +68,7 @@ fn part(mut part: Fields, role: &str) -> Result<String, ApiError> {
         "refusal" if role == "assistant" => "refusal",
         other => {
             let message = format!("content of the type `{other}` is not supported here; expected {KIND}");
-            return Err(ApiError::bad(&path, message));
+            return Err(Problem::bad(&path, message));
         }
     };
     let path = part.path(field);
@@ -86,7 +82,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(messages: Value) -> Result<(Vec<Message>, String), ApiError> {
+    fn read(messages: Value) -> Result<(Vec<Message>, String), Problem> {
         conversation(&mut Fields::of(String::new(), json!({"messages": messages})).unwrap())
     }
 
@@ -144,7 +140,7 @@ mod tests {
             ),
         ] {
             let error = read(messages.clone()).unwrap_err();
-            assert_eq!((error.status.as_u16(), error.param.as_deref()), (400, Some(param)), "{messages}: {error:?}");
+            assert_eq!(error.param.as_deref(), Some(param), "{messages}: {error:?}");
             assert!(error.message.contains(words), "{words}: {error:?}");
         }
     }

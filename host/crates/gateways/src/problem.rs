@@ -1,0 +1,33 @@
+//! What is wrong with a body.
+
+/// What is wrong with a body that a client or a gateway sent: an error of status 400.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// OpenAI's code, such as `invalid_value`.
+    pub code: &'static str,
+    /// The place of the wrong field in the body, such as `messages[0].content`; `None` if the whole body is wrong.
+    pub param: Option<String>,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+impl Problem {
+    /// A body that is wrong as a whole.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, param: None, message: message.into() }
+    }
+
+    /// A field with a wrong value.
+    #[must_use]
+    pub fn bad(param: &str, message: impl Into<String>) -> Self {
+        Self::coded("invalid_value", param, message)
+    }
+
+    /// A field that is wrong in the way that the code names.
+    #[must_use]
+    pub fn coded(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::new(code, message) }
+    }
+}

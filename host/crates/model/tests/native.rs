@@ -1,0 +1,293 @@
+//! Models whose beams grow by chunks: alone, in common turns, with faults.
+
+use inferenceguard_model::{
+    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, LockedBackEnd, Model, ModelError,
+    ModelInfo, Native, Pick, Reading, Rows, SampleRequest, Sampled, Token, Tokenizer, Turn,
+    conformance::{ConformanceError, GeneratorOptions, Skipped, generator},
+    fake::FakeEngine,
+    toy::{ToyModel, ToyScript},
+};
+use std::sync::{Arc, Mutex};
+
+const SCRIPT: &str = "
+vocab: <eos>* <user> good bad neutral ba +d +ge badger
+context: 40
+after : good 3, bad 2, neutral 1, <eos> 1
+after bad : bad 1, <eos> 1, ba 2
+after good bad : neutral 1, good 1
+after bad good : good 1, badger 1
+after neutral ba : +d 2, +ge 1
+";
+
+fn script() -> ToyScript {
+    ToyScript::parse(SCRIPT).expect("the script is fine")
+}
+
+fn exact() -> GeneratorOptions {
+    GeneratorOptions { tolerance: 0.0, ..GeneratorOptions::default() }
+}
+
+fn locked(script: &ToyScript) -> Arc<dyn BackEnd> {
+    Arc::new(LockedBackEnd::new(Box::new(script.model())))
+}
+
+fn growth(max_tokens: u32) -> Growth {
+    let sampling = SampleRequest::plain(Pick::Rank(0));
+    Growth { max_tokens, sampling, penalties: Vec::new(), end: vec![0], stop: Vec::new() }
+}
+
+fn row(parent: BeamId, variant: u32, tokens: u32) -> GrowRow {
+    let draw = |offset: u32| f64::from((variant * 37 + offset * 61 + 17) % 101) / 101.0;
+    let picks = (0..tokens).map(|offset| Pick::Draw(draw(offset))).collect();
+    GrowRow { parent, picks, seed: u64::from(variant), repeated: Vec::new(), text: GrowingText::default() }
+}
+
+#[test]
+fn the_toy_grows_as_promised() {
+    let result = generator(|| locked(&script()), &exact()).expect("every promise is kept");
+    assert_eq!((result.checked.len(), result.skipped), (22, Vec::new()));
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_skipped_by_name() {
+    let make = || -> Arc<dyn BackEnd> {
+        let fake = FakeEngine::new(locked(&script()), "").expect("an empty script");
+        let mut abilities = fake.abilities().clone();
+        (abilities.logits, abilities.steering, abilities.latents, abilities.penalties) = (false, false, false, false);
+        Arc::new(fake.with_abilities(abilities))
+    };
+    let result = generator(make, &exact()).expect("every promise is kept");
+    let lacks = |check, lacks| Skipped { check, lacks };
+    let expected = [
+        lacks("every token is drawn by the reference sampler", "logits"),
+        lacks("repeated tokens are lowered along a row", "logits"),
+        lacks("penalties act at their offset only", "penalties"),
+        lacks("logits and log-probabilities agree", "logits"),
+        lacks("steering changes draws and no reading", "steering"),
+    ];
+    assert_eq!((result.checked.len(), result.skipped), (17, expected.to_vec()));
+}
+
+#[test]
+fn faults_of_an_engine_are_found_by_the_suite_or_refused_by_the_check_of_answers() {
+    // By row: the suite's first call of `grow` is that of its check of shapes.
+    for fault in ["row-error 1", "too-many 0", "clipped 2", "nan 1", "outside 0", "missing 1", "error", "restart"] {
+        let script_of_faults = format!("grow 1: {fault}");
+        let make =
+            || -> Arc<dyn BackEnd> { Arc::new(FakeEngine::new(locked(&script()), &script_of_faults).expect("known")) };
+        let found = generator(make, &exact());
+        assert!(matches!(found, Err(ConformanceError::Broken { .. } | ConformanceError::Call { .. })), "{fault}");
+    }
+}
+
+/// The outcome of each row after the check, and that of the call.
+fn checked(faults: &str) -> Result<Vec<GrownRow>, ModelError> {
+    let script = script();
+    let engine = FakeEngine::new(locked(&script), faults).expect("known faults");
+    let mut handle = engine.handle(&Caller::default());
+    let parent = handle.open(&[2, 4])?;
+    let (growth, rows) = (Growth { end: Vec::new(), ..growth(4) }, vec![row(parent, 1, 4), row(parent, 2, 4)]);
+    let answer = handle.grow(&growth, rows.clone())?;
+    growth.check(&rows, answer, 9, handle.tokenizer().as_ref())
+}
+
+#[test]
+fn answers_that_cannot_be_right_become_errors() {
+    assert!(checked("").expect("an answer").iter().all(Result::is_ok));
+    let by_row = [
+        ("too-many", "tokens of a row: expected 1 to 4, found 5"),
+        ("clipped", "tokens of a row that ends by itself: expected 4, found 3"),
+        ("nan", "log-probabilities of a row holds NaN"),
+        ("outside", "token 9 is outside the vocabulary of 9"),
+        ("row-error", "the engine aborted the row"),
+    ];
+    for (fault, words) in by_row {
+        let rows = checked(&format!("grow 1: {fault} 1")).expect("the other row is right");
+        assert!(rows[0].is_ok(), "{fault}: {rows:?}");
+        let error = rows[1].as_ref().expect_err(fault).to_string();
+        assert!(error.contains(words), "{fault}: {error}");
+    }
+    let whole = [
+        ("missing 0", "grown rows: expected 2, found 1"),
+        ("error", "answered 500"),
+        ("time-out", "no answer in time"),
+        ("restart", "closed the connection"),
+    ];
+    for (fault, words) in whole {
+        let error = checked(&format!("grow 1: {fault}")).expect_err(fault).to_string();
+        assert!(error.contains(words), "{fault}: {error}");
+    }
+}
+
+#[test]
+fn a_fake_engine_loses_beams_and_reads_by_its_script() {
+    let script = script();
+    let faults = "open 2: time-out\nappend 1: restart # all are lost\nlogprobs 1: nan 1\nlatents 1: nan 0";
+    let engine = FakeEngine::new(locked(&script), faults).expect("known faults");
+    let (mut one, mut other) = (engine.handle(&Caller::default()), engine.handle(&Caller::default()));
+    let (a, b) = (one.open(&[2]).expect("the first"), other.open(&[2]).expect_err("the second").to_string());
+    assert!(b.contains("no answer in time"), "{b}");
+    let read = one.logprobs(&[(a, 2), (a, 3)]).expect("two numbers");
+    assert!(read[0].is_finite() && read[1].is_nan());
+    let latent = one.latents(&[a], Default::default()).expect("a latent").remove(0);
+    assert!(latent[0].is_nan() && latent[1].is_finite());
+    let c = other.open(&[3]).expect("the third");
+    assert!(one.append(&[(a, 2)]).expect_err("a restart").to_string().contains("closed"));
+    assert!(matches!(one.fork(&[a]), Err(ModelError::UnknownBeam(_))));
+    assert!(matches!(other.fork(&[c]), Err(ModelError::UnknownBeam(_))), "restarts take the beams of all");
+    drop((one, other));
+    assert_eq!(engine.live_beams(), 0);
+    for wrong in ["grow: nan 1", "grow 1: nan", "fork 1: nan 0", "grow 1: explode", "grow x: error"] {
+        let error = FakeEngine::new(locked(&script), wrong).expect_err(wrong).to_string();
+        assert!(error.contains("line 1") && error.contains(wrong), "{error}");
+    }
+}
+
+/// Writes down the calls of a model, and fails where asked.
+struct Logged {
+    inner: ToyModel,
+    log: Arc<Mutex<Vec<String>>>,
+    spoils_row: Option<usize>,
+}
+
+impl Logged {
+    fn add(&self, call: &str, rows: usize) {
+        self.log.lock().expect("no panic").push(format!("{call} {rows}"));
+    }
+}
+
+impl Model for Logged {
+    fn info(&self) -> &ModelInfo {
+        self.inner.info()
+    }
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.inner.tokenizer()
+    }
+    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
+        self.inner.encode_prompt(prompt)
+    }
+    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
+        self.inner.prefill(prompt)
+    }
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        self.inner.prefill_part(reading, most)
+    }
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        self.add("fork", parents.len());
+        self.inner.fork(parents)
+    }
+    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        self.add("step", rows.len());
+        let latents = self.inner.step(rows)?;
+        let Some(row) = self.spoils_row.filter(|_| rows.len() == 3) else { return Ok(latents) };
+        let (len, width) = (latents.len(), latents.width());
+        let mut data = latents.to_host()?.into_owned();
+        data[row * width..(row + 1) * width].fill(f32::NAN);
+        Rows::host(len, width, data)
+    }
+    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+        self.add("project", latents.len());
+        self.inner.project(latents)
+    }
+    fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+        self.add("sample", requests.len());
+        self.inner.sample(logits, requests)
+    }
+    fn release(&mut self, beams: &[BeamId]) {
+        self.inner.release(beams);
+    }
+    fn live_beams(&self) -> usize {
+        self.inner.live_beams()
+    }
+}
+
+fn logged(script: &str, spoils_row: Option<usize>) -> (Native, Arc<Mutex<Vec<String>>>) {
+    let (inner, log) = (ToyScript::parse(script).expect("a script").model(), Arc::default());
+    (Native::new(Box::new(Logged { inner, log: Arc::clone(&log), spoils_row })), log)
+}
+
+#[test]
+fn alone_a_call_makes_the_calls_of_a_search_that_asks_token_by_token() {
+    let (mut native, log) = logged(SCRIPT, None);
+    let parents = [native.open(&[2, 4]).expect("a prompt"), native.open(&[4]).expect("a prompt")];
+    let rows = || vec![row(parents[0], 1, 3), row(parents[0], 2, 3), row(parents[1], 3, 3)];
+    let endless = Growth { end: Vec::new(), ..growth(3) };
+    native.grow(&endless, rows()).expect("rows");
+    let first = ["project 2", "sample 3", "fork 3", "step 3", "project 3", "sample 3"];
+    let then = ["step 3", "project 3", "sample 3"];
+    assert_eq!(*log.lock().expect("no panic"), [&first[..], &then].concat());
+    log.lock().expect("no panic").clear();
+    native.grow(&endless, rows()).expect("a retry");
+    assert_eq!(*log.lock().expect("no panic"), [&first[1..], &then].concat(), "parents are projected once");
+    let effort = native.take_effort();
+    assert_eq!((effort.steps, effort.positions), (4, 12));
+}
+
+#[test]
+fn calls_in_common_turns_share_steps_and_get_what_they_get_alone() {
+    let (mut native, log) = logged(SCRIPT, None);
+    let parents = [native.open(&[2, 4]).expect("a prompt"), native.open(&[4]).expect("a prompt")];
+    let rows = |i: usize| vec![row(parents[i], 1, 6), row(parents[i], 2, 6), row(parents[i], 7, 6)];
+    let alone: Vec<_> = (0..2).map(|i| tokens(native.grow(&growth(6), rows(i)).expect("rows"))).collect();
+    for most in [usize::MAX, 3, 2, 1] {
+        log.lock().expect("no panic").clear();
+        let [mut one, mut other] = [0, 1].map(|i| native.begin(growth(6), rows(i)).expect("a call"));
+        native.advance(&mut [Turn { growing: &mut one, most }], &mut [], &mut |_| {});
+        while one.live() + other.live() > 0 {
+            let turns = &mut [Turn { growing: &mut one, most }, Turn { growing: &mut other, most: usize::MAX }];
+            native.advance(turns, &mut [], &mut |_| {});
+        }
+        let found = [one, other].map(|call| tokens(native.finish(call).expect("rows")));
+        assert_eq!(found.as_slice(), alone, "at most {most} rows of the first call");
+        let steps = log.lock().expect("no panic").iter().filter(|call| call.starts_with("step")).count();
+        assert!(most < 3 || steps <= 6, "{steps} steps for two calls of five");
+    }
+}
+
+fn tokens(rows: Vec<GrownRow>) -> Vec<Vec<Token>> {
+    rows.into_iter().map(|row| row.expect("a row").1.tokens).collect()
+}
+
+#[test]
+fn a_row_with_nan_fails_for_itself_alone() {
+    let (mut native, _) = logged(SCRIPT, Some(1));
+    let parent = native.open(&[2, 4]).expect("a prompt");
+    let endless = Growth { end: Vec::new(), ..growth(3) };
+    let rows = (0..3).map(|variant| row(parent, variant, 3)).collect();
+    let grown = native.grow(&endless, rows).expect("two rows are right");
+    assert!(matches!(grown[1], Err(ModelError::NotFinite("logits"))), "{grown:?}");
+    assert!(grown[0].is_ok() && grown[2].is_ok());
+    assert_eq!(native.live_beams(), 3, "the beam of the failed row is free");
+}
+
+#[test]
+fn a_step_that_fails_fails_for_its_rows_and_frees_them() {
+    let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), None);
+    let parent = native.open(&[2, 4]).expect("a prompt");
+    let endless = Growth { end: Vec::new(), ..growth(4) };
+    let rows = |native: &mut Native| native.grow(&endless, vec![row(parent, 1, 4), row(parent, 2, 4)]);
+    let error = rows(&mut native).expect_err("all rows fail").to_string();
+    assert!(error.contains("makes call 2 fail"), "{error}");
+    assert_eq!(native.live_beams(), 1);
+    assert!(rows(&mut native).is_ok(), "the model goes on");
+}
+
+#[test]
+fn calls_that_no_back_end_could_answer_are_refused() {
+    let (mut native, _) = logged(SCRIPT, None);
+    let parent = native.open(&[2]).expect("a prompt");
+    let hot = SampleRequest { top_p: 2.0, ..SampleRequest::plain(Pick::Rank(0)) };
+    let cases = [
+        (growth(0), 1, "grow rows by 0 tokens"),
+        (growth(3), 2, "picks: expected 3 per row, found 2"),
+        (Growth { stop: vec![String::new()], ..growth(1) }, 1, "stop at an empty text"),
+        (Growth { sampling: hot, ..growth(1) }, 1, "top_p 2"),
+    ];
+    for (growth, picks, words) in cases {
+        let error = native.grow(&growth, vec![row(parent, 0, picks)]).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let twice = native.append(&[(parent, 2), (parent, 3)]).expect_err("one beam twice").to_string();
+    assert!(twice.contains("twice"), "{twice}");
+    assert!(native.grow(&growth(1), Vec::new()).expect("nothing").is_empty());
+}

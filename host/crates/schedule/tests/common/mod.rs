@@ -1,0 +1,251 @@
+//! Models that write down their calls, wait at a gate, and panic; and the calls of a request.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use inferenceguard_model::{
+    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, Model, ModelError, ModelInfo, Pick,
+    Reading, Rows, SampleRequest, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    toy::{ToyModel, ToyScore, ToyScript},
+};
+use inferenceguard_schedule::{Limits, Scheduler};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex},
+};
+
+pub(crate) const SCRIPT: &str = "
+vocab: <eos>* a b c d
+context: 400
+after : a 3, b 2, c 2, d 1
+after a : b 3, c 1, d 1
+after b : a 1, c 2, d 3
+after c : a 5, b 1, d 1
+after d c : a 1, b 1
+score cost cumulative: b 1, c 2
+score judge: d 1, a b 3
+";
+
+pub(crate) fn script() -> ToyScript {
+    ToyScript::parse(SCRIPT).expect("the script is fine")
+}
+
+/// What a model was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A step of these beams.
+    Step(Vec<BeamId>),
+    /// A slice of a prompt.
+    Prompt,
+    /// A slice of scores: its positions, and its first row.
+    Score(usize, ScoreId),
+}
+
+/// Where steps wait, and what was asked so far.
+#[derive(Default)]
+pub(crate) struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    events: Vec<Event>,
+    /// Steps that may go on.
+    allowed: usize,
+    /// Steps that came to the gate.
+    entered: usize,
+}
+
+impl Gate {
+    pub(crate) fn open() -> Arc<Self> {
+        let gate = Self::default();
+        gate.allow(usize::MAX / 2);
+        Arc::new(gate)
+    }
+
+    pub(crate) fn closed() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Lets this many steps more go on.
+    pub(crate) fn allow(&self, steps: usize) {
+        self.state.lock().expect("no panic here").allowed += steps;
+        self.changed.notify_all();
+    }
+
+    /// Waits until this many steps have come to the gate.
+    pub(crate) fn wait_entered(&self, steps: usize) {
+        let mut state = self.state.lock().expect("no panic here");
+        while state.entered < steps {
+            state = self.changed.wait(state).expect("no panic here");
+        }
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.state.lock().expect("no panic here").events.clone()
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.events().iter().filter(|event| matches!(event, Event::Step(_))).count()
+    }
+
+    fn add(&self, event: Event) {
+        self.state.lock().expect("no panic here").events.push(event);
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().expect("no panic here");
+        state.entered += 1;
+        self.changed.notify_all();
+        while state.allowed == 0 {
+            state = self.changed.wait(state).expect("no panic here");
+        }
+        state.allowed -= 1;
+    }
+}
+
+/// A toy behind a gate, that may panic at a step.
+pub(crate) struct Gated {
+    pub(crate) inner: ToyModel,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) panics_at: usize,
+}
+
+impl Model for Gated {
+    fn info(&self) -> &ModelInfo {
+        self.inner.info()
+    }
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.inner.tokenizer()
+    }
+    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
+        self.inner.encode_prompt(prompt)
+    }
+    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
+        self.inner.prefill(prompt)
+    }
+    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+        self.gate.add(Event::Prompt);
+        self.inner.prefill_part(reading, most)
+    }
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        self.inner.fork(parents)
+    }
+    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        self.gate.pass();
+        self.gate.add(Event::Step(rows.iter().map(|(beam, _)| *beam).collect()));
+        assert!(self.gate.steps() != self.panics_at, "a bug in the model");
+        self.inner.step(rows)
+    }
+    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+        self.inner.project(latents)
+    }
+    fn release(&mut self, beams: &[BeamId]) {
+        self.inner.release(beams);
+    }
+    fn live_beams(&self) -> usize {
+        self.inner.live_beams()
+    }
+}
+
+/// A toy score model that writes down its slices, and may panic at one.
+pub(crate) struct Watched {
+    pub(crate) inner: ToyScore,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) panics: bool,
+}
+
+impl ScoreModel for Watched {
+    fn info(&self) -> &ScoreInfo {
+        self.inner.info()
+    }
+    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
+        self.inner.open(prompt, language)
+    }
+    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
+        self.inner.fork(parents)
+    }
+    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+        assert!(!self.panics, "a bug in the score model");
+        let positions = rows.iter().map(|row| row.tokens.len()).sum();
+        rows.first().into_iter().for_each(|row| self.gate.add(Event::Score(positions, row.id)));
+        self.inner.extend(rows)
+    }
+    fn release(&mut self, rows: &[ScoreId]) {
+        self.inner.release(rows);
+    }
+    fn live_rows(&self) -> usize {
+        self.inner.live_rows()
+    }
+}
+
+/// A scheduler of the toy and its score models; `judge` panics where asked, and the language model at this step.
+pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judge_panics: bool) -> Scheduler {
+    let model = Gated { inner: script().model(), gate: Arc::clone(gate), panics_at };
+    let scores = ["cost", "judge"].map(|name| {
+        let inner = script().score(name).expect("in the script");
+        let watched = Watched { inner, gate: Arc::clone(gate), panics: judge_panics && name == "judge" };
+        (name.to_owned(), Box::new(watched) as Box<dyn ScoreModel>)
+    });
+    Scheduler::start(Some(Box::new(model)), BTreeMap::from(scores), limits).expect("a thread")
+}
+
+pub(crate) fn open_scheduler(limits: Limits) -> Scheduler {
+    scheduler(&Gate::open(), limits, usize::MAX, false)
+}
+
+pub(crate) fn back_end(scheduler: &Scheduler) -> Arc<dyn BackEnd> {
+    scheduler.back_end().expect("a language model")
+}
+
+pub(crate) fn handle(scheduler: &Scheduler) -> Box<dyn Generator> {
+    back_end(scheduler).handle(&Caller::default())
+}
+
+pub(crate) fn growth(max_tokens: u32) -> Growth {
+    let sampling = SampleRequest::plain(Pick::Rank(0));
+    Growth { max_tokens, sampling, penalties: Vec::new(), end: vec![0], stop: Vec::new() }
+}
+
+/// Rows with draws of their own.
+pub(crate) fn rows(parent: BeamId, count: u64, tokens: u32, variant: u64) -> Vec<GrowRow> {
+    let draw = |row: u64, offset: u64| ((variant * 53 + row * 37 + offset * 61 + 17) % 101) as f64 / 101.0;
+    let row = |row| {
+        let picks = (0..u64::from(tokens)).map(|offset| Pick::Draw(draw(row, offset))).collect();
+        GrowRow { parent, picks, seed: row, repeated: Vec::new(), text: GrowingText::default() }
+    };
+    (0..count).map(row).collect()
+}
+
+/// What rows became, without the names of beams; numbers to the last bit.
+pub(crate) fn words(grown: &[GrownRow]) -> String {
+    let word = |row: &GrownRow| match row {
+        Ok((_, grown)) => {
+            let bits: Vec<u32> = grown.logprobs.iter().map(|logprob| logprob.to_bits()).collect();
+            format!("{:?} {bits:?}", grown.tokens)
+        }
+        Err(error) => match error {
+            ModelError::UnknownBeam(_) => "unknown".to_owned(),
+            error => error.to_string(),
+        },
+    };
+    grown.iter().map(word).collect::<Vec<_>>().join("; ")
+}
+
+/// A request: two chunks of rows from a prompt, given tokens, a fork, and log-probabilities. All that it saw.
+pub(crate) fn request(handle: &mut dyn Generator, variant: u64) -> Result<Vec<String>, ModelError> {
+    let prompt: Vec<Token> = (0..4 + variant % 7).map(|i| 1 + ((variant + i * i) % 4) as Token).collect();
+    let root = handle.open(&prompt)?;
+    let first = handle.grow(&growth(9), rows(root, 4, 9, variant))?;
+    let mut seen = vec![words(&first)];
+    let kept: Vec<(BeamId, Token)> =
+        first.iter().flatten().filter_map(|(beam, grown)| Some((*beam, *grown.tokens.last()?))).take(2).collect();
+    handle.append(&kept)?;
+    let fork = handle.fork(&[kept[0].0])?[0];
+    let second = [rows(fork, 3, 7, variant + 1), rows(kept[1].0, 2, 7, variant + 2)].concat();
+    let second = handle.grow(&growth(7), second)?;
+    seen.push(words(&second));
+    let read: Vec<u32> = handle.logprobs(&[(fork, 1), (fork, 2), (root, 3)])?.iter().map(|l| l.to_bits()).collect();
+    seen.push(format!("{read:?}"));
+    handle.release(&[root]);
+    Ok(seen)
+}

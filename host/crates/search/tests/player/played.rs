@@ -1,0 +1,53 @@
+//! Plays sessions whose back end grows rows in another way than asked.
+
+use super::{Player, draws};
+use inferenceguard_model::{Grown, Growth, SampleRequest};
+use inferenceguard_search::*;
+
+/// A session that was played: its outcome, its trace, and the requests of every draw.
+pub(crate) struct Played {
+    pub(crate) outcome: Outcome,
+    pub(crate) trace: Trace,
+    pub(crate) draws: Vec<Vec<SampleRequest>>,
+}
+
+/// What is made of each row that was grown: the number of the answer, that of the row, and the row.
+pub(crate) type Damage = dyn Fn(usize, usize, Grown) -> Result<Grown, FailureKind>;
+
+/// Plays a session; what its rows were grown by is damaged first.
+pub(crate) fn play(player: &mut Player, mut session: Session, damage: &Damage) -> Played {
+    session.record();
+    let (mut stage, mut asked, mut answers) = (player.stage(), Vec::new(), 0);
+    loop {
+        let need = session.next();
+        if need == Need::Nothing {
+            break;
+        }
+        let mut answer = player.perform(&mut stage, need.clone());
+        asked.extend(draws(&need, &answer));
+        if let (Need::Grow { rows, .. }, Answer::Grown(grown)) = (&need, &mut answer) {
+            for (row, (need, one)) in rows.iter().zip(grown).enumerate() {
+                *one = std::mem::replace(one, Err(FailureKind::Dead)).and_then(|grown| damage(answers, row, grown));
+                if one.is_err() {
+                    stage.lose(need.beam);
+                }
+            }
+            answers += 1;
+        }
+        session.feed(answer).expect("the answer fits");
+    }
+    stage.assert_empty();
+    let trace = session.trace().expect("a trace").clone();
+    Played { outcome: session.outcome().expect("an outcome").clone(), trace, draws: asked }
+}
+
+/// What was asked of each chunk.
+pub(crate) fn chunks(trace: &Trace) -> Vec<(&Growth, &[GrowNeed])> {
+    let mut chunks = Vec::new();
+    for (need, _) in &trace.events {
+        if let Need::Grow { growth, rows } = need {
+            chunks.push((growth, rows.as_slice()));
+        }
+    }
+    chunks
+}

@@ -1,0 +1,317 @@
+//! One question and its verdict.
+
+use super::{Face, JudgeSettings, Prompts};
+use crate::{
+    admission::{Admitted, Slot},
+    app::{App, Server},
+    arrival::{Arrival, Open},
+    auth::Client,
+    deploy::without_canary,
+    end::End,
+    error::ApiError,
+    locks::lock,
+    span::{EXT_PROC, RequestSpan},
+};
+use axum::http::{HeaderMap, StatusCode};
+use inferenceguard_gateways::{
+    BundleName, Conversation, Joins, Judge, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict,
+};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgement, Prepared, Request, Terms};
+use inferenceguard_model::ModelError;
+use inferenceguard_search::{ConstraintReport, RoleFailure, RolesInfo};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::{task::spawn_blocking, time::timeout};
+
+/// What the server remembers of gateways.
+#[derive(Debug)]
+pub(crate) struct GatewayState {
+    joins: Mutex<Joins>,
+    since: Instant,
+}
+
+impl GatewayState {
+    pub(crate) fn new(settings: &JudgeSettings) -> Self {
+        Self { joins: Mutex::new(Joins::new(settings.join_limits())), since: Instant::now() }
+    }
+
+    /// Remembers what a client asked until its answer comes.
+    pub(super) fn remember(&self, client: &Client, id: &str, conversation: Conversation) {
+        lock(&self.joins).remember(&client.name, id, conversation, self.since.elapsed());
+    }
+
+    pub(super) fn find(&self, client: &Client, id: &str) -> Option<Conversation> {
+        lock(&self.joins).find(&client.name, id, self.since.elapsed())
+    }
+}
+
+/// A question, or why its text cannot be judged.
+pub(super) type Asked = Result<Question, String>;
+
+/// A verdict, and what metrics and canaries want to know of it.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    failures: Vec<RoleFailure>,
+    seconds: f64,
+}
+
+/// A question on its way through the engine.
+struct Work {
+    app: Arc<App>,
+    asked: Asked,
+    id: String,
+    terms: Terms,
+    cancel: CancelToken,
+    _slots: Vec<Slot>,
+}
+
+impl App {
+    /// Answers a question of a client. Counts nothing: a request with several questions ends once.
+    ///
+    /// # Errors
+    /// 401 to 503 as for other requests; 503 `model_broken`; 504 `deadline_exceeded`; 404 `bundle_not_found`.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        asked: Asked,
+        arrival: &Arc<Arrival>,
+    ) -> Result<Judged, ApiError> {
+        let start = Instant::now();
+        self.check_models()?;
+        let admitted = self.admission.admit(&self.deployer.denial, client, "judge", 1)?;
+        let terms = self.terms(client, &admitted);
+        // Dropped with this future, if the gateway leaves: then the judgement is cancelled.
+        let Admitted { id, slots, entry, .. } = admitted;
+        let most = self.settings.judge.deadline();
+        let asked_for = asked.as_ref().ok().and_then(|question| question.deadline_ms).map(Duration::from_millis);
+        let cancel = entry.cancel.clone();
+        let work = Work { app: Arc::clone(self), asked, id, terms, cancel: cancel.clone(), _slots: slots };
+        let span = Arc::clone(arrival);
+        let ran = spawn_blocking(move || span.span.within(|| work.run()));
+        let Ok(ran) = timeout(asked_for.map_or(most, |asked| asked.min(most)), ran).await else {
+            cancel.cancel();
+            return Err(late());
+        };
+        let (verdict, failures) = ran.unwrap_or_else(|_| Err(lost())).map_err(|error| self.denied_or(error))?;
+        Ok(Judged { verdict, failures, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// An error of a judgement that a denial cancelled says so.
+    fn denied_or(&self, error: ApiError) -> ApiError {
+        self.deployer.denial.check().map_or_else(ApiError::from, |()| error)
+    }
+
+    /// Counts and traces a verdict.
+    pub(super) fn report(&self, face: Face, part: Part, judged: &Judged, arrival: &Arrival) {
+        let Judged { verdict, failures, seconds } = judged;
+        self.metrics.count_judgement(face.name(), part.name(), verdict.standing.name());
+        self.metrics.observe_judgement(*seconds);
+        self.metrics.count_failures(failures);
+        arrival.span.set_verdict(verdict);
+        let end = end_of(verdict.standing);
+        arrival.span.set_end(end);
+        self.deployer.count_end(verdict.lane.as_deref(), end, !failures.is_empty());
+    }
+
+    /// Whether the costs that judge this client's text read what the text answers.
+    pub(super) fn reads_prompts(&self, client: &Client) -> Result<bool, ApiError> {
+        let lane = client.tenant.layer.as_ref().map(|_| crate::deploy::tenant_lane(&client.name));
+        let prepared = self.engine.prepared_in(lane.as_deref())?;
+        Ok(reads_prompts(prepared.roles()?))
+    }
+}
+
+impl Work {
+    /// Judges on this thread.
+    fn run(&self) -> Result<(Verdict, Vec<RoleFailure>), ApiError> {
+        let result = self.under(&self.terms);
+        match result.as_ref().err().and_then(|error| without_canary(&self.terms, error.engine()?)) {
+            Some(terms) => self.under(&terms),
+            None => result,
+        }
+        .map_err(ApiError::from)
+    }
+
+    fn under(&self, terms: &Terms) -> Result<(Verdict, Vec<RoleFailure>), AskError> {
+        let prepared = self.app.engine.prepared_in(terms.lane.as_deref())?;
+        let unjudged = self.unjudged(&prepared, terms);
+        let question = match &self.asked {
+            Err(reason) => return Ok((Verdict { reason: Some(reason.clone()), ..unjudged }, Vec::new())),
+            Ok(question) => question,
+        };
+        if let Some(wanted) = question.bundle.as_ref().filter(|wanted| **wanted != unjudged.bundle.name) {
+            return Err(AskError::OtherBundle { wanted: wanted.clone(), active: unjudged.bundle.name });
+        }
+        if question.conversation.is_none() && question.part != Part::Prompt && reads_prompts(prepared.roles()?) {
+            let reason = "the costs of this bundle read the prompt, and the prompt of this text is not known";
+            return Ok((Verdict { reason: Some(reason.to_owned()), ..unjudged }, Vec::new()));
+        }
+        let judged = judged(&self.app.engine, question, (&prepared, terms), &self.cancel)?;
+        Ok((with(unjudged, question, &judged), judged.failures))
+    }
+
+    /// The verdict before anything was priced.
+    fn unjudged(&self, prepared: &Prepared, terms: &Terms) -> Verdict {
+        let Generation { number: generation, bundle, .. } = prepared.generation();
+        Verdict {
+            id: self.id.clone(),
+            standing: Standing::Unjudged,
+            prices: Vec::new(),
+            reason: None,
+            failures: Vec::new(),
+            refusal: prepared.refusal().to_owned(),
+            judged_chars: 0,
+            bundle: BundleName { name: bundle.name, version: bundle.version, digest: bundle.digest },
+            generation,
+            lane: terms.lane.clone(),
+        }
+    }
+}
+
+/// Why a question has no verdict.
+enum AskError {
+    Engine(EngineError),
+    OtherBundle { wanted: String, active: String },
+}
+
+impl AskError {
+    fn engine(&self) -> Option<&EngineError> {
+        match self {
+            Self::Engine(error) => Some(error),
+            Self::OtherBundle { .. } => None,
+        }
+    }
+}
+
+impl From<EngineError> for AskError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Engine(error) => error.into(),
+            AskError::OtherBundle { wanted, active } => {
+                let message = format!("the bundle `{wanted}` does not decide here; `{active}` does");
+                let error = Self::new(StatusCode::NOT_FOUND, "bundle_not_found", message);
+                Self { param: Some("bundle".to_owned()), ..error }
+            }
+        }
+    }
+}
+
+/// Score models read the conversation as well.
+fn reads_prompts(roles: &RolesInfo) -> bool {
+    roles.costs.values().any(|cost| cost.needs.prompt || !cost.needs.scores.is_empty())
+}
+
+fn judged(
+    engine: &Engine,
+    question: &Question,
+    (prepared, terms): (&Prepared, &Terms),
+    cancel: &CancelToken,
+) -> Result<Judgement, EngineError> {
+    let tokens = engine.tokenizer().encode_continued(question.judged()).map_err(ModelError::from)?;
+    let request = match &question.conversation {
+        Some(conversation) => {
+            Request { history: conversation.history.clone(), ..Request::new(conversation.prompt.clone()) }
+        }
+        None => Request::default(),
+    };
+    engine.under(terms).judge_answer(prepared, &request, &tokens, cancel)
+}
+
+fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {
+    let standing = match (judged.failures.is_empty(), judged.within_budget) {
+        (false, _) => Standing::Failed,
+        (true, true) => Standing::Within,
+        (true, false) => Standing::Exceeded,
+    };
+    let price = |report: &ConstraintReport| Price {
+        name: report.name.clone(),
+        spent: report.cost,
+        max: report.max_cost,
+        whole: report.whole,
+        budget: report.budget,
+    };
+    Verdict {
+        standing,
+        prices: judged.constraints.iter().map(price).collect(),
+        failures: judged.failures.iter().map(ToString::to_string).collect(),
+        judged_chars: question.judged().chars().count(),
+        ..unjudged
+    }
+}
+
+/// As what a judgement counts for canaries and spans.
+fn end_of(standing: Standing) -> End {
+    match standing {
+        Standing::Within => End::Answered,
+        Standing::Exceeded | Standing::Unjudged => End::Refused,
+        Standing::Failed => End::Failed,
+    }
+}
+
+fn late() -> ApiError {
+    let message = "the text was not judged before the deadline; send less text, or raise `deadline_ms`";
+    ApiError::later(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message, 1)
+}
+
+fn lost() -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "a judgement was lost")
+}
+
+/// A client that asks through Envoy.
+#[derive(Debug, Clone)]
+pub struct GatewayClient(Arc<Client>);
+
+impl Judge for Server {
+    type Client = GatewayClient;
+
+    fn client(&self, key: Option<&str>) -> Result<GatewayClient, Refused> {
+        Ok(self.app().clients.with_key(key).map(GatewayClient)?)
+    }
+
+    fn screens_prompts(&self) -> bool {
+        self.app().settings.judge.prompts == Prompts::Screen
+    }
+
+    fn on_unsafe(&self) -> OnUnsafe {
+        self.app().settings.judge.on_unsafe
+    }
+
+    async fn judge(&self, client: &GatewayClient, question: Question) -> Result<Verdict, Refused> {
+        let app = self.app();
+        let span = RequestSpan::begin(app, &HeaderMap::new(), EXT_PROC);
+        // Until there is a verdict or an error, the question counts as cancelled.
+        let mut open = Open::begin(Arc::clone(app), span);
+        let part = question.part;
+        let judged = app.ask(&client.0, Ok(question), &open.arrival).await;
+        open.end = judged.as_ref().err().map(ApiError::end);
+        let judged = judged?;
+        app.report(Face::Envoy, part, &judged, &open.arrival);
+        Ok(judged.verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_kept_budget_counts_as_answered() {
+        for (standing, end) in [
+            (Standing::Within, End::Answered),
+            (Standing::Exceeded, End::Refused),
+            (Standing::Unjudged, End::Refused),
+            (Standing::Failed, End::Failed),
+        ] {
+            assert_eq!(end_of(standing), end);
+        }
+        assert_eq!((late().end(), late().status.as_u16()), (End::Late, 504));
+    }
+}

@@ -1,0 +1,83 @@
+//! Cancellations reach a chunk that is being grown.
+
+use inferenceguard_host::{CancelToken, Engine, EngineBuilder, Held, Request};
+use inferenceguard_model::{
+    BeamId, Model, ModelError, ModelInfo, Rows, Token, Tokenizer,
+    toy::{ToyModel, ToyScript},
+};
+use inferenceguard_search::Finish;
+use inferenceguard_testkit::toy::{SCRIPT, config, roles};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+};
+
+/// Each step sends a message, and waits for one or for the end of its channel.
+struct Paced {
+    inner: ToyModel,
+    steps: Arc<AtomicUsize>,
+    begins: Sender<()>,
+    go: Receiver<()>,
+}
+
+impl Model for Paced {
+    fn info(&self) -> &ModelInfo {
+        self.inner.info()
+    }
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        self.inner.tokenizer()
+    }
+    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
+        self.inner.encode_prompt(prompt)
+    }
+    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
+        self.inner.prefill(prompt)
+    }
+    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+        self.inner.fork(parents)
+    }
+    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        self.steps.fetch_add(1, Ordering::SeqCst);
+        self.begins.send(()).unwrap_or(());
+        self.go.recv().unwrap_or(());
+        self.inner.step(rows)
+    }
+    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+        self.inner.project(latents)
+    }
+    fn release(&mut self, beams: &[BeamId]) {
+        self.inner.release(beams);
+    }
+    fn live_beams(&self) -> usize {
+        self.inner.live_beams()
+    }
+}
+
+fn paced() -> (Engine, Arc<AtomicUsize>, Receiver<()>, Sender<()>) {
+    let (toy, steps) = (ToyScript::parse(SCRIPT).unwrap(), Arc::new(AtomicUsize::new(0)));
+    let ((begins, begun), (goes, go)) = (mpsc::channel(), mpsc::channel());
+    let model = Paced { inner: toy.model(), steps: Arc::clone(&steps), begins, go };
+    let builder = EngineBuilder::new().model(Box::new(model)).config(config(11.0)).roles("native", roles);
+    let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
+    (builder.build().unwrap(), steps, begun, goes)
+}
+
+#[test]
+fn a_cancellation_ends_a_chunk_within_one_step() {
+    let (engine, steps, begun, goes) = paced();
+    let cancel = CancelToken::new();
+    let output = thread::scope(|scope| {
+        let asked = scope.spawn(|| engine.stream(Request::new("good"), &cancel, |_| {}).unwrap());
+        begun.recv().unwrap();
+        cancel.cancel();
+        // This step ends, and any later one would no longer wait.
+        drop(goes);
+        asked.join().unwrap()
+    });
+    assert_eq!((output.finish, output.text.as_str(), steps.load(Ordering::SeqCst)), (Finish::Cancelled, "", 1));
+    assert_eq!(engine.held(), Held::default());
+}
