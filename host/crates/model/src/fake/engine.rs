@@ -262,10 +262,10 @@ impl Generator for Handle {
         self.refuse(if selector == LatentSelector::FinalNorm { latents } else { layers }, "give these latents")?;
         let fault = self.begin(Call::Latents)?;
         let mut rows = self.inner.latents(beams, selector)?;
-        if let Some(Fault::Nan(row)) = fault {
-            if let Some(row) = rows.get_mut(row) {
-                *row = std::iter::once(f32::NAN).chain(row.iter().skip(1).copied()).collect();
-            }
+        if let Some(Fault::Nan(row)) = fault
+            && let Some(row) = rows.get_mut(row)
+        {
+            *row = std::iter::once(f32::NAN).chain(row.iter().skip(1).copied()).collect();
         }
         if fault == Some(Fault::TimeOut) { Err(failed("no answer in time")) } else { Ok(rows) }
     }

@@ -18,7 +18,7 @@ pub(super) fn shapes(subject: &mut Subject) -> Outcome {
         ensure(logprobs == tokens, || format!("{tokens} tokens have {logprobs} log-probabilities"))?;
         let outside = grown.tokens.iter().find(|token| **token as usize >= vocab);
         ensure(outside.is_none(), || format!("token {outside:?} is outside the vocabulary of {vocab}"))?;
-        let wrong = grown.logprobs.iter().find(|logprob| !(**logprob <= 1e-3));
+        let wrong = grown.logprobs.iter().find(|logprob| logprob.is_nan() || **logprob > 1e-3);
         ensure(wrong.is_none(), || format!("{wrong:?} is not a log-probability"))?;
     }
     Ok(())
