@@ -96,10 +96,11 @@ impl UnderTerms<'_> {
             true => (self.terms.clone(), Vec::new()),
             false => self.engine.less_spent(&judge.0, request, self.terms, cancel)?,
         };
-        let judged = self.engine.judged(&judge.0, (request, &terms), tokens, cancel)?;
+        let judged = self.engine.judged(&judge.0, (request, &terms), tokens, cancel);
+        // A cancelled pricing covers only a part of the answer.
         if cancel.is_cancelled() {
             return Err(EngineError::CancelledWaiting);
         }
-        Ok(judged.after(earlier))
+        Ok(judged?.after(earlier))
     }
 }

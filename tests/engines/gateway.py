@@ -74,18 +74,18 @@ def spoken(status, text):
         return text
     if not text.startswith("data:"):
         return json.loads(text)["choices"][0]["message"]["content"]
-    said = ""
+    words = ""
     for line in text.splitlines():
         data = line.removeprefix("data:").strip()
         if not line.startswith("data:") or data == "[DONE]":
             continue
         event = json.loads(data)
         if "error" in event:
-            said += f"[error: {event['error']}]"
+            words += f"[error: {event['error']}]"
             continue
         for choice in event["choices"]:
-            said += choice.get("delta", {}).get("content") or ""
-    return said
+            words += choice.get("delta", {}).get("content") or ""
+    return words
 
 
 def count(port):

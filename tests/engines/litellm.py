@@ -3,7 +3,7 @@
 
     litellm.py --litellm PROGRAM --guard URL --safe TEXT --unsafe TEXT --word WORD --blocked PROMPT [--key KEY]
 
-`--safe` and `--unsafe` are answers that the guard's bundle lets out and does not, WORD a word of the unsafe one that no
+`--safe` and `--unsafe` are answers that the guard's bundle lets out and does not, WORD a word of the unsafe answer that no
 client may read, `--blocked` a prompt that it refuses. Answers of real HTTP requests are checked, whole and streamed, with the
 guard there and with the guard gone.
 """

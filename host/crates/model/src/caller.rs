@@ -116,7 +116,9 @@ mod tests {
         let (cancel, made) = (Cancel::new(), Arc::new(AtomicUsize::new(0)));
         let count = || {
             let made = Arc::clone(&made);
-            move || drop(made.fetch_add(1, Ordering::SeqCst))
+            move || {
+                made.fetch_add(1, Ordering::SeqCst);
+            }
         };
         drop(cancel.on_cancel(count()));
         let kept = cancel.on_cancel(count());

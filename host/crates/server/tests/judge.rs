@@ -32,9 +32,10 @@ fn rogue_manifest(mode: &str) -> String {
 
 /// A bundle whose costs read neither prompts nor scores: every token costs 1.
 fn promptless() -> Bundle {
-    let task = "component = \"score-cost.wasm\"\nsettings = { model = \"reward\", kind = \"task\" }";
-    assert!(MANIFEST.contains(task));
-    let manifest = MANIFEST.replace(task, "component = \"rogue-cost.wasm\"\nsettings = { mode = \"task-per-token\" }");
+    let task =
+        "\n[costs.reward]\ncomponent = \"score-cost.wasm\"\nsettings = { model = \"reward\", kind = \"task\" }\n";
+    assert!(MANIFEST.contains(task) && MANIFEST.contains("task = \"reward\"\n"));
+    let manifest = MANIFEST.replace(task, "").replace("task = \"reward\"\n", "");
     let cost = "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }";
     with_guests(&manifest.replace(cost, "component = \"rogue-cost.wasm\"\nsettings = { mode = \"ok\" }"))
 }

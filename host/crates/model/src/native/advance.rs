@@ -112,11 +112,7 @@ impl Native {
                 growing.rows[*row].fail(error.repeated());
             }
         }
-        for (t, turn) in turns.iter_mut().enumerate() {
-            let own = due.iter().filter(|(of, row)| *of == t && turn.growing.rows[*row].unread().is_some()).count();
-            turn.growing.effort.steps += u64::from(own > 0);
-            turn.growing.effort.positions += own as u64;
-        }
+        count_efforts(turns, due);
     }
 
     /// Where the logits of each row are. A projection that fails fails for all of them.
@@ -133,15 +129,7 @@ impl Native {
     }
 
     fn project_rows(&mut self, drawing: &[Drawing]) -> Result<Vec<Place>, ModelError> {
-        let (mut latents, mut at, mut parents) = (Vec::new(), HashMap::new(), Vec::new());
-        for one in drawing {
-            let beam = self.beam(one.from)?;
-            if beam.logits.is_none() && !at.contains_key(&one.from) {
-                at.insert(one.from, latents.len());
-                latents.push(beam.drawn_from().clone());
-                parents.extend((!one.stepped).then_some((one.at.0, one.from)));
-            }
-        }
+        let (latents, at) = self.without_logits(drawing)?;
         let logits = if latents.is_empty() { None } else { Some(self.projected(&latents)?) };
         let place = |one: &Drawing| match (&logits, at.get(&one.from)) {
             (Some(table), Some(row)) => Ok(Place { table: Arc::clone(table), row: *row }),
@@ -149,9 +137,22 @@ impl Native {
         };
         let places = drawing.iter().map(place).collect::<Result<Vec<_>, _>>()?;
         if let Some(table) = logits {
-            self.keep_parents(&table, &parents, &at)?;
+            self.keep_parents(&table, drawing, &at)?;
         }
         Ok(places)
+    }
+
+    /// What must be projected: the latents, and the row of each beam among them.
+    fn without_logits(&self, drawing: &[Drawing]) -> Result<(Vec<Place>, HashMap<BeamId, usize>), ModelError> {
+        let (mut latents, mut at) = (Vec::new(), HashMap::new());
+        for one in drawing {
+            let beam = self.beam(one.from)?;
+            if beam.logits.is_none() && !at.contains_key(&one.from) {
+                at.insert(one.from, latents.len());
+                latents.push(beam.drawn_from().clone());
+            }
+        }
+        Ok((latents, at))
     }
 
     /// Parents keep their logits, since a retry draws from them again. Each call's are a table of their own: a table of all
@@ -159,28 +160,37 @@ impl Native {
     fn keep_parents(
         &mut self,
         table: &Arc<Rows>,
-        parents: &[(usize, BeamId)],
+        drawing: &[Drawing],
         at: &HashMap<BeamId, usize>,
     ) -> Result<(), ModelError> {
-        for own in parents.chunk_by(|a, b| a.0 == b.0) {
-            let beams: Vec<BeamId> = own.iter().map(|(_, beam)| *beam).collect();
-            let rows: Vec<usize> = beams.iter().filter_map(|beam| at.get(beam).copied()).collect();
-            let places: Vec<Place> = rows.iter().map(|row| Place { table: Arc::clone(table), row: *row }).collect();
-            let kept = match whole(&places) {
-                Some(table) => Arc::clone(table),
-                None => {
-                    let picks: Vec<(usize, usize)> = rows.iter().map(|row| (0, *row)).collect();
-                    Arc::new(self.model.gather(&[table.as_ref()], &picks)?)
+        for call in drawing.chunk_by(|a, b| a.at.0 == b.at.0) {
+            let mut parents = Vec::new();
+            for one in call.iter().filter(|one| !one.stepped && at.contains_key(&one.from)) {
+                if !parents.contains(&one.from) {
+                    parents.push(one.from);
                 }
-            };
-            self.keep_logits(&beams, &kept);
+            }
+            let rows: Vec<usize> = parents.iter().map(|parent| at[parent]).collect();
+            if !rows.is_empty() {
+                let own = self.part(table, &rows)?;
+                self.keep_logits(&parents, &own);
+            }
         }
         Ok(())
     }
 
+    /// These rows of a table of logits; the table itself, if they are all of it in order.
+    fn part(&mut self, table: &Arc<Rows>, rows: &[usize]) -> Result<Arc<Rows>, ModelError> {
+        let places: Vec<Place> = rows.iter().map(|row| Place { table: Arc::clone(table), row: *row }).collect();
+        if whole(&places).is_some() {
+            return Ok(Arc::clone(table));
+        }
+        let picks: Vec<(usize, usize)> = rows.iter().map(|row| (0, *row)).collect();
+        Ok(Arc::new(self.model.gather(&[table.as_ref()], &picks)?))
+    }
+
     /// Every row takes its token. Where a common call fails, each row is drawn by itself, so that it fails for itself alone.
     fn draw_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing], places: &[Option<Place>]) {
-        let tokenizer = self.model.tokenizer();
         let (mut rows, mut from, mut requests) = (Vec::new(), Vec::new(), Vec::new());
         for (Drawing { at: (t, row), .. }, place) in drawing.iter().zip(places) {
             let Some(place) = place else { continue };
@@ -198,11 +208,9 @@ impl Native {
             Err(error) if rows.len() == 1 => vec![Err(error)],
             Err(_) => rows.iter().zip(&from).map(|(at, place)| self.draw_alone(turns, *at, place)).collect(),
         };
+        let tokenizer = self.model.tokenizer();
         for ((t, row), drawn) in rows.into_iter().zip(drawn) {
-            match drawn {
-                Ok(drawn) => turns[t].growing.take(row, drawn, tokenizer.as_ref()),
-                Err(error) => turns[t].growing.rows[row].fail(error),
-            }
+            turns[t].growing.take(row, drawn, tokenizer.as_ref());
         }
     }
 
@@ -234,6 +242,15 @@ impl Native {
                 }
             }
         }
+    }
+}
+
+/// Counts the rows of each call that had an unread token, and so were part of the step.
+fn count_efforts(turns: &mut [Turn<'_>], due: &[At]) {
+    for (t, turn) in turns.iter_mut().enumerate() {
+        let own = due.iter().filter(|(of, row)| *of == t && turn.growing.rows[*row].unread().is_some()).count();
+        turn.growing.effort.steps += u64::from(own > 0);
+        turn.growing.effort.positions += own as u64;
     }
 }
 

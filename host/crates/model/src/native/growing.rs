@@ -85,9 +85,13 @@ impl Growing {
         check(&request).map(|()| request)
     }
 
-    /// A row takes the token that was drawn for it.
-    pub(super) fn take(&mut self, row: usize, drawn: Sampled, tokenizer: &dyn Tokenizer) {
+    /// A row takes the token that was drawn for it, or fails.
+    pub(super) fn take(&mut self, row: usize, drawn: Result<Sampled, ModelError>, tokenizer: &dyn Tokenizer) {
         let (growth, row) = (&self.growth, &mut self.rows[row]);
+        let drawn = match drawn {
+            Ok(drawn) => drawn,
+            Err(error) => return row.fail(error),
+        };
         row.grown.tokens.push(drawn.token);
         row.grown.logprobs.push(drawn.logprob);
         if growth.sampling.repetition_penalty != 1.0 {

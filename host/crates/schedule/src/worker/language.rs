@@ -44,11 +44,6 @@ impl<W, T> Waiting<W, T> {
     fn new(work: W, cancel: Cancel, answer: Sender<Answer<T>>) -> Self {
         Self { work, cancel, answer, effort: Effort::default() }
     }
-
-    /// The times of a turn that it was part of.
-    fn took(&mut self, model: Duration, sampling: Duration) {
-        self.effort += Effort { model, sampling, ..Effort::default() };
-    }
 }
 
 type Grow = Waiting<Growing, Vec<GrownRow>>;
@@ -158,27 +153,17 @@ impl Calls {
         if grows.is_empty() && appends.is_empty() {
             return;
         }
-        let rows =
-            grows.iter().map(|(_, most)| most).sum::<usize>() + appends.iter().map(|a| a.work.rows()).sum::<usize>();
         count(&self.counters.turns, 1);
-        count(&self.counters.rows, rows);
-        let (mut mark, mut model, mut sampling) = (Instant::now(), Duration::ZERO, Duration::ZERO);
-        let mut turns: Vec<Turn<'_>> =
-            grows.iter_mut().map(|(grow, most)| Turn { growing: &mut grow.work, most: *most }).collect();
-        let mut appending: Vec<&mut Appending> = appends.iter_mut().map(|append| &mut append.work).collect();
-        native.advance(&mut turns, &mut appending, &mut |phase| {
-            let took = mark.elapsed();
-            mark += took;
-            *(if phase == Phase::Model { &mut model } else { &mut sampling }) += took;
-        });
+        count(&self.counters.rows, grows.iter().map(|(_, most)| most).sum());
+        count(&self.counters.rows, appends.iter().map(|append| append.work.rows()).sum());
+        let (model, sampling) = advance(native, &mut grows, &mut appends);
         for (mut grow, _) in grows {
-            grow.took(model, sampling);
             grow.effort += grow.work.take_effort();
+            grow.effort += Effort { model, sampling, ..Effort::default() };
             self.after(native, Stepping::Grow(grow));
         }
         for mut append in appends {
-            append.took(model, Duration::ZERO);
-            append.effort += Effort { steps: 1, positions: append.work.rows() as u64, ..Effort::default() };
+            append.effort += Effort { steps: 1, positions: append.work.rows() as u64, model, ..Effort::default() };
             self.after(native, Stepping::Append(append));
         }
     }
@@ -221,12 +206,26 @@ impl Calls {
         count(&self.counters.prompt_slices, 1);
         let start = Instant::now();
         let read = native.read_prompt(&mut prompt.work, self.limits.positions.max(1));
-        prompt.took(start.elapsed(), Duration::ZERO);
+        prompt.effort += Effort { model: start.elapsed(), ..Effort::default() };
         match read.transpose() {
             None => self.prompts.push_back(prompt),
             Some(read) => drop(prompt.answer.send((read, prompt.effort))),
         }
     }
+}
+
+/// One turn of all these calls; the time of the model, and of drawing tokens.
+fn advance(native: &mut Native, grows: &mut [(Grow, usize)], appends: &mut [Append]) -> (Duration, Duration) {
+    let (mut mark, mut model, mut sampling) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+    let mut turns: Vec<Turn<'_>> =
+        grows.iter_mut().map(|(grow, most)| Turn { growing: &mut grow.work, most: *most }).collect();
+    let mut appending: Vec<&mut Appending> = appends.iter_mut().map(|append| &mut append.work).collect();
+    native.advance(&mut turns, &mut appending, &mut |phase| {
+        let took = mark.elapsed();
+        mark += took;
+        *(if phase == Phase::Model { &mut model } else { &mut sampling }) += took;
+    });
+    (model, sampling)
 }
 
 fn refuse<T>(answer: &Sender<Answer<T>>, error: ModelError) {
