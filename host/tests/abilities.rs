@@ -82,9 +82,10 @@ fn engine(change: impl FnOnce(&mut Abilities), roles: fn() -> Roles) -> EngineBu
 }
 
 type Change = fn(&mut Abilities);
+type Case = (Change, fn() -> Roles, &'static str);
 
 /// What the engine cannot do, roles that need it, and the words of the refusal.
-const CASES: [(Change, fn() -> Roles, &str); 11] = [
+const CASES: [Case; 11] = [
     (
         |can| can.logits = false,
         || reads(Needs { logits: true, ..Needs::default() }),
@@ -227,6 +228,7 @@ fn requests_and_terms_that_need_more_are_refused() {
     let error = unforced.under(&terms).generate(asked.clone()).unwrap_err();
     assert!(matches!(error, EngineError::Unpriceable { .. }) && !error.is_request(), "{error}");
     assert!(unforced.generate(asked).is_ok(), "budgets of one answer need no given tokens");
+    assert!(unforced.under(&terms).check().is_err() && unforced.under(&Terms::default()).check().is_ok());
     assert_eq!(unforced.held(), Held::default());
 }
 

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     Fault, Lie, RemoteError,
     checks::Asked,
+    engine::{Engine, Job, Row, Session, Siblings, Side},
     fleet::{Read, Shared},
-    handle::{Engine, Job, Row, Session, Siblings, Side},
     http::Call,
     sampling::{Dialect, Sampling},
 };
