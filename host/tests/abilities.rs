@@ -168,7 +168,7 @@ fn what_no_role_needs_may_be_missing() {
         (can.likeliest, can.penalties) = (0, false);
     };
     let plain = || odd(Source::Sample, never);
-    let engine = engine(nothing, plain).build().unwrap();
+    let engine = engine(nothing, plain).config(config(1000.0)).build().unwrap();
     let output = engine.generate(Request::new("good")).unwrap();
     assert_eq!((output.status, engine.held()), (Status::WithinBudget, Held::default()));
 }
