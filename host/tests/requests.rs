@@ -108,7 +108,9 @@ fn cancelling_keeps_what_was_released_and_nothing_else() {
 #[test]
 fn a_failing_back_end_ends_the_request_with_its_error_and_no_leak() {
     for fault in ["fault step 2: error", "fault step 3: nan", "fault cost 2: error", "fault reward 1: nan"] {
-        let engine = engine(&format!("{SCRIPT}\n{fault}"), 11.0);
+        // Without ends, so that a step that is NaN spoils all rows of its chunk.
+        let endless = SCRIPT.replace(", <eos> 1", "");
+        let engine = engine(&format!("{endless}\n{fault}"), 11.0);
         let error = engine.generate(ask("good", 1)).unwrap_err();
         assert!(matches!(error, EngineError::Model(_)), "{fault}: {error}");
         assert_eq!(engine.held(), Held::default(), "{fault}");

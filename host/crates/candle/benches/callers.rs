@@ -1,5 +1,8 @@
 //! Requests at once on one model of the demonstration: the scheduler, and threads that take turns at a lock, in one run.
 //!
+//! The turns at a lock are a stand-in for a server without the scheduler, by the calls of today's model: they are not an earlier
+//! version of this library, and no measure of what a release gained.
+//!
 //! A request reads a prompt and grows three chunks of 32 tokens with eight candidates, of which one goes on.
 //! `cargo bench -p inferenceguard-candle --bench callers` measures; `-- --test` runs each case once.
 

@@ -1,6 +1,6 @@
 //! Growing rows by chunks: the unit in which a search asks for tokens.
 
-use crate::{BeamId, GrowingText, GrownRow, ModelError, Pick, SampleRequest, Token, Tokenizer, stop_at};
+use crate::{BeamId, GrowingText, Pick, SampleRequest, Token, stop_at};
 use serde::{Deserialize, Serialize};
 
 /// What all rows of one call have in common.
@@ -88,76 +88,4 @@ pub struct Grown {
     pub tokens: Vec<Token>,
     /// The log-probability of each token under the model: before penalties, temperature and truncation.
     pub logprobs: Vec<f32>,
-}
-
-/// The largest log-probability that rounding may give.
-const SURE: f32 = 0.01;
-
-impl Growth {
-    /// Checks what a back end answered to this call, since it may be a program that others operate. A row that cannot be right
-    /// becomes an error; the handle still frees its beam.
-    ///
-    /// # Errors
-    /// [`ModelError::Shape`] for another number of rows, or for two rows with one beam.
-    pub fn check(
-        &self,
-        rows: &[GrowRow],
-        answer: Vec<GrownRow>,
-        vocab: usize,
-        tokenizer: &dyn Tokenizer,
-    ) -> Result<Vec<GrownRow>, ModelError> {
-        shape("grown rows", &rows.len().to_string(), answer.len(), answer.len() == rows.len())?;
-        let mut beams: Vec<BeamId> = answer.iter().flatten().map(|(beam, _)| *beam).collect();
-        let due = beams.len();
-        beams.sort_unstable();
-        beams.dedup();
-        shape("different beams of grown rows", &due.to_string(), beams.len(), beams.len() == due)?;
-        let checked = |(row, grown): (&GrowRow, GrownRow)| {
-            grown.and_then(|(beam, grown)| self.check_row(row, &grown, vocab, tokenizer).map(|()| (beam, grown)))
-        };
-        Ok(rows.iter().zip(answer).map(checked).collect())
-    }
-
-    fn check_row(
-        &self,
-        row: &GrowRow,
-        grown: &Grown,
-        vocab: usize,
-        tokenizer: &dyn Tokenizer,
-    ) -> Result<(), ModelError> {
-        let (found, most) = (grown.tokens.len(), self.max_tokens as usize);
-        shape("tokens of a row", &format!("1 to {most}"), found, (1..=most).contains(&found))?;
-        let logprobs = grown.logprobs.len();
-        shape("log-probabilities of a row", &found.to_string(), logprobs, logprobs == found)?;
-        if let Some(&token) = grown.tokens.iter().find(|token| **token as usize >= vocab) {
-            return Err(ModelError::UnknownToken { token, vocab });
-        }
-        if grown.logprobs.iter().any(|logprob| logprob.is_nan() || *logprob > SURE) {
-            return Err(ModelError::NotFinite("log-probabilities of a row"));
-        }
-        let due = self.due(row, &grown.tokens, tokenizer)?;
-        shape("tokens of a row that ends by itself", &due.to_string(), found, found == due)
-    }
-
-    /// How many tokens the row should have, if these are its first ones.
-    fn due(&self, row: &GrowRow, tokens: &[Token], tokenizer: &dyn Tokenizer) -> Result<usize, ModelError> {
-        let mut text = row.text.clone();
-        for (i, token) in tokens.iter().enumerate() {
-            let searched = text.text().len();
-            if !self.stop.is_empty() {
-                text.push(tokenizer, *token)?;
-            }
-            if self.end.contains(token) || stop_at(text.text(), searched, &self.stop).is_some() {
-                return Ok(i + 1);
-            }
-        }
-        Ok(self.max_tokens as usize)
-    }
-}
-
-fn shape(what: &'static str, expected: &str, found: usize, fits: bool) -> Result<(), ModelError> {
-    if fits {
-        return Ok(());
-    }
-    Err(ModelError::Shape { what, expected: expected.to_owned(), found: found.to_string() })
 }

@@ -153,7 +153,8 @@ pub trait Model: Send {
         self.prefill(&reading.prompt).map(Some)
     }
 
-    /// How many inner layers [`Model::layer_latents`] can read.
+    /// How many inner layers [`Model::layer_latents`] can read. With 0, the default, bundles that read inner layers are refused:
+    /// models that implement [`Model::layer_latents`] give their number here.
     fn layers(&self) -> u32 {
         0
     }
@@ -164,7 +165,8 @@ pub trait Model: Send {
     }
 
     /// The latents of a layer at the newest position of each beam, as of its last step, `[rows, width]`. Back ends
-    /// without inner layers refuse everything but [`LatentSelector::FinalNorm`].
+    /// without inner layers refuse everything but [`LatentSelector::FinalNorm`]. Bundles reach it only where
+    /// [`Model::layers`] is more than 0.
     ///
     /// # Errors
     /// [`ModelError::Unsupported`], [`ModelError::UnknownBeam`].

@@ -84,8 +84,9 @@ pub trait ScoreModel: Send {
     /// Appends tokens (no row twice) and scores them, in order.
     ///
     /// # Errors
-    /// [`ModelError::UnknownBeam`], [`ModelError::NotFinite`] or a failure below; [`ModelError::ContextExceeded`], which
-    /// leaves every row of the call as it was: a scheduler then asks for each request alone.
+    /// [`ModelError::ContextExceeded`], [`ModelError::UnknownToken`], [`ModelError::UnknownBeam`], [`ModelError::Unsupported`] or
+    /// [`ModelError::Tokenizer`], which leave every row of the call as it was: a scheduler then asks for each request alone.
+    /// [`ModelError::NotFinite`] or a failure below, after which the rows of the call are unusable.
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError>;
 
     /// Frees scored beams. Unknown ones are ignored.

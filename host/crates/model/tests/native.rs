@@ -69,53 +69,25 @@ fn what_an_engine_cannot_do_is_skipped_by_name() {
 }
 
 #[test]
-fn faults_of_an_engine_are_found_by_the_suite_or_refused_by_the_check_of_answers() {
+fn faults_of_an_engine_are_found_by_the_suite() {
     // By row: the suite's first call of `grow` is that of its check of shapes.
-    for fault in ["row-error 1", "too-many 0", "clipped 2", "nan 1", "outside 0", "missing 1", "error", "restart"] {
+    let faults = [
+        "row-error 1",
+        "too-many 0",
+        "clipped 2",
+        "nan 1",
+        "outside 0",
+        "missing 1",
+        "wrong-beam 2",
+        "error",
+        "restart",
+    ];
+    for fault in faults {
         let script_of_faults = format!("grow 1: {fault}");
         let make =
             || -> Arc<dyn BackEnd> { Arc::new(FakeEngine::new(locked(&script()), &script_of_faults).expect("known")) };
         let found = generator(make, &exact());
         assert!(matches!(found, Err(ConformanceError::Broken { .. } | ConformanceError::Call { .. })), "{fault}");
-    }
-}
-
-/// The outcome of each row after the check, and that of the call.
-fn checked(faults: &str) -> Result<Vec<GrownRow>, ModelError> {
-    let script = script();
-    let engine = FakeEngine::new(locked(&script), faults).expect("known faults");
-    let mut handle = engine.handle(&Caller::default());
-    let parent = handle.open(&[2, 4])?;
-    let (growth, rows) = (Growth { end: Vec::new(), ..growth(4) }, vec![row(parent, 1, 4), row(parent, 2, 4)]);
-    let answer = handle.grow(&growth, rows.clone())?;
-    growth.check(&rows, answer, 9, handle.tokenizer().as_ref())
-}
-
-#[test]
-fn answers_that_cannot_be_right_become_errors() {
-    assert!(checked("").expect("an answer").iter().all(Result::is_ok));
-    let by_row = [
-        ("too-many", "tokens of a row: expected 1 to 4, found 5"),
-        ("clipped", "tokens of a row that ends by itself: expected 4, found 3"),
-        ("nan", "log-probabilities of a row holds NaN"),
-        ("outside", "token 9 is outside the vocabulary of 9"),
-        ("row-error", "the engine aborted the row"),
-    ];
-    for (fault, words) in by_row {
-        let rows = checked(&format!("grow 1: {fault} 1")).expect("the other row is right");
-        assert!(rows[0].is_ok(), "{fault}: {rows:?}");
-        let error = rows[1].as_ref().expect_err(fault).to_string();
-        assert!(error.contains(words), "{fault}: {error}");
-    }
-    let whole = [
-        ("missing 0", "grown rows: expected 2, found 1"),
-        ("error", "answered 500"),
-        ("time-out", "no answer in time"),
-        ("restart", "closed the connection"),
-    ];
-    for (fault, words) in whole {
-        let error = checked(&format!("grow 1: {fault}")).expect_err(fault).to_string();
-        assert!(error.contains(words), "{fault}: {error}");
     }
 }
 
@@ -143,11 +115,18 @@ fn a_fake_engine_loses_beams_and_reads_by_its_script() {
     }
 }
 
+/// The row of a step that becomes NaN.
+type Spoils = fn(&[(BeamId, Token)]) -> Option<usize>;
+
+const NONE: Spoils = |_| None;
+
 /// Writes down the calls of a model, and fails where asked.
 struct Logged {
     inner: ToyModel,
     log: Arc<Mutex<Vec<String>>>,
-    spoils_row: Option<usize>,
+    spoils: Spoils,
+    /// Gives latents of an inner layer that it does not name.
+    layered: bool,
 }
 
 impl Logged {
@@ -179,7 +158,7 @@ impl Model for Logged {
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         self.add("step", rows.len());
         let latents = self.inner.step(rows)?;
-        let Some(row) = self.spoils_row.filter(|_| rows.len() == 3) else { return Ok(latents) };
+        let Some(row) = (self.spoils)(rows) else { return Ok(latents) };
         let (len, width) = (latents.len(), latents.width());
         let mut data = latents.to_host()?.into_owned();
         data[row * width..(row + 1) * width].fill(f32::NAN);
@@ -188,6 +167,13 @@ impl Model for Logged {
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
         self.add("project", latents.len());
         self.inner.project(latents)
+    }
+    fn layer_latents(&mut self, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {
+        if self.layered {
+            Rows::host(beams.len(), 1, vec![0.0; beams.len()])
+        } else {
+            self.inner.layer_latents(beams, layer)
+        }
     }
     fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
         self.add("sample", requests.len());
@@ -201,14 +187,24 @@ impl Model for Logged {
     }
 }
 
-fn logged(script: &str, spoils_row: Option<usize>) -> (Native, Arc<Mutex<Vec<String>>>) {
+fn logged(script: &str, spoils: Spoils) -> (Native, Arc<Mutex<Vec<String>>>) {
     let (inner, log) = (ToyScript::parse(script).expect("a script").model(), Arc::default());
-    (Native::new(Box::new(Logged { inner, log: Arc::clone(&log), spoils_row })), log)
+    (Native::new(Box::new(Logged { inner, log: Arc::clone(&log), spoils, layered: false })), log)
+}
+
+#[test]
+fn inner_layers_that_a_model_gives_and_does_not_name_are_found() {
+    let make = || -> Arc<dyn BackEnd> {
+        let model = Logged { inner: script().model(), log: Arc::default(), spoils: NONE, layered: true };
+        Arc::new(LockedBackEnd::new(Box::new(model)))
+    };
+    let error = generator(make, &exact()).expect_err("`layers` is 0").to_string();
+    assert!(error.contains("latents of a layer"), "{error}");
 }
 
 #[test]
 fn alone_a_call_makes_the_calls_of_a_search_that_asks_token_by_token() {
-    let (mut native, log) = logged(SCRIPT, None);
+    let (mut native, log) = logged(SCRIPT, NONE);
     let parents = [native.open(&[2, 4]).expect("a prompt"), native.open(&[4]).expect("a prompt")];
     let rows = || vec![row(parents[0], 1, 3), row(parents[0], 2, 3), row(parents[1], 3, 3)];
     let endless = Growth { end: Vec::new(), ..growth(3) };
@@ -225,7 +221,7 @@ fn alone_a_call_makes_the_calls_of_a_search_that_asks_token_by_token() {
 
 #[test]
 fn calls_in_common_turns_share_steps_and_get_what_they_get_alone() {
-    let (mut native, log) = logged(SCRIPT, None);
+    let (mut native, log) = logged(SCRIPT, NONE);
     let parents = [native.open(&[2, 4]).expect("a prompt"), native.open(&[4]).expect("a prompt")];
     let rows = |i: usize| vec![row(parents[i], 1, 6), row(parents[i], 2, 6), row(parents[i], 7, 6)];
     let alone: Vec<_> = (0..2).map(|i| tokens(native.grow(&growth(6), rows(i)).expect("rows"))).collect();
@@ -250,7 +246,7 @@ fn tokens(rows: Vec<GrownRow>) -> Vec<Vec<Token>> {
 
 #[test]
 fn a_row_with_nan_fails_for_itself_alone() {
-    let (mut native, _) = logged(SCRIPT, Some(1));
+    let (mut native, _) = logged(SCRIPT, |rows| (rows.len() == 3).then_some(1));
     let parent = native.open(&[2, 4]).expect("a prompt");
     let endless = Growth { end: Vec::new(), ..growth(3) };
     let rows = (0..3).map(|variant| row(parent, variant, 3)).collect();
@@ -262,7 +258,7 @@ fn a_row_with_nan_fails_for_itself_alone() {
 
 #[test]
 fn a_step_that_fails_fails_for_its_rows_and_frees_them() {
-    let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), None);
+    let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), NONE);
     let parent = native.open(&[2, 4]).expect("a prompt");
     let endless = Growth { end: Vec::new(), ..growth(4) };
     let rows = |native: &mut Native| native.grow(&endless, vec![row(parent, 1, 4), row(parent, 2, 4)]);
@@ -272,25 +268,57 @@ fn a_step_that_fails_fails_for_its_rows_and_frees_them() {
     assert!(rows(&mut native).is_ok(), "the model goes on");
 }
 
+/// Grows rows with turns of at most `most` of them.
+fn in_turns(native: &mut Native, growth: Growth, rows: Vec<GrowRow>, most: usize) -> Result<Vec<GrownRow>, ModelError> {
+    let mut growing = native.begin(growth, rows)?;
+    while growing.live() > 0 {
+        native.advance(&mut [Turn { growing: &mut growing, most }], &mut [], &mut |_| {});
+    }
+    native.finish(growing)
+}
+
 #[test]
-fn a_step_that_fails_for_all_rows_that_still_grow_fails_the_call() {
-    let grown = |native: &mut Native, end: Vec<Token>| {
+fn the_last_row_that_still_grows_fails_for_itself_alone() {
+    for (most, last) in [(usize::MAX, 7), (usize::MAX, 0), (1, 7), (1, 0)] {
+        // The row after `bad` is NaN. All other rows are `good`, and end with it.
+        let (mut native, _) = logged(SCRIPT, |rows| rows.iter().position(|(_, token)| *token == 3));
         let parent = native.open(&[2, 4]).expect("a prompt");
-        native.grow(&Growth { end, ..growth(4) }, (0..8).map(|variant| row(parent, variant, 4)).collect())
+        let ranked = |at: usize| {
+            let picks = vec![Pick::Rank(u32::from(at == last)); 3];
+            GrowRow { picks, ..row(parent, 0, 3) }
+        };
+        let growth = Growth { end: vec![2], ..growth(3) };
+        let grown = in_turns(&mut native, growth, (0..8).map(ranked).collect(), most).expect("seven rows are right");
+        for (at, row) in grown.iter().enumerate() {
+            assert_eq!(row.is_ok(), at != last, "at most {most}, row {at}: {row:?}");
+        }
+        assert!(matches!(grown[last], Err(ModelError::NotFinite("logits"))), "{grown:?}");
+        assert_eq!(native.live_beams(), 8, "the parent and seven rows");
+    }
+}
+
+#[test]
+fn a_step_that_fails_fails_the_call_whatever_the_turns() {
+    let grown = |native: &mut Native, end: Vec<Token>, most: usize| {
+        let parent = native.open(&[2, 4]).expect("a prompt");
+        let rows = (0..8).map(|variant| row(parent, variant, 4)).collect();
+        in_turns(native, Growth { end, ..growth(4) }, rows, most)
     };
-    let rows = tokens(grown(&mut logged(SCRIPT, None).0, Vec::new()).expect("rows"));
+    let rows = tokens(grown(&mut logged(SCRIPT, NONE).0, Vec::new(), usize::MAX).expect("rows"));
     let parts =
         |end: &Token| rows.iter().any(|row| row[..2].contains(end)) && rows.iter().any(|row| !row.contains(end));
     let end = (0..9).find(parts).expect("a token of some rows");
-    let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), None);
-    let error = grown(&mut native, vec![end]).expect_err("some rows had ended, all others fail").to_string();
-    assert!(error.contains("makes call 2 fail"), "{error}");
-    assert_eq!(native.live_beams(), 1, "beams of rows that had ended are free too");
+    for most in [usize::MAX, 3, 1] {
+        let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), NONE);
+        let error = grown(&mut native, vec![end], most).expect_err("some rows had ended, the others fail").to_string();
+        assert!(error.contains("makes call 2 fail"), "at most {most}: {error}");
+        assert_eq!(native.live_beams(), 1, "beams of rows that had ended are free too");
+    }
 }
 
 #[test]
 fn calls_that_no_back_end_could_answer_are_refused() {
-    let (mut native, _) = logged(SCRIPT, None);
+    let (mut native, _) = logged(SCRIPT, NONE);
     let parent = native.open(&[2]).expect("a prompt");
     let hot = SampleRequest { top_p: 2.0, ..SampleRequest::plain(Pick::Rank(0)) };
     let cases = [

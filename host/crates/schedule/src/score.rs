@@ -76,6 +76,10 @@ impl ScoreBackEnd for SharedScore {
     fn positions(&self) -> u64 {
         self.score().positions.load(Ordering::Relaxed)
     }
+
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 /// How many scored beams the model holds; none, if it broke.

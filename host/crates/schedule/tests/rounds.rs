@@ -2,18 +2,17 @@
 
 mod common;
 
-use common::{Event, Gate, back_end, growth, handle, open_scheduler, request, rows, scheduler, script};
-use inferenceguard_model::{BeamId, Caller, Cancel, ModelError, ScoreBackEnd, ScoreId, ScoreModel, ScoreRow, Token};
+use common::{
+    Event, Gate, Wrong, back_end, growth, handle, let_callers_come, open_scheduler, request, rows, scheduler, script,
+    words,
+};
+use inferenceguard_model::{
+    BeamId, Caller, Cancel, Growth, ModelError, ScoreBackEnd, ScoreId, ScoreModel, ScoreRow, Token,
+};
 use inferenceguard_schedule::Limits;
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 const LIMITS: Limits = Limits { rows: 4, positions: 4, queue: 16 };
-
-/// Time for callers to put their calls into the queue while the thread waits at the gate. If it were too short, the overlap
-/// that each test asserts would be missing.
-fn let_callers_come() {
-    thread::sleep(Duration::from_millis(100));
-}
 
 /// The most events of one kind between two steps, among those that lie between the first and the last step.
 fn most_between_steps(events: &[Event], counts: impl Fn(&Event) -> bool) -> (usize, usize) {
@@ -28,7 +27,7 @@ fn most_between_steps(events: &[Event], counts: impl Fn(&Event) -> bool) -> (usi
 #[test]
 fn a_long_prompt_delays_a_step_of_others_by_one_slice_at_most() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
     thread::scope(|scope| {
         let growing = scope.spawn(|| {
             let mut handle = handle(&scheduler);
@@ -42,11 +41,39 @@ fn a_long_prompt_delays_a_step_of_others_by_one_slice_at_most() {
         growing.join().expect("no panic");
         reading.join().expect("no panic");
     });
-    let (most, overlap) = most_between_steps(&gate.events(), |event| *event == Event::Prompt);
+    let (most, overlap) = most_between_steps(&gate.events(), |event| matches!(event, Event::Prompt(_)));
     assert_eq!(most, 1, "slices between two steps");
     assert!(overlap >= 10, "{overlap} of 20 slices fell between steps");
-    let slices = gate.events().iter().filter(|event| **event == Event::Prompt).count();
+    let slices = gate.events().iter().filter(|event| matches!(event, Event::Prompt(_))).count();
     assert_eq!(slices, 1 + 20);
+}
+
+#[test]
+fn a_prompt_is_read_to_its_end_before_the_next_one() {
+    let gate = Gate::closed();
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
+    thread::scope(|scope| {
+        let growing = scope.spawn(|| {
+            let mut handle = handle(&scheduler);
+            let root = handle.open(&[1]).expect("a prompt");
+            handle.grow(&growth(60), rows(root, 1, 60, 1)).expect("a row")
+        });
+        gate.wait_entered(1);
+        for token in 2..5 {
+            let scheduler = &scheduler;
+            scope.spawn(move || handle(scheduler).open(&[token; 20]).expect("a prompt"));
+        }
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        growing.join().expect("no panic");
+    });
+    let prompt = |event: &Event| match event {
+        Event::Prompt(token) => *token,
+        _ => None,
+    };
+    let slices: Vec<Token> = gate.events().iter().filter_map(prompt).filter(|token| *token > 1).collect();
+    let whole: Vec<usize> = slices.chunk_by(|a, b| a == b).map(<[Token]>::len).collect();
+    assert_eq!(whole, [5, 5, 5], "{slices:?}");
 }
 
 /// A handle with scored beams.
@@ -72,7 +99,7 @@ fn score_rows(score: &dyn ScoreBackEnd, rows: usize, tokens: usize) -> Result<()
 #[test]
 fn scores_of_one_caller_run_between_the_steps_of_another() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
     let (mut scores, ids) = scored_beams(scheduler.score_back_ends()["cost"].as_ref(), 16).expect("scored beams");
     thread::scope(|scope| {
         let growing = scope.spawn(|| {
@@ -96,7 +123,7 @@ fn scores_of_one_caller_run_between_the_steps_of_another() {
 #[test]
 fn scores_of_two_callers_take_turns() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
     let cost = Arc::clone(&scheduler.score_back_ends()["cost"]);
     let mut calls = [(), ()].map(|()| scored_beams(cost.as_ref(), 8).expect("scored beams"));
     let owners: Vec<Vec<ScoreId>> = calls.iter().map(|(_, ids)| ids.clone()).collect();
@@ -127,7 +154,7 @@ fn scores_of_two_callers_take_turns() {
 #[test]
 fn a_cancelled_call_takes_part_in_no_further_step_and_its_beams_are_free() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
     let back_end = back_end(&scheduler);
     let cancel = Cancel::default();
     let caller = Caller { cancel: cancel.clone(), ..Caller::default() };
@@ -150,7 +177,7 @@ fn a_cancelled_call_takes_part_in_no_further_step_and_its_beams_are_free() {
 #[test]
 fn cancelled_prompts_and_scores_end_as_well() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
     let cancel = Cancel::default();
     let caller = Caller { cancel: cancel.clone(), ..Caller::default() };
     thread::scope(|scope| {
@@ -172,7 +199,7 @@ fn cancelled_prompts_and_scores_end_as_well() {
         }
         growing.join().expect("no panic");
     });
-    let slices = gate.events().iter().filter(|event| **event == Event::Prompt).count();
+    let slices = gate.events().iter().filter(|event| matches!(event, Event::Prompt(_))).count();
     assert!(slices <= 2, "{slices} slices of prompts, one of them of a cancelled caller at most");
     assert_eq!(back_end(&scheduler).live_beams(), 0);
 }
@@ -180,8 +207,8 @@ fn cancelled_prompts_and_scores_end_as_well() {
 #[test]
 fn where_not_all_rows_fit_callers_take_turns() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, false);
-    let endless = inferenceguard_model::Growth { end: Vec::new(), ..growth(20) };
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
+    let endless = Growth { end: Vec::new(), ..growth(20) };
     let mut handles: Vec<_> = (0..3).map(|_| handle(&scheduler)).collect();
     let roots: Vec<BeamId> = handles.iter_mut().map(|handle| handle.open(&[1]).expect("a prompt")).collect();
     let owners: Vec<BTreeSet<BeamId>> = thread::scope(|scope| {
@@ -219,9 +246,67 @@ fn where_not_all_rows_fit_callers_take_turns() {
 }
 
 #[test]
+fn rows_of_three_callers_share_steps() {
+    let gate = Gate::closed();
+    let scheduler = scheduler(&gate, Limits { rows: 8, ..LIMITS }, Wrong::default(), false);
+    let endless = Growth { end: Vec::new(), ..growth(20) };
+    let mut handles = [(), (), ()].map(|()| handle(&scheduler));
+    let roots = handles.each_mut().map(|handle| handle.open(&[1]).expect("a prompt"));
+    thread::scope(|scope| {
+        let mut ask = (0..3).zip(&mut handles).zip(roots).map(|((i, handle), root)| {
+            let endless = &endless;
+            move || handle.grow(endless, rows(root, 2, 20, i)).expect("rows").len()
+        });
+        let first = scope.spawn(ask.next().expect("three"));
+        gate.wait_entered(1);
+        let others: Vec<_> = ask.map(|ask| scope.spawn(ask)).collect();
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        let grown = [first].into_iter().chain(others).map(|thread| thread.join().expect("no panic"));
+        assert_eq!(grown.collect::<Vec<_>>(), [2, 2, 2]);
+    });
+    let all = gate.events().iter().filter(|event| matches!(event, Event::Step(beams) if beams.len() == 6)).count();
+    // A call of 20 tokens takes 20 turns, 19 of them with a step. The others join two turns after the first one.
+    assert_eq!((all, scheduler.counts().turns), (17, 22), "{:?}", gate.events());
+}
+
+#[test]
+fn a_step_that_fails_fails_the_calls_that_were_part_of_it_and_no_others() {
+    let gate = Gate::closed();
+    // The second step is that of the first caller's rows and of the appended token.
+    let scheduler = scheduler(&gate, Limits { rows: 8, ..LIMITS }, Wrong { fails_at: 2, ..Wrong::default() }, false);
+    let mut handles = [(), (), ()].map(|()| handle(&scheduler));
+    let roots = handles.each_mut().map(|handle| handle.open(&[1]).expect("a prompt"));
+    let alone = {
+        let mut handle = handle(&open_scheduler(LIMITS));
+        let root = handle.open(&[1]).expect("a prompt");
+        words(&handle.grow(&growth(9), rows(root, 2, 9, 2)).expect("rows"))
+    };
+    thread::scope(|scope| {
+        let [first, second, third] = &mut handles;
+        let endless = Growth { end: Vec::new(), ..growth(9) };
+        let growing = scope.spawn(move || first.grow(&endless, rows(roots[0], 2, 9, 1)).map(|rows| rows.len()));
+        gate.wait_entered(1);
+        let joining = scope.spawn(move || second.grow(&growth(9), rows(roots[1], 2, 9, 2)));
+        let appending = scope.spawn(move || third.append(&[(roots[2], 2)]).map(|()| 0));
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        for failed in [growing, appending] {
+            let error = failed.join().expect("no panic").expect_err("its step failed").to_string();
+            assert!(error.contains("the device is gone"), "{error}");
+        }
+        let joined = joining.join().expect("no panic").expect("it had no row in that step");
+        assert_eq!(words(&joined), alone);
+    });
+    request(&mut *handles[0], 3).expect("the next request works");
+    drop(handles);
+    assert_eq!((back_end(&scheduler).live_beams(), back_end(&scheduler).broken()), (0, None));
+}
+
+#[test]
 fn a_panic_of_the_language_model_fails_all_its_calls_at_once_and_no_score_model() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, LIMITS, 3, false);
+    let scheduler = scheduler(&gate, LIMITS, Wrong { panics_at: 3, ..Wrong::default() }, false);
     let back_end = back_end(&scheduler);
     let ended: Vec<String> = thread::scope(|scope| {
         let ask = |i: u64| {
@@ -249,7 +334,7 @@ fn a_panic_of_the_language_model_fails_all_its_calls_at_once_and_no_score_model(
 #[test]
 fn a_panic_of_a_score_model_breaks_itself_alone() {
     let gate = Gate::open();
-    let scheduler = scheduler(&gate, LIMITS, usize::MAX, true);
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), true);
     let scores = scheduler.score_back_ends();
     for _ in 0..2 {
         let error = score_rows(scores["judge"].as_ref(), 2, 2).expect_err("a panic").to_string();
@@ -285,7 +370,7 @@ fn without_work_the_thread_sleeps_in_the_queue() {
 #[test]
 fn efforts_count_the_own_part_of_common_steps() {
     let scheduler = open_scheduler(Limits::default());
-    let endless = inferenceguard_model::Growth { end: Vec::new(), ..growth(6) };
+    let endless = Growth { end: Vec::new(), ..growth(6) };
     thread::scope(|scope| {
         for i in 0..6_u64 {
             let (scheduler, endless) = (&scheduler, &endless);
@@ -309,7 +394,7 @@ fn efforts_count_the_own_part_of_common_steps() {
 #[test]
 fn a_full_queue_holds_callers_back_and_loses_nothing() {
     let gate = Gate::closed();
-    let scheduler = scheduler(&gate, Limits { queue: 1, ..LIMITS }, usize::MAX, false);
+    let scheduler = scheduler(&gate, Limits { queue: 1, ..LIMITS }, Wrong::default(), false);
     let ended = thread::scope(|scope| {
         let threads: Vec<_> = (0..12)
             .map(|i| {

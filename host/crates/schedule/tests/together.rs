@@ -2,9 +2,12 @@
 
 mod common;
 
-use common::{back_end, growth, handle, open_scheduler, request, rows, script, words};
+use common::{
+    Event, Gate, Wrong, back_end, growth, handle, let_callers_come, open_scheduler, request, rows, scheduler, script,
+    words,
+};
 use inferenceguard_model::{
-    BackEnd, BeamId, Caller, Generator, ModelError, ScoreModel, ScoreRow, Token,
+    BackEnd, BeamId, Caller, Generator, ModelError, ScoreId, ScoreModel, ScoreRow, Token,
     conformance::{GeneratorOptions, ScoreOptions, generator, score},
 };
 use inferenceguard_schedule::{Limits, Scheduler};
@@ -102,23 +105,60 @@ fn bad_calls_of_one_caller_fail_for_nobody_else() {
     assert_eq!(back_end(&scheduler).live_beams(), 0);
 }
 
-#[test]
-fn a_score_that_grew_too_long_fails_for_its_own_call() {
-    let scheduler = open_scheduler(Limits::default());
-    let long = |tokens: usize| {
+/// Scores these rows in one slice, one row per caller: what each got, and the positions of each slice.
+fn in_one_slice(rows: &[(Vec<Token>, usize)]) -> (Vec<Result<f32, ModelError>>, Vec<usize>) {
+    let gate = Gate::closed();
+    let scheduler = scheduler(&gate, Limits::default(), Wrong::default(), false);
+    let opened = |before: usize| {
         let mut handle = scheduler.score_back_ends()["cost"].handle(&Caller::default());
         let id = handle.open("a", script().tokenizer()).expect("it fits");
-        let row = || ScoreRow { id, tokens: vec![2; tokens], ended: false };
-        (0..4).map(|_| Ok(handle.extend(&[row()])?.remove(0).end)).collect::<Result<Vec<f32>, ModelError>>()
+        handle.extend(&[ScoreRow { id, tokens: vec![2; before], ended: false }]).expect("it fits");
+        (handle, id)
     };
-    let ended: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = [10, 20, 30, 120].map(|tokens| scope.spawn(move || long(tokens))).into_iter().collect();
+    let opened: Vec<_> = rows.iter().map(|(_, before)| opened(*before)).collect();
+    let begun = gate.events().len();
+    let scored = thread::scope(|scope| {
+        let growing = scope.spawn(|| {
+            let mut handle = handle(&scheduler);
+            let root = handle.open(&[1]).expect("a prompt");
+            handle.grow(&growth(9), common::rows(root, 1, 9, 1)).expect("a row")
+        });
+        gate.wait_entered(1);
+        let extend = |((mut handle, id), (tokens, _)): ((Box<dyn ScoreModel>, ScoreId), &(Vec<Token>, usize))| {
+            let row = ScoreRow { id, tokens: tokens.clone(), ended: false };
+            move || -> Result<f32, ModelError> { Ok(handle.extend(&[row])?.remove(0).end) }
+        };
+        let threads: Vec<_> = opened.into_iter().zip(rows).map(|one| scope.spawn(extend(one))).collect();
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        growing.join().expect("no panic");
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
-    let (long, others) = ended.split_last().expect("four");
-    assert!(matches!(long, Err(ModelError::ContextExceeded { .. })), "{long:?}");
-    for (one, tokens) in others.iter().zip([10.0, 20.0, 30.0]) {
-        assert_eq!(one.as_ref().expect("it fits"), &[1.0, 2.0, 3.0, 4.0].map(|times| times * tokens));
+    let positions = |event: &Event| if let Event::Score(positions, _) = event { Some(*positions) } else { None };
+    (scored, gate.events()[begun..].iter().filter_map(positions).collect())
+}
+
+#[test]
+fn a_row_that_cannot_be_scored_fails_for_its_own_call() {
+    type Fails = fn(&ModelError) -> bool;
+    let bad: [(Vec<Token>, usize, Fails); 2] = [
+        (vec![2; 120], 360, |error| matches!(error, ModelError::ContextExceeded { .. })),
+        (vec![2, 99], 1, |error| matches!(error, ModelError::UnknownToken { token: 99, .. })),
+    ];
+    for (bad, before, fails) in bad {
+        let len = bad.len();
+        let rows = [(vec![2; 10], 1), (vec![2; 20], 2), (bad, before), (vec![2; 30], 3)];
+        let (scored, mut slices) = in_one_slice(&rows);
+        assert!(scored[2].as_ref().is_err_and(fails), "{scored:?}");
+        for (at, end) in [(0, 11.0), (1, 22.0), (3, 33.0)] {
+            assert_eq!(*scored[at].as_ref().expect("it fits"), end);
+        }
+        // All four in one slice, then each alone.
+        assert_eq!(slices.remove(0), 60 + len, "{slices:?}");
+        slices.sort_unstable();
+        let mut alone = vec![10, 20, 30, len];
+        alone.sort_unstable();
+        assert_eq!(slices, alone);
     }
 }
 

@@ -30,7 +30,8 @@
 //!
 //! **Invariant**: a row that the back end did not grow as asked is no candidate: no role sees it, and it is neither kept nor
 //! emitted. Other rows go on. It counts in [`Usage::lost_rows`](crate::Usage), and a trace keeps its failure. A chunk of which no
-//! row is left ends the request as failed: nobody knows whether anything was fit.
+//! row is left ends the request as failed, and so does a search that finds nothing fit after its newest attempt lost rows: nobody
+//! knows whether anything was fit.
 
 mod expand;
 mod finish;
@@ -49,8 +50,8 @@ pub use phases::TRANSITIONS;
 pub(crate) use price::spread;
 
 use crate::{
-    Answer, Batch, BeamKey, BudgetState, Constraint, Need, Outcome, Plan, Retry, RoleFailure, RolesInfo, SearchConfig,
-    SearchError, Trace, Usage, Vocabulary, beam::Beam,
+    Answer, Batch, BeamKey, BudgetState, Constraint, FailureKind, Need, Outcome, Plan, Retry, RoleFailure, RolesInfo,
+    SearchConfig, SearchError, Trace, Usage, Vocabulary, beam::Beam,
 };
 use inferenceguard_model::{Token, Tokenizer};
 use phases::Phase;
@@ -96,6 +97,8 @@ pub struct Session {
     retry: Option<Retry>,
     /// Per offset: how often failed candidates had a token there.
     failed_tokens: Vec<BTreeMap<Token, u32>>,
+    /// The failure of the first row that was lost in the newest attempt.
+    lost_row: Option<FailureKind>,
     next_key: BeamKey,
     held: Vec<BeamKey>,
     scored: Vec<BeamKey>,
@@ -151,6 +154,7 @@ impl Session {
             offset: 0,
             retry: None,
             failed_tokens: Vec::new(),
+            lost_row: None,
             next_key: 1,
             held: Vec::new(),
             scored: Vec::new(),

@@ -106,6 +106,75 @@ fn a_chunk_without_rows_fails_the_request_and_says_why() {
     }
 }
 
+/// Every row is unsafe.
+const UNSAFE: &str = "vocab: <eos>* ask good bad\n after : bad 1\n score reward: bad 1\n score cost: bad 5";
+
+#[test]
+fn a_search_that_lost_rows_and_finds_nothing_fit_has_failed() {
+    use OnExhausted::{BestReward, LeastViolation, Refuse};
+    for (setting, all, status) in [
+        (Refuse, true, Status::NoSafeCandidate),
+        (LeastViolation, true, Status::BudgetExceeded),
+        (Refuse, false, Status::Failed),
+        (LeastViolation, false, Status::Failed),
+        (BestReward, false, Status::Failed),
+    ] {
+        let mut player = Player::new(UNSAFE, 4.0, 6, Loop::new(8, 2, 3, 1));
+        player.config.on_exhausted = setting;
+        let session = player.session("ask");
+        let played = play(&mut player, session, &move |_, row, grown| {
+            if all || row == 7 { Ok(grown) } else { Err(FailureKind::Refused(format!("connection {row} reset"))) }
+        });
+        let out = &played.outcome;
+        assert_eq!(out.status, status, "{setting:?}: {out:?}");
+        if status == Status::Failed {
+            assert_eq!((out.tokens.len(), out.failures.len(), out.usage.retries), (0, 1, 1), "{setting:?}: {out:?}");
+            assert!(out.failures[0].to_string().contains("connection 0 reset"), "{:?}", out.failures);
+        }
+    }
+}
+
+#[test]
+fn rows_lost_before_a_retry_that_lost_none_do_not_count() {
+    let mut player = Player::new(UNSAFE, 4.0, 6, Loop::new(8, 2, 3, 1));
+    let session = player.session("ask");
+    let lost = |attempt: usize, _: usize, grown: Grown| if attempt == 0 { Err(FailureKind::Dead) } else { Ok(grown) };
+    let first = play(&mut player, session, &lost).outcome;
+    assert_eq!((first.status, first.usage.retries), (Status::Failed, 0), "no row was left");
+    let mut player = Player::new(UNSAFE, 4.0, 6, Loop::new(8, 2, 3, 1));
+    let session = player.session("ask");
+    let lost = |attempt: usize, row: usize, grown: Grown| {
+        if attempt == 0 && row < 7 { Err(FailureKind::Dead) } else { Ok(grown) }
+    };
+    let retried = play(&mut player, session, &lost).outcome;
+    assert_eq!((retried.status, retried.usage.retries), (Status::NoSafeCandidate, 1), "{retried:?}");
+    assert_eq!((retried.usage.lost_rows, retried.failures.len()), (7, 0), "{retried:?}");
+}
+
+#[test]
+fn tokens_of_rows_that_were_dropped_count_as_sampled() {
+    for (change, sampled) in [(None, 24), (Some(BAD[4].0), 24), (Some(BAD[12].0), 18)] {
+        let mut player = endless();
+        let session = player.session("ask");
+        let played = play(&mut player, session, &move |_, row, grown| match change {
+            Some(change) if row == 1 => change(grown),
+            _ => Ok(grown),
+        });
+        assert_eq!(played.outcome.usage.sampled_tokens, sampled);
+    }
+}
+
+/// Whether a row that was asked for last is missing from the first decision after it.
+fn last_lost(trace: &Trace) -> bool {
+    let Some(at) = trace.events.iter().rposition(|(need, _)| matches!(need, Need::Grow { .. })) else { return false };
+    let Need::Grow { rows, .. } = &trace.events[at].0 else { return false };
+    let decided = trace.events[at..].iter().find_map(|(need, _)| match need {
+        Need::Select(batch) => Some(batch),
+        _ => None,
+    });
+    decided.is_none_or(|batch| rows.iter().any(|need| batch.rows.iter().all(|row| row.id != need.beam)))
+}
+
 #[test]
 fn a_row_that_ends_early_or_whose_numbers_are_rounded_is_as_asked() {
     let good: [(Change, Finish); 5] = [
@@ -167,6 +236,9 @@ proptest! {
         });
         let out = &played.outcome;
         prop_assert_eq!(out.status == Status::Failed, !out.failures.is_empty());
+        if matches!(out.status, Status::NoSafeCandidate | Status::BudgetExceeded) {
+            prop_assert!(!last_lost(&played.trace), "rows were lost, and one of them may have been fit: {out:?}");
+        }
         if out.status == Status::WithinBudget {
             prop_assert!(out.tokens.iter().all(|token| *token != 4), "{out:?}");
         }

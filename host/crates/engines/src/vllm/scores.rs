@@ -119,6 +119,10 @@ impl ScoreBackEnd for Scores {
     fn positions(&self) -> u64 {
         self.core.positions.load(Ordering::Relaxed)
     }
+
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 impl Core {

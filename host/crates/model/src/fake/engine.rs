@@ -2,8 +2,8 @@
 
 use super::script::{Call, Fault, FaultError, Faults, parse};
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, Grown, GrownRow, Growth, LatentSelector, Likely,
+    Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
     collections::BTreeMap,
@@ -147,7 +147,7 @@ fn failed(why: &str) -> ModelError {
 }
 
 /// Spoils one row of an answer.
-fn spoil(grown: &mut Vec<GrownRow>, fault: Option<Fault>, vocab: usize) -> Vec<BeamId> {
+fn spoil(grown: &mut Vec<GrownRow>, fault: Option<Fault>, vocab: usize, parents: &[BeamId]) -> Vec<BeamId> {
     match fault {
         Some(Fault::Missing(row)) if row < grown.len() => {
             return grown.remove(row).into_iter().map(|(beam, _)| beam).collect();
@@ -156,11 +156,14 @@ fn spoil(grown: &mut Vec<GrownRow>, fault: Option<Fault>, vocab: usize) -> Vec<B
             let lost = std::mem::replace(&mut grown[row], Err(failed("the engine aborted the row")));
             return lost.into_iter().map(|(beam, _)| beam).collect();
         }
-        Some(
-            Fault::WrongBeam(row) | Fault::Outside(row) | Fault::TooMany(row) | Fault::Clipped(row) | Fault::Nan(row),
-        ) => {
-            if let Some(Ok(one)) = grown.get_mut(row) {
-                return spoil_row(one, fault, vocab);
+        Some(Fault::WrongBeam(row)) => {
+            if let (Some(Ok((beam, _))), Some(parent)) = (grown.get_mut(row), parents.get(row)) {
+                return vec![std::mem::replace(beam, *parent)];
+            }
+        }
+        Some(Fault::Outside(row) | Fault::TooMany(row) | Fault::Clipped(row) | Fault::Nan(row)) => {
+            if let Some(Ok((_, one))) = grown.get_mut(row) {
+                spoil_row(one, fault, vocab);
             }
         }
         _ => {}
@@ -168,10 +171,9 @@ fn spoil(grown: &mut Vec<GrownRow>, fault: Option<Fault>, vocab: usize) -> Vec<B
     Vec::new()
 }
 
-/// Spoils a row; gives the beam that nobody can name any more.
-fn spoil_row((beam, grown): &mut (BeamId, crate::Grown), fault: Option<Fault>, vocab: usize) -> Vec<BeamId> {
+/// Spoils the tokens or numbers of a row.
+fn spoil_row(grown: &mut Grown, fault: Option<Fault>, vocab: usize) {
     match fault {
-        Some(Fault::WrongBeam(_)) => return vec![std::mem::replace(beam, BeamId(u64::MAX))],
         Some(Fault::Outside(_)) => {
             if let Some(token) = grown.tokens.first_mut() {
                 *token = u32::try_from(vocab).unwrap_or(u32::MAX);
@@ -192,7 +194,6 @@ fn spoil_row((beam, grown): &mut (BeamId, crate::Grown), fault: Option<Fault>, v
         }
         _ => {}
     }
-    Vec::new()
 }
 
 impl Generator for Handle {
@@ -236,10 +237,11 @@ impl Generator for Handle {
         let penalised = growth.penalties.iter().any(|offset| !offset.is_empty());
         self.refuse(self.engine.abilities.penalties || !penalised, "lower tokens by offset")?;
         let (fault, vocab) = (self.begin(Call::Grow)?, self.inner.info().vocab);
+        let parents: Vec<BeamId> = rows.iter().map(|row| row.parent).collect();
         let mut grown = self.inner.grow(growth, rows)?;
         let lost = match fault {
             Some(Fault::TimeOut) => grown.iter().flatten().map(|(beam, _)| *beam).collect(),
-            fault => spoil(&mut grown, fault, vocab),
+            fault => spoil(&mut grown, fault, vocab, &parents),
         };
         self.inner.release(&lost);
         if fault == Some(Fault::TimeOut) { Err(failed("no answer in time")) } else { Ok(grown) }

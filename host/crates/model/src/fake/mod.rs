@@ -13,7 +13,7 @@
 //! | `restart` | the call fails, and all beams of all handles are lost |
 //! | `row-error R` | row R of `grow` is an error |
 //! | `missing R` | row R of `grow` is left out of the answer |
-//! | `wrong-beam R` | row R of `grow` names a beam that does not exist |
+//! | `wrong-beam R` | row R of `grow` names the beam of its parent |
 //! | `outside R` | the first token of row R of `grow` is outside the vocabulary |
 //! | `too-many R` | row R of `grow` has its last token once more than asked for |
 //! | `clipped R` | row R of `grow` lacks its last token, and nothing says why |

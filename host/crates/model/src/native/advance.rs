@@ -73,9 +73,7 @@ impl Native {
         self.draw_all(turns, &drawing, &places);
         ended(Phase::Sampling);
         self.fork_all(turns, &drawing);
-        for (t, turn) in turns.iter_mut().enumerate() {
-            let own: Vec<usize> = due.iter().filter(|(of, _)| *of == t).map(|(_, row)| *row).collect();
-            turn.growing.settle(&own);
+        for turn in turns.iter_mut() {
             let lost = turn.growing.beams(true);
             self.forget(&lost);
         }
@@ -99,7 +97,7 @@ impl Native {
         due
     }
 
-    /// The step of all beams that have an unread token.
+    /// The step of all beams that have an unread token. If it fails, the calls of these beams fail.
     fn step_all(&mut self, turns: &mut [Turn<'_>], due: &[At], appends: &mut [&mut Appending]) {
         let unread = |(t, row): &At| turns[*t].growing.rows[*row].unread();
         let mut rows: Vec<(BeamId, Token)> = due.iter().filter_map(unread).collect();
@@ -108,22 +106,23 @@ impl Native {
         for append in appends {
             append.outcome = Some(stepped.as_ref().copied().map_err(ModelError::repeated));
         }
+        count_efforts(turns, due);
+        let Err(error) = stepped else { return };
         for (t, row) in due {
             let growing = &mut *turns[*t].growing;
-            if let (Some(_), Err(error)) = (growing.rows[*row].unread(), &stepped) {
-                growing.rows[*row].fail(error.repeated());
+            if growing.rows[*row].unread().is_some() {
+                growing.lose(&error);
             }
         }
-        count_efforts(turns, due);
     }
 
-    /// Where the logits of each row are. A projection that fails fails for all of them.
+    /// Where the logits of each row are. If the projection fails, the calls of these rows fail.
     fn project_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing]) -> Vec<Option<Place>> {
         match self.project_rows(drawing) {
             Ok(places) => places.into_iter().map(Some).collect(),
             Err(error) => {
-                for Drawing { at: (t, row), .. } in drawing {
-                    turns[*t].growing.rows[*row].fail(error.repeated());
+                for Drawing { at: (t, _), .. } in drawing {
+                    turns[*t].growing.lose(&error);
                 }
                 vec![None; drawing.len()]
             }

@@ -11,8 +11,8 @@ pub struct Growing {
     pub(super) growth: Growth,
     pub(super) rows: Vec<Row>,
     pub(super) effort: Effort,
-    /// All rows that still grew have failed in one turn: the call fails, also for rows that had ended.
-    pub(super) lost: bool,
+    /// The error of a step or projection of its rows: the whole call fails, also for rows that had ended.
+    pub(super) lost: Option<ModelError>,
 }
 
 /// One row on its way.
@@ -50,7 +50,7 @@ impl Growing {
             return Err(ModelError::Shape { what: "picks", expected, found });
         }
         let rows = rows.into_iter().map(|from| Row { from, beam: None, grown: Grown::default(), state: State::Live });
-        Ok(Self { growth, rows: rows.collect(), effort: Effort::default(), lost: false })
+        Ok(Self { growth, rows: rows.collect(), effort: Effort::default(), lost: None })
     }
 
     /// How many rows still grow.
@@ -108,11 +108,13 @@ impl Growing {
         }
     }
 
-    /// Ends a turn that was that of these rows. Where none of them and no other row still grows, and all of them failed, the model
-    /// failed and not a row.
-    pub(super) fn settle(&mut self, due: &[usize]) {
-        let failed = |row: &usize| matches!(self.rows[*row].state, State::Failed(_));
-        self.lost |= !due.is_empty() && due.iter().all(failed) && self.live() == 0;
+    /// The model failed at a step or a projection of some of the rows. The call fails, so that its outcome does not depend on
+    /// which of its rows had this turn.
+    pub(super) fn lose(&mut self, error: &ModelError) {
+        for row in self.rows.iter_mut().filter(|row| row.is_live()) {
+            row.fail(error.repeated());
+        }
+        self.lost.get_or_insert_with(|| error.repeated());
     }
 
     /// Beams that no answer names: all, or those of rows that failed.
@@ -128,13 +130,15 @@ impl Growing {
     /// What became of the rows. A row that still lives was cancelled.
     ///
     /// # Errors
-    /// That of the first row that failed, when no row could be grown or all that still grew failed at once.
+    /// That of a step or projection; that of the first row, when no row could be grown.
     pub(super) fn answer(self) -> Result<Vec<GrownRow>, ModelError> {
-        let lost = self.lost;
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
         let rows: Vec<GrownRow> = self.rows.into_iter().map(Row::answer).collect();
         let none = rows.iter().all(Result::is_err);
         match rows.iter().find_map(|row| row.as_ref().err()) {
-            Some(first) if lost || none => Err(first.repeated()),
+            Some(first) if none => Err(first.repeated()),
             _ => Ok(rows),
         }
     }

@@ -125,9 +125,9 @@ impl Native {
     /// What became of the rows of a call. Beams of rows that failed or that still grow are freed.
     ///
     /// # Errors
-    /// That of the first row, when no row could be grown.
+    /// That of a step or projection of its rows, which fails the whole call; that of the first row, when no row could be grown.
     pub fn finish(&mut self, mut growing: Growing) -> Result<Vec<GrownRow>, ModelError> {
-        let all_grown = growing.live() == 0 && !growing.lost;
+        let all_grown = growing.live() == 0 && growing.lost.is_none();
         let lost = growing.beams(all_grown);
         self.forget(&lost);
         growing.answer()

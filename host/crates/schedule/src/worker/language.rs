@@ -200,7 +200,8 @@ impl Calls {
         }
     }
 
-    /// One slice of the first prompt; then it waits behind the others.
+    /// One slice of the first prompt. The others wait until all of it is read: each is answered as early as it can be, and finds
+    /// what the model keeps of the prompts before it.
     fn read(&mut self, native: &mut Native) {
         let Some(mut prompt) = self.prompts.pop_front() else { return };
         count(&self.counters.prompt_slices, 1);
@@ -208,7 +209,7 @@ impl Calls {
         let read = native.read_prompt(&mut prompt.work, self.limits.positions.max(1));
         prompt.effort += Effort { model: start.elapsed(), ..Effort::default() };
         match read.transpose() {
-            None => self.prompts.push_back(prompt),
+            None => self.prompts.push_front(prompt),
             Some(read) => drop(prompt.answer.send((read, prompt.effort))),
         }
     }

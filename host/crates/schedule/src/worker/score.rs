@@ -138,8 +138,8 @@ fn cut(mut call: Extending, room: &mut usize, is_first: bool) -> Part {
     (call, rows)
 }
 
-/// Scores the rows of all parts in one call; gives the calls that have rows left. An answer that grew too long fails for its
-/// own call and no other.
+/// Scores the rows of all parts in one call; gives the calls that have rows left. A row that cannot be scored fails for its own
+/// call and no other; a failure of the model fails all calls.
 fn score(model: &mut dyn ScoreModel, parts: Vec<Part>) -> Vec<Extending> {
     let rows: Vec<ScoreRow> = parts.iter().flat_map(|(_, rows)| rows.iter().cloned()).collect();
     let mut left = Vec::new();
@@ -152,7 +152,7 @@ fn score(model: &mut dyn ScoreModel, parts: Vec<Part>) -> Vec<Extending> {
             }
         }
         // No row has changed: each call is asked for alone.
-        Err(ModelError::ContextExceeded { .. }) if parts.len() > 1 => {
+        Err(error) if parts.len() > 1 && is_of_a_row(&error) => {
             for (call, rows) in parts {
                 let own = model.extend(&rows).and_then(|scored| counted(scored, rows.len()));
                 left.extend(settle(call, own));
@@ -165,6 +165,12 @@ fn score(model: &mut dyn ScoreModel, parts: Vec<Part>) -> Vec<Extending> {
         }
     }
     left
+}
+
+/// Whether the error is that of a row, so that no row has changed.
+fn is_of_a_row(error: &ModelError) -> bool {
+    use ModelError::{ContextExceeded, Tokenizer, UnknownBeam, UnknownToken, Unsupported};
+    matches!(error, ContextExceeded { .. } | UnknownToken { .. } | UnknownBeam(_) | Unsupported(_) | Tokenizer(_))
 }
 
 fn counted(scored: Vec<Scored>, expected: usize) -> Result<Vec<Scored>, ModelError> {

@@ -33,8 +33,8 @@ pub(crate) fn script() -> ToyScript {
 pub(crate) enum Event {
     /// A step of these beams.
     Step(Vec<BeamId>),
-    /// A slice of a prompt.
-    Prompt,
+    /// A slice of the prompt that ends with this token.
+    Prompt(Option<Token>),
     /// A slice of scores: its positions, and its first row.
     Score(usize, ScoreId),
 }
@@ -103,11 +103,24 @@ impl Gate {
     }
 }
 
-/// A toy behind a gate, that may panic at a step.
+/// Time for callers to put their calls into the queue while the thread waits at the gate. If it were too short, the overlap
+/// that each test asserts would be missing.
+pub(crate) fn let_callers_come() {
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+/// The step, from 1, at which the model goes wrong; 0 for none.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wrong {
+    pub(crate) panics_at: usize,
+    pub(crate) fails_at: usize,
+}
+
+/// A toy behind a gate, that may go wrong at a step.
 pub(crate) struct Gated {
     pub(crate) inner: ToyModel,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) panics_at: usize,
+    pub(crate) wrong: Wrong,
 }
 
 impl Model for Gated {
@@ -124,7 +137,7 @@ impl Model for Gated {
         self.inner.prefill(prompt)
     }
     fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
-        self.gate.add(Event::Prompt);
+        self.gate.add(Event::Prompt(reading.prompt.last().copied()));
         self.inner.prefill_part(reading, most)
     }
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
@@ -133,7 +146,11 @@ impl Model for Gated {
     fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         self.gate.pass();
         self.gate.add(Event::Step(rows.iter().map(|(beam, _)| *beam).collect()));
-        assert!(self.gate.steps() != self.panics_at, "a bug in the model");
+        let Wrong { panics_at, fails_at } = self.wrong;
+        assert!(self.gate.steps() != panics_at, "a bug in the model");
+        if self.gate.steps() == fails_at {
+            return Err(ModelError::Backend("the device is gone".into()));
+        }
         self.inner.step(rows)
     }
     fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
@@ -178,9 +195,9 @@ impl ScoreModel for Watched {
     }
 }
 
-/// A scheduler of the toy and its score models; `judge` panics where asked, and the language model at this step.
-pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judge_panics: bool) -> Scheduler {
-    let model = Gated { inner: script().model(), gate: Arc::clone(gate), panics_at };
+/// A scheduler of the toy and its score models; `judge` panics where asked, and the language model goes wrong so.
+pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, wrong: Wrong, judge_panics: bool) -> Scheduler {
+    let model = Gated { inner: script().model(), gate: Arc::clone(gate), wrong };
     let scores = ["cost", "judge"].map(|name| {
         let inner = script().score(name).expect("in the script");
         let watched = Watched { inner, gate: Arc::clone(gate), panics: judge_panics && name == "judge" };
@@ -190,7 +207,7 @@ pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, panics_at: usize, judg
 }
 
 pub(crate) fn open_scheduler(limits: Limits) -> Scheduler {
-    scheduler(&Gate::open(), limits, usize::MAX, false)
+    scheduler(&Gate::open(), limits, Wrong::default(), false)
 }
 
 pub(crate) fn back_end(scheduler: &Scheduler) -> Arc<dyn BackEnd> {

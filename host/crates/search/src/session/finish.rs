@@ -86,8 +86,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends with the refusal text, after what was already released. If a component failed in this request, or no row of a
-    /// chunk could be grown, the request failed: whether anything was fit is not known.
+    /// Ends with the refusal text, after what was already released. If a component failed in this request, or the newest attempt
+    /// lost rows, the request failed: whether anything was fit is not known.
     pub(super) fn refuse(&mut self) -> Result<(), SearchError> {
         let gap = if self.released.is_empty() { "" } else { "\n" };
         let text = format!("{}{gap}{}", self.released, self.config.refusal);

@@ -39,20 +39,25 @@ impl Session {
 
     /// Takes the rows as they were grown. Those that are not as asked are dropped; without any other the request fails.
     pub(super) fn grown(&mut self, out: Vec<Result<Grown, FailureKind>>) -> Result<(), SearchError> {
+        self.usage.sampled_tokens += out.iter().flatten().map(|grown| grown.tokens.len() as u64).sum::<u64>();
         let taken: Vec<_> = out.into_iter().enumerate().map(|(row, grown)| self.take_row(row, grown)).collect();
         let mut kept = taken.iter().map(Result::is_ok);
         self.rows.retain(|_| kept.next().unwrap_or(false));
         self.candidates = self.rows.len();
         self.usage.lost_rows += (taken.len() - self.candidates) as u64;
-        self.usage.sampled_tokens += self.rows.iter().map(|beam| (beam.tokens.len() - beam.born) as u64).sum::<u64>();
-        match taken.into_iter().find_map(Result::err) {
-            Some(kind) if self.rows.is_empty() => {
-                self.abandon(RoleFailure { role: Role::Model, component: "language".into(), kind })
-            }
-            _ => {
-                self.chunk_grown();
-                Ok(())
-            }
+        self.lost_row = taken.into_iter().find_map(Result::err);
+        if self.rows.is_empty() && self.lost_row.is_some() {
+            self.count_lost();
+            return self.refuse();
+        }
+        self.chunk_grown();
+        Ok(())
+    }
+
+    /// Rows of the newest attempt that were lost become a failure of the language model.
+    pub(super) fn count_lost(&mut self) {
+        if let Some(kind) = self.lost_row.take() {
+            self.fail(RoleFailure { role: Role::Model, component: "language".into(), kind });
         }
     }
 

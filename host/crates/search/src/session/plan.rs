@@ -31,6 +31,7 @@ impl Session {
 
     /// Makes the candidates of a chunk, to be grown in one go or token by token.
     pub(super) fn begin_chunk(&mut self) {
+        self.lost_row = None;
         self.phase = self.growing();
         self.breed();
     }

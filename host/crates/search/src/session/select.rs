@@ -231,6 +231,8 @@ impl Session {
             self.phase = Phase::Plan;
             return Ok(());
         }
+        // Rows that were lost may have been fit: whether anything was fit is not known.
+        self.count_lost();
         if self.config.on_exhausted == OnExhausted::Refuse || !self.failures.is_empty() {
             return self.refuse();
         }
@@ -238,7 +240,7 @@ impl Session {
     }
 
     /// Continues with the rows that break budgets least, or pay best: as many as the policy keeps. Never called after a
-    /// component failed.
+    /// component failed, or the newest attempt lost rows.
     fn fall_back(&mut self) -> Result<(), SearchError> {
         let mut rows: Vec<u32> = (0..self.rows.len() as u32).filter(|r| self.rows[*r as usize].priced).collect();
         let failed = |r: &u32| self.rows[*r as usize].failed;

@@ -6,13 +6,17 @@ use crate::{
     conformance::{ensure, ensure_close},
     sample_row, stop_at,
 };
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 pub(super) fn shapes(subject: &mut Subject) -> Outcome {
     let parent = subject.handle.open(&subject.tokens(0, 4))?;
     let rows = (0..3).map(|variant| subject.row(parent, variant)).collect();
     let vocab = subject.back_end.info().vocab;
-    for (_, grown) in subject.grow(&subject.growth(), rows)? {
+    let mut beams = HashSet::from([parent]);
+    for (beam, grown) in subject.grow(&subject.growth(), rows)? {
+        ensure(beams.insert(beam), || {
+            format!("{beam:?} is named for a row, and is the parent or that of another row")
+        })?;
         let (tokens, logprobs) = (grown.tokens.len(), grown.logprobs.len());
         ensure(tokens == CHUNK as usize, || format!("a row without end has {tokens} tokens, {CHUNK} were asked for"))?;
         ensure(logprobs == tokens, || format!("{tokens} tokens have {logprobs} log-probabilities"))?;
