@@ -73,7 +73,7 @@ impl Native {
         self.draw_all(turns, &drawing, &places);
         ended(Phase::Sampling);
         self.fork_all(turns, &drawing);
-        for turn in turns.iter_mut() {
+        for turn in turns {
             let lost = turn.growing.beams(true);
             self.forget(&lost);
         }
