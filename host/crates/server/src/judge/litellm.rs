@@ -55,7 +55,7 @@ impl Caller {
             }
         }
         if let Some(id) = &call.id {
-            app.gateways.remember(&self.client, id, conversation.clone());
+            app.gateways.remember(&self.client, id, conversation.clone())?;
         }
         if screens { Ok(litellm::pass()) } else { self.remembered() }
     }
