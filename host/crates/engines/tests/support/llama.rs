@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The number of slots.
-pub const SLOTS: usize = 4;
+pub(crate) const SLOTS: usize = 4;
 
 /// What slots and files hold.
 #[derive(Default, Debug)]
-pub struct Slots {
-    pub read: BTreeMap<usize, Vec<Token>>,
-    pub files: BTreeMap<String, Vec<Token>>,
+pub(crate) struct Slots {
+    pub(crate) read: BTreeMap<usize, Vec<Token>>,
+    pub(crate) files: BTreeMap<String, Vec<Token>>,
     /// Positions of prompts that were computed.
-    pub computed: usize,
+    pub(crate) computed: usize,
 }
 
-pub fn props(kind: &Kind) -> Value {
+pub(crate) fn props(kind: &Kind) -> Value {
     json!({"total_slots": SLOTS, "default_generation_settings": {"n_ctx": kind.context}, "build_info": "b11434",
         "model_path": "/models/smol.gguf"})
 }
 
 /// Saves or restores a slot.
-pub fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
+pub(crate) fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
     let name = body["filename"].as_str().unwrap().to_owned();
     match query {
         "action=save" => drop(slots.files.insert(name, slots.read.get(&slot).cloned().unwrap_or_default())),
@@ -33,7 +33,7 @@ pub fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
 }
 
 /// The answer of `/completion`.
-pub fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
+pub(crate) fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
     let prompt: Vec<Token> =
         body["prompt"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as Token).collect();
     let slot = body["id_slot"].as_u64().unwrap() as usize;

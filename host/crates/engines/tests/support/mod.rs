@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub mod llama;
-pub mod model;
+pub(crate) mod llama;
+pub(crate) mod model;
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use axum::{
 };
 use inferenceguard_engines::{Deadlines, Endpoint, Local, Prompts, Remote, vllm::Vllm};
 use inferenceguard_model::{
-    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Message, ModelError, ModelInfo, ModelParts, Pick,
+    BackEnd, BeamId, Caller, GrowRow, GrowingText, Growth, Message, ModelError, ModelInfo, ModelParts, Pick,
     SampleRequest, SamplingSettings, Token, Tokenizer,
 };
 use model::{Bytewise, Weights};
@@ -30,15 +30,15 @@ use std::{
 
 /// A request that the fake got.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub path: String,
-    pub query: String,
-    pub headers: HeaderMap,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 /// What the fake does with a request.
-pub enum Act {
+pub(crate) enum Act {
     /// What an honest server does.
     Honest,
     /// The honest answer, changed.
@@ -59,20 +59,20 @@ type Rule = Box<dyn Fn(&Seen) -> Act + Send + Sync>;
 
 /// What a fake server is.
 #[derive(Clone)]
-pub struct Kind {
-    pub plugin: bool,
-    pub weights: Weights,
-    pub fingerprint: String,
-    pub version: String,
-    pub context: usize,
-    pub max_logprobs: usize,
-    pub key: Option<String>,
+pub(crate) struct Kind {
+    pub(crate) plugin: bool,
+    pub(crate) weights: Weights,
+    pub(crate) fingerprint: String,
+    pub(crate) version: String,
+    pub(crate) context: usize,
+    pub(crate) max_logprobs: usize,
+    pub(crate) key: Option<String>,
     /// Whether `/pooling` leaves out the rows of texts that it read before.
-    pub prefix: bool,
+    pub(crate) prefix: bool,
     /// Numbers per row of `/pooling`.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Whether llama.cpp's slots can be saved.
-    pub saves: bool,
+    pub(crate) saves: bool,
 }
 
 impl Default for Kind {
@@ -93,27 +93,27 @@ impl Default for Kind {
 }
 
 /// What the handlers share with the test.
-pub struct Shared {
-    pub kind: Mutex<Kind>,
-    pub seen: Mutex<Vec<Seen>>,
-    pub rule: Mutex<Option<Rule>>,
+pub(crate) struct Shared {
+    pub(crate) kind: Mutex<Kind>,
+    pub(crate) seen: Mutex<Vec<Seen>>,
+    pub(crate) rule: Mutex<Option<Rule>>,
     /// Requests that are being answered.
-    pub running: AtomicUsize,
+    pub(crate) running: AtomicUsize,
     /// The texts that `/pooling` read, by salt.
-    pub read: Mutex<Vec<(String, Vec<Token>)>>,
+    pub(crate) read: Mutex<Vec<(String, Vec<Token>)>>,
     /// llama.cpp's slots and files.
-    pub slots: Mutex<llama::Slots>,
+    pub(crate) slots: Mutex<llama::Slots>,
 }
 
 /// A running fake server. Dropping it closes its port and all its connections.
-pub struct Fake {
-    pub port: u16,
-    pub shared: Arc<Shared>,
+pub(crate) struct Fake {
+    pub(crate) port: u16,
+    pub(crate) shared: Arc<Shared>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Fake {
-    pub fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         let (kind, seen) = (Mutex::new(kind), Mutex::default());
         let shared = Shared {
             kind,
@@ -129,7 +129,7 @@ impl Fake {
     }
 
     /// Starts it, at its port if it has one.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         self.port = listener.local_addr().unwrap().port();
@@ -143,7 +143,7 @@ impl Fake {
     }
 
     /// Kills it: connections break.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -151,33 +151,33 @@ impl Fake {
         until("the port is closed", || std::net::TcpStream::connect(address).is_err());
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn rule(&self, rule: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
+    pub(crate) fn rule(&self, rule: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
         *self.shared.rule.lock().unwrap() = Some(Box::new(rule));
     }
 
     /// Does so with completions.
-    pub fn completions(&self, act: impl Fn() -> Act + Send + Sync + 'static) {
+    pub(crate) fn completions(&self, act: impl Fn() -> Act + Send + Sync + 'static) {
         self.rule(move |seen| if seen.path == "/v1/completions" { act() } else { Act::Honest });
     }
 
-    pub fn honest(&self) {
+    pub(crate) fn honest(&self) {
         *self.shared.rule.lock().unwrap() = None;
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut Kind)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Kind)) {
         change(&mut self.shared.kind.lock().unwrap());
     }
 
     /// Forgets what it saw, and returns it.
-    pub fn take(&self) -> Vec<Seen> {
+    pub(crate) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
 
-    pub fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.shared.running.load(Ordering::SeqCst)
     }
 }
@@ -191,7 +191,7 @@ impl Drop for Fake {
 }
 
 /// Waits for something that happens soon.
-pub fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !done() {
         assert!(begin.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
@@ -311,7 +311,7 @@ fn honest(shared: &Shared, seen: &Seen) -> Json {
 }
 
 /// Deadlines for tests: short where something is to be waited for in vain.
-pub fn deadlines() -> Deadlines {
+pub(crate) fn deadlines() -> Deadlines {
     Deadlines {
         connect: Duration::from_millis(500),
         first_byte: Duration::from_secs(5),
@@ -332,7 +332,7 @@ impl Prompts for Chat {
 }
 
 /// The folder of the fake's model.
-pub fn local() -> Local {
+pub(crate) fn local() -> Local {
     let info = ModelInfo {
         name: "smol".into(),
         vocab: model::VOCAB,
@@ -348,32 +348,32 @@ pub fn local() -> Local {
 }
 
 /// These servers, with deadlines of tests.
-pub fn remote(fakes: &[&Fake]) -> Remote {
+pub(crate) fn remote(fakes: &[&Fake]) -> Remote {
     let endpoints = fakes.iter().map(|fake| Endpoint::new(&fake.url()).unwrap()).collect();
     Remote { deadlines: deadlines(), precision: "f32".into(), ..Remote::new(endpoints) }
 }
 
-pub fn connect(fakes: &[&Fake]) -> Vllm {
+pub(crate) fn connect(fakes: &[&Fake]) -> Vllm {
     Vllm::connect(&remote(fakes), local(), None).unwrap()
 }
 
 /// A request of this tenant.
-pub fn tenant(name: &str) -> Caller {
+pub(crate) fn tenant(name: &str) -> Caller {
     Caller { tenant: Some(name.to_owned()), ..Caller::default() }
 }
 
 /// Eight tokens, drawn from the model as it is.
-pub fn growth() -> Growth {
+pub(crate) fn growth() -> Growth {
     let sampling = SampleRequest::plain(Pick::Draw(0.0));
     Growth { max_tokens: 8, sampling, penalties: vec![], end: vec![model::EOS], stop: vec![] }
 }
 
-pub fn row(parent: BeamId, seed: u64) -> GrowRow {
+pub(crate) fn row(parent: BeamId, seed: u64) -> GrowRow {
     GrowRow { parent, picks: vec![Pick::Draw(0.5); 8], seed, repeated: vec![], text: GrowingText::default() }
 }
 
 /// Grows one row of a new request.
-pub fn grow_one(vllm: &Vllm) -> Result<Vec<Token>, ModelError> {
+pub(crate) fn grow_one(vllm: &Vllm) -> Result<Vec<Token>, ModelError> {
     let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9])?;
     let mut rows = handle.grow(&growth(), vec![row(beam, 1)])?;
