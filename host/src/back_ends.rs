@@ -11,6 +11,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The most characters of an engine's name in outputs and errors.
 const NAME: usize = 200;
 
+/// A language model, if there is one, and score models.
+pub(crate) type Started = (Option<Arc<dyn BackEnd>>, Vec<Arc<dyn ScoreBackEnd>>);
+
 /// The models that an engine computes on itself.
 #[derive(Default)]
 pub(crate) struct Own {
@@ -20,7 +23,7 @@ pub(crate) struct Own {
 
 impl Own {
     /// Back ends on one thread that owns these models. No thread for no models.
-    pub(crate) fn start(self) -> Result<(Option<Arc<dyn BackEnd>>, Vec<Arc<dyn ScoreBackEnd>>), EngineError> {
+    pub(crate) fn start(self) -> Result<Started, EngineError> {
         if self.model.is_none() && self.scores.is_empty() {
             return Ok((None, Vec::new()));
         }

@@ -1,6 +1,6 @@
 //! What the operator decides for a request, and an engine that answers under it.
 
-use crate::{CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request};
+use crate::{CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request, judge::check_forced};
 use inferenceguard_model::{Caller, ModelError, Token};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,14 @@ pub struct UnderTerms<'e> {
 }
 
 impl UnderTerms<'_> {
+    /// Whether the engine can do what these terms need, whatever is asked under them.
+    ///
+    /// # Errors
+    /// [`EngineError::Unpriceable`] for budgets of whole conversations.
+    pub fn check(&self) -> Result<(), EngineError> {
+        if self.terms.whole_conversation { check_forced(self.engine.abilities()) } else { Ok(()) }
+    }
+
     /// As [`Engine::generate`].
     ///
     /// # Errors

@@ -82,9 +82,10 @@ fn engine(change: impl FnOnce(&mut Abilities), roles: fn() -> Roles) -> EngineBu
 }
 
 type Change = fn(&mut Abilities);
+type Case = (Change, fn() -> Roles, &'static str);
 
 /// What the engine cannot do, roles that need it, and the words of the refusal.
-const CASES: [(Change, fn() -> Roles, &str); 11] = [
+const CASES: [Case; 11] = [
     (
         |can| can.logits = false,
         || reads(Needs { logits: true, ..Needs::default() }),
@@ -167,7 +168,7 @@ fn what_no_role_needs_may_be_missing() {
         (can.likeliest, can.penalties) = (0, false);
     };
     let plain = || odd(Source::Sample, never);
-    let engine = engine(nothing, plain).build().unwrap();
+    let engine = engine(nothing, plain).config(config(1000.0)).build().unwrap();
     let output = engine.generate(Request::new("good")).unwrap();
     assert_eq!((output.status, engine.held()), (Status::WithinBudget, Held::default()));
 }
@@ -227,6 +228,7 @@ fn requests_and_terms_that_need_more_are_refused() {
     let error = unforced.under(&terms).generate(asked.clone()).unwrap_err();
     assert!(matches!(error, EngineError::Unpriceable { .. }) && !error.is_request(), "{error}");
     assert!(unforced.generate(asked).is_ok(), "budgets of one answer need no given tokens");
+    assert!(unforced.under(&terms).check().is_err() && unforced.under(&Terms::default()).check().is_ok());
     assert_eq!(unforced.held(), Held::default());
 }
 

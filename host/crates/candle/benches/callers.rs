@@ -6,7 +6,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inferenceguard_candle::{CandleModel, LoadOptions, Precision};
 use inferenceguard_model::{
-    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Model, ModelError, Pick, SampleRequest, Token,
+    BeamId, Caller, Generator, GrowRow, GrowingText, Growth, Model, ModelError, Pick, SampleRequest, Token,
 };
 use inferenceguard_schedule::{Limits, Scheduler};
 use std::{

@@ -17,6 +17,9 @@ pub struct JoinLimits {
 /// Conversations that wait for their answers, by client and by the id of the gateway's call. Clients do not see each other's,
 /// and the conversations of one client do not displace those of another.
 ///
+/// Users of a gateway may choose its ids. If two different conversations come under one id, nobody knows which of them an answer
+/// belongs to, so neither is found.
+///
 /// It has no clock: every call passes the time since the server started.
 #[derive(Debug)]
 pub struct Joins {
@@ -35,7 +38,8 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Remembered {
-    conversation: Conversation,
+    /// `None` after two different ones.
+    conversation: Option<Conversation>,
     number: u64,
     chars: usize,
     since: Duration,
@@ -48,9 +52,10 @@ impl Joins {
         Self { limits, clients: BTreeMap::new() }
     }
 
-    /// Remembers what a client asked under this id, in place of an earlier conversation of the same id.
+    /// Remembers what a client asked under this id. The same conversation again is a retry.
     pub fn remember(&mut self, client: &str, id: &str, conversation: Conversation, now: Duration) {
         let waiting = self.clients.entry(client.to_owned()).or_default();
+        waiting.forget(&self.limits, now);
         waiting.insert(id, conversation, now);
         waiting.forget(&self.limits, now);
     }
@@ -59,7 +64,7 @@ impl Joins {
     pub fn find(&mut self, client: &str, id: &str, now: Duration) -> Option<Conversation> {
         let waiting = self.clients.get_mut(client)?;
         waiting.forget(&self.limits, now);
-        waiting.conversations.get(id).map(|one| one.conversation.clone())
+        waiting.conversations.get(id).and_then(|one| one.conversation.clone())
     }
 
     /// How many conversations are remembered.
@@ -77,7 +82,9 @@ impl Joins {
 
 impl Waiting {
     fn insert(&mut self, id: &str, conversation: Conversation, since: Duration) {
-        let (number, chars) = (self.next, conversation.chars());
+        let known = self.conversations.get(id).map(|one| &one.conversation);
+        let conversation = Some(conversation).filter(|new| known.is_none_or(|known| known.as_ref() == Some(new)));
+        let (number, chars) = (self.next, conversation.as_ref().map_or(0, Conversation::chars));
         self.next += 1;
         self.chars += chars;
         if let Some(old) = self.conversations.insert(id.to_owned(), Remembered { conversation, number, chars, since }) {
@@ -137,11 +144,27 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_replaces_and_is_as_young_as_the_last_call() {
+    fn a_retry_is_as_young_as_the_last_call() {
         let mut joins = Joins::new(LIMITS);
-        joins.remember("a", "1", Conversation::of("first"), at(0));
-        joins.remember("a", "1", Conversation::of("second"), at(50));
-        assert_eq!((prompt(joins.find("a", "1", at(100))), joins.len()), (Some("second".into()), 1));
+        joins.remember("a", "1", Conversation::of("same"), at(0));
+        joins.remember("a", "1", Conversation::of("same"), at(50));
+        assert_eq!((prompt(joins.find("a", "1", at(100))), joins.len()), (Some("same".into()), 1));
+    }
+
+    #[test]
+    fn two_prompts_under_one_id_are_both_unknown_until_they_are_forgotten() {
+        let mut joins = Joins::new(LIMITS);
+        for (now, text, found) in [
+            (0, "harmful", Some("harmful")),
+            (1, "harmless", None),
+            (2, "harmful", None),
+            (61, "harmless", None),
+            (130, "harmless", Some("harmless")),
+        ] {
+            joins.remember("a", "1", Conversation::of(text), at(now));
+            assert_eq!(prompt(joins.find("a", "1", at(now))).as_deref(), found, "{now}");
+        }
+        assert_eq!((joins.len(), joins.clients["a"].chars), (1, "harmless".len()));
     }
 
     #[test]

@@ -273,6 +273,22 @@ fn a_step_that_fails_fails_for_its_rows_and_frees_them() {
 }
 
 #[test]
+fn a_step_that_fails_for_all_rows_that_still_grow_fails_the_call() {
+    let grown = |native: &mut Native, end: Vec<Token>| {
+        let parent = native.open(&[2, 4]).expect("a prompt");
+        native.grow(&Growth { end, ..growth(4) }, (0..8).map(|variant| row(parent, variant, 4)).collect())
+    };
+    let rows = tokens(grown(&mut logged(SCRIPT, None).0, Vec::new()).expect("rows"));
+    let parts =
+        |end: &Token| rows.iter().any(|row| row[..2].contains(end)) && rows.iter().any(|row| !row.contains(end));
+    let end = (0..9).find(parts).expect("a token of some rows");
+    let (mut native, _) = logged(&format!("{SCRIPT}\nfault step 2: error"), None);
+    let error = grown(&mut native, vec![end]).expect_err("some rows had ended, all others fail").to_string();
+    assert!(error.contains("makes call 2 fail"), "{error}");
+    assert_eq!(native.live_beams(), 1, "beams of rows that had ended are free too");
+}
+
+#[test]
 fn calls_that_no_back_end_could_answer_are_refused() {
     let (mut native, _) = logged(SCRIPT, None);
     let parent = native.open(&[2]).expect("a prompt");

@@ -102,6 +102,29 @@ fn a_retry_penalises_each_offset_and_draws_with_other_seeds() {
     assert!(retried > 5, "{retried} chunks were sampled again");
 }
 
+#[test]
+fn a_retry_frees_the_beams_of_the_try_before() {
+    let mut retried = 0;
+    for seed in 0..20 {
+        let played = whole(&mut player((2, 1, 3, 1), seed));
+        let (mut tried, mut freed) = (Vec::new(), Vec::new());
+        for (need, _) in &played.trace.events {
+            match need {
+                Need::Release { beams, .. } => freed.extend(beams.iter().copied()),
+                Need::Grow { growth, rows } => {
+                    if !growth.penalties.is_empty() {
+                        retried += 1;
+                        assert!(tried.iter().all(|beam| freed.contains(beam)), "{tried:?} {freed:?}");
+                    }
+                    tried = rows.iter().map(|need| need.beam).collect();
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(retried > 5, "{retried}");
+}
+
 /// Settings, outcome and trace of searches by the version before chunks were grown in one go, with the roles of [`player`].
 const EARLIER: [&str; 2] = [include_str!("earlier/sampled.json"), include_str!("earlier/stop.json")];
 

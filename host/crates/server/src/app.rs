@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     middleware, openai,
     readiness::Readiness,
-    settings::Settings,
+    settings::{BudgetPer, Settings},
 };
 use axum::{
     Router,
@@ -26,7 +26,7 @@ use axum::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_gateways::litellm;
-use inferenceguard_host::{Engine, Generation, Output};
+use inferenceguard_host::{Engine, Generation, Output, Terms};
 use inferenceguard_record::Journal;
 use std::{
     collections::BTreeSet,
@@ -84,6 +84,8 @@ impl Server {
     pub fn new(config: ServerConfig) -> Result<Self, ServerError> {
         let ServerConfig { engine, active, faces, settings, opener, lender, store, records, lost_spans } = config;
         settings.validate()?;
+        let terms = Terms { whole_conversation: settings.budget_per == BudgetPer::Conversation, ..Terms::default() };
+        engine.under(&terms).check().map_err(|error| ServerError::Conversation(Box::new(error)))?;
         let metrics = Arc::new(Metrics::new());
         metrics.set_active(&engine.generation());
         metrics.set_models(engine.models());

@@ -6,7 +6,7 @@ use crate::{
     settings::{Settings, SettingsError},
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::Engine;
+use inferenceguard_host::{Engine, EngineError};
 use inferenceguard_record::Journal;
 use std::{
     collections::BTreeSet,
@@ -79,6 +79,9 @@ pub enum ServerError {
     /// The bundle to begin with cannot judge what gateways send.
     #[error("a gateway cannot be served: {0}")]
     Face(#[source] Box<DeployError>),
+    /// The engine cannot price earlier turns, and the settings make budgets those of conversations.
+    #[error("`budget_per = \"conversation\"`: {0}")]
+    Conversation(#[source] Box<EngineError>),
     /// The store cannot be read or written.
     #[error("the server's store, {0}")]
     Store(#[from] StoreError),

@@ -103,6 +103,7 @@ pub(crate) struct Metrics {
     step: Histogram,
     stages: Family<StageLabels, Counter<f64, AtomicU64>>,
     fuel: Counter,
+    lost_rows: Counter,
     lost_spans: Counter,
     live: Gauge,
     waiting: Gauge,
@@ -140,6 +141,7 @@ impl Metrics {
             step: Histogram::new(STEPS),
             stages: Family::default(),
             fuel: Counter::default(),
+            lost_rows: Counter::default(),
             lost_spans: Counter::default(),
             live: Gauge::default(),
             waiting: Gauge::default(),
@@ -181,6 +183,8 @@ impl Metrics {
         let help = "Time of requests by stage; steps of different requests overlap";
         r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
+        let help = "Candidates that the language model's back end did not grow, or not as asked";
+        r.register("candidates_lost", help, self.lost_rows.clone());
         r.register("spans_lost", "Spans that could not be sent to the collector", self.lost_spans.clone());
         r.register("requests_running", "Running requests", self.live.clone());
         r.register("requests_waiting", "Waiting choices", self.waiting.clone());
@@ -219,6 +223,7 @@ impl Metrics {
         ] {
             self.tokens.get_or_create(&KindLabels { kind }).inc_by(count);
         }
+        self.lost_rows.inc_by(usage.lost_rows);
         self.count_failures(&output.failures);
     }
 

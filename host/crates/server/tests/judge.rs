@@ -314,6 +314,14 @@ fn an_answer_of_another_request_or_of_another_client_is_blocked() {
     {
         assert_eq!(action(key, call("response", id, json!(["good"]))), expected, "{key} {id}");
     }
+    assert_eq!(action("a-key", call("request", "3", json!(["ask"]))), "NONE");
+    let other = with(
+        call("request", "3", json!(["good"])),
+        "structured_messages",
+        json!([{"role": "user", "content": "good"}]),
+    );
+    assert_eq!(action("a-key", other), "NONE");
+    assert_eq!(action("a-key", call("response", "3", json!(["good"]))), "BLOCKED", "one of two prompts");
     // The conversation is forgotten after two seconds.
     let expired = (0..1000).any(|_| {
         thread::sleep(Duration::from_millis(10));

@@ -73,7 +73,9 @@ impl Native {
         self.draw_all(turns, &drawing, &places);
         ended(Phase::Sampling);
         self.fork_all(turns, &drawing);
-        for turn in turns {
+        for (t, turn) in turns.iter_mut().enumerate() {
+            let own: Vec<usize> = due.iter().filter(|(of, _)| *of == t).map(|(_, row)| *row).collect();
+            turn.growing.settle(&own);
             let lost = turn.growing.beams(true);
             self.forget(&lost);
         }

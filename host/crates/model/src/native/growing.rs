@@ -11,6 +11,8 @@ pub struct Growing {
     pub(super) growth: Growth,
     pub(super) rows: Vec<Row>,
     pub(super) effort: Effort,
+    /// All rows that still grew have failed in one turn: the call fails, also for rows that had ended.
+    pub(super) lost: bool,
 }
 
 /// One row on its way.
@@ -48,7 +50,7 @@ impl Growing {
             return Err(ModelError::Shape { what: "picks", expected, found });
         }
         let rows = rows.into_iter().map(|from| Row { from, beam: None, grown: Grown::default(), state: State::Live });
-        Ok(Self { growth, rows: rows.collect(), effort: Effort::default() })
+        Ok(Self { growth, rows: rows.collect(), effort: Effort::default(), lost: false })
     }
 
     /// How many rows still grow.
@@ -106,6 +108,13 @@ impl Growing {
         }
     }
 
+    /// Ends a turn that was that of these rows. Where none of them and no other row still grows, and all of them failed, the model
+    /// failed and not a row.
+    pub(super) fn settle(&mut self, due: &[usize]) {
+        let failed = |row: &usize| matches!(self.rows[*row].state, State::Failed(_));
+        self.lost |= !due.is_empty() && due.iter().all(failed) && self.live() == 0;
+    }
+
     /// Beams that no answer names: all, or those of rows that failed.
     pub(super) fn beams(&mut self, of_failed: bool) -> Vec<BeamId> {
         let left = |row: &mut Row| match row.state {
@@ -119,11 +128,13 @@ impl Growing {
     /// What became of the rows. A row that still lives was cancelled.
     ///
     /// # Errors
-    /// That of the first row, when no row could be grown.
+    /// That of the first row that failed, when no row could be grown or all that still grew failed at once.
     pub(super) fn answer(self) -> Result<Vec<GrownRow>, ModelError> {
+        let lost = self.lost;
         let rows: Vec<GrownRow> = self.rows.into_iter().map(Row::answer).collect();
-        match rows.first() {
-            Some(Err(first)) if rows.iter().all(Result::is_err) => Err(first.repeated()),
+        let none = rows.iter().all(Result::is_err);
+        match rows.iter().find_map(|row| row.as_ref().err()) {
+            Some(first) if lost || none => Err(first.repeated()),
             _ => Ok(rows),
         }
     }

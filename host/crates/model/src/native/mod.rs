@@ -127,7 +127,7 @@ impl Native {
     /// # Errors
     /// That of the first row, when no row could be grown.
     pub fn finish(&mut self, mut growing: Growing) -> Result<Vec<GrownRow>, ModelError> {
-        let all_grown = growing.live() == 0;
+        let all_grown = growing.live() == 0 && !growing.lost;
         let lost = growing.beams(all_grown);
         self.forget(&lost);
         growing.answer()

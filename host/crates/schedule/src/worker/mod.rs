@@ -135,7 +135,7 @@ impl Worker {
         }
     }
 
-    /// Short work of all score models, and one slice of the next one that has some.
+    /// Short work of all score models, and one slice of the next model that has some.
     fn score_slice(&mut self) {
         for score in &mut self.scores {
             score.now();

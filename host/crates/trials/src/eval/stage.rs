@@ -16,7 +16,6 @@ use inferenceguard_eval::{
     evaluate,
 };
 use inferenceguard_host::EngineError;
-use inferenceguard_model::Model;
 use std::{collections::BTreeMap, path::Path};
 
 /// What evaluations of different prompts and rows have in common.
