@@ -125,9 +125,9 @@ impl PoolCheck {
     }
 
     /// Whether a second reading of the same text gives fewer rows than the first.
-    async fn prefix(&self, http: &Http, at: &Endpoint, model: &str) -> Result<bool, Fault> {
+    async fn prefix(&self, http: &Http, at: &Endpoint, model: &str, context: usize) -> Result<bool, Fault> {
         // Longer than the largest block of the cache, if the context allows.
-        let length = self.context.clamp(2, 300);
+        let length = context.clamp(2, 300);
         let text: Vec<Token> = self.canary.iter().copied().cycle().take(length).collect();
         let salt = format!("ig-{:016x}", crate::hashes::unique());
         let first = self.rows(http, at, model, &text, &salt).await?.len();
@@ -167,7 +167,7 @@ impl Check for PoolCheck {
         if context < self.context {
             return Err(Fault::Context { found: context, expected: self.context });
         }
-        let prefix = self.prefix(http, at, &model.id).await?;
+        let prefix = self.prefix(http, at, &model.id, context).await?;
         self.probe(http, at, &model.id).await?;
         Ok(PoolFacts { model: model.id, version, context, prefix })
     }
