@@ -112,11 +112,14 @@ fn what_it_cannot_do_is_refused_by_name() {
     assert_eq!(grown.tokens[0], likely[4].token);
 }
 
+/// What it is, how it changes an honest answer, and what it is found to be.
+type Case = (&'static str, fn(&mut Value), Lie);
+
 #[test]
 fn every_lie_is_found() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
-    let table: Vec<(&str, fn(&mut Value), Lie)> = vec![
+    let table: Vec<Case> = vec![
         ("outside", |a| a["tokens"][1] = json!(260), Lie::Token { token: 260, vocab: 260 }),
         ("too many", |a| a["tokens"] = json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), Lie::Logprobs { found: 8, expected: 9 }),
         ("none", |a| (a["tokens"], a["completion_probabilities"]) = (json!([]), json!([])), Lie::Empty),

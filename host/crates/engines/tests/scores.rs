@@ -156,13 +156,16 @@ fn a_request_for_scores_is_whole() {
     assert!(seen.headers["x-session-id"].to_str().unwrap().starts_with("ig-"));
 }
 
+/// A name, a change of an honest answer, and what is found.
+type Untrue = (&'static str, fn(&mut Value), Fault);
+
 #[test]
 fn every_lie_about_scores_is_found() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
     let path = "/pooling";
     let base64 = Fault::Malformed { path, reason: "its numbers are not base64 of 32 bits each".into() };
-    let table: Vec<(&str, fn(&mut Value), Fault)> = vec![
+    let table: Vec<Untrue> = vec![
         ("no rows", |a| a["data"][0]["data"] = json!(""), Lie::TooFew { found: 0, expected: 3 }.into()),
         ("NaN", |a| a["data"][0]["data"] = json!("AADAfwAAwH8AAMB/"), Lie::NotFinite { what: "scores" }.into()),
         ("no base64", |a| a["data"][0]["data"] = json!("??"), base64.clone()),

@@ -306,7 +306,8 @@ fn every_lie_is_found() {
 fn an_answer_without_a_field_that_is_read_is_an_error() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let table: [(&str, fn(&mut Value)); 6] = [
+    type Removal = (&'static str, fn(&mut Value));
+    let table: [Removal; 6] = [
         ("token_ids", |a| drop(first(a).as_object_mut().unwrap().remove("token_ids"))),
         ("prompt_token_ids", |a| drop(first(a).as_object_mut().unwrap().remove("prompt_token_ids"))),
         ("logprobs", |a| drop(first(a).as_object_mut().unwrap().remove("logprobs"))),
