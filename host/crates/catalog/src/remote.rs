@@ -14,7 +14,7 @@ use inferenceguard_host::{
 };
 use inferenceguard_model::{BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,6 +22,9 @@ use std::{
 
 /// The variable with the key of engines, where no file is named.
 pub const KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
+
+/// The name of the probe of the servers of `--latents`.
+const LATENTS: &str = "latents";
 
 /// What marks a score model of `--score` that runs in vLLM.
 const VLLM: &str = "vllm:";
@@ -62,7 +65,9 @@ impl EngineOptions {
             return Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" });
         }
         let remote = Remote { model: self.model.clone(), ..self.remote(places, None)? };
-        let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
+        let latents = self.latents.as_deref().map(|places| self.remote(places, Some(LATENTS))).transpose()?;
+        unprobed(&remote, "--engine", "", loading);
+        latents.iter().for_each(|remote| unprobed(remote, "--latents", "latents=", loading));
         let folder = hub::folder(model, loading.note())?;
         let texts = TextSide::open(&ModelFiles::folder(&folder), &loading.language(), false)?;
         loading.warn(&texts.info().name, texts.facts());
@@ -103,14 +108,32 @@ impl EngineOptions {
     }
 
     fn probe(&self, name: Option<&str>) -> Result<Option<Probe>, CatalogError> {
-        let named = |text: &String| match text.split_once('=') {
-            Some((found, path)) => (Some(found) == name).then(|| path.to_owned()),
-            None => name.is_none().then(|| text.clone()),
-        };
-        let Some(path) = self.probes.iter().find_map(named) else { return Ok(None) };
-        let text = read(Path::new(&path))?;
+        let mut of_name = self.probes.iter().map(|text| split(text)).filter(|(found, _)| *found == name);
+        let Some((_, path)) = of_name.next() else { return Ok(None) };
+        let text = read(Path::new(path))?;
         let probe = Probe::parse(text.as_bytes());
         Ok(Some(probe.map_err(|source| CatalogError::Probe { path: path.into(), source })?))
+    }
+
+    /// Checks that every probe is that of a model in an engine: the language model, `latents`, or one of these score models.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownProbe`], [`CatalogError::ProbeTwice`].
+    pub(crate) fn check_probes<'a>(&self, scores: impl Iterator<Item = &'a String>) -> Result<(), CatalogError> {
+        let mut known: BTreeSet<Option<&str>> = scores.map(|name| Some(name.as_str())).collect();
+        known.extend(self.engine.is_some().then_some(None));
+        known.extend(self.latents.is_some().then_some(Some(LATENTS)));
+        let mut found = BTreeSet::new();
+        for text in &self.probes {
+            let (name, _) = split(text);
+            if !known.contains(&name) {
+                return Err(CatalogError::UnknownProbe { found: text.clone(), known: listed(&known) });
+            }
+            if !found.insert(name) {
+                return Err(CatalogError::ProbeTwice { found: text.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// A score model of `--score` in vLLM: what follows `NAME=vllm:` is `URL[,URL...],DIR`. Nothing if it is a folder or an id.
@@ -128,6 +151,7 @@ impl EngineOptions {
         let wrong = || CatalogError::Score { found: format!("{name}={VLLM}{place}") };
         let (urls, folder) = place.rsplit_once(',').ok_or_else(wrong)?;
         let remote = self.remote(urls, Some(name))?;
+        unprobed(&remote, &format!("--score {name}"), &format!("{name}="), loading);
         let folder = hub::folder(folder, loading.note())?;
         let options: LoadOptions = loading.score(name);
         let texts = Arc::new(TextSide::open(&ModelFiles::folder(&folder), &options, true)?);
@@ -190,6 +214,28 @@ impl Kind {
             "llamacpp" => Ok(Self::LlamaCpp),
             other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
         }
+    }
+}
+
+/// The name and the file of `[NAME=]FILE`. A name holds no `/`: what is before `=` then belongs to the file's folder.
+fn split(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('=') {
+        Some((name, path)) if !name.contains('/') => (Some(name), path),
+        _ => (None, text),
+    }
+}
+
+/// The probes that may be given, for an error.
+fn listed(known: &BTreeSet<Option<&str>>) -> String {
+    let one = |name: &Option<&str>| name.map_or_else(|| "FILE".to_owned(), |name| format!("{name}=FILE"));
+    if known.is_empty() { "none".to_owned() } else { known.iter().map(one).collect::<Vec<_>>().join(", ") }
+}
+
+/// Shows that nothing recognises the model of an engine.
+fn unprobed(remote: &Remote, option: &str, name: &str, loading: &Loading) {
+    if remote.probe.is_none() {
+        let remedy = format!("make a probe with `inferguard model probe` and give it with --probe {name}FILE");
+        (loading.note())(&format!("warning: {option}: nothing checks which weights the engine serves; {remedy}"));
     }
 }
 
@@ -334,6 +380,32 @@ mod tests {
             assert!(error.contains(expected), "{expected}: {error}");
         }
         assert!(EngineOptions::default().language(None, &loading()).is_ok_and(|none| none.is_none()));
+    }
+
+    #[test]
+    fn a_probe_that_nothing_uses_is_refused() {
+        let options = |probes: &[&str]| EngineOptions {
+            engine: Some("vllm=http://a".into()),
+            probes: probes.iter().map(|text| (*text).to_owned()).collect(),
+            ..EngineOptions::default()
+        };
+        let cost = ["cost".to_owned()];
+        let check = |options: &EngineOptions| options.check_probes(cost.iter()).map_err(|error| error.to_string());
+        assert_eq!(check(&options(&["a.json", "cost=b.json", "models/x=1/c.json"])).unwrap_err(), twice());
+        assert_eq!(check(&options(&["models/x=1/c.json", "cost=b.json"])), Ok(()));
+        let latents = EngineOptions { latents: Some("http://b".into()), ..options(&["latents=b.json"]) };
+        assert_eq!(check(&latents), Ok(()));
+        for (given, known) in [("csot=b.json", "FILE, cost=FILE"), ("latents=b.json", "FILE, cost=FILE")] {
+            let error = check(&options(&[given])).unwrap_err();
+            assert!(error.contains(given) && error.contains(known), "{error}");
+        }
+        let alone = EngineOptions { probes: vec!["a.json".into()], ..EngineOptions::default() };
+        let error = alone.check_probes([].iter()).unwrap_err().to_string();
+        assert!(error.contains("a.json") && error.contains("none"), "{error}");
+    }
+
+    fn twice() -> String {
+        CatalogError::ProbeTwice { found: "models/x=1/c.json".into() }.to_string()
     }
 
     #[test]
