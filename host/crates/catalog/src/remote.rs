@@ -108,8 +108,8 @@ impl EngineOptions {
     }
 
     fn probe(&self, name: Option<&str>) -> Result<Option<Probe>, CatalogError> {
-        let mut of_name = self.probes.iter().map(|text| split(text)).filter(|(found, _)| *found == name);
-        let Some((_, path)) = of_name.next() else { return Ok(None) };
+        let found = self.probes.iter().map(|text| split(text)).find(|(found, _)| *found == name);
+        let Some((_, path)) = found else { return Ok(None) };
         let text = read(Path::new(path))?;
         let probe = Probe::parse(text.as_bytes());
         Ok(Some(probe.map_err(|source| CatalogError::Probe { path: path.into(), source })?))

@@ -211,8 +211,9 @@ fn a_replica_that_hangs_in_its_check_delays_neither_requests_nor_the_checks_of_o
     let vllm = Vllm::connect(&probed, local(), None).unwrap();
     // It accepts connections and requests, and answers nothing.
     half.rule(|_| Act::Never);
-    until("it is found", || half.running() > 0);
-    std::thread::sleep(Duration::from_millis(700));
+    half.take();
+    // The look, the check that follows it, and the next check: it is down between them.
+    until("it is found", || half.shared.seen.lock().unwrap().len() >= 3);
     let begin = Instant::now();
     for _ in 0..16 {
         grow_one(&vllm).unwrap();

@@ -192,7 +192,7 @@ fn a_server_without_a_prefix_cache_gives_every_row() {
     let scores = scores(&fake);
     let mut handle = scores.handle(&Caller::default());
     let id = handle.open("hi", language()).unwrap();
-    // The rows of the last two of five tokens: as many as are due, and perhaps those of a shortened text.
+    // Two rows of four: as many as there are new tokens, and perhaps those of a shortened text.
     fake.rule(|seen| match seen.path.as_str() {
         "/pooling" => Act::Changed(|a| a["data"][0]["data"] = json!("AAAAAAAAAAA=")),
         _ => Act::Honest,
