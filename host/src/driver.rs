@@ -4,18 +4,16 @@ use crate::{
     EngineError, Roles, abilities,
     beams::Beams,
     columns,
+    growing::Forced,
     profile::{Stage, Stopwatch},
     scores::Scores,
     steer,
 };
-use inferenceguard_model::{Abilities, Likely, Token};
+use inferenceguard_model::{Abilities, Likely};
 use inferenceguard_search::{
     Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, SampleNeed, Tracker,
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 /// The hands of one request: the back ends and the roles.
 pub(crate) struct Driver<'m> {
@@ -28,8 +26,8 @@ pub(crate) struct Driver<'m> {
     pub(crate) roles: Roles,
     /// Roles of bundles that came while the request ran, each for constraints and costs of its own.
     pub(crate) more: Vec<More>,
-    /// Tokens that are taken instead of samples, one per draw.
-    pub(crate) forced: Option<VecDeque<Token>>,
+    /// Tokens that are taken instead of drawn ones, if the answer exists already.
+    pub(crate) forced: Option<Forced>,
     pub(crate) watch: Stopwatch,
 }
 

@@ -5,6 +5,24 @@ use inferenceguard_model::{GrowingText, Grown, Growth, ModelError, Token, Tokeni
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, SearchError};
 use std::{collections::VecDeque, sync::Arc};
 
+/// The tokens of an answer that exists already. They are taken one after the other instead of drawn ones.
+pub(crate) struct Forced {
+    tokens: VecDeque<Token>,
+    /// Whether a role reads their log-probabilities. An engine behind HTTP has to be asked for each.
+    logprobs: bool,
+}
+
+impl Forced {
+    pub(crate) fn new(tokens: &[Token], logprobs: bool) -> Self {
+        Self { tokens: tokens.iter().copied().collect(), logprobs }
+    }
+
+    /// What the roles see as the log-probabilities of these tokens: zeros where none of them reads any.
+    fn logprobs(&self, beams: &mut Beams<'_>, asked: &[(BeamKey, Token)]) -> Result<Vec<f32>, ModelError> {
+        if self.logprobs { beams.logprobs(asked) } else { Ok(vec![0.0; asked.len()]) }
+    }
+}
+
 /// A row that takes given tokens.
 struct Taking {
     need: GrowNeed,
@@ -40,7 +58,7 @@ impl Driver<'_> {
                 let growth = abilities::penalised(&self.method, growth, &self.abilities)?;
                 Ok(self.beams.grow(&growth, needs)?)
             }
-            Some(tokens) => Ok(taken(&mut self.beams, &growth, needs, tokens)?.into_iter().map(Ok).collect()),
+            Some(forced) => Ok(taken(&mut self.beams, &growth, needs, forced)?.into_iter().map(Ok).collect()),
         }
     }
 }
@@ -50,7 +68,7 @@ fn taken(
     beams: &mut Beams<'_>,
     growth: &Growth,
     needs: Vec<GrowNeed>,
-    tokens: &mut VecDeque<Token>,
+    forced: &mut Forced,
 ) -> Result<Vec<Grown>, EngineError> {
     let forks: Vec<(BeamKey, BeamKey)> = needs.iter().map(|need| (need.row.parent, need.beam)).collect();
     beams.step(&forks, &[])?;
@@ -61,11 +79,11 @@ fn taken(
         if going.is_empty() {
             break;
         }
-        let token = tokens.pop_front().ok_or_else(used_up)?;
+        let token = forced.tokens.pop_front().ok_or_else(used_up)?;
         let newest = going.iter().filter_map(|row| Some((row.need.beam, *row.grown.tokens.last()?)));
         beams.step(&[], &newest.collect::<Vec<_>>())?;
         let asked: Vec<(BeamKey, Token)> = going.iter().map(|row| (row.need.beam, token)).collect();
-        for (row, logprob) in going.iter_mut().zip(beams.logprobs(&asked)?) {
+        for (row, logprob) in going.iter_mut().zip(forced.logprobs(beams, &asked)?) {
             row.push(growth, tokenizer.as_ref(), token, logprob)?;
         }
     }

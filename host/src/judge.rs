@@ -5,8 +5,10 @@ use crate::{
     beams::Beams,
     deployment::Deployment,
     driver::Driver,
+    growing::Forced,
     profile::Stopwatch,
     request::ValidRequest,
+    roles::readers,
     run::{drive, unfinished, vocabulary},
     scores::Scores,
 };
@@ -88,13 +90,16 @@ impl Engine {
         if tokens.is_empty() {
             return Ok(of_nothing(deployment.generation, &valid.config));
         }
-        check_forced(&handles.abilities)?;
         let ready = deployment.method(&valid.method)?;
         let (mut roles, _holder) = self.instances().for_request(cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(KeepOnly(Needs::default())), None, None);
         let tokenizer = self.tokenizer();
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);
         let info = roles.info();
+        let logprobs = readers(&info).iter().any(|(_, _, needs)| needs.logprobs);
+        if logprobs || terms.whole_conversation {
+            check_forced(&handles.abilities)?;
+        }
         let mut driver = Driver {
             method: valid.method,
             abilities: handles.abilities,
@@ -103,7 +108,7 @@ impl Engine {
             roles,
             more: Vec::new(),
             watch: Stopwatch::default(),
-            forced: Some(tokens.iter().copied().collect()),
+            forced: Some(Forced::new(tokens, logprobs)),
         };
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
         drive(&mut session, &mut driver, cancel, None, &mut |_| {})?;

@@ -232,6 +232,26 @@ fn requests_and_terms_that_need_more_are_refused() {
     assert_eq!(unforced.held(), Held::default());
 }
 
+/// Whether the engine gives log-probabilities of given tokens, what the costs read, and whether an answer can be priced.
+type Priced = (bool, fn() -> Roles, bool);
+
+#[test]
+fn an_answer_is_priced_without_log_probabilities_that_no_cost_reads() {
+    let text = || priced_by(Needs { text: true, ..Needs::default() });
+    let logprobs = || priced_by(Needs { logprobs: true, ..Needs::default() });
+    let cases: [Priced; 3] = [(false, text, true), (false, logprobs, false), (true, logprobs, true)];
+    for (forced, roles, priced) in cases {
+        // Without the ability, this engine fails every call for log-probabilities of given tokens.
+        let engine = engine(|can| can.forced = forced, roles).build().unwrap();
+        let (judge, tokens) = (engine.prepared_in(None).unwrap(), engine.tokenizer().encode_continued("good").unwrap());
+        match engine.judge_tokens(&judge, &Request::new("good"), &tokens) {
+            Ok(judged) => assert!(priced && judged.failures.is_empty(), "{judged:?}"),
+            Err(error) => assert!(!priced && matches!(error, EngineError::Unpriceable { .. }), "{error}"),
+        }
+        assert_eq!(engine.held(), Held::default());
+    }
+}
+
 #[test]
 fn an_output_names_its_engine_and_what_repeats_it() {
     for (repeats, from, json) in [(true, RepeatsFrom::Seed, "seed"), (false, RepeatsFrom::Record, "record")] {

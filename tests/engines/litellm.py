@@ -62,6 +62,24 @@ def unsafe(found, args, on_unsafe, how, stream, checks):
     checks.holds(f"{how}: its status is of {expected}, and it says something", fine, found)
 
 
+def without_guard(args, folder, model, checks):
+    """Nothing listens where the guard should be: the gateway gives errors, and asks its model nothing."""
+    with proxy(args, folder, model, f"http://127.0.0.1:{free_port()}", "block") as ask:
+        before = count(model)
+        for stream in (False, True):
+            found = ask("How do I clean a knife?", stream)
+            how = "streamed" if stream else "whole"
+            checks.holds(f"{how}: without the guard no words of the model come", not leaks(args.safe, found[1]), found)
+            checks.holds(f"{how}: without the guard comes an error", found[0] >= 400 or "error" in found[1], found)
+        checks.holds("without the guard the model is not asked", count(model) == before, count(model) - before)
+
+
+def leaks(answer, text):
+    """Whether a part of an answer is in a text: any three words in a row."""
+    words = answer.split()
+    return any(" ".join(words[at:at + 3]) in text for at in range(max(1, len(words) - 2)))
+
+
 @contextlib.contextmanager
 def proxy(args, folder, model, guard, on_unsafe):
     """A LiteLLM proxy; gives a function that asks it."""

@@ -115,7 +115,10 @@ impl Generator for Handle {
         self.inner.likeliest(beams, k)
     }
     fn logprobs(&mut self, rows: &[(BeamId, Token)]) -> Result<Vec<f32>, ModelError> {
-        self.inner.logprobs(rows)
+        match self.abilities.forced {
+            true => self.inner.logprobs(rows),
+            false => Err(ModelError::Unsupported("give log-probabilities of given tokens".to_owned())),
+        }
     }
     fn release(&mut self, beams: &[BeamId]) {
         self.inner.release(beams);

@@ -204,7 +204,10 @@ fn wrong_chat(headers: &HttpHeaders, modes: Option<&ProtocolConfiguration>) -> O
         let message = format!("the body has the content-encoding `{coding}`; send it without one");
         return Some(Blocked::new(415, "unsupported_encoding", message));
     }
-    modes.and_then(wrong_modes)
+    match modes {
+        None => Some(misconfigured("it does not say how it sends bodies (`protocol_config`); use a version that does")),
+        Some(modes) => wrong_modes(modes),
+    }
 }
 
 fn wrong_modes(modes: &ProtocolConfiguration) -> Option<Blocked> {

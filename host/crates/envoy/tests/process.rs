@@ -204,6 +204,10 @@ async fn modes_that_hide_bodies_are_refused() {
         }
     }
     let mut stream = open(&judge(), None).await.unwrap();
+    let mut silent = message(Incoming::RequestHeaders(common::request_headers("/v1/chat/completions")));
+    silent.protocol_config = None;
+    assert_eq!(blocked(&stream.send(silent).await.unwrap()), (500, "gateway_misconfigured".to_owned()), "no modes");
+    let mut stream = open(&judge(), None).await.unwrap();
     let mut watching = message(Incoming::RequestHeaders(common::request_headers("/v1/chat/completions")));
     watching.observability_mode = true;
     assert_eq!(stream.send(watching).await.unwrap_err().code(), Code::FailedPrecondition);
@@ -233,11 +237,34 @@ async fn what_is_not_understood_of_a_response_is_blocked() {
         (br#"{"error": {"message": "bad"}}"#.to_vec(), (502, "missing_required_parameter")),
         (calls.into_bytes(), (502, "unsupported_parameter")),
         (large, (502, "answer_too_large")),
+        (with_field("prompt_logprobs", json!([{"7": {"decoded_token": "bad"}}])), (502, "unknown_parameter")),
+        (with_field("choices", json!([{"index": 0, "message": {"content": ["bad"]}}])), (502, "invalid_type")),
     ] {
         let mut stream = asked(&judge()).await;
         stream.begin("200", "application/json").await;
         let reply = stream.response(&bytes, true).await;
         assert_eq!(blocked(&reply), (expected.0, expected.1.to_owned()), "{:.60}", String::from_utf8_lossy(&bytes));
+        let Outgoing::ImmediateResponse(sent) = reply else { panic!() };
+        assert!(!String::from_utf8(sent.body).unwrap().contains("bad"), "nothing of the answer is repeated");
+    }
+}
+
+/// A safe answer with another value of a field.
+fn with_field(name: &str, value: Value) -> Vec<u8> {
+    let mut body: Value = serde_json::from_slice(&answer("good")).unwrap();
+    body[name] = value;
+    body.to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_words_outside_its_text_ends_the_stream() {
+    for extra in [r#""logprobs":{"content":[{"token":"bad"}]}"#, r#""token_ids":[7]"#] {
+        let mut stream = asked(&judge()).await;
+        stream.begin("200", "text/event-stream").await;
+        let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"\"}},{extra}}}]}}\n\n");
+        let sent = body(&stream.response(event.as_bytes(), false).await).unwrap();
+        assert!(sent.contains("unknown_parameter") && !sent.contains("bad") && !sent.contains('7'), "{sent}");
+        assert!(sent.ends_with("data: [DONE]\n\n"), "{sent}");
     }
 }
 

@@ -9,17 +9,31 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// Fields of a choice that hold no words of the model beside those of its message.
+/// Fields of a choice that hold no words of the model beside those of its message. Log-probabilities and token ids repeat the
+/// answer, and may hold text that its message leaves out, so they are not among them.
 const CHOICE: Neutral = &[
     ("finish_reason", Values::All),
     ("native_finish_reason", Values::All),
     ("stop_reason", Values::All),
     ("matched_stop", Values::All),
-    ("logprobs", Values::All),
-    ("token_ids", Values::All),
-    ("prompt_token_ids", Values::All),
     ("content_filter_results", Values::All),
     ("inferenceguard", Values::All),
+];
+
+/// Fields of an answer, or of an event of it, that hold no words of the model.
+const ANSWER: Neutral = &[
+    ("id", Values::All),
+    ("object", Values::All),
+    ("created", Values::Figures),
+    ("model", Values::All),
+    ("provider", Values::All),
+    ("usage", Values::Figures),
+    ("timings", Values::Figures),
+    ("system_fingerprint", Values::All),
+    ("service_tier", Values::All),
+    // What the request sent, or the version of the weights.
+    ("metadata", Values::All),
+    ("prompt_filter_results", Values::All),
 ];
 
 /// What a request asks the server behind the proxy.
@@ -56,16 +70,19 @@ impl ChatAnswer {
     /// Reads the choices of a body.
     ///
     /// # Errors
-    /// [`Problem`] if it is no chat completion, or if a message has content that is not text.
+    /// [`Problem`] if it is no chat completion, if a message has content that is not text, or if the body has fields that could
+    /// hold words of the model outside its messages. It repeats nothing of the answer.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        Self::read(body).map_err(Problem::unquoted)
+    }
+
+    fn read(body: &[u8]) -> Result<Self, Problem> {
         const CHOICES: &str = "a list of choices";
         let mut fields = Fields::parse(body)?;
         let choices: Vec<Value> = fields.take("choices", CHOICES)?.ok_or_else(|| missing("choices", CHOICES))?;
-        let texts = choices.into_iter().enumerate().map(|(at, choice)| {
-            let said = Words::of_choice(Fields::of(format!("choices[{at}]"), choice)?, "message")?;
-            Ok(said.text)
-        });
-        let texts = texts.collect::<Result<Vec<_>, Problem>>()?;
+        let words = Words::of_choices(choices, "message")?;
+        refuse_rest_of_answer(fields)?;
+        let texts = words.into_iter().map(|words| words.text).collect();
         // The same body again, to write it: the reader above takes its fields apart.
         let body = serde_json::from_slice(body).map_err(|error| Problem::new("invalid_json", error.to_string()))?;
         Ok(Self { body, texts })
@@ -94,8 +111,14 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// Reads choices whose words are in the field `place`.
+    pub(crate) fn of_choices(choices: Vec<Value>, place: &str) -> Result<Vec<Self>, Problem> {
+        let of = |(at, choice)| Self::of_choice(Fields::of(format!("choices[{at}]"), choice)?, place);
+        choices.into_iter().enumerate().map(of).collect()
+    }
+
     /// Reads a choice whose words are in the field `place`.
-    pub(crate) fn of_choice(mut choice: Fields, place: &str) -> Result<Self, Problem> {
+    fn of_choice(mut choice: Fields, place: &str) -> Result<Self, Problem> {
         const INDEX: &str = "a whole number, 0 or above";
         let (index_path, place_path) = (choice.path("index"), choice.path(place));
         let index = choice.take("index", INDEX)?.ok_or_else(|| missing(&index_path, INDEX))?;
@@ -110,6 +133,11 @@ impl Words {
         let text = if content.ends_with(&refusal) { content } else { content + &refusal };
         Ok(Self { index, text, finished })
     }
+}
+
+/// Checks the fields of an answer beside its choices.
+pub(crate) fn refuse_rest_of_answer(fields: Fields) -> Result<(), Problem> {
+    fields.refuse_rest(ANSWER)
 }
 
 /// Whether a body is an error and nothing else, as a server sends it in place of an answer.
@@ -186,14 +214,86 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_with_words_outside_its_message_is_refused() {
+        for (field, value) in [
+            ("logprobs", json!({"content": [{"token": "bad"}]})),
+            ("token_ids", json!([7])),
+            ("prompt_token_ids", json!([7])),
+            ("hidden_states", json!([0.5])),
+        ] {
+            for (value, fine) in [(value, false), (Value::Null, true)] {
+                let mut one = choice(0, "good");
+                one[field] = value;
+                let read = answer(&json!([one])).map_err(|problem| (problem.code, problem.param));
+                let refused = ("unknown_parameter", Some(format!("choices[0].{field}")));
+                assert_eq!(read.err(), (!fine).then_some(refused), "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_with_words_outside_its_choices_is_refused() {
+        let with = |field: &str, value: Value| {
+            let mut body =
+                json!({"id": "1", "object": "chat.completion", "created": 1, "choices": [choice(0, "good")]});
+            body[field] = value;
+            ChatAnswer::parse(body.to_string().as_bytes()).map(|read| read.texts).map_err(|problem| problem.param)
+        };
+        for (field, value) in [
+            ("prompt_logprobs", json!([{"7": {"decoded_token": "bad"}}])),
+            ("__verbose", json!({"content": "bad"})),
+            ("prompt_token_ids", json!([7])),
+            ("error", json!({"message": "bad"})),
+            ("output", json!("bad")),
+            ("usage", json!({"total_tokens": "bad"})),
+            ("timings", json!({"predicted": [{"text": "bad"}]})),
+            ("created", json!("bad")),
+        ] {
+            assert_eq!(with(field, value), Err(Some(field.to_owned())));
+        }
+        for (field, value) in [
+            ("prompt_logprobs", Value::Null),
+            ("kv_transfer_params", Value::Null),
+            ("usage", json!({"total_tokens": 3, "prompt_tokens_details": null, "is_byok": false, "cost": 0.5})),
+            ("timings", json!({"predicted_ms": 1.5})),
+            ("system_fingerprint", json!("b1")),
+            ("service_tier", json!("default")),
+        ] {
+            assert_eq!(with(field, value), Ok(vec!["good".to_owned()]), "{field}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_nothing_of_an_answer() {
+        let words = "forbidden";
+        let of = |message: Value| json!({"choices": [{"index": 0, "message": message}]}).to_string();
+        let bare = json!({"choices": [{"index": words, "message": {}}]}).to_string();
+        let arguments = format!(r#"{{"function": {{"arguments": {{"{words}": 1, "{words}": 2}}}}}}"#);
+        for body in [
+            of(json!({"content": [{"type": "text", "text": words}]})),
+            of(json!({"content": null, "tool_calls": [{"function": {"arguments": words}}]})),
+            of(json!({"reasoning_content": words})),
+            of(json!({"role": {"a": words}})),
+            of(json!(words)),
+            bare,
+            json!({"choices": words}).to_string(),
+            json!(words).to_string(),
+            format!("{words} {{"),
+            format!(r#"{{"choices": [{{"index": 0, "message": {{"tool_calls": [{arguments}]}}}}]}}"#),
+        ] {
+            let problem = ChatAnswer::parse(body.as_bytes()).unwrap_err();
+            assert!(!format!("{problem:?}").contains(words) && !problem.message.is_empty(), "{body}: {problem:?}");
+        }
+    }
+
+    #[test]
     fn nothing_of_a_replaced_choice_stays() {
         let mut unsafe_one = choice(1, "bad");
-        unsafe_one["logprobs"] = json!({"content": [{"token": "bad"}]});
-        unsafe_one["token_ids"] = json!([7]);
+        unsafe_one["stop_reason"] = json!("bad");
         let mut read = answer(&json!([choice(0, "good"), unsafe_one])).unwrap();
         read.replace(1, "No.");
         let text = String::from_utf8(read.bytes()).unwrap();
-        assert!(!text.contains("bad") && !text.contains("token_ids") && text.contains("good"), "{text}");
+        assert!(!text.contains("bad") && !text.contains("stop_reason") && text.contains("good"), "{text}");
         let body: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(body["choices"][1]["message"]["content"], "No.");
         assert_eq!(

@@ -31,6 +31,6 @@ mod verdict;
 
 pub use ask::{Conversation, Judge, Part, Question, Refused, certain};
 pub use fields::{Fields, missing, wrong};
-pub use joins::{JoinLimits, Joins};
+pub use joins::{JoinLimits, Joins, TooManyIds};
 pub use problem::Problem;
 pub use verdict::{BundleName, OnUnsafe, Price, Standing, Verdict};

@@ -15,6 +15,8 @@ pub enum Values {
     Empty,
     /// This number.
     Number(f64),
+    /// Numbers and truth values, in lists and objects as well; no text.
+    Figures,
     /// This truth value.
     Flag(bool),
     /// One of these texts.
@@ -36,6 +38,12 @@ impl Values {
                 _ => false,
             },
             Self::Number(number) => value.as_f64() == Some(number),
+            Self::Figures => match value {
+                Value::Array(values) => values.iter().all(|value| self.contain(value)),
+                Value::Object(fields) => fields.values().all(|value| self.contain(value)),
+                Value::String(_) => false,
+                Value::Null | Value::Bool(_) | Value::Number(_) => true,
+            },
             Self::Flag(flag) => value.as_bool() == Some(flag),
             Self::Text(texts) => value.as_str().is_some_and(|text| texts.contains(&text)),
             Self::PlainFormat => *value == json!({"type": "text"}),
@@ -49,6 +57,7 @@ impl Values {
             Self::All => "anything".to_owned(),
             Self::Empty => "nothing in it".to_owned(),
             Self::Number(number) => number.to_string(),
+            Self::Figures => "only numbers".to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Text(texts) => texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(" or "),
             Self::PlainFormat => r#"{"type": "text"}"#.to_owned(),

@@ -19,6 +19,23 @@ impl Problem {
         Self { code, param: None, message: message.into() }
     }
 
+    /// The same for a body that nobody has judged yet: without the values that were found in it. Keys that stand deep in it are
+    /// left out as well.
+    #[must_use]
+    pub(crate) fn unquoted(self) -> Self {
+        let message = match self.code {
+            "invalid_json" => "this is not an object of JSON in UTF-8".to_owned(),
+            "duplicate_parameter" => "an object has a key twice".to_owned(),
+            "invalid_type" => {
+                let place = self.param.as_deref().unwrap_or("the body");
+                format!("`{place}` has a value of another type than expected")
+            }
+            _ => return self,
+        };
+        let param = self.param.filter(|_| self.code == "invalid_type");
+        Self { code: self.code, param, message }
+    }
+
     /// A field with a wrong value.
     #[must_use]
     pub fn bad(param: &str, message: impl Into<String>) -> Self {

@@ -11,7 +11,7 @@ use crate::{
     chat::{self, Words},
     sse::{self, DONE, Decoder},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How a stream is held back.
@@ -75,9 +75,11 @@ impl ChatStream {
     /// Takes bytes of the body.
     ///
     /// # Errors
-    /// [`Problem`] for what is no event of a chat. The stream must end then.
+    /// [`Problem`] for what is no event of a chat, and for fields that could hold words of the model outside its choices. The
+    /// stream must end then. It repeats nothing of the answer.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        self.decoder.push(bytes)?.into_iter().try_for_each(|data| self.take(data))
+        let events = self.decoder.push(bytes)?;
+        events.into_iter().try_for_each(|data| self.take(data)).map_err(Problem::unquoted)
     }
 
     /// Takes the end of the body.
@@ -86,7 +88,7 @@ impl ChatStream {
     /// As [`ChatStream::push`].
     pub fn end(&mut self) -> Result<(), Problem> {
         let last = self.decoder.end()?;
-        last.map_or(Ok(()), |data| self.take(data))?;
+        last.map_or(Ok(()), |data| self.take(data)).map_err(Problem::unquoted)?;
         self.ended = true;
         Ok(())
     }
@@ -101,8 +103,10 @@ impl ChatStream {
             return Ok(());
         }
         let words = words(&data)?;
-        let event: Value =
+        let mut event: Map<String, Value> =
             serde_json::from_str(&data).map_err(|_| Problem::new("invalid_json", "an event is no JSON"))?;
+        event.remove(PADDING);
+        let event = Value::Object(event);
         self.head.get_or_insert_with(|| head(&event));
         let needs = words.into_iter().map(|words| self.add(words)).collect::<Result<Vec<_>, _>>()?;
         // Written again: another reader might see more in the bytes.
@@ -212,13 +216,18 @@ impl Choice {
     }
 }
 
+/// The field of OpenAI's events that hides their length behind random letters. It is not passed on.
+const PADDING: &str = "obfuscation";
+
 /// The model's words in an event.
 fn words(data: &str) -> Result<Vec<Words>, Problem> {
     let mut fields = Fields::parse(data.as_bytes())?;
     let choices: Option<Vec<Value>> = fields.take("choices", "a list of choices")?;
     let choices = choices.ok_or_else(|| Problem::new("invalid_event", "an event has no choices"))?;
-    let of = |(at, choice)| Words::of_choice(Fields::of(format!("choices[{at}]"), choice)?, "delta");
-    choices.into_iter().enumerate().map(of).collect()
+    let words = Words::of_choices(choices, "delta")?;
+    let _ = fields.value(PADDING);
+    chat::refuse_rest_of_answer(fields)?;
+    Ok(words)
 }
 
 fn head(event: &Value) -> Value {
@@ -358,6 +367,50 @@ mod tests {
             (delta(0, &over[..600], None) + &delta(0, &over[..600], None), "answer_too_large"),
         ] {
             assert_eq!(ChatStream::new(LIMITS).push(body.as_bytes()).unwrap_err().code, code, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_event_with_words_outside_its_text_does_not_leave() {
+        let empty = json!({"index": 0, "delta": {"content": ""}});
+        let mut with_logprobs = empty.clone();
+        with_logprobs["logprobs"] = json!({"content": [{"token": "bad"}]});
+        let mut with_ids = empty.clone();
+        with_ids["token_ids"] = json!([7]);
+        for event in [
+            json!({"choices": [with_logprobs]}),
+            json!({"choices": [with_ids]}),
+            json!({"choices": [empty], "prompt_token_ids": [7]}),
+            json!({"choices": [empty], "prompt_logprobs": ["bad"]}),
+            json!({"choices": [], "__verbose": {"content": "bad"}}),
+            json!({"choices": [], "usage": {"text": "bad"}}),
+        ] {
+            let mut stream = ChatStream::new(LIMITS);
+            let problem = stream.push(sse::event(&event.to_string()).as_bytes()).unwrap_err();
+            assert!(matches!(problem.code, "unknown_parameter" | "unsupported_parameter"), "{event}: {problem:?}");
+            assert!(stream.release().is_empty() && !problem.message.contains("bad"), "{event}: {problem:?}");
+        }
+    }
+
+    #[test]
+    fn padding_of_events_does_not_leave() {
+        let event = json!({"id": "1", "choices": [], "usage": {"total_tokens": 3}, "obfuscation": "bad"});
+        let mut stream = ChatStream::new(LIMITS);
+        stream.push(sse::event(&event.to_string()).as_bytes()).unwrap();
+        let sent = String::from_utf8(stream.release()).unwrap();
+        assert!(sent.contains("total_tokens") && !sent.contains("bad"), "{sent}");
+    }
+
+    #[test]
+    fn errors_repeat_nothing_of_an_event() {
+        for body in
+            [r#"{"choices": [{"index": 0, "delta": {"content": ["forbidden"]}}]}"#, r#""forbidden""#, "forbidden"]
+        {
+            let problem = ChatStream::new(LIMITS).push(sse::event(body).as_bytes()).unwrap_err();
+            assert!(!format!("{problem:?}").contains("forbidden"), "{problem:?}");
+            let mut unended = ChatStream::new(LIMITS);
+            unended.push(format!("data: {body}").as_bytes()).unwrap();
+            assert!(!format!("{:?}", unended.end().unwrap_err()).contains("forbidden"), "{body}");
         }
     }
 

@@ -339,6 +339,20 @@ fn an_answer_of_another_request_or_of_another_client_is_blocked() {
 }
 
 #[test]
+fn a_prompt_whose_id_could_be_lost_does_not_go_on() {
+    let server = start_faces("[judge]\nmax_prompts = 1\n", &bundle(MANIFEST));
+    let ask = |kind: &str, id: u32, text: &str| server.post(LITELLM, call(kind, &id.to_string(), json!([text])));
+    for id in 0..64 {
+        assert_eq!(ask("request", id, "ask").json()["action"], "NONE", "{id}");
+    }
+    ask("request", 64, "ask").refuses(503, "too_many_prompts", "found more than 64 calls");
+    assert_eq!(ask("request", 0, "ask").json()["action"], "NONE", "its id is known, and its prompt is forgotten");
+    for (id, expected) in [(63, "NONE"), (64, "BLOCKED"), (0, "BLOCKED")] {
+        assert_eq!(ask("response", id, "good").json()["action"], expected, "{id}");
+    }
+}
+
+#[test]
 fn litellm_content_that_is_no_text_is_blocked() {
     let server = plain();
     for (kind, field, value) in [

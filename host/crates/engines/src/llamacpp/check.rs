@@ -12,7 +12,6 @@ use crate::{
     http::{Call, Http},
     measure::Measure,
     open::Likeness,
-    sampling::Sampling,
 };
 use inferenceguard_model::Token;
 
@@ -36,6 +35,7 @@ pub(crate) struct ServerCheck {
     canary: Vec<Token>,
     vocab: usize,
     probe: Option<Likeness>,
+    end: Vec<Token>,
 }
 
 impl ServerCheck {
@@ -43,7 +43,7 @@ impl ServerCheck {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = local.tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
         let probe = remote.probe_for(Measure::Logprobs, local.info.vocab)?;
-        Ok(Self { canary, vocab: local.info.vocab, probe })
+        Ok(Self { canary, vocab: local.info.vocab, end: local.info.eos.clone(), probe })
     }
 
     async fn tokenizer(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
@@ -76,7 +76,7 @@ impl ServerCheck {
             let step = one.tokens.len().div_ceil(POSITIONS);
             for position in (0..one.tokens.len()).step_by(step.max(1)) {
                 let prompt = [one.prompt.as_slice(), &one.tokens[..position]].concat();
-                let request = Completion { n_probs: LIKELIEST, ..Completion::new(&prompt, 1, &Sampling::GREEDY, 0) };
+                let request = Completion::likeliest(&prompt, LIKELIEST, &self.end, 0);
                 let body = request.to_json();
                 let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
                 let bytes = unwrapped(http.bytes(at, call).await)?;

@@ -127,7 +127,7 @@ impl Engine for Core {
 
     async fn likeliest(&self, session: &Session, beam: &[Token], k: u32) -> Result<(Vec<Likely>, u64), RemoteError> {
         let mut slot = self.slot(beam).await?;
-        let request = Completion { n_probs: k, ..Completion::new(beam, 1, &Sampling::GREEDY, slot.number) };
+        let request = Completion::likeliest(beam, k, &self.side.info.eos, slot.number);
         slot.has_read(Vec::new());
         let (mut best, cost) =
             self.ask(session, request, |bytes| read::likely(bytes, self.asked(beam, 1, &[]))).await?;
@@ -142,7 +142,7 @@ impl Engine for Core {
 
     /// From the likeliest tokens: a token that is not among them is an error, because the server names no others.
     async fn logprob(&self, session: &Session, beam: &[Token], token: Token) -> Result<(f32, u64), RemoteError> {
-        let most = super::LIKELIEST.min(self.side.info.vocab as u32);
+        let most = super::NAMED.min(self.side.info.vocab as u32);
         let (best, cost) = self.likeliest(session, beam, most).await?;
         match best.iter().find(|likely| likely.token == token) {
             Some(likely) => Ok((likely.logprob, cost)),

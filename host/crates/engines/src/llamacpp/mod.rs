@@ -15,5 +15,8 @@ pub use server::LlamaCpp;
 /// The most bytes of an answer.
 const LIMIT: usize = 32 << 20;
 
+/// The likely tokens among which a drawn token is looked up where the server left its log-probability out.
+const NAMED: u32 = 5000;
+
 /// The likely tokens that are asked for at most.
 const LIKELIEST: u32 = 100;

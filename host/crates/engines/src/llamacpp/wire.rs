@@ -36,6 +36,9 @@ pub(crate) struct Completion<'a> {
     pub(crate) stop: [&'static str; 0],
     pub(crate) stream: bool,
     pub(crate) id_slot: usize,
+    /// Draws this token: the server gives no log-probabilities where its own draw leaves a character unfinished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) logit_bias: Vec<(Token, f32)>,
 }
 
 impl<'a> Completion<'a> {
@@ -66,7 +69,15 @@ impl<'a> Completion<'a> {
             stop: [],
             stream: false,
             id_slot,
+            logit_bias: Vec::new(),
         }
+    }
+
+    /// For the likeliest tokens after a prompt. What is drawn is an end token, if there is one: it leaves no character unfinished,
+    /// and the log-probabilities are those before the draw.
+    pub(crate) fn likeliest(prompt: &'a [Token], n_probs: u32, end: &[Token], id_slot: usize) -> Self {
+        let logit_bias = end.first().map(|token| (*token, 1e6)).into_iter().collect();
+        Self { n_probs, logit_bias, ..Self::new(prompt, 1, &Sampling::GREEDY, id_slot) }
     }
 
     /// With a seed of 32 bits; the largest one would mean a random seed.

@@ -49,14 +49,19 @@ pub(crate) fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
         let draw = super::model::mix(&[body["seed"].as_u64().unwrap(), offset, 5]);
         let pick = if temperature == 0.0 { Pick::Rank(0) } else { Pick::Draw(draw) };
         let temperature = if temperature == 0.0 { 1.0 } else { temperature };
-        let drawn = sample_row(&logits, &SampleRequest { temperature, ..SampleRequest::plain(pick) }).unwrap();
+        let mut biased = logits.clone();
+        for pair in body["logit_bias"].as_array().into_iter().flatten() {
+            biased[pair[0].as_u64().unwrap() as usize] += pair[1].as_f64().unwrap() as f32;
+        }
+        let drawn = sample_row(&biased, &SampleRequest { temperature, ..SampleRequest::plain(pick) }).unwrap();
         text.push(drawn.token);
         u8::try_from(drawn.token).into_iter().for_each(|byte| shown.push(&[byte]));
         // The server gives no log-probability while a character is not whole.
         if shown.held().is_empty() {
             let top = top_k(&logprobs, body["n_probs"].as_u64().unwrap() as usize);
             let top: Vec<Value> = top.iter().map(|(id, value)| json!({"id": id, "logprob": value})).collect();
-            probabilities.push(json!({"id": drawn.token, "logprob": drawn.logprob, "top_logprobs": top}));
+            probabilities
+                .push(json!({"id": drawn.token, "logprob": logprobs[drawn.token as usize], "top_logprobs": top}));
         }
         if drawn.token == EOS {
             stop = "eos";

@@ -143,8 +143,11 @@ impl Stream {
     }
 }
 
+/// A message of a filter with `BUFFERED` requests and `STREAMED` responses, which it says with the headers of a request.
 pub(crate) fn message(part: Incoming) -> ProcessingRequest {
-    ProcessingRequest { request: Some(part), observability_mode: false, protocol_config: None }
+    let modes = ProtocolConfiguration { request_body_mode: 2, response_body_mode: 1 };
+    let protocol_config = matches!(part, Incoming::RequestHeaders(_)).then_some(modes);
+    ProcessingRequest { request: Some(part), observability_mode: false, protocol_config }
 }
 
 /// The first message of a filter with these modes of bodies.

@@ -38,8 +38,13 @@ impl GatewayState {
     }
 
     /// Remembers what a client asked until its answer comes.
-    pub(super) fn remember(&self, client: &Client, id: &str, conversation: Conversation) {
-        lock(&self.joins).remember(&client.name, id, conversation, self.since.elapsed());
+    ///
+    /// # Errors
+    /// 503 `too_many_prompts` if the client has used too many ids; then its prompt must not go on.
+    pub(super) fn remember(&self, client: &Client, id: &str, conversation: Conversation) -> Result<(), ApiError> {
+        let remembered = lock(&self.joins).remember(&client.name, id, conversation, self.since.elapsed());
+        remembered
+            .map_err(|full| ApiError::later(StatusCode::SERVICE_UNAVAILABLE, "too_many_prompts", full.to_string(), 1))
     }
 
     pub(super) fn find(&self, client: &Client, id: &str) -> Option<Conversation> {

@@ -55,7 +55,8 @@ impl Caller {
             }
         }
         if let Some(id) = &call.id {
-            app.gateways.remember(&self.client, id, conversation.clone());
+            let full = app.gateways.remember(&self.client, id, conversation.clone()).err();
+            full.filter(|_| reads).map_or(Ok(()), Err)?;
         }
         if screens { Ok(litellm::pass()) } else { self.remembered() }
     }

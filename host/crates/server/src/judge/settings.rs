@@ -5,6 +5,9 @@ use inferenceguard_gateways::{JoinLimits, OnUnsafe};
 use serde::Deserialize;
 use std::time::Duration;
 
+/// The ids of calls that are remembered for each prompt that may wait. An id outlives its prompt, and is much smaller.
+const IDS_PER_PROMPT: usize = 64;
+
 /// How gateways are served.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +71,7 @@ impl JudgeSettings {
         JoinLimits {
             conversations: self.max_prompts,
             chars: self.max_prompt_chars,
+            ids: self.max_prompts.saturating_mul(IDS_PER_PROMPT),
             age: Duration::from_secs(self.prompt_seconds),
         }
     }
