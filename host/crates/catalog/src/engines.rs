@@ -109,6 +109,7 @@ impl Choice {
         tokenizer: &dyn Tokenizer,
     ) -> Result<EngineBuilder, CatalogError> {
         let (here, elsewhere) = score_places(&self.scores);
+        self.engines.check_probes(elsewhere.keys())?;
         let files = score_files(&here, self.model.is_none(), loading.note())?;
         loading.check(files.keys().chain(elsewhere.keys()))?;
         for (name, files) in files.iter().filter(|(name, _)| !elsewhere.contains_key(*name)) {

@@ -95,6 +95,20 @@ pub enum CatalogError {
     /// A budget was given, and the bundle has no constraint.
     #[error("--budget: the bundle has no constraint")]
     NoConstraint,
+    /// `--probe` for a model that no engine serves.
+    #[error("--probe {found}: no model in an engine uses it; probes can be given as: {known}")]
+    UnknownProbe {
+        /// What was given.
+        found: String,
+        /// The probes that some model in an engine uses.
+        known: String,
+    },
+    /// Two probes were given for one model.
+    #[error("--probe {found}: this model has been given a probe already")]
+    ProbeTwice {
+        /// The second one.
+        found: String,
+    },
     /// A key's file cannot be read.
     #[error("{}", path.display())]
     KeyFile {

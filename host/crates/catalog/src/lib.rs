@@ -14,6 +14,7 @@
 
 pub mod bundles;
 pub mod embedded;
+mod engine_probes;
 mod engines;
 mod error;
 pub mod hub;

@@ -1,7 +1,11 @@
 //! Models that run in engines elsewhere, as the command line names them. Their folders stay here: tokenizer, template,
 //! configuration.
 
-use crate::{CatalogError, Choice, Language, Loading, hub};
+use crate::{
+    CatalogError, Choice, Language, Loading,
+    engine_probes::{LATENTS, unprobed},
+    hub,
+};
 use inferenceguard_candle::{AnswerText, LoadOptions, ModelFiles, TextSide};
 use inferenceguard_engines::{
     Endpoint, Key, Local, Probe, Prompts, Remote,
@@ -62,7 +66,9 @@ impl EngineOptions {
             return Err(CatalogError::EngineOption { option: "--latents", engine: "llamacpp" });
         }
         let remote = Remote { model: self.model.clone(), ..self.remote(places, None)? };
-        let latents = self.latents.as_deref().map(|places| self.remote(places, Some("latents"))).transpose()?;
+        let latents = self.latents.as_deref().map(|places| self.remote(places, Some(LATENTS))).transpose()?;
+        unprobed(&remote, "--engine", "", loading);
+        latents.iter().for_each(|remote| unprobed(remote, "--latents", "latents=", loading));
         let folder = hub::folder(model, loading.note())?;
         let texts = TextSide::open(&ModelFiles::folder(&folder), &loading.language(), false)?;
         loading.warn(&texts.info().name, texts.facts());
@@ -102,17 +108,6 @@ impl EngineOptions {
         Ok(text.map(|text| Key::new(&text)).transpose()?)
     }
 
-    fn probe(&self, name: Option<&str>) -> Result<Option<Probe>, CatalogError> {
-        let named = |text: &String| match text.split_once('=') {
-            Some((found, path)) => (Some(found) == name).then(|| path.to_owned()),
-            None => name.is_none().then(|| text.clone()),
-        };
-        let Some(path) = self.probes.iter().find_map(named) else { return Ok(None) };
-        let text = read(Path::new(&path))?;
-        let probe = Probe::parse(text.as_bytes());
-        Ok(Some(probe.map_err(|source| CatalogError::Probe { path: path.into(), source })?))
-    }
-
     /// A score model of `--score` in vLLM: what follows `NAME=vllm:` is `URL[,URL...],DIR`. Nothing if it is a folder or an id.
     ///
     /// # Errors
@@ -128,6 +123,7 @@ impl EngineOptions {
         let wrong = || CatalogError::Score { found: format!("{name}={VLLM}{place}") };
         let (urls, folder) = place.rsplit_once(',').ok_or_else(wrong)?;
         let remote = self.remote(urls, Some(name))?;
+        unprobed(&remote, &format!("--score {name}"), &format!("{name}="), loading);
         let folder = hub::folder(folder, loading.note())?;
         let options: LoadOptions = loading.score(name);
         let texts = Arc::new(TextSide::open(&ModelFiles::folder(&folder), &options, true)?);
@@ -198,7 +194,7 @@ pub(crate) fn is_remote(place: &str) -> bool {
     place.starts_with(VLLM)
 }
 
-fn read(path: &Path) -> Result<String, CatalogError> {
+pub(crate) fn read(path: &Path) -> Result<String, CatalogError> {
     fs::read_to_string(path).map_err(|source| CatalogError::KeyFile { path: path.to_owned(), source })
 }
 
@@ -334,16 +330,5 @@ mod tests {
             assert!(error.contains(expected), "{expected}: {error}");
         }
         assert!(EngineOptions::default().language(None, &loading()).is_ok_and(|none| none.is_none()));
-    }
-
-    #[test]
-    fn a_probe_belongs_to_the_model_that_it_names() {
-        let folder = std::env::temp_dir().join(format!("inferenceguard-probe-{}", std::process::id()));
-        let json = r#"{"model":"m","precision":"f32","sequences":[{"prompt":[1],"tokens":[2],"values":[-1.5]}]}"#;
-        fs::write(&folder, json).unwrap();
-        let options = EngineOptions { probes: vec![format!("cost={}", folder.display())], ..EngineOptions::default() };
-        let found = [options.probe(Some("cost")), options.probe(None), options.probe(Some("reward"))];
-        fs::remove_file(&folder).unwrap();
-        assert_eq!(found.map(|probe| probe.unwrap().is_some()), [true, false, false]);
     }
 }

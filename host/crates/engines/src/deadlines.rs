@@ -13,8 +13,12 @@ pub struct Deadlines {
     pub pause: Duration,
     /// For a row with all its retries, and its wait for a place.
     pub whole: Duration,
-    /// Between two checks of a replica that answers.
+    /// Between two checks of a replica that answers. After twice this time without a check it is not used unchecked.
     pub check: Duration,
+    /// Between two short looks at a replica that answers: whether it still serves the same model.
+    pub look: Duration,
+    /// From a request of a check or a look to the first byte of its answer.
+    pub check_byte: Duration,
     /// Between two checks of a replica that does not, or that is another model.
     pub recheck: Duration,
     /// Before the first retry; each further one waits twice as long.
@@ -29,6 +33,8 @@ impl Default for Deadlines {
             pause: Duration::from_secs(10),
             whole: Duration::from_secs(300),
             check: Duration::from_secs(180),
+            look: Duration::from_secs(5),
+            check_byte: Duration::from_secs(10),
             recheck: Duration::from_secs(2),
             backoff: Duration::from_millis(50),
         }

@@ -177,7 +177,13 @@ impl Fault {
 
     /// Whether the replica must be checked before it is used again.
     pub(crate) fn is_suspect(&self) -> bool {
-        matches!(self, Self::Connection { .. } | Self::Silent { .. } | Self::Status { status: 500, .. })
+        matches!(
+            self,
+            Self::Connection { .. }
+                | Self::Silent { .. }
+                | Self::Status { status: 500, .. }
+                | Self::Lie(Lie::TooFew { .. })
+        )
     }
 
     pub(crate) fn at(self, engine: impl ToString) -> RemoteError {

@@ -1,12 +1,16 @@
-//! The replicas of one engine: which one a call goes to, when it is sent again, and when a replica is checked.
+//! The replicas of one engine: which one a call goes to, and when it is sent again.
 
 use crate::{
     Deadlines, Endpoint, Fault, Key, Lie, RemoteError,
     hashes::weight,
     http::{Call, Failed, Http},
-    replica::{Replica, Standing},
+    replica::Replica,
 };
-use std::{cmp::Reverse, future::Future, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    future::Future,
+    sync::{Arc, atomic::AtomicU64},
+};
 use tokio::time::{sleep, timeout};
 
 /// How often a busy replica is asked again, and a broken connection is made again.
@@ -19,6 +23,10 @@ pub(crate) trait Check: Send + Sync + 'static {
 
     /// Checks that a replica is the engine and the model that this side expects.
     fn check(&self, http: &Http, at: &Endpoint) -> impl Future<Output = Result<Self::Facts, Fault>> + Send;
+
+    /// Whether a replica that was checked still serves the same model, as far as one or two short calls show it.
+    fn look(&self, http: &Http, at: &Endpoint, facts: &Self::Facts)
+    -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// The mark by which a replica shows in each answer that it is the process that was checked.
     fn mark(facts: &Self::Facts) -> Option<&str>;
@@ -43,9 +51,12 @@ pub(crate) struct Setting {
 
 /// Replicas of one engine.
 pub(crate) struct Fleet<C: Check> {
-    http: Http,
-    replicas: Vec<Replica<C::Facts>>,
-    check: C,
+    pub(crate) http: Http,
+    /// The same connections with the shorter deadline of checks.
+    pub(crate) checks: Http,
+    pub(crate) replicas: Vec<Replica<C::Facts>>,
+    pub(crate) check: C,
+    pub(crate) changes: AtomicU64,
 }
 
 impl<C: Check> Fleet<C> {
@@ -57,24 +68,12 @@ impl<C: Check> Fleet<C> {
         }
         let http = Http::new(&endpoints, key, deadlines)?;
         let replicas = endpoints.into_iter().map(|endpoint| Replica::new(endpoint, places.max(1))).collect();
-        Ok(Self { http, replicas, check })
+        let checks = http.within(deadlines.check_byte);
+        Ok(Self { http, checks, replicas, check, changes: AtomicU64::new(0) })
     }
 
     pub(crate) fn check(&self) -> &C {
         &self.check
-    }
-
-    /// Checks every replica. At least one must be there, and none may be there and be another model.
-    pub(crate) async fn begin(&self) -> Result<Vec<C::Facts>, RemoteError> {
-        let mut found = Vec::new();
-        for replica in &self.replicas {
-            match self.ready(replica).await {
-                Ok(facts) => found.push(facts),
-                Err(fault) if is_absent(&fault) && self.replicas.len() > 1 => {}
-                Err(fault) => return Err(fault.at(&replica.endpoint)),
-            }
-        }
-        if found.is_empty() { Err(self.no_replica()) } else { Ok(found) }
     }
 
     /// Sends a call to the replica of the session; if that one fails and nothing was lost, again, and then to the next one.
@@ -82,7 +81,7 @@ impl<C: Check> Fleet<C> {
         &self,
         session: &str,
         call: Call<'_>,
-        read: impl Fn(&[u8]) -> Result<Read<T>, Fault>,
+        read: impl Fn(&C::Facts, &[u8]) -> Result<Read<T>, Fault>,
     ) -> Result<T, RemoteError> {
         let whole = self.http.deadlines().whole;
         let call = Call { session: Some(session), ..call };
@@ -96,7 +95,7 @@ impl<C: Check> Fleet<C> {
         &self,
         session: &str,
         call: Call<'_>,
-        read: impl Fn(&[u8]) -> Result<Read<T>, Fault>,
+        read: impl Fn(&C::Facts, &[u8]) -> Result<Read<T>, Fault>,
     ) -> Result<T, RemoteError> {
         let mut last = None;
         for replica in self.ranked(session) {
@@ -116,19 +115,20 @@ impl<C: Check> Fleet<C> {
         &self,
         replica: &Replica<C::Facts>,
         call: Call<'_>,
-        read: &impl Fn(&[u8]) -> Result<Read<T>, Fault>,
+        read: &impl Fn(&C::Facts, &[u8]) -> Result<Read<T>, Fault>,
     ) -> Result<T, Fault> {
         let mut backoff = self.http.deadlines().backoff;
         for retry in 0.. {
-            let facts = self.ready(replica).await?;
-            let Failed { fault, wait } = match self.once(replica, &facts, call, read).await {
-                Ok(value) => return Ok(value),
-                Err(failed) => failed,
+            let Failed { fault, wait } = match self.ready(replica).await {
+                Ok(facts) => match self.once(replica, &facts, call, read).await {
+                    Ok(value) => return Ok(value),
+                    Err(failed) => failed,
+                },
+                Err(fault) if replica.fault().is_some() => return Err(fault),
+                Err(fault) => fault.into(),
             };
             replica.failed();
-            if fault.is_suspect() {
-                replica.suspect();
-            }
+            self.note(replica, &fault);
             if !fault.is_retried() || retry >= RETRIES {
                 return Err(fault);
             }
@@ -138,44 +138,35 @@ impl<C: Check> Fleet<C> {
         Err(Fault::Cancelled)
     }
 
+    /// What a fault says about the replica.
+    fn note(&self, replica: &Replica<C::Facts>, fault: &Fault) {
+        if fault.is_suspect() {
+            self.suspect(replica);
+        } else if matches!(fault, Fault::Unavailable { .. }) {
+            replica.doubt();
+        }
+    }
+
     async fn once<T>(
         &self,
         replica: &Replica<C::Facts>,
         facts: &C::Facts,
         call: Call<'_>,
-        read: &impl Fn(&[u8]) -> Result<Read<T>, Fault>,
+        read: &impl Fn(&C::Facts, &[u8]) -> Result<Read<T>, Fault>,
     ) -> Result<T, Failed> {
         let place = replica.places.acquire().await.map_err(|_| Fault::Cancelled)?;
         let bytes = self.http.bytes(&replica.endpoint, call).await?;
         drop(place);
-        let Read { value, mark } = read(&bytes)?;
+        let Read { value, mark } = read(facts, &bytes)?;
         // Another process answers at this URL: its answers count only once it was checked.
         if mark.as_deref() != C::mark(facts) {
-            replica.suspect();
+            self.suspect(replica);
             let now = self.ready(replica).await?;
             if mark.as_deref() != C::mark(&now) {
                 return Err(Fault::from(Lie::Process).into());
             }
         }
         Ok(value)
-    }
-
-    /// What is known of a replica that may be used; checks it if that is due.
-    async fn ready(&self, replica: &Replica<C::Facts>) -> Result<C::Facts, Fault> {
-        if let Some(known) = known(replica) {
-            return known;
-        }
-        let _one = replica.checking.lock().await;
-        if let Some(known) = known(replica) {
-            return known;
-        }
-        self.examine(replica).await
-    }
-
-    async fn examine(&self, replica: &Replica<C::Facts>) -> Result<C::Facts, Fault> {
-        let result = self.check.check(&self.http, &replica.endpoint).await;
-        replica.checked(result.clone(), self.http.deadlines().recheck);
-        result
     }
 
     /// Replicas by the weight that they have for this session.
@@ -185,26 +176,13 @@ impl<C: Check> Fleet<C> {
         all
     }
 
-    /// Checks replicas for as long as the fleet is there.
-    pub(crate) async fn watch(fleet: std::sync::Weak<Self>, deadlines: Deadlines) {
-        let tick = deadlines.recheck.min(deadlines.check).max(Duration::from_millis(1));
-        loop {
-            sleep(tick).await;
-            let Some(fleet) = fleet.upgrade() else { return };
-            for replica in fleet.replicas.iter().filter(|replica| replica.is_due(deadlines.check)) {
-                let _one = replica.checking.lock().await;
-                drop(fleet.examine(replica).await);
-            }
-        }
-    }
-
     /// Why no replica can be used, if none can.
     pub(crate) fn broken(&self) -> Option<String> {
         let all = self.replicas.iter().all(|replica| replica.fault().is_some());
         all.then(|| self.no_replica().to_string())
     }
 
-    fn no_replica(&self) -> RemoteError {
+    pub(crate) fn no_replica(&self) -> RemoteError {
         let known = self.replicas.iter().filter_map(|replica| Some((replica, replica.fault()?)));
         let mut each: Vec<RemoteError> = known.map(|(replica, fault)| fault.at(&replica.endpoint)).collect();
         if each.len() == 1 && self.replicas.len() == 1 {
@@ -224,19 +202,6 @@ impl<C: Check> Fleet<C> {
     pub(crate) fn failures(&self) -> Vec<(String, u64)> {
         self.replicas.iter().map(|replica| (replica.endpoint.to_string(), replica.failures())).collect()
     }
-}
-
-fn known<F: Clone>(replica: &Replica<F>) -> Option<Result<F, Fault>> {
-    match replica.standing() {
-        Standing::Ready(facts) => Some(Ok(facts)),
-        Standing::Down(fault) => Some(Err(fault)),
-        Standing::Due => None,
-    }
-}
-
-/// Whether a replica is not there, or not yet, which may end by itself.
-fn is_absent(fault: &Fault) -> bool {
-    fault.is_retried() || matches!(fault, Fault::Silent { .. })
 }
 
 /// A fleet that several parts of a back end use.

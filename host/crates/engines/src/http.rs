@@ -44,6 +44,7 @@ impl<'a> Call<'a> {
 }
 
 /// The connections to the replicas of one engine; each URL has a pool of its own.
+#[derive(Clone)]
 pub(crate) struct Http {
     client: Client,
     key: Option<Key>,
@@ -78,6 +79,12 @@ impl Http {
         let builder = if encrypted { builder } else { builder.tls_certs_only([]) };
         let failed = |error: reqwest::Error| Fault::Setup { reason: chain(&error) }.at("(its connections)");
         Ok(Self { client: builder.build().map_err(failed)?, key, deadlines })
+    }
+
+    /// The same connections, for calls that must begin to answer within this time.
+    pub(crate) fn within(&self, first_byte: Duration) -> Self {
+        let first_byte = first_byte.min(self.deadlines.first_byte);
+        Self { deadlines: Deadlines { first_byte, ..self.deadlines }, ..self.clone() }
     }
 
     pub(crate) fn deadlines(&self) -> &Deadlines {

@@ -1,6 +1,8 @@
 //! Where a model runs, as the operator names it.
 
-use crate::{Deadlines, Endpoint, Fault, Key, Probe, Tolerance, fleet::Setting};
+use crate::{
+    Deadlines, Endpoint, Fault, Key, Probe, ProbeError, Sequence, Tolerance, fleet::Setting, measure::Measure,
+};
 
 /// Where a model runs, and what the operator says about it.
 #[derive(Debug, Clone)]
@@ -23,6 +25,31 @@ pub struct Remote {
     pub any_version: bool,
 }
 
+/// A probe, and how close an engine must come to it.
+pub(crate) struct Likeness {
+    pub(crate) probe: Probe,
+    pub(crate) measure: Measure,
+    tolerance: Tolerance,
+    unit: f32,
+}
+
+impl Likeness {
+    /// The sequence that a short look compares.
+    pub(crate) fn first(&self) -> &[Sequence] {
+        self.probe.sequences.get(..1).unwrap_or_default()
+    }
+
+    /// What is compared of one sequence.
+    pub(crate) fn pairs(&self, found: &[f32], expected: &[f32]) -> Vec<(f32, f32)> {
+        self.measure.pairs(self.unit, found, expected)
+    }
+
+    /// Whether all that was compared is near enough.
+    pub(crate) fn judge(&self, pairs: &[(f32, f32)]) -> Result<(), Fault> {
+        self.tolerance.exceeded(pairs).map_or(Ok(()), |difference| Err(Fault::Probe { difference }))
+    }
+}
+
 impl Remote {
     /// The model at these URLs, with the defaults: no key, no probe, bf16, 256 rows per replica.
     #[must_use]
@@ -39,12 +66,15 @@ impl Remote {
         }
     }
 
-    /// The probe, which must have `width` values for each token, and how close this engine must come to it.
-    pub(crate) fn probe_for(&self, width: usize, vocab: usize) -> Result<Option<(Probe, Tolerance)>, Fault> {
+    /// The probe, which must hold what is measured, and how close this engine must come to it.
+    pub(crate) fn probe_for(&self, measure: Measure, vocab: usize) -> Result<Option<Likeness>, Fault> {
         let Some(probe) = &self.probe else { return Ok(None) };
-        let fits = probe.fits(width, vocab).and_then(|()| probe.tolerance_for(&self.precision));
-        let tolerance = fits.map_err(|error| Fault::Setup { reason: error.to_string() })?;
-        Ok(Some((probe.clone(), tolerance)))
+        let likeness = || -> Result<Likeness, ProbeError> {
+            probe.fits(measure.width(), vocab)?;
+            let tolerance = probe.tolerance_for(measure, &self.precision)?;
+            Ok(Likeness { probe: probe.clone(), measure, tolerance, unit: measure.unit(probe)? })
+        };
+        likeness().map(Some).map_err(|error| Fault::Setup { reason: error.to_string() })
     }
 
     pub(crate) fn setting(&self) -> Setting {

@@ -3,7 +3,7 @@
 //! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
 //! model, and every replica must agree with it before it is used.
 
-use crate::{hashes::digest, vllm::ScoreTexts};
+use crate::{hashes::digest, measure::Measure, vllm::ScoreTexts};
 use inferenceguard_model::{
     Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
     ScoreInfo, ScoreModel, ScoreRow, Token,
@@ -57,7 +57,8 @@ pub struct Sequence {
     pub values: Vec<f32>,
 }
 
-/// How far a model may be from its probe.
+/// How far a model may be from its probe. Log-probabilities are compared as they are, scores as shares of their spread over the
+/// probe, and each latent by its distance as a share of its length.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
@@ -113,7 +114,8 @@ impl Tolerance {
         {
             let (found, expected) = pairs[at];
             return Some(format!(
-                "at compared token {at} it gives {found} and the probe {expected}, which may differ by {}",
+                "at compared token {at} the difference is {} ({found} and {expected}), and at most {} is accepted",
+                (found - expected).abs(),
                 self.each
             ));
         }
@@ -212,11 +214,11 @@ impl Probe {
     }
 
     /// How far an engine of this number format may be from it.
-    pub(crate) fn tolerance_for(&self, precision: &str) -> Result<Tolerance, ProbeError> {
+    pub(crate) fn tolerance_for(&self, measure: Measure, precision: &str) -> Result<Tolerance, ProbeError> {
         if let Some(own) = self.tolerance {
             return Ok(own);
         }
-        let (made, served) = (Tolerance::of(&self.precision)?, Tolerance::of(precision)?);
+        let (made, served) = (measure.tolerance(&self.precision)?, measure.tolerance(precision)?);
         Ok(if made.each > served.each { made } else { served })
     }
 }
@@ -308,10 +310,11 @@ mod tests {
             tolerance: None,
             sequences: vec![],
         };
-        assert_eq!(probe("f32").tolerance_for("bf16"), Tolerance::of("bf16"));
-        assert_eq!(probe("q8_0").tolerance_for("f32"), Tolerance::of("q8_0"));
-        assert!(probe("f32").tolerance_for("fp8").unwrap_err().to_string().contains("fp8"));
+        let logprobs = Measure::Logprobs;
+        assert_eq!(probe("f32").tolerance_for(logprobs, "bf16"), Tolerance::of("bf16"));
+        assert_eq!(probe("q8_0").tolerance_for(logprobs, "f32"), Tolerance::of("q8_0"));
+        assert!(probe("f32").tolerance_for(logprobs, "fp8").unwrap_err().to_string().contains("fp8"));
         let own = Tolerance { each: 9.0, mean: 9.0 };
-        assert_eq!(Probe { tolerance: Some(own), ..probe("x") }.tolerance_for("y"), Ok(own));
+        assert_eq!(Probe { tolerance: Some(own), ..probe("x") }.tolerance_for(logprobs, "y"), Ok(own));
     }
 }

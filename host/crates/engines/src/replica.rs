@@ -1,6 +1,6 @@
 //! One replica: whether it may be used, and how many rows it computes for this side.
 
-use crate::{Endpoint, Fault};
+use crate::{Deadlines, Endpoint, Fault};
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -15,9 +15,10 @@ use tokio::sync::Semaphore;
 enum State<F> {
     /// Nothing, since the start or since its connection failed.
     Unchecked,
-    /// It was checked.
-    Ready { facts: F, at: Instant },
-    /// It cannot be used before this time.
+    /// It was checked. `looked` is when it was last seen to serve the same model; nothing since it was busy, because another
+    /// process may begin behind the same URL.
+    Ready { facts: F, at: Instant, looked: Option<Instant> },
+    /// It cannot be used, and is checked again at this time.
     Down { fault: Fault, until: Instant },
 }
 
@@ -34,10 +35,21 @@ pub(crate) struct Replica<F> {
 /// Whether a replica may be used.
 pub(crate) enum Standing<F> {
     Ready(F),
+    /// It was checked, and was busy since: a short look must find the same model.
+    Doubted(F),
     /// It must be checked first.
     Due,
     /// It cannot be used.
     Down(Fault),
+}
+
+/// What is due without a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A whole check.
+    Check,
+    /// A short look.
+    Look,
 }
 
 impl<F: Clone> Replica<F> {
@@ -50,11 +62,13 @@ impl<F: Clone> Replica<F> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn standing(&self) -> Standing<F> {
+    /// A check that is older than twice `every` does not count any more. A request never checks a replica that is down.
+    pub(crate) fn standing(&self, every: Duration) -> Standing<F> {
         match &*self.state() {
             State::Unchecked => Standing::Due,
+            State::Ready { at, .. } if at.elapsed() >= every.saturating_mul(2) => Standing::Due,
+            State::Ready { facts, looked: None, .. } => Standing::Doubted(facts.clone()),
             State::Ready { facts, .. } => Standing::Ready(facts.clone()),
-            State::Down { until, .. } if Instant::now() >= *until => Standing::Due,
             State::Down { fault, .. } => Standing::Down(fault.clone()),
         }
     }
@@ -67,29 +81,52 @@ impl<F: Clone> Replica<F> {
         }
     }
 
-    /// Takes the result of a check. A fault holds until `recheck` has passed.
-    pub(crate) fn checked(&self, result: Result<F, Fault>, recheck: Duration) {
+    /// Takes the result of a check. A fault holds until a later check succeeds; the next one is due after `recheck`. Whether
+    /// the replica could be used until now and cannot any more.
+    pub(crate) fn checked(&self, result: Result<F, Fault>, recheck: Duration) -> bool {
         let now = Instant::now();
-        *self.state() = match result {
-            Ok(facts) => State::Ready { facts, at: now },
+        let mut state = self.state();
+        let was_down = matches!(*state, State::Down { .. });
+        *state = match result {
+            Ok(facts) => State::Ready { facts, at: now, looked: Some(now) },
             Err(fault) => State::Down { fault, until: now + recheck },
         };
+        !was_down && matches!(*state, State::Down { .. })
     }
 
-    /// Its connection failed: it may be another process now.
-    pub(crate) fn suspect(&self) {
-        let mut state = self.state();
-        if matches!(*state, State::Ready { .. }) {
-            *state = State::Unchecked;
+    /// A short look found the same model.
+    pub(crate) fn looked(&self) {
+        if let State::Ready { looked, .. } = &mut *self.state() {
+            *looked = Some(Instant::now());
         }
     }
 
-    /// Whether a check that nobody asked for is due.
-    pub(crate) fn is_due(&self, every: Duration) -> bool {
+    /// It was busy or not ready: another process may answer next.
+    pub(crate) fn doubt(&self) {
+        if let State::Ready { looked, .. } = &mut *self.state() {
+            *looked = None;
+        }
+    }
+
+    /// Its connection failed: it may be another process now. Whether it could be used until now.
+    pub(crate) fn suspect(&self) -> bool {
+        let mut state = self.state();
+        let was_ready = matches!(*state, State::Ready { .. });
+        if was_ready {
+            *state = State::Unchecked;
+        }
+        was_ready
+    }
+
+    /// What is due now, without a request.
+    pub(crate) fn due(&self, deadlines: &Deadlines) -> Option<Task> {
         match &*self.state() {
-            State::Unchecked => true,
-            State::Ready { at, .. } => at.elapsed() >= every,
-            State::Down { until, .. } => Instant::now() >= *until,
+            State::Unchecked => Some(Task::Check),
+            State::Ready { at, .. } if at.elapsed() >= deadlines.check => Some(Task::Check),
+            State::Ready { looked, .. } => {
+                looked.is_none_or(|looked| looked.elapsed() >= deadlines.look).then_some(Task::Look)
+            }
+            State::Down { until, .. } => (Instant::now() >= *until).then_some(Task::Check),
         }
     }
 

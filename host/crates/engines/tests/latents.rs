@@ -47,7 +47,7 @@ fn latents_that_lie_are_found() {
         ("AADAfwAAwH8AAMB/AADAfw==", Lie::NotFinite { what: "latents" }.into()),
     ];
     for (data, fault) in table {
-        let body = json!({"data": [{"index": 0, "data": data}]}).to_string();
+        let body = json!({"data": [{"index": 0, "data": data}], "usage": {"prompt_tokens": 3}}).to_string();
         second.rule(move |_| Act::Raw(body.clone()));
         let error = handle.latents(&[beam], LatentSelector::FinalNorm).unwrap_err();
         let ModelError::Backend(source) = error else { panic!("{data}") };
@@ -75,4 +75,21 @@ fn a_second_server_with_other_weights_stops_answers() {
     let wrong = Remote { probe: Some(language), ..remote(&[&second]) };
     let error = Vllm::connect(&remote(&[&fake]), local(), Some(&wrong)).err().unwrap();
     assert!(error.to_string().contains("another kind of probe"), "{error}");
+}
+
+#[test]
+fn latents_that_are_a_little_off_are_another_model() {
+    let (fake, second) = (Fake::new(Kind::default()), pooling(Weights(1)));
+    let vllm = Vllm::connect(&remote(&[&fake]), local(), Some(&remote(&[&second]))).unwrap();
+    let mut probe = Probe::of_latents(&mut *vllm.handle(&Caller::default())).unwrap();
+    let connect = |probe: &Probe, precision: &str| {
+        let pooled = Remote { probe: Some(probe.clone()), precision: precision.into(), ..remote(&[&second]) };
+        Vllm::connect(&remote(&[&fake]), local(), Some(&pooled)).map(drop)
+    };
+    connect(&probe, "bf16").unwrap();
+    // A tenth of the length of one latent: less than a fifth of its largest number.
+    let length = probe.sequences[2].values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    probe.sequences[2].values[0] += 0.1 * length;
+    let error = connect(&probe, "bf16").unwrap_err();
+    assert!(matches!(&error.fault, Fault::Probe { .. }), "{error}");
 }

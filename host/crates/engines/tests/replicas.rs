@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Deadlines, Probe, Remote, Sequence, vllm::Vllm};
+use inferenceguard_engines::{Deadlines, Fault, Probe, Remote, Sequence, vllm::Vllm};
 use inferenceguard_model::{BackEnd, Caller, ModelError, log_softmax};
 use std::{
     collections::BTreeSet,
@@ -196,4 +196,40 @@ fn a_probe_is_made_of_what_a_model_writes() {
     Vllm::connect(&good, local(), None).unwrap();
     let other = Fake::new(Kind { weights: Weights(3), ..Kind::default() });
     assert!(Vllm::connect(&Remote { probe: Some(again), ..remote(&[&other]) }, local(), None).is_err());
+}
+
+#[test]
+fn a_replica_that_hangs_in_its_check_delays_neither_requests_nor_the_checks_of_others() {
+    let (half, fake) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
+    let deadlines = Deadlines {
+        check_byte: Duration::from_millis(300),
+        first_byte: Duration::from_secs(120),
+        look: Duration::from_millis(100),
+        ..deadlines()
+    };
+    let probed = Remote { deadlines, ..probed(&[&half, &fake]) };
+    let vllm = Vllm::connect(&probed, local(), None).unwrap();
+    // It accepts connections and requests, and answers nothing.
+    half.rule(|_| Act::Never);
+    half.take();
+    // The look, the check that follows it, and the next check: it is down between them.
+    until("it is found", || half.shared.seen.lock().unwrap().len() >= 3);
+    let begin = Instant::now();
+    for _ in 0..16 {
+        grow_one(&vllm).unwrap();
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    fake.change(|kind| kind.weights = Weights(2));
+    until("the other replica is still checked", || {
+        vllm.broken().is_some_and(|why| why.contains("not the model of the probe"))
+    });
+    half.honest();
+    until("it is used again", || grow_one(&vllm).is_ok());
+}
+
+#[test]
+fn all_replicas_serve_the_model_under_one_name() {
+    let (one, other) = (Fake::new(Kind::default()), Fake::new(Kind { model: "large".into(), ..Kind::default() }));
+    let error = Vllm::connect(&remote(&[&one, &other]), local(), None).err().unwrap();
+    assert_eq!(error.fault, Fault::Model { expected: "smol".into(), known: "large".into() });
 }

@@ -3,18 +3,24 @@
 mod support;
 
 use inferenceguard_engines::{
-    Fault, Lie, Probe, Remote, RemoteError, Sequence,
+    Deadlines, Fault, Lie, Probe, Remote, RemoteError, Sequence,
     vllm::{SameTokens, ScoreText, ScoreTexts, Scores},
 };
 use inferenceguard_model::{
-    Caller, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreModel, ScoreRow, Token, Tokenizer,
+    Caller, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Token, Tokenizer,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use support::{
     Act, Fake, Kind,
     model::{Bytewise, EOS, Weights},
-    remote,
+    remote, until,
 };
 
 struct Texts;
@@ -166,6 +172,7 @@ fn every_lie_about_scores_is_found() {
         ("half a number", |a| a["data"][0]["data"] = json!("AAA="), base64),
         ("too many", |a| a["data"][0]["data"] = json!("A".repeat(320)), Lie::TooMany { found: 60, max: 5 }.into()),
         ("no answer", |a| a["data"] = json!([]), Lie::Answers { found: 0, expected: 1 }.into()),
+        ("a clipped text", |a| a["usage"]["prompt_tokens"] = json!(3), Lie::Prompt { found: 3, sent: 5 }.into()),
     ];
     for (i, (name, change, fault_expected)) in table.into_iter().enumerate() {
         let mut handle = scores.handle(&support::tenant(&i.to_string()));
@@ -177,6 +184,21 @@ fn every_lie_about_scores_is_found() {
         let again = handle.extend(&[ScoreRow { id, tokens: vec![65, 66, 67], ended: false }]).unwrap();
         assert_eq!(again[0].tokens, expected(&[104, 105, 65, 66, 67], 2), "{name}: the row is as it was");
     }
+}
+
+#[test]
+fn a_server_without_a_prefix_cache_gives_every_row() {
+    let fake = Fake::new(Kind { prefix: false, ..Kind::default() });
+    let scores = scores(&fake);
+    let mut handle = scores.handle(&Caller::default());
+    let id = handle.open("hi", language()).unwrap();
+    // Two rows of four: as many as there are new tokens, and perhaps those of a shortened text.
+    fake.rule(|seen| match seen.path.as_str() {
+        "/pooling" => Act::Changed(|a| a["data"][0]["data"] = json!("AAAAAAAAAAA=")),
+        _ => Act::Honest,
+    });
+    let error = handle.extend(&[ScoreRow { id, tokens: vec![66, 67], ended: false }]).unwrap_err();
+    assert_eq!(fault(error), Lie::TooFew { found: 2, expected: 4 }.into());
 }
 
 #[test]
@@ -204,4 +226,64 @@ fn another_score_model_is_refused_by_its_probe() {
     let wrong = Fake::new(Kind { weights: Weights(2), ..Kind::default() });
     let error = Scores::connect(&with(&wrong), info(), Arc::new(Texts)).err().unwrap();
     assert!(matches!(&error.fault, Fault::Probe { .. }), "{error}");
+}
+
+fn probed(fake: &Fake) -> Remote {
+    let (prompt, tokens) = (vec![1, 2], vec![3, 4, 5]);
+    let text = [prompt.as_slice(), &tokens].concat();
+    let sequences = vec![Sequence { prompt, tokens, values: expected(&text, 2) }];
+    let probe =
+        Probe { model: "cost".into(), precision: "f32".into(), base: String::new(), tolerance: None, sequences };
+    Remote { probe: Some(probe), ..remote(&[fake]) }
+}
+
+fn audit(scores: &Scores) -> Result<Vec<f32>, ModelError> {
+    let mut handle = scores.handle(&Caller::default());
+    let id = handle.open("a question", language())?;
+    Ok(handle.extend(&[ScoreRow { id, tokens: bytes("an answer"), ended: true }])?.remove(0).tokens)
+}
+
+#[test]
+fn scores_of_another_model_are_forgotten_when_it_is_found() {
+    let fake = Fake::new(Kind { prefix: false, ..Kind::default() });
+    let deadlines = Deadlines { look: Duration::from_millis(100), ..support::deadlines() };
+    let scores = Scores::connect(&Remote { deadlines, ..probed(&fake) }, info(), Arc::new(Texts)).unwrap();
+    let right = audit(&scores).unwrap();
+    // No connection breaks, and no whole check is due: a short look finds it.
+    fake.change(|kind| kind.weights = Weights(2));
+    until("the other model is found", || scores.broken().is_some_and(|why| why.contains("not the model of the probe")));
+    assert!(audit(&scores).is_err(), "prices of a model that is gone are not used");
+    fake.change(|kind| kind.weights = Weights(1));
+    until("the right one is back", || scores.broken().is_none());
+    let asked = scores.asked();
+    assert_eq!(audit(&scores).unwrap(), right);
+    assert!(scores.asked() > asked, "the text is read again");
+}
+
+#[test]
+fn a_server_that_was_not_ready_is_looked_at_before_its_scores_count() {
+    let fake = Fake::new(Kind { prefix: false, ..Kind::default() });
+    let scores = Scores::connect(&probed(&fake), info(), Arc::new(Texts)).unwrap();
+    // It is started again with other weights, and answers 503 until they are loaded.
+    let calls = AtomicUsize::new(0);
+    let shared = Arc::clone(&fake.shared);
+    fake.rule(move |seen| {
+        if seen.path == "/pooling" && calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            shared.kind.lock().unwrap().weights = Weights(2);
+            return Act::Status(503, "{}");
+        }
+        Act::Honest
+    });
+    let error = audit(&scores).unwrap_err();
+    assert!(matches!(fault(error), Fault::Probe { .. }));
+}
+
+#[test]
+fn replicas_under_two_names_are_refused_and_the_shortest_context_counts() {
+    let (one, other) = (Fake::new(Kind::default()), Fake::new(Kind { context: 40, ..Kind::default() }));
+    let scores = Scores::connect(&remote(&[&one, &other]), info(), Arc::new(Texts)).unwrap();
+    assert_eq!(scores.info().context, 40);
+    other.change(|kind| kind.model = "large".into());
+    let error = Scores::connect(&remote(&[&one, &other]), info(), Arc::new(Texts)).err().unwrap();
+    assert_eq!(error.fault, Fault::Model { expected: "smol".into(), known: "large".into() });
 }

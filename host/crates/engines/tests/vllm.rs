@@ -408,6 +408,9 @@ fn a_busy_engine_is_asked_again_with_the_same_seed() {
         fake.take();
         assert_eq!(grow_one(&vllm).unwrap(), expected, "{status}");
         let seen = fake.take();
+        // Between the calls this side looks whether the same model is there.
+        assert_eq!(seen.iter().filter(|one| one.path == "/v1/models").count(), 2);
+        let seen: Vec<_> = seen.into_iter().filter(|one| one.path == "/v1/completions").collect();
         assert_eq!(seen.len(), 3);
         assert!(seen.iter().all(|one| one.body["seed"] == seen[0].body["seed"]));
     }
@@ -475,9 +478,12 @@ fn what_is_wrong_at_the_start_is_named() {
     let other = Fault::Model { expected: "large".into(), known: "smol".into() };
     assert_eq!(start(kind(), |remote| remote.model = Some("large".into())), Some((true, other)));
     let old = Kind { version: "0.9.1".into(), ..kind() };
-    let version = Fault::Version { found: "0.9.1".into(), tested: "0.32 to 0.33" };
+    let version = Fault::Version { found: "0.9.1".into(), tested: "0.32" };
     assert_eq!(start(old.clone(), |_| ()), Some((true, version)));
     assert_eq!(start(old, |remote| remote.any_version = true), None);
+    let next = Kind { version: "0.33.0".into(), ..kind() };
+    let version = Fault::Version { found: "0.33.0".into(), tested: "0.32" };
+    assert_eq!(start(next, |_| ()), Some((true, version)));
     let keyed = || Kind { key: Some("secret".into()), ..kind() };
     assert_eq!(start(keyed(), |_| ()), Some((true, Fault::Key)));
     assert_eq!(start(keyed(), |remote| remote.key = Key::new("wrong").ok()), Some((true, Fault::Key)));

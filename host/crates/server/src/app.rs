@@ -273,10 +273,9 @@ impl Server {
 impl App {
     /// Whether all models work.
     pub(crate) fn check_models(&self) -> Result<(), ApiError> {
-        self.engine.broken().map_or(Ok(()), |why| {
-            let message = format!("{why}; restart the server or mend the engine");
-            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message))
-        })
+        self.engine
+            .broken()
+            .map_or(Ok(()), |why| Err(ApiError::broken(&format!("{why}; restart the server or mend the engine"))))
     }
 
     /// Writes the record of an answer, if the operator keeps records.

@@ -14,6 +14,12 @@ use inferenceguard_host::EngineError;
 use inferenceguard_search::SearchError;
 use serde_json::{Value, json};
 
+/// What clients read when a model can give no answer.
+const BROKEN: &str = "the model cannot answer; the server's log says why";
+
+/// What clients read when a request failed for a reason that is not theirs.
+const FAILED: &str = "the request failed; the server's log says why";
+
 /// An error that a client gets in place of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ApiError {
@@ -42,6 +48,12 @@ impl ApiError {
     /// An error with `Retry-After`.
     pub(crate) fn later(status: StatusCode, code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(status, code, message) }
+    }
+
+    /// A model can give no answer. Why is for operators: it may hold URLs of engines, and texts of engines.
+    pub(crate) fn broken(why: &str) -> Self {
+        tracing::error!(why, "a model cannot answer");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", BROKEN)
     }
 
     /// OpenAI's name for this kind of error.
@@ -103,7 +115,7 @@ impl From<EngineError> for ApiError {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message, 1);
         }
         if matches!(error, EngineError::Broken { .. }) {
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", message);
+            return Self::broken(&message);
         }
         let bad = |code| Self { param: Some(param(&error)), ..Self::new(StatusCode::BAD_REQUEST, code, &*message) };
         match &error {
@@ -111,7 +123,7 @@ impl From<EngineError> for ApiError {
             _ if error.is_request() => bad("invalid_value"),
             _ => {
                 tracing::error!(%error, "a request failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message)
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", FAILED)
             }
         }
     }
@@ -169,10 +181,24 @@ mod tests {
     use super::*;
     use crate::deploy::OpenError;
     use inferenceguard_bundle::{Bundle, SignatureError};
+    use inferenceguard_model::ModelError;
     use std::io;
 
     fn file_error(kind: io::ErrorKind) -> StoreError {
         StoreError::File { path: "state/active.json".into(), source: kind.into() }
+    }
+
+    #[test]
+    fn clients_read_neither_urls_nor_texts_of_engines() {
+        let why = "the engine at http://10.0.0.7:8000: it refuses /v1/completions with status 500: secret";
+        let broken = EngineError::Broken { why: why.to_owned() };
+        let failed = EngineError::from(ModelError::Backend(why.into()));
+        for (error, status, code) in [(broken, 503, "model_broken"), (failed, 500, "engine_error")] {
+            let error = ApiError::from(error);
+            assert_eq!((error.status.as_u16(), error.code), (status, code));
+            assert!(error.message.contains("the server's log says why"), "{error:?}");
+            assert!(!error.body().to_string().contains("10.0.0.7") && !error.message.contains("secret"), "{error:?}");
+        }
     }
 
     #[test]

@@ -255,8 +255,12 @@ fn a_model_that_panicked_is_not_ready() {
     let faces = [Face::Judge, Face::Litellm].into();
     let server = common::start_config(ServerConfig { faces, ..common::config(&engine, bundle(MANIFEST)) });
     assert_eq!(server.post(JUDGE, asked("good")).status, 500);
-    server.post(JUDGE, asked("good")).refuses(503, "model_broken", "restart");
-    server.post(LITELLM, call("request", "1", json!(["ask"]))).refuses(503, "model_broken", "restart");
+    server.post(JUDGE, asked("good")).refuses(503, "model_broken", "the server's log says why");
+    server.post(LITELLM, call("request", "1", json!(["ask"]))).refuses(
+        503,
+        "model_broken",
+        "the server's log says why",
+    );
 }
 
 #[test]

@@ -5,11 +5,13 @@ use super::{
     wire::{COMPLETION, Completion, File, Props, Tokenize, Tokenized},
 };
 use crate::{
-    Endpoint, Fault, Local, Probe, Remote, Tolerance,
+    Endpoint, Fault, Local, Remote,
     checks::{Asked, CANARY, unwrapped},
     error::quoted,
     fleet::Check,
     http::{Call, Http},
+    measure::Measure,
+    open::Likeness,
 };
 use inferenceguard_model::Token;
 
@@ -20,6 +22,8 @@ const POSITIONS: usize = 4;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) build: String,
+    /// The file with its weights.
+    pub(crate) model: String,
     pub(crate) context: usize,
     pub(crate) slots: usize,
     /// Whether slots can be saved.
@@ -30,15 +34,15 @@ pub(crate) struct Facts {
 pub(crate) struct ServerCheck {
     canary: Vec<Token>,
     vocab: usize,
+    probe: Option<Likeness>,
     end: Vec<Token>,
-    probe: Option<(Probe, Tolerance)>,
 }
 
 impl ServerCheck {
     pub(crate) fn new(remote: &Remote, local: &Local) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = local.tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
-        let probe = remote.probe_for(1, local.info.vocab)?;
+        let probe = remote.probe_for(Measure::Logprobs, local.info.vocab)?;
         Ok(Self { canary, vocab: local.info.vocab, end: local.info.eos.clone(), probe })
     }
 
@@ -66,9 +70,9 @@ impl ServerCheck {
     }
 
     async fn probe(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
-        let Some((probe, tolerance)) = &self.probe else { return Ok(()) };
+        let Some(likeness) = &self.probe else { return Ok(()) };
         let mut pairs = Vec::new();
-        for one in &probe.sequences {
+        for one in &likeness.probe.sequences {
             let step = one.tokens.len().div_ceil(POSITIONS);
             for position in (0..one.tokens.len()).step_by(step.max(1)) {
                 let prompt = [one.prompt.as_slice(), &one.tokens[..position]].concat();
@@ -86,20 +90,35 @@ impl ServerCheck {
                 }
             }
         }
-        tolerance.exceeded(&pairs).map_or(Ok(()), |difference| Err(Fault::Probe { difference }))
+        likeness.judge(&pairs)
     }
+}
+
+async fn props(http: &Http, at: &Endpoint) -> Result<Props, Fault> {
+    unwrapped(http.json(at, Call::get("/props")).await)
 }
 
 impl Check for ServerCheck {
     type Facts = Facts;
 
     async fn check(&self, http: &Http, at: &Endpoint) -> Result<Facts, Fault> {
-        let props: Props = unwrapped(http.json(at, Call::get("/props")).await)?;
+        let props = props(http, at).await?;
+        let build = quoted(&props.build_info.unwrap_or_default());
         self.tokenizer(http, at).await?;
         let saves = self.saves(http, at).await?;
         self.probe(http, at).await?;
         let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots.max(1));
-        Ok(Facts { build: quoted(&props.build_info.unwrap_or_default()), context, slots, saves })
+        let model = quoted(&props.model_path.unwrap_or_default());
+        Ok(Facts { build, model, context, slots, saves })
+    }
+
+    /// From what the server says about itself: a sequence of the probe would wait for a slot that computes, and take its state away.
+    async fn look(&self, http: &Http, at: &Endpoint, facts: &Facts) -> Result<bool, Fault> {
+        let props = props(http, at).await?;
+        let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots.max(1));
+        let (build, model) = (props.build_info.unwrap_or_default(), props.model_path.unwrap_or_default());
+        let same = quoted(&build) == facts.build && quoted(&model) == facts.model;
+        Ok(same && context == facts.context && slots == facts.slots)
     }
 
     /// Answers do not name their process.

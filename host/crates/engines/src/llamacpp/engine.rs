@@ -2,7 +2,7 @@
 
 use super::{
     LIMIT,
-    check::ServerCheck,
+    check::{Facts, ServerCheck},
     read::{self, Found},
     slots::{Slot, Slots},
     wire::{COMPLETION, Completion, File},
@@ -40,7 +40,7 @@ impl Core {
     ) -> Result<T, RemoteError> {
         let body = request.to_json();
         let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
-        let read = |bytes: &[u8]| Ok(Read { value: read(bytes)?, mark: None });
+        let read = |_: &Facts, bytes: &[u8]| Ok(Read { value: read(bytes)?, mark: None });
         self.fleet.call(&session.id, call, read).await
     }
 
@@ -79,7 +79,7 @@ impl Core {
         let body = serde_json::to_vec(&File { filename: file }).unwrap_or_default();
         let suffix = format!("/{slot}?action={action}");
         let call = Call { suffix: &suffix, ..Call::post("/slots", &body) };
-        self.fleet.call(&session.id, call, |_| Ok(Read { value: (), mark: None })).await
+        self.fleet.call(&session.id, call, |_, _| Ok(Read { value: (), mark: None })).await
     }
 
     /// The log-probabilities that the server left out, from the likeliest tokens at their positions.

@@ -131,6 +131,8 @@ pub(crate) struct Props {
     pub(crate) default_generation_settings: Defaults,
     #[serde(default)]
     pub(crate) build_info: Option<String>,
+    #[serde(default)]
+    pub(crate) model_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

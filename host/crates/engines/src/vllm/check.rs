@@ -1,5 +1,5 @@
 //! Is this replica the engine and the model that this side expects? Asked at the start, after each broken connection, when another
-//! process answers, and every few minutes.
+//! process answers, and every few minutes. A short look, every few seconds, compares one sequence of the probe.
 
 use super::{
     penalties::extra,
@@ -7,19 +7,21 @@ use super::{
     wire::{COMPLETIONS, Completion, Tokenize, Tokenized, Version},
 };
 use crate::{
-    Endpoint, Fault, Local, Probe, Remote, Tolerance,
+    Endpoint, Fault, Local, Remote, Sequence,
     checks::{Asked, CANARY, unwrapped},
     engine::Row,
     error::quoted,
     fleet::{Check, Read},
     http::{Call, Http, Models},
+    measure::Measure,
+    open::Likeness,
     sampling::Sampling,
 };
 use inferenceguard_model::{Likely, Token};
 use std::sync::OnceLock;
 
 /// The versions that were tested, for people.
-const TESTED: &str = "0.32 to 0.33";
+const TESTED: &str = "0.32";
 
 /// The beginning whose continuation is changed to prove the plugin.
 const BEGINNING: &str = "The capital of France is";
@@ -50,7 +52,7 @@ pub(crate) struct LanguageCheck {
     canary: Vec<Token>,
     beginning: Vec<Token>,
     vocab: usize,
-    probe: Option<(Probe, Tolerance)>,
+    probe: Option<Likeness>,
     any_version: bool,
     /// What the first replicas can do: later ones can do the same.
     pub(crate) expected: OnceLock<Facts>,
@@ -60,7 +62,7 @@ impl LanguageCheck {
     pub(crate) fn new(remote: &Remote, local: &Local) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let tokens = |text: &str| local.tokenizer.encode(text).map_err(|error| setup(error.to_string()));
-        let probe = remote.probe_for(1, local.info.vocab)?;
+        let probe = remote.probe_for(Measure::Logprobs, local.info.vocab)?;
         Ok(Self {
             model: remote.model.clone(),
             canary: tokens(CANARY)?,
@@ -85,8 +87,8 @@ impl LanguageCheck {
         let (likeliest, best, base) = on.base().await?;
         on.raw_logprobs(&best).await?;
         let penalties = on.penalties(&best, &base.value.1).await?;
-        if let Some((probe, tolerance)) = &self.probe {
-            on.probe(probe, *tolerance).await?;
+        if let Some(likeness) = &self.probe {
+            on.probe(likeness, &likeness.probe.sequences).await?;
         }
         let context = model.max_model_len.unwrap_or(usize::MAX);
         Ok(Facts { model: model.id, version, context, penalties, likeliest, fingerprint: base.mark })
@@ -103,10 +105,7 @@ impl LanguageCheck {
         if found.likeliest < expected.likeliest {
             return Err(Fault::Unlike { what: "give as many likely tokens" });
         }
-        if found.model != expected.model {
-            return Err(Fault::Model { expected: quoted(&expected.model), known: quoted(&found.model) });
-        }
-        Ok(())
+        same_name(&expected.model, &found.model)
     }
 }
 
@@ -119,6 +118,19 @@ impl Check for LanguageCheck {
         Ok(found)
     }
 
+    async fn look(&self, http: &Http, at: &Endpoint, facts: &Facts) -> Result<bool, Fault> {
+        let models: Models = unwrapped(http.json(at, Call::get("/v1/models")).await)?;
+        if models.find(Some(&facts.model))?.max_model_len.unwrap_or(usize::MAX) != facts.context {
+            return Ok(false);
+        }
+        let Some(likeness) = &self.probe else { return Ok(true) };
+        let on = On { check: self, http, at, model: &facts.model };
+        match on.probe(likeness, likeness.first()).await {
+            Err(Fault::Probe { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     fn mark(facts: &Facts) -> Option<&str> {
         facts.fingerprint.as_deref()
     }
@@ -128,7 +140,7 @@ impl Check for LanguageCheck {
 pub(crate) async fn version(http: &Http, at: &Endpoint, any: bool) -> Result<String, Fault> {
     let Version { version } = unwrapped(http.json(at, Call::get("/version")).await)?;
     let mut numbers = version.split(['.', '+']).map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
-    let tested = matches!((numbers.next(), numbers.next()), (Some(0), Some(32 | 33)));
+    let tested = matches!((numbers.next(), numbers.next()), (Some(0), Some(32)));
     if tested || any { Ok(quoted(&version)) } else { Err(Fault::Version { found: quoted(&version), tested: TESTED }) }
 }
 
@@ -211,20 +223,25 @@ impl On<'_> {
         Ok(changed && offset && capped[0] == second.token)
     }
 
-    async fn probe(&self, probe: &Probe, tolerance: Tolerance) -> Result<(), Fault> {
+    async fn probe(&self, likeness: &Likeness, sequences: &[Sequence]) -> Result<(), Fault> {
         let mut pairs = Vec::new();
-        for one in &probe.sequences {
+        for one in sequences {
             let prompt = [one.prompt.as_slice(), &one.tokens].concat();
             let request = Completion::new(self.model, &prompt, 1, &Sampling::GREEDY);
             let bytes = self.send(&Completion { prompt_logprobs: Some(0), ..request }).await?;
             let found = read::of_prompt(&bytes, self.check.asked(&prompt, 1), one.prompt.len())?.value;
-            pairs.extend(found.into_iter().zip(one.values.iter().copied()));
+            pairs.extend(likeness.pairs(&found, &one.values));
         }
-        match tolerance.exceeded(&pairs) {
-            Some(difference) => Err(Fault::Probe { difference }),
-            None => Ok(()),
-        }
+        likeness.judge(&pairs)
     }
+}
+
+/// Whether two replicas serve the model under the same name.
+pub(crate) fn same_name(expected: &str, found: &str) -> Result<(), Fault> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::Model { expected: quoted(expected), known: quoted(found) })
 }
 
 /// Whether a server cuts a text as the local tokenizer does.

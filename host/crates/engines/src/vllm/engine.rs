@@ -2,7 +2,7 @@
 
 use super::{
     LIMIT,
-    check::LanguageCheck,
+    check::{Facts, LanguageCheck},
     latents::Latents,
     penalties::extra,
     read,
@@ -35,7 +35,9 @@ impl Core {
     ) -> Result<T, RemoteError> {
         let (id, salt) = (session.id.as_str(), session.salt.as_deref());
         let body = Completion { session_id: Some(id), cache_salt: salt, ..request }.to_json();
-        self.fleet.call(id, Call { limit: LIMIT, ..Call::post(COMPLETIONS, &body) }, read).await
+        self.fleet
+            .call(id, Call { limit: LIMIT, ..Call::post(COMPLETIONS, &body) }, |_: &Facts, bytes: &[u8]| read(bytes))
+            .await
     }
 
     fn asked<'a>(&self, prompt: &'a [Token]) -> Asked<'a> {

@@ -1,7 +1,7 @@
 //! A language model on vLLM servers.
 
 use super::{
-    check::{Facts, LanguageCheck},
+    check::{Facts, LanguageCheck, same_name},
     engine::Core,
     latents::Latents,
 };
@@ -74,17 +74,25 @@ fn begin(
             Ok::<_, RemoteError>((fleet, found))
         })
         .map_err(|fault| fault.at("(this side)"))??;
-    let mut found = found.into_iter();
-    let Some(first) = found.next() else { return Err(Fault::Cancelled.at(fleet.names())) };
-    let all = found.fold(first, |all, one| Facts {
-        context: all.context.min(one.context),
-        penalties: all.penalties && one.penalties,
-        likeliest: all.likeliest.min(one.likeliest),
-        ..all
-    });
+    let all = common(found).map_err(|fault| fault.at(fleet.names()))?;
     fleet.expect(all.clone());
     worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
     Ok((fleet, all))
+}
+
+/// What all replicas can do. They must serve the model under one name.
+fn common(found: Vec<Facts>) -> Result<Facts, Fault> {
+    let mut found = found.into_iter();
+    let first = found.next().ok_or(Fault::Cancelled)?;
+    found.try_fold(first, |all, one| {
+        same_name(&all.model, &one.model)?;
+        Ok(Facts {
+            context: all.context.min(one.context),
+            penalties: all.penalties && one.penalties,
+            likeliest: all.likeliest.min(one.likeliest),
+            ..all
+        })
+    })
 }
 
 impl Fleet<LanguageCheck> {

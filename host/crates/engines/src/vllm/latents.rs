@@ -1,7 +1,7 @@
 //! Latents by a second server of the same weights, which pools `token_embed`: the last hidden state after the final norm.
 
 use super::pooling::{PoolCheck, Pooling};
-use crate::{Fault, Lie, Local, Remote, RemoteError, engine::Session, worker::Worker};
+use crate::{Fault, Lie, Local, Remote, RemoteError, engine::Session, measure::Measure, worker::Worker};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Latents {
         context: usize,
     ) -> Result<Self, RemoteError> {
         let hidden = local.info.hidden;
-        let check = PoolCheck::new(remote, &*local.tokenizer, (hidden, "latents"), context);
+        let check = PoolCheck::new(remote, &*local.tokenizer, (Measure::Latents(hidden), "latents"), context);
         let check = check.map_err(|fault| fault.at("(this side)"))?;
         Ok(Self { pooling: Pooling::connect(worker, remote, check)?, hidden })
     }

@@ -2,20 +2,25 @@
 
 use super::{
     LIMIT,
-    check::{same_tokens, version},
+    check::{same_name, same_tokens, version},
 };
 use crate::{
-    Endpoint, Fault, Lie, Probe, Remote, Tolerance,
+    Endpoint, Fault, Lie, Remote, Sequence,
     checks::{CANARY, unwrapped},
     engine::Session,
     fleet::{Check, Fleet, Read, Shared},
     http::{Call, Http, Models, malformed},
+    measure::Measure,
+    open::Likeness,
     worker::Worker,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use inferenceguard_model::{Cancel, Token, Tokenizer};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// The tokens of the text that is read twice to see whether the server reads it twice.
+const PREFIX: usize = 300;
 
 /// The path of pooling.
 pub(crate) const POOLING: &str = "/pooling";
@@ -35,6 +40,12 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Entry>,
+    usage: Usage,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: usize,
 }
 
 #[derive(Deserialize)]
@@ -56,21 +67,46 @@ pub(crate) fn request(model: &str, tokens: &[Token], salt: Option<&str>) -> Vec<
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
-/// The rows of an answer, one after the other: those of the last positions, as many as were computed.
-pub(crate) fn rows(bytes: &[u8], width: usize, positions: usize, what: &'static str) -> Result<Vec<f32>, Fault> {
+/// What rows must fit.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    width: usize,
+    /// The tokens of the text.
+    positions: usize,
+    /// Whether rows of the beginning may be left out, because they were read before.
+    prefix: bool,
+    what: &'static str,
+}
+
+/// The rows of an answer, one after the other: those of the last positions, as many as were computed. The server must have read
+/// the whole text: a shortened one has other scores at the same positions.
+fn rows(bytes: &[u8], due: Due) -> Result<Vec<f32>, Fault> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|error| malformed(POOLING, &error))?;
     let [entry] = answer.data.as_slice() else {
         return Err(Lie::Answers { found: answer.data.len(), expected: 1 }.into());
     };
+    let (found, sent) = (answer.usage.prompt_tokens, due.positions);
+    if found != sent {
+        return Err(Lie::Prompt { found, sent }.into());
+    }
+    let numbers = numbers(entry, due)?;
+    let found = numbers.len() / due.width;
+    if found > sent {
+        return Err(Lie::TooMany { found, max: sent }.into());
+    }
+    if !due.prefix && found < sent {
+        return Err(Lie::TooFew { found, expected: sent }.into());
+    }
+    Ok(numbers)
+}
+
+fn numbers(entry: &Entry, Due { width, what, .. }: Due) -> Result<Vec<f32>, Fault> {
     let reason = "its numbers are not base64 of 32 bits each".to_owned();
     let bytes = BASE64_STANDARD.decode(&entry.data).ok().filter(|bytes| bytes.len().is_multiple_of(4));
     let bytes = bytes.ok_or(Fault::Malformed { path: POOLING, reason })?;
     let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
     if !numbers.len().is_multiple_of(width) {
         return Err(Lie::Width { found: numbers.len(), expected: width }.into());
-    }
-    if numbers.len() / width > positions {
-        return Err(Lie::TooMany { found: numbers.len() / width, max: positions }.into());
     }
     if numbers.iter().all(|number| number.is_finite()) { Ok(numbers) } else { Err(Lie::NotFinite { what }.into()) }
 }
@@ -89,26 +125,29 @@ pub(crate) struct PoolFacts {
 pub(crate) struct PoolCheck {
     model: Option<String>,
     canary: Vec<Token>,
-    width: usize,
+    measure: Measure,
     what: &'static str,
+    /// The tokens that the server must take.
     context: usize,
-    probe: Option<(Probe, Tolerance)>,
+    probe: Option<Likeness>,
     any_version: bool,
+    /// What the first replicas are: later ones must be the same.
+    expected: OnceLock<PoolFacts>,
 }
 
 impl PoolCheck {
-    /// For rows of `width` numbers; the server must take `context` tokens.
+    /// For scores or latents, called `what` in errors; the server must take `context` tokens.
     pub(crate) fn new(
         remote: &Remote,
         tokenizer: &dyn Tokenizer,
-        (width, what): (usize, &'static str),
+        (measure, what): (Measure, &'static str),
         context: usize,
     ) -> Result<Self, Fault> {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
-        let probe = remote.probe_for(width, usize::MAX)?;
+        let probe = remote.probe_for(measure, usize::MAX)?;
         let (model, any_version) = (remote.model.clone(), remote.any_version);
-        Ok(Self { model, canary, width: width.max(1), what, context, probe, any_version })
+        Ok(Self { model, canary, measure, what, context, probe, any_version, expected: OnceLock::new() })
     }
 
     async fn rows(
@@ -121,37 +160,63 @@ impl PoolCheck {
     ) -> Result<Vec<f32>, Fault> {
         let body = request(model, tokens, Some(salt));
         let call = Call { limit: LIMIT, ..Call::post(POOLING, &body) };
-        rows(&unwrapped(http.bytes(at, call).await)?, self.width, tokens.len(), self.what)
+        let due = Due { width: self.measure.width(), positions: tokens.len(), prefix: true, what: self.what };
+        rows(&unwrapped(http.bytes(at, call).await)?, due)
     }
 
-    /// Whether a second reading of the same text gives fewer rows than the first.
+    /// Whether a second reading of the same text gives fewer rows than the first. `context` is how many tokens the server takes.
     async fn prefix(&self, http: &Http, at: &Endpoint, model: &str, context: usize) -> Result<bool, Fault> {
         // Longer than the largest block of the cache, if the context allows.
-        let length = context.clamp(2, 300);
+        let (length, width) = (context.clamp(2, PREFIX), self.measure.width());
         let text: Vec<Token> = self.canary.iter().copied().cycle().take(length).collect();
         let salt = format!("ig-{:016x}", crate::hashes::unique());
         let first = self.rows(http, at, model, &text, &salt).await?.len();
-        if first != text.len() * self.width {
-            return Err(Lie::TooFew { found: first / self.width, expected: text.len() }.into());
+        if first != text.len() * width {
+            return Err(Lie::TooFew { found: first / width, expected: text.len() }.into());
         }
         Ok(self.rows(http, at, model, &text, &salt).await?.len() < first)
     }
 
-    async fn probe(&self, http: &Http, at: &Endpoint, model: &str) -> Result<(), Fault> {
-        let Some((probe, tolerance)) = &self.probe else { return Ok(()) };
+    async fn probe(
+        &self,
+        http: &Http,
+        at: &Endpoint,
+        model: &str,
+        (likeness, sequences): (&Likeness, &[Sequence]),
+    ) -> Result<(), Fault> {
         let mut pairs = Vec::new();
-        for one in &probe.sequences {
+        for one in sequences {
             let text = [one.prompt.as_slice(), &one.tokens].concat();
             let salt = format!("ig-{:016x}", crate::hashes::unique());
             let found = self.rows(http, at, model, &text, &salt).await?;
             let last = found.len().checked_sub(one.values.len()).map(|from| &found[from..]);
             let last = last.ok_or(Lie::TooFew { found: found.len(), expected: one.values.len() })?;
-            // Latents have no unit: they are compared as parts of the largest number of the probe's.
-            let unit =
-                if self.width > 1 { one.values.iter().fold(0.0f32, |most, value| most.max(value.abs())) } else { 1.0 };
-            pairs.extend(last.iter().zip(&one.values).map(|(found, expected)| (found / unit, expected / unit)));
+            pairs.extend(likeness.pairs(last, &one.values));
         }
-        tolerance.exceeded(&pairs).map_or(Ok(()), |difference| Err(Fault::Probe { difference }))
+        likeness.judge(&pairs)
+    }
+
+    fn same(&self, found: &PoolFacts) -> Result<(), Fault> {
+        let Some(expected) = self.expected.get() else { return Ok(()) };
+        same_name(&expected.model, &found.model)?;
+        if found.context < expected.context {
+            return Err(Fault::Context { found: found.context, expected: expected.context });
+        }
+        Ok(())
+    }
+
+    /// What all replicas can do. They must serve the model under one name.
+    fn common(&self, found: Vec<PoolFacts>) -> Result<PoolFacts, Fault> {
+        let mut found = found.into_iter();
+        let first = found.next().ok_or(Fault::Cancelled)?;
+        let all = found.try_fold(first, |all, one| {
+            same_name(&all.model, &one.model)?;
+            let (context, prefix) = (all.context.min(one.context), all.prefix && one.prefix);
+            Ok::<_, Fault>(PoolFacts { context, prefix, ..all })
+        })?;
+        // Set once: at the start.
+        drop(self.expected.set(all.clone()));
+        Ok(all)
     }
 }
 
@@ -167,9 +232,25 @@ impl Check for PoolCheck {
         if context < self.context {
             return Err(Fault::Context { found: context, expected: self.context });
         }
-        let prefix = self.prefix(http, at, &model.id, context).await?;
-        self.probe(http, at, &model.id).await?;
-        Ok(PoolFacts { model: model.id, version, context, prefix })
+        let prefix = self.prefix(http, at, &model.id, model.max_model_len.unwrap_or(self.context)).await?;
+        if let Some(likeness) = &self.probe {
+            self.probe(http, at, &model.id, (likeness, &likeness.probe.sequences)).await?;
+        }
+        let found = PoolFacts { model: model.id, version, context, prefix };
+        self.same(&found)?;
+        Ok(found)
+    }
+
+    async fn look(&self, http: &Http, at: &Endpoint, facts: &PoolFacts) -> Result<bool, Fault> {
+        let models: Models = unwrapped(http.json(at, Call::get("/v1/models")).await)?;
+        if models.find(Some(&facts.model))?.max_model_len.unwrap_or(usize::MAX) != facts.context {
+            return Ok(false);
+        }
+        let Some(likeness) = &self.probe else { return Ok(true) };
+        match self.probe(http, at, &facts.model, (likeness, likeness.first())).await {
+            Err(Fault::Probe { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     /// Answers of `/pooling` do not name their process.
@@ -188,16 +269,14 @@ pub(crate) struct Pooling {
 
 impl Pooling {
     pub(crate) fn connect(worker: &Worker, remote: &Remote, check: PoolCheck) -> Result<Self, crate::RemoteError> {
-        let (setting, width, what) = (remote.setting(), check.width, check.what);
+        let (setting, width, what) = (remote.setting(), check.measure.width(), check.what);
         let begun = worker.wait(&Cancel::new(), async move {
             let fleet = Arc::new(Fleet::new(setting, check)?);
             let found = fleet.begin().await?;
             Ok::<_, crate::RemoteError>((fleet, found))
         });
         let (fleet, found) = begun.map_err(|fault| fault.at("(this side)"))??;
-        let mut found = found.into_iter();
-        let Some(first) = found.next() else { return Err(Fault::Cancelled.at(fleet.names())) };
-        let facts = found.fold(first, |all, one| PoolFacts { prefix: all.prefix && one.prefix, ..all });
+        let facts = fleet.check().common(found).map_err(|fault| fault.at(fleet.names()))?;
         worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
         Ok(Self { fleet, facts, width, what })
     }
@@ -211,8 +290,9 @@ impl Pooling {
     ) -> Result<Vec<f32>, crate::RemoteError> {
         let body = request(&self.facts.model, tokens, salt);
         let call = Call { limit: LIMIT, ..Call::post(POOLING, &body) };
-        let read = |bytes: &[u8]| {
-            let value = rows(bytes, self.width, tokens.len(), self.what)?;
+        let read = |facts: &PoolFacts, bytes: &[u8]| {
+            let Self { width, what, .. } = *self;
+            let value = rows(bytes, Due { width, positions: tokens.len(), prefix: facts.prefix, what })?;
             Ok(Read { value, mark: None })
         };
         self.fleet.call(&session.id, call, read).await

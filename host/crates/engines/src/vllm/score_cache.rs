@@ -16,12 +16,23 @@ pub(crate) struct ScoreCache {
     /// In the order in which they came.
     order: VecDeque<Prefix>,
     most: usize,
+    /// How often the servers had changed when the scores came.
+    changes: u64,
 }
 
 impl ScoreCache {
     pub(crate) fn new(most: usize) -> Self {
         let keys = [RandomState::new(), RandomState::new()];
-        Self { keys, scores: HashMap::new(), order: VecDeque::new(), most: most.max(1) }
+        Self { keys, scores: HashMap::new(), order: VecDeque::new(), most: most.max(1), changes: 0 }
+    }
+
+    /// Forgets all scores if the servers changed since they came.
+    pub(crate) fn renew(&mut self, changes: u64) {
+        if self.changes != changes {
+            self.scores.clear();
+            self.order.clear();
+            self.changes = changes;
+        }
     }
 
     /// The prefixes of a text that end at its positions from `from` on. Those of tenants differ.
@@ -75,5 +86,10 @@ mod tests {
         assert_eq!((cache.get(&one), cache.get(&other)), (Some(1.0), None), "the first score stays");
         (3..6).for_each(|token| cache.put(of(&cache, None, &[token]), 0.0));
         assert_eq!(cache.get(&one), None, "the oldest goes first");
+        let newest = of(&cache, None, &[5]);
+        cache.renew(0);
+        assert_eq!(cache.get(&newest), Some(0.0), "nothing changed");
+        cache.renew(1);
+        assert_eq!(cache.get(&newest), None, "another model may have given it");
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     engine::{Session, all},
     hashes::unique,
     identity::{identify, rounding},
+    measure::Measure,
     worker::Worker,
 };
 use inferenceguard_model::{
@@ -26,6 +27,9 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
+
+/// The shortest text that a server must take: one token of a prompt and one of an answer. Its own context is used up to the model's.
+const LEAST: usize = 2;
 
 /// Scores that are remembered.
 const REMEMBERED: usize = 1 << 20;
@@ -58,7 +62,7 @@ impl Scores {
     /// A server that is not what it should be; no server that answers.
     pub fn connect(remote: &Remote, mut info: ScoreInfo, texts: Arc<dyn ScoreTexts>) -> Result<Self, RemoteError> {
         let worker = Worker::new()?;
-        let check = PoolCheck::new(remote, &*texts.tokenizer(), (1, "scores"), 2);
+        let check = PoolCheck::new(remote, &*texts.tokenizer(), (Measure::Scores, "scores"), LEAST);
         let pooling = Pooling::connect(&worker, remote, check.map_err(|fault| fault.at("(this side)"))?)?;
         let engine = format!("vllm {}", pooling.facts.version);
         info.context = info.context.min(pooling.facts.context);
@@ -143,7 +147,8 @@ impl Core {
         self.remembered(&prefixes).ok_or_else(|| Fault::from(lie).at(self.pooling.fleet.names()))
     }
 
-    /// Asks for a text, and remembers the scores of its last positions; how many there were.
+    /// Asks for a text, and remembers the scores of its last positions; how many there were. They are forgotten again if the
+    /// servers changed meanwhile.
     async fn ask(
         &self,
         session: &Session,
@@ -152,10 +157,13 @@ impl Core {
         salt: Option<&str>,
     ) -> Result<usize, RemoteError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let changes = self.pooling.fleet.changes();
         let rows = self.pooling.rows(session, &due.tokens, salt).await?;
         let mut known = self.known();
-        let last = prefixes.iter().rev().zip(rows.iter().rev());
-        last.for_each(|(prefix, score)| known.put(*prefix, *score));
+        if changes == self.pooling.fleet.changes() {
+            let last = prefixes.iter().rev().zip(rows.iter().rev());
+            last.for_each(|(prefix, score)| known.put(*prefix, *score));
+        }
         Ok(rows.len())
     }
 
@@ -164,8 +172,11 @@ impl Core {
         prefixes.iter().map(|prefix| known.get(prefix)).collect()
     }
 
+    /// The scores that are known. All are forgotten once a server could not be used unchecked: it may have had another model.
     fn known(&self) -> std::sync::MutexGuard<'_, ScoreCache> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.renew(self.pooling.fleet.changes());
+        known
     }
 }
 

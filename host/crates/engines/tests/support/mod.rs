@@ -73,6 +73,8 @@ pub(crate) struct Kind {
     pub(crate) width: usize,
     /// Whether llama.cpp's slots can be saved.
     pub(crate) saves: bool,
+    /// The name under which the model is served.
+    pub(crate) model: String,
 }
 
 impl Default for Kind {
@@ -88,6 +90,7 @@ impl Default for Kind {
             prefix: true,
             width: 1,
             saves: true,
+            model: "smol".into(),
         }
     }
 }
@@ -280,7 +283,7 @@ fn honest(shared: &Shared, seen: &Seen) -> Json {
     match seen.path.as_str() {
         "/v1/models" => Json(
             200,
-            json!({"object": "list", "data": [{"id": "smol", "root": "/models/smol", "max_model_len": kind.context}]}),
+            json!({"object": "list", "data": [{"id": kind.model, "root": "/models/smol", "max_model_len": kind.context}]}),
         ),
         "/version" => Json(200, json!({"version": kind.version})),
         "/tokenize" => {
@@ -291,7 +294,7 @@ fn honest(shared: &Shared, seen: &Seen) -> Json {
         "/v1/completions" if seen.body["logprobs"].as_u64().unwrap_or(0) as usize > kind.max_logprobs => {
             Json(400, json!({"error": {"message": "too many logprobs", "type": "BadRequestError", "code": 400}}))
         }
-        "/v1/completions" if seen.body["model"] != "smol" => {
+        "/v1/completions" if seen.body["model"] != kind.model.as_str() => {
             Json(404, json!({"error": {"message": "The model `x` does not exist.", "code": 404}}))
         }
         "/v1/completions" => Json(200, model::complete(&kind, &seen.body)),
@@ -318,6 +321,8 @@ pub(crate) fn deadlines() -> Deadlines {
         pause: Duration::from_secs(5),
         whole: Duration::from_secs(20),
         check: Duration::from_secs(3600),
+        look: Duration::from_secs(3600),
+        check_byte: Duration::from_secs(5),
         recheck: Duration::from_millis(50),
         backoff: Duration::from_millis(5),
     }
