@@ -93,10 +93,11 @@ impl BackEnds {
         Models { model: ModelIdentity::from(self.language.info()), scores: scores.collect() }
     }
 
-    /// What ran the language model.
+    /// What ran the language model. The same seed gives the same answer where the scores are the same, too.
     pub(crate) fn ran(&self) -> Ran {
         let abilities = self.language.abilities();
-        let repeats_from = if abilities.repeats { RepeatsFrom::Seed } else { RepeatsFrom::Record };
+        let repeats = abilities.repeats && self.scores.values().all(|scores| scores.repeats());
+        let repeats_from = if repeats { RepeatsFrom::Seed } else { RepeatsFrom::Record };
         Ran { engine: engine(&abilities.engine), repeats_from }
     }
 
@@ -121,7 +122,49 @@ pub(crate) fn engine(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::engine;
+    use super::{BackEnds, Own, by_name, engine};
+    use inferenceguard_model::{Caller, ScoreBackEnd, ScoreInfo, ScoreModel, toy::ToyScript};
+    use inferenceguard_search::RepeatsFrom;
+    use std::sync::Arc;
+
+    /// A score model whose scores depend on what else it scores.
+    struct Unsteady(Arc<dyn ScoreBackEnd>);
+
+    impl ScoreBackEnd for Unsteady {
+        fn info(&self) -> &ScoreInfo {
+            self.0.info()
+        }
+        fn handle(&self, caller: &Caller) -> Box<dyn ScoreModel> {
+            self.0.handle(caller)
+        }
+        fn live_rows(&self) -> usize {
+            self.0.live_rows()
+        }
+        fn broken(&self) -> Option<String> {
+            self.0.broken()
+        }
+        fn positions(&self) -> u64 {
+            self.0.positions()
+        }
+        fn repeats(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn the_seed_repeats_an_answer_only_where_all_models_repeat() {
+        for (unsteady, from) in [(false, RepeatsFrom::Seed), (true, RepeatsFrom::Record)] {
+            let toy = ToyScript::parse("vocab: <eos>* a\nafter : a 1\nscore cost: a 1").expect("a script");
+            let score = toy.score("cost").expect("a score model");
+            let own = Own { model: Some(Box::new(toy.model())), scores: vec![Box::new(score)] };
+            let (language, mut scores) = own.start().expect("a thread");
+            if unsteady {
+                scores = scores.into_iter().map(|one| Arc::new(Unsteady(one)) as Arc<dyn ScoreBackEnd>).collect();
+            }
+            let models = BackEnds::new(language.expect("a model"), by_name(scores).expect("one name"));
+            assert_eq!(models.ran().repeats_from, from, "{unsteady}");
+        }
+    }
 
     #[test]
     fn the_name_of_an_engine_is_one_short_line() {

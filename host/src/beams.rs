@@ -5,7 +5,10 @@ use inferenceguard_model::{
     Sampled, Token, Tokenizer,
 };
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, ROOT, SampleNeed};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// The beams of one request. Dropping it releases them all, however the request ended.
 pub(crate) struct Beams<'m> {
@@ -69,6 +72,7 @@ impl<'m> Beams<'m> {
         }
         let parents: Vec<BeamKey> = forks.iter().map(|(parent, _)| *parent).collect();
         let ids = self.model.fork(&self.ids(&parents)?)?;
+        self.check_new("forks", &ids)?;
         if ids.len() != forks.len() {
             self.model.release(&ids);
         }
@@ -93,8 +97,9 @@ impl<'m> Beams<'m> {
         };
         let rows = needs.into_iter().map(named).collect::<Result<Vec<_>, ModelError>>()?;
         let grown = self.model.grow(growth, rows)?;
+        let made: Vec<BeamId> = grown.iter().flatten().map(|(id, _)| *id).collect();
+        self.check_new("beams of grown rows", &made)?;
         if grown.len() != keys.len() {
-            let made: Vec<BeamId> = grown.iter().flatten().map(|(id, _)| *id).collect();
             self.model.release(&made);
         }
         check_count("grown rows", grown.len(), keys.len())?;
@@ -173,6 +178,17 @@ impl<'m> Beams<'m> {
         self.model.release(&ids);
     }
 
+    /// Refuses beams that a call made if one of them is not new, or named twice: the tokens of one row would be priced by the
+    /// latents of another. The others are freed.
+    fn check_new(&mut self, what: &'static str, made: &[BeamId]) -> Result<(), ModelError> {
+        let mut seen: HashSet<BeamId> = self.live.values().copied().collect();
+        let (new, known): (Vec<BeamId>, Vec<BeamId>) = made.iter().partition(|id| seen.insert(**id));
+        let Some(BeamId(first)) = known.first() else { return Ok(()) };
+        self.model.release(&new);
+        let (expected, found) = ("new beams, each once".to_owned(), format!("beam {first}, which another row has"));
+        Err(ModelError::Shape { what, expected, found })
+    }
+
     fn keep(&mut self, key: BeamKey, id: BeamId) {
         if let Some(old) = self.live.insert(key, id) {
             self.model.release(&[old]);
@@ -210,4 +226,55 @@ pub(crate) fn check_count(what: &'static str, found: usize, expected: usize) -> 
         return Ok(());
     }
     Err(ModelError::Shape { what, expected: expected.to_string(), found: found.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inferenceguard_model::{
+        BackEnd, Caller, GrowRow, GrowingText, LockedBackEnd, Pick, fake::FakeEngine, toy::ToyScript,
+    };
+
+    fn engine(faults: &str) -> FakeEngine {
+        let toy = ToyScript::parse("vocab: <eos>* a b\nafter : a 1, b 1").expect("a script");
+        FakeEngine::new(Arc::new(LockedBackEnd::new(Box::new(toy.model()))), faults).expect("known faults")
+    }
+
+    fn need(beam: BeamKey) -> GrowNeed {
+        let (picks, text) = (vec![Pick::Rank(0)], GrowingText::default());
+        GrowNeed { beam, row: GrowRow { parent: ROOT, picks, seed: beam, repeated: Vec::new(), text } }
+    }
+
+    #[test]
+    fn a_row_that_names_the_beam_of_another_is_refused_and_all_beams_are_freed() {
+        for (faults, fits) in [("", true), ("grow 1: wrong-beam 0", false), ("grow 1: wrong-beam 1", false)] {
+            let engine = engine(faults);
+            let mut handle = engine.handle(&Caller::default());
+            let mut beams = Beams::new(handle.as_mut());
+            beams.prefill(&[1]).expect("a prompt");
+            let sampling = SampleRequest::plain(Pick::Rank(0));
+            let growth = Growth { max_tokens: 1, sampling, penalties: Vec::new(), end: Vec::new(), stop: Vec::new() };
+            let grown = beams.grow(&growth, vec![need(7), need(8)]);
+            assert_eq!(grown.is_ok(), fits, "{faults}: {grown:?}");
+            if let Err(error) = grown {
+                let words = error.to_string();
+                assert!(words.contains("beams of grown rows: expected new beams, each once"), "{words}");
+                assert_eq!(engine.live_beams(), 1, "the prompt");
+            }
+            drop(beams);
+            assert_eq!(engine.live_beams(), 0, "{faults}");
+        }
+    }
+
+    #[test]
+    fn beams_are_new_and_named_once() {
+        let engine = engine("");
+        let mut handle = engine.handle(&Caller::default());
+        let mut beams = Beams::new(handle.as_mut());
+        beams.live = [(1, BeamId(10)), (2, BeamId(11))].into();
+        for (made, fits) in [(vec![], true), (vec![12, 13], true), (vec![12, 12], false), (vec![12, 11], false)] {
+            let made: Vec<BeamId> = made.into_iter().map(BeamId).collect();
+            assert_eq!(beams.check_new("forks", &made).is_ok(), fits, "{made:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::Body;
 use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, GrowNeed, Need, RoleFailure};
+use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, GrowNeed, Need, Role, RoleFailure};
 use serde::Serialize;
 
 /// One decision of the policy.
@@ -50,13 +50,17 @@ pub struct Candidate {
 
 impl Body {
     /// Every decision, in order. A policy that is asked again about the same rows, for instance once another spelling of its
-    /// answer was priced, and decides the same, is listed once.
+    /// answer was priced, and decides the same, is listed once. A chunk without candidates, after which the search ended, is the
+    /// last one.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let (mut steps, mut at, mut lost, mut asked) = (Vec::<Step>::new(), (0, 0), 0, None);
+        let mut chunk = 0;
         for (need, answer) in &self.trace.events {
-            if let Need::Grow { rows, .. } = need {
-                asked = Some(rows);
+            match need {
+                Need::Grow { rows, .. } => asked = Some(rows),
+                Need::Plan(batch) => chunk = batch.moment.chunk,
+                _ => {}
             }
             let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { continue };
             let (tried, lost_before) = if batch.moment.chunk == at.0 { (at.1, lost) } else { (0, 0) };
@@ -67,7 +71,27 @@ impl Body {
                 steps.push(step);
             }
         }
+        let attempt = if chunk == at.0 { at.1 } else { 0 };
+        steps.extend(self.without_candidates().map(|(lost, decision)| Step {
+            chunk,
+            attempt,
+            candidates: 0,
+            safe: 0,
+            lost,
+            decision,
+        }));
         steps
+    }
+
+    /// How many rows were asked for in the last chunk, and the failure, if the back end grew none of them as asked.
+    fn without_candidates(&self) -> Option<(usize, String)> {
+        let failure = self.outcome.failures.iter().rfind(|failure| failure.role == Role::Model)?;
+        let mut events = self.trace.events.iter().rev();
+        let last = events.find(|(need, _)| !matches!(need, Need::Release { .. } | Need::Nothing))?;
+        match last {
+            (Need::Grow { rows, .. }, Answer::Grown(_)) => Some((rows.len(), failure.to_string())),
+            _ => None,
+        }
     }
 
     /// The answer; where there is none, the candidate that came nearest to being one: in the last chunk that was reached,
