@@ -45,6 +45,14 @@ fn expected(found: &str) -> String {
     format!("found `{}`; expected judge, litellm, moderations or envoy=ADDRESS", found.escape_debug())
 }
 
+/// Whether these can be served together: before anything is loaded.
+///
+/// # Errors
+/// [`ServiceError::SecondEnvoy`].
+pub(crate) fn check(faces: &[FaceOption]) -> Result<(), ServiceError> {
+    envoy(faces).map(drop)
+}
+
 /// The listener for Envoy, if it is served.
 pub(crate) async fn listen(faces: &[FaceOption]) -> Result<Option<TcpListener>, ServiceError> {
     match envoy(faces)? {

@@ -71,6 +71,7 @@ pub struct ServeOptions {
 /// # Errors
 /// Whatever keeps the server from starting; an error of the listeners afterwards.
 pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
+    faces::check(&options.faces)?;
     // First, so that every signal finds a handler.
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
