@@ -71,11 +71,11 @@ pub struct ServeOptions {
 /// # Errors
 /// Whatever keeps the server from starting; an error of the listeners afterwards.
 pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
-    faces::check(&options.faces)?;
     // First, so that every signal finds a handler.
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
     let telemetry = inferenceguard_telemetry::begin(Spans::asked(options.otlp.as_deref())?, REQUEST_SPANS)?;
+    faces::check(&options.faces)?;
     let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
     let (server, named) = start::server(&options, telemetry.lost())?;
     let done = runtime.block_on(run(&options, &server, named, record_key, &signals));
