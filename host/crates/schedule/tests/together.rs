@@ -16,6 +16,9 @@ use std::{sync::Arc, thread};
 
 const SMALL: Limits = Limits { rows: 5, positions: 2, queue: 3 };
 
+/// A handle, and the answer that it has begun.
+type Opened = (Box<dyn ScoreModel>, ScoreId);
+
 #[test]
 fn a_scheduled_toy_keeps_every_promise() {
     for limits in [Limits::default(), SMALL] {
@@ -124,7 +127,7 @@ fn in_one_slice(rows: &[(Vec<Token>, usize)]) -> (Vec<Result<f32, ModelError>>, 
             handle.grow(&growth(9), common::rows(root, 1, 9, 1)).expect("a row")
         });
         gate.wait_entered(1);
-        let extend = |((mut handle, id), (tokens, _)): ((Box<dyn ScoreModel>, ScoreId), &(Vec<Token>, usize))| {
+        let extend = |((mut handle, id), (tokens, _)): (Opened, &(Vec<Token>, usize))| {
             let row = ScoreRow { id, tokens: tokens.clone(), ended: false };
             move || -> Result<f32, ModelError> { Ok(handle.extend(&[row])?.remove(0).end) }
         };
