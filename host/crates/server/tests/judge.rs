@@ -487,13 +487,14 @@ fn envoys_questions_pass_the_limits_of_all_others_and_end_once() {
         (Part::Answer, "good", Standing::Within, "envoy answer within_budget"),
         (Part::Answer, "bad", Standing::Exceeded, "envoy answer budget_exceeded"),
         (Part::Prefix, "good bad", Standing::Within, "envoy prefix within_budget"),
-        (Part::Prompt, "bad", Standing::Exceeded, "envoy prompt budget_exceeded"),
     ] {
         ends_as(&server, end, || {
             let verdict = as_envoy(&server, Some("k"), part, text).unwrap();
             assert_eq!((verdict.standing, verdict.refusal.as_str(), verdict.generation), (standing, "No.", 1), "{end}");
         });
     }
+    // This model takes no empty prompt, so that a prompt by itself cannot be priced.
+    assert_eq!(as_envoy(&server, Some("k"), Part::Prompt, "bad").unwrap_err().status, 400);
     ends_as(&server, "rate_limited", || {
         let refused = as_envoy(&server, Some("k"), Part::Answer, "good").unwrap_err();
         assert_eq!((refused.status, refused.code, refused.retry_after.is_some()), (429, "rate_limit_exceeded", true));
