@@ -89,7 +89,7 @@ impl EngineOptions {
         }
     }
 
-    /// What is said about an engine at these places. `name` is that of its score model; the language model's probe has no name.
+    /// The settings of an engine at these places. `name` is that of its score model; the language model's probe has no name.
     fn remote(&self, places: &str, name: Option<&str>) -> Result<Remote, CatalogError> {
         let mut remote = Remote::new(Endpoint::list(places)?);
         remote.key = self.key()?;

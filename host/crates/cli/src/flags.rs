@@ -36,7 +36,7 @@ pub(crate) struct EngineArguments {
     /// The language model runs in this engine: vllm=URL[,URL...], the same model at each URL, or llamacpp=URL. Needs --model
     #[arg(long, value_name = "KIND=URL[,URL...]", requires = "model")]
     engine: Option<String>,
-    /// The name under which the engine serves the model; the only one that it serves if not given
+    /// The name under which the engine serves the model; its only name if not given
     #[arg(long, value_name = "NAME", requires = "engine")]
     engine_model: Option<String>,
     /// vLLM servers with the same weights that give latents (--runner pooling, token_embed)
