@@ -35,7 +35,7 @@ impl<C: Check> Fleet<C> {
         }
     }
 
-    /// What is known of a replica that may be used. A replica that was not checked is checked first; one that was busy is looked
+    /// What is known of a replica that may be used. A replica that was not checked is checked first; a replica that was busy is looked
     /// at. A replica that is down stays down until [`Fleet::watch`] finds it again, so that no request waits for it.
     pub(crate) async fn ready(&self, replica: &Replica<C::Facts>) -> Result<C::Facts, Fault> {
         let every = self.http.deadlines().check;
