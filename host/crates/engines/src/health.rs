@@ -35,7 +35,7 @@ impl<C: Check> Fleet<C> {
         }
     }
 
-    /// What is known of a replica that may be used. A replica that was not checked is checked first; a replica that was busy is looked
+    /// What is known of a replica that may be used. A replica that was not checked is checked first; a busy replica is looked
     /// at. A replica that is down stays down until [`Fleet::watch`] finds it again, so that no request waits for it.
     pub(crate) async fn ready(&self, replica: &Replica<C::Facts>) -> Result<C::Facts, Fault> {
         let every = self.http.deadlines().check;
@@ -95,7 +95,7 @@ impl<C: Check> Fleet<C> {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// Checks each replica for as long as the fleet is there. One that hangs does not delay the others.
+    /// Checks each replica for as long as the fleet is there. A check that hangs does not delay the others.
     pub(crate) async fn watch(fleet: Weak<Self>, deadlines: Deadlines) {
         let count = fleet.upgrade().map_or(0, |fleet| fleet.replicas.len());
         drop(all((0..count).map(|i| Self::watch_one(Weak::clone(&fleet), i, deadlines)).collect()).await);
