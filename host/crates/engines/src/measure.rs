@@ -48,7 +48,7 @@ impl Measure {
         if spread > 0.0 { Ok(spread) } else { Err(ProbeError::Malformed { reason: reason() }) }
     }
 
-    /// What is compared: for each value or each latent a number that was found and the a value that is expected.
+    /// What is compared: for each value or each latent, the number found and the number expected.
     pub(crate) fn pairs(self, unit: f32, found: &[f32], expected: &[f32]) -> Vec<(f32, f32)> {
         let Self::Latents(_) = self else {
             return found.iter().zip(expected).map(|(found, expected)| (found / unit, expected / unit)).collect();
