@@ -26,7 +26,7 @@ fn text_is_judged_beside_answers_until_the_server_is_stopped() {
     assert_eq!(post(route, call("request", json!(["How do I clean a knife?"]), asked))["action"], "NONE");
     let passed = post(route, call("response", json!(["With soap and warm water."]), Value::Null));
     assert_eq!(passed["action"], "NONE", "{passed}");
-    // The template of the demonstration's model takes no text that answers nothing.
+    // The demonstration's costs read scores, and score models take no text that answers nothing.
     let bare = post("/v1/moderations", json!({"input": "With soap and warm water."}));
     assert!(bare["error"]["message"].as_str().unwrap().contains("the prompt is empty"), "{bare}");
     signal("TERM", &server.process);

@@ -377,11 +377,11 @@ fn litellm_content_that_is_no_text_is_blocked() {
     assert_eq!(promptless.post(LITELLM, call("response", "9", json!(["good"]))).json()["action"], "NONE");
 }
 
-/// Text by itself is priced as an answer to nothing, which the toy does not take.
+/// Text by itself is priced as an answer to nothing, which score models do not take.
 const NO_PROMPT: &str = "the prompt is empty";
 
 #[test]
-fn prompts_are_not_screened_where_the_model_takes_no_empty_prompt() {
+fn prompts_are_not_screened_where_costs_read_scores() {
     let server = start_faces("[judge]\nprompts = \"screen\"", &bundle(MANIFEST));
     let body = call("request", "1", json!(["ask"]));
     let asked = with(body, "structured_messages", json!([{"role": "user", "content": "ask"}]));
@@ -483,7 +483,7 @@ fn envoys_questions_pass_the_limits_of_all_others_and_end_once() {
             assert_eq!((verdict.standing, verdict.refusal.as_str(), verdict.generation), (standing, "No.", 1), "{end}");
         });
     }
-    // This model takes no empty prompt, so that a prompt by itself cannot be priced.
+    // Score models take no empty prompt, so that a prompt by itself cannot be priced.
     assert_eq!(as_envoy(&server, Some("k"), Part::Prompt, "bad").unwrap_err().status, 400);
     ends_as(&server, "rate_limited", || {
         let refused = as_envoy(&server, Some("k"), Part::Answer, "good").unwrap_err();
