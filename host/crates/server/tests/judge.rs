@@ -32,12 +32,22 @@ fn rogue_manifest(mode: &str) -> String {
 
 /// A bundle whose costs read neither prompts nor scores: every token costs 1.
 fn promptless() -> Bundle {
+    text_only("component = \"rogue-cost.wasm\"\nsettings = { mode = \"ok\" }")
+}
+
+/// A bundle that charges for a word, whatever the prompt.
+fn words() -> Bundle {
+    text_only("component = \"keyword-cost.wasm\"\nsettings = { words = [[\"bad\", 5]] }")
+}
+
+/// The bundle without scores: one cost, that of the text.
+fn text_only(priced: &str) -> Bundle {
     let task =
         "\n[costs.reward]\ncomponent = \"score-cost.wasm\"\nsettings = { model = \"reward\", kind = \"task\" }\n";
     assert!(MANIFEST.contains(task) && MANIFEST.contains("task = \"reward\"\n"));
     let manifest = MANIFEST.replace(task, "").replace("task = \"reward\"\n", "");
     let cost = "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }";
-    with_guests(&manifest.replace(cost, "component = \"rogue-cost.wasm\"\nsettings = { mode = \"ok\" }"))
+    with_guests(&manifest.replace(cost, priced))
 }
 
 fn with_guests(manifest: &str) -> Bundle {
@@ -381,6 +391,21 @@ fn litellm_content_that_is_no_text_is_blocked() {
 const NO_PROMPT: &str = "the prompt is empty";
 
 #[test]
+fn prompts_are_screened_if_the_operator_wants_it() {
+    let server = start_faces("[judge]\nprompts = \"screen\"", &words());
+    let asks = |id: &str, prompt: &str| {
+        let body = call("request", id, json!([prompt]));
+        server.post(LITELLM, with(body, "structured_messages", json!([{"role": "user", "content": prompt}]))).json()
+    };
+    ends_as(&server, "litellm prompt within_budget", || assert_eq!(asks("1", "ask")["action"], "NONE"));
+    assert_eq!(server.post(LITELLM, call("response", "1", json!(["good"]))).json()["action"], "NONE");
+    ends_as(&server, "litellm prompt budget_exceeded", || {
+        let got = asks("2", "bad ask");
+        assert_eq!((&got["action"], &got["blocked_reason"]), (&json!("BLOCKED"), &json!("No.")), "{got}");
+    });
+}
+
+#[test]
 fn prompts_are_not_screened_where_costs_read_scores() {
     let server = start_faces("[judge]\nprompts = \"screen\"", &bundle(MANIFEST));
     let body = call("request", "1", json!(["ask"]));
@@ -391,6 +416,19 @@ fn prompts_are_not_screened_where_costs_read_scores() {
         "BLOCKED",
         "never remembered"
     );
+}
+
+#[test]
+fn moderations_have_a_category_for_each_constraint() {
+    let server = start_faces("", &words());
+    let answer = server.post(MODERATIONS, json!({"input": ["good", "bad"], "model": "omni-moderation-latest"})).json();
+    assert_eq!(answer["model"], "toy");
+    for (at, flagged, score) in [(0, false, 0.0), (1, true, 1.0)] {
+        let result = &answer["results"][at];
+        assert_eq!((&result["flagged"], &result["categories"]["harm"]), (&json!(flagged), &json!(flagged)), "{answer}");
+        assert_eq!(result["category_scores"]["harm"], json!(score));
+        assert_eq!(result["inferenceguard"]["constraints"][0]["budget"], 4.0);
+    }
 }
 
 #[test]
