@@ -3,13 +3,39 @@
 use crate::{
     beams::Beams,
     engine::{Engine, Job, Row, Session, Siblings, all, grow},
+    hashes::unique,
     stops,
 };
 use inferenceguard_model::{
     Abilities, BeamId, Caller, Cancel, Effort, Generator, GrowRow, GrowingText, Grown, GrownRow, Growth,
     LatentSelector, Likely, Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer,
 };
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Names the sessions of a back end.
+pub(crate) struct Sessions {
+    /// Begins the names, so that those of two processes differ.
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self { process: unique(), next: AtomicU64::new(0) }
+    }
+
+    /// The name of one request's session.
+    pub(crate) fn next(&self) -> String {
+        format!("ig-{:016x}-{}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A handle on an engine.
 pub(crate) struct Handle<E> {

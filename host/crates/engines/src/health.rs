@@ -1,11 +1,13 @@
 //! When the replicas of a fleet are checked, and what a check changes.
 
 use crate::{
-    Deadlines, Fault, RemoteError,
+    Deadlines, Fault, Remote, RemoteError,
     engine::all,
-    fleet::{Check, Fleet},
+    fleet::{Check, Fleet, Shared},
     replica::{Replica, Standing, Task},
+    worker::Worker,
 };
+use inferenceguard_model::Cancel;
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
@@ -13,8 +15,28 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 impl<C: Check> Fleet<C> {
+    /// A fleet after a first check of its replicas; further checks go on for as long as it is there. `agree` makes one of what the
+    /// replicas were found to be.
+    pub(crate) fn start<T>(
+        worker: &Worker,
+        remote: &Remote,
+        check: C,
+        agree: impl FnOnce(&Self, Vec<C::Facts>) -> Result<T, Fault>,
+    ) -> Result<(Shared<C>, T), RemoteError> {
+        let setting = remote.setting();
+        let begun = worker.wait(&Cancel::new(), async move {
+            let fleet = Arc::new(Self::new(setting, check)?);
+            let found = fleet.begin().await?;
+            Ok::<_, RemoteError>((fleet, found))
+        });
+        let (fleet, found) = begun.map_err(|fault| fault.at("(this side)"))??;
+        let agreed = agree(&fleet, found).map_err(|fault| fault.at(fleet.names()))?;
+        worker.spawn(Self::watch(Arc::downgrade(&fleet), remote.deadlines));
+        Ok((fleet, agreed))
+    }
+
     /// Checks all replicas at once. At least one must be there, and none may be there and be another model.
-    pub(crate) async fn begin(self: &Arc<Self>) -> Result<Vec<C::Facts>, RemoteError> {
+    async fn begin(self: &Arc<Self>) -> Result<Vec<C::Facts>, RemoteError> {
         let checks = (0..self.replicas.len()).map(|i| Self::begun(Arc::clone(self), i)).collect();
         let done = all(checks).await.ok_or_else(|| Fault::Cancelled.at(self.names()))?;
         let mut found = Vec::new();
@@ -96,7 +118,7 @@ impl<C: Check> Fleet<C> {
     }
 
     /// Checks each replica for as long as the fleet is there. A check that hangs does not delay the others.
-    pub(crate) async fn watch(fleet: Weak<Self>, deadlines: Deadlines) {
+    async fn watch(fleet: Weak<Self>, deadlines: Deadlines) {
         let count = fleet.upgrade().map_or(0, |fleet| fleet.replicas.len());
         drop(all((0..count).map(|i| Self::watch_one(Weak::clone(&fleet), i, deadlines)).collect()).await);
     }

@@ -9,26 +9,23 @@ use super::{
 use crate::{
     Fault, Local, Remote, RemoteError,
     engine::Side,
-    fleet::{Fleet, Shared},
-    handle::Handle,
+    fleet::Fleet,
+    handle::{Handle, Sessions},
     hashes::unique,
     identity::{identify, rounding},
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Generator, ModelInfo,
     dense::{CpuDense, Dense},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 /// A language model on one llama.cpp server. Others that use the same server take slots away, and with them what was read there.
 pub struct LlamaCpp {
     core: Arc<Core>,
     rounding: f64,
-    sessions: AtomicU64,
+    sessions: Sessions,
 }
 
 impl LlamaCpp {
@@ -43,7 +40,8 @@ impl LlamaCpp {
         }
         let worker = Worker::new()?;
         let check = ServerCheck::new(remote, &local).map_err(|fault| fault.at("(this side)"))?;
-        let (fleet, facts) = begin(&worker, remote, check)?;
+        let (fleet, facts) =
+            Fleet::start(&worker, remote, check, |_, found| found.into_iter().next().ok_or(Fault::Cancelled))?;
         let (abilities, names) = (abilities(&facts, local.info.vocab), fleet.names());
         let mut info = local.info.clone();
         info.context = info.context.min(facts.context);
@@ -51,21 +49,8 @@ impl LlamaCpp {
         let side = Side { model: info.name.clone(), local, info, abilities, live: Arc::default(), worker, names };
         let (slots, saves, process) = (Slots::new(facts.slots.min(remote.places.max(1))), facts.saves, unique());
         let core = Arc::new(Core { fleet, side, slots, saves, process });
-        Ok(Self { core, rounding: rounding(&remote.precision), sessions: AtomicU64::new(0) })
+        Ok(Self { core, rounding: rounding(&remote.precision), sessions: Sessions::new() })
     }
-}
-
-fn begin(worker: &Worker, remote: &Remote, check: ServerCheck) -> Result<(Shared<ServerCheck>, Facts), RemoteError> {
-    let setting = remote.setting();
-    let begun = worker.wait(&Cancel::new(), async move {
-        let fleet = Arc::new(Fleet::new(setting, check)?);
-        let found = fleet.begin().await?;
-        Ok::<_, RemoteError>((fleet, found))
-    });
-    let (fleet, found) = begun.map_err(|fault| fault.at("(this side)"))??;
-    let Some(facts) = found.into_iter().next() else { return Err(Fault::Cancelled.at(fleet.names())) };
-    worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
-    Ok((fleet, facts))
 }
 
 fn abilities(facts: &Facts, vocab: usize) -> Abilities {
@@ -92,9 +77,7 @@ impl BackEnd for LlamaCpp {
     }
 
     fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let session = format!("ig-{:016x}-{number}", self.core.process);
-        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
+        Box::new(Handle::new(Arc::clone(&self.core), self.sessions.next(), caller))
     }
 
     fn live_beams(&self) -> usize {

@@ -8,28 +8,22 @@ use super::{
 use crate::{
     Fault, Local, Remote, RemoteError,
     engine::Side,
-    fleet::{Fleet, Shared},
-    handle::Handle,
-    hashes::unique,
+    fleet::Fleet,
+    handle::{Handle, Sessions},
     identity::{identify, rounding},
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Cancel, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Generator, ModelInfo,
     dense::{CpuDense, Dense},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 /// A language model on one or more vLLM servers, each with the same weights.
 pub struct Vllm {
     core: Arc<Core>,
     rounding: f64,
-    /// Begins the names of sessions, so that those of two processes differ.
-    process: u64,
-    sessions: AtomicU64,
+    sessions: Sessions,
 }
 
 impl Vllm {
@@ -42,7 +36,7 @@ impl Vllm {
         let worker = Worker::new()?;
         let here = |fault: Fault| fault.at("(this side)");
         let check = LanguageCheck::new(remote, &local).map_err(here)?;
-        let (fleet, facts) = begin(&worker, remote, check)?;
+        let (fleet, facts) = Fleet::start(&worker, remote, check, Fleet::agree)?;
         let abilities = abilities(&facts, latents.is_some());
         let info = info(remote, &local, &facts, &abilities, &fleet.names());
         let latents = latents.map(|remote| Latents::connect(&worker, remote, &local, info.context)).transpose()?;
@@ -50,7 +44,7 @@ impl Vllm {
         let side = Side { local, info, abilities, model: facts.model, live, worker, names };
         let core = Core { fleet, latents, side };
         let rounding = rounding(&remote.precision);
-        Ok(Self { core: Arc::new(core), rounding, process: unique(), sessions: AtomicU64::new(0) })
+        Ok(Self { core: Arc::new(core), rounding, sessions: Sessions::new() })
     }
 
     /// How many calls failed so far, by URL; those that succeeded when they were sent again count too.
@@ -58,26 +52,6 @@ impl Vllm {
     pub fn failures(&self) -> Vec<(String, u64)> {
         self.core.fleet.failures()
     }
-}
-
-/// The fleet after a first check of its replicas, which goes on every few minutes; and what all of them can do.
-fn begin(
-    worker: &Worker,
-    remote: &Remote,
-    check: LanguageCheck,
-) -> Result<(Shared<LanguageCheck>, Facts), RemoteError> {
-    let setting = remote.setting();
-    let (fleet, found) = worker
-        .wait(&Cancel::new(), async move {
-            let fleet = Arc::new(Fleet::new(setting, check)?);
-            let found = fleet.begin().await?;
-            Ok::<_, RemoteError>((fleet, found))
-        })
-        .map_err(|fault| fault.at("(this side)"))??;
-    let all = common(found).map_err(|fault| fault.at(fleet.names()))?;
-    fleet.expect(all.clone());
-    worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
-    Ok((fleet, all))
 }
 
 /// What all replicas can do. They must serve the model under one name.
@@ -96,9 +70,12 @@ fn common(found: Vec<Facts>) -> Result<Facts, Fault> {
 }
 
 impl Fleet<LanguageCheck> {
-    fn expect(&self, facts: Facts) {
+    /// What all replicas can do at the start; later checks expect the same.
+    fn agree(&self, found: Vec<Facts>) -> Result<Facts, Fault> {
+        let all = common(found)?;
         // Set once: at the start.
-        drop(self.check().expected.set(facts));
+        drop(self.check().expected.set(all.clone()));
+        Ok(all)
     }
 }
 
@@ -134,9 +111,7 @@ impl BackEnd for Vllm {
     }
 
     fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let session = format!("ig-{:016x}-{number}", self.process);
-        Box::new(Handle::new(Arc::clone(&self.core), session, caller))
+        Box::new(Handle::new(Arc::clone(&self.core), self.sessions.next(), caller))
     }
 
     fn live_beams(&self) -> usize {

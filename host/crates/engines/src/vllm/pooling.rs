@@ -15,9 +15,9 @@ use crate::{
     worker::Worker,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use inferenceguard_model::{Cancel, Token, Tokenizer};
+use inferenceguard_model::{Token, Tokenizer};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// The tokens of the text that is read twice to see whether the server reads it twice.
 const PREFIX: usize = 300;
@@ -269,15 +269,8 @@ pub(crate) struct Pooling {
 
 impl Pooling {
     pub(crate) fn connect(worker: &Worker, remote: &Remote, check: PoolCheck) -> Result<Self, crate::RemoteError> {
-        let (setting, width, what) = (remote.setting(), check.measure.width(), check.what);
-        let begun = worker.wait(&Cancel::new(), async move {
-            let fleet = Arc::new(Fleet::new(setting, check)?);
-            let found = fleet.begin().await?;
-            Ok::<_, crate::RemoteError>((fleet, found))
-        });
-        let (fleet, found) = begun.map_err(|fault| fault.at("(this side)"))??;
-        let facts = fleet.check().common(found).map_err(|fault| fault.at(fleet.names()))?;
-        worker.spawn(Fleet::watch(Arc::downgrade(&fleet), remote.deadlines));
+        let (width, what) = (check.measure.width(), check.what);
+        let (fleet, facts) = Fleet::start(worker, remote, check, |fleet, found| fleet.check().common(found))?;
         Ok(Self { fleet, facts, width, what })
     }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Fault, Lie, Remote, RemoteError,
     engine::{Session, all},
+    handle::Sessions,
     hashes::unique,
     identity::{identify, rounding},
     measure::Measure,
@@ -37,8 +38,7 @@ const REMEMBERED: usize = 1 << 20;
 /// A score model on one or more vLLM servers.
 pub struct Scores {
     core: Arc<Core>,
-    process: u64,
-    sessions: AtomicU64,
+    sessions: Sessions,
 }
 
 struct Core {
@@ -78,7 +78,7 @@ impl Scores {
             rounding: rounding(&remote.precision),
             worker,
         };
-        Ok(Self { core: Arc::new(core), process: unique(), sessions: AtomicU64::new(0) })
+        Ok(Self { core: Arc::new(core), sessions: Sessions::new() })
     }
 
     /// Whether the servers read only what is new of a text. Without it each scoring pays for the whole text.
@@ -100,8 +100,7 @@ impl ScoreBackEnd for Scores {
     }
 
     fn handle(&self, caller: &Caller) -> Box<dyn ScoreModel> {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        let session = Session { id: format!("ig-{:016x}-{number}", self.process), salt: caller.tenant.clone() };
+        let session = Session { id: self.sessions.next(), salt: caller.tenant.clone() };
         let cancel = caller.cancel.clone();
         Box::new(Handle {
             core: Arc::clone(&self.core),
