@@ -28,7 +28,7 @@ impl Engine {
         // A wrong request fails before anything is priced. What fits the context bounds what there is to price.
         let models = self.handles(&terms.caller(cancel));
         ValidRequest::new(request, &terms, deployment, &models)?;
-        let own = Terms { tenant: terms.tenant.clone(), ..Terms::default() };
+        let own = Terms { tenant: terms.tenant.clone(), whole_conversation: true, ..Terms::default() };
         let (spent, failures) = self.spent(deployment, &request.history, &own, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
