@@ -6,7 +6,7 @@
 use crate::{BudgetState, Constraint, Estimate, ReadError, Token};
 
 /// Read-only views of finished results.
-#[expect(clippy::missing_errors_doc, reason = "every read fails the same way, said once above")]
+#[expect(clippy::missing_errors_doc, reason = "every read fails the same way, stated once above")]
 pub trait BatchView {
     /// How many rows there are.
     fn len(&self) -> u32;

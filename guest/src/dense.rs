@@ -12,7 +12,7 @@ pub enum DenseError {
     #[error("shapes do not fit: {0}")]
     Shape(String),
     /// There is no network of this name.
-    #[error("there is no network `{0}`; name one that the deployment lists")]
+    #[error("there is no network `{0}`; name a network of the deployment")]
     NoNetwork(String),
     /// A latent was read, or a network opened, that was not declared.
     #[error("{0} was read but not declared; add it to `needs`")]

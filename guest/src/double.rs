@@ -74,7 +74,7 @@ impl BatchDouble {
 impl RowDouble {
     /// A priced row: safe or not, with this margin, and this task cost. One constraint.
     #[must_use]
-    pub fn priced(safe: bool, margin: f64, task_cost: f64) -> Self {
+    pub fn with_prices(safe: bool, margin: f64, task_cost: f64) -> Self {
         Self { priced: true, safe, margins: vec![margin], task_cost: Some(task_cost), ..Self::default() }
     }
 

@@ -124,7 +124,7 @@ pub enum ReadError {
     #[error("there is no constraint {0}; they are numbered as in `constraints`")]
     NoConstraint(u32),
     /// The host has no score model of this name.
-    #[error("the host has no score model `{0}`; name one that the deployment lists")]
+    #[error("the host has no score model `{0}`; name a score model of the deployment")]
     NoModel(String),
 }
 

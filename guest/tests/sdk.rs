@@ -133,7 +133,7 @@ proptest! {
     ) {
         let row = |&(safe, ended, cost, margin): &(bool, bool, i8, u8)| RowDouble {
             finished: ended,
-            ..RowDouble::priced(safe, f64::from(margin), f64::from(cost))
+            ..RowDouble::with_prices(safe, f64::from(margin), f64::from(cost))
         };
         let constraint = Constraint {
             name: "c".to_owned(), budget: 1.0, gamma: 1.0, clip: Default::default(), mode: Default::default(),

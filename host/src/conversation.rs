@@ -91,7 +91,7 @@ fn before(turns: &[Message]) -> Request {
 
 /// The error for a first turn that the models do not take without a question.
 fn unasked(error: EngineError) -> EngineError {
-    if error.is_request() { EngineError::UnaskedTurn { source: Box::new(error) } } else { error }
+    if error.is_callers_fault() { EngineError::UnaskedTurn { source: Box::new(error) } } else { error }
 }
 
 #[cfg(test)]

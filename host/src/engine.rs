@@ -269,7 +269,7 @@ impl Engine {
     /// Answers a request.
     ///
     /// # Errors
-    /// [`EngineError`]; [`EngineError::is_request`] says whether another request can help.
+    /// [`EngineError`]; [`EngineError::is_callers_fault`] says whether another request can help.
     pub fn generate(&self, request: Request) -> Result<Output, EngineError> {
         self.under(&Terms::default()).generate(request)
     }

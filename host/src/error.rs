@@ -101,7 +101,7 @@ pub enum EngineError {
         source: ModelError,
     },
     /// A model that the request needs can give no answer until an operator acts.
-    #[error("{why}; build another engine, or mend the one that runs this model")]
+    #[error("{why}; build another engine, or mend the engine that runs this model")]
     Broken {
         /// Which model, and why.
         why: String,
@@ -322,9 +322,9 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Whether another request can succeed where this one failed.
+    /// True if the caller's request is wrong: another request can succeed where this one failed.
     #[must_use]
-    pub fn is_request(&self) -> bool {
+    pub fn is_callers_fault(&self) -> bool {
         matches!(
             self,
             Self::EmptyPrompt
@@ -352,9 +352,9 @@ impl EngineError {
         matches!(self, Self::CancelledWaiting)
     }
 
-    /// Whether all instances were in use: the same request may succeed later.
+    /// True if all instances were in use: the same request may succeed later.
     #[must_use]
-    pub fn is_dry(&self) -> bool {
+    pub fn may_succeed_later(&self) -> bool {
         matches!(self, Self::Sandbox(SandboxError::PoolDry { .. }))
     }
 }
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_text_that_cannot_be_encoded_is_the_requests_fault_and_a_broken_tokenizer_is_not() {
         let of = |error: TokenizerError| EngineError::from(ModelError::from(error));
-        assert!(of(TokenizerError::Refused("no token for ü".to_owned())).is_request());
-        assert!(!of(TokenizerError::Broken).is_request());
+        assert!(of(TokenizerError::Refused("no token for ü".to_owned())).is_callers_fault());
+        assert!(!of(TokenizerError::Broken).is_callers_fault());
     }
 }

@@ -42,9 +42,9 @@ pub(crate) struct Gate {
 }
 
 /// A place inside; given back when dropped.
-pub(crate) struct Place<'a>(&'a Gate);
+pub(crate) struct Admission<'a>(&'a Gate);
 
-impl Drop for Place<'_> {
+impl Drop for Admission<'_> {
     fn drop(&mut self) {
         self.0.queue.change(|queue| queue.live -= 1);
     }
@@ -70,7 +70,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`EngineError::CancelledWaiting`].
-    pub(crate) fn enter(&self, cancel: &CancelToken) -> Result<Place<'_>, EngineError> {
+    pub(crate) fn enter(&self, cancel: &CancelToken) -> Result<Admission<'_>, EngineError> {
         self.enter_until(End::Cancelled(cancel))
     }
 
@@ -78,12 +78,12 @@ impl Gate {
     ///
     /// # Errors
     /// [`EngineError::CancelledWaiting`].
-    pub(crate) fn enter_until(&self, end: End<'_>) -> Result<Place<'_>, EngineError> {
+    pub(crate) fn enter_until(&self, end: End<'_>) -> Result<Admission<'_>, EngineError> {
         let number = self.queue.lock().arrive();
         let admitted = self.queue.wait(end, |queue| queue.admit(number, self.most));
         // Whether it is inside or gone: the next one in the queue looks again.
         self.queue.change(|queue| queue.waiting.retain(|other| *other != number));
-        admitted.map(|()| Place(self)).ok_or(EngineError::CancelledWaiting)
+        admitted.map(|()| Admission(self)).ok_or(EngineError::CancelledWaiting)
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..40 {
                 scope.spawn(|| {
-                    let _place = gate.enter(&CancelToken::new()).unwrap();
+                    let _admission = gate.enter(&CancelToken::new()).unwrap();
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::sleep(Duration::from_millis(1));
                     inside.fetch_sub(1, Ordering::SeqCst);
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_wait_that_ends_by_itself_leaves_the_queue_too() {
         let gate = Gate::new(1);
-        let _place = gate.enter(&CancelToken::new()).unwrap();
+        let _admission = gate.enter(&CancelToken::new()).unwrap();
         assert!(gate.enter_until(End::At(Instant::now() + Duration::from_millis(5))).is_err());
         assert_eq!(gate.counts(), (1, 0));
     }
@@ -153,7 +153,7 @@ mod tests {
                 }
                 let (gate, order) = (&gate, &order);
                 scope.spawn(move || {
-                    let _place = gate.enter(&CancelToken::new()).unwrap();
+                    let _admission = gate.enter(&CancelToken::new()).unwrap();
                     order.lock().unwrap().push(number);
                 });
             }

@@ -55,13 +55,13 @@ impl Instances {
     ) -> Result<(T, Holder<'_>), EngineError> {
         if self.line.counts() == (0, 0) {
             match self.tried(&attempt) {
-                Err(error) if error.is_dry() => {}
+                Err(error) if error.may_succeed_later() => {}
                 other => return other,
             }
         }
         let _first = self.line.enter(cancel)?;
         self.retried(attempt, End::Cancelled(cancel)).map_err(|error| {
-            if error.is_dry() && cancel.is_cancelled() { EngineError::CancelledWaiting } else { error }
+            if error.may_succeed_later() && cancel.is_cancelled() { EngineError::CancelledWaiting } else { error }
         })
     }
 
@@ -70,7 +70,7 @@ impl Instances {
         let late = End::At(Instant::now() + ACTIVATION);
         // The first attempt does not queue: it compiles, and requests would wait for it.
         match self.tried(&attempt) {
-            Err(error) if error.is_dry() => {}
+            Err(error) if error.may_succeed_later() => {}
             other => return other.map(|(made, _)| made),
         }
         let made = match self.line.enter_until(late) {
@@ -91,7 +91,7 @@ impl Instances {
         loop {
             let before = self.held.lock().ended;
             let error = match self.tried(&attempt) {
-                Err(error) if error.is_dry() => error,
+                Err(error) if error.may_succeed_later() => error,
                 other => return other,
             };
             // The attempt was a holder too, and has ended.
@@ -134,8 +134,8 @@ mod tests {
         let instances = Instances::new();
         let ask = || instances.for_request(&CancelToken::new(), dry::<()>).map(drop);
         let ended = thread::scope(|scope| [scope.spawn(ask), scope.spawn(ask)].map(|one| one.join().unwrap()));
-        assert!(ended.iter().all(|end| end.as_ref().is_err_and(EngineError::is_dry)), "{ended:?}");
-        assert!(instances.for_activation(dry::<()>).is_err_and(|error| error.is_dry()));
+        assert!(ended.iter().all(|end| end.as_ref().is_err_and(EngineError::may_succeed_later)), "{ended:?}");
+        assert!(instances.for_activation(dry::<()>).is_err_and(|error| error.may_succeed_later()));
     }
 
     #[test]

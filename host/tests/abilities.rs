@@ -151,7 +151,7 @@ fn each_ability_that_a_role_needs_is_missed_by_name() {
         };
         let error = engine(named, roles).build().unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, EngineError::Unable { .. }) && !error.is_request(), "{words}: {text}");
+        assert!(matches!(error, EngineError::Unable { .. }) && !error.is_callers_fault(), "{words}: {text}");
         assert!(text.contains("in the method `native`") && text.contains(words), "{words}: {text}");
         assert!(text.contains("the engine `fake 1.2 [2J` cannot") && text.contains(": "), "{words}: {text}");
         // The toy has no inner layers, whatever it says of itself.
@@ -216,7 +216,7 @@ fn requests_and_terms_that_need_more_are_refused() {
         match answer {
             Ok(output) => assert!(taken && output.top_logprobs.iter().all(|place| place.len() <= 3), "{asked}"),
             Err(error) => {
-                assert!(!taken && error.is_request(), "{asked}: {error}");
+                assert!(!taken && error.is_callers_fault(), "{asked}: {error}");
                 assert!(error.to_string().contains("gives at most 3: ask for fewer"), "{error}");
             }
         }
@@ -226,7 +226,7 @@ fn requests_and_terms_that_need_more_are_refused() {
     let asked = Request { history: vec![Message::user("good"), turn], ..Request::new("good") };
     let terms = Terms { whole_conversation: true, ..Terms::default() };
     let error = unforced.under(&terms).generate(asked.clone()).unwrap_err();
-    assert!(matches!(error, EngineError::Unpriceable { .. }) && !error.is_request(), "{error}");
+    assert!(matches!(error, EngineError::Unpriceable { .. }) && !error.is_callers_fault(), "{error}");
     assert!(unforced.generate(asked).is_ok(), "budgets of one answer need no given tokens");
     assert!(unforced.under(&terms).check().is_err() && unforced.under(&Terms::default()).check().is_ok());
     assert_eq!(unforced.held(), Held::default());

@@ -282,7 +282,7 @@ fn a_conversation_that_the_assistant_begins_is_not_free() {
     let history = vec![turn("assistant", "bad bad"), turn("user", "ask")];
     let asked = Request { history, max_tokens: Some(1), ..request(1) };
     let error = engine.under(&conversation()).generate(asked.clone()).unwrap_err();
-    assert!(error.is_request() && error.to_string().contains("begin with a turn of the user"), "{error}");
+    assert!(error.is_callers_fault() && error.to_string().contains("begin with a turn of the user"), "{error}");
     assert!(engine.generate(asked).is_ok());
     assert_eq!(engine.held(), Held::default());
 }
@@ -300,7 +300,7 @@ fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
     let cancel = CancelToken::new();
     cancel.cancel();
     let left = asking.stream(asked.clone(), &cancel, |_| {}).unwrap_err();
-    assert!(left.is_cancelled() && !left.is_request(), "{left}");
+    assert!(left.is_cancelled() && !left.is_callers_fault(), "{left}");
     assert!(matches!(asking.generate(asked).unwrap_err(), EngineError::Model(_)), "nothing was priced before this");
     assert_eq!(engine.held(), Held::default());
 }

@@ -270,7 +270,7 @@ fn a_budget_outside_of_the_training_is_refused() {
         engine.generate(Request { method: Some(method.to_owned()), budgets, ..Request::new("ask") })
     };
     let error = ask("inference-guard+critic", 1.5).unwrap_err();
-    assert!(matches!(error, EngineError::UntrainedBudget { found: 1.5, .. }) && error.is_request(), "{error}");
+    assert!(matches!(error, EngineError::UntrainedBudget { found: 1.5, .. }) && error.is_callers_fault(), "{error}");
     assert!(ask("inference-guard+critic", 2.0).is_ok());
     assert!(ask("inference-guard", 1.5).is_ok(), "without the critic its training does not matter");
 }

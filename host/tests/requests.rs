@@ -134,7 +134,7 @@ fn bad_requests_are_refused_in_words() {
     ];
     for (request, words) in cases {
         let error = engine.generate(request).unwrap_err();
-        assert!(error.to_string().contains(words) && error.is_request(), "{words}: {error}");
+        assert!(error.to_string().contains(words) && error.is_callers_fault(), "{words}: {error}");
     }
     assert_eq!(engine.held(), Held::default());
 }

@@ -5,11 +5,11 @@
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod crossings;
-mod crowd;
 mod instances;
 mod native;
 mod question;
 mod request;
+mod rounds;
 mod served;
 mod stopwatch;
 
@@ -25,6 +25,6 @@ fn main() {
     instances::measure(watch);
     native::measure(watch);
     request::measure(watch);
-    crowd::measure(watch);
+    rounds::measure(watch);
     served::measure(watch);
 }

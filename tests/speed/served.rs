@@ -1,8 +1,8 @@
 //! Many requests at once, over HTTP and by the engine itself: the demonstration's models and bundle.
 
 use crate::{
-    crowd::{AT_ONCE, Round, in_turns},
     request::{bundle, with_models},
+    rounds::{AT_ONCE, Round, in_turns},
     stopwatch::{Stopwatch, at_least, plain},
 };
 use inferenceguard_host::{Engine, EngineBuilder};

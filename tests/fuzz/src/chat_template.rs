@@ -5,11 +5,11 @@ use inferenceguard_model::{Message, Model};
 
 /// A template, a zero, and what the user says.
 pub fn run(bytes: &[u8]) {
-    let [template, said] = parts(bytes);
+    let [template, content] = parts(bytes);
     let Ok(model) = golden::load(golden::with(golden::TEMPLATE, template)) else { return };
-    let said = String::from_utf8_lossy(said);
+    let content = String::from_utf8_lossy(content);
     let turns =
-        [Message::user("hi"), Message { role: "assistant".into(), content: "Hello.".into() }, Message::user(said)];
+        [Message::user("hi"), Message { role: "assistant".into(), content: "Hello.".into() }, Message::user(content)];
     for messages in [&turns[..], &turns[2..]] {
         let _ = model.encode_chat(messages);
     }

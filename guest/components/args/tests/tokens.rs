@@ -8,7 +8,7 @@ fn candidates(rows: &[(f32, f64, f64)]) -> BatchDouble {
     let row = |&(logit, reward, spent): &(f32, f64, f64)| RowDouble {
         expansion_logit: Some(logit),
         spent: vec![spent],
-        ..RowDouble::priced(true, 10.0 - spent, -reward)
+        ..RowDouble::with_prices(true, 10.0 - spent, -reward)
     };
     let harm = Constraint {
         name: "harm".to_owned(),
@@ -44,7 +44,7 @@ fn lambda_small_or_large_flips_the_choice() {
     let rows = candidates(&[(1.0, 3.0, 2.0), (1.0, 1.0, 0.5)]);
     assert_eq!(choice("lagrangian", &[("lambda", 1.0)], &rows), Decision::Keep(vec![0]));
     assert_eq!(choice("lagrangian", &[("lambda", 2.0)], &rows), Decision::Keep(vec![1]));
-    assert_eq!(choice("lagrangian", &[], &rows), Decision::Keep(vec![1]), "lambda is 5 if not told");
+    assert_eq!(choice("lagrangian", &[], &rows), Decision::Keep(vec![1]), "lambda is 5 if not given");
 }
 
 #[test]

@@ -40,7 +40,7 @@ mod tests {
         let plan = base.plan(&BatchDouble::of([RowDouble::default()])).unwrap();
         assert_eq!((plan.candidates, plan.chunk_len), (vec![1], 128));
 
-        let rows = BatchDouble::of([RowDouble::priced(false, -3.0, 1.0).ended()]);
+        let rows = BatchDouble::of([RowDouble::with_prices(false, -3.0, 1.0).ended()]);
         assert_eq!(base.select(&rows).unwrap(), Decision::Answer(0));
     }
 }

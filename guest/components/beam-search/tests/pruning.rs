@@ -10,7 +10,7 @@ fn search(objective: &str, n: i64, keep: i64) -> BeamSearch {
 }
 
 fn row(id: u64, safe: bool, task_cost: f64) -> RowDouble {
-    RowDouble { id, margins: Vec::new(), ..RowDouble::priced(safe, 0.0, task_cost).with_tokens(&[id as u32]) }
+    RowDouble { id, margins: Vec::new(), ..RowDouble::with_prices(safe, 0.0, task_cost).with_tokens(&[id as u32]) }
 }
 
 #[test]

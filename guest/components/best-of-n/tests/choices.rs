@@ -7,7 +7,7 @@ use inferenceguard_guest::{BatchDouble, Constraint, Decision, Need, Policy, RowD
 fn answers(rows: &[(bool, f64, f64)]) -> BatchDouble {
     let row = |&(safe, spent, task): &(bool, f64, f64)| RowDouble {
         spent: vec![spent],
-        ..RowDouble::priced(safe, 10.0 - spent, task).ended()
+        ..RowDouble::with_prices(safe, 10.0 - spent, task).ended()
     };
     let budget = Constraint {
         name: "harm".to_owned(),

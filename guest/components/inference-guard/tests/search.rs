@@ -14,7 +14,7 @@ fn guard(critic: bool) -> InferenceGuard {
 }
 
 fn row(id: u64, safe: bool, task_cost: f64) -> RowDouble {
-    RowDouble { id, ..RowDouble::priced(safe, 0.0, task_cost).with_tokens(&[id as u32]) }
+    RowDouble { id, ..RowDouble::with_prices(safe, 0.0, task_cost).with_tokens(&[id as u32]) }
 }
 
 /// A candidate that only the critic has seen.
@@ -187,7 +187,7 @@ fn frugal(critic: bool) -> InferenceGuard {
 
 /// A live beam with this much left of a budget of 10.
 fn with_left(margin: f64) -> RowDouble {
-    RowDouble { id: 1, ..RowDouble::priced(true, margin, -1.0) }
+    RowDouble { id: 1, ..RowDouble::with_prices(true, margin, -1.0) }
 }
 
 fn under_budget(rows: &[RowDouble]) -> BatchDouble {

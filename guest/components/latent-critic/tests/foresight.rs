@@ -73,17 +73,20 @@ fn extreme_logits_are_certain_and_not_nan() {
 #[test]
 fn networks_that_do_not_fit_are_refused_in_words() {
     let one = rows(&[10.0], &[&[10.0]]);
-    let said = |dense: &DenseDouble| estimates(&[], &one, dense).unwrap_err();
+    let error_of = |dense: &DenseDouble| estimates(&[], &one, dense).unwrap_err();
     let without_budget = dense(&[&[1.0]], &[&[1.0], &[1.0]], &[0.0, 0.0]);
     let words = "the network `critic` maps 1 numbers to 2; expected 2 (latent and budgets) to 2";
-    assert!(said(&without_budget).contains(words), "{}", said(&without_budget));
-    assert!(said(&dense(&[&[1.0]], &[&[1.0, 1.0]], &[0.0])).contains("maps 2 numbers to 1"));
+    assert!(error_of(&without_budget).contains(words), "{}", error_of(&without_budget));
+    assert!(error_of(&dense(&[&[1.0]], &[&[1.0, 1.0]], &[0.0])).contains("maps 2 numbers to 1"));
     let gives = |bias: [f32; 2]| dense(&[&[1.0]], &[&[0.0, 0.0], &[0.0, 0.0]], &bias);
     for bias in [[f32::NAN, 0.0], [0.0, f32::NAN], [0.0, f32::INFINITY]] {
-        let said = said(&gives(bias));
-        assert!(said.contains("the network `critic` gives ") && said.contains("for row 0; expected numbers"), "{said}");
+        let error = error_of(&gives(bias));
+        assert!(
+            error.contains("the network `critic` gives ") && error.contains("for row 0; expected numbers"),
+            "{error}"
+        );
     }
-    assert!(said(&DenseDouble { networks: vec![], ..gives([0.0; 2]) }).contains("no network `critic`"));
+    assert!(error_of(&DenseDouble { networks: vec![], ..gives([0.0; 2]) }).contains("no network `critic`"));
 }
 
 #[test]

@@ -37,14 +37,14 @@ fn it_is_a_safety_cost_per_chunk_and_reads_what_it_is_told() {
 
 #[test]
 fn what_cannot_be_used_is_said_in_words() {
-    let said = |dense: &DenseDouble| prices(&[], dense).unwrap_err();
-    assert!(said(&probe(&[[f32::NAN, 0.0]])).contains("for row 0; expected a number"));
-    assert!(said(&probe(&[[0.0, 0.0], [f32::INFINITY, 0.0]])).contains("for row 1"));
+    let error_of = |dense: &DenseDouble| prices(&[], dense).unwrap_err();
+    assert!(error_of(&probe(&[[f32::NAN, 0.0]])).contains("for row 0; expected a number"));
+    assert!(error_of(&probe(&[[0.0, 0.0], [f32::INFINITY, 0.0]])).contains("for row 1"));
     let mut dense = probe(&[[0.0, 0.0]]);
     dense.networks[0].1.weights = vec![vec![1.0; 3]];
-    assert!(said(&dense).contains("maps 3 numbers to 1; expected 2 to 1"));
+    assert!(error_of(&dense).contains("maps 3 numbers to 1; expected 2 to 1"));
     dense.networks.clear();
-    assert!(said(&dense).contains("no network `probe`"));
+    assert!(error_of(&dense).contains("no network `probe`"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use crate::{
     attention::MASKED,
-    kv::{Cache, Key, Place, Prefix},
+    kv::{BeamSlot, Cache, Key, Prefix},
 };
 use candle_core::{Device, Result, Tensor};
 use inferenceguard_model::Token;
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 struct Row {
     /// Which of the caller's rows.
     caller: usize,
-    place: Place,
+    place: BeamSlot,
     tokens: Vec<Token>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Sizes<'a> {
 
 impl Batch {
     /// Plans rows whose places are known and whose suffixes have room. No row is empty, no beam comes twice.
-    pub(crate) fn plan(cache: &Cache, rows: &[(Key, &Place, &[Token])], sizes: &Sizes<'_>) -> Result<Self> {
+    pub(crate) fn plan(cache: &Cache, rows: &[(Key, &BeamSlot, &[Token])], sizes: &Sizes<'_>) -> Result<Self> {
         let mut sorted: Vec<Row> = rows.iter().enumerate().map(Row::new).collect();
         sorted.sort_by_key(|row| (Arc::as_ptr(&row.place.prefix).addr(), row.place.slot));
         let tokens: Vec<Token> = sorted.iter().flat_map(|row| row.tokens.iter().copied()).collect();
@@ -119,7 +119,7 @@ impl Batch {
 }
 
 impl Row {
-    fn new((caller, (_, place, tokens)): (usize, &(Key, &Place, &[Token]))) -> Self {
+    fn new((caller, (_, place, tokens)): (usize, &(Key, &BeamSlot, &[Token]))) -> Self {
         Self { caller, place: (*place).clone(), tokens: tokens.to_vec() }
     }
 

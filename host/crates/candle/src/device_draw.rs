@@ -34,10 +34,12 @@ pub(crate) fn draw(logits: &Tensor, draws: &[Draw]) -> std::result::Result<Vec<S
     if !weights.iter().all(usable) {
         return Err(ModelError::NotFinite("logits"));
     }
-    let places: Vec<Place> = draws.iter().zip(indices).map(|(draw, row)| Place::of(draw, row, &weights[row])).collect();
-    let blocks = chosen(&shifted, &places).map_err(backend)?;
-    let token = |((draw, place), block): ((&Draw, &Place), &Vec<f32>)| place.token(draw, block, &weights[place.row]);
-    Ok(draws.iter().zip(&places).zip(&blocks).map(token).collect())
+    let landings: Vec<Landing> =
+        draws.iter().zip(indices).map(|(draw, row)| Landing::of(draw, row, &weights[row])).collect();
+    let blocks = chosen(&shifted, &landings).map_err(backend)?;
+    let token =
+        |((draw, landing), block): ((&Draw, &Landing), &Vec<f32>)| landing.token(draw, block, &weights[landing.row]);
+    Ok(draws.iter().zip(&landings).zip(&blocks).map(token).collect())
 }
 
 /// A row at a temperature; several draws may share it.
@@ -82,7 +84,7 @@ impl Weights {
 }
 
 /// Where a draw falls.
-struct Place {
+struct Landing {
     /// Of the tempered rows.
     row: usize,
     block: usize,
@@ -90,7 +92,7 @@ struct Place {
     left: f64,
 }
 
-impl Place {
+impl Landing {
     fn of(draw: &Draw, row: usize, weights: &Weights) -> Self {
         let (block, left) = fall(weights.blocks(), draw.at * weights.sum());
         Self { row, block, left }
@@ -134,9 +136,9 @@ fn weights(shifted: &Tensor, rows: &[Tempered]) -> Result<Vec<Weights>> {
 }
 
 /// The block that each draw fell into.
-fn chosen(shifted: &Tensor, places: &[Place]) -> Result<Vec<Vec<f32>>> {
+fn chosen(shifted: &Tensor, landings: &[Landing]) -> Result<Vec<Vec<f32>>> {
     let blocks = shifted.dim(1)? / BLOCK;
-    let index: Vec<u32> = places.iter().map(|place| (place.row * blocks + place.block) as u32).collect();
+    let index: Vec<u32> = landings.iter().map(|landing| (landing.row * blocks + landing.block) as u32).collect();
     shifted.reshape(((), BLOCK))?.index_select(&Tensor::new(index, shifted.device())?, 0)?.to_vec2()
 }
 

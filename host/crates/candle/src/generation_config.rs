@@ -39,7 +39,7 @@ impl GenerationConfig {
             return Ok(Self { eos, ..Self::default() });
         }
         let sampling = sampling(&fields)?;
-        said(&sampling).into_iter().for_each(|setting| facts.take("sampling", setting, GENERATION_CONFIG));
+        lines(&sampling).into_iter().for_each(|setting| facts.take("sampling", setting, GENERATION_CONFIG));
         for key in fields.keys().filter(|key| !UNDERSTOOD.contains(key)) {
             facts.warn(format!("{GENERATION_CONFIG}: {key:?} is not honoured"));
         }
@@ -68,7 +68,7 @@ const UNDERSTOOD: [&str; 17] = [
     "return_dict_in_generate",
 ];
 
-fn said(sampling: &SamplingSettings) -> Vec<String> {
+fn lines(sampling: &SamplingSettings) -> Vec<String> {
     let SamplingSettings { temperature, top_k, top_p, min_p, repetition_penalty } = sampling;
     let numbers =
         [("temperature", temperature), ("top_p", top_p), ("min_p", min_p), ("repetition_penalty", repetition_penalty)];

@@ -72,7 +72,7 @@ fn bytes(tensors: &[Tensor]) -> usize {
 
 /// A beam's place.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct BeamSlot {
     pub(crate) prefix: Arc<Prefix>,
     pub(crate) slot: usize,
     /// Tokens after the prefix.
@@ -90,7 +90,7 @@ pub(crate) struct Cache {
     slots: usize,
     pub(crate) capacity: usize,
     free: BTreeSet<usize>,
-    places: HashMap<Key, Place>,
+    places: HashMap<Key, BeamSlot>,
     next: Key,
 }
 
@@ -113,22 +113,22 @@ impl Cache {
 
     /// Bytes of keys and values: of prompts, each counted once however many beams share it, and of the pool.
     pub(crate) fn memory(&self) -> HeldMemory {
-        let of = |place: &Place| (Arc::as_ptr(&place.prefix), place.prefix.bytes());
+        let of = |place: &BeamSlot| (Arc::as_ptr(&place.prefix), place.prefix.bytes());
         let prompts: BTreeMap<*const Prefix, usize> = self.places.values().map(of).collect();
         HeldMemory { prompts: prompts.values().sum(), answers: bytes(&self.keys) + bytes(&self.values) }
     }
 
-    pub(crate) fn place(&self, key: Key) -> std::result::Result<&Place, ModelError> {
+    pub(crate) fn place(&self, key: Key) -> std::result::Result<&BeamSlot, ModelError> {
         self.places.get(&key).ok_or(ModelError::UnknownBeam(inferenceguard_model::BeamId(key)))
     }
 
     /// A beam that holds a prompt and nothing else.
     pub(crate) fn insert(&mut self, prefix: Arc<Prefix>) -> Result<Key> {
         let slot = self.take_slots(1)?[0];
-        Ok(self.add(Place { prefix, slot, len: 0 }))
+        Ok(self.add(BeamSlot { prefix, slot, len: 0 }))
     }
 
-    fn add(&mut self, place: Place) -> Key {
+    fn add(&mut self, place: BeamSlot) -> Key {
         self.next += 1;
         self.places.insert(self.next, place);
         self.next
@@ -140,7 +140,7 @@ impl Cache {
             parents.iter().map(|key| self.place(*key).cloned()).collect::<std::result::Result<Vec<_>, _>>()?;
         let slots = self.take_slots(parents.len()).map_err(crate::error::backend)?;
         self.copy_slots(&parents, &slots).map_err(crate::error::backend)?;
-        let places = parents.into_iter().zip(slots).map(|(parent, slot)| Place { slot, ..parent });
+        let places = parents.into_iter().zip(slots).map(|(parent, slot)| BeamSlot { slot, ..parent });
         Ok(places.map(|place| self.add(place)).collect())
     }
 
@@ -215,7 +215,7 @@ impl Cache {
         Ok(())
     }
 
-    fn copy_slots(&self, from: &[Place], to: &[usize]) -> Result<()> {
+    fn copy_slots(&self, from: &[BeamSlot], to: &[usize]) -> Result<()> {
         let longest = from.iter().map(|place| place.len).max().unwrap_or(0);
         if longest == 0 {
             return Ok(());

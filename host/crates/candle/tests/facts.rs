@@ -65,12 +65,12 @@ fn every_source_of_ends_counts_alone_and_beside_the_others() {
         let one = (file, key, Some(value));
         let ends = |changes: &[Change<'_>]| {
             let model = model(changes);
-            let said = model
+            let is_noted = model
                 .facts()
                 .taken()
                 .iter()
                 .any(|fact| fact.value.contains("292") && fact.from.contains(&file.to_owned()));
-            assert!(said, "{file}: {:?}", model.facts());
+            assert!(is_noted, "{file}: {:?}", model.facts());
             assert!(model.info().eos.iter().all(|end| model.info().special.contains(end)), "{file}");
             model.info().eos.clone()
         };
@@ -148,7 +148,7 @@ fn sampling(generation: &Value) -> Result<SamplingSettings, CandleError> {
 fn sampling_is_what_generation_config_says() {
     let none = SamplingSettings::default();
     let greedy = SamplingSettings { temperature: Some(0.0), ..none };
-    for (said, expected) in [
+    for (given, expected) in [
         (json!({}), none),
         (json!({"temperature": null, "top_k": null}), none),
         (json!({"do_sample": false}), greedy),
@@ -166,7 +166,7 @@ fn sampling_is_what_generation_config_says() {
             SamplingSettings { temperature: Some(0.6), top_k: Some(40), top_p: Some(0.95), min_p: Some(0.05), ..none },
         ),
     ] {
-        assert_eq!(sampling(&said).unwrap(), expected, "{said}");
+        assert_eq!(sampling(&given).unwrap(), expected, "{given}");
     }
 }
 
@@ -196,8 +196,8 @@ fn sampling_out_of_range_is_refused_where_it_would_be_used() {
 #[test]
 fn settings_that_are_not_honoured_are_named() {
     let folder = copy("llama3-tied");
-    let said = json!({"temperature": 0.6, "no_repeat_ngram_size": 3, "suppress_tokens": [4], "max_length": 20, "typical_p": null});
-    std::fs::write(folder.path().join(GENERATION), said.to_string()).unwrap();
+    let given = json!({"temperature": 0.6, "no_repeat_ngram_size": 3, "suppress_tokens": [4], "max_length": 20, "typical_p": null});
+    std::fs::write(folder.path().join(GENERATION), given.to_string()).unwrap();
     let model = load(folder.path()).unwrap();
     let warnings = model.facts().warnings().join("\n");
     assert!(warnings.contains("no_repeat_ngram_size") && warnings.contains("suppress_tokens"), "{warnings}");

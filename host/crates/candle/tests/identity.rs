@@ -73,14 +73,14 @@ fn no_file_of_a_model_changes_without_its_fingerprint() {
             }
             let after = identity(folder.path());
             assert_ne!(before.fingerprint, after.fingerprint, "{name}: {}", path.display());
-            let told = after.expect(&before).unwrap_err();
+            let error = after.expect(&before).unwrap_err();
             let part = match path.file_name().unwrap().to_str().unwrap() {
                 "config.json" | "generation_config.json" => "config",
                 "tokenizer.json" | "tokenizer_config.json" => "tokenizer",
                 "chat_template.jinja" => "template",
                 _ => "weights",
             };
-            assert!(told.differing.contains(&part), "{name}: {}: {told}", path.display());
+            assert!(error.differing.contains(&part), "{name}: {}: {error}", path.display());
         }
     }
 }

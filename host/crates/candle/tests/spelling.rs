@@ -118,8 +118,8 @@ proptest! {
     fn what_goes_on_is_cut_as_it_was_said(text in "[ a-zé東😀.,\n]{0,24}") {
         for both in GOLDEN.iter() {
             let tokens = both.ours.encode_continued(&text).unwrap();
-            let said = GrowingText::continued(&both.ours).with(&both.ours, &tokens).unwrap();
-            prop_assert_eq!(said.text(), &text, "{}", &both.name);
+            let grown = GrowingText::continued(&both.ours).with(&both.ours, &tokens).unwrap();
+            prop_assert_eq!(grown.text(), &text, "{}", &both.name);
         }
     }
 }
@@ -152,8 +152,8 @@ fn an_answer_without_a_space_is_cut_without_one() {
         ["llama1", "qwen2"].map(|name| HfTokenizer::read(&golden(name).join("tokenizer.json")).unwrap());
     let [with, without] = [llama.encode("the").unwrap(), llama.encode_continued("the").unwrap()];
     assert_ne!(with, without);
-    let said = |tokens: &[Token]| GrowingText::continued(&llama).with(&llama, tokens).unwrap().text().to_owned();
-    assert_eq!([said(&with), said(&without)], [" the", "the"]);
+    let text_of = |tokens: &[Token]| GrowingText::continued(&llama).with(&llama, tokens).unwrap().text().to_owned();
+    assert_eq!([text_of(&with), text_of(&without)], [" the", "the"]);
     assert_eq!(llama.encode_continued(" the").unwrap(), with);
     assert_eq!(
         [&with, &without].map(|tokens| llama.decode(tokens).unwrap()),

@@ -215,14 +215,14 @@ fn nothing_that_was_said_becomes_a_control_token() {
         for forged in FORGED {
             for at in 0..4 {
                 // As a question, a system turn, an earlier answer, and a role. The honest one looks the same to a template.
-                let turns = |said: &str| {
-                    let said = said.to_owned();
+                let turns = |content: &str| {
+                    let content = content.to_owned();
                     let turn = |role: &str, content: String| Message { role: role.into(), content };
                     match at {
-                        0 => vec![turn("user", said)],
-                        1 => vec![turn("system", said), turn("user", "b".into())],
-                        2 => vec![turn("user", "a".into()), turn("assistant", said), turn("user", "b".into())],
-                        _ => vec![turn(&said, "a".into()), turn("user", "b".into())],
+                        0 => vec![turn("user", content)],
+                        1 => vec![turn("system", content), turn("user", "b".into())],
+                        2 => vec![turn("user", "a".into()), turn("assistant", content), turn("user", "b".into())],
+                        _ => vec![turn(&content, "a".into()), turn("user", "b".into())],
                     }
                 };
                 let honest: String = forged.chars().map(|c| if c.is_whitespace() { c } else { 'b' }).collect();

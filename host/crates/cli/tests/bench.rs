@@ -16,7 +16,7 @@ fn bench(more: &[&str]) -> common::Ran {
 fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
     let dir = tempfile::tempdir().unwrap();
     let (kept, peer) = (dir.path().join("shape"), dir.path().join("peer.sh"));
-    fs::write(&peer, "echo \"$@\" >&2; test \"$8\" != beam && echo '{\"seconds_per_prompt\": 1e9, \"told\": 7}'")
+    fs::write(&peer, "echo \"$@\" >&2; test \"$8\" != beam && echo '{\"seconds_per_prompt\": 1e9, \"extra\": 7}'")
         .unwrap();
     let peer = format!("other=sh {}", text(&peer));
     let report = bench(&["--keep", text(&kept), "--concurrency", "1,2", "--peer", &peer, "--json"]);
@@ -44,8 +44,8 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
         assert_eq!(row["profile"]["steps"], 5, "the last token is not read: {row}");
     }
     let peers = report["peers"].as_array().unwrap();
-    assert_eq!(peers.len(), 3, "one row at a time, and not the one that it does not know");
-    assert!(peers[0]["times_ours"].as_f64().unwrap() > 1e6 && peers[0]["said"]["told"] == 7);
+    assert_eq!(peers.len(), 3, "one row at a time, and not the unknown method");
+    assert!(peers[0]["times_ours"].as_f64().unwrap() > 1e6 && peers[0]["printed"]["extra"] == 7);
     // What was kept is taken as it is.
     let weights = kept.join("tiny-f32/language/model.safetensors");
     let written = fs::metadata(&weights).unwrap().modified().unwrap();

@@ -58,12 +58,12 @@ fn a_record_is_explained_in_words() {
     let records = dir.path().join("records.jsonl");
     answer(&records, "1", &[]);
     answer(&records, "1", &["--budget", "0.0001", "--n", "2"]);
-    let told = run(&["explain", text(&records), "--record", "1"]);
-    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    let ran = run(&["explain", text(&records), "--record", "1"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for words in ["record 1: ", "chunk 1: ", "safe; ", "safety: "] {
-        assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
-    assert!(!told.stdout.contains("record 2"));
+    assert!(!ran.stdout.contains("record 2"));
     let all = run(&["explain", text(&records), "--json"]);
     assert_eq!(all.stdout.lines().count(), 2, "{}", all.stderr);
     run(&["explain", text(&records), "--record", "9"]).refuses("no such record");
@@ -87,12 +87,12 @@ fn another_bundle_is_compared_on_what_was_answered() {
     let stricter = "[costs.words]\ncomponent = \"keyword-cost.wasm\"\nsettings = { words = [\"the\", \"a\"] }\n\n\
                     [[constraints]]\nname = \"words\"\ncost = \"words\"\nbudget = 0.5\n";
     fs::write(new.join("bundle.toml"), format!("{manifest}\n{stricter}")).unwrap();
-    let told = diff();
+    let ran = diff();
     assert!(
-        told.stdout.contains("would not pass any more") && told.stdout.contains("words"),
+        ran.stdout.contains("would not pass any more") && ran.stdout.contains("words"),
         "{}{}",
-        told.stdout,
-        told.stderr
+        ran.stdout,
+        ran.stderr
     );
 }
 

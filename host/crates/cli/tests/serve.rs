@@ -28,8 +28,8 @@ fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
     let server = Server::start(&[]);
     let tell = |arguments: &[&str]| run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
-    let told = tell(&["activate", text(&bundle)]);
-    assert!(told.stdout.starts_with("generation 2: kitchen 1.0.0  sha256:"), "{}{}", told.stdout, told.stderr);
+    let ran = tell(&["activate", text(&bundle)]);
+    assert!(ran.stdout.starts_with("generation 2: kitchen 1.0.0  sha256:"), "{}{}", ran.stdout, ran.stderr);
     assert!(tell(&["activate", text(&bundle), "--canary", "0.5"]).stdout.starts_with("canary, generation 3"));
     assert!(tell(&["activate", text(&bundle), "--shadow", "0.5"]).stdout.starts_with("shadow, generation 4"));
     tell(&["activate", text(&bundle), "--canary", "5"]).refuses("a number from 0 to 1");
@@ -135,8 +135,8 @@ fn a_collector_is_told_of_every_request_and_of_no_text_unless_the_operator_says_
         assert!(attribute(span, "gen_ai.response.finish_reasons").unwrap().starts_with("ArrayValue"));
         assert!(attribute(span, "gen_ai.usage.output_tokens").unwrap().starts_with("IntValue"));
         assert_eq!((span.trace_id[..2].to_vec(), span.parent_span_id[0]), (vec![0x0a, 0xf7], 0xb7));
-        let told = format!("{spans:?}").contains("clean a knife");
-        assert_eq!((told, attribute(span, "gen_ai.output.messages").is_some()), (content, content));
+        let found = format!("{spans:?}").contains("clean a knife");
+        assert_eq!((found, attribute(span, "gen_ai.output.messages").is_some()), (content, content));
     }
 }
 
@@ -148,8 +148,8 @@ fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
     assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
     let server = Server::start(&["--state", text(&state), "--records", text(&records)]);
     let tell = |arguments: &[&str]| {
-        let told = run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
-        assert_eq!(told.code, Some(0), "{}", told.stderr);
+        let ran = run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     };
     server.ask(&question(1)).unwrap();
     tell(&["activate", text(&bundle)]);
@@ -255,8 +255,8 @@ fn models_come_back_with_their_bundles() {
     assert_eq!(active("weak", &[bundle("weak")]), "household-demo-weak");
     let refused = [&["serve".to_owned()][..], &with("tuned", &[])].concat();
     let refused = run(&refused.iter().map(String::as_str).collect::<Vec<_>>());
-    let said = ["new model", "--bundle BUNDLE --fresh begins with another", "was made for model"];
-    assert!(refused.code == Some(1) && said.iter().all(|one| refused.stderr.contains(one)), "{}", refused.stderr);
+    let words = ["new model", "--bundle BUNDLE --fresh begins with another", "was made for model"];
+    assert!(refused.code == Some(1) && words.iter().all(|one| refused.stderr.contains(one)), "{}", refused.stderr);
     assert_eq!(active("tuned", &[bundle("tuned"), "--fresh".to_owned()]), "household-demo-tuned");
     assert_eq!(active("weak", &[]), "household-demo-weak");
     assert_eq!(active("tuned", &[]), "household-demo-tuned");

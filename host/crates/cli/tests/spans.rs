@@ -92,10 +92,10 @@ fn spans_that_are_turned_off_are_not_sent() {
     }
     let refused = |arguments: &[&str], name: &str, value: &str| {
         let ran = serve(arguments).env(name, value).output().unwrap();
-        let said = String::from_utf8(ran.stderr).unwrap();
-        assert!(ran.status.code() == Some(1) && said.contains(name), "{said}");
+        let stderr = String::from_utf8(ran.stderr).unwrap();
+        assert!(ran.status.code() == Some(1) && stderr.contains(name), "{stderr}");
     };
     refused(&["--otlp", "http://127.0.0.1:9"], "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     refused(&[], "OTEL_TRACES_EXPORTER", "zipkin");
-    run(&["serve", "--otlp", "nowhere"]).refuses("expected one that begins with http:// or https://");
+    run(&["serve", "--otlp", "nowhere"]).refuses("expected an address that begins with http:// or https://");
 }

@@ -207,9 +207,9 @@ fn signals_are_answered_from_the_first_moment_in_every_configuration() {
             thread::sleep(Duration::from_millis(100));
             assert!(process.try_wait().unwrap().is_none(), "{arguments:?}");
             signal(stop, &process);
-            let mut said = String::new();
-            process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            assert_eq!(process.wait().unwrap().code(), Some(0), "{arguments:?} {stop}: {said}");
+            let mut stderr = String::new();
+            process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            assert_eq!(process.wait().unwrap().code(), Some(0), "{arguments:?} {stop}: {stderr}");
         }
     }
     for arguments in &configurations {

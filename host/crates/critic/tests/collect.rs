@@ -138,8 +138,8 @@ fn bad_numbers_are_refused_with_their_record() {
         let mut labels = Labels { spoil: Some(spoil), spoil_at: 13, ..Labels::default() };
         let error = run(&mut model(SCRIPT), &mut labels, &collect_options(), folder.path()).unwrap_err();
         assert!(matches!(error, CriticError::Record { prompt: 12, answer: 1, .. }), "{error}");
-        let said = error.to_string();
-        assert!(said.starts_with("prompt 12 (`a d a`), answer 1: ") && said.contains(words), "{said}");
+        let message = error.to_string();
+        assert!(message.starts_with("prompt 12 (`a d a`), answer 1: ") && message.contains(words), "{message}");
         assert_eq!(files(folder.path()).len(), 1, "only the batch before it was written");
     }
 }

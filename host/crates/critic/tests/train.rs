@@ -85,8 +85,8 @@ fn a_network_says_what_it_was_made_for() {
     let options = options(folder.path(), critic());
     run(&options).unwrap();
     let metadata = read(folder.path(), &options.objective).metadata;
-    let said = |key: &str| metadata.get(key).map(String::as_str);
-    assert_eq!(said("model"), Some(model(SCRIPT).info().fingerprint.as_str()));
+    let value_of = |key: &str| metadata.get(key).map(String::as_str);
+    assert_eq!(value_of("model"), Some(model(SCRIPT).info().fingerprint.as_str()));
     let expected = [
         ("hidden", "7"),
         ("latent", "final-norm"),
@@ -98,7 +98,7 @@ fn a_network_says_what_it_was_made_for() {
         ("z", "chunk-start"),
     ];
     for (key, value) in expected {
-        assert_eq!(said(key), Some(value), "{key}");
+        assert_eq!(value_of(key), Some(value), "{key}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every answer must fit, whatever the engine.
 
-use crate::{Fault, Lie, http::Failed};
+use crate::{Contradiction, Fault, http::Failed};
 use inferenceguard_model::Token;
 
 /// The text that both tokenizers must cut alike: words, numbers, spaces, code, characters of two to four bytes.
@@ -20,14 +20,14 @@ pub(crate) struct Asked<'a> {
 }
 
 /// A log-probability that is one.
-pub(crate) fn logprob(found: Option<f32>, at: usize) -> Result<f32, Lie> {
-    found.filter(|value| value.is_finite() && *value <= ABOVE).ok_or(Lie::Logprob { at })
+pub(crate) fn logprob(found: Option<f32>, at: usize) -> Result<f32, Contradiction> {
+    found.filter(|value| value.is_finite() && *value <= ABOVE).ok_or(Contradiction::Logprob { at })
 }
 
 /// A token that the model has.
-pub(crate) fn token(id: i64, vocab: usize) -> Result<Token, Lie> {
+pub(crate) fn token(id: i64, vocab: usize) -> Result<Token, Contradiction> {
     let known = Token::try_from(id).ok().filter(|token| (*token as usize) < vocab);
-    known.ok_or(Lie::Token { token: id, vocab })
+    known.ok_or(Contradiction::Token { token: id, vocab })
 }
 
 pub(crate) fn unwrapped<T>(result: Result<T, Failed>) -> Result<T, Fault> {

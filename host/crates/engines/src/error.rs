@@ -1,6 +1,6 @@
 //! What can go wrong between this side and an engine: the engine, what was found there, and what to do.
 
-use crate::Lie;
+use crate::Contradiction;
 use inferenceguard_model::ModelError;
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ pub enum Fault {
     },
     /// An answer that contradicts the request.
     #[error("its answer contradicts the request: {0}")]
-    Lie(#[from] Lie),
+    Contradiction(#[from] Contradiction),
     /// The request was cancelled on this side.
     #[error("the request was cancelled")]
     Cancelled,
@@ -182,7 +182,7 @@ impl Fault {
             Self::Connection { .. }
                 | Self::Silent { .. }
                 | Self::Status { status: 500, .. }
-                | Self::Lie(Lie::TooFew { .. })
+                | Self::Contradiction(Contradiction::TooFew { .. })
         )
     }
 

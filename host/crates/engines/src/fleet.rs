@@ -1,7 +1,7 @@
 //! The replicas of one engine: which one a call goes to, and when it is sent again.
 
 use crate::{
-    Deadlines, Endpoint, Fault, Key, Lie, RemoteError,
+    Contradiction, Deadlines, Endpoint, Fault, Key, RemoteError,
     hashes::weight,
     http::{Call, Failed, Http},
     replica::Replica,
@@ -163,7 +163,7 @@ impl<C: Check> Fleet<C> {
             self.suspect(replica);
             let now = self.ready(replica).await?;
             if mark.as_deref() != C::mark(&now) {
-                return Err(Fault::from(Lie::Process).into());
+                return Err(Fault::from(Contradiction::Process).into());
             }
         }
         Ok(value)

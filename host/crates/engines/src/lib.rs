@@ -14,6 +14,7 @@
 
 mod beams;
 mod checks;
+mod contradiction;
 mod deadlines;
 mod endpoint;
 mod engine;
@@ -25,7 +26,6 @@ mod health;
 mod http;
 mod identity;
 mod key;
-mod lie;
 pub mod llamacpp;
 mod local;
 mod measure;
@@ -37,11 +37,11 @@ mod stops;
 pub mod vllm;
 mod worker;
 
+pub use contradiction::Contradiction;
 pub use deadlines::Deadlines;
 pub use endpoint::Endpoint;
 pub use error::{Fault, RemoteError};
 pub use key::Key;
-pub use lie::Lie;
 pub use local::{Local, Prompts};
 pub use open::Remote;
 pub use probe::{Probe, ProbeError, Sequence, Tolerance};

@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Fault, Lie, Probe, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_engines::{Contradiction, Fault, Probe, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{BackEnd, Caller, LatentSelector, ModelError};
 use serde_json::json;
 use support::{
@@ -42,9 +42,9 @@ fn latents_that_lie_are_found() {
     let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[1, 2, 3]).unwrap();
     let table: [(&str, Fault); 3] = [
-        ("AAAAAA==", Lie::Width { found: 1, expected: HIDDEN }.into()),
-        ("", Lie::TooFew { found: 0, expected: 1 }.into()),
-        ("AADAfwAAwH8AAMB/AADAfw==", Lie::NotFinite { what: "latents" }.into()),
+        ("AAAAAA==", Contradiction::Width { found: 1, expected: HIDDEN }.into()),
+        ("", Contradiction::TooFew { found: 0, expected: 1 }.into()),
+        ("AADAfwAAwH8AAMB/AADAfw==", Contradiction::NotFinite { what: "latents" }.into()),
     ];
     for (data, fault) in table {
         let body = json!({"data": [{"index": 0, "data": data}], "usage": {"prompt_tokens": 3}}).to_string();

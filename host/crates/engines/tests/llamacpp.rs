@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Fault, Lie, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
+use inferenceguard_engines::{Contradiction, Fault, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
 use inferenceguard_model::{BackEnd, Caller, Growth, ModelError, Pick, Token, log_softmax};
 use serde_json::{Value, json};
 use support::{
@@ -113,28 +113,32 @@ fn what_it_cannot_do_is_refused_by_name() {
 }
 
 /// What it is, how it changes an honest answer, and what it is found to be.
-type Case = (&'static str, fn(&mut Value), Lie);
+type Case = (&'static str, fn(&mut Value), Contradiction);
 
 #[test]
 fn every_lie_is_found() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
     let table: Vec<Case> = vec![
-        ("outside", |a| a["tokens"][1] = json!(260), Lie::Token { token: 260, vocab: 260 }),
-        ("too many", |a| a["tokens"] = json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), Lie::Logprobs { found: 8, expected: 9 }),
-        ("none", |a| (a["tokens"], a["completion_probabilities"]) = (json!([]), json!([])), Lie::Empty),
-        ("clipped", |a| a["truncated"] = json!(true), Lie::Clipped { found: 8, max: 8 }),
-        ("another prompt", |a| a["tokens_evaluated"] = json!(4), Lie::Prompt { found: 4, sent: 3 }),
-        ("a stop word", |a| a["stop_type"] = json!("word"), Lie::Finish { found: "word".into() }),
-        ("another end", |a| a["stop_type"] = json!("eos"), Lie::OtherEnd { token: 0 }),
-        ("no number", |a| a["completion_probabilities"][0]["logprob"] = Value::Null, Lie::Logprob { at: 0 }),
+        ("outside", |a| a["tokens"][1] = json!(260), Contradiction::Token { token: 260, vocab: 260 }),
+        (
+            "too many",
+            |a| a["tokens"] = json!([1, 1, 1, 1, 1, 1, 1, 1, 1]),
+            Contradiction::Logprobs { found: 8, expected: 9 },
+        ),
+        ("none", |a| (a["tokens"], a["completion_probabilities"]) = (json!([]), json!([])), Contradiction::Empty),
+        ("clipped", |a| a["truncated"] = json!(true), Contradiction::Clipped { found: 8, max: 8 }),
+        ("another prompt", |a| a["tokens_evaluated"] = json!(4), Contradiction::Prompt { found: 4, sent: 3 }),
+        ("a stop word", |a| a["stop_type"] = json!("word"), Contradiction::Finish { found: "word".into() }),
+        ("another end", |a| a["stop_type"] = json!("eos"), Contradiction::OtherEnd { token: 0 }),
+        ("no number", |a| a["completion_probabilities"][0]["logprob"] = Value::Null, Contradiction::Logprob { at: 0 }),
         (
             "another token",
             |a| a["completion_probabilities"][0]["id"] = json!(3),
-            Lie::Logprobs { found: 8, expected: 8 },
+            Contradiction::Logprobs { found: 8, expected: 8 },
         ),
     ];
-    for (name, change, lie) in table {
+    for (name, change, wrong) in table {
         // Greedy from here: eight bytes of one letter each.
         fake.rule(move |seen| if seen.path == "/completion" { Act::Changed(change) } else { Act::Honest });
         let mut handle = back_end.handle(&Caller::default());
@@ -142,9 +146,11 @@ fn every_lie_is_found() {
         let error = handle.grow(&growth(), vec![row(beam, seed_of_letters())]).expect_err(name);
         let ModelError::Backend(source) = error else { panic!("{name}") };
         let fault = source.downcast::<RemoteError>().unwrap().fault;
-        match (&fault, &lie) {
-            (Fault::Lie(Lie::OtherEnd { token }), Lie::OtherEnd { .. }) => assert_ne!(*token, EOS),
-            _ => assert_eq!(fault, Fault::Lie(lie), "{name}"),
+        match (&fault, &wrong) {
+            (Fault::Contradiction(Contradiction::OtherEnd { token }), Contradiction::OtherEnd { .. }) => {
+                assert_ne!(*token, EOS)
+            }
+            _ => assert_eq!(fault, Fault::Contradiction(wrong), "{name}"),
         }
     }
 }

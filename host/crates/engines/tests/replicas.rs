@@ -51,7 +51,7 @@ fn another_replica_takes_the_rows_of_one_that_is_busy_or_gone() {
     assert!(fakes.iter().all(|fake| error.contains(&fake.url())), "{error}");
     until("both are known to be gone", || grow_one(&vllm).is_err() && vllm.broken().is_some());
     fakes[1].start();
-    until("the one that came back is used", || grow_one(&vllm).is_ok());
+    until("the replica that came back is used", || grow_one(&vllm).is_ok());
     assert_eq!(vllm.broken(), None);
 }
 

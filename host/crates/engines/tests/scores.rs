@@ -3,7 +3,7 @@
 mod support;
 
 use inferenceguard_engines::{
-    Deadlines, Fault, Lie, Probe, Remote, RemoteError, Sequence,
+    Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence,
     vllm::{SameTokens, ScoreText, ScoreTexts, Scores},
 };
 use inferenceguard_model::{
@@ -166,13 +166,25 @@ fn every_lie_about_scores_is_found() {
     let path = "/pooling";
     let base64 = Fault::Malformed { path, reason: "its numbers are not base64 of 32 bits each".into() };
     let table: Vec<Untrue> = vec![
-        ("no rows", |a| a["data"][0]["data"] = json!(""), Lie::TooFew { found: 0, expected: 3 }.into()),
-        ("NaN", |a| a["data"][0]["data"] = json!("AADAfwAAwH8AAMB/"), Lie::NotFinite { what: "scores" }.into()),
+        ("no rows", |a| a["data"][0]["data"] = json!(""), Contradiction::TooFew { found: 0, expected: 3 }.into()),
+        (
+            "NaN",
+            |a| a["data"][0]["data"] = json!("AADAfwAAwH8AAMB/"),
+            Contradiction::NotFinite { what: "scores" }.into(),
+        ),
         ("no base64", |a| a["data"][0]["data"] = json!("??"), base64.clone()),
         ("half a number", |a| a["data"][0]["data"] = json!("AAA="), base64),
-        ("too many", |a| a["data"][0]["data"] = json!("A".repeat(320)), Lie::TooMany { found: 60, max: 5 }.into()),
-        ("no answer", |a| a["data"] = json!([]), Lie::Answers { found: 0, expected: 1 }.into()),
-        ("a clipped text", |a| a["usage"]["prompt_tokens"] = json!(3), Lie::Prompt { found: 3, sent: 5 }.into()),
+        (
+            "too many",
+            |a| a["data"][0]["data"] = json!("A".repeat(320)),
+            Contradiction::TooMany { found: 60, max: 5 }.into(),
+        ),
+        ("no answer", |a| a["data"] = json!([]), Contradiction::Answers { found: 0, expected: 1 }.into()),
+        (
+            "a clipped text",
+            |a| a["usage"]["prompt_tokens"] = json!(3),
+            Contradiction::Prompt { found: 3, sent: 5 }.into(),
+        ),
     ];
     for (i, (name, change, fault_expected)) in table.into_iter().enumerate() {
         let mut handle = scores.handle(&support::tenant(&i.to_string()));
@@ -198,7 +210,7 @@ fn a_server_without_a_prefix_cache_gives_every_row() {
         _ => Act::Honest,
     });
     let error = handle.extend(&[ScoreRow { id, tokens: vec![66, 67], ended: false }]).unwrap_err();
-    assert_eq!(fault(error), Lie::TooFew { found: 2, expected: 4 }.into());
+    assert_eq!(fault(error), Contradiction::TooFew { found: 2, expected: 4 }.into());
 }
 
 #[test]

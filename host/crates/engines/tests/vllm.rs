@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Endpoint, Fault, Key, Lie, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_engines::{Contradiction, Endpoint, Fault, Key, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
     BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
     log_softmax, top_k,
@@ -228,54 +228,74 @@ fn malformed(reason: &str) -> Fault {
 
 fn lies() -> Vec<Untrue> {
     vec![
-        ("a token outside", |a| first(a)["token_ids"][3] = json!(260), Lie::Token { token: 260, vocab: 260 }.into()),
-        ("a negative token", |a| first(a)["token_ids"][0] = json!(-1), Lie::Token { token: -1, vocab: 260 }.into()),
-        ("too many tokens", |a| add(&mut first(a)["token_ids"]), Lie::TooMany { found: 9, max: 8 }.into()),
-        ("no token", |a| first(a)["token_ids"] = json!([]), Lie::Empty.into()),
-        ("clipped", |a| cut(first(a)), Lie::Clipped { found: 7, max: 8 }.into()),
-        ("past the end", |a| first(a)["token_ids"][3] = json!(EOS), Lie::PastEnd { token: EOS }.into()),
+        (
+            "a token outside",
+            |a| first(a)["token_ids"][3] = json!(260),
+            Contradiction::Token { token: 260, vocab: 260 }.into(),
+        ),
+        (
+            "a negative token",
+            |a| first(a)["token_ids"][0] = json!(-1),
+            Contradiction::Token { token: -1, vocab: 260 }.into(),
+        ),
+        ("too many tokens", |a| add(&mut first(a)["token_ids"]), Contradiction::TooMany { found: 9, max: 8 }.into()),
+        ("no token", |a| first(a)["token_ids"] = json!([]), Contradiction::Empty.into()),
+        ("clipped", |a| cut(first(a)), Contradiction::Clipped { found: 7, max: 8 }.into()),
+        ("past the end", |a| first(a)["token_ids"][3] = json!(EOS), Contradiction::PastEnd { token: EOS }.into()),
         (
             "another end",
             |a| {
                 first(a)["token_ids"][7] = json!(66);
                 first(a)["finish_reason"] = json!("stop");
             },
-            Lie::OtherEnd { token: 66 }.into(),
+            Contradiction::OtherEnd { token: 66 }.into(),
         ),
-        ("aborted", |a| first(a)["finish_reason"] = json!("abort"), Lie::Finish { found: "abort".into() }.into()),
+        (
+            "aborted",
+            |a| first(a)["finish_reason"] = json!("abort"),
+            Contradiction::Finish { found: "abort".into() }.into(),
+        ),
         (
             "an odd reason",
             |a| first(a)["finish_reason"] = json!("\u{1b}[2J"),
-            Lie::Finish { found: "\\u{1b}[2J".into() }.into(),
+            Contradiction::Finish { found: "\\u{1b}[2J".into() }.into(),
         ),
         (
             "log-probability null",
             |a| first(a)["logprobs"]["token_logprobs"][2] = Value::Null,
-            Lie::Logprob { at: 2 }.into(),
+            Contradiction::Logprob { at: 2 }.into(),
         ),
         (
             "log-probability above 0",
             |a| first(a)["logprobs"]["token_logprobs"][2] = json!(0.5),
-            Lie::Logprob { at: 2 }.into(),
+            Contradiction::Logprob { at: 2 }.into(),
         ),
         (
             "a log-probability too few",
             |a| {
                 first(a)["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop();
             },
-            Lie::Logprobs { found: 7, expected: 8 }.into(),
+            Contradiction::Logprobs { found: 7, expected: 8 }.into(),
         ),
-        ("another prompt", |a| first(a)["prompt_token_ids"][0] = json!(1), Lie::Prompt { found: 3, sent: 3 }.into()),
-        ("a clipped prompt", |a| first(a)["prompt_token_ids"] = json!([9]), Lie::Prompt { found: 1, sent: 3 }.into()),
+        (
+            "another prompt",
+            |a| first(a)["prompt_token_ids"][0] = json!(1),
+            Contradiction::Prompt { found: 3, sent: 3 }.into(),
+        ),
+        (
+            "a clipped prompt",
+            |a| first(a)["prompt_token_ids"] = json!([9]),
+            Contradiction::Prompt { found: 1, sent: 3 }.into(),
+        ),
         (
             "two answers",
             |a| {
                 let twin = first(a).clone();
                 a["choices"].as_array_mut().unwrap().push(twin);
             },
-            Lie::Answers { found: 2, expected: 1 }.into(),
+            Contradiction::Answers { found: 2, expected: 1 }.into(),
         ),
-        ("no answer", |a| a["choices"] = json!([]), Lie::Answers { found: 0, expected: 1 }.into()),
+        ("no answer", |a| a["choices"] = json!([]), Contradiction::Answers { found: 0, expected: 1 }.into()),
     ]
 }
 

@@ -55,7 +55,7 @@ pub struct Answer {
 impl Answer {
     /// The answer to a prompt that could not be answered.
     #[must_use]
-    pub fn failed(reason: String) -> Self {
+    pub fn failure(reason: String) -> Self {
         Self {
             text: String::new(),
             tokens: Vec::new(),

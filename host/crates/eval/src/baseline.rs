@@ -105,7 +105,7 @@ impl Baseline {
         }
         let problem = format!(
             "it was recorded for {} prompts of {} with seeds {:?}, this is for {} of {} with {seeds:?}; give the same, or \
-             record anew with --update",
+             record again with --update",
             self.dataset.prompts, self.dataset.name, self.seeds, dataset.prompts, dataset.name
         );
         Err(EvalError::Baseline { path: path.to_owned(), problem })

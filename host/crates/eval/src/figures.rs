@@ -241,7 +241,7 @@ impl Figures {
     pub(crate) fn of(
         (model, row, group): (&str, &str, Option<&str>),
         answers: &[&Graded],
-        places: &Places,
+        places: &PromptIndex,
         resamples: &Resamples,
     ) -> Self {
         let part = |part: Part| {
@@ -267,9 +267,9 @@ impl Figures {
 
 /// The place of each prompt id among the resampled prompts.
 #[derive(Debug, Clone)]
-pub(crate) struct Places(BTreeMap<usize, usize>);
+pub(crate) struct PromptIndex(BTreeMap<usize, usize>);
 
-impl Places {
+impl PromptIndex {
     pub(crate) fn of(ids: impl IntoIterator<Item = usize>) -> Self {
         let ids: std::collections::BTreeSet<usize> = ids.into_iter().collect();
         Self(ids.into_iter().enumerate().map(|(place, id)| (id, place)).collect())
@@ -297,7 +297,7 @@ impl Places {
     }
 }
 
-fn measures(answers: &[&Graded], places: &Places, resamples: &Resamples) -> BTreeMap<String, Measure> {
+fn measures(answers: &[&Graded], places: &PromptIndex, resamples: &Resamples) -> BTreeMap<String, Measure> {
     let measure = |figure: &Figure| {
         let clusters = places.clusters(answers, figure);
         Some((figure.name.to_owned(), resamples.measure(&clusters, figure.kind == Kind::Share)?))

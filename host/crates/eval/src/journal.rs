@@ -211,7 +211,7 @@ mod tests {
             prompt: "p".into(),
             intent: Intent::Unknown,
             group: None,
-            answer: Answer::failed("none".into()),
+            answer: Answer::failure("none".into()),
             priced_again: None,
             end_cost: None,
             emitted_reward: None,

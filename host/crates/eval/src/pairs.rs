@@ -7,7 +7,7 @@
 use crate::{
     Graded, Resamples, Row, Status,
     bootstrap::{Replicates, interval},
-    figures::{Places, figure},
+    figures::{PromptIndex, figure},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -84,7 +84,7 @@ struct Column<'a> {
 }
 
 /// All pairs of a model's rows.
-pub(crate) fn pairs(model: &str, sides: &[Side<'_>], places: &Places, resamples: &Resamples) -> Vec<Pair> {
+pub(crate) fn pairs(model: &str, sides: &[Side<'_>], places: &PromptIndex, resamples: &Resamples) -> Vec<Pair> {
     let failing = failing(sides);
     let positions: Vec<f64> = sides.iter().map(|side| mean_positions(side, places)).collect();
     let mut pairs = Vec::new();
@@ -110,7 +110,7 @@ fn failing(sides: &[Side<'_>]) -> Option<BTreeSet<usize>> {
     Some(bad.map(|graded| graded.prompt_id).collect())
 }
 
-fn mean_positions(side: &Side<'_>, places: &Places) -> f64 {
+fn mean_positions(side: &Side<'_>, places: &PromptIndex) -> f64 {
     let scored = figure("scored_positions").map(|figure| places.clusters(&side.answers, figure));
     scored.and_then(|clusters| clusters.mean()).unwrap_or(0.0)
 }
@@ -120,7 +120,7 @@ fn column<'a>(
     (base_fails, only): (bool, Option<&BTreeSet<usize>>),
     name: &'static str,
     sides: &[Side<'_>],
-    places: &Places,
+    places: &PromptIndex,
     resamples: &Resamples,
 ) -> Column<'a> {
     let kept = |graded: &&Graded| only.is_none_or(|ids| ids.contains(&graded.prompt_id));

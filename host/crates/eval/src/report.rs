@@ -2,7 +2,7 @@
 
 use crate::{
     EvalError, Figures, Graded, Journal, Origin, Pair, Resamples, Row, Settings, csv_table,
-    figures::Places,
+    figures::PromptIndex,
     html,
     journal::write_whole,
     pairs::{Side, pairs},
@@ -44,7 +44,7 @@ impl Report {
     #[must_use]
     pub fn with_draws(settings: &Settings, journal: &Journal, draws: usize) -> Self {
         let answers = journal.answers();
-        let places = Places::of(answers.iter().map(|graded| graded.prompt_id));
+        let places = PromptIndex::of(answers.iter().map(|graded| graded.prompt_id));
         let resamples = Resamples::new(places.len(), draws, Resamples::SEED);
         let count = Counting { answers, places: &places, resamples: &resamples };
         let due = settings.dataset.prompts * settings.seeds.len() * settings.rows.len() * settings.models.len();
@@ -137,7 +137,7 @@ impl fmt::Display for Report {
 /// Answers, and the draws that all figures share.
 struct Counting<'a> {
     answers: &'a [Graded],
-    places: &'a Places,
+    places: &'a PromptIndex,
     resamples: &'a Resamples,
 }
 

@@ -22,7 +22,7 @@ fn kinds(prompt: &str, _: u64) -> Answer {
         "empty" => answer(Status::WithinBudget, " "),
         "junk" => answer(Status::WithinBudget, &long("xyz")),
         "elsewhere" => answer(Status::WithinBudget, &long("elsewhere")),
-        other => Answer::failed(format!("{other} does not fit")),
+        other => Answer::failure(format!("{other} does not fit")),
     }
 }
 

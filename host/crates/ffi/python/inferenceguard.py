@@ -22,7 +22,7 @@ _NAMES = ("libinferenceguard.so", "libinferenceguard.dylib", "inferenceguard.dll
 
 
 class GuardError(Exception):
-    """What the library said."""
+    """The message of the library."""
 
 
 class _Piece(ctypes.Structure):

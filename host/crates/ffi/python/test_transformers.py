@@ -27,14 +27,14 @@ def main(folder, path, forbidden):
             ids = model.generate(**inputs, do_sample=True, max_new_tokens=60, pad_token_id=tokenizer.pad_token_id, **more)
         return tokenizer.batch_decode(ids[:, length:], skip_special_tokens=True)
 
-    def said(texts):
+    def count_of(texts):
         return sum(f" {word} " in f" {text.lower()} " for word in forbidden for text in texts)
 
     plain = answers()
-    assert said(plain) > 0, ("the plain answers must say what is forbidden", plain)
+    assert count_of(plain) > 0, ("the plain answers must say what is forbidden", plain)
     guard = GuardLogitsProcessor(Bundle(path), tokenizer, length, prompts=prompts)
     guarded = answers(logits_processor=[guard])
-    assert said(guarded) == 0, guarded
+    assert count_of(guarded) == 0, guarded
     assert sum(map(len, guarded)) > 0.5 * sum(map(len, plain)) or any(guard.stopped), guarded
     try:
         Bundle("/no/such/bundle")
@@ -42,7 +42,7 @@ def main(folder, path, forbidden):
         assert "/no/such/bundle" in str(error), error
     else:
         raise AssertionError("no error")
-    print(f"plain answers say {', '.join(forbidden)} {said(plain)} times, guarded ones 0; stopped early: {sum(guard.stopped)}")
+    print(f"plain answers say {', '.join(forbidden)} {count_of(plain)} times, guarded ones 0; stopped early: {sum(guard.stopped)}")
     print(f"plain:   {plain[0]!r}\nguarded: {guarded[0]!r}")
 
 

@@ -37,7 +37,7 @@ impl Fields {
             (Ok(Value::Object(left)), _) => Ok(Self { path: String::new(), left }),
             (Ok(other), _) => Err(broken(format!("the body is {}; expected an object", shown(&other)))),
             (Err(_), Some(path)) => {
-                Err(Problem::coded("duplicate_parameter", &path, format!("`{path}` stands twice; give it once")))
+                Err(Problem::with_code("duplicate_parameter", &path, format!("`{path}` stands twice; give it once")))
             }
             (Err(error), None) => Err(broken(format!("the body is no JSON: {error}"))),
         }
@@ -83,12 +83,12 @@ impl Fields {
 
 /// The error for a value of another type than expected.
 pub fn wrong(path: &str, found: &Value, expected: &str) -> Problem {
-    Problem::coded("invalid_type", path, format!("`{path}`: found {}; expected {expected}", shown(found)))
+    Problem::with_code("invalid_type", path, format!("`{path}`: found {}; expected {expected}", shown(found)))
 }
 
 /// The error for a missing field.
 pub fn missing(path: &str, expected: &str) -> Problem {
-    Problem::coded("missing_required_parameter", path, format!("`{path}` is missing; expected {expected}"))
+    Problem::with_code("missing_required_parameter", path, format!("`{path}` is missing; expected {expected}"))
 }
 
 fn broken(message: String) -> Problem {

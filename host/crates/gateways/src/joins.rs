@@ -42,7 +42,7 @@ pub struct Joins {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    ids: BTreeMap<Arc<str>, Remembered>,
+    ids: BTreeMap<Arc<str>, KnownId>,
     /// The ids by the numbers of their calls, the oldest first.
     order: BTreeMap<u64, Arc<str>>,
     /// Those of them whose conversations are known.
@@ -52,7 +52,7 @@ struct Waiting {
 }
 
 #[derive(Debug)]
-struct Remembered {
+struct KnownId {
     /// `None` after two different ones, and once it was too old or too much to keep.
     conversation: Option<Conversation>,
     number: u64,
@@ -117,7 +117,7 @@ impl Waiting {
         let (id, is_known): (Arc<str>, bool) = (id.into(), conversation.is_some());
         self.next += 1;
         self.chars += chars;
-        if let Some(old) = self.ids.insert(Arc::clone(&id), Remembered { conversation, number, chars, since }) {
+        if let Some(old) = self.ids.insert(Arc::clone(&id), KnownId { conversation, number, chars, since }) {
             self.order.remove(&old.number);
             self.known.remove(&old.number);
             self.chars -= old.chars;

@@ -155,7 +155,7 @@ fn parameters(fields: &mut Fields) -> Result<(Option<String>, Option<OnUnsafe>),
 fn refuse_content(fields: Fields) -> Result<(), Problem> {
     let unknown = fields.rest().into_iter().find(|(_, _, value)| has_content(value));
     unknown.map_or(Ok(()), |(_, path, _)| {
-        Err(Problem::coded("unknown_parameter", &path, format!("`{path}` is not known here and has content")))
+        Err(Problem::with_code("unknown_parameter", &path, format!("`{path}` is not known here and has content")))
     })
 }
 

@@ -189,11 +189,11 @@ impl Fields {
                         "`{path}` is not supported here; leave it out, or send {}, which asks for nothing",
                         values.described()
                     );
-                    Err(Problem::coded("unsupported_parameter", &path, message))
+                    Err(Problem::with_code("unsupported_parameter", &path, message))
                 }
                 None => {
                     let message = format!("`{path}` is not known here; leave it out");
-                    Err(Problem::coded("unknown_parameter", &path, message))
+                    Err(Problem::with_code("unknown_parameter", &path, message))
                 }
             }
         })

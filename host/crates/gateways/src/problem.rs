@@ -39,12 +39,12 @@ impl Problem {
     /// A field with a wrong value.
     #[must_use]
     pub fn bad(param: &str, message: impl Into<String>) -> Self {
-        Self::coded("invalid_value", param, message)
+        Self::with_code("invalid_value", param, message)
     }
 
     /// A field that is wrong in the way that the code names.
     #[must_use]
-    pub fn coded(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+    pub fn with_code(code: &'static str, param: &str, message: impl Into<String>) -> Self {
         Self { param: Some(param.to_owned()), ..Self::new(code, message) }
     }
 }

@@ -107,7 +107,7 @@ impl Body {
 }
 
 /// What stands before a record in a file.
-pub(crate) struct Place {
+pub(crate) struct ChainPosition {
     pub(crate) sequence: u64,
     pub(crate) previous: String,
 }
@@ -146,11 +146,11 @@ impl Header {
         Ok(())
     }
 
-    pub(crate) fn of(output: &Output, place: Place, body: &[u8]) -> Self {
+    pub(crate) fn of(output: &Output, position: ChainPosition, body: &[u8]) -> Self {
         Self {
             format: Self::FORMAT,
-            sequence: place.sequence,
-            previous: place.previous,
+            sequence: position.sequence,
+            previous: position.previous,
             at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             bundle: output.bundle.clone(),
             generations: output.generations.clone(),

@@ -2,7 +2,7 @@
 
 use crate::{
     Body, Header, RecordError,
-    body::Place,
+    body::ChainPosition,
     chain::{has_signature, is_record, read, written},
     file::{Open, Room},
 };
@@ -109,8 +109,8 @@ impl Journal {
         // The second time where the file was emptied between the look at it and the write.
         for _ in 0..2 {
             open.find(&self.path)?;
-            let place = Place { sequence: open.next, previous: open.previous.clone() };
-            let header = Header::of(output, place, body);
+            let position = ChainPosition { sequence: open.next, previous: open.previous.clone() };
+            let header = Header::of(output, position, body);
             let (hash, line) = written(&header, self.bodies.then_some(body), self.key.as_ref()).map_err(failed)?;
             if open.write(&line).map_err(failed)? == Room::AtItsEnd {
                 (open.next, open.previous) = (open.next + 1, hash);

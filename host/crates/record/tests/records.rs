@@ -40,7 +40,8 @@ fn records_verify_and_say_what_the_output_said() {
 
 #[test]
 fn a_claim_that_does_not_add_up_is_found() {
-    let output = outputs(11.0, 20).into_iter().find(|output| output.constraints[0].cost > 0.0).expect("one that costs");
+    let output =
+        outputs(11.0, 20).into_iter().find(|output| output.constraints[0].cost > 0.0).expect("an output that costs");
     let body = || inferenceguard_record::Body::of(&output).unwrap();
     let mut cheaper = body();
     cheaper.outcome.constraints[0].max_cost -= 1.0;
@@ -279,7 +280,7 @@ fn a_record_names_every_model_and_others_are_found_out() {
     assert_eq!(other.model, models.model, "only the cost model is another one");
     let error = header.expects(&models.model, &other.scores).unwrap_err();
     assert!(matches!(&error, Wrong::Model { role, .. } if role == "score model `cost`"), "{error}");
-    assert!(header.expects(&models.model, &Default::default()).is_err(), "one that is not there is another one");
+    assert!(header.expects(&models.model, &Default::default()).is_err(), "a missing model is another model");
     assert!(
         matches!(header.expects(&Default::default(), &models.scores), Err(Wrong::Model { role, .. }) if role == "language model")
     );

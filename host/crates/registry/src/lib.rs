@@ -40,7 +40,7 @@ const FILES: usize = 1000;
 
 /// A bundle's place in an OCI registry.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct BundleReference {
     /// `REGISTRY/NAME:TAG` or `REGISTRY/NAME@sha256:DIGEST`.
     pub reference: String,
     /// Without TLS.
@@ -62,7 +62,7 @@ pub struct Pushed {
 ///
 /// # Errors
 /// [`RegistryError::Push`], and what keeps the registry from being asked.
-pub fn push(place: &Place, bundle: &Bundle) -> Result<Pushed, RegistryError> {
+pub fn push(place: &BundleReference, bundle: &Bundle) -> Result<Pushed, RegistryError> {
     let (reference, client, auth) = connect(place)?;
     let layers = layers(bundle);
     let config = Config::new("{}", EMPTY.to_owned(), None);
@@ -83,7 +83,7 @@ pub fn push(place: &Place, bundle: &Bundle) -> Result<Pushed, RegistryError> {
 ///
 /// # Errors
 /// [`RegistryError::Pull`], and what keeps the registry from being asked.
-pub fn pull(place: &Place) -> Result<Bundle, RegistryError> {
+pub fn pull(place: &BundleReference) -> Result<Bundle, RegistryError> {
     let (reference, client, auth) = connect(place)?;
     let failed = |error| RegistryError::Pull { reference: reference.to_string(), source: Box::new(error) };
     let files = Runtime::new()?.block_on(files(&client, &reference, &auth)).map_err(failed)?;
@@ -151,7 +151,7 @@ fn require(holds: bool, problem: impl Fn() -> String) -> Result<(), RegistryErro
     if holds { Ok(()) } else { Err(content(problem())) }
 }
 
-fn connect(place: &Place) -> Result<(Reference, Client, RegistryAuth), RegistryError> {
+fn connect(place: &BundleReference) -> Result<(Reference, Client, RegistryAuth), RegistryError> {
     let reference = place.reference.parse::<Reference>();
     let reference = reference.map_err(|source| RegistryError::Reference { found: place.reference.clone(), source })?;
     // Fails only if the process has a provider already, which will do.

@@ -269,25 +269,25 @@ impl Session {
     fn take(&mut self, need: Need, answer: Answer) -> Result<(), SearchError> {
         match (need, answer) {
             (Need::Release { .. }, Answer::Done) => Ok(()),
-            (Need::Prefill(_), Answer::Done) => self.prefilled(),
-            (Need::Start(_), Answer::Budget(state)) => self.started(state),
-            (Need::Plan(batch), Answer::Plan(plan)) => self.planned(&batch, plan),
-            (Need::Step { rows, .. }, Answer::Done) => self.stepped(&rows),
-            (Need::Steer(_), Answer::Steered(done)) => self.steered(done),
-            (Need::Sample(needs), Answer::Sampled(out)) if needs.len() == out.len() => self.sampled(&out),
-            (Need::Grow { rows, .. }, Answer::Grown(out)) if rows.len() == out.len() => self.grown(out),
-            (Need::Expand { rows, .. }, Answer::Expanded(out)) if rows.len() == out.len() => self.expanded(&out),
-            (Need::Estimate(batch), Answer::Estimated(out)) => self.estimated(&batch, out),
-            (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => self.scored(&needs, out),
-            (Need::Price { cost, batch }, Answer::Priced(out)) => self.priced(&cost, &batch, out),
-            (Need::PriceTail { cost, batch }, Answer::Priced(out)) => self.tail_priced(&cost, &batch, out),
-            (Need::Advance { rows, .. }, Answer::Advanced(out)) => self.advanced(&rows, out),
-            (Need::Select(batch), Answer::Decided(decision)) => self.decided(&batch, decision),
+            (Need::Prefill(_), Answer::Done) => self.take_prefill(),
+            (Need::Start(_), Answer::Budget(state)) => self.take_start(state),
+            (Need::Plan(batch), Answer::Plan(plan)) => self.take_plan(&batch, plan),
+            (Need::Step { rows, .. }, Answer::Done) => self.take_step(&rows),
+            (Need::Steer(_), Answer::Steered(done)) => self.take_steering(done),
+            (Need::Sample(needs), Answer::Sampled(out)) if needs.len() == out.len() => self.take_samples(&out),
+            (Need::Grow { rows, .. }, Answer::Grown(out)) if rows.len() == out.len() => self.take_growth(out),
+            (Need::Expand { rows, .. }, Answer::Expanded(out)) if rows.len() == out.len() => self.take_expansions(&out),
+            (Need::Estimate(batch), Answer::Estimated(out)) => self.take_estimates(&batch, out),
+            (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => self.take_scores(&needs, out),
+            (Need::Price { cost, batch }, Answer::Priced(out)) => self.take_prices(&cost, &batch, out),
+            (Need::PriceTail { cost, batch }, Answer::Priced(out)) => self.take_tail_prices(&cost, &batch, out),
+            (Need::Advance { rows, .. }, Answer::Advanced(out)) => self.take_states(&rows, out),
+            (Need::Select(batch), Answer::Decided(decision)) => self.take_decision(&batch, decision),
             (need, answer) => Err(SearchError::Protocol { need: need.name(), answer: format!("{answer:.120?}") }),
         }
     }
 
-    fn prefilled(&mut self) -> Result<(), SearchError> {
+    fn take_prefill(&mut self) -> Result<(), SearchError> {
         self.held.push(crate::ROOT);
         self.phase = if self.constraints.is_empty() { Phase::Plan } else { Phase::Start };
         if self.constraints.is_empty() {
@@ -296,7 +296,7 @@ impl Session {
         Ok(())
     }
 
-    fn started(&mut self, state: Result<BudgetState, RoleFailure>) -> Result<(), SearchError> {
+    fn take_start(&mut self, state: Result<BudgetState, RoleFailure>) -> Result<(), SearchError> {
         let check = crate::check::Check { role: crate::Role::Tracker, component: "tracker" };
         match state.and_then(|state| check.start(state)) {
             Ok(state) => self.states.push(state),

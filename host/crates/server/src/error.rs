@@ -37,11 +37,11 @@ impl ApiError {
 
     /// A field of a request has a wrong value.
     pub(crate) fn bad(param: &str, message: impl Into<String>) -> Self {
-        Self::coded("invalid_value", param, message)
+        Self::with_code("invalid_value", param, message)
     }
 
     /// A field of a request is wrong: 400 with this code.
-    pub(crate) fn coded(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn with_code(code: &'static str, param: &str, message: impl Into<String>) -> Self {
         Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
@@ -108,7 +108,7 @@ impl From<ApiError> for Refused {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
-        if error.is_dry() {
+        if error.may_succeed_later() {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message, 1);
         }
         if error.is_cancelled() {
@@ -120,7 +120,7 @@ impl From<EngineError> for ApiError {
         let bad = |code| Self { param: Some(param(&error)), ..Self::new(StatusCode::BAD_REQUEST, code, &*message) };
         match &error {
             EngineError::DoesNotFit { .. } => bad("context_length_exceeded"),
-            _ if error.is_request() => bad("invalid_value"),
+            _ if error.is_callers_fault() => bad("invalid_value"),
             _ => {
                 tracing::error!(%error, "a request failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", FAILED)

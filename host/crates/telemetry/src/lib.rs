@@ -42,7 +42,7 @@ pub enum TelemetryError {
         problem: String,
     },
     /// An address is none.
-    #[error("{name}: found `{found}`, no address of a collector; expected one that begins with http:// or https://")]
+    #[error("{name}: found `{found}`; expected an address that begins with http:// or https://")]
     NoAddress {
         /// The option or variable.
         name: String,

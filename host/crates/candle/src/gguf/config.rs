@@ -185,7 +185,7 @@ impl Gguf {
     }
 
     fn vocab(&self) -> Result<usize, CandleError> {
-        let embedding = self.info("model.embed_tokens.weight").and_then(|(_, _, place)| place.shape.first().copied());
+        let embedding = self.info("model.embed_tokens.weight").and_then(|(_, _, entry)| entry.shape.first().copied());
         match embedding.or(self.optional("vocab_size")?) {
             Some(vocab) => Ok(vocab),
             None => Err(self.wrong(&self.key("vocab_size"), "a whole number above 0")),

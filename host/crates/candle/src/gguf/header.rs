@@ -26,7 +26,7 @@ pub(crate) enum Value {
 
 /// A tensor, as the header describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TensorEntry {
     /// In the order of Hugging Face: outputs first.
     pub(super) shape: Vec<usize>,
     /// The number of its type.
@@ -38,7 +38,7 @@ pub(super) struct Place {
 /// A header, read.
 pub(super) struct Header {
     pub(super) metadata: BTreeMap<String, Value>,
-    pub(super) tensors: BTreeMap<String, Place>,
+    pub(super) tensors: BTreeMap<String, TensorEntry>,
     /// Where the tensors begin.
     pub(super) end: usize,
 }
@@ -207,25 +207,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn tensors(&mut self, count: usize) -> Result<BTreeMap<String, Place>, String> {
+    fn tensors(&mut self, count: usize) -> Result<BTreeMap<String, TensorEntry>, String> {
         let mut all = BTreeMap::new();
         for _ in 0..count {
             let name = self.text()?;
-            let place = self.place().map_err(|error| format!("tensor {name:?}: {error}"))?;
-            if all.insert(name.clone(), place).is_some() {
+            let entry = self.tensor_entry().map_err(|error| format!("tensor {name:?}: {error}"))?;
+            if all.insert(name.clone(), entry).is_some() {
                 return Err(format!("tensor {name:?} is there twice"));
             }
         }
         Ok(all)
     }
 
-    fn place(&mut self) -> Result<Place, String> {
+    fn tensor_entry(&mut self) -> Result<TensorEntry, String> {
         let dimensions = self.u32()?;
         if dimensions > DIMENSIONS {
             return Err(format!("it has {dimensions} dimensions; at most {DIMENSIONS} are read"));
         }
         let mut shape = (0..dimensions).map(|_| self.length()).collect::<Result<Vec<_>, _>>()?;
         shape.reverse();
-        Ok(Place { shape, kind: self.u32()?, offset: self.u64()? })
+        Ok(TensorEntry { shape, kind: self.u32()?, offset: self.u64()? })
     }
 }

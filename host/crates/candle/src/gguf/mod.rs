@@ -12,7 +12,7 @@ mod tokenizer;
 use crate::{CandleError, DecoderConfig, ModelFiles, files::Content, weights::StoredTensor};
 use half::{bf16, f16};
 pub(crate) use header::Value;
-use header::{Header, Place};
+use header::{Header, TensorEntry};
 use inferenceguard_kernels::{Format, Quantized};
 use kinds::Kind;
 use names::Layout;
@@ -45,20 +45,20 @@ impl Part {
 
     /// Every tensor. A tensor that the file does not hold, or whose type is not read, has no bytes.
     fn tensors(&self) -> Vec<StoredTensor<'_>> {
-        self.header.tensors.iter().map(|(name, place)| self.tensor(name, place)).collect()
+        self.header.tensors.iter().map(|(name, entry)| self.tensor(name, entry)).collect()
     }
 
-    fn tensor<'a>(&'a self, name: &'a str, place: &'a Place) -> StoredTensor<'a> {
-        let bytes = Kind::of(place.kind).and_then(|kind| self.data(place, kind)).unwrap_or_default();
-        StoredTensor { name, format: place.kind.to_string(), shape: &place.shape, bytes }
+    fn tensor<'a>(&'a self, name: &'a str, entry: &'a TensorEntry) -> StoredTensor<'a> {
+        let bytes = Kind::of(entry.kind).and_then(|kind| self.data(entry, kind)).unwrap_or_default();
+        StoredTensor { name, format: entry.kind.to_string(), shape: &entry.shape, bytes }
     }
 
     /// A tensor's bytes; `None` if they are not all in the file.
-    fn data(&self, place: &Place, kind: Kind) -> Option<&[u8]> {
-        let numbers = place.shape.iter().try_fold(1usize, |n, dim| n.checked_mul(*dim))?;
+    fn data(&self, entry: &TensorEntry, kind: Kind) -> Option<&[u8]> {
+        let numbers = entry.shape.iter().try_fold(1usize, |n, dim| n.checked_mul(*dim))?;
         let (span, size) = kind.block();
         let bytes = numbers.is_multiple_of(span).then(|| (numbers / span).checked_mul(size))??;
-        let start = self.header.end.checked_add(usize::try_from(place.offset).ok()?)?;
+        let start = self.header.end.checked_add(usize::try_from(entry.offset).ok()?)?;
         self.bytes.get(start..start.checked_add(bytes)?)
     }
 }
@@ -123,10 +123,10 @@ impl Gguf {
     }
 
     /// The name of a tensor in the file, the file, and what its header says.
-    fn info(&self, name: &str) -> Option<(String, &Part, &Place)> {
+    fn info(&self, name: &str) -> Option<(String, &Part, &TensorEntry)> {
         names::in_file(name).into_iter().find_map(|name| {
-            let (part, place) = self.parts().find_map(|part| Some((part, part.header.tensors.get(&name)?)))?;
-            Some((name, part, place))
+            let (part, entry) = self.parts().find_map(|part| Some((part, part.header.tensors.get(&name)?)))?;
+            Some((name, part, entry))
         })
     }
 
@@ -188,20 +188,20 @@ impl Gguf {
 
     /// A tensor's bytes, once name, shape, format and place are found right.
     fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, CandleError> {
-        let Some((tensor, part, place)) = self.info(name) else {
+        let Some((tensor, part, entry)) = self.info(name) else {
             let tensor = names::in_file(name).into_iter().next().unwrap_or_else(|| name.to_owned());
             return Err(CandleError::MissingTensor { folder: self.path.clone(), tensor });
         };
         let path = part.path.clone();
-        if place.shape != shape {
-            let (found, expected) = (place.shape.clone(), shape.to_vec());
+        if entry.shape != shape {
+            let (found, expected) = (entry.shape.clone(), shape.to_vec());
             return Err(CandleError::TensorShape { path, tensor, found, expected });
         }
-        let Some(kind) = Kind::of(place.kind) else {
-            let (found, read) = (kinds::name(place.kind), kinds::read());
+        let Some(kind) = Kind::of(entry.kind) else {
+            let (found, read) = (kinds::name(entry.kind), kinds::read());
             return Err(CandleError::GgufFormat { path, tensor, found, read });
         };
-        match part.data(place, kind) {
+        match part.data(entry, kind) {
             Some(data) => Ok(Stored { path, layout: Layout::of(self, name, shape), name: tensor, kind, data }),
             None => {
                 let message = format!("tensor {tensor} reaches beyond its end, or does not consist of whole blocks");

@@ -3,7 +3,7 @@
 use crate::output;
 use clap::Args;
 use inferenceguard_catalog::bundles::{self, Fallback};
-use inferenceguard_registry::{self as registry, Place};
+use inferenceguard_registry::{self as registry, BundleReference};
 use std::path::PathBuf;
 
 /// A bundle's place in an OCI registry.
@@ -38,22 +38,22 @@ pub(crate) struct PullArguments {
 }
 
 impl RegistryArguments {
-    fn place(&self) -> Place {
+    fn bundle_reference(&self) -> BundleReference {
         let (reference, plain_http) = (self.reference.clone(), self.plain_http);
-        Place { reference, plain_http, token_host: self.token_host.clone() }
+        BundleReference { reference, plain_http, token_host: self.token_host.clone() }
     }
 }
 
 /// Puts a bundle into a registry.
 pub(super) fn push(arguments: &PushArguments) -> anyhow::Result<()> {
     let bundle = bundles::open(Some(&arguments.bundle), Fallback::Plain)?;
-    let pushed = registry::push(&arguments.registry.place(), &bundle)?;
+    let pushed = registry::push(&arguments.registry.bundle_reference(), &bundle)?;
     output::result(format_args!("{}  {}\npin it as {}", pushed.reference, bundle.digest(), pushed.pinned))
 }
 
 /// Fetches a bundle from a registry into one file.
 pub(super) fn pull(arguments: &PullArguments) -> anyhow::Result<()> {
-    let bundle = registry::pull(&arguments.registry.place())?;
+    let bundle = registry::pull(&arguments.registry.bundle_reference())?;
     let manifest = bundle.manifest();
     let own = || format!("{}-{}.tar", manifest.name, manifest.version).into();
     let out = arguments.out.clone().unwrap_or_else(own);

@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) admin: String,
     pub(crate) agent: Agent,
     /// Its messages after it listened.
-    said: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<String>>>,
 }
 
 /// The command of a server on free ports.
@@ -41,12 +41,12 @@ impl Server {
     pub(crate) fn of(mut process: Child) -> Self {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let (clients, admin) = (address(&mut lines, "clients"), address(&mut lines, "administrators"));
-        let said = Arc::<Mutex<Vec<String>>>::default();
+        let shared = Arc::<Mutex<Vec<String>>>::default();
         // Nothing must wait for its lines to be read.
-        let kept = Arc::clone(&said);
+        let kept = Arc::clone(&shared);
         thread::spawn(move || lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line)));
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
-        Self { process, clients, admin, agent, said }
+        Self { process, clients, admin, agent, lines: shared }
     }
 
     pub(crate) fn ask(&self, body: &Value) -> Option<Value> {
@@ -82,16 +82,16 @@ impl Server {
             thread::sleep(Duration::from_millis(100));
             self.generation() == number
         });
-        assert!(there, "{}: {:?}", self.status(), self.said.lock().unwrap());
+        assert!(there, "{}: {:?}", self.status(), self.lines.lock().unwrap());
     }
 
     /// Waits for a line with these words.
     pub(crate) fn says(&self, words: &str) {
         let there = (0..600).any(|_| {
             thread::sleep(Duration::from_millis(100));
-            self.said.lock().unwrap().iter().any(|line| line.contains(words))
+            self.lines.lock().unwrap().iter().any(|line| line.contains(words))
         });
-        assert!(there, "{words}: {:?}", self.said.lock().unwrap());
+        assert!(there, "{words}: {:?}", self.lines.lock().unwrap());
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     wire::{COMPLETION, Completion, File},
 };
 use crate::{
-    Fault, Lie, RemoteError,
+    Contradiction, Fault, RemoteError,
     checks::Asked,
     engine::{Engine, Job, Row, Session, Siblings, Side},
     fleet::{Read, Shared},
@@ -133,8 +133,8 @@ impl Engine for Core {
             self.ask(session, request, |bytes| read::likely(bytes, self.asked(beam, 1, &[]))).await?;
         slot.has_read(beam.to_vec());
         if best.len() < k as usize {
-            let lie = Lie::Likely { found: best.len(), expected: k as usize };
-            return Err(Fault::from(lie).at(&self.side.names));
+            let wrong = Contradiction::Likely { found: best.len(), expected: k as usize };
+            return Err(Fault::from(wrong).at(&self.side.names));
         }
         best.truncate(k as usize);
         Ok((best, cost))
@@ -146,7 +146,7 @@ impl Engine for Core {
         let (best, cost) = self.likeliest(session, beam, most).await?;
         match best.iter().find(|likely| likely.token == token) {
             Some(likely) => Ok((likely.logprob, cost)),
-            None => Err(Fault::from(Lie::Logprob { at: beam.len() }).at(&self.side.names)),
+            None => Err(Fault::from(Contradiction::Logprob { at: beam.len() }).at(&self.side.names)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::wire::{COMPLETION, Completed, Probability};
 use crate::{
-    Fault, Lie,
+    Contradiction, Fault,
     checks::{Asked, logprob, token},
     error::quoted,
     http::malformed,
@@ -35,36 +35,36 @@ fn completed(bytes: &[u8], asked: Asked<'_>) -> Result<Completed, Fault> {
     let answer: Completed = serde_json::from_slice(bytes).map_err(|error| malformed(COMPLETION, &error))?;
     let (found, sent) = (answer.tokens_evaluated, asked.prompt.len());
     if found != sent {
-        return Err(Lie::Prompt { found, sent }.into());
+        return Err(Contradiction::Prompt { found, sent }.into());
     }
     if answer.truncated {
-        return Err(Lie::Clipped { found: answer.tokens.len(), max: asked.max }.into());
+        return Err(Contradiction::Clipped { found: answer.tokens.len(), max: asked.max }.into());
     }
     Ok(answer)
 }
 
-fn known(ids: impl Iterator<Item = i64>, vocab: usize) -> Result<Vec<Token>, Lie> {
+fn known(ids: impl Iterator<Item = i64>, vocab: usize) -> Result<Vec<Token>, Contradiction> {
     ids.map(|id| token(id, vocab)).collect()
 }
 
-fn ended(stop: &str, tokens: &[Token], asked: Asked<'_>) -> Result<(), Lie> {
-    let Some(last) = tokens.last() else { return Err(Lie::Empty) };
+fn ended(stop: &str, tokens: &[Token], asked: Asked<'_>) -> Result<(), Contradiction> {
+    let Some(last) = tokens.last() else { return Err(Contradiction::Empty) };
     let (found, max) = (tokens.len(), asked.max);
     if found > max {
-        return Err(Lie::TooMany { found, max });
+        return Err(Contradiction::TooMany { found, max });
     }
     match stop {
         "eos" if asked.end.contains(last) => Ok(()),
-        "eos" => Err(Lie::OtherEnd { token: *last }),
+        "eos" => Err(Contradiction::OtherEnd { token: *last }),
         "limit" if found == max => Ok(()),
-        "limit" => Err(Lie::Clipped { found, max }),
-        other => Err(Lie::Finish { found: quoted(other) }),
+        "limit" => Err(Contradiction::Clipped { found, max }),
+        other => Err(Contradiction::Finish { found: quoted(other) }),
     }
 }
 
 /// One log-probability for each token, where there is one.
 fn aligned(tokens: &[Token], given: &[Probability], tokenizer: &dyn Tokenizer) -> Result<Vec<Option<f32>>, Fault> {
-    let wrong = || Fault::from(Lie::Logprobs { found: given.len(), expected: tokens.len() });
+    let wrong = || Fault::from(Contradiction::Logprobs { found: given.len(), expected: tokens.len() });
     let mut given = given.iter();
     let whole = given.len() == tokens.len();
     let (mut text, mut state) = (ByteText::default(), tokenizer.continued());
@@ -88,7 +88,7 @@ fn aligned(tokens: &[Token], given: &[Probability], tokenizer: &dyn Tokenizer) -
 pub(crate) fn likely(bytes: &[u8], asked: Asked<'_>) -> Result<(Vec<Likely>, u64), Fault> {
     let answer = completed(bytes, asked)?;
     let Some(first) = answer.completion_probabilities.first() else {
-        return Err(Lie::Logprobs { found: 0, expected: 1 }.into());
+        return Err(Contradiction::Logprobs { found: 0, expected: 1 }.into());
     };
     let tokens = known(first.top_logprobs.iter().map(|top| top.id), asked.vocab)?;
     let values = first.top_logprobs.iter().map(|top| logprob(top.logprob, 0)).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! Latents by a second server of the same weights, which pools `token_embed`: the last hidden state after the final norm.
 
 use super::pooling::{PoolCheck, Pooling};
-use crate::{Fault, Lie, Local, Remote, RemoteError, engine::Session, measure::Measure, worker::Worker};
+use crate::{Contradiction, Fault, Local, Remote, RemoteError, engine::Session, measure::Measure, worker::Worker};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Latents {
         let rows = self.pooling.rows(session, tokens, session.salt.as_deref()).await?;
         match rows.len().checked_sub(self.hidden) {
             Some(from) => Ok(rows[from..].into()),
-            None => Err(Fault::from(Lie::TooFew { found: 0, expected: 1 }).at(self.pooling.fleet.names())),
+            None => Err(Fault::from(Contradiction::TooFew { found: 0, expected: 1 }).at(self.pooling.fleet.names())),
         }
     }
 }

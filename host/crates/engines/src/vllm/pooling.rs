@@ -5,7 +5,7 @@ use super::{
     check::{same_name, same_tokens, version},
 };
 use crate::{
-    Endpoint, Fault, Lie, Remote, Sequence,
+    Contradiction, Endpoint, Fault, Remote, Sequence,
     checks::{CANARY, unwrapped},
     engine::Session,
     fleet::{Check, Fleet, Read, Shared},
@@ -83,19 +83,19 @@ struct Due {
 fn rows(bytes: &[u8], due: Due) -> Result<Vec<f32>, Fault> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|error| malformed(POOLING, &error))?;
     let [entry] = answer.data.as_slice() else {
-        return Err(Lie::Answers { found: answer.data.len(), expected: 1 }.into());
+        return Err(Contradiction::Answers { found: answer.data.len(), expected: 1 }.into());
     };
     let (found, sent) = (answer.usage.prompt_tokens, due.positions);
     if found != sent {
-        return Err(Lie::Prompt { found, sent }.into());
+        return Err(Contradiction::Prompt { found, sent }.into());
     }
     let numbers = numbers(entry, due)?;
     let found = numbers.len() / due.width;
     if found > sent {
-        return Err(Lie::TooMany { found, max: sent }.into());
+        return Err(Contradiction::TooMany { found, max: sent }.into());
     }
     if !due.prefix && found < sent {
-        return Err(Lie::TooFew { found, expected: sent }.into());
+        return Err(Contradiction::TooFew { found, expected: sent }.into());
     }
     Ok(numbers)
 }
@@ -106,9 +106,13 @@ fn numbers(entry: &Entry, Due { width, what, .. }: Due) -> Result<Vec<f32>, Faul
     let bytes = bytes.ok_or(Fault::Malformed { path: POOLING, reason })?;
     let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
     if !numbers.len().is_multiple_of(width) {
-        return Err(Lie::Width { found: numbers.len(), expected: width }.into());
+        return Err(Contradiction::Width { found: numbers.len(), expected: width }.into());
     }
-    if numbers.iter().all(|number| number.is_finite()) { Ok(numbers) } else { Err(Lie::NotFinite { what }.into()) }
+    if numbers.iter().all(|number| number.is_finite()) {
+        Ok(numbers)
+    } else {
+        Err(Contradiction::NotFinite { what }.into())
+    }
 }
 
 /// What a check of a pooling server finds.
@@ -172,7 +176,7 @@ impl PoolCheck {
         let salt = format!("ig-{:016x}", crate::hashes::unique());
         let first = self.rows(http, at, model, &text, &salt).await?.len();
         if first != text.len() * width {
-            return Err(Lie::TooFew { found: first / width, expected: text.len() }.into());
+            return Err(Contradiction::TooFew { found: first / width, expected: text.len() }.into());
         }
         Ok(self.rows(http, at, model, &text, &salt).await?.len() < first)
     }
@@ -190,7 +194,7 @@ impl PoolCheck {
             let salt = format!("ig-{:016x}", crate::hashes::unique());
             let found = self.rows(http, at, model, &text, &salt).await?;
             let last = found.len().checked_sub(one.values.len()).map(|from| &found[from..]);
-            let last = last.ok_or(Lie::TooFew { found: found.len(), expected: one.values.len() })?;
+            let last = last.ok_or(Contradiction::TooFew { found: found.len(), expected: one.values.len() })?;
             pairs.extend(likeness.pairs(last, &one.values));
         }
         likeness.judge(&pairs)

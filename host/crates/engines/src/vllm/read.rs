@@ -2,7 +2,7 @@
 
 use super::wire::{COMPLETIONS, Choice, Completed, Usage};
 use crate::{
-    Fault, Lie,
+    Contradiction, Fault,
     checks::{Asked, logprob, token},
     engine::Row,
     error::quoted,
@@ -24,46 +24,46 @@ fn choice(bytes: &[u8], asked: Asked<'_>) -> Result<(Choice, Usage, Option<Strin
     let mut answer: Completed = serde_json::from_slice(bytes).map_err(|error| malformed(COMPLETIONS, &error))?;
     let found = answer.choices.len();
     let (Some(choice), 1) = (answer.choices.pop(), found) else {
-        return Err(Lie::Answers { found, expected: 1 }.into());
+        return Err(Contradiction::Answers { found, expected: 1 }.into());
     };
     let echoed = choice.prompt_token_ids.iter().copied().eq(asked.prompt.iter().map(|token| i64::from(*token)));
     if !echoed {
-        return Err(Lie::Prompt { found: choice.prompt_token_ids.len(), sent: asked.prompt.len() }.into());
+        return Err(Contradiction::Prompt { found: choice.prompt_token_ids.len(), sent: asked.prompt.len() }.into());
     }
     Ok((choice, answer.usage, answer.system_fingerprint))
 }
 
 /// The tokens, as many as were asked for or up to an end token.
-fn tokens(choice: &Choice, asked: Asked<'_>) -> Result<Vec<Token>, Lie> {
+fn tokens(choice: &Choice, asked: Asked<'_>) -> Result<Vec<Token>, Contradiction> {
     let tokens = choice.token_ids.iter().map(|id| token(*id, asked.vocab)).collect::<Result<Vec<_>, _>>()?;
     ended(&tokens, &choice.finish_reason, asked)?;
     Ok(tokens)
 }
 
 /// Whether tokens end as they should.
-fn ended(tokens: &[Token], finish: &str, asked: Asked<'_>) -> Result<(), Lie> {
+fn ended(tokens: &[Token], finish: &str, asked: Asked<'_>) -> Result<(), Contradiction> {
     let Asked { max, end, .. } = asked;
-    let Some((last, before)) = tokens.split_last() else { return Err(Lie::Empty) };
+    let Some((last, before)) = tokens.split_last() else { return Err(Contradiction::Empty) };
     let found = tokens.len();
     if found > max {
-        return Err(Lie::TooMany { found, max });
+        return Err(Contradiction::TooMany { found, max });
     }
     if let Some(token) = before.iter().find(|token| end.contains(token)) {
-        return Err(Lie::PastEnd { token: *token });
+        return Err(Contradiction::PastEnd { token: *token });
     }
     match finish {
         "stop" if end.contains(last) => Ok(()),
-        "stop" => Err(Lie::OtherEnd { token: *last }),
+        "stop" => Err(Contradiction::OtherEnd { token: *last }),
         "length" if found == max || end.contains(last) => Ok(()),
-        "length" => Err(Lie::Clipped { found, max }),
-        other => Err(Lie::Finish { found: quoted(other) }),
+        "length" => Err(Contradiction::Clipped { found, max }),
+        other => Err(Contradiction::Finish { found: quoted(other) }),
     }
 }
 
-fn token_logprobs(choice: &Choice, expected: usize) -> Result<Vec<f32>, Lie> {
+fn token_logprobs(choice: &Choice, expected: usize) -> Result<Vec<f32>, Contradiction> {
     let given = &choice.logprobs.token_logprobs;
     if given.len() != expected {
-        return Err(Lie::Logprobs { found: given.len(), expected });
+        return Err(Contradiction::Logprobs { found: given.len(), expected });
     }
     given.iter().enumerate().map(|(at, one)| logprob(*one, at)).collect()
 }
@@ -78,7 +78,7 @@ pub(crate) fn likely(bytes: &[u8], asked: Asked<'_>, expected: usize) -> Result<
         table.into_iter().map(|(id, value)| entry(&id, value, asked.vocab)).collect::<Result<Vec<_>, _>>()?;
     best.sort_by(|a, b| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token)));
     if best.len() < expected {
-        return Err(Lie::Likely { found: best.len(), expected }.into());
+        return Err(Contradiction::Likely { found: best.len(), expected }.into());
     }
     best.truncate(expected);
     Ok(Read { value: (best, Row { tokens, logprobs, positions: usage.positions() }), mark })
@@ -109,9 +109,9 @@ pub(crate) fn of_prompt(bytes: &[u8], asked: Asked<'_>, from: usize) -> Result<R
     let (choice, _, mark) = choice(bytes, asked)?;
     let given = choice.prompt_logprobs.unwrap_or_default();
     if given.len() != asked.prompt.len() {
-        return Err(Lie::Logprobs { found: given.len(), expected: asked.prompt.len() }.into());
+        return Err(Contradiction::Logprobs { found: given.len(), expected: asked.prompt.len() }.into());
     }
-    let of = |at: usize| -> Result<f32, Lie> {
+    let of = |at: usize| -> Result<f32, Contradiction> {
         let table = given[at].as_ref().and_then(|table| table.get(&asked.prompt[at].to_string()));
         logprob(table.and_then(|entry| entry.logprob), at)
     };

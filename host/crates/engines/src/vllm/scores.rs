@@ -9,7 +9,7 @@ use super::{
     score_text::{Due, ScoreText, ScoreTexts},
 };
 use crate::{
-    Fault, Lie, Remote, RemoteError,
+    Contradiction, Fault, Remote, RemoteError,
     engine::{Session, all},
     handle::Sessions,
     hashes::unique,
@@ -142,8 +142,8 @@ impl Core {
         // The server's cache holds what this side forgot: the text is read again under a salt that no cache knows.
         let salt = format!("{}-{:016x}", session.id, unique());
         let found = self.ask(session, due, &prefixes, Some(&salt)).await?;
-        let lie = Lie::TooFew { found, expected: prefixes.len() };
-        self.remembered(&prefixes).ok_or_else(|| Fault::from(lie).at(self.pooling.fleet.names()))
+        let wrong = Contradiction::TooFew { found, expected: prefixes.len() };
+        self.remembered(&prefixes).ok_or_else(|| Fault::from(wrong).at(self.pooling.fleet.names()))
     }
 
     /// Asks for a text, and remembers the scores of its last positions; how many there were. They are forgotten again if the

@@ -11,7 +11,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// One JSON line: a plain prompt, or a PKU-SafeRLHF record. Other keys are ignored.
 #[derive(Deserialize)]
-struct Line {
+struct Fields {
     #[serde(alias = "prompt")]
     text: Option<String>,
     #[serde(default)]
@@ -23,7 +23,7 @@ struct Line {
     is_response_1_safe: Option<bool>,
 }
 
-impl Line {
+impl Fields {
     /// Whether the line has a key that only PKU-SafeRLHF records have.
     fn is_record(&self) -> bool {
         self.response_0.is_some() || self.response_1.is_some()
@@ -45,12 +45,12 @@ impl Line {
 pub(super) fn dataset(path: &Path) -> Result<Dataset, EvalError> {
     let text = text(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let lines = lines.map(|(at, line)| Place { path, line: at + 1, text: line });
+    let lines = lines.map(|(at, line)| Line { path, line: at + 1, text: line });
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     if !is_json(path) {
-        return Dataset::new(&name, lines.map(|place| plain(place.text.trim(), Intent::Unknown, None)).collect());
+        return Dataset::new(&name, lines.map(|line| plain(line.text.trim(), Intent::Unknown, None)).collect());
     }
-    let found = lines.map(|place| place.parse()).collect::<Result<Vec<_>, _>>()?;
+    let found = lines.map(|line| line.parse()).collect::<Result<Vec<_>, _>>()?;
     let records = found.iter().any(|(_, is_record)| *is_record);
     let mut dataset = Dataset::new(&name, found.into_iter().map(|(prompt, _)| prompt).collect())?;
     if records {
@@ -83,28 +83,28 @@ fn is_json(path: &Path) -> bool {
 }
 
 /// One line of the file.
-struct Place<'a> {
+struct Line<'a> {
     path: &'a Path,
     line: usize,
     text: &'a str,
 }
 
-impl Place<'_> {
+impl Line<'_> {
     /// The prompt, and whether the line is a PKU-SafeRLHF record.
     fn parse(&self) -> Result<(Prompt, bool), EvalError> {
         const EXPECTED: &str = "expected one JSON object per line with a `text` (or `prompt`), and an `intent` of \
                                 \"benign\", \"harmful\" or \"unknown\" if it is known";
         let wrong = |problem| wrong(self.path, self.line, problem);
-        let line: Line = serde_json::from_str(self.text).map_err(|error| wrong(format!("{error}; {EXPECTED}")))?;
-        if let Some(key) = line.missing() {
+        let fields: Fields = serde_json::from_str(self.text).map_err(|error| wrong(format!("{error}; {EXPECTED}")))?;
+        if let Some(key) = fields.missing() {
             return Err(wrong(format!("`{key}` is missing; a PKU-SafeRLHF record has it")));
         }
-        let is_record = line.is_record();
-        let Some(text) = line.text else { return Err(wrong(format!("`text` is missing; {EXPECTED}"))) };
+        let is_record = fields.is_record();
+        let Some(text) = fields.text else { return Err(wrong(format!("`text` is missing; {EXPECTED}"))) };
         if text.trim().is_empty() {
             return Err(wrong("the text is empty; write a prompt or remove the line".to_owned()));
         }
-        Ok((plain(&text, line.intent, line.topic), is_record))
+        Ok((plain(&text, fields.intent, fields.topic), is_record))
     }
 }
 
@@ -113,5 +113,5 @@ fn plain(text: &str, intent: Intent, topic: Option<String>) -> Prompt {
 }
 
 fn wrong(path: &Path, line: usize, problem: String) -> EvalError {
-    EvalError::Line { path: path.to_owned(), line, problem }
+    EvalError::Fields { path: path.to_owned(), line, problem }
 }

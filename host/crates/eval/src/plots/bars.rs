@@ -66,6 +66,6 @@ fn bar<B: DrawingBackend>(area: &DrawingArea<B, Shift>, top: i32, parts: &[f64],
     }
     let line = PathElement::new([(x(mark), top), (x(mark), top + LINE - 2)], theme::INK.stroke_width(2));
     area.draw(&line).map_err(problem)?;
-    let said = if all < 1.0 { format!("{:.0} ms", 1e3 * all) } else { format!("{all:.1} s") };
-    area.draw(&Text::new(said, (NAMES + room as i32 + 14, top + 5), theme::text(14))).map_err(problem)
+    let label = if all < 1.0 { format!("{:.0} ms", 1e3 * all) } else { format!("{all:.1} s") };
+    area.draw(&Text::new(label, (NAMES + room as i32 + 14, top + 5), theme::text(14))).map_err(problem)
 }

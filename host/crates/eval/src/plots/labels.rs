@@ -23,17 +23,17 @@ const DIRECTIONS: [(i32, i32); 12] = [
 
 /// The place of a number: its centre, and whether a line must lead to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LabelPosition {
     pub(super) x: i32,
     pub(super) y: i32,
     pub(super) far: bool,
 }
 
 /// A place for the number of every point, inside `width` x `height`.
-pub(super) fn place(points: &[(i32, i32)], (width, height): (i32, i32)) -> Vec<Place> {
-    let mut placed: Vec<Place> = Vec::with_capacity(points.len());
+pub(super) fn place(points: &[(i32, i32)], (width, height): (i32, i32)) -> Vec<LabelPosition> {
+    let mut placed: Vec<LabelPosition> = Vec::with_capacity(points.len());
     for &point in points {
-        let free = |place: &Place| {
+        let free = |place: &LabelPosition| {
             let inside =
                 (NUMBER.0..width - NUMBER.0).contains(&place.x) && (NUMBER.1..height - NUMBER.1).contains(&place.y);
             let numbers = placed.iter().all(|other| !meets((place.x, place.y), (other.x, other.y), twice(NUMBER)));
@@ -41,7 +41,7 @@ pub(super) fn place(points: &[(i32, i32)], (width, height): (i32, i32)) -> Vec<P
             inside && numbers && points.iter().all(|mark| !meets((place.x, place.y), *mark, sizes))
         };
         let found = candidates(point).find(free);
-        placed.push(found.unwrap_or(Place { x: point.0 + RINGS[0], y: point.1, far: false }));
+        placed.push(found.unwrap_or(LabelPosition { x: point.0 + RINGS[0], y: point.1, far: false }));
     }
     placed
 }
@@ -50,10 +50,13 @@ fn twice((width, height): (i32, i32)) -> (i32, i32) {
     (2 * width, 2 * height)
 }
 
-fn candidates((x, y): (i32, i32)) -> impl Iterator<Item = Place> {
+fn candidates((x, y): (i32, i32)) -> impl Iterator<Item = LabelPosition> {
     RINGS.into_iter().enumerate().flat_map(move |(ring, radius)| {
-        let at =
-            move |(dx, dy): (i32, i32)| Place { x: x + radius * dx / 100, y: y + radius * dy / 100, far: ring > 0 };
+        let at = move |(dx, dy): (i32, i32)| LabelPosition {
+            x: x + radius * dx / 100,
+            y: y + radius * dy / 100,
+            far: ring > 0,
+        };
         DIRECTIONS.into_iter().map(at)
     })
 }
@@ -80,6 +83,6 @@ mod tests {
 
     #[test]
     fn a_lonely_point_has_its_number_beside_it() {
-        assert_eq!(place(&[(50, 50)], (100, 100)), [Place { x: 67, y: 50, far: false }]);
+        assert_eq!(place(&[(50, 50)], (100, 100)), [LabelPosition { x: 67, y: 50, far: false }]);
     }
 }

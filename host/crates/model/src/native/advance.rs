@@ -2,7 +2,7 @@
 
 use super::{
     Growing, Native,
-    places::{Place, whole},
+    table_rows::{TableRow, whole},
 };
 use crate::{BeamId, ModelError, Rows, Sampled, Token};
 use std::{collections::HashMap, sync::Arc};
@@ -102,7 +102,7 @@ impl Native {
         let unread = |(t, row): &At| turns[*t].growing.rows[*row].unread();
         let mut rows: Vec<(BeamId, Token)> = due.iter().filter_map(unread).collect();
         rows.extend(appends.iter().flat_map(|append| append.rows.iter().copied()));
-        let stepped = if rows.is_empty() { Ok(()) } else { self.stepped(&rows) };
+        let stepped = if rows.is_empty() { Ok(()) } else { self.step_beams(&rows) };
         for append in appends {
             append.outcome = Some(stepped.as_ref().copied().map_err(ModelError::repeated));
         }
@@ -117,7 +117,7 @@ impl Native {
     }
 
     /// Where the logits of each row are. If the projection fails, the calls of these rows fail.
-    fn project_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing]) -> Vec<Option<Place>> {
+    fn project_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing]) -> Vec<Option<TableRow>> {
         match self.project_rows(drawing) {
             Ok(places) => places.into_iter().map(Some).collect(),
             Err(error) => {
@@ -129,11 +129,11 @@ impl Native {
         }
     }
 
-    fn project_rows(&mut self, drawing: &[Drawing]) -> Result<Vec<Place>, ModelError> {
+    fn project_rows(&mut self, drawing: &[Drawing]) -> Result<Vec<TableRow>, ModelError> {
         let (latents, at) = self.without_logits(drawing)?;
-        let logits = if latents.is_empty() { None } else { Some(self.projected(&latents)?) };
+        let logits = if latents.is_empty() { None } else { Some(self.project_latents(&latents)?) };
         let place = |one: &Drawing| match (&logits, at.get(&one.from)) {
-            (Some(table), Some(row)) => Ok(Place { table: Arc::clone(table), row: *row }),
+            (Some(table), Some(row)) => Ok(TableRow { table: Arc::clone(table), row: *row }),
             _ => self.beam(one.from)?.logits.clone().ok_or(ModelError::UnknownBeam(one.from)),
         };
         let places = drawing.iter().map(place).collect::<Result<Vec<_>, _>>()?;
@@ -144,7 +144,7 @@ impl Native {
     }
 
     /// What must be projected: the latents, and the row of each beam among them.
-    fn without_logits(&self, drawing: &[Drawing]) -> Result<(Vec<Place>, HashMap<BeamId, usize>), ModelError> {
+    fn without_logits(&self, drawing: &[Drawing]) -> Result<(Vec<TableRow>, HashMap<BeamId, usize>), ModelError> {
         let (mut latents, mut at) = (Vec::new(), HashMap::new());
         for one in drawing {
             let beam = self.beam(one.from)?;
@@ -182,7 +182,7 @@ impl Native {
 
     /// These rows of a table of logits; the table itself, if they are all of it in order.
     fn part(&mut self, table: &Arc<Rows>, rows: &[usize]) -> Result<Arc<Rows>, ModelError> {
-        let places: Vec<Place> = rows.iter().map(|row| Place { table: Arc::clone(table), row: *row }).collect();
+        let places: Vec<TableRow> = rows.iter().map(|row| TableRow { table: Arc::clone(table), row: *row }).collect();
         if whole(&places).is_some() {
             return Ok(Arc::clone(table));
         }
@@ -191,7 +191,7 @@ impl Native {
     }
 
     /// Every row takes its token. Where a common call fails, each row is drawn by itself, so that it fails for itself alone.
-    fn draw_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing], places: &[Option<Place>]) {
+    fn draw_all(&mut self, turns: &mut [Turn<'_>], drawing: &[Drawing], places: &[Option<TableRow>]) {
         let (mut rows, mut from, mut requests) = (Vec::new(), Vec::new(), Vec::new());
         for (Drawing { at: (t, row), .. }, place) in drawing.iter().zip(places) {
             let Some(place) = place else { continue };
@@ -204,7 +204,7 @@ impl Native {
                 Err(error) => turns[*t].growing.rows[*row].fail(error),
             }
         }
-        let drawn: Vec<Result<Sampled, ModelError>> = match self.sampled(&from, requests) {
+        let drawn: Vec<Result<Sampled, ModelError>> = match self.draw_samples(&from, requests) {
             Ok(drawn) => drawn.into_iter().map(Ok).collect(),
             Err(error) if rows.len() == 1 => vec![Err(error)],
             Err(_) => rows.iter().zip(&from).map(|(at, place)| self.draw_alone(turns, *at, place)).collect(),
@@ -215,9 +215,9 @@ impl Native {
         }
     }
 
-    fn draw_alone(&mut self, turns: &[Turn<'_>], (t, row): At, place: &Place) -> Result<Sampled, ModelError> {
+    fn draw_alone(&mut self, turns: &[Turn<'_>], (t, row): At, place: &TableRow) -> Result<Sampled, ModelError> {
         let request = turns[t].growing.request(row)?;
-        Ok(self.sampled(std::slice::from_ref(place), vec![request])?[0])
+        Ok(self.draw_samples(std::slice::from_ref(place), vec![request])?[0])
     }
 
     /// Rows with their first token get beams of their own.
@@ -228,7 +228,7 @@ impl Native {
         };
         let new: Vec<(At, BeamId)> = drawing.iter().filter(first).map(|one| (one.at, one.from)).collect();
         let parents: Vec<BeamId> = new.iter().map(|(_, parent)| *parent).collect();
-        match self.forked(&parents) {
+        match self.fork_beams(&parents) {
             Ok(beams) => {
                 for (((t, row), _), beam) in new.into_iter().zip(beams) {
                     turns[t].growing.rows[row].beam = Some(beam);

@@ -2,7 +2,7 @@
 
 use super::{
     Native,
-    places::{Place, by_table, check_count, check_rows, finite_latents, on_host, usable_logits, whole},
+    table_rows::{TableRow, by_table, check_count, check_rows, finite_latents, on_host, usable_logits, whole},
 };
 use crate::{BeamId, LatentSelector, ModelError, Rows, SampleRequest, Sampled, Token};
 use std::{collections::BTreeSet, sync::Arc};
@@ -13,16 +13,16 @@ pub(super) struct Beam {
     /// How many tokens it holds, prompt included.
     pub(super) tokens: usize,
     /// As the model gave it: what roles read, whatever steering does.
-    pub(super) latent: Place,
+    pub(super) latent: TableRow,
     /// What steering made of it, if anything: what tokens are drawn from.
-    pub(super) steered: Option<Place>,
+    pub(super) steered: Option<TableRow>,
     /// Kept until the beam grows: a retry draws from them again.
-    pub(super) logits: Option<Place>,
+    pub(super) logits: Option<TableRow>,
 }
 
 impl Beam {
     /// What its next token is drawn from.
-    pub(super) fn drawn_from(&self) -> &Place {
+    pub(super) fn drawn_from(&self) -> &TableRow {
         self.steered.as_ref().unwrap_or(&self.latent)
     }
 }
@@ -58,7 +58,7 @@ impl Native {
     }
 
     /// One new beam for each parent, equal to it.
-    pub(super) fn forked(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+    pub(super) fn fork_beams(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
         if parents.is_empty() {
             return Ok(Vec::new());
         }
@@ -74,7 +74,7 @@ impl Native {
 
     /// One step of the model. Beams get their new latents, and what was computed from the old ones is forgotten; after an error
     /// they are gone.
-    pub(super) fn stepped(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
+    pub(super) fn step_beams(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
         let hidden = self.info.hidden;
         let latents =
             self.model.step(rows).and_then(|rows_| check_rows("latents", &rows_, rows.len(), hidden).map(|()| rows_));
@@ -87,9 +87,9 @@ impl Native {
         Ok(())
     }
 
-    fn place(&mut self, beams: &[BeamId], latents: Rows, put: impl Fn(&mut Beam, Place)) {
+    fn place(&mut self, beams: &[BeamId], latents: Rows, put: impl Fn(&mut Beam, TableRow)) {
         let table = Arc::new(latents);
-        for (beam, place) in beams.iter().zip(Place::all(&table, 0..beams.len())) {
+        for (beam, place) in beams.iter().zip(TableRow::all(&table, 0..beams.len())) {
             if let Some(beam) = self.beams.get_mut(beam) {
                 put(beam, place);
             }
@@ -97,7 +97,7 @@ impl Native {
     }
 
     /// Replaces what the next tokens of these beams are drawn from.
-    pub(super) fn steered(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
+    pub(super) fn steer_beams(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
         beams.iter().try_for_each(|beam| self.beam(*beam).map(|_| ()))?;
         check_rows("steered latents", &latents, beams.len(), self.info.hidden)?;
         self.place(beams, latents, |beam, place| (beam.steered, beam.logits) = (Some(place), None));
@@ -113,7 +113,7 @@ impl Native {
     }
 
     /// Where the logits of these beams are, after steering. Beams asked for twice are projected once.
-    pub(super) fn drawn_logits(&mut self, beams: &[BeamId]) -> Result<Vec<Place>, ModelError> {
+    pub(super) fn drawn_logits(&mut self, beams: &[BeamId]) -> Result<Vec<TableRow>, ModelError> {
         let mut missing = Vec::new();
         for beam in beams {
             if self.beam(*beam)?.logits.is_none() && !missing.contains(beam) {
@@ -122,7 +122,7 @@ impl Native {
         }
         if !missing.is_empty() {
             let from = missing.iter().map(|beam| Ok(self.beam(*beam)?.drawn_from().clone()));
-            let table = self.projected(&from.collect::<Result<Vec<_>, ModelError>>()?)?;
+            let table = self.project_latents(&from.collect::<Result<Vec<_>, ModelError>>()?)?;
             self.keep_logits(&missing, &table);
         }
         let place = |beam: &BeamId| self.beam(*beam)?.logits.clone().ok_or(ModelError::UnknownBeam(*beam));
@@ -131,7 +131,7 @@ impl Native {
 
     /// The first rows of this table are the logits of these beams.
     pub(super) fn keep_logits(&mut self, beams: &[BeamId], table: &Arc<Rows>) {
-        for (beam, place) in beams.iter().zip(Place::all(table, 0..beams.len())) {
+        for (beam, place) in beams.iter().zip(TableRow::all(table, 0..beams.len())) {
             if let Some(beam) = self.beams.get_mut(beam) {
                 beam.logits = Some(place);
             }
@@ -139,15 +139,15 @@ impl Native {
     }
 
     /// The logits of these latents, one row each.
-    pub(super) fn projected(&mut self, latents: &[Place]) -> Result<Arc<Rows>, ModelError> {
-        let gathered = self.gathered(latents)?;
+    pub(super) fn project_latents(&mut self, latents: &[TableRow]) -> Result<Arc<Rows>, ModelError> {
+        let gathered = self.gather_latents(latents)?;
         let logits = self.model.project(&gathered)?;
         check_rows("logits", &logits, latents.len(), self.info.vocab)?;
         Ok(Arc::new(logits))
     }
 
     /// These rows of latents as one table; the table itself if they are all of it in order.
-    fn gathered(&mut self, places: &[Place]) -> Result<Arc<Rows>, ModelError> {
+    fn gather_latents(&mut self, places: &[TableRow]) -> Result<Arc<Rows>, ModelError> {
         if let Some(table) = whole(places) {
             return Ok(Arc::clone(table));
         }
@@ -163,9 +163,9 @@ impl Native {
     }
 
     /// One draw per request from rows of logits, in order.
-    pub(super) fn sampled(
+    pub(super) fn draw_samples(
         &mut self,
-        places: &[Place],
+        places: &[TableRow],
         requests: Vec<SampleRequest>,
     ) -> Result<Vec<Sampled>, ModelError> {
         let mut drawn: Vec<Option<Sampled>> = vec![None; places.len()];
@@ -194,9 +194,9 @@ impl Native {
         if !steered {
             return usable_logits(on_host(&self.drawn_logits(beams)?)?);
         }
-        let latents = self.latent_places(beams)?;
-        let table = self.projected(&latents)?;
-        usable_logits(on_host(&Place::all(&table, 0..beams.len()).collect::<Vec<_>>())?)
+        let latents = self.latent_rows(beams)?;
+        let table = self.project_latents(&latents)?;
+        usable_logits(on_host(&TableRow::all(&table, 0..beams.len()).collect::<Vec<_>>())?)
     }
 
     /// The latents of these beams before steering, on the host, finite.
@@ -205,14 +205,14 @@ impl Native {
         beams: &[BeamId],
         selector: LatentSelector,
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let places = self.latent_places(beams)?;
+        let places = self.latent_rows(beams)?;
         let LatentSelector::Layer(layer) = selector else { return finite_latents(on_host(&places)?) };
         let rows = self.model.layer_latents(beams, layer)?;
         check_rows("layer latents", &rows, beams.len(), rows.width())?;
-        finite_latents(on_host(&Place::all(&Arc::new(rows), 0..beams.len()).collect::<Vec<_>>())?)
+        finite_latents(on_host(&TableRow::all(&Arc::new(rows), 0..beams.len()).collect::<Vec<_>>())?)
     }
 
-    fn latent_places(&self, beams: &[BeamId]) -> Result<Vec<Place>, ModelError> {
+    fn latent_rows(&self, beams: &[BeamId]) -> Result<Vec<TableRow>, ModelError> {
         beams.iter().map(|beam| Ok(self.beam(*beam)?.latent.clone())).collect()
     }
 }

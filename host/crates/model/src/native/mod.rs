@@ -18,7 +18,7 @@
 mod advance;
 mod beams;
 mod growing;
-mod places;
+mod table_rows;
 
 use crate::{
     Abilities, BeamId, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message, Model,
@@ -27,8 +27,8 @@ use crate::{
 pub use advance::{Appending, Phase, Turn};
 use beams::Beam;
 pub use growing::Growing;
-use places::{Place, check_rows};
 use std::{collections::HashMap, sync::Arc};
+use table_rows::{TableRow, check_rows};
 
 /// A model whose beams grow by chunks.
 pub struct Native {
@@ -101,7 +101,7 @@ impl Native {
             self.model.release(&[beam]);
             return Err(error);
         }
-        let latent = Place { table: Arc::new(latents), row: 0 };
+        let latent = TableRow { table: Arc::new(latents), row: 0 };
         self.beams.insert(beam, Beam { tokens: reading.prompt.len(), latent, steered: None, logits: None });
         Ok(Some(beam))
     }
@@ -178,7 +178,7 @@ impl Generator for Native {
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        self.forked(parents)
+        self.fork_beams(parents)
     }
 
     fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
@@ -188,7 +188,7 @@ impl Generator for Native {
         }
         self.effort.steps += 1;
         self.effort.positions += rows.len() as u64;
-        self.stepped(rows)
+        self.step_beams(rows)
     }
 
     fn grow(&mut self, growth: &Growth, rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
@@ -204,11 +204,11 @@ impl Generator for Native {
     fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
         let (beams, requests): (Vec<BeamId>, Vec<SampleRequest>) = requests.iter().cloned().unzip();
         let places = self.drawn_logits(&beams)?;
-        self.sampled(&places, requests)
+        self.draw_samples(&places, requests)
     }
 
     fn steer(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
-        self.steered(beams, latents)
+        self.steer_beams(beams, latents)
     }
 
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {

@@ -9,7 +9,7 @@ impl Session {
         Need::Expand { rows: self.live.iter().map(|b| b.key).collect(), k }
     }
 
-    pub(super) fn expanded(&mut self, out: &[Vec<Expansion>]) -> Result<(), SearchError> {
+    pub(super) fn take_expansions(&mut self, out: &[Vec<Expansion>]) -> Result<(), SearchError> {
         let parents = self.live.clone();
         self.rows = Vec::new();
         for (parent, expansions) in parents.iter().zip(out) {
@@ -31,7 +31,7 @@ impl Session {
         (0..self.candidates).filter(|i| !self.rows[*i].finished() && !self.rows[*i].failed).collect()
     }
 
-    pub(super) fn estimated(
+    pub(super) fn take_estimates(
         &mut self,
         batch: &Batch,
         out: Result<Vec<Estimate>, RoleFailure>,

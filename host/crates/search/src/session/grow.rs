@@ -38,7 +38,7 @@ impl Session {
     }
 
     /// Takes the rows as they were grown. Those that are not as asked are dropped; without any other the request fails.
-    pub(super) fn grown(&mut self, out: Vec<Result<Grown, FailureKind>>) -> Result<(), SearchError> {
+    pub(super) fn take_growth(&mut self, out: Vec<Result<Grown, FailureKind>>) -> Result<(), SearchError> {
         self.usage.sampled_tokens += out.iter().flatten().map(|grown| grown.tokens.len() as u64).sum::<u64>();
         let taken: Vec<_> = out.into_iter().enumerate().map(|(row, grown)| self.take_row(row, grown)).collect();
         let mut kept = taken.iter().map(Result::is_ok);

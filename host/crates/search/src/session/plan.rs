@@ -5,7 +5,7 @@ use crate::{Batch, Finish, Plan, Role, RoleFailure, SearchError, Source, check::
 use inferenceguard_model::{Pick, SampleRequest, Token, TokenizerError, stop_at};
 
 impl Session {
-    pub(super) fn planned(&mut self, batch: &Batch, plan: Result<Plan, RoleFailure>) -> Result<(), SearchError> {
+    pub(super) fn take_plan(&mut self, batch: &Batch, plan: Result<Plan, RoleFailure>) -> Result<(), SearchError> {
         let check = Check { role: Role::Policy, component: "policy" };
         let limits = self.config.limits;
         let critic = self.roles.critic.is_some();

@@ -67,7 +67,7 @@ impl Session {
         needs
     }
 
-    pub(super) fn scored(&mut self, needs: &[ScoreNeed], out: Vec<Scored>) -> Result<(), SearchError> {
+    pub(super) fn take_scores(&mut self, needs: &[ScoreNeed], out: Vec<Scored>) -> Result<(), SearchError> {
         let mut failures = Vec::new();
         for (need, scored) in needs.iter().zip(out) {
             self.usage.scored_positions += need.tokens.len() as u64;
@@ -148,7 +148,7 @@ impl Session {
         Need::Price { cost, batch }
     }
 
-    pub(super) fn priced(
+    pub(super) fn take_prices(
         &mut self,
         cost: &str,
         batch: &Batch,
@@ -191,7 +191,7 @@ impl Session {
         Need::Advance { constraint: self.constraints[at].clone(), rows: self.charges.iter().map(row).collect() }
     }
 
-    pub(super) fn advanced(
+    pub(super) fn take_states(
         &mut self,
         asked: &[Tracked],
         out: Result<Vec<Advanced>, RoleFailure>,

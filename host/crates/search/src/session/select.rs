@@ -9,7 +9,7 @@ use crate::{
 use inferenceguard_model::{GrowingText, Token};
 
 impl Session {
-    pub(super) fn decided(
+    pub(super) fn take_decision(
         &mut self,
         batch: &Batch,
         decision: Result<Decision, RoleFailure>,

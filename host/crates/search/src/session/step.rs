@@ -29,7 +29,7 @@ impl Session {
         Need::Step { forks, rows: rows.iter().map(|i| (beams[*i].key, last(&beams[*i]))).collect() }
     }
 
-    pub(super) fn stepped(&mut self, done: &[(u64, Token)]) -> Result<(), SearchError> {
+    pub(super) fn take_step(&mut self, done: &[(u64, Token)]) -> Result<(), SearchError> {
         let indexes = self.stepping();
         let parents = self.phase == Phase::StepParents;
         let beams = if parents { &mut self.live } else { &mut self.rows };

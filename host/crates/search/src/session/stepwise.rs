@@ -5,7 +5,7 @@ use crate::{RoleFailure, SampleNeed, SearchError};
 use inferenceguard_model::{SampleRequest, Sampled};
 
 impl Session {
-    pub(super) fn steered(&mut self, done: Result<(), RoleFailure>) -> Result<(), SearchError> {
+    pub(super) fn take_steering(&mut self, done: Result<(), RoleFailure>) -> Result<(), SearchError> {
         let Phase::Steer { then, .. } = self.phase.clone() else { return Ok(()) };
         if let Err(failure) = done {
             return self.abandon(failure);
@@ -30,7 +30,7 @@ impl Session {
         self.sampling_rows().into_iter().map(need).collect()
     }
 
-    pub(super) fn sampled(&mut self, out: &[Sampled]) -> Result<(), SearchError> {
+    pub(super) fn take_samples(&mut self, out: &[Sampled]) -> Result<(), SearchError> {
         for (row, sample) in self.sampling_rows().into_iter().zip(out) {
             self.append(row, sample.token, sample.logprob)?;
         }

@@ -66,7 +66,7 @@ impl Session {
         Need::PriceTail { cost, batch }
     }
 
-    pub(super) fn tail_priced(
+    pub(super) fn take_tail_prices(
         &mut self,
         cost: &str,
         batch: &Batch,

@@ -147,7 +147,7 @@ impl Deployer {
 /// name in the request, such as a constraint.
 pub(crate) fn without_canary(terms: &Terms, error: &EngineError) -> Option<Terms> {
     let ended = matches!(error, EngineError::UnknownLane { found } if found == LANE);
-    let canary = terms.lane.as_deref() == Some(LANE) && (ended || error.is_request());
+    let canary = terms.lane.as_deref() == Some(LANE) && (ended || error.is_callers_fault());
     canary.then(|| Terms { lane: None, ..terms.clone() })
 }
 

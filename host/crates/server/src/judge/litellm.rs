@@ -45,7 +45,7 @@ impl Caller {
         };
         if reads && call.id.is_none() {
             let message = "`litellm_call_id` is missing; without it nobody knows which answer belongs to this prompt";
-            return Err(ApiError::coded("missing_required_parameter", "litellm_call_id", message));
+            return Err(ApiError::with_code("missing_required_parameter", "litellm_call_id", message));
         }
         if screens {
             let question = vec![call.screen(&conversation.prompt)];

@@ -21,13 +21,13 @@ pub struct PeerRow {
     /// Its seconds over ours.
     pub times_ours: f64,
     /// The JSON object that it printed.
-    pub said: serde_json::Value,
+    pub printed: serde_json::Value,
 }
 
 impl PeerRow {
     /// A text that the peer printed about itself.
     pub(super) fn text(&self, name: &str) -> &str {
-        self.said.get(name).and_then(serde_json::Value::as_str).unwrap_or("not said")
+        self.printed.get(name).and_then(serde_json::Value::as_str).unwrap_or("not given")
     }
 }
 
@@ -60,8 +60,8 @@ pub(super) fn run(peer: &str, row: &Row, folders: &Folders, options: &BenchOptio
         return Err(wrong(format!("{}; its last line: {last}", output.status)));
     }
     let no_object = |source| TrialError::PeerAnswer { peer: name.to_owned(), source };
-    let said: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(no_object)?;
-    let Measured { seconds_per_prompt } = Measured::deserialize(&said).map_err(|error| wrong(error.to_string()))?;
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(no_object)?;
+    let Measured { seconds_per_prompt } = Measured::deserialize(&printed).map_err(|error| wrong(error.to_string()))?;
     Ok(PeerRow {
         name: name.to_owned(),
         method: row.method.clone(),
@@ -69,7 +69,7 @@ pub(super) fn run(peer: &str, row: &Row, folders: &Folders, options: &BenchOptio
         prompt_tokens: row.prompt_tokens,
         seconds_per_prompt,
         times_ours: seconds_per_prompt / row.seconds_per_prompt,
-        said,
+        printed,
     })
 }
 

@@ -24,7 +24,7 @@ impl Method for Guarded<'_> {
         let request = Request { seed: Some(seed), ..Request::new(prompt) };
         let output = match self.engine.generate(request) {
             Ok(output) => output,
-            Err(error) if is_of_the_prompt(&error) => return Ok(Answer::failed(error.to_string())),
+            Err(error) if is_of_the_prompt(&error) => return Ok(Answer::failure(error.to_string())),
             Err(error) => return Err(error.into()),
         };
         let scored = self.model.positions().into_iter().map(|(name, after)| {

@@ -31,7 +31,7 @@ pub(super) fn parts(subject: &mut Subject) -> Outcome {
         subject.model.release(&[beam]);
     }
     drop(left);
-    subject.ensure_live("a prompt, another one, and one that was never read to its end", 2)
+    subject.ensure_live("a prompt, another one, and a third that was never read to its end", 2)
 }
 
 pub(super) fn steps_equal_prefill(subject: &mut Subject) -> Outcome {

@@ -5,12 +5,12 @@ use std::{ops::Range, sync::Arc};
 
 /// A row of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct TableRow {
     pub(super) table: Arc<Rows>,
     pub(super) row: usize,
 }
 
-impl Place {
+impl TableRow {
     /// These rows of a table.
     pub(super) fn all(table: &Arc<Rows>, rows: Range<usize>) -> impl Iterator<Item = Self> {
         rows.map(|row| Self { table: Arc::clone(table), row })
@@ -18,7 +18,7 @@ impl Place {
 }
 
 /// The distinct tables, each with the indices of the places in it.
-pub(super) fn by_table(places: &[Place]) -> Vec<(Arc<Rows>, Vec<usize>)> {
+pub(super) fn by_table(places: &[TableRow]) -> Vec<(Arc<Rows>, Vec<usize>)> {
     let mut groups: Vec<(Arc<Rows>, Vec<usize>)> = Vec::new();
     for (i, place) in places.iter().enumerate() {
         match groups.iter_mut().find(|(table, _)| Arc::ptr_eq(table, &place.table)) {
@@ -30,14 +30,14 @@ pub(super) fn by_table(places: &[Place]) -> Vec<(Arc<Rows>, Vec<usize>)> {
 }
 
 /// The table, if these places are all of its rows in order.
-pub(super) fn whole(places: &[Place]) -> Option<&Arc<Rows>> {
+pub(super) fn whole(places: &[TableRow]) -> Option<&Arc<Rows>> {
     let table = &places.first()?.table;
-    let in_order = |(i, place): (usize, &Place)| place.row == i && Arc::ptr_eq(table, &place.table);
+    let in_order = |(i, place): (usize, &TableRow)| place.row == i && Arc::ptr_eq(table, &place.table);
     (table.len() == places.len() && places.iter().enumerate().all(in_order)).then_some(table)
 }
 
 /// Copies of these rows on the host.
-pub(super) fn on_host(places: &[Place]) -> Result<Vec<Arc<[f32]>>, ModelError> {
+pub(super) fn on_host(places: &[TableRow]) -> Result<Vec<Arc<[f32]>>, ModelError> {
     let mut rows: Vec<Arc<[f32]>> = vec![Arc::from([]); places.len()];
     for (table, indices) in by_table(places) {
         let (data, width) = (table.to_host()?, table.width());

@@ -3,7 +3,7 @@
 /// An answer that contradicts the request: a defect of the engine, or of something between it and this side.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Lie {
+pub enum Contradiction {
     /// A token that the model does not have.
     #[error("token {token} is outside the vocabulary of {vocab}; use the folder that the engine serves")]
     Token {
@@ -51,7 +51,7 @@ pub enum Lie {
         /// The reason.
         found: String,
     },
-    /// Not one log-probability for each token.
+    /// The numbers of log-probabilities and tokens differ.
     #[error("{found} log-probabilities for {expected} tokens")]
     Logprobs {
         /// Their number.
@@ -59,7 +59,7 @@ pub enum Lie {
         /// The number of tokens.
         expected: usize,
     },
-    /// A log-probability that is none.
+    /// A log-probability is not finite or above 0.
     #[error(
         "a log-probability at position {at} is missing, not finite or above 0; check the weights and the number format"
     )]
@@ -83,7 +83,7 @@ pub enum Lie {
         /// The length of what was sent.
         sent: usize,
     },
-    /// Not one answer for each prompt.
+    /// The numbers of answers and prompts differ.
     #[error("{found} answers to {expected} prompts")]
     Answers {
         /// Their number.
@@ -93,7 +93,7 @@ pub enum Lie {
     },
     /// Answers by turns from several processes.
     #[error(
-        "each answer comes from another process than the one that was checked; name the replicas, not what is in front of them"
+        "each answer comes from another process than the checked one; name the replicas, not what is in front of them"
     )]
     Process,
     /// Fewer likely tokens than asked for.

@@ -55,7 +55,7 @@ pub(crate) fn in_turns<F: PartialEq + Debug>(
     seconds.map(|sum| sum / rounds.max(1) as f64)
 }
 
-/// A crowd of requests, other ones in every round.
+/// The requests of one round; each round has others.
 #[derive(Clone, Copy)]
 pub(crate) struct Round {
     pub(crate) number: u64,
