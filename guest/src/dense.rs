@@ -1,6 +1,6 @@
-//! Linear algebra on the host's device, for costs, critics and steering; the weights belong to the deployment.
+//! Linear algebra that the host computes, for costs, critics and steering; the weights belong to the deployment.
 //!
-//! In wasm a [`Tensor`] is a handle to numbers on the device; in tests it is a plain list, and a network is one linear
+//! In wasm a [`Tensor`] is a handle to numbers that the host holds in its memory; networks run on its device. In tests it is a plain list, and a network is one linear
 //! layer made by hand.
 
 use crate::{RoleError, bindings::common::dense as host};
@@ -223,7 +223,7 @@ impl LinearDouble {
     }
 }
 
-/// A device made by hand, for tests.
+/// Latents and networks made by hand, for tests.
 #[derive(Debug, Clone, Default)]
 pub struct DenseDouble {
     /// The declared latents, one per row.

@@ -23,7 +23,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Blueprint {
     pub(crate) methods: Vec<String>,
-    /// What those names mean, where a bundle does not say.
+    /// The table of methods, unless the bundle has its own.
     pub(crate) table: Methods,
     /// Components that methods bring, by the names of their packages.
     pub(crate) parts: BTreeMap<String, Vec<u8>>,

@@ -35,7 +35,7 @@ impl Queue {
     }
 }
 
-/// A door with a queue.
+/// Limits running requests; others queue.
 pub(crate) struct Gate {
     most: usize,
     queue: Arc<Watched<Queue>>,

@@ -137,7 +137,7 @@ impl Methods {
         Part { component, settings, file: Some(own.component.clone()) }
     }
 
-    /// The same of the steering of a method, if it has one.
+    /// The steering component and its settings, if the method has one.
     ///
     /// # Errors
     /// [`EngineError::UnknownMethod`].

@@ -1,4 +1,4 @@
-//! One request from its place among the running ones to its output.
+//! Runs one admitted request.
 
 use crate::{
     CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms, back_ends::Handles,

@@ -5,7 +5,7 @@
 //! the Lagrangian variant a predicted reward less lambda times the cost). Each step adds step-size · gradient. Only the
 //! latent of the newest position changes, not the model's memory of the text: an edit acts through the token it leads to.
 //!
-//! Everything stays on the device; the component only says what is added to what.
+//! The host holds the numbers and computes; the component only names what is added to what.
 
 use inferenceguard_guest::{BatchView, Dense, Description, LatentSelector, Need, RoleError, Settings, Setup};
 use inferenceguard_guest::{Steered, Steering, Value, describe, register_steering};

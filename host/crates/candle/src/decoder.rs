@@ -65,7 +65,7 @@ pub(crate) struct Prompt {
 }
 
 impl Pass {
-    /// Of the tokens of all, one pass after the other.
+    /// Joins passes: the latents of their tokens, in order.
     fn join(passes: Vec<Self>) -> Result<Self> {
         let (latents, inner): (Vec<_>, Vec<_>) = passes.into_iter().map(|pass| (pass.latents, pass.inner)).unzip();
         Ok(Self { latents: Tensor::cat(&latents, 0)?, inner: Inner::join(&inner)? })

@@ -10,7 +10,7 @@ pub struct Fact {
     pub name: &'static str,
     /// What holds.
     pub value: String,
-    /// The files that say so; nothing says so where there are none.
+    /// The files that state it; empty if no file states it.
     pub from: Vec<String>,
 }
 

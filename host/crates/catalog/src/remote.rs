@@ -144,7 +144,7 @@ pub enum ProbeKind {
     Score,
 }
 
-/// A probe of a model, by which the same model is recognised in an engine.
+/// A probe of a model; the model of an engine must match it.
 ///
 /// # Errors
 /// A model that cannot be opened or fails.

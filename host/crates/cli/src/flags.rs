@@ -45,7 +45,7 @@ pub(crate) struct EngineArguments {
     /// The file with the key of all engines; if not given, the variable INFERENCEGUARD_ENGINE_KEY
     #[arg(long, value_name = "FILE")]
     engine_key_file: Option<PathBuf>,
-    /// By what the model of an engine is recognised (model probe makes it); with NAME= for the score model of that name, with
+    /// A probe file from `model probe`; the engine's model must match it. With NAME= for the score model of that name, with
     /// latents= for the servers of --latents; may be repeated
     #[arg(long = "probe", value_name = "[NAME=]FILE")]
     probes: Vec<String>,

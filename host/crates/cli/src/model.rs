@@ -1,4 +1,4 @@
-//! `model check`: what a model folder holds. `model probe`: by what the model is recognised in an engine.
+//! `model check`: what a model folder holds. `model probe`: a probe file that the model of an engine must match.
 
 use crate::{
     flags::{DeviceArguments, EngineArguments, Named, one_of},
@@ -37,7 +37,7 @@ pub(crate) struct ProbeArguments {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What is recognised by it
+    /// What the probe identifies: language model, latents or scores
     #[arg(long, default_value = "language", value_parser = one_of(KINDS))]
     kind: ProbeKind,
     #[command(flatten)]

@@ -15,7 +15,7 @@ pub(crate) struct Beams {
     next: u64,
     vocab: usize,
     context: usize,
-    /// Those of all handles of the back end.
+    /// The number of beams of all handles.
     live: Arc<AtomicUsize>,
 }
 

@@ -19,12 +19,12 @@ pub(crate) struct Asked<'a> {
     pub(crate) vocab: usize,
 }
 
-/// A log-probability that is one.
+/// Checks that this is a log-probability.
 pub(crate) fn logprob(found: Option<f32>, at: usize) -> Result<f32, Contradiction> {
     found.filter(|value| value.is_finite() && *value <= ABOVE).ok_or(Contradiction::Logprob { at })
 }
 
-/// A token that the model has.
+/// Checks that the model has this token.
 pub(crate) fn token(id: i64, vocab: usize) -> Result<Token, Contradiction> {
     let known = Token::try_from(id).ok().filter(|token| (*token as usize) < vocab);
     known.ok_or(Contradiction::Token { token: id, vocab })

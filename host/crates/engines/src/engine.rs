@@ -30,10 +30,10 @@ pub(crate) struct Side {
     pub(crate) names: String,
 }
 
-/// What rows of one parent share on their way.
+/// Shared by all rows of one parent.
 #[derive(Default)]
 pub(crate) struct Siblings {
-    /// How many they are.
+    /// The number of rows.
     pub(crate) count: usize,
     /// Where the engine keeps their beginning, once it was asked to.
     pub(crate) saved: OnceCell<Option<String>>,

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 /// How often a busy replica is asked again, and a broken connection is made again.
 const RETRIES: u32 = 4;
 
-/// How a replica is recognised.
+/// How a replica is checked.
 pub(crate) trait Check: Send + Sync + 'static {
     /// What a check finds.
     type Facts: Clone + PartialEq + Send + Sync + 'static;

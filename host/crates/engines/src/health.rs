@@ -15,8 +15,8 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 impl<C: Check> Fleet<C> {
-    /// A fleet after a first check of its replicas; further checks go on for as long as it is there. `agree` makes one of what the
-    /// replicas were found to be.
+    /// A fleet after a first check of its replicas; further checks go on for as long as it is there. `agree`
+    /// merges the facts of all replicas.
     pub(crate) fn start<T>(
         worker: &Worker,
         remote: &Remote,
@@ -35,7 +35,8 @@ impl<C: Check> Fleet<C> {
         Ok((fleet, agreed))
     }
 
-    /// Checks all replicas at once. At least one must be there, and none may be there and be another model.
+    /// Checks all replicas at once. At least one must answer; every replica that answers must serve the right
+    /// model.
     async fn begin(self: &Arc<Self>) -> Result<Vec<C::Facts>, RemoteError> {
         let checks = (0..self.replicas.len()).map(|i| Self::begun(Arc::clone(self), i)).collect();
         let done = all(checks).await.ok_or_else(|| Fault::Cancelled.at(self.names()))?;
@@ -147,7 +148,7 @@ impl<C: Check> Fleet<C> {
     }
 }
 
-/// Whether a replica is not there, or not yet, which may end by itself.
+/// Whether the fault may end by itself: the replica is starting or away.
 fn is_absent(fault: &Fault) -> bool {
     fault.is_retried() || matches!(fault, Fault::Silent { .. })
 }

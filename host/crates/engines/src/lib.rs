@@ -5,7 +5,7 @@
 //! - [`vllm::Scores`]: a score model on vLLM servers that pool; implements `ScoreBackEnd`.
 //! - [`llamacpp::LlamaCpp`]: a language model on llama.cpp's server; implements `BackEnd`.
 //! - [`Local`]: tokenizer, prompt template and configuration of a model, which stay on this side.
-//! - [`Probe`]: token sequences with log-probabilities, by which the model of an engine is recognised.
+//! - [`Probe`]: token sequences with log-probabilities, which the model of an engine must give again.
 //! - [`RemoteError`]: an engine's URL, what is wrong there, and what the operator can do.
 //!
 //! **Invariant**: token ids travel, and text is made on this side. Nothing that an engine answers is used unchecked.

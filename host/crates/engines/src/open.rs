@@ -15,7 +15,7 @@ pub struct Remote {
     pub key: Option<Key>,
     /// The number format that it computes in, such as `bf16`: how close it must come to the probe.
     pub precision: String,
-    /// By what it is recognised.
+    /// The probe that its model must match.
     pub probe: Option<Probe>,
     /// The most rows in flight at one replica; at most the engine's `--max-num-seqs`, else its queue grows.
     pub places: usize,

@@ -27,7 +27,7 @@ const ANSWER: &str = "Wash it with warm water and soap, dry it at once, and put 
 /// The tokens of each continuation.
 const LENGTH: u32 = 32;
 
-/// By what a model is recognised.
+/// Token sequences with log-probabilities, which the same model gives again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {

@@ -81,8 +81,8 @@ impl<F: Clone> Replica<F> {
         }
     }
 
-    /// Takes the result of a check. A fault holds until a later check succeeds; the next one is due after `recheck`. Whether
-    /// the replica could be used until now and cannot any more.
+    /// Takes the result of a check. A fault holds until a later check succeeds; the next one is due after `recheck`.
+    /// Returns true if the replica was usable until now and is no more.
     pub(crate) fn checked(&self, result: Result<F, Fault>, recheck: Duration) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -108,7 +108,8 @@ impl<F: Clone> Replica<F> {
         }
     }
 
-    /// Its connection failed: it may be another process now. Whether it could be used until now.
+    /// Its connection failed: it may be another process now. Returns true if the replica was usable until
+    /// now.
     pub(crate) fn suspect(&self) -> bool {
         let mut state = self.state();
         let was_ready = matches!(*state, State::Ready { .. });

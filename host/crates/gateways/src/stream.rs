@@ -202,7 +202,7 @@ impl ChatStream {
 }
 
 impl Choice {
-    /// As which part its text is due to be judged, if it is due.
+    /// The part to judge next, or `None`.
     fn due(&self, over: bool, step: usize) -> Option<Part> {
         if self.whole {
             return None;

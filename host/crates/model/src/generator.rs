@@ -209,6 +209,6 @@ pub trait ScoreBackEnd: Send + Sync {
     /// How many answer tokens it was given so far.
     fn positions(&self) -> u64;
 
-    /// Whether the same answers get the same scores, in whatever company; as [`Abilities::repeats`].
+    /// Whether the same answers get the same scores, whatever else is scored; as [`Abilities::repeats`].
     fn repeats(&self) -> bool;
 }

@@ -19,7 +19,7 @@ pub struct Counts {
     pub score_slices: u64,
 }
 
-/// The same, while it changes.
+/// The same counts as atomics.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) sleeps: AtomicU64,

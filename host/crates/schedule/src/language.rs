@@ -109,7 +109,7 @@ impl Drop for Handle {
     }
 }
 
-/// Which time a call counts for.
+/// Where a call's time is booked.
 #[derive(Clone, Copy)]
 enum Time {
     Model,
@@ -127,7 +127,7 @@ impl Handle {
         answer
     }
 
-    /// Has something done between two steps.
+    /// Runs work on the model's thread between two steps.
     fn now<T: Send + 'static>(
         &mut self,
         time: Time,

@@ -242,7 +242,7 @@ fn every_request_ends_once() {
     ends_as(&server, "unauthorized", || assert_eq!(server.post(JUDGE, asked("good")).status, 401));
     ends_as(&server, "unauthorized", || assert_eq!(server.post_as_gateway("x", LITELLM, "{}").status, 401));
     ends_as(&server, "bad_request", || assert_eq!(server.post_as_gateway("k", LITELLM, "{}").status, 400));
-    ends_as(&server, "litellm prompt remembered", || {
+    ends_as(&server, "litellm prompt waits_for_answer", || {
         assert_eq!(server.post_as_gateway("k", LITELLM, call("request", "1", json!(["ask"]))).status, 200);
     });
     ends_as(&server, "litellm answer within_budget", || {

@@ -35,13 +35,13 @@ pub enum ServiceError {
         source: SettingsError,
     },
     /// There is no bundle to start with.
-    #[error("no bundle")]
+    #[error("the program carries no bundle; name one with --bundle")]
     NoBundle,
     /// The saved state is older than the record of models.
     #[error("the saved state does not name the model that ran last; start the server once without --fresh and --watch")]
     UnknownModel,
     /// The saved bundle cannot be read.
-    #[error("--bundle BUNDLE --fresh begins with another bundle")]
+    #[error("the saved bundle cannot be read; begin with another one: --bundle BUNDLE --fresh")]
     SavedBundle(#[source] StoreError),
     /// The saved bundle does not fit.
     #[error("a server cannot begin with the saved bundle; --bundle BUNDLE --fresh begins with another one")]

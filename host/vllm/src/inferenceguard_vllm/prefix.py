@@ -32,7 +32,7 @@ def register():
 
 
 def patch(params):
-    """Wraps the private method of the class of pooling parameters that fills in the flag. Twice is as once."""
+    """Wraps the private method of the class of pooling parameters that fills in the flag. A second call changes nothing."""
     method = params.__dict__.get(METHOD)
     if getattr(method, "by_inferenceguard", False):
         return

@@ -57,7 +57,7 @@ pub(super) fn names(files: &ModelFiles, name: &str) -> Result<Vec<String>, Candl
     Err(CandleError::SplitGguf { path: files.path().join(name), message })
 }
 
-/// The first few.
+/// The first few names, and how many more there are.
 fn list(names: &[&str]) -> String {
     const FEW: usize = 5;
     let shown = names[..names.len().min(FEW)].join(", ");

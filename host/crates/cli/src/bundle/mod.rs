@@ -49,7 +49,7 @@ pub(crate) enum BundleCommand {
     Diff(Box<DiffArguments>),
     /// Activates a bundle in a running server
     Activate(ActivateArguments),
-    /// Activates what a running server had active before
+    /// Rolls a running server back to its previous bundle
     Rollback(ServerArguments),
 }
 

@@ -1,4 +1,4 @@
-//! Reads answers of `/completion`, and believes none of them.
+//! Reads answers of `/completion`, and checks every field.
 
 use super::wire::{COMPLETION, Completed, Probability};
 use crate::{

@@ -34,7 +34,7 @@ impl Slots {
         let place = self.free.acquire().await.ok()?;
         let mut all = self.read();
         let best = all.iter().enumerate().filter_map(|(number, read)| Some((number, read.as_ref()?)));
-        // Of equal ones the one with the least to lose.
+        // Ties: the slot that holds the fewest tokens.
         let (number, _) = best.max_by_key(|(_, read)| (common(read, tokens), std::cmp::Reverse(read.len())))?;
         let read = all[number].take()?;
         drop(all);

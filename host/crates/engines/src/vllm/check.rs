@@ -205,7 +205,7 @@ impl On<'_> {
     async fn penalties(&self, best: &[Likely], base: &Row) -> Result<bool, Fault> {
         let tokens = &base.tokens;
         let (Some(first), Some(second)) = (best.first(), best.get(1)) else { return Ok(false) };
-        // The offset at which another token follows than at the one before: 5, if it does there.
+        // The first offset, 5 if possible, whose token differs from the one before.
         let differs = |at: &usize| tokens[*at] != tokens[*at - 1];
         let Some(at) = [5, 4, 6, 3, 7, 2, 1].into_iter().find(|at| *at < tokens.len() && differs(at)) else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Reads answers of `/v1/completions`, and believes none of them.
+//! Reads answers of `/v1/completions`, and checks every field.
 
 use super::wire::{COMPLETIONS, Choice, Completed, Usage};
 use crate::{

@@ -29,7 +29,7 @@ use std::{
     },
 };
 
-/// The shortest text that a server must take: one token of a prompt and one of an answer. Its own context is used up to the model's.
+/// The shortest text that a server must take: one token of a prompt and one of an answer. Its context counts up to the model's.
 const LEAST: usize = 2;
 
 /// Scores that are remembered.
@@ -146,8 +146,8 @@ impl Core {
         self.remembered(&prefixes).ok_or_else(|| Fault::from(wrong).at(self.pooling.fleet.names()))
     }
 
-    /// Asks for a text, and remembers the scores of its last positions; how many there were. They are forgotten again if the
-    /// servers changed meanwhile.
+    /// Asks for a text, and remembers the scores of its last positions. Returns their number. They are forgotten again if
+    /// the servers changed meanwhile.
     async fn ask(
         &self,
         session: &Session,

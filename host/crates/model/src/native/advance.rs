@@ -62,8 +62,8 @@ struct Drawing {
 
 impl Native {
     /// One token more for each row of these calls that has its turn, and the given tokens for these beams: one step, one
-    /// projection and one sampling for all of them. What a row gets does not depend on the others. `ended` hears of the end of
-    /// each phase.
+    /// projection and one sampling for all of them. What a row gets does not depend on the others. Calls `ended`
+    /// after each phase.
     pub fn advance(&mut self, turns: &mut [Turn<'_>], appends: &mut [&mut Appending], ended: &mut dyn FnMut(Phase)) {
         let due = self.due(turns);
         self.step_all(turns, &due, appends);

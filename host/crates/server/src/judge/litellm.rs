@@ -40,7 +40,7 @@ impl Caller {
         let reads = app.reads_prompts(&self.client)?;
         let conversation = match content {
             Err(reason) if reads || screens => return self.unjudged(Part::Prompt, reason).await,
-            Err(_) => return self.remembered(),
+            Err(_) => return self.wait_for_answer(),
             Ok(conversation) => conversation,
         };
         if reads && call.id.is_none() {
@@ -58,7 +58,7 @@ impl Caller {
             let full = app.gateways.remember(&self.client, id, conversation.clone()).err();
             full.filter(|_| reads).map_or(Ok(()), Err)?;
         }
-        if screens { Ok(litellm::pass()) } else { self.remembered() }
+        if screens { Ok(litellm::pass()) } else { self.wait_for_answer() }
     }
 
     /// An answer is judged as one to the prompt with the same id.
@@ -74,10 +74,10 @@ impl Caller {
     }
 
     /// The prompt passes and is not judged: its answer will be. A denial holds for it as well.
-    fn remembered(&self) -> Result<Value, ApiError> {
+    fn wait_for_answer(&self) -> Result<Value, ApiError> {
         self.app.check_models()?;
         self.app.deployer.denial.check()?;
-        self.app.metrics.count_judgement(Face::Litellm.name(), Part::Prompt.name(), "remembered");
+        self.app.metrics.count_judgement(Face::Litellm.name(), Part::Prompt.name(), "waits_for_answer");
         Ok(litellm::pass())
     }
 

@@ -85,7 +85,8 @@ const CHECKS: [Check; 22] = [
 ];
 
 /// Checks a back end. `make` gives a fresh one for each check, the same every time; at least three tokens of its vocabulary must
-/// not be special, and its context must take 24 tokens. The result names the checks that were skipped, and for want of what.
+/// not be special, and its context must take 24 tokens. The result names the checks that were skipped, and the
+/// ability that each lacks.
 ///
 /// # Errors
 /// The first promise that is not kept.

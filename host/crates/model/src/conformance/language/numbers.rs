@@ -125,7 +125,7 @@ pub(super) fn sample_refusals(subject: &mut Subject) -> Outcome {
     ensure_error(subject.model.sample(&rows, &missing), "a row that does not exist", "Shape", shape)?;
     let nan = |error: &ModelError| matches!(error, ModelError::NotFinite(_));
     ensure_error(subject.model.sample(&rows, &[(1, request.clone())]), "a row with NaN", "NotFinite", nan)?;
-    // NaN in a row that is not asked for is nobody's error.
+    // NaN in an unused row is no error.
     let sampled = subject.model.sample(&rows, &[(0, request)])?;
     ensure(sampled.len() == 1 && sampled[0].token == 1, || format!("expected token 1, found {sampled:?}"))
 }
