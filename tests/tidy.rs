@@ -8,6 +8,8 @@ use std::{
     process::Command,
 };
 
+#[path = "tidy_support/cycles.rs"]
+mod cycles;
 #[path = "tidy_support/words.rs"]
 mod words;
 

@@ -2,7 +2,7 @@
 //!
 //! Old and new spellings are read alike: `rope_theta` with `rope_scaling`, and `rope_parameters`.
 
-use crate::{CandleError, ModelFiles, gguf::Gguf, rope::Rope};
+use crate::{CandleError, rope::Rope};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -110,19 +110,6 @@ enum Kind {
 }
 
 impl DecoderConfig {
-    /// Reads config.json; of a GGUF file that has none beside it, the file's metadata.
-    ///
-    /// # Errors
-    /// When the file is missing, malformed, or asks for something that is not implemented; when config.json and a GGUF
-    /// file disagree.
-    pub fn read(files: &ModelFiles) -> Result<Self, CandleError> {
-        if let Some(gguf) = Gguf::find(files)? {
-            return gguf.config(files);
-        }
-        let value = files.json("config.json", "config.json")?;
-        Self::parse(&files.path().join("config.json"), &value)
-    }
-
     /// Reads the content of config.json; `path` is for messages.
     ///
     /// # Errors

@@ -11,9 +11,9 @@ use crate::{
     direct::{self, Direct, Heads, Sight, Store},
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
-    layers::{Angles, Block, Embedding, Format, Loader, Norm, Qkv},
+    layers::{Block, Embedding, Format, Loader, Norm, Qkv},
     recent::Recent,
-    rope::Table,
+    rope::{Angles, Table},
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};

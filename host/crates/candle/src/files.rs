@@ -1,13 +1,15 @@
 //! The files of a model, in a folder or in memory (a program that carries its model).
 
-use crate::{CandleError, fingerprint::digest, gguf};
+use crate::{
+    CandleError, split_names,
+    stored::{Content, digest},
+};
 use memmap2::Mmap;
 use serde_json::Value;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     fs::File,
-    ops::Deref,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -55,7 +57,7 @@ impl ModelFiles {
     /// `-00001-of-00003`.
     #[must_use]
     pub fn parts(name: &str) -> Vec<String> {
-        gguf::all(name)
+        split_names::all(name)
     }
 
     /// The folder, or what stands for it.
@@ -79,7 +81,7 @@ impl ModelFiles {
         }
         // The files of a split model count as one.
         let names = self.names().into_iter().filter(|name| is_gguf(name));
-        let mut found: Vec<String> = names.map(|name| gguf::first(&name)).collect();
+        let mut found: Vec<String> = names.map(|name| split_names::first(&name)).collect();
         found.sort_unstable();
         found.dedup();
         match found.iter().position(|name| name == GGUF) {
@@ -143,23 +145,6 @@ impl ModelFiles {
         match self.memory.as_ref().and_then(|files| files.get(name)) {
             Some(bytes) => Ok(Content::Memory(bytes.clone())),
             None => map_file(&self.folder.join(name)).map(Content::Mapped),
-        }
-    }
-}
-
-/// The bytes of a weights file.
-pub(crate) enum Content {
-    Mapped(Mmap),
-    Memory(Cow<'static, [u8]>),
-}
-
-impl Deref for Content {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Memory(bytes) => bytes,
         }
     }
 }

@@ -7,7 +7,8 @@
 use crate::{
     DecoderConfig, HfTokenizer, Kernels, LoadOptions, ModelFiles, Precision,
     gguf::Gguf,
-    weights::{StoredTensor, Weights},
+    stored::{StoredTensor, digest},
+    weights::Weights,
 };
 use inferenceguard_model::{ModelParts, Tokenizer};
 use rayon::prelude::*;
@@ -121,7 +122,7 @@ fn listed(files: Vec<(&String, &String)>, more: &[u8]) -> String {
         hash.update(format!("{name} {found}\n"));
     }
     hash.update(more);
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 /// A digest of tensors in the order of their names: how they are spread over files does not matter.
@@ -129,7 +130,7 @@ fn tensors(all: &[StoredTensor<'_>], reading: Reading) -> String {
     let each: Vec<_> = all.par_iter().map(|one| tensor(one, reading)).collect();
     let mut hash = Sha256::new();
     each.iter().for_each(|one| hash.update(one));
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 fn tensor(one: &StoredTensor<'_>, reading: Reading) -> Vec<u8> {
@@ -166,7 +167,7 @@ fn base(config: &DecoderConfig, weights: &Weights, rounded: bool) -> String {
     for (header, bytes) in weights.files() {
         base_of_file(&mut hash, header, bytes);
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 fn base_of_file(hash: &mut Sha256, header: &[u8], bytes: &[u8]) {
@@ -197,17 +198,8 @@ fn device(options: &LoadOptions) -> String {
     }
 }
 
-/// SHA-256 in hexadecimal digits.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 fn named(hex: &str) -> String {
     format!("sha256:{hex}")
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

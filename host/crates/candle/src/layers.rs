@@ -4,6 +4,7 @@ use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
     linear::{Linear, Maps, rounded},
+    rope::Angles,
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};
@@ -150,12 +151,6 @@ pub(crate) struct Qkv {
     pub(crate) queries: Tensor,
     pub(crate) keys: Tensor,
     pub(crate) values: Tensor,
-}
-
-/// Cosines and sines of positions, `[n, 1, head_dim / 2]`.
-pub(crate) struct Angles {
-    pub(crate) cos: Tensor,
-    pub(crate) sin: Tensor,
 }
 
 /// One block of the decoder.

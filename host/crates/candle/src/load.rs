@@ -69,7 +69,7 @@ impl Folder {
             Special::read(files, weights.gguf(), &tokenizer, (Basics::from(&config), &generation), &mut facts)?;
         let mut about = TokenizerConfig::read(files, SpecialNames::of(&special), &mut facts)?;
         if let Some(gguf) = weights.gguf() {
-            about.or_told_by(gguf, &mut facts);
+            about.or_from(gguf, &mut facts);
         }
         let template_from = about.from().to_owned();
         let eos = special.ends;

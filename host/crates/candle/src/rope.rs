@@ -2,7 +2,7 @@
 //!
 //! A head's numbers `i` and `i + head_dim / 2` form a pair; at position `p` pair `i` is turned by `p * speed[i]`.
 
-use crate::{CandleError, config::Fields, layers::Angles};
+use crate::{CandleError, config::Fields};
 use candle_core::{DType, Device, Tensor};
 
 /// How the speeds are stretched for long contexts.
@@ -148,6 +148,12 @@ fn parse_llama3(inner: &Fields<'_>) -> Result<RopeScaling, CandleError> {
     }
     let original = inner.size("original_max_position_embeddings")?;
     Ok(RopeScaling::Llama3 { factor: inner.number("factor")?, low, high, original })
+}
+
+/// Cosines and sines of positions, `[n, 1, head_dim / 2]`.
+pub(crate) struct Angles {
+    pub(crate) cos: Tensor,
+    pub(crate) sin: Tensor,
 }
 
 /// Cosines and sines, computed once per position and kept.

@@ -210,7 +210,7 @@ impl TokenizerConfig {
     }
 
     /// What these files do not say, as the metadata of a GGUF file say it.
-    pub(crate) fn or_told_by(&mut self, gguf: &Gguf, facts: &mut Facts) {
+    pub(crate) fn or_from(&mut self, gguf: &Gguf, facts: &mut Facts) {
         let Some(inside) = gguf.chat_template() else { return };
         let another = matches!(&self.chat, Chat::Source(own) if *own != inside);
         if another {
@@ -402,7 +402,7 @@ fn digest(choice: &TemplateChoice, chat: &Chat, tokens: &[(&'static str, String)
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    crate::fingerprint::hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 fn beaver(eos: Option<String>) -> Turns {

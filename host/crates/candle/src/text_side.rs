@@ -49,7 +49,7 @@ impl TextSide {
         let special = Special::read(files, gguf.as_ref(), &tokenizer, (basics, &generation), &mut facts)?;
         let mut about = TokenizerConfig::read(files, SpecialNames::of(&special), &mut facts)?;
         if let Some(gguf) = &gguf {
-            about.or_told_by(gguf, &mut facts);
+            about.or_from(gguf, &mut facts);
         }
         tokenizer.keep_from_words(&special.ends).map_err(ModelError::from)?;
         let fallback = if score { TemplateChoice::Beaver } else { TemplateChoice::Plain };

@@ -291,7 +291,7 @@ fn not_usable(path: PathBuf, error: &tokenizers::Error) -> CandleError {
 fn fingerprint(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<String> {
     let mut rules = tokenizer.clone();
     rules.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
-    Ok(crate::fingerprint::hex(&Sha256::digest(rules.to_string(false)?)))
+    Ok(hex::encode(Sha256::digest(rules.to_string(false)?)))
 }
 
 /// Whether a token has a text, from what the tokenizer decodes it to. A token that cannot be decoded may have one.

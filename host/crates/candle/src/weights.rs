@@ -6,8 +6,9 @@
 
 use crate::{
     CandleError,
-    files::{Content, ModelFiles, SAFETENSORS},
+    files::{ModelFiles, SAFETENSORS},
     gguf::Gguf,
+    stored::{Content, StoredTensor},
 };
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -53,15 +54,6 @@ pub(crate) enum Weights {
     Shards(Shards),
     /// As GGUF.
     Gguf(Gguf),
-}
-
-/// One tensor as it lies in a file.
-pub(crate) struct StoredTensor<'a> {
-    pub(crate) name: &'a str,
-    /// Its number format, as its file calls it.
-    pub(crate) format: String,
-    pub(crate) shape: &'a [usize],
-    pub(crate) bytes: &'a [u8],
 }
 
 /// All tensors of a folder of safetensors.

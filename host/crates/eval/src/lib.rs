@@ -28,6 +28,7 @@ pub mod plots;
 mod report;
 mod run;
 mod settings;
+mod shown;
 mod table;
 
 pub use answer::{Answer, Graded, Priced, Status, Verdict};

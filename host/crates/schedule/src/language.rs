@@ -1,9 +1,9 @@
 //! The language model as a back end, and the handle of one request.
 
 use crate::{
+    calls::{Answer, Job},
     health::Health,
-    scheduler::Shared,
-    worker::{Answer, Job},
+    shared::Shared,
 };
 use inferenceguard_model::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,

@@ -23,14 +23,14 @@
 //!
 //! **Invariant**: only the thread touches the models. No wait has a time limit.
 
-mod counts;
+mod calls;
 mod health;
 mod language;
 mod limits;
 mod scheduler;
 mod score;
+mod shared;
 mod worker;
 
-pub use counts::Counts;
-pub use limits::Limits;
+pub use limits::{Counts, Limits};
 pub use scheduler::{Scheduler, StartError};

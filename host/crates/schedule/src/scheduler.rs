@@ -1,21 +1,18 @@
 //! Starts the thread, and gives back ends on it.
 
 use crate::{
-    Counts, Limits,
-    counts::Counters,
     language::{Language, LanguageBackEnd},
+    limits::{Counters, Counts, Limits},
     score::{Score, SharedScore},
-    worker::{Job, Worker},
+    shared::Shared,
+    worker::Worker,
 };
 use inferenceguard_model::{BackEnd, Model, ScoreBackEnd, ScoreModel};
 use std::{
     collections::BTreeMap,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{SyncSender, sync_channel},
-    },
-    thread::{Builder, JoinHandle},
+    sync::{Arc, mpsc::sync_channel},
+    thread::Builder,
 };
 
 /// Why a scheduler did not start.
@@ -31,16 +28,6 @@ pub enum StartError {
 /// and handles, and so do the models.
 #[derive(Clone)]
 pub struct Scheduler(Arc<Shared>);
-
-/// What everybody who uses the thread shares.
-pub(crate) struct Shared {
-    /// Nothing, once the thread has to end.
-    jobs: Option<SyncSender<Job>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    counters: Arc<Counters>,
-    pub(crate) language: Option<Language>,
-    pub(crate) scores: Vec<Score>,
-}
 
 impl std::fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,17 +49,11 @@ impl Scheduler {
         let facts = scores.iter().map(|(name, model)| Score::of(name, model.as_ref())).collect();
         let (sender, jobs) = sync_channel(limits.queue.max(1));
         let counters = Arc::new(Counters::default());
-        let shared = Shared {
-            jobs: Some(sender),
-            thread: Mutex::new(None),
-            counters: Arc::clone(&counters),
-            language,
-            scores: facts,
-        };
+        let shared = Shared::new(sender, Arc::clone(&counters), language, facts);
         let worker = Worker::new(jobs, model, scores.into_values().collect(), &shared, limits, counters);
         let name = "models".to_owned();
         let thread = Builder::new().name(name).spawn(move || worker.run()).map_err(StartError::Thread)?;
-        *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        shared.keep_thread(thread);
         Ok(Self(Arc::new(shared)))
     }
 
@@ -103,25 +84,6 @@ impl Scheduler {
     /// What the thread did so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.counters.now()
-    }
-}
-
-impl Shared {
-    /// Puts a job into the queue, once there is room. It is dropped where the thread has ended.
-    pub(crate) fn send(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.jobs = None;
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.0.counts()
     }
 }

@@ -1,9 +1,9 @@
 //! Score models as back ends, and the handle of one request.
 
 use crate::{
+    calls::{Job, ScoreJob},
     health::Health,
-    scheduler::Shared,
-    worker::{Job, ScoreJob},
+    shared::Shared,
 };
 use inferenceguard_model::{
     BeamId, Caller, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,

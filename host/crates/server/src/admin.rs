@@ -4,7 +4,7 @@ use crate::{
     app::App,
     deploy::{Attempt, BundleSource},
     error::ApiError,
-    middleware, settings,
+    middleware, settings_check,
 };
 use axum::{
     Json, Router,
@@ -146,7 +146,7 @@ fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError
 fn trial(body: &[u8]) -> Result<(BundleSource, f64), ApiError> {
     const EXPECTED: &str = "{\"path\": … or \"manifest\": …, \"share\": …}";
     let trial: TrialBody = parse(body, EXPECTED)?;
-    settings::share("share", trial.share).map_err(|error| ApiError::bad("share", error.to_string()))?;
+    settings_check::share("share", trial.share).map_err(|error| ApiError::bad("share", error.to_string()))?;
     let source = match (trial.path, trial.manifest) {
         (Some(path), None) => BundleSource::Path(path),
         (None, Some(manifest)) => BundleSource::Manifest(manifest),

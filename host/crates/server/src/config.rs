@@ -3,7 +3,8 @@
 use crate::{
     deploy::{DeployError, Lender, OpenError, Opener, Store, StoreError},
     judge::Face,
-    settings::{Settings, SettingsError},
+    settings::Settings,
+    settings_check::SettingsError,
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineError};

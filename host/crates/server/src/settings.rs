@@ -1,6 +1,9 @@
 //! The server's settings: what clients and administrators may do.
 
-use crate::judge::JudgeSettings;
+use crate::{
+    judge::JudgeSettings,
+    settings_check::{SettingsError, at_least_one, digest_of, share},
+};
 use inferenceguard_search::Release;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -164,18 +167,6 @@ pub struct Tenant {
     pub layer: Option<PathBuf>,
 }
 
-/// A setting has a value that is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("key `{key}`: found {found}; expected {expected}")]
-pub struct SettingsError {
-    /// The key.
-    pub key: String,
-    /// What was found.
-    pub found: String,
-    /// What was expected.
-    pub expected: &'static str,
-}
-
 impl Settings {
     pub(crate) fn read_time(&self) -> Duration {
         Duration::from_secs(self.read_seconds)
@@ -241,27 +232,4 @@ impl Tenant {
             Err(SettingsError { key, found: budget.to_string(), expected: "a finite number above 0" })
         })
     }
-}
-
-pub(crate) fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
-    if found > 0 {
-        return Ok(());
-    }
-    Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "at least 1" })
-}
-
-pub(crate) fn share(key: &str, found: f64) -> Result<(), SettingsError> {
-    if (0.0..=1.0).contains(&found) {
-        return Ok(());
-    }
-    Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "a number from 0 to 1" })
-}
-
-fn digest_of(key: &str, found: &str) -> Result<(), SettingsError> {
-    if found.len() == 64 && found.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    // The error does not show the value: it may be the secret itself.
-    let found = format!("{} characters", found.chars().count());
-    Err(SettingsError { key: key.to_owned(), found, expected: "a SHA-256 in 64 hexadecimal digits" })
 }

@@ -9,14 +9,16 @@ mod names;
 mod split;
 mod tokenizer;
 
-use crate::{CandleError, DecoderConfig, ModelFiles, files::Content, weights::StoredTensor};
+use crate::{
+    CandleError, DecoderConfig, ModelFiles,
+    stored::{Content, StoredTensor},
+};
 use half::{bf16, f16};
 pub(crate) use header::Value;
 use header::{Header, TensorEntry};
 use inferenceguard_kernels::{Format, Quantized};
 use kinds::Kind;
 use names::Layout;
-pub(crate) use split::{all, first};
 use std::path::PathBuf;
 
 /// A GGUF model: its files, mapped or in memory. The metadata are those of the first.

@@ -1,10 +1,9 @@
 //! The language model's work: short calls, steps, prompts.
 
-use super::{Answer, Job, Now};
 use crate::{
-    Limits,
-    counts::{Counters, count},
+    calls::{Answer, Job, Now},
     health::Health,
+    limits::{Counters, Limits, count},
 };
 use inferenceguard_model::{
     Appending, BeamId, Cancel, Effort, Growing, GrownRow, Model, ModelError, Native, Phase, Reading, Turn,

@@ -4,56 +4,14 @@ mod language;
 mod score;
 
 use crate::{
-    Limits,
-    counts::{Counters, count},
-    scheduler::Shared,
+    calls::Job,
+    limits::{Counters, Limits, count},
+    shared::Shared,
 };
-use inferenceguard_model::{
-    BeamId, Cancel, Effort, GrowRow, GrownRow, Growth, Model, ModelError, Native, ScoreId, ScoreModel, ScoreRow,
-    Scored, Token,
-};
+use inferenceguard_model::{Model, ScoreModel};
 use language::LanguageWork;
 use score::ScoreWork;
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, Sender},
-};
-
-/// The answer of a call, and what it took.
-pub(crate) type Answer<T> = (Result<T, ModelError>, Effort);
-
-/// Short work of the language model.
-pub(crate) type Now = Box<dyn FnOnce(&mut Native) + Send>;
-
-/// Short work of a score model.
-pub(crate) type ScoreNow = Box<dyn FnOnce(&mut dyn ScoreModel) + Send>;
-
-/// A call of a handle. If it is dropped, it has failed, and its caller does not wait any more.
-pub(crate) enum Job {
-    /// Short work of the language model, before the next step.
-    Now(Now),
-    /// Read a prompt.
-    Open { prompt: Vec<Token>, cancel: Cancel, answer: Sender<Answer<BeamId>> },
-    /// Append given tokens.
-    Append { rows: Vec<(BeamId, Token)>, cancel: Cancel, answer: Sender<Answer<()>> },
-    /// Grow rows.
-    Grow { growth: Growth, rows: Vec<GrowRow>, cancel: Cancel, answer: Sender<Answer<Vec<GrownRow>>> },
-    /// Work of the score model of this number.
-    Score(usize, ScoreJob),
-}
-
-/// The call that begins an answer.
-pub(crate) type OpenScore = Box<dyn FnOnce(&mut dyn ScoreModel) -> Result<ScoreId, ModelError> + Send>;
-
-/// A call of a score handle.
-pub(crate) enum ScoreJob {
-    /// Short work.
-    Now(ScoreNow),
-    /// Read a prompt: a slice of its own.
-    Open { open: OpenScore, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
-    /// Score answers, by slices.
-    Extend { rows: Vec<ScoreRow>, cancel: Cancel, answer: Sender<Result<Vec<Scored>, ModelError>> },
-}
+use std::sync::{Arc, mpsc::Receiver};
 
 /// Owns the models.
 pub(crate) struct Worker {

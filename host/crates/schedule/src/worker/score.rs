@@ -1,7 +1,10 @@
 //! A score model's work: short calls, prompts, slices of answers.
 
-use super::{OpenScore, ScoreJob, ScoreNow};
-use crate::{Limits, health::Health};
+use crate::{
+    Limits,
+    calls::{OpenScore, ScoreJob, ScoreNow},
+    health::Health,
+};
 use inferenceguard_model::{Cancel, ModelError, ScoreId, ScoreModel, ScoreRow, Scored};
 use std::{collections::VecDeque, sync::mpsc::Sender};
 

@@ -1,6 +1,6 @@
 //! One question and its verdict.
 
-use super::{Face, JudgeSettings, Prompts};
+use super::{Face, Prompts};
 use crate::{
     admission::{Admitted, Slot},
     app::{App, Server},
@@ -9,7 +9,6 @@ use crate::{
     deploy::without_canary,
     end::End,
     error::ApiError,
-    locks::lock,
     span::{EXT_PROC, RequestSpan},
 };
 use axum::http::{HeaderMap, StatusCode};
@@ -20,37 +19,10 @@ use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgemen
 use inferenceguard_model::ModelError;
 use inferenceguard_search::{ConstraintReport, RoleFailure, RolesInfo};
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{task::spawn_blocking, time::timeout};
-
-/// What the server remembers of gateways.
-#[derive(Debug)]
-pub(crate) struct GatewayState {
-    joins: Mutex<Joins>,
-    since: Instant,
-}
-
-impl GatewayState {
-    pub(crate) fn new(settings: &JudgeSettings) -> Self {
-        Self { joins: Mutex::new(Joins::new(settings.join_limits())), since: Instant::now() }
-    }
-
-    /// Remembers what a client asked until its answer comes.
-    ///
-    /// # Errors
-    /// 503 `too_many_prompts` if the client has used too many ids; then its prompt must not go on.
-    pub(super) fn remember(&self, client: &Client, id: &str, conversation: Conversation) -> Result<(), ApiError> {
-        let remembered = lock(&self.joins).remember(&client.name, id, conversation, self.since.elapsed());
-        remembered
-            .map_err(|full| ApiError::later(StatusCode::SERVICE_UNAVAILABLE, "too_many_prompts", full.to_string(), 1))
-    }
-
-    pub(super) fn find(&self, client: &Client, id: &str) -> Option<Conversation> {
-        lock(&self.joins).find(&client.name, id, self.since.elapsed())
-    }
-}
 
 /// A question, or why its text cannot be judged.
 pub(super) type Asked = Result<Question, String>;

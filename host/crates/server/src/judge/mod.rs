@@ -6,14 +6,13 @@
 //! **Invariant**: text without a verdict, and text whose verdict is not that every budget holds, is never a pass.
 
 mod ask;
-mod face;
 mod handlers;
 mod litellm;
 mod settings;
+mod state;
 
 pub use ask::GatewayClient;
-pub(crate) use ask::GatewayState;
-pub use face::Face;
 pub(crate) use handlers::{judge, moderations};
 pub(crate) use litellm::litellm;
-pub use settings::{JudgeSettings, Prompts};
+pub use settings::{Face, JudgeSettings, Prompts};
+pub(crate) use state::GatewayState;

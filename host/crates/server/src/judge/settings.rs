@@ -1,6 +1,6 @@
-//! The section `[judge]` of the server's settings.
+//! The kinds of gateways, and the section `[judge]` of the server's settings.
 
-use crate::settings::{SettingsError, at_least_one};
+use crate::settings_check::{SettingsError, at_least_one};
 use inferenceguard_gateways::{JoinLimits, OnUnsafe};
 use serde::Deserialize;
 use std::time::Duration;
@@ -48,6 +48,35 @@ impl Default for JudgeSettings {
             stream_chars: 200,
             chat_paths: vec!["/v1/chat/completions".to_owned()],
             open_paths: Vec::new(),
+        }
+    }
+}
+
+/// A kind of gateway, and the interface that it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Face {
+    /// `/v1/judge`, the server's own.
+    Judge,
+    /// LiteLLM's generic guardrail route.
+    Litellm,
+    /// OpenAI's `/v1/moderations`.
+    Moderations,
+    /// Envoy's external processing, on a listener of its own.
+    Envoy,
+}
+
+impl Face {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Judge, Self::Litellm, Self::Moderations, Self::Envoy];
+
+    /// Its name in options and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Judge => "judge",
+            Self::Litellm => "litellm",
+            Self::Moderations => "moderations",
+            Self::Envoy => "envoy",
         }
     }
 }
