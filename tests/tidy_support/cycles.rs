@@ -115,7 +115,8 @@ impl Source {
 
     /// The folder of a file; a file and the folder of its name count as one.
     fn folder(&self, module: &Module) -> Module {
-        let is_folder = self.files.keys().any(|other| other.len() > module.len() && other.starts_with(module));
+        let is_folder = self.files[module].ends_with("mod.rs")
+            || self.files.keys().any(|other| other.len() > module.len() && other.starts_with(module));
         if is_folder { module.clone() } else { module[..module.len().saturating_sub(1)].to_vec() }
     }
 }
@@ -179,7 +180,9 @@ fn imports(code: &str) -> (Vec<(bool, Import)>, String) {
             rest.push_str(statement);
             continue;
         };
-        let tree = statement[statement.find(line).unwrap_or(0)..].trim_end_matches(';');
+        let (before, tree) = statement.split_at(statement.find(line).unwrap_or(0));
+        rest.push_str(before);
+        let tree = tree.trim_end_matches(';');
         let (before, tree) = tree.split_once("use ").unwrap_or(("", tree));
         let public = !before.trim().is_empty();
         found.extend(
