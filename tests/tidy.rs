@@ -10,6 +10,8 @@ use std::{
 
 #[path = "tidy_support/cycles.rs"]
 mod cycles;
+#[path = "tidy_support/sizes.rs"]
+mod sizes;
 #[path = "tidy_support/words.rs"]
 mod words;
 
@@ -361,12 +363,6 @@ fn the_root_folder_holds_what_it_should() {
 fn every_rust_file_opens_with_a_header() {
     let silent = rust_files().into_iter().filter(|(_, text)| !text.starts_with("//! "));
     none(silent.map(|(path, _)| format!("{path}: open with `//!` and one sentence about the file")).collect());
-}
-
-#[test]
-fn no_rust_file_is_too_long() {
-    let long = rust_files().into_iter().map(|(path, text)| (path, text.lines().count())).filter(|(_, n)| *n > 600);
-    none(long.map(|(path, n)| format!("{path}: {n} lines; split it, 600 is the limit")).collect());
 }
 
 #[test]

@@ -1,9 +1,15 @@
-//! Times, for people.
+//! Times: now, and for people.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999.
 const LAST: u64 = 253_402_300_799;
+
+/// The time now, in seconds since 1970; 0 if the clock is set to a time before.
+#[must_use]
+pub fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
 
 /// Seconds since 1970 as RFC 3339 writes them, UTC; whatever comes after the year 9999 as its last second.
 #[must_use]

@@ -76,7 +76,7 @@ mod signature;
 mod trust;
 
 pub use bundle::{Bundle, MANIFEST};
-pub use date::date;
+pub use date::{date, seconds_since_1970};
 pub use digest::Digest;
 pub use error::{BundleError, SignatureError};
 pub use layer::{LAYER, Layer, LayerManifest};

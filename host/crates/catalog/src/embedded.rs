@@ -1,7 +1,8 @@
 //! What the program carries: first-party components, the demonstration models, the default bundle.
 
+use crate::CatalogError;
 use inferenceguard_candle::ModelFiles;
-use std::borrow::Cow;
+use std::{borrow::Cow, fs, path::Path};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -17,6 +18,19 @@ pub(crate) fn weak_bundle() -> &'static [(&'static str, &'static [u8])] {
 #[must_use]
 pub fn component(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
+/// The bytes of a component, by its file or by the name of a first-party component.
+///
+/// # Errors
+/// [`CatalogError::ComponentFile`], [`CatalogError::NoComponent`].
+pub fn read_component(name: &str) -> Result<Cow<'static, [u8]>, CatalogError> {
+    if Path::new(name).is_file() {
+        let bytes = fs::read(name).map_err(|source| CatalogError::ComponentFile { name: name.to_owned(), source })?;
+        return Ok(Cow::Owned(bytes));
+    }
+    let known = || CatalogError::NoComponent { name: name.to_owned(), known: component_names() };
+    component(name).map(Cow::Borrowed).ok_or_else(known)
 }
 
 /// The names of all first-party components.

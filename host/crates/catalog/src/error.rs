@@ -109,6 +109,42 @@ pub enum CatalogError {
         /// The second one.
         found: String,
     },
+'    /// A key is to be encrypted, and there is no password.
+    #[error("--encrypt: put a password into the variable INFERGUARD_KEY_PASSWORD")]
+    NoPassword,
+    /// The file of a new key exists.
+    #[error("{}: there is a file already, and no key is overwritten", path.display())]
+    KeyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of a new key could not be written.
+    #[error("{} could not be written", path.display())]
+    KeyWrite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No key could be made.
+    #[error(transparent)]
+    NewKey(Box<SignatureError>),
+    /// The file of a component cannot be read.
+    #[error("{name}: cannot be read")]
+    ComponentFile {
+        /// The file.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such component.
+    #[error("{name}: no such file, and no first-party component ({known})")]
+    NoComponent {
+        /// What was named.
+        name: String,
+        /// The first-party components.
+        known: String,
+    },
     /// A key's file cannot be read.
     #[error("{}", path.display())]
     KeyFile {

@@ -12,7 +12,6 @@ use inferenceguard_console::{
 use inferenceguard_sandbox::{Limits, Sandbox};
 use serde_json::json;
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -104,21 +103,12 @@ fn new(arguments: &NewArguments) -> anyhow::Result<()> {
     let dir = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let sdk = match &arguments.sdk {
         Some(sdk) => sdk.clone(),
-        None => find_sdk().context("the SDK was not found; name its folder (`guest` of the project) with --sdk")?,
+        None => componentize::find_sdk()
+            .context("the SDK was not found; name its folder (`guest` of the project) with --sdk")?,
     };
     componentize::scaffold(&dir, &arguments.name, role, &sdk)?;
     output::note(format_args!("next: inferguard component build {}", dir.display()));
     output::result(dir.display())
-}
-
-/// The SDK's folder in the checkout that the current folder or the program lies in.
-fn find_sdk() -> Option<PathBuf> {
-    let places = [std::env::current_dir().ok(), std::env::current_exe().ok()];
-    let above = places.iter().flatten().flat_map(|place| place.ancestors());
-    let is_sdk = |guest: &PathBuf| {
-        fs::read_to_string(guest.join("Cargo.toml")).is_ok_and(|text| text.contains("name = \"inferenceguard-guest\""))
-    };
-    above.map(|place| place.join("guest")).find(is_sdk)
 }
 
 /// Compiles a component's crate and describes the result.
@@ -155,7 +145,7 @@ fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
 
 /// Describes a component without running it.
 fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
-    let bytes = read(&arguments.component)?;
+    let bytes = embedded::read_component(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
     if arguments.json {
         return output::json(&json!({
@@ -170,7 +160,7 @@ fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
 
 /// Runs every function of a component twice on made-up rows.
 fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let bytes = read(&arguments.component)?;
+    let bytes = embedded::read_component(&arguments.component)?;
     let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
     let sandbox = Sandbox::new(limits(&arguments.limits)?, cache().as_deref())?;
     let report = sandbox.check(&arguments.component, &bytes, &BTreeMap::new())?;
@@ -201,16 +191,4 @@ fn limits(given: &[String]) -> anyhow::Result<Limits> {
         table.insert(name.trim().to_owned(), value.into());
     }
     table.try_into().context("--limit")
-}
-
-/// A component's bytes, by file or by the name of a first-party component.
-fn read(component: &str) -> anyhow::Result<Cow<'static, [u8]>> {
-    let path = Path::new(component);
-    if path.is_file() {
-        return Ok(Cow::Owned(fs::read(path).with_context(|| format!("{component}: cannot be read"))?));
-    }
-    match embedded::component(component) {
-        Some(bytes) => Ok(Cow::Borrowed(bytes)),
-        None => bail!("{component}: no such file, and no first-party component ({})", embedded::component_names()),
-    }
 }

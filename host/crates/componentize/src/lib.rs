@@ -21,4 +21,4 @@ pub use contract::{CONTRACT, Role, VERSIONS};
 pub use encode::encode;
 pub use error::ComponentError;
 pub use inspect::{Inspection, inspect};
-pub use scaffold::scaffold;
+pub use scaffold::{find_sdk, scaffold};

@@ -1,7 +1,10 @@
 //! A new component's crate: small, complete, with a test.
 
 use crate::{ComponentError, Role};
-use std::{fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 const MANIFEST: &str = include_str!("../templates/manifest.toml");
 
@@ -13,6 +16,17 @@ fn source(role: Role) -> &'static str {
         Role::Cost => include_str!("../templates/cost.rs"),
         Role::Steering => include_str!("../templates/steering.rs"),
     }
+}
+
+/// The SDK's folder in the checkout that the current folder or the program lies in.
+#[must_use]
+pub fn find_sdk() -> Option<PathBuf> {
+    let places = [env::current_dir().ok(), env::current_exe().ok()];
+    let above = places.iter().flatten().flat_map(|place| place.ancestors());
+    let is_sdk = |guest: &PathBuf| {
+        fs::read_to_string(guest.join("Cargo.toml")).is_ok_and(|text| text.contains("name = \"inferenceguard-guest\""))
+    };
+    above.map(|place| place.join("guest")).find(is_sdk)
 }
 
 /// Writes a crate for a component of this role to `dir`, which must not exist. It depends on the SDK at `sdk`.

@@ -3,6 +3,7 @@
 use crate::{RecordError, Wrong};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use inferenceguard_bundle::seconds_since_1970;
 use inferenceguard_model::ModelIdentity;
 use inferenceguard_search::{
     BundleIdentity, Finish, Inputs, Migration, Outcome, Output, RepeatsFrom, Status, Trace, Usage, VERSION,
@@ -12,7 +13,6 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// The most that a body may unfold to, in bytes.
@@ -151,7 +151,7 @@ impl Header {
             format: Self::FORMAT,
             sequence: position.sequence,
             previous: position.previous,
-            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            at: seconds_since_1970(),
             bundle: output.bundle.clone(),
             generations: output.generations.clone(),
             migrations: output.migrations.clone(),

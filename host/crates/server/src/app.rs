@@ -4,7 +4,7 @@ use crate::{
     admission::Admission,
     auth::Clients,
     config::{ServerConfig, ServerError},
-    deploy::{BundleSource, DeployError, Deployer, OpenError, seconds_since_1970},
+    deploy::{BundleSource, DeployError, Deployer, OpenError},
     error::ApiError,
     judge::{Face, GatewayState},
     metrics::Metrics,
@@ -12,7 +12,7 @@ use crate::{
     settings::{BudgetPer, Settings},
 };
 use axum::http::StatusCode;
-use inferenceguard_bundle::Bundle;
+use inferenceguard_bundle::{Bundle, seconds_since_1970};
 use inferenceguard_host::{Engine, Generation, Output, Terms};
 use inferenceguard_record::Journal;
 use std::{

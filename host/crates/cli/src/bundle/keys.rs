@@ -2,19 +2,16 @@
 
 use super::make;
 use crate::output;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
-use inferenceguard_bundle::{NewKey, Statement, Trust, date};
+use inferenceguard_bundle::{Statement, Trust, date, seconds_since_1970};
 use inferenceguard_catalog::{
     bundles::{self, Fallback},
-    keys::{PASSWORD, signing_key},
+    keys::{new_key, signing_key},
 };
 use std::{
-    env,
-    fs::{self, OpenOptions},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -54,16 +51,7 @@ pub(crate) struct VerifyArguments {
 
 /// Makes a key.
 pub(super) fn generate(arguments: &KeygenArguments) -> anyhow::Result<()> {
-    let password = env::var(PASSWORD).ok().filter(|_| arguments.encrypt);
-    ensure!(password.is_some() || !arguments.encrypt, "--encrypt: put a password into the variable {PASSWORD}");
-    let public = public_path(&arguments.key);
-    for path in [&arguments.key, &public] {
-        ensure!(!path.exists(), "{}: there is a file already, and no key is overwritten", path.display());
-    }
-    let key = NewKey::generate(password.as_deref())?;
-    secret_file(&arguments.key, &key.secret)?;
-    output::file(&public, key.public.as_bytes())?;
-    let line = key.public.lines().nth(1).unwrap_or_default();
+    let (public, line) = new_key(&arguments.key, arguments.encrypt)?;
     output::result(format_args!(
         "{}  keep it secret\n{}  give it to those who check: {line}",
         arguments.key.display(),
@@ -71,28 +59,12 @@ pub(super) fn generate(arguments: &KeygenArguments) -> anyhow::Result<()> {
     ))
 }
 
-fn public_path(key: &Path) -> PathBuf {
-    let mut name = key.as_os_str().to_owned();
-    name.push(".pub");
-    name.into()
-}
-
-/// Writes a new file that only its owner may read.
-fn secret_file(path: &Path, text: &str) -> anyhow::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.with_context(|| format!("{} could not be written", path.display()))
-}
-
 /// Signs a bundle: two files beside its manifest, or in its archive.
 pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
     let path = &arguments.bundle;
     let bundle = bundles::open(Some(path), Fallback::Plain)?;
     let key = signing_key(&arguments.key)?;
-    let now = now();
+    let now = seconds_since_1970();
     let expires = arguments.expires_in.map(|days| now.saturating_add(days.saturating_mul(DAY)));
     let signature = key.sign(&Statement::of(&bundle, now, expires)?)?;
     if path.is_file() {
@@ -119,7 +91,7 @@ pub(super) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
         (None, None) => bail!("name a key with --key FILE, or what is trusted with --trust FILE"),
     };
     let manifest = bundle.manifest();
-    let signer = trust.check(&bundle, now()).with_context(|| arguments.bundle.display().to_string())?;
+    let signer = trust.check(&bundle, seconds_since_1970()).with_context(|| arguments.bundle.display().to_string())?;
     let by = signer.map_or_else(
         || "not signed, and no signature is required".to_owned(),
         |signer| {
@@ -132,8 +104,4 @@ pub(super) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -2,23 +2,19 @@
 
 mod activate;
 mod calibrate;
-mod check;
-mod describe;
 mod diff;
+mod inspect;
 mod keys;
 mod make;
-mod pin;
 mod registry;
 
 use activate::{ActivateArguments, ServerArguments};
 use calibrate::CalibrateArguments;
-use check::CheckArguments;
 use clap::Subcommand;
-use describe::InspectArguments;
 use diff::DiffArguments;
+use inspect::{CheckArguments, InspectArguments, PinArguments};
 use keys::{KeygenArguments, SignArguments, VerifyArguments};
 use make::{InitArguments, PackArguments};
-use pin::PinArguments;
 use registry::{PullArguments, PushArguments};
 
 #[derive(Debug, Subcommand)]
@@ -57,9 +53,9 @@ pub(crate) enum BundleCommand {
 pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
     match command {
         BundleCommand::Init(arguments) => make::init(arguments),
-        BundleCommand::Inspect(arguments) => describe::inspect(arguments),
-        BundleCommand::Check(arguments) => check::check(arguments),
-        BundleCommand::Pin(arguments) => pin::pin(arguments),
+        BundleCommand::Inspect(arguments) => inspect::inspect(arguments),
+        BundleCommand::Check(arguments) => inspect::check(arguments),
+        BundleCommand::Pin(arguments) => inspect::pin(arguments),
         BundleCommand::Keygen(arguments) => keys::generate(arguments),
         BundleCommand::Sign(arguments) => keys::sign(arguments),
         BundleCommand::Verify(arguments) => keys::verify(arguments),

@@ -2,12 +2,13 @@
 
 use super::{error::DeployError, store::Store};
 use crate::{locks::lock, metrics::Metrics};
+use inferenceguard_bundle::seconds_since_1970;
 use inferenceguard_host::Generation;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 /// How many attempts are kept in memory.
@@ -165,11 +166,6 @@ impl History {
         attempts.push_front(attempt);
         attempts.truncate(KEPT);
     }
-}
-
-/// The time now, in seconds since 1970.
-pub(crate) fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 #[cfg(test)]

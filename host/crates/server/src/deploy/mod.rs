@@ -32,7 +32,7 @@ pub(crate) use canary::without_canary;
 pub(crate) use denial::{Denial, Denied};
 pub(crate) use deployer::Deployer;
 pub use error::DeployError;
-pub(crate) use history::{Attempt, seconds_since_1970};
+pub(crate) use history::Attempt;
 pub(crate) use layers::tenant_lane;
 pub(crate) use source::BundleSource;
 pub use source::{Lender, OpenError, Opener};

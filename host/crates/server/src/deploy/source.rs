@@ -1,6 +1,6 @@
 //! Where bundles come from, and which of them are trusted.
 
-use super::{error::DeployError, history::seconds_since_1970};
+use super::error::DeployError;
 use inferenceguard_bundle::{Bundle, Trust};
 use serde::Deserialize;
 use std::{

@@ -6,9 +6,7 @@ use super::{
     request::{self, ClientRequest, Defaults},
     stream,
 };
-use crate::{
-    admission::Admitted, app::App, arrival::Arrival, auth::Client, deploy::seconds_since_1970, error::ApiError,
-};
+use crate::{admission::Admitted, app::App, arrival::Arrival, auth::Client, error::ApiError};
 use axum::{
     Extension, Json,
     body::Bytes,
