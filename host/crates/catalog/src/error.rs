@@ -109,7 +109,7 @@ pub enum CatalogError {
         /// The second one.
         found: String,
     },
-'    /// A key is to be encrypted, and there is no password.
+    /// A key is to be encrypted, and there is no password.
     #[error("--encrypt: put a password into the variable INFERGUARD_KEY_PASSWORD")]
     NoPassword,
     /// The file of a new key exists.

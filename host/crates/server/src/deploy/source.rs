@@ -1,7 +1,7 @@
 //! Where bundles come from, and which of them are trusted.
 
 use super::error::DeployError;
-use inferenceguard_bundle::{Bundle, Trust};
+use inferenceguard_bundle::{Bundle, Trust, seconds_since_1970};
 use serde::Deserialize;
 use std::{
     fmt, fs,

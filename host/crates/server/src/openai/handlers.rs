@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
+use inferenceguard_bundle::seconds_since_1970;
 use inferenceguard_gateways::Fields;
 use inferenceguard_host::{Output, Request};
 use serde_json::{Value, json};
