@@ -35,9 +35,6 @@ pub mod weights;
 mod bytes;
 mod golden;
 mod guests;
-#[path = "../../../host/crates/search/tests/player/mod.rs"]
-#[allow(unreachable_pub, reason = "the player belongs to the tests of the search")]
-mod player;
 mod scratch;
 
 /// One target.

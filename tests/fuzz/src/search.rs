@@ -3,15 +3,13 @@
 //! Each call of a role reads one byte. Small ones let it behave; the others make it fail, or answer values read from the
 //! input. Where no price was a lie, an answer within budget is added up once more from the script's own scores.
 
-use crate::{
-    bytes::Bytes,
-    player::{Loop, Player, Stage},
-};
+use crate::bytes::Bytes;
 use inferenceguard_model::{Model, ScoreModel, ScoreRow};
 use inferenceguard_search::{
     Advanced, Answer, BudgetState, ConstraintMode, CostClip, Decision, Granularity, Need, OnExhausted, Outcome, Plan,
     Pricing, Release, Retry, Role, RoleFailure, Source, Status,
 };
+use inferenceguard_testkit::player::{Loop, Player, Stage};
 
 const SCRIPT: &str = "vocab: <eos>* ask a b c
 context: 64

@@ -1,10 +1,10 @@
 //! Hand-made cases where the right answer is known (paper, sections 4 and 5).
 
-mod player;
-
 use inferenceguard_search::*;
-use inferenceguard_testkit::roles::row_cost;
-use player::{Loop, Player};
+use inferenceguard_testkit::{
+    player::{Loop, Player},
+    roles::row_cost,
+};
 
 /// `bad` pays more and costs more.
 const TEMPTING: &str = "vocab: <eos>* ask good bad\n context: 64\n after : good 1, bad 3\n after good : good 2, bad 2, <eos> 1\n after bad : bad 3, good 1, <eos> 1\n score reward cumulative: good 1, bad 3\n score cost: bad 5";

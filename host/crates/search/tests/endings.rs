@@ -1,10 +1,10 @@
 //! Ends of a request at which an answer could slip out unpriced: the chunk limit, a fallback, a stop text.
 
-mod player;
-
 use inferenceguard_search::*;
-use inferenceguard_testkit::roles::GivesUp;
-use player::{Loop, Player};
+use inferenceguard_testkit::{
+    player::{Loop, Player},
+    roles::GivesUp,
+};
 
 /// Safe while it grows, harmful as a whole.
 const HARM: &str =

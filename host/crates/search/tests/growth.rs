@@ -1,9 +1,7 @@
 //! A search by chunks is the same search as token by token, also in older traces.
 
-mod player;
-
 use inferenceguard_search::*;
-use player::{
+use inferenceguard_testkit::player::{
     Loop, Player,
     played::{Played, chunks, play},
 };

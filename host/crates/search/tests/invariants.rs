@@ -1,10 +1,10 @@
 //! What is checked while a request runs: the tracker's z, the price of the whole answer, and when more samples are in vain.
 
-mod player;
-
 use inferenceguard_search::*;
-use inferenceguard_testkit::roles::{Recursion, ScoreCost, row_cost};
-use player::{Loop, Player, Stage};
+use inferenceguard_testkit::{
+    player::{Loop, Player, Stage},
+    roles::{Recursion, ScoreCost, row_cost},
+};
 
 /// Every continuation costs more than the budget, and none ends by itself.
 const HOPELESS: &str = "vocab: <eos>* ask bad worse\n after : bad 1, worse 1\n after bad : bad 1, worse 1\n after worse : bad 1, worse 1\n score reward: worse 9, bad 1\n score cost: bad 5, worse 7";

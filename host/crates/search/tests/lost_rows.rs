@@ -1,10 +1,8 @@
 //! Rows that the back end did not grow, or not as asked: none of them is kept or emitted.
 
-mod player;
-
 use inferenceguard_model::Grown;
 use inferenceguard_search::*;
-use player::{
+use inferenceguard_testkit::player::{
     Loop, Player,
     played::{chunks, play},
 };

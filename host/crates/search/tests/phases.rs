@@ -1,9 +1,7 @@
 //! Sessions take no step that is not in the table of transitions.
 
-mod player;
-
 use inferenceguard_search::*;
-use player::{Loop, Player, Stage};
+use inferenceguard_testkit::player::{Loop, Player, Stage};
 use std::collections::BTreeSet;
 
 const SCRIPT: &str = "vocab: <eos>* ask good bad plain\nafter : good 3, plain 3, bad 3, <eos> 1\nscore cost: bad 5\n\

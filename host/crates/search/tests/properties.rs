@@ -1,9 +1,7 @@
 //! Invariants over random scripts and settings.
 
-mod player;
-
 use inferenceguard_search::*;
-use player::{Loop, Player};
+use inferenceguard_testkit::player::{Loop, Player};
 use proptest::prelude::*;
 
 fn script() -> impl Strategy<Value = String> {

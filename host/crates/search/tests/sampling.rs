@@ -1,10 +1,8 @@
 //! The requests to the sampler: settings, and the tokens so far.
 
-mod player;
-
 use inferenceguard_model::{GrowingText, Grown, Pick, SampleRequest};
 use inferenceguard_search::*;
-use player::{Loop, Player, Stage};
+use inferenceguard_testkit::player::{Loop, Player, Stage};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -31,7 +29,7 @@ fn samples(player: &mut Player, stepwise: bool) -> (Outcome, Vec<SampleRequest>,
             break;
         }
         let answer = player.perform(&mut stage, need.clone());
-        asked.extend(player::draws(&need, &answer).into_iter().flatten());
+        asked.extend(inferenceguard_testkit::player::draws(&need, &answer).into_iter().flatten());
         session.feed(answer).expect("the answer fits");
     }
     let events = &session.trace().expect("a trace").events;

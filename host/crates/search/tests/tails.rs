@@ -1,10 +1,8 @@
 //! Score models that withhold the newest word, where candidates are one token long: decisions see it, budgets are charged
 //! what is certain.
 
-mod player;
-
 use inferenceguard_search::*;
-use player::{Loop, Player};
+use inferenceguard_testkit::player::{Loop, Player};
 use proptest::prelude::*;
 
 /// Takes at every token the candidate that is best by logit, task cost and costs spent: ARGS.

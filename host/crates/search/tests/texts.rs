@@ -1,11 +1,11 @@
 //! Text of tokens that hold parts of characters: what is released is never taken back, and everything is priced once.
 
-mod player;
-
 use inferenceguard_model::{SpellState, Token, Tokenizer, TokenizerError};
 use inferenceguard_search::*;
-use inferenceguard_testkit::roles::{constraint, row_cost};
-use player::{Loop, Player};
+use inferenceguard_testkit::{
+    player::{Loop, Player},
+    roles::{constraint, row_cost},
+};
 use proptest::prelude::*;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `components` | first-party components and misbehaving guests, built once per process (feature `components`) |
+//! | [`player`] | searches over the toy model, played with roles in plain Rust |
 //! | [`roles`] | roles in plain Rust, and a search configuration |
 //! | [`manifest!`] | the manifest of a toy deployment |
 //! | `toy` | engines over the toy model (feature `engine`) |
@@ -10,6 +11,7 @@
 #[cfg(feature = "components")]
 pub mod components;
 mod manifest;
+pub mod player;
 pub mod roles;
 #[cfg(feature = "engine")]
 pub mod toy;

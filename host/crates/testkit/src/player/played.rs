@@ -5,17 +5,20 @@ use inferenceguard_model::{Grown, Growth, SampleRequest};
 use inferenceguard_search::*;
 
 /// A session that was played: its outcome, its trace, and the requests of every draw.
-pub(crate) struct Played {
-    pub(crate) outcome: Outcome,
-    pub(crate) trace: Trace,
-    pub(crate) draws: Vec<Vec<SampleRequest>>,
+pub struct Played {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its needs and answers.
+    pub trace: Trace,
+    /// The requests of every draw.
+    pub draws: Vec<Vec<SampleRequest>>,
 }
 
 /// What is made of each row that was grown: the number of the answer, that of the row, and the row.
-pub(crate) type Damage = dyn Fn(usize, usize, Grown) -> Result<Grown, FailureKind>;
+pub type Damage = dyn Fn(usize, usize, Grown) -> Result<Grown, FailureKind>;
 
 /// Plays a session; what its rows were grown by is damaged first.
-pub(crate) fn play(player: &mut Player, mut session: Session, damage: &Damage) -> Played {
+pub fn play(player: &mut Player, mut session: Session, damage: &Damage) -> Played {
     session.record();
     let (mut stage, mut asked, mut answers) = (player.stage(), Vec::new(), 0);
     loop {
@@ -42,7 +45,8 @@ pub(crate) fn play(player: &mut Player, mut session: Session, damage: &Damage) -
 }
 
 /// What was asked of each chunk.
-pub(crate) fn chunks(trace: &Trace) -> Vec<(&Growth, &[GrowNeed])> {
+#[must_use]
+pub fn chunks(trace: &Trace) -> Vec<(&Growth, &[GrowNeed])> {
     let mut chunks = Vec::new();
     for (need, _) in &trace.events {
         if let Need::Grow { growth, rows } = need {

@@ -1,34 +1,43 @@
 //! Plays a search with the scripted model and with roles in plain Rust.
 
-#![allow(dead_code, reason = "each test file uses its own part of the player")]
+/// Sessions whose rows are damaged on their way.
+pub mod played;
 
-pub(crate) mod played;
-
+use crate::roles::{Recursion, ScoreCost, config, constraint};
 use inferenceguard_model::{
     BeamId, Grown, Growth, Model, Rows, SampleRequest, ScoreId, ScoreModel, ScoreRow, Tokenizer, log_softmax,
     sample_row, top_k, toy::ToyScript,
 };
 use inferenceguard_search::*;
-use inferenceguard_testkit::roles::{Recursion, ScoreCost, config, constraint};
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 /// A search policy in plain Rust: the loop of the paper, with switches.
 #[derive(Clone)]
-pub(crate) struct Loop {
-    pub(crate) n: u32,
-    pub(crate) keep: usize,
-    pub(crate) chunk_len: u32,
-    pub(crate) retries: u32,
+pub struct Loop {
+    /// Candidates of a chunk.
+    pub n: u32,
+    /// How many of them go on.
+    pub keep: usize,
+    /// Tokens of a chunk.
+    pub chunk_len: u32,
+    /// Retries of a chunk.
+    pub retries: u32,
     /// Candidates of a retry, if not as many as at first.
-    pub(crate) retry_n: Option<u32>,
-    pub(crate) guarded: bool,
-    pub(crate) on_demand: bool,
-    pub(crate) source: Source,
-    pub(crate) needs: Needs,
+    pub retry_n: Option<u32>,
+    /// Whether only safe candidates fit.
+    pub guarded: bool,
+    /// Whether it asks for prices one by one.
+    pub on_demand: bool,
+    /// Where candidates come from.
+    pub source: Source,
+    /// What it reads.
+    pub needs: Needs,
 }
 
 impl Loop {
-    pub(crate) fn new(n: u32, keep: usize, chunk_len: u32, retries: u32) -> Self {
+    /// The guarded loop over samples, priced all at once.
+    #[must_use]
+    pub fn new(n: u32, keep: usize, chunk_len: u32, retries: u32) -> Self {
         let (guarded, on_demand, source, needs) = (true, false, Source::Sample, Needs::default());
         Self { n, keep, chunk_len, retries, retry_n: None, guarded, on_demand, source, needs }
     }
@@ -78,7 +87,8 @@ impl Policy for Loop {
 }
 
 /// The requests for each draw that a need asks for, offset by offset.
-pub(crate) fn draws(need: &Need, answer: &Answer) -> Vec<Vec<SampleRequest>> {
+#[must_use]
+pub fn draws(need: &Need, answer: &Answer) -> Vec<Vec<SampleRequest>> {
     match (need, answer) {
         (Need::Sample(needs), _) => vec![needs.iter().map(|need| need.request.clone()).collect()],
         (Need::Grow { growth, rows }, Answer::Grown(grown)) => {
@@ -92,19 +102,25 @@ pub(crate) fn draws(need: &Need, answer: &Answer) -> Vec<Vec<SampleRequest>> {
 }
 
 /// Everything one request needs.
-pub(crate) struct Player {
-    pub(crate) script: ToyScript,
-    pub(crate) config: SearchConfig,
-    pub(crate) policy: Box<dyn Policy>,
-    pub(crate) tracker: Box<dyn Tracker>,
-    pub(crate) costs: BTreeMap<String, Box<dyn Cost>>,
+pub struct Player {
+    /// The models.
+    pub script: ToyScript,
+    /// The configuration of its sessions.
+    pub config: SearchConfig,
+    /// The policy.
+    pub policy: Box<dyn Policy>,
+    /// The tracker.
+    pub tracker: Box<dyn Tracker>,
+    /// The costs, by name.
+    pub costs: BTreeMap<String, Box<dyn Cost>>,
     /// What spells the tokens, if not the script.
-    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
+    pub tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 impl Player {
     /// Reward and cost of the script, one constraint.
-    pub(crate) fn new(script: &str, budget: f64, max_tokens: u32, policy: Loop) -> Self {
+    #[must_use]
+    pub fn new(script: &str, budget: f64, max_tokens: u32, policy: Loop) -> Self {
         let config = SearchConfig { max_tokens, seed: 7, ..config(constraint("safety", "cost", budget)) };
         let costs: [(&str, Box<dyn Cost>); 2] =
             [("cost", ScoreCost::new("cost", CostKind::Safety)), ("reward", ScoreCost::new("reward", CostKind::Task))];
@@ -113,7 +129,9 @@ impl Player {
         Self { script, config, policy: Box::new(policy), tracker: Box::new(Recursion), costs, tokenizer: None }
     }
 
-    pub(crate) fn session(&self, prompt: &str) -> Session {
+    /// A session about this prompt.
+    #[must_use]
+    pub fn session(&self, prompt: &str) -> Session {
         let model = self.script.model();
         let info = model.info();
         let vocabulary = Vocabulary { size: info.vocab as u32, eos: info.eos.clone(), special: info.special.clone() };
@@ -127,18 +145,18 @@ impl Player {
     }
 
     /// Plays to the end; checks that nothing leaks.
-    pub(crate) fn play(&mut self) -> (Outcome, Trace) {
+    pub fn play(&mut self) -> (Outcome, Trace) {
         let (outcome, trace, _) = self.play_watched();
         (outcome, trace)
     }
 
     /// Also returns what was released after each need.
-    pub(crate) fn play_watched(&mut self) -> (Outcome, Trace, Vec<String>) {
+    pub fn play_watched(&mut self) -> (Outcome, Trace, Vec<String>) {
         self.play_session(self.session("ask"))
     }
 
     /// Plays a session of its own.
-    pub(crate) fn play_session(&mut self, mut session: Session) -> (Outcome, Trace, Vec<String>) {
+    pub fn play_session(&mut self, mut session: Session) -> (Outcome, Trace, Vec<String>) {
         session.record();
         let mut stage = self.stage();
         let mut released = Vec::new();
@@ -155,13 +173,16 @@ impl Player {
         (session.outcome().expect("an outcome").clone(), session.trace().expect("a trace").clone(), released)
     }
 
-    pub(crate) fn stage(&self) -> Stage {
+    /// Fresh models.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
         let mut stage = Stage::new(&self.script);
         stage.spelling = self.tokenizer.clone().unwrap_or(stage.spelling);
         stage
     }
 
-    pub(crate) fn perform(&mut self, stage: &mut Stage, need: Need) -> Answer {
+    /// Answers a need by the roles or the models.
+    pub fn perform(&mut self, stage: &mut Stage, need: Need) -> Answer {
         match need {
             Need::Start(c) => Answer::Budget(self.tracker.start(&c)),
             Need::Advance { constraint, rows } => Answer::Advanced(self.tracker.advance(&constraint, &rows)),
@@ -176,7 +197,7 @@ impl Player {
 }
 
 /// The models of one request.
-pub(crate) struct Stage {
+pub struct Stage {
     model: Box<dyn Model>,
     scores: BTreeMap<String, Box<dyn ScoreModel>>,
     beams: BTreeMap<BeamKey, (BeamId, Rc<Rows>, usize)>,
@@ -187,7 +208,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(script: &ToyScript) -> Self {
+    /// The models of a script.
+    #[must_use]
+    pub fn new(script: &ToyScript) -> Self {
         let scores = script.scores().into_iter().map(|s| (s.info().name.clone(), Box::new(s) as Box<dyn ScoreModel>));
         let model: Box<dyn Model> = Box::new(script.model());
         let tokenizer = model.tokenizer();
@@ -196,7 +219,7 @@ impl Stage {
     }
 
     /// Panics where a beam was not released.
-    pub(crate) fn assert_empty(&self) {
+    pub fn assert_empty(&self) {
         assert_eq!(self.model.live_beams(), 0, "beams leak");
         assert!(self.scores.values().all(|s| s.live_rows() == 0), "scored beams leak");
     }
@@ -262,7 +285,7 @@ impl Stage {
     }
 
     /// Releases the beam of a row, as where it could not be grown.
-    pub(crate) fn lose(&mut self, beam: BeamKey) {
+    pub fn lose(&mut self, beam: BeamKey) {
         self.release(&[beam], &[]);
     }
 
