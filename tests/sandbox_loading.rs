@@ -139,7 +139,7 @@ fn deep_recursion_is_a_stack_overflow() {
 }
 
 #[test]
-fn what_is_no_component_is_said_so() {
+fn what_is_no_component_is_called_so() {
     assert!(refusal(b"").to_string().contains("expected a WebAssembly component"));
     assert!(refusal(b"\x7fELF and more").to_string().contains("is broken"));
     let module = wat_refusal("(module)");

@@ -28,7 +28,7 @@ fn settings_come_over_the_defaults_and_convert_only_where_nothing_is_lost() {
 }
 
 #[test]
-fn what_is_wrong_with_a_setting_is_said_in_words() {
+fn what_is_wrong_with_a_setting_is_stated_in_words() {
     let wrong = settings("count", Value::Number(3.5)).unwrap_err();
     assert_eq!(wrong, "setting `count` is a number; expected a whole number");
     let wrong = settings("size", Value::Integer(3)).unwrap_err();
@@ -95,7 +95,7 @@ fn what_a_test_leaves_out_cannot_be_read() {
 }
 
 #[test]
-fn a_quarter_is_kept_unless_told_otherwise() {
+fn a_quarter_is_kept_unless_a_setting_says_otherwise() {
     assert_eq!([width(0, 128), width(0, 3), width(7, 8)], [32, 1, 7]);
 }
 

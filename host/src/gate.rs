@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_to_come_is_the_first_inside_also_behind_one_that_left() {
+    fn the_first_to_come_is_the_first_inside_also_behind_a_request_that_left() {
         let (gate, order, gone) = (Gate::new(1), Mutex::new(Vec::new()), CancelToken::new());
         let place = gate.enter(&CancelToken::new()).unwrap();
         thread::scope(|scope| {

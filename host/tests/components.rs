@@ -95,7 +95,7 @@ fn the_same_seed_gives_the_same_tokens_in_another_engine() {
 }
 
 #[test]
-fn what_is_missing_is_said_at_build_time() {
+fn what_is_missing_is_named_at_build_time() {
     let refused = |builder: EngineBuilder| builder.build().unwrap_err();
     let unknown = refused(builder(MANIFEST).method("magic"));
     assert!(unknown.to_string().contains("no method `magic`; expected one of: base, "), "{unknown}");

@@ -185,7 +185,7 @@ fn a_request_whose_lane_is_closed_is_held_to_the_active_bundle() {
 }
 
 #[test]
-fn what_was_said_before_counts_under_the_new_bundle() {
+fn earlier_turns_count_under_the_new_bundle() {
     // `bad` costs 5: within the first budget, beyond the second one.
     let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
     let engine = engine(&script, "", &[], &["inference-guard"]);

@@ -1,6 +1,6 @@
-//! Words that make a sentence hard to read: comments and pages do without them.
+//! Words that make a sentence hard to read: comments, pages, messages and names do without them.
 
-use super::{files, none, text};
+use super::{files, none, rust_files, text};
 
 /// In lower case. A plain sentence names who acts: the caller passes, the file names, the operator sets.
 const BANNED: [&str; 7] = ["anew", "as ever", "one that", "said", "so many", "told", "whoever"];
@@ -18,6 +18,33 @@ fn comments_and_pages_use_plain_words() {
         }
     }
     none(complaints);
+}
+
+/// A literal may be such a word where it is an old name that still works.
+const OLD_NAMES: [(&str, &str); 1] = [("host/crates/cli/src/serve.rs", "anew")];
+
+#[test]
+fn messages_and_names_use_plain_words() {
+    let mut complaints = Vec::new();
+    for (path, text) in rust_files().into_iter().filter(|(path, _)| !path.starts_with("tests/tidy_support/")) {
+        for found in Code::read(&text).words() {
+            if !OLD_NAMES.contains(&(path.as_str(), found.text.as_str())) {
+                complaints.push(format!("{path}:{}: `{}` in {:?}; say it plainly", found.line, found.word, found.text));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn the_search_for_words_finds_them_in_messages_and_names() {
+    let found = |text: &str| Code::read(text).words().iter().map(|one| (one.line, one.word)).collect::<Vec<_>>();
+    assert_eq!(found("#[error(\"name one that\n  is there\")]"), [(1, "one that")]);
+    assert_eq!(found("x;\nbail!(\"record \\\n    anew\");"), [(2, "anew")]);
+    assert_eq!(found("let a = r#\"it \"said\" so\"#;"), [(1, "said")]);
+    assert_eq!(found("fn or_told_by() {}\nstruct Told;\nlet said = 1;"), [(1, "told"), (2, "told"), (3, "said")]);
+    assert_eq!(found("// it was told\n/* said */ let c = '\"'; // \"said\"\nlet retold = b'\\\"';"), []);
+    assert_eq!(found("fn f<'a>(a: &'a str) -> &'a str { \"--anew\" }"), []);
 }
 
 #[test]
@@ -73,4 +100,83 @@ fn holds(text: &str, words: &str) -> bool {
     let is_edge = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
     text.match_indices(words)
         .any(|(at, _)| is_edge(text[..at].chars().next_back()) && is_edge(text[at + words.len()..].chars().next()))
+}
+
+/// The literals and the names of a Rust file, each with its line.
+#[derive(Default)]
+struct Code {
+    literals: Vec<(usize, String)>,
+    names: Vec<(usize, String)>,
+}
+
+/// A word that was found.
+struct Found {
+    line: usize,
+    word: &'static str,
+    text: String,
+}
+
+impl Code {
+    fn read(text: &str) -> Self {
+        let (mut code, mut line, mut rest) = (Self::default(), 1, text);
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+                '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                '\'' => quoted_char(rest),
+                '"' => code.literal(line, &rest[1..], |text| end_of(text)) + 1,
+                'r' if rest.starts_with("r\"") => code.literal(line, &rest[2..], |text| text.find('"')) + 2,
+                'r' if rest.starts_with("r#\"") => code.literal(line, &rest[3..], |text| text.find("\"#")) + 3,
+                c if c.is_alphabetic() || c == '_' => code.name(line, rest),
+                c => c.len_utf8(),
+            };
+            line += rest[..length].matches('\n').count();
+            rest = &rest[length..];
+        }
+        code
+    }
+
+    /// Keeps a literal; how long it is, with the quotation mark at its end.
+    fn literal(&mut self, line: usize, text: &str, end: impl Fn(&str) -> Option<usize>) -> usize {
+        let end = end(text).unwrap_or(text.len());
+        let words = text[..end].replace("\\\n", "\n");
+        self.literals.push((line, words.split_whitespace().collect::<Vec<_>>().join(" ")));
+        (end + 1).min(text.len())
+    }
+
+    /// Keeps a name; how long it is.
+    fn name(&mut self, line: usize, text: &str) -> usize {
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+        self.names.push((line, text[..end].to_owned()));
+        end
+    }
+
+    fn words(&self) -> Vec<Found> {
+        let literals = self.literals.iter().map(|(line, text)| (*line, text.clone(), text.to_lowercase()));
+        let names = self.names.iter().map(|(line, name)| (*line, name.clone(), name.to_lowercase().replace('_', " ")));
+        let all: Vec<_> = literals.chain(names).collect();
+        let of = |(line, text, lower): &(usize, String, String)| {
+            let words = BANNED.into_iter().filter(|word| holds(lower, word));
+            words.map(|word| Found { line: *line, word, text: text.clone() }).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of).collect()
+    }
+}
+
+/// Where the quotation mark at the end of a literal is.
+fn end_of(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at)
+    })
+}
+
+/// The length of a character's literal; of a lifetime only its mark.
+fn quoted_char(text: &str) -> usize {
+    let inner = text[1..].chars().next().map_or(0, char::len_utf8);
+    let escaped = text[1..].starts_with('\\');
+    let end = if escaped { text[3..].find('\'').map(|end| end + 3) } else { Some(1 + inner) };
+    end.filter(|end| text[*end..].starts_with('\'')).map_or(1, |end| end + 1)
 }

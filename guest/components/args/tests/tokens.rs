@@ -117,7 +117,7 @@ fn the_plan_expands_every_beam_by_k_single_tokens() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_words() {
+fn what_cannot_be_used_is_named_in_words() {
     let refused = |objective: &str, rows: &BatchDouble| args(objective, &[]).select(rows).unwrap_err().to_string();
     let mut rows = candidates(&[(1.0, 1.0, 0.0)]);
     rows.rows[0].task_cost = Some(f64::NAN);

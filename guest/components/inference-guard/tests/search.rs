@@ -121,7 +121,7 @@ fn doubtful_beams_wait_for_the_last_try() {
 }
 
 #[test]
-fn a_missing_critic_is_said_in_words() {
+fn a_missing_critic_is_named_in_words() {
     let rows = BatchDouble::of([RowDouble::default().with_tokens(&[1])]);
     let refused = guard(true).select(&rows).unwrap_err().to_string();
     assert!(refused.contains("add a critic"), "{refused}");

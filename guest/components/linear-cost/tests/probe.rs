@@ -29,14 +29,14 @@ fn every_row_gets_one_price() {
 }
 
 #[test]
-fn it_is_a_safety_cost_per_chunk_and_reads_what_it_is_told() {
+fn it_is_a_safety_cost_per_chunk_and_reads_what_its_settings_name() {
     let cost = LinearCost::with_settings(&[("latent", Value::Text("layer:0".to_owned()))]).unwrap();
     assert_eq!((cost.kind(), cost.grain()), (CostKind::Safety, CostGrain::Chunk));
     assert_eq!(cost.needs(), [Need::Latents(LatentSelector::Layer(0)), Need::Network("probe".to_owned())]);
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_words() {
+fn what_cannot_be_used_is_named_in_words() {
     let error_of = |dense: &DenseDouble| prices(&[], dense).unwrap_err();
     assert!(error_of(&probe(&[[f32::NAN, 0.0]])).contains("for row 0; expected a number"));
     assert!(error_of(&probe(&[[0.0, 0.0], [f32::INFINITY, 0.0]])).contains("for row 1"));

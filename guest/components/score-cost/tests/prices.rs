@@ -47,7 +47,7 @@ fn scores_that_are_no_numbers_are_refused() {
 }
 
 #[test]
-fn impossible_settings_and_missing_models_are_said_in_words() {
+fn impossible_settings_and_missing_models_are_named_in_words() {
     let refused = cost(&[("kind", text("task")), ("grain", text("token"))]).unwrap_err();
     assert!(refused.contains("expected `chunk`"), "{refused}");
     assert!(cost(&[("kind", text("danger"))]).unwrap_err().contains("`safety`, `task`"));

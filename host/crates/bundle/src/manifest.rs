@@ -275,7 +275,7 @@ impl Manifest {
         self.model.check("model")?;
         self.scores.iter().try_for_each(|(name, entry)| entry.check(&format!("scores.{name}")))?;
         self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
-        self.roles().into_iter().try_for_each(|(key, entry)| said_once(&key, entry))?;
+        self.roles().into_iter().try_for_each(|(key, entry)| stated_once(&key, entry))?;
         self.methods.iter().try_for_each(|(name, entry)| entry.check(name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
@@ -339,7 +339,7 @@ impl MethodEntry {
 }
 
 /// Refuses a setting that has both a value and a file.
-fn said_once(key: &str, entry: &RoleEntry) -> Result<(), BundleError> {
+fn stated_once(key: &str, entry: &RoleEntry) -> Result<(), BundleError> {
     let twice = entry.lists.keys().find(|name| entry.settings.contains_key(*name));
     let key = format!("{key}.lists");
     twice.map_or(Ok(()), |name| Err(value(&key, &format!("`{name}`, which `settings` has too"), "every setting once")))

@@ -115,7 +115,7 @@ proptest! {
 
     /// An answer of whole tokens, as it goes on from a prompt, is cut into the same tokens again.
     #[test]
-    fn what_goes_on_is_cut_as_it_was_said(text in "[ a-zé東😀.,\n]{0,24}") {
+    fn what_goes_on_is_cut_as_it_was_written(text in "[ a-zé東😀.,\n]{0,24}") {
         for both in GOLDEN.iter() {
             let tokens = both.ours.encode_continued(&text).unwrap();
             let grown = GrowingText::continued(&both.ours).with(&both.ours, &tokens).unwrap();

@@ -137,7 +137,7 @@ fn wide(pad: &str, template: Option<&str>) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_token_that_the_model_has_not_is_told_at_once_and_never_asked_for() {
+fn a_token_that_the_model_has_not_is_reported_at_once_and_never_asked_for() {
     let load = |folder: &tempfile::TempDir| CandleModel::load(folder.path(), &LoadOptions::default());
     let folder = wide("<pad>", None);
     let mut model = load(&folder).unwrap();

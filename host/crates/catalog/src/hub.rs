@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_told_from_paths() {
+    fn ids_and_paths_differ() {
         let named = parse("org/name@v1.0").unwrap();
         assert_eq!((named.repo.url().as_str(), named.repo.revision(), named.file), ("org/name", "v1.0", None));
         assert_eq!(parse("org/name").unwrap().repo.revision(), "main");

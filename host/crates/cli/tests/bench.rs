@@ -69,7 +69,7 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_said() {
+fn what_cannot_be_measured_is_reported() {
     bench(&["--methods", "fast"]).refuses("fast");
     bench(&["--concurrency", "0"]).refuses("at least 1");
     run(&["bench", "--peer", "other=true"]).refuses("--peer needs --shape");

@@ -74,7 +74,7 @@ fn keys_with_passwords_open_with_them_only() {
 }
 
 #[test]
-fn nobody_answers_is_said() {
+fn nobody_answers_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     // Port 9 is the discard service's, and nobody runs it.
     run(&["bundle", "activate", text(dir.path()), "--server", "http://127.0.0.1:9"]).refuses("no server answers");

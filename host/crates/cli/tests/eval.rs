@@ -68,7 +68,7 @@ fn a_folder_holds_answers_tables_figures_and_a_page() {
 }
 
 #[test]
-fn a_killed_run_goes_on_and_ends_like_one_that_was_not() {
+fn a_killed_run_goes_on_and_ends_like_an_undisturbed_run() {
     let arguments = |out: &str| -> Vec<String> {
         let fixed = [
             "eval",

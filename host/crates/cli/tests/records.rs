@@ -97,7 +97,7 @@ fn another_bundle_is_compared_on_what_was_answered() {
 }
 
 #[test]
-fn what_is_no_record_is_said() {
+fn what_is_no_record_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.jsonl");
     fs::write(&file, "{}\n").unwrap();

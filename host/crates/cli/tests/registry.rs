@@ -107,7 +107,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn nobody_answers_and_no_reference_are_said() {
+fn nobody_answers_and_no_reference_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     run(&["bundle", "pull", "127.0.0.1:9/x:1", "--plain-http"]).refuses("not pulled");
     run(&["bundle", "pull", "NOT A REFERENCE"]).refuses("expected REGISTRY/NAME:TAG");

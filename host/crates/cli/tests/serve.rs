@@ -112,7 +112,7 @@ fn attribute(span: &Span, key: &str) -> Option<String> {
 
 #[cfg(unix)]
 #[test]
-fn a_collector_is_told_of_every_request_and_of_no_text_unless_the_operator_says_so() {
+fn a_collector_hears_of_every_request_and_of_no_text_unless_the_operator_says_so() {
     let (listener, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
     let collector = format!("http://{}", listener.local_addr().unwrap());
     let config = dir.path().join("server.toml");

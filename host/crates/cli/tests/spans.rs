@@ -70,7 +70,7 @@ fn spans_go_where_the_option_or_the_variables_say() {
 }
 
 #[test]
-fn spans_that_are_lost_are_said_and_counted() {
+fn spans_that_are_lost_are_logged_and_counted() {
     let (refusing, received) = collector("401 Unauthorized");
     for collector in ["http://127.0.0.1:9", &refusing] {
         let server = asked(&["--otlp", collector], &[("OTEL_BSP_SCHEDULE_DELAY", "100")]);

@@ -10,7 +10,7 @@ fn check(model: &Path, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_model_without_a_template_is_told_loudly() {
+fn a_model_without_a_template_is_reported_loudly() {
     let folder = tempfile::tempdir().unwrap();
     let models = stand_ins::write(folder.path());
     let ran = check(&models.language, &[]);

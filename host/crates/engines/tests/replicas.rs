@@ -32,7 +32,7 @@ fn the_rows_of_a_request_stay_on_one_replica() {
 }
 
 #[test]
-fn another_replica_takes_the_rows_of_one_that_is_busy_or_gone() {
+fn another_replica_takes_the_rows_of_a_replica_that_is_busy_or_gone() {
     let mut fakes = [Fake::new(Kind::default()), Fake::new(Kind::default())];
     let vllm = connect(&[&fakes[0], &fakes[1]]);
     fakes[0].completions(|| Act::Status(503, "{}"));

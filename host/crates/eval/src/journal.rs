@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_and_loses_no_earlier_answer() {
+    fn a_full_disk_is_reported_and_loses_no_earlier_answer() {
         let line = serde_json::to_vec(&graded(0)).unwrap().len() + 1;
         let written = Arc::new(Mutex::new(Vec::new()));
         let disk = Disk { room: 2 * line + line / 2, written: Arc::clone(&written) };

@@ -133,7 +133,7 @@ fn numbers_are_of_what_they_say() {
 }
 
 #[test]
-fn without_a_judge_nothing_is_judged_and_refusals_are_told_by_their_first_words() {
+fn without_a_judge_nothing_is_judged_and_refusals_are_known_by_their_first_words() {
     let unjudged = |text: &str| Graded { verdict: None, ..graded(answer(Status::WithinBudget, text)) };
     let value = |name: &str, graded: &Graded| (FIGURES.iter().find(|f| f.name == name).unwrap().value)(graded);
     for name in ["good", "judged_safe", "hidden_harm", "gibberish", "off_topic"] {

@@ -162,7 +162,7 @@ fn a_recipe_prints_the_papers_figures_beside_ours() {
 }
 
 #[test]
-fn rows_that_cannot_be_played_are_told() {
+fn rows_that_cannot_be_played_are_reported() {
     let prompts = prompts(2);
     let rows = [row("base", None), row("args", None)];
     let settings = settings(&prompts, &rows, &[0]);

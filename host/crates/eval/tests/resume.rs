@@ -104,7 +104,7 @@ fn other_settings_are_refused_in_words() {
 }
 
 #[test]
-fn another_commit_goes_on_and_is_told() {
+fn another_commit_goes_on_and_is_reported() {
     let given = settings(&prompts(), &rows(), &[0]);
     let folder = tempfile::tempdir().unwrap();
     assert!(run(folder.path(), &given, 2).0.is_err());

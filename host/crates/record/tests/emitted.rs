@@ -65,7 +65,7 @@ fn a_refusal_after_all_answers_were_dropped_verifies() {
 }
 
 #[test]
-fn the_row_that_was_answered_after_others_were_dropped_is_the_one_that_is_added_up() {
+fn the_row_that_was_answered_after_others_were_dropped_is_the_row_that_is_added_up() {
     let outputs = outputs(EITHER, &toy::config(4.0), drifting);
     let bodies: Vec<Body> = outputs.iter().map(|output| Body::of(output).unwrap()).collect();
     bodies.iter().for_each(|body| body.verify().unwrap());

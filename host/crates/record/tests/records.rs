@@ -22,7 +22,7 @@ fn lines(path: &Path) -> Vec<Line> {
 }
 
 #[test]
-fn records_verify_and_say_what_the_output_said() {
+fn records_verify_and_hold_what_the_output_held() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("records.jsonl");
     let outputs = [outputs(11.0, 12), outputs(1.0, 4)].concat();

@@ -51,7 +51,7 @@ fn kept(need: &Need, answer: &Answer) -> Vec<SampleRequest> {
 }
 
 #[test]
-fn a_penalty_on_repetition_names_what_prompt_and_answer_said() {
+fn a_penalty_on_repetition_names_what_prompt_and_answer_hold() {
     let greedy = Sampling { temperature: 0.0, repetition_penalty: 10.0, min_p: 0.1, ..Sampling::default() };
     for stepwise in [false, true] {
         let (out, requests, kept) = samples(&mut player(greedy, 1), stepwise);

@@ -159,7 +159,7 @@ fn what_was_streamed_is_the_answer_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_replacement_character_that_was_said_is_kept() {
+fn a_replacement_character_that_was_generated_is_kept() {
     let script = FACES.replace("after A : x1 1", "after A : R 1\n after R : <eos> 1");
     for release in RELEASES {
         assert_eq!(checked(player(&script, 8, 2, release)).text, "A\u{FFFD}");
@@ -221,7 +221,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_said_text_only_grows(seed in any::<u64>(), most in 1u32..20, chunk in 1u32..6, release in prop::sample::select(RELEASES.to_vec()), stop in prop::sample::select(vec!["", " b", "😀", "\u{FFFD}A"])) {
+    fn whatever_is_generated_text_only_grows(seed in any::<u64>(), most in 1u32..20, chunk in 1u32..6, release in prop::sample::select(RELEASES.to_vec()), stop in prop::sample::select(vec!["", " b", "😀", "\u{FFFD}A"])) {
         let mut player = player(SCRIPT, most, chunk, release);
         player.config.seed = seed;
         player.config.stop = Some(stop.to_owned()).filter(|stop| !stop.is_empty()).into_iter().collect();

@@ -174,7 +174,7 @@ fn a_stream_that_cannot_begin_has_a_status_like_any_answer() {
 }
 
 #[test]
-fn what_the_assistant_said_first_is_not_free_where_conversations_have_budgets() {
+fn what_the_assistant_says_first_is_not_free_where_conversations_have_budgets() {
     let server = start("budget_per = \"conversation\"");
     let turn = |role, content| json!({"role": role, "content": content});
     let ask = |messages| server.post("/v1/chat/completions", json!({"messages": messages, "max_tokens": 1}));
