@@ -26,7 +26,7 @@ const OLD_NAMES: [(&str, &str); 1] = [("host/crates/cli/src/serve.rs", "anew")];
 #[test]
 fn messages_and_names_use_plain_words() {
     let mut complaints = Vec::new();
-    for (path, text) in rust_files().into_iter().filter(|(path, _)| !path.starts_with("tests/tidy_support/")) {
+    for (path, text) in rust_files().into_iter().filter(|(path, _)| path != "tests/tidy_support/words.rs") {
         for found in Code::read(&text).words() {
             if !OLD_NAMES.contains(&(path.as_str(), found.text.as_str())) {
                 complaints.push(format!("{path}:{}: `{}` in {:?}; say it plainly", found.line, found.word, found.text));

@@ -2,8 +2,8 @@
 
 use crate::{
     Contradiction, Deadlines, Endpoint, Fault, Key, RemoteError,
-    hashes::weight,
     http::{Call, Failed, Http},
+    identity::weight,
     replica::Replica,
 };
 use std::{

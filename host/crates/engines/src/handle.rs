@@ -3,7 +3,7 @@
 use crate::{
     beams::Beams,
     engine::{Engine, Job, Row, Session, Siblings, all, grow},
-    hashes::unique,
+    identity::unique,
     stops,
 };
 use inferenceguard_model::{

@@ -1,7 +1,9 @@
-//! How records name a model that runs elsewhere.
+//! How records name a model that runs elsewhere: digests, and numbers that spread sessions over replicas.
 
-use crate::{Remote, hashes::digest};
+use crate::Remote;
 use inferenceguard_model::ModelParts;
+use sha2::{Digest, Sha256};
+use std::hash::{BuildHasher, RandomState};
 
 /// Fills in the parts that only the engine knows, and gives the fingerprint of all of them. The probe stands for the weights; a
 /// model without one is named by where it runs.
@@ -24,4 +26,20 @@ pub(crate) fn rounding(precision: &str) -> f64 {
         "f16" => 1e-2,
         _ => 3e-2,
     }
+}
+
+/// A digest as records write it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// The weight of a replica for a session: the same in every process.
+pub(crate) fn weight(session: &str, replica: &str) -> u64 {
+    let digest = Sha256::digest(format!("{session}\n{replica}"));
+    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// A number that no other process has.
+pub(crate) fn unique() -> u64 {
+    RandomState::new().hash_one(0)
 }

@@ -3,7 +3,7 @@
 //! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
 //! model, and every replica must agree with it before it is used.
 
-use crate::{hashes::digest, measure::Measure, vllm::ScoreTexts};
+use crate::{identity::digest, measure::Measure, vllm::ScoreTexts};
 use inferenceguard_model::{
     Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
     ScoreInfo, ScoreModel, ScoreRow, Token,

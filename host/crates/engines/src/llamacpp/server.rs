@@ -11,7 +11,7 @@ use crate::{
     engine::Side,
     fleet::Fleet,
     handle::{Handle, Sessions},
-    hashes::unique,
+    identity::unique,
     identity::{identify, rounding},
     worker::Worker,
 };

@@ -173,7 +173,7 @@ impl PoolCheck {
         // Longer than the largest block of the cache, if the context allows.
         let (length, width) = (context.clamp(2, PREFIX), self.measure.width());
         let text: Vec<Token> = self.canary.iter().copied().cycle().take(length).collect();
-        let salt = format!("ig-{:016x}", crate::hashes::unique());
+        let salt = format!("ig-{:016x}", crate::identity::unique());
         let first = self.rows(http, at, model, &text, &salt).await?.len();
         if first != text.len() * width {
             return Err(Contradiction::TooFew { found: first / width, expected: text.len() }.into());
@@ -191,7 +191,7 @@ impl PoolCheck {
         let mut pairs = Vec::new();
         for one in sequences {
             let text = [one.prompt.as_slice(), &one.tokens].concat();
-            let salt = format!("ig-{:016x}", crate::hashes::unique());
+            let salt = format!("ig-{:016x}", crate::identity::unique());
             let found = self.rows(http, at, model, &text, &salt).await?;
             let last = found.len().checked_sub(one.values.len()).map(|from| &found[from..]);
             let last = last.ok_or(Contradiction::TooFew { found: found.len(), expected: one.values.len() })?;

@@ -12,7 +12,7 @@ use crate::{
     Contradiction, Fault, Remote, RemoteError,
     engine::{Session, all},
     handle::Sessions,
-    hashes::unique,
+    identity::unique,
     identity::{identify, rounding},
     measure::Measure,
     worker::Worker,
