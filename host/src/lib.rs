@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use inferenceguard_host::{EngineBuilder, Request, Status, model::toy::ToyScript};
-//! # use inferenceguard_testkit::toy::{config, roles};
+//! // Of the tests: a configuration with one budget, and roles in plain Rust in place of a bundle.
+//! use inferenceguard_testkit::toy::{config, roles};
 //!
 //! let toy = ToyScript::parse(
 //!     "vocab: <eos>* good bad\nafter : good 3, bad 2, <eos> 1\nscore cost: bad 5\nscore reward: good 1",
@@ -16,7 +17,7 @@
 //! for score in toy.scores() {
 //!     builder = builder.score_model(Box::new(score));
 //! }
-//! // With a bundle: builder.bundle(&Bundle::open("bundles/household".as_ref())?). Here, roles in plain Rust decide.
+//! // With a bundle: builder.bundle(&Bundle::open("bundles/household".as_ref())?). Here, those roles decide.
 //! let engine = builder.config(config(11.0)).roles("best-safe", roles).build()?;
 //!
 //! let mut request = Request::new("good");

@@ -1,4 +1,4 @@
-"""Both runners' processors, driven as vLLM drives them. Needs vLLM; the numbers come from the golden cases.
+"""Both runners' processors, driven as vLLM drives them. It needs vLLM and fails without it; the numbers come from the golden cases.
 
 Model Runner V2 itself needs a GPU: here its processor runs on the CPU, with the fields that the runner would pass.
 """
@@ -9,16 +9,14 @@ import types
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("vllm")
-
-from inferenceguard_vllm.processor import OffsetPenalties  # noqa: E402
-from inferenceguard_vllm.runner_v1 import RunnerV1  # noqa: E402
-from inferenceguard_vllm.runner_v2 import RunnerV2  # noqa: E402
-from vllm import SamplingParams  # noqa: E402
-from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcessor, MoveDirectionality  # noqa: E402
-from vllm.v1.worker.gpu.sample.logits_processor import interface as v2  # noqa: E402
+from inferenceguard_vllm.processor import OffsetPenalties
+from inferenceguard_vllm.runner_v1 import RunnerV1
+from inferenceguard_vllm.runner_v2 import RunnerV2
+from vllm import SamplingParams
+from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcessor, MoveDirectionality
+from vllm.v1.worker.gpu.sample.logits_processor import interface as v2
 
 CASES = json.loads((pathlib.Path(__file__).parent / "penalties.json").read_text())
 CASES = [case for case in CASES if case["tokens"]]

@@ -11,8 +11,7 @@ use crate::{
     engine::Side,
     fleet::Fleet,
     handle::{Handle, Sessions},
-    identity::unique,
-    identity::{identify, rounding},
+    identity::{identify, rounding, unique},
     worker::Worker,
 };
 use inferenceguard_model::{

@@ -12,8 +12,7 @@ use crate::{
     Contradiction, Fault, Remote, RemoteError,
     engine::{Session, all},
     handle::Sessions,
-    identity::unique,
-    identity::{identify, rounding},
+    identity::{identify, rounding, unique},
     measure::Measure,
     worker::Worker,
 };
