@@ -6,17 +6,21 @@
 
 mod activations;
 mod blocks;
+mod large;
 mod machine;
 mod panels;
 mod product;
+mod small;
 mod vnni;
 
 use crate::pieces::Pieces;
 use activations::Activations;
+use blocks::Blocks;
 pub use blocks::Format;
-use blocks::{Blocks, IQ4NL, IQ4XS, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Q8K};
+use large::{IQ4XS, Q2K, Q3K, Q4K, Q5K, Q6K, Q8K};
 use panels::Panels;
 use product::Product;
+use small::{IQ4NL, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 use std::marker::PhantomData;
 use vnni::Vnni;
 

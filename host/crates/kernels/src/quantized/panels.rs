@@ -5,7 +5,8 @@
 
 use super::{
     activations::Activations,
-    blocks::{PART, Q8_0, half},
+    blocks::{PART, half},
+    small::Q8_0,
     vnni::{self, Vnni},
 };
 use crate::{

@@ -127,7 +127,10 @@ fn eight<const N: usize>(values: &[f32; N]) -> [f32; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantized::blocks::{IQ4NL, IQ4XS, Q2K, Q3K, Q4_1, Q4K, Q5_1, Q6K, Q8_0};
+    use crate::quantized::{
+        large::{IQ4XS, Q2K, Q3K, Q4K, Q6K},
+        small::{IQ4NL, Q4_1, Q5_1, Q8_0},
+    };
 
     /// Blocks of any bytes whose half floats are small.
     fn data<B: Blocks<N>, const N: usize>(blocks: usize, halves: &[usize]) -> Vec<u8> {
