@@ -1,7 +1,7 @@
 //! Linear algebra that the host computes, for costs, critics and steering; the weights belong to the deployment.
 //!
-//! In wasm a [`Tensor`] is a handle to numbers that the host holds in its memory; networks run on its device. In tests it is a plain list, and a network is one linear
-//! layer made by hand.
+//! In wasm a [`Tensor`] is a handle to numbers that the host holds in its memory; networks run on its device. In tests it is a
+//! plain list, and a network is one linear layer made by hand.
 
 use crate::{RoleError, bindings::common::dense as host};
 

@@ -5,7 +5,7 @@ use inferenceguard_search::RolesInfo;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -69,27 +69,37 @@ impl Lanes {
     }
 
     pub(crate) fn main(&self) -> Arc<Deployment> {
-        Arc::clone(&self.main.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&read(&self.main))
     }
 
     pub(crate) fn get(&self, lane: Option<&str>) -> Result<Arc<Deployment>, EngineError> {
         let Some(lane) = lane else { return Ok(self.main()) };
-        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let others = read(&self.others);
         others.get(lane).cloned().ok_or_else(|| EngineError::UnknownLane { found: lane.to_owned() })
     }
 
     pub(crate) fn install(&self, lane: Option<&str>, Prepared(next): Prepared) -> Generation {
         let generation = next.generation();
         match lane {
-            None => *self.main.write().unwrap_or_else(PoisonError::into_inner) = next,
+            None => *write(&self.main) = next,
             Some(lane) => {
-                self.others.write().unwrap_or_else(PoisonError::into_inner).insert(lane.to_owned(), next);
+                write(&self.others).insert(lane.to_owned(), next);
             }
         }
         generation
     }
 
     pub(crate) fn close(&self, lane: &str) {
-        self.others.write().unwrap_or_else(PoisonError::into_inner).remove(lane);
+        write(&self.others).remove(lane);
     }
+}
+
+/// Reads, also after a thread panicked: no value here is half changed.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes, as [`read`] reads.
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

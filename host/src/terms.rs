@@ -19,8 +19,8 @@ pub struct Terms {
     /// bundle then hold beside those that the request began with, for the whole answer. Requests whose critic decides, and
     /// bundles with a cost that reads latents, do not migrate.
     pub migrate: bool,
-    /// Whose request it is. Engines elsewhere keep the prefix caches of tenants apart, so that no tenant can probe those of another by
-    /// timing. The prompt cache of the built-in engine is shared by all tenants.
+    /// Whose request it is. Engines elsewhere keep the prefix caches of tenants apart, so that no tenant can probe those of another
+    /// by timing. The prompt cache of the built-in engine is shared by all tenants.
     pub tenant: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The foundations of the guarantee, on problems that are small enough to be solved exactly. `host/GUARANTEE.md` says what is proved.
+//! The foundations of the guarantee, on problems that are small enough to be solved exactly. `host/GUARANTEE.md` says what is
+//! proved.
 //!
 //! # Key types
 //! - [`Mdp`]: an explicit decision problem; [`random`] makes many of them.

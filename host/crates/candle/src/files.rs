@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Weights as safetensors: one file, or an index of several.
@@ -116,7 +116,7 @@ impl ModelFiles {
 
     /// The digests of the small files that were read, by name. Whatever a model takes from a file is among them.
     pub(crate) fn seen(&self) -> BTreeMap<String, String> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     /// A small file, whole; `what` says what it is for when it is missing.
@@ -129,9 +129,12 @@ impl ModelFiles {
             Some(bytes) => bytes.clone(),
             None => std::fs::read(&path).map(Cow::Owned).map_err(|source| CandleError::Read { path, source })?,
         };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(name.to_owned(), digest(&bytes));
+        self.lock().insert(name.to_owned(), digest(&bytes));
         Ok(bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A JSON file.

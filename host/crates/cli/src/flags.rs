@@ -49,7 +49,8 @@ pub(crate) struct EngineArguments {
     /// latents= for the servers of --latents; may be repeated
     #[arg(long = "probe", value_name = "[NAME=]FILE")]
     probes: Vec<String>,
-    /// The number format that engines compute in: f32, bf16 (the default), f16, q8_0 or q4. It says how close they must come to a probe
+    /// The number format that engines compute in: f32, bf16 (the default), f16, q8_0 or q4. It says how close they must come to a
+    /// probe
     #[arg(long, value_name = "FORMAT")]
     engine_precision: Option<String>,
     /// The most rows that are in flight at one replica of an engine (the default is 256); at most its --max-num-seqs

@@ -1,5 +1,5 @@
-//! JSON objects that clients send. A key that stands twice is an error. Each reader takes the fields it knows by their names; what is
-//! left at the end is unknown.
+//! JSON objects that clients send. A key that stands twice is an error. Each reader takes the fields it knows by their names; what
+//! is left at the end is unknown.
 //!
 //! A field with the value `null` counts as left out, at any depth.
 

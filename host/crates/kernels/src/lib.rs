@@ -59,7 +59,8 @@ impl WithSimd for Gate<'_> {
     }
 }
 
-/// e^x for |x| up to 87, beyond that the value there, to about two units in the last place: 2^n times a polynomial on the remainder.
+/// e^x for |x| up to 87, beyond that the value there, to about two units in the last place: 2^n times a polynomial on the
+/// remainder.
 #[inline(always)]
 fn exp<S: Simd>(x: f32) -> f32 {
     let x = x.clamp(-87.0, 87.0);

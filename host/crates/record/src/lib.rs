@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The header says which bundle, models, method and seed made the answer, and how it ended; it holds no text. Models are the
-//! language model and every score model, by digest. [`Header::unnamed`] tells what a header of an earlier version leaves open. The body
-//! (CBOR, deflated, base64) holds the prompt, the settings, every need and answer of the search, and the outcome. Bodies
+//! language model and every score model, by digest. [`Header::unnamed`] tells what a header of an earlier version leaves open. The
+//! body (CBOR, deflated, base64) holds the prompt, the settings, every need and answer of the search, and the outcome. Bodies
 //! may be removed by the owner of the file: the chain of headers still verifies.
 //!
 //! # Key types

@@ -5,7 +5,7 @@ use crate::state::State;
 use sha2::{Digest, Sha256};
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 use wasmtime::component::InstancePre;
 
@@ -30,14 +30,18 @@ impl Compiled {
             return Ok(known);
         }
         let made = compile()?;
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock();
         all.push_front((key, made.clone()));
         all.truncate(MOST);
         Ok(made)
     }
 
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Key, InstancePre<State>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, key: &Key) -> Option<InstancePre<State>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock();
         let found = all.iter().position(|(known, _)| known == key).and_then(|at| all.remove(at))?;
         all.push_front(found);
         all.front().map(|(_, made)| made.clone())

@@ -104,8 +104,8 @@ pub struct Outcome {
     pub logprob: f64,
     /// What was used.
     pub usage: Usage,
-    /// Components and score models that failed on the way, and the language model where it ended the request. An answer may be emitted all the same, if it was priced to
-    /// its end without them.
+    /// Components and score models that failed on the way, and the language model where it ended the request. An answer may be
+    /// emitted all the same, if it was priced to its end without them.
     pub failures: Vec<RoleFailure>,
 }
 

@@ -110,8 +110,8 @@ impl AsyncRead for Shared {
     }
 }
 
-/// Ends when the client has closed its connection, or its half of it. While HTTP answers a request it does not read, so it would not
-/// notice.
+/// Ends when the client has closed its connection, or its half of it. While HTTP answers a request it does not read, so it would
+/// not notice.
 async fn left(reads: &OwnedReadHalf) {
     while let Ok(ready) = reads.ready(Interest::READABLE).await
         && !ready.is_read_closed()

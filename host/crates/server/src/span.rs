@@ -42,8 +42,8 @@ struct Answer {
 }
 
 impl RequestSpan {
-    /// Begins the span of a request to this path; no span for other paths. It is a child of the caller's span if the headers name one
-    /// (W3C Trace Context).
+    /// Begins the span of a request to this path; no span for other paths. It is a child of the caller's span if the headers name
+    /// one (W3C Trace Context).
     pub(crate) fn begin(app: &App, headers: &HeaderMap, path: &str) -> Self {
         let (content, answers) = (app.settings.trace_content, Mutex::default());
         let Some(operation) = operation(path) else { return Self { span: Span::none(), content, answers } };

@@ -63,8 +63,8 @@ impl Trajectories {
     }
 }
 
-/// Samples and prices the trajectories that `folder` does not hold yet, and returns all of them. `constraints` are names, in the order of
-/// a label's costs. The progress counts prompts.
+/// Samples and prices the trajectories that `folder` does not hold yet, and returns all of them. `constraints` are names, in the
+/// order of a label's costs. The progress counts prompts.
 ///
 /// # Errors
 /// Each error names the prompt that failed. Written files stay, and the next call continues from them.

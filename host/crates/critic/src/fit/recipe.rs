@@ -58,8 +58,8 @@ impl Default for Recipe {
 
 impl Recipe {
     /// The paper's table 3: hidden dimension 4096, learning rate 1e-5, 50 epochs, batch 8. Values that the table
-    /// does not have are reconstructed: one hidden layer with ReLU (as the closest relative, RE-Control's value network), AdamW without
-    /// decay, a constant rate.
+    /// does not have are reconstructed: one hidden layer with ReLU (as the closest relative, RE-Control's value network), AdamW
+    /// without decay, a constant rate.
     #[must_use]
     pub fn paper() -> Self {
         Self {
