@@ -113,5 +113,5 @@ fn plain(text: &str, intent: Intent, topic: Option<String>) -> Prompt {
 }
 
 fn wrong(path: &Path, line: usize, problem: String) -> EvalError {
-    EvalError::Fields { path: path.to_owned(), line, problem }
+    EvalError::Line { path: path.to_owned(), line, problem }
 }

@@ -12,9 +12,7 @@ use crate::{
     span::{EXT_PROC, RequestSpan},
 };
 use axum::http::{HeaderMap, StatusCode};
-use inferenceguard_gateways::{
-    BundleName, Conversation, Joins, Judge, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict,
-};
+use inferenceguard_gateways::{BundleName, Judge, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict};
 use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgement, Prepared, Request, Terms};
 use inferenceguard_model::ModelError;
 use inferenceguard_search::{ConstraintReport, RoleFailure, RolesInfo};
