@@ -23,7 +23,7 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
     gguf.refuse_unsupported()?;
     // Also what the layout of queries and keys goes by.
     gguf.needed("attention.head_count")?;
-    let Some(value) = beside(files)? else { return gguf.from_metadata() };
+    let Some(value) = beside(files)? else { return gguf.config_of_metadata() };
     let config = DecoderConfig::parse(&files.path().join("config.json"), &value)?;
     for (key, field, value) in stated(&config) {
         gguf.agree(key, field, value)?;
@@ -155,7 +155,7 @@ impl Gguf {
     }
 
     /// The metadata, written as a config.json and read as one.
-    fn from_metadata(&self) -> Result<DecoderConfig, CandleError> {
+    fn config_of_metadata(&self) -> Result<DecoderConfig, CandleError> {
         let mut fields = Map::new();
         for (key, field) in SIZES {
             fields.insert(field.into(), self.needed(key)?.into());
