@@ -124,7 +124,7 @@ impl Code {
                 '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
                 '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
                 '\'' => quoted_char(rest),
-                '"' => code.literal(line, &rest[1..], |text| end_of(text)) + 1,
+                '"' => code.literal(line, &rest[1..], end_of) + 1,
                 'r' if rest.starts_with("r\"") => code.literal(line, &rest[2..], |text| text.find('"')) + 2,
                 'r' if rest.starts_with("r#\"") => code.literal(line, &rest[3..], |text| text.find("\"#")) + 3,
                 c if c.is_alphabetic() || c == '_' => code.name(line, rest),
