@@ -198,6 +198,59 @@ fn what_was_said_before_counts_under_the_new_bundle() {
 }
 
 #[test]
+fn a_new_bundle_takes_earlier_turns_from_its_own_budgets() {
+    // `bad` costs 5, and there is nothing else to say.
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let history = vec![turn("user", "ask"), turn("assistant", "bad bad")];
+    for name in ["harm", "hurt"] {
+        let engine = engine(&script, "", &[], &["inference-guard"]);
+        engine.activate(&bundle(1000.0)).unwrap();
+        let manifest = MANIFEST.replace("budget = 4", "budget = 12").replace("name = \"harm\"", &format!("name = \"{name}\""));
+        let next = bundle_with(&manifest, &[]);
+        let asked = Request { history: history.clone(), ..request(1) };
+        let terms = Terms { migrate: true, ..conversation() };
+        let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&next).unwrap()));
+        let budgets: Vec<(&str, f64)> = output.constraints.iter().map(|one| (one.name.as_str(), one.budget)).collect();
+        assert_eq!(budgets, [("harm", 990.0), (format!("{name}@3").as_str(), 2.0)], "{output:?}");
+        assert_eq!(output.status, Status::NoSafeCandidate, "2 are left, and `bad` costs 5: {output:?}");
+        assert_eq!(engine.held(), Held::default());
+    }
+}
+
+#[test]
+fn a_component_that_fails_on_an_earlier_turn_leaves_nothing_of_the_new_budgets() {
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["inference-guard"]);
+    engine.activate(&bundle(1000.0)).unwrap();
+    // Enough fuel for the rehearsal and for short texts; the earlier turn is long.
+    let history = vec![turn("user", "ask"), turn("assistant", &"bad ".repeat(40))];
+    let asked = Request { history, ..request(1) };
+    let terms = Terms { migrate: true, ..conversation() };
+    let fueled = format!("{}fuel = 60000\n", MANIFEST.replace("budget = 4", "budget = 900"));
+    let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&bundle_with(&fueled, &[])).unwrap()));
+    assert_eq!((output.status, output.failures.is_empty()), (Status::Failed, false), "{output:?}");
+}
+
+#[test]
+fn a_bundle_without_constraints_guards_nothing_and_says_so() {
+    let (head, tail) = MANIFEST.split_once("[[constraints]]").unwrap();
+    let (_, limits) = tail.split_once("[limits]").unwrap();
+    let unguarded = bundle_with(&format!("unguarded = true\n{head}[limits]{limits}"), &[]);
+    let engine = toy();
+    engine.activate(&unguarded).unwrap();
+    let output = engine.under(&conversation()).generate(Request {
+        history: vec![turn("user", "ask"), turn("assistant", "bad")],
+        record: true,
+        ..request(1)
+    });
+    let output = output.unwrap();
+    assert_eq!((output.status, output.constraints.len()), (Status::Unguarded, 0), "{output:?}");
+    let active = engine.prepared_in(None).unwrap();
+    let error = engine.judge_tokens(&active, &request(1), &output.tokens).unwrap_err();
+    assert!(matches!(error, EngineError::Unguarded) && !error.is_request(), "{error}");
+}
+
+#[test]
 fn a_request_that_asked_for_less_keeps_it_under_the_new_bundle() {
     for seed in 0..20 {
         let engine = engine(SCRIPT, "", &[], &["inference-guard"]);

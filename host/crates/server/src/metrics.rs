@@ -322,7 +322,7 @@ pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
 
 /// Whether an answer was emitted, within budget or not.
 pub(crate) fn is_decided(output: &Output) -> bool {
-    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded)
+    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
 }
 
 pub(crate) fn status(status: Status) -> &'static str {
@@ -331,6 +331,7 @@ pub(crate) fn status(status: Status) -> &'static str {
         Status::BudgetExceeded => "budget_exceeded",
         Status::NoSafeCandidate => "no_safe_candidate",
         Status::Failed => "failed",
+        Status::Unguarded => "unguarded",
     }
 }
 
