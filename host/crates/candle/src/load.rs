@@ -168,5 +168,10 @@ fn sources(
     for key in gguf.filter(|_| inside.is_some()).into_iter().flat_map(Gguf::unknown_keys) {
         facts.warn(format!("{from}: tokenizer.ggml.{key:?} is not understood"));
     }
+    // Where config.json describes the model, it says what the metadata say.
+    for (gguf, name) in gguf.map(|gguf| (gguf, gguf.name())).filter(|(_, name)| *name == settings) {
+        let unknown = gguf.unknown_settings().map(|key| format!("{name}: {key:?} is not understood, and not honoured"));
+        unknown.for_each(|warning| facts.warn(warning));
+    }
     Ok(())
 }

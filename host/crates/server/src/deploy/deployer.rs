@@ -23,7 +23,7 @@ use inferenceguard_host::{Engine, Generation, Prepared};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Changes what decides in an engine.
@@ -160,6 +160,11 @@ impl Deployer {
     /// Opens, checks and compiles a bundle. It decides nothing yet.
     pub(super) fn prepare(&self, source: &BundleSource) -> Result<(Bundle, Prepared), DeployError> {
         self.prepare_over(source, &self.active())
+    }
+
+    /// Held while something is changed; waits for a change to end.
+    pub(super) fn lock_bundles(&self) -> MutexGuard<'_, ActiveBundles> {
+        lock(&self.bundles)
     }
 
     /// The active bundle; waits for an activation to end.
