@@ -6,7 +6,7 @@ use common::{MANIFEST, chat, start, start_opening};
 use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request, Terms};
 use inferenceguard_record::{Body, Deciders};
 use inferenceguard_server::OpenError;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,

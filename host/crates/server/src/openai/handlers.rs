@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     admission::Admitted, app::App, arrival::Arrival, auth::Client, deploy::seconds_since_1970, error::ApiError,
+    settings::Settings,
 };
 use axum::{
     Extension, Json,
@@ -137,6 +138,7 @@ impl App {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults { release: self.settings.release, max_choices: self.settings.max_choices }
+        let Settings { release, max_choices, max_top_logprobs, .. } = self.settings;
+        Defaults { release, max_choices, max_top_logprobs }
     }
 }
