@@ -2,7 +2,7 @@
 
 mod deployment;
 
-use deployment::{MANIFEST, bundle_with, engine};
+use deployment::{MANIFEST, bundle_with, engine, linear};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request, Terms};
 use inferenceguard_model::{Message, Token};
@@ -229,6 +229,35 @@ fn a_component_that_fails_on_an_earlier_turn_leaves_nothing_of_the_new_budgets()
     let fueled = format!("{}fuel = 60000\n", MANIFEST.replace("budget = 4", "budget = 900"));
     let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&bundle_with(&fueled, &[])).unwrap()));
     assert_eq!((output.status, output.failures.is_empty()), (Status::Failed, false), "{output:?}");
+}
+
+#[test]
+fn a_new_bundle_that_cannot_price_the_text_so_far_does_not_hold_running_requests() {
+    let at = MANIFEST.find("[costs.harm]").unwrap();
+    let probe = MANIFEST[at..].replacen("score-cost.wasm", "linear-cost.wasm", 1).replacen("{ model = \"cost\" }", "{}", 1);
+    let manifest = format!("{}{probe}\n[networks.probe]\nfile = \"probe.safetensors\"\n", &MANIFEST[..at]);
+    let next = bundle_with(&manifest, &[("probe", linear(&[(&[0.0; 5], 0.0)]))]);
+    let mut later = 0;
+    for seed in 0..20 {
+        let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+        let output = asked_under_a_change(&engine, true, request(seed), &next);
+        assert_eq!((output.generations, engine.generation().number), (vec![1], 2));
+        later += usize::from(output.tokens.len() > 1);
+    }
+    assert!(later > 5, "{later} answers went on after the activation");
+}
+
+#[test]
+fn where_nothing_is_left_of_a_conversation_the_answer_is_a_refusal() {
+    let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+    engine.activate(&bundle(12.0)).unwrap();
+    let history = vec![turn("user", "ask"), turn("assistant", "bad bad bad")];
+    let output = engine.under(&conversation()).generate(Request { history, ..request(1) }).unwrap();
+    assert_eq!((output.status, output.failures.len()), (Status::NoSafeCandidate, 0), "{output:?}");
+    // A client that asks for so little is told.
+    let budgets = [("harm".to_owned(), 1e-7)].into();
+    let error = engine.generate(Request { budgets, ..request(1) }).unwrap_err();
+    assert!(error.is_request() && error.to_string().contains("no answer can be safe under a budget"), "{error}");
 }
 
 #[test]
