@@ -162,7 +162,7 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
                 assert!(output.constraints.iter().all(|one| one.max_cost < one.budget), "{output:?}");
             }
             Status::NoSafeCandidate => refused += 1,
-            Status::BudgetExceeded | Status::Failed => panic!("never under `refuse`: {output:?}"),
+            Status::BudgetExceeded | Status::Failed | Status::Unguarded => panic!("never under `refuse`: {output:?}"),
         }
         assert_eq!(engine.held(), Held::default());
     }

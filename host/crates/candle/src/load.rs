@@ -169,9 +169,9 @@ fn sources(
         facts.warn(format!("{from}: tokenizer.ggml.{key:?} is not understood"));
     }
     // Where config.json describes the model, it says what the metadata say.
-    for (gguf, name) in gguf.map(|gguf| (gguf, gguf.name())).filter(|(_, name)| *name == settings) {
-        let unknown = gguf.unknown_settings().map(|key| format!("{name}: {key:?} is not understood, and not honoured"));
-        unknown.for_each(|warning| facts.warn(warning));
+    if let Some(gguf) = gguf.filter(|gguf| gguf.name() == settings) {
+        let unknown = gguf.unknown_settings();
+        unknown.for_each(|key| facts.warn(format!("{settings}: {key:?} is not understood, and not honoured")));
     }
     Ok(())
 }
