@@ -67,8 +67,7 @@ impl<'e> Migrator<'e> {
         driver: &mut Driver<'_>,
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
-        let (spent, failures) =
-            self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
+        let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
         let method = next.default_method();
         let ready = next.method(method)?;
         let named = |name: &str| format!("{name}@{}", next.generation);

@@ -205,7 +205,8 @@ fn a_new_bundle_takes_earlier_turns_from_its_own_budgets() {
     for name in ["harm", "hurt"] {
         let engine = engine(&script, "", &[], &["inference-guard"]);
         engine.activate(&bundle(1000.0)).unwrap();
-        let manifest = MANIFEST.replace("budget = 4", "budget = 12").replace("name = \"harm\"", &format!("name = \"{name}\""));
+        let manifest =
+            MANIFEST.replace("budget = 4", "budget = 12").replace("name = \"harm\"", &format!("name = \"{name}\""));
         let next = bundle_with(&manifest, &[]);
         let asked = Request { history: history.clone(), ..request(1) };
         let terms = Terms { migrate: true, ..conversation() };
@@ -234,7 +235,8 @@ fn a_component_that_fails_on_an_earlier_turn_leaves_nothing_of_the_new_budgets()
 #[test]
 fn a_new_bundle_that_cannot_price_the_text_so_far_does_not_hold_running_requests() {
     let at = MANIFEST.find("[costs.harm]").unwrap();
-    let probe = MANIFEST[at..].replacen("score-cost.wasm", "linear-cost.wasm", 1).replacen("{ model = \"cost\" }", "{}", 1);
+    let probe =
+        MANIFEST[at..].replacen("score-cost.wasm", "linear-cost.wasm", 1).replacen("{ model = \"cost\" }", "{}", 1);
     let manifest = format!("{}{probe}\n[networks.probe]\nfile = \"probe.safetensors\"\n", &MANIFEST[..at]);
     let next = bundle_with(&manifest, &[("probe", linear(&[(&[0.0; 5], 0.0)]))]);
     let mut later = 0;

@@ -143,10 +143,16 @@ fn no_promise_about_the_program_is_left_out() {
     assert!(promised.len() > 60, "{promised:?}");
     for sentence in &promised {
         let exempt = EXEMPT.iter().any(|(begins, _)| sentence.starts_with(begins));
-        assert!(listed.contains(sentence) != exempt, "`{sentence}` needs one row under \"Sentence by sentence\", or a reason");
+        assert!(
+            listed.contains(sentence) != exempt,
+            "`{sentence}` needs one row under \"Sentence by sentence\", or a reason"
+        );
     }
     for (begins, reason) in EXEMPT {
-        assert!(promised.iter().any(|sentence| sentence.starts_with(begins)), "{reason}: the page does not say `{begins}`");
+        assert!(
+            promised.iter().any(|sentence| sentence.starts_with(begins)),
+            "{reason}: the page does not say `{begins}`"
+        );
     }
     let bold = page.split("In one sentence: **").nth(1).and_then(|text| text.split("**").next()).map(plain);
     assert!(listed.contains(&bold.expect("one sentence")), "the one sentence has no row");

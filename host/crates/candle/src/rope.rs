@@ -69,7 +69,9 @@ impl Rope {
         // Two names of one thing: the older one may leave the base to the newer.
         let other = old.filter(|_| new.is_some()).map(|old| read(&old, rope.theta)).transpose()?;
         match other.filter(|other| *other != rope) {
-            Some(other) => Err(fields.wrong("rope_scaling", other.shown(), format!("{}, as in rope_parameters", rope.shown()))),
+            Some(other) => {
+                Err(fields.wrong("rope_scaling", other.shown(), format!("{}, as in rope_parameters", rope.shown())))
+            }
             None => Ok(rope),
         }
     }

@@ -78,12 +78,7 @@ impl Special {
     }
 
     /// Notes where tokenizer_config.json asks for another token before or behind a text than tokenizer.json puts there.
-    fn compare_frame(
-        &self,
-        files: &ModelFiles,
-        tokenizer: &HfTokenizer,
-        facts: &mut Facts,
-    ) -> Result<(), CandleError> {
+    fn compare_frame(&self, files: &ModelFiles, tokenizer: &HfTokenizer, facts: &mut Facts) -> Result<(), CandleError> {
         const FILE: &str = SPELLED[0];
         if !files.has(FILE) {
             return Ok(());
@@ -99,7 +94,8 @@ impl Special {
         let ends = is("eos_token", frame[usize::from(begins)..].last());
         for (flag, is_there) in [("add_bos_token", begins), ("add_eos_token", ends)] {
             if fields.flag_or(flag, is_there)? != is_there {
-                let done = if is_there { "puts it there" } else { "does not put it there, and neither does this program" };
+                let done =
+                    if is_there { "puts it there" } else { "does not put it there, and neither does this program" };
                 facts.warn(format!("{FILE}: `{flag}` is {}, and the tokenizer {done}", !is_there));
             }
         }

@@ -70,7 +70,8 @@ fn bundle(folder: &Path, manifest: &str) {
 #[test]
 fn networks_of_the_papers_preset_play_every_row_of_both_recipes_on_the_papers_layouts() {
     let folder = tempfile::tempdir().unwrap();
-    let [critic, plain, full, prompts] = ["critic", "plain", "full", "prompts.txt"].map(|name| folder.path().join(name));
+    let [critic, plain, full, prompts] =
+        ["critic", "plain", "full", "prompts.txt"].map(|name| folder.path().join(name));
     fs::write(&prompts, (0..24).map(|at| format!("Tell me about {at}\n")).collect::<String>()).unwrap();
     let stand_ins = stand_ins::write(folder.path());
     let models = options(&stand_ins.language, &stand_ins.reward, &stand_ins.cost);

@@ -45,7 +45,9 @@ pub fn describe(bundle: &Bundle) -> String {
         )
     }));
     if manifest.unguarded {
-        lines.push("warning: unguarded: no constraint prices anything, and answers have the status `unguarded`".to_owned());
+        lines.push(
+            "warning: unguarded: no constraint prices anything, and answers have the status `unguarded`".to_owned(),
+        );
     }
     lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
     escape::lines(lines)

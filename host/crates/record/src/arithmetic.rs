@@ -80,7 +80,9 @@ impl Body {
     fn says_whether_it_was_guarded(&self) -> Result<(), Wrong> {
         let none = self.inputs.config.constraints.is_empty() && self.inputs.config.revision >= 2;
         match (none, self.outcome.status == Status::Unguarded) {
-            (true, false) => Err(sum("status", &format!("{:?}", self.outcome.status), "unguarded: there is no constraint")),
+            (true, false) => {
+                Err(sum("status", &format!("{:?}", self.outcome.status), "unguarded: there is no constraint"))
+            }
             (false, true) => Err(sum("status", "unguarded", "a status under constraints")),
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! Made-up rows for trying a component: everything it declared, filled with plain values.
 
 use inferenceguard_search::{
-    Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Estimate, Moment, Needs, RowScores, SearchLimits,
-    Tracked,
+    Batch, BatchRow, BudgetState, Constraint, ConstraintMode, CostClip, Estimate, Moment, Needs, RowScores,
+    SearchLimits, Tracked,
 };
 use std::sync::Arc;
 
@@ -62,7 +62,9 @@ fn row(n: u8, text: &str, needs: &Needs, shape: &Shape) -> BatchRow {
         text_ends: (1..).take(count).collect(),
         lookback: "so far, so good. ".chars().take(needs.lookback as usize).collect(),
         logprobs: vec![-0.5; count],
-        top_k: (needs.top_k > 0).then(|| (0..needs.top_k.min(shape.vocabulary as u32)).map(|token| (token, -0.1 * (token as f32 + 1.0))).collect()),
+        top_k: (needs.top_k > 0).then(|| {
+            (0..needs.top_k.min(shape.vocabulary as u32)).map(|token| (token, -0.1 * (token as f32 + 1.0))).collect()
+        }),
         logits: needs.logits.then(|| wave(n, shape.vocabulary)),
         latent: needs.latents.map(|_| wave(n, shape.hidden)),
         scores: needs.scores.iter().map(|model| (model.clone(), scores(n, count))).collect(),

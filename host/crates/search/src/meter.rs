@@ -1,9 +1,9 @@
 //! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
 
 use crate::{
-    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Moment, Needs,
-    PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, meterable,
-    session::spread, text,
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Moment, Needs, PricedConstraint, Role,
+    RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, meterable, session::spread,
+    text,
 };
 use inferenceguard_model::{ByteText, Token};
 use std::{collections::BTreeMap, sync::Arc};

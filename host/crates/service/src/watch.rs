@@ -43,7 +43,9 @@ fn reload(server: &Server, bundle: Option<&Path>, note: Note) {
 
 fn show_layers(done: Result<Generation, DeployError>, note: Note) {
     match done {
-        Ok(Generation { number, .. }) => note(&format!("reloaded        the tenants' layers, over generation {number}")),
+        Ok(Generation { number, .. }) => {
+            note(&format!("reloaded        the tenants' layers, over generation {number}"))
+        }
         Err(error) => {
             let error = error.to_string().trim_end().replace('\n', "\n    ");
             note(&format!("error: the tenants' layers were not reloaded; the old ones stay: {error}"));
