@@ -1,7 +1,8 @@
 //! Budgets of whole conversations: this answer has what earlier answers left.
 
 use crate::{
-    CancelToken, Engine, EngineError, Judgement, Request, Terms, deployment::Deployment, request::ValidRequest,
+    CancelToken, Engine, EngineError, Judgement, Request, Terms, deployment::Deployment, instances::Wait,
+    request::ValidRequest,
 };
 use inferenceguard_model::{Message, ModelError};
 use inferenceguard_search::{ConstraintReport, RoleFailure};
@@ -9,6 +10,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// A budget under which nothing is safe: it is smaller than the margin of the audit.
 const NOTHING: f64 = f64::MIN_POSITIVE;
+
+/// The most turns of the assistant that are priced for one request: each is read with all that came before it, so a request of
+/// many short turns would cost as much as many requests.
+const TURNS: usize = 128;
+
+/// What earlier turns cost, by the names of constraints.
+pub(crate) type Spent = BTreeMap<String, f64>;
+
+/// What is left of a budget.
+pub(crate) fn left_of(allowed: f64, name: &str, spent: &Spent) -> f64 {
+    (allowed - spent.get(name).copied().unwrap_or(0.0)).max(NOTHING)
+}
+
+fn check_turns(history: &[Message]) -> Result<(), EngineError> {
+    let found = history.iter().filter(|turn| may_be_an_answer(turn)).count();
+    if found > TURNS { Err(EngineError::TooManyTurns { found, most: TURNS }) } else { Ok(()) }
+}
 
 impl Engine {
     /// The same terms with ceilings of what earlier turns of the assistant left, as this deployment prices them; unchanged
@@ -25,33 +43,42 @@ impl Engine {
         if !terms.whole_conversation {
             return Ok((terms, Vec::new()));
         }
-        // A wrong request fails before anything is priced. What fits the context bounds what there is to price.
+        // A wrong request fails before anything is priced.
         let models = self.handles(&terms.caller(cancel));
         ValidRequest::new(request, &terms, deployment, &models)?;
-        let own = Terms { tenant: terms.tenant.clone(), whole_conversation: true, ..Terms::default() };
-        let (spent, failures) = self.spent(deployment, &request.history, &own, cancel)?;
+        let (spent, failures) = self.spent(deployment, &request.history, &terms, Wait::ForOthers, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
             let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
             let allowed = smaller.fold(budget, |least, one| least.min(*one));
-            let left = allowed - spent.get(name).copied().unwrap_or(0.0);
-            terms.ceilings.insert(name.clone(), left.max(NOTHING));
+            terms.ceilings.insert(name.clone(), left_of(allowed, name, &spent));
         }
         Ok((terms, failures))
     }
 
-    fn spent(
+    /// What the assistant's turns in `history` cost by each constraint of a deployment, and the components that failed on
+    /// them. Nothing where budgets are those of one answer, or where there are none.
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyTurns`] before anything is priced; [`EngineError::CancelledWaiting`]; those of a judgement.
+    pub(crate) fn spent(
         &self,
         deployment: &Arc<Deployment>,
         history: &[Message],
         terms: &Terms,
+        wait: Wait,
         cancel: &CancelToken,
-    ) -> Result<(BTreeMap<String, f64>, Vec<RoleFailure>), EngineError> {
+    ) -> Result<(Spent, Vec<RoleFailure>), EngineError> {
+        if !terms.whole_conversation || deployment.config.constraints.is_empty() {
+            return Ok((Spent::new(), Vec::new()));
+        }
+        check_turns(history)?;
+        let terms = Terms { tenant: terms.tenant.clone(), whole_conversation: true, ..Terms::default() };
         let (mut spent, mut failures) = (BTreeMap::new(), Vec::new());
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| may_be_an_answer(turn)) {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
             let asked = before(&history[..at]);
-            let judged = self.judged(deployment, (&asked, terms), &tokens, cancel);
+            let judged = self.judged(deployment, (&asked, &terms, wait), &tokens, cancel);
             // A cancelled pricing is incomplete, so its result is not used.
             if cancel.is_cancelled() {
                 return Err(EngineError::CancelledWaiting);
@@ -112,6 +139,15 @@ mod tests {
             let turn = Message { role: role.to_owned(), content: content.to_owned() };
             assert_eq!(may_be_an_answer(&turn), counts, "{turn:?}");
         }
+    }
+
+    #[test]
+    fn a_request_has_so_many_priced_turns_and_no_more() {
+        let turn = |role: &str| Message { role: role.to_owned(), content: "x".to_owned() };
+        let history = |turns: usize| (0..turns).flat_map(|_| [turn("user"), turn("assistant")]).collect::<Vec<_>>();
+        assert!(check_turns(&history(TURNS)).is_ok());
+        let error = check_turns(&history(TURNS + 1)).unwrap_err();
+        assert!(error.is_request() && error.to_string().contains("129 turns"), "{error}");
     }
 
     #[test]

@@ -146,6 +146,11 @@ pub enum EngineError {
         /// The engine that runs the language model.
         engine: String,
     },
+    /// A text is to be judged by a bundle that guards nothing.
+    #[error(
+        "the bundle has no constraints, so it can judge no text; give one with `[[constraints]]`, or do not ask it for judgements"
+    )]
+    Unguarded,
     /// Nothing was installed in this lane.
     #[error("there is no lane `{found}`: install a bundle in it first")]
     UnknownLane {
@@ -301,6 +306,17 @@ pub enum EngineError {
         #[source]
         source: Box<EngineError>,
     },
+    /// Budgets are those of the conversation, and it has too many turns to price.
+    #[error(
+        "the conversation has {found} turns of the assistant, each of which is priced again for every answer; at most {most} \
+         are: begin a new conversation, or join earlier turns"
+    )]
+    TooManyTurns {
+        /// The turns there are.
+        found: usize,
+        /// The most that are priced.
+        most: usize,
+    },
     /// The request was cancelled before it began.
     #[error("the request was cancelled before its answer began")]
     CancelledWaiting,
@@ -332,6 +348,7 @@ impl EngineError {
                 | Self::UnknownConstraint { .. }
                 | Self::LooserBudget { .. }
                 | Self::UnaskedTurn { .. }
+                | Self::TooManyTurns { .. }
                 | Self::UnknownMethod { .. }
                 | Self::UntrainedBudget { .. }
                 | Self::BudgetWithinMargin { .. }

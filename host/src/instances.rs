@@ -13,6 +13,15 @@ use std::{
 /// How long an activation waits for instances that requests hold.
 const ACTIVATION: Duration = Duration::from_secs(60);
 
+/// Whether a caller waits for instances that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It does.
+    ForOthers,
+    /// It holds some itself: two such callers would wait for each other for ever.
+    Never,
+}
+
 /// Who holds instances.
 #[derive(Default)]
 struct Held {
@@ -44,6 +53,19 @@ impl Drop for Holder<'_> {
 impl Instances {
     pub(crate) fn new() -> Self {
         Self { held: Arc::default(), line: Gate::new(1) }
+    }
+
+    /// The attempt of a request, see [`Instances::for_request`], repeated only where the caller may wait.
+    pub(crate) fn taken<T>(
+        &self,
+        wait: Wait,
+        cancel: &CancelToken,
+        attempt: impl Fn() -> Result<T, EngineError>,
+    ) -> Result<(T, Holder<'_>), EngineError> {
+        match wait {
+            Wait::ForOthers => self.for_request(cancel, attempt),
+            Wait::Never => self.tried(&attempt),
+        }
     }
 
     /// Repeats the attempt of a request until it succeeds, or until no holder is left whose end could free instances. Later

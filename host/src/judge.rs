@@ -6,6 +6,7 @@ use crate::{
     deployment::Deployment,
     driver::Driver,
     growing::Forced,
+    instances::Wait,
     profile::Stopwatch,
     request::ValidRequest,
     roles::readers,
@@ -73,12 +74,15 @@ impl Engine {
     pub(crate) fn judged(
         &self,
         deployment: &Deployment,
-        (request, terms): (&Request, &Terms),
+        (request, terms, wait): (&Request, &Terms, Wait),
         tokens: &[Token],
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
         self.check_health(&deployment.asked(&request)?.info)?;
+        if deployment.config.constraints.is_empty() {
+            return Err(EngineError::Unguarded);
+        }
         let mut handles = self.handles(&terms.caller(cancel));
         let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &handles)?;
         // Only the ids decide where the answer ends, and nothing is released.
@@ -91,7 +95,7 @@ impl Engine {
             return Ok(of_nothing(deployment.generation, &valid.config));
         }
         let ready = deployment.method(&valid.method)?;
-        let (mut roles, _holder) = self.instances().for_request(cancel, || ready.roles.open())?;
+        let (mut roles, _holder) = self.instances().taken(wait, cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(KeepOnly(Needs::default())), None, None);
         let tokenizer = self.tokenizer();
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);

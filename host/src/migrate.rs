@@ -1,13 +1,15 @@
 //! Holds a running request to bundles that are activated while it runs.
 
 use crate::{
-    Engine, EngineError, Migration, Request, Terms,
+    CancelToken, Engine, EngineError, Migration, Request, Terms,
+    conversation::{Spent, left_of},
     deployment::Deployment,
     driver::{Driver, More},
+    instances::Wait,
     request::margin,
 };
 use inferenceguard_model::Caller;
-use inferenceguard_search::{PricedConstraint, SearchError, Session};
+use inferenceguard_search::{PricedConstraint, RoleFailure, SearchError, Session};
 use std::sync::Arc;
 
 /// One request, and the newest bundle of its lane that it has seen.
@@ -20,16 +22,25 @@ pub(crate) struct Migrator<'e> {
     pub(crate) generations: Vec<u64>,
     /// The bundles of all but the first of them.
     pub(crate) migrations: Vec<Migration>,
+    /// Components of all but the first of them that failed on earlier turns of the conversation.
+    pub(crate) failures: Vec<RoleFailure>,
 }
 
 impl<'e> Migrator<'e> {
+    /// `terms` are the operator's, before anything is taken from them.
     pub(crate) fn new(engine: &'e Engine, deployment: &Deployment, request: &'e Request, terms: &'e Terms) -> Self {
         let newest = deployment.generation;
-        Self { engine, request, terms, newest, generations: vec![newest], migrations: Vec::new() }
+        let (generations, migrations, failures) = (vec![newest], Vec::new(), Vec::new());
+        Self { engine, request, terms, newest, generations, migrations, failures }
     }
 
     /// Adds the constraints of the bundle that is active now, if that is new and the request migrates.
-    pub(crate) fn catch_up(&mut self, session: &mut Session, driver: &mut Driver<'_>) -> Result<(), EngineError> {
+    pub(crate) fn catch_up(
+        &mut self,
+        session: &mut Session,
+        driver: &mut Driver<'_>,
+        cancel: &CancelToken,
+    ) -> Result<(), EngineError> {
         if !self.terms.migrate {
             return Ok(());
         }
@@ -40,9 +51,11 @@ impl<'e> Migrator<'e> {
             return Ok(());
         }
         self.newest = next.generation;
-        match self.tighten(&next, session, driver) {
+        match self.tighten(&next, session, driver, cancel) {
             // The new costs cannot price the text so far: the request ends under the bundle that it began with.
             Err(EngineError::Search(SearchError::Config { .. })) => Ok(()),
+            // It ends with what was released.
+            Err(EngineError::CancelledWaiting) => Ok(()),
             other => other,
         }
     }
@@ -52,12 +65,14 @@ impl<'e> Migrator<'e> {
         next: &Arc<Deployment>,
         session: &mut Session,
         driver: &mut Driver<'_>,
+        cancel: &CancelToken,
     ) -> Result<(), EngineError> {
+        let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
         let method = next.default_method();
         let ready = next.method(method)?;
         let named = |name: &str| format!("{name}@{}", next.generation);
         let constraints: Vec<PricedConstraint> =
-            next.config.constraints.iter().map(|one| self.renamed(one, &named)).collect();
+            next.config.constraints.iter().map(|one| self.renamed(one, &named, &spent)).collect();
         let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
         let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
         let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
@@ -71,16 +86,18 @@ impl<'e> Migrator<'e> {
         self.generations.push(next.generation);
         let (number, bundle, method) = (next.generation, next.identity.clone(), method.to_owned());
         self.migrations.push(Migration { number, bundle, method });
+        self.failures.extend(failures);
         Ok(())
     }
 
-    /// Under a name of its own, and no looser than the request asked for.
-    fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String) -> PricedConstraint {
+    /// Under a name of its own, no looser than the request asked for, and without what earlier turns spent.
+    fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String, spent: &Spent) -> PricedConstraint {
         let mut renamed = one.clone();
         let asked = [self.request.budgets.get(&one.constraint.name), self.terms.ceilings.get(&one.constraint.name)];
         for budget in asked.into_iter().flatten() {
             renamed.constraint.budget = renamed.constraint.budget.min(*budget);
         }
+        renamed.constraint.budget = left_of(renamed.constraint.budget, &one.constraint.name, spent);
         (renamed.constraint.name, renamed.cost) = (named(&one.constraint.name), named(&one.cost));
         renamed
     }

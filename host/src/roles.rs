@@ -1,6 +1,7 @@
 //! Where requests get their roles, and what the roles read.
 
 use crate::EngineError;
+use inferenceguard_sandbox::Shape;
 use inferenceguard_search::{Needs, Role, Roles, RolesInfo};
 
 /// Gives every request its own roles: nothing leaks from one to the next.
@@ -12,6 +13,15 @@ pub trait RolesFactory: Send + Sync {
     /// # Errors
     /// When no instance is free or one does not start.
     fn open(&self) -> Result<Roles, EngineError>;
+
+    /// Calls the functions of components on made-up rows of this shape, before anything relies on them. Roles in plain Rust
+    /// have nothing to rehearse.
+    ///
+    /// # Errors
+    /// What a component does that no request could use; when no instance is free.
+    fn rehearse(&self, _shape: &Shape) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 impl<F: Fn() -> Roles + Send + Sync> RolesFactory for F {

@@ -21,18 +21,19 @@ impl UnderTerms<'_> {
         let _place = engine.gate().enter(cancel)?;
         let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
         engine.check_health(&deployment.asked(request)?.info)?;
-        let (terms, failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
+        let (terms, mut failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
         let mut handles = engine.handles(&terms.caller(cancel));
         let valid = ValidRequest::new(request, &terms, &deployment, &handles)?;
         let (method, prompt) = (valid.method.clone(), valid.prompt_tokens.clone());
         let inputs = valid.record.then(|| inputs(&deployment, &valid)).transpose()?;
-        let mut migrator = Migrator::new(engine, &deployment, request, &terms);
+        let mut migrator = Migrator::new(engine, &deployment, request, self.terms);
         let roles = &deployment.method(&method)?.roles;
         let (roles, holder) = engine.instances().for_request(cancel, || roles.open())?;
         let queue = start.elapsed().as_secs_f64();
         let ran = run(&deployment, (engine.model(), &mut handles), roles, valid, cancel, &mut migrator, on_event);
         drop(holder);
         let (session, watch) = ran?;
+        failures.append(&mut migrator.failures);
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(failures);
         let top_logprobs = likeliest(handles.language.as_mut(), &prompt, &outcome, request.top_logprobs, cancel)?;
         let (seconds, config) = (start.elapsed().as_secs_f64(), session.config());
@@ -118,7 +119,7 @@ pub(crate) fn drive(
             cancelled = true;
         }
         if let Some(migrator) = migrator.as_deref_mut().filter(|_| session.between_chunks()) {
-            migrator.catch_up(session, driver)?;
+            migrator.catch_up(session, driver, cancel)?;
         }
         let need = session.next();
         match &need {

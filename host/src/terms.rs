@@ -1,6 +1,8 @@
 //! What the operator decides for a request, and an engine that answers under it.
 
-use crate::{CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request, judge::check_forced};
+use crate::{
+    CancelToken, Engine, EngineError, Event, Judgement, Output, Prepared, Request, instances::Wait, judge::check_forced,
+};
 use inferenceguard_model::{Caller, ModelError, Token};
 use std::collections::BTreeMap;
 
@@ -16,8 +18,9 @@ pub struct Terms {
     /// taken from them.
     pub whole_conversation: bool,
     /// Whether a bundle that is activated while the request runs binds it from the next chunk on: the constraints of that
-    /// bundle then hold beside those that the request began with, for the whole answer. Requests whose critic decides, and
-    /// bundles with a cost that reads latents, do not migrate.
+    /// bundle then hold beside those that the request began with, for the whole answer; where budgets are those of the
+    /// conversation, the new bundle prices the earlier turns too, and takes their cost from its own budgets. Requests whose
+    /// critic decides, and bundles with a cost that reads latents, do not migrate.
     pub migrate: bool,
     /// Whose request it is. Engines elsewhere keep the prefix caches of tenants apart, so that no tenant can probe those of another
     /// by timing. The prompt cache of the built-in engine is shared by all tenants.
@@ -85,7 +88,7 @@ impl UnderTerms<'_> {
     ) -> Result<Judgement, EngineError> {
         let cancel = CancelToken::new();
         let _place = self.engine.gate().enter(&cancel)?;
-        self.engine.judged(&judge.0, (request, self.terms), tokens, &cancel)
+        self.engine.judged(&judge.0, (request, self.terms, Wait::ForOthers), tokens, &cancel)
     }
 
     /// Prices an answer under all of the terms, until `cancel` is used. Where budgets are those of the whole conversation, the
@@ -105,7 +108,7 @@ impl UnderTerms<'_> {
             true => (self.terms.clone(), Vec::new()),
             false => self.engine.less_spent(&judge.0, request, self.terms, cancel)?,
         };
-        let judged = self.engine.judged(&judge.0, (request, &terms), tokens, cancel);
+        let judged = self.engine.judged(&judge.0, (request, &terms, Wait::ForOthers), tokens, cancel);
         // A cancelled pricing covers only a part of the answer.
         if cancel.is_cancelled() {
             return Err(EngineError::CancelledWaiting);

@@ -2,7 +2,7 @@
 
 mod deployment;
 
-use deployment::{MANIFEST, bundle_with, engine};
+use deployment::{MANIFEST, bundle_with, engine, linear};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request, Terms};
 use inferenceguard_model::{Message, Token};
@@ -162,7 +162,7 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
                 assert!(output.constraints.iter().all(|one| one.max_cost < one.budget), "{output:?}");
             }
             Status::NoSafeCandidate => refused += 1,
-            Status::BudgetExceeded | Status::Failed => panic!("never under `refuse`: {output:?}"),
+            Status::BudgetExceeded | Status::Failed | Status::Unguarded => panic!("never under `refuse`: {output:?}"),
         }
         assert_eq!(engine.held(), Held::default());
     }
@@ -195,6 +195,90 @@ fn earlier_turns_count_under_the_new_bundle() {
     engine.activate(&bundle(1000.0)).unwrap();
     let migrated = asked_under_a_change(&engine, true, request(1), &bundle(4.0));
     assert_eq!((migrated.status, migrated.generations), (Status::NoSafeCandidate, vec![4, 5]));
+}
+
+#[test]
+fn a_new_bundle_takes_earlier_turns_from_its_own_budgets() {
+    // `bad` costs 5, and there is nothing else to say.
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let history = vec![turn("user", "ask"), turn("assistant", "bad bad")];
+    for name in ["harm", "hurt"] {
+        let engine = engine(&script, "", &[], &["inference-guard"]);
+        engine.activate(&bundle(1000.0)).unwrap();
+        let manifest =
+            MANIFEST.replace("budget = 4", "budget = 12").replace("name = \"harm\"", &format!("name = \"{name}\""));
+        let next = bundle_with(&manifest, &[]);
+        let asked = Request { history: history.clone(), ..request(1) };
+        let terms = Terms { migrate: true, ..conversation() };
+        let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&next).unwrap()));
+        let budgets: Vec<(&str, f64)> = output.constraints.iter().map(|one| (one.name.as_str(), one.budget)).collect();
+        assert_eq!(budgets, [("harm", 990.0), (format!("{name}@3").as_str(), 2.0)], "{output:?}");
+        assert_eq!(output.status, Status::NoSafeCandidate, "2 are left, and `bad` costs 5: {output:?}");
+        assert_eq!(engine.held(), Held::default());
+    }
+}
+
+#[test]
+fn a_component_that_fails_on_an_earlier_turn_leaves_nothing_of_the_new_budgets() {
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "bad 1");
+    let engine = engine(&script, "", &[], &["inference-guard"]);
+    engine.activate(&bundle(1000.0)).unwrap();
+    // Enough fuel for the rehearsal and for short texts; the earlier turn is long.
+    let history = vec![turn("user", "ask"), turn("assistant", &"bad ".repeat(40))];
+    let asked = Request { history, ..request(1) };
+    let terms = Terms { migrate: true, ..conversation() };
+    let fueled = format!("{}fuel = 60000\n", MANIFEST.replace("budget = 4", "budget = 900"));
+    let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&bundle_with(&fueled, &[])).unwrap()));
+    assert_eq!((output.status, output.failures.is_empty()), (Status::Failed, false), "{output:?}");
+}
+
+#[test]
+fn a_new_bundle_that_cannot_price_the_text_so_far_does_not_hold_running_requests() {
+    let at = MANIFEST.find("[costs.harm]").unwrap();
+    let probe =
+        MANIFEST[at..].replacen("score-cost.wasm", "linear-cost.wasm", 1).replacen("{ model = \"cost\" }", "{}", 1);
+    let manifest = format!("{}{probe}\n[networks.probe]\nfile = \"probe.safetensors\"\n", &MANIFEST[..at]);
+    let next = bundle_with(&manifest, &[("probe", linear(&[(&[0.0; 5], 0.0)]))]);
+    let mut later = 0;
+    for seed in 0..20 {
+        let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+        let output = asked_under_a_change(&engine, true, request(seed), &next);
+        assert_eq!((output.generations, engine.generation().number), (vec![1], 2));
+        later += usize::from(output.tokens.len() > 1);
+    }
+    assert!(later > 5, "{later} answers went on after the activation");
+}
+
+#[test]
+fn where_nothing_is_left_of_a_conversation_the_answer_is_a_refusal() {
+    let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
+    engine.activate(&bundle(12.0)).unwrap();
+    let history = vec![turn("user", "ask"), turn("assistant", "bad bad bad")];
+    let output = engine.under(&conversation()).generate(Request { history, ..request(1) }).unwrap();
+    assert_eq!((output.status, output.failures.len()), (Status::NoSafeCandidate, 0), "{output:?}");
+    // A client that asks for so little is told.
+    let budgets = [("harm".to_owned(), 1e-7)].into();
+    let error = engine.generate(Request { budgets, ..request(1) }).unwrap_err();
+    assert!(error.is_request() && error.to_string().contains("no answer can be safe under a budget"), "{error}");
+}
+
+#[test]
+fn a_bundle_without_constraints_guards_nothing_and_says_so() {
+    let (head, tail) = MANIFEST.split_once("[[constraints]]").unwrap();
+    let (_, limits) = tail.split_once("[limits]").unwrap();
+    let unguarded = bundle_with(&format!("unguarded = true\n{head}[limits]{limits}"), &[]);
+    let engine = toy();
+    engine.activate(&unguarded).unwrap();
+    let output = engine.under(&conversation()).generate(Request {
+        history: vec![turn("user", "ask"), turn("assistant", "bad")],
+        record: true,
+        ..request(1)
+    });
+    let output = output.unwrap();
+    assert_eq!((output.status, output.constraints.len()), (Status::Unguarded, 0), "{output:?}");
+    let active = engine.prepared_in(None).unwrap();
+    let error = engine.judge_tokens(&active, &request(1), &output.tokens).unwrap_err();
+    assert!(matches!(error, EngineError::Unguarded) && !error.is_request(), "{error}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Fuzz targets: one function for everything that reads bytes from outside, and the inputs each one starts from.
+//! Fuzz targets: one function for each kind of bytes from outside, and the inputs that it starts from. The README says which kinds
+//! have none.
 //!
 //! A target takes any bytes. It panics where the product breaks a promise: it panics itself, accepts what it should refuse,
 //! or gives an answer that another part contradicts. `tests/replay.rs` runs every target over its seeds, over mutations of
@@ -14,7 +15,9 @@
 //! | [`chat_template`] | a chat template, and a conversation |
 //! | [`gguf`] | the header of a GGUF file, of one or of two parts |
 //! | [`record`] | lines of a record file; headers and bodies whose hashes are right |
-//! | [`request`] | the body of an HTTP request to each route |
+//! | [`request`] | the body of a client's or an administrator's HTTP request |
+//! | [`gateway`] | what gateways send: bodies, streams of events, chats, Envoy's messages |
+//! | [`engine`] | what vLLM and llama.cpp's server answer |
 //! | [`component`] | a core module or a component |
 //! | [`search`] | what roles written in Rust answer to a search |
 //! | [`returned`] | values that a wasm component of each role returns |
@@ -22,6 +25,8 @@
 pub mod archive;
 pub mod chat_template;
 pub mod component;
+pub mod engine;
+pub mod gateway;
 pub mod gguf;
 pub mod manifest;
 pub mod model_files;
@@ -49,10 +54,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "archive", run: archive::run, seeds: archive::seeds },
     Target { name: "chat_template", run: chat_template::run, seeds: chat_template::seeds },
     Target { name: "component", run: component::run, seeds: component::seeds },
+    Target { name: "engine", run: engine::run, seeds: engine::seeds },
+    Target { name: "gateway", run: gateway::run, seeds: gateway::seeds },
     Target { name: "gguf", run: gguf::run, seeds: gguf::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "model_files", run: model_files::run, seeds: model_files::seeds },

@@ -3,7 +3,7 @@
 use crate::guests;
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     http::{Method, Request, StatusCode, header::CONTENT_TYPE},
 };
 use inferenceguard_server::{Server, ServerConfig};
@@ -13,12 +13,15 @@ use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
 const ROUTES: [(&str, Method); 2] = [("/v1/chat/completions", Method::POST), ("/v1/completions", Method::POST)];
-const ADMIN: [(&str, Method); 4] = [
+const ADMIN: [(&str, Method); 6] = [
     ("/admin/bundle", Method::PUT),
     ("/admin/canary", Method::PUT),
     ("/admin/shadow", Method::PUT),
     ("/admin/rollback", Method::POST),
+    (DENIAL, Method::PUT),
+    ("/admin/canary/promote", Method::POST),
 ];
+const DENIAL: &str = "/admin/denial";
 /// The most bytes of an answer.
 const ANSWER: usize = 1 << 22;
 
@@ -43,16 +46,31 @@ pub fn run(bytes: &[u8]) {
         Some(client) => (&RUNNING.clients, client),
         None => (&RUNNING.admin, &ADMIN[route - ROUTES.len()]),
     };
-    let request = Request::builder().method(method).uri(*path).header(CONTENT_TYPE, "application/json");
-    let request = request.body(Body::from(body.to_vec())).expect("a request");
-    let (status, answer) = RUNNING.runtime.block_on(async {
-        let response = router.clone().oneshot(request).await.expect("the router answers");
-        (response.status(), to_bytes(response.into_body(), ANSWER).await.expect("a whole answer"))
-    });
+    let (status, answer) = answered(&RUNNING.runtime, router, (method, path), body);
     check(status, &answer);
+    if path == DENIAL {
+        // It must not answer the next input.
+        answered(&RUNNING.runtime, router, (&Method::DELETE, DENIAL), b"");
+    }
 }
 
-fn check(status: StatusCode, answer: &[u8]) {
+/// The answer of a router to a body.
+pub(crate) fn answered(
+    runtime: &Runtime,
+    router: &Router,
+    (method, path): (&Method, &str),
+    body: &[u8],
+) -> (StatusCode, Bytes) {
+    let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(body.to_vec())).expect("a request");
+    runtime.block_on(async {
+        let response = router.clone().oneshot(request).await.expect("the router answers");
+        (response.status(), to_bytes(response.into_body(), ANSWER).await.expect("a whole answer"))
+    })
+}
+
+/// An answer in JSON or in events, or an error of the client's in words.
+pub(crate) fn check(status: StatusCode, answer: &[u8]) {
     let text = String::from_utf8(answer.to_vec()).expect("answers are text");
     assert!(!status.is_server_error(), "{status}: {text}");
     if status.is_client_error() {
@@ -72,15 +90,23 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"messages":[{"role":"user","content":"ask"}],"logprobs":true,"top_logprobs":2,"top_k":3,"min_p":0.1,
             "repetition_penalty":1.1,"presence_penalty":0,"frequency_penalty":0,"logit_bias":{},"user":"me"}"#,
         r#"{"messages":[{"role":"user","content":"ask"}],"tools":[],"response_format":{"type":"json_object"}}"#,
-        r#"{"messages":[{"role":"user","content":"ask"}],"guard":{"budgets":{"harm":1.0},"method":"inference-guard"}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":1.0},"method":"bundle","release":"agreement"}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"},{"role":"assistant","content":null,"refusal":"No."},
+            {"role":"user","content":"ask"}],"max_completion_tokens":2,"inferenceguard":{"release":{"commit":1}},"stream":true}"#,
     ];
     let completions =
         [r#"{"prompt":"ask","max_tokens":3,"logprobs":2,"echo":false,"best_of":1}"#, r#"{"prompt":["ask"]}"#];
+    let manifest = serde_json::to_string(guests::MANIFEST).expect("a text");
+    let (bundle, trial) =
+        (format!("{{\"manifest\":{manifest}}}"), format!("{{\"manifest\":{manifest},\"share\":0.5}}"));
     let admin = [
         (2, r#"{"path":"/there/is/no/bundle"}"#),
-        (3, r#"{"bundle":{"path":"x"},"share":0.1}"#),
-        (4, r#"{"path":"x","share":0.5}"#),
+        (2, &bundle),
+        (3, &trial),
+        (4, &trial),
         (5, ""),
+        (6, r#"{"reason":"a leak"}"#),
+        (7, ""),
     ];
     let all = chat.map(|text| (0, text)).into_iter().chain(completions.map(|text| (1, text))).chain(admin);
     all.map(|(route, text)| [&[route], text.as_bytes()].concat()).collect()

@@ -85,6 +85,8 @@ targets!(
     archive,
     chat_template,
     component,
+    engine,
+    gateway,
     gguf,
     manifest,
     model_files,

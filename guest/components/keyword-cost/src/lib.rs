@@ -14,7 +14,7 @@
 //! Not found by design, because ordinary words would be charged or the work would have no bound:
 //! - words in longer ones without `*`: other forms, compounds (`killSwitch`), particles of Korean, Turkish and others;
 //! - other spellings by sound, transposed or missing letters, letters on several lines as a picture, words in other
-//!   scripts than the list, beyond the common look-alikes;
+//!   scripts than the list, beyond the look-alikes that `look_alikes` in `fold.rs` lists (Cyrillic, Greek, Armenian, digits);
 //! - `I` for `l`, and `l` for `I`, in words of one case throughout (`KIII`), and words that are shown in another order by a
 //!   direction sign other than U+202E, or by a sign before the text that is read;
 //! - letters with more than 4 different separators in a row between them, with spaces between some only (`ki ll`), or

@@ -143,6 +143,37 @@ fn look_alikes_are_seen_in_both_directions() {
 }
 
 #[test]
+fn look_alikes_beyond_the_common_ones_are_seen_in_both_directions() {
+    let alike = [
+        ("b", "\u{44a}\u{44c}"),
+        ("e", "\u{454}\u{4bd}\u{4d9}\u{259}"),
+        ("f", "\u{493}"),
+        ("g", "\u{50d}\u{581}"),
+        ("h", "\u{4a3}\u{452}\u{45b}\u{570}"),
+        ("k", "\u{49b}"),
+        ("n", "\u{43f}\u{3c0}"),
+        ("o", "\u{4e9}\u{3c3}\u{3c2}"),
+        ("q", "\u{563}\u{566}"),
+        ("r", "\u{433}\u{44f}\u{491}"),
+        ("u", "\u{438}"),
+        ("v", "\u{475}"),
+        ("w", "\u{448}\u{461}\u{561}\u{3c9}"),
+        ("x", "\u{4b3}"),
+        ("y", "\u{4af}"),
+    ];
+    for (latin, others) in alike {
+        for other in others.chars() {
+            let (ours, theirs) = (format!("mi{latin}da"), format!("mi{other}da"));
+            for (entry, text) in [(&ours, &theirs), (&theirs, &ours)] {
+                let cost = cost(&[entry]);
+                assert_eq!((finds(&cost, text), finds(&cost, &text.to_uppercase())), (1, 1), "{entry}: {text}");
+            }
+        }
+    }
+    check(&[("kill", "\u{43a}i\u{43b}\u{43b}", 0), ("\u{43c}\u{438}\u{440}", "\u{43c}\u{44b}\u{440}", 0)]);
+}
+
+#[test]
 fn strokes_are_read_either_way_in_words_of_mixed_case() {
     check(&[
         ("kill", "kiII kIll kiIl KlLL", 4),

@@ -121,6 +121,7 @@ impl Layer {
             let (name, cost) = (layer.named(&entry.name), layer.named(&entry.cost));
             manifest.constraints.push(ConstraintEntry { name, cost, ..entry.clone() });
         }
+        manifest.unguarded &= manifest.constraints.is_empty();
         files.extend(self.files.iter().map(|(file, bytes)| (place(file), bytes.clone())));
         let text = toml::to_string(&manifest).map_err(|error| value("name", &error.to_string(), "a manifest"))?;
         Bundle::from_parts(&text, &files)

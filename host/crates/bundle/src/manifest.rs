@@ -146,6 +146,9 @@ pub struct Manifest {
     /// Texts that end the answer.
     #[serde(default)]
     pub stop: Vec<String>,
+    /// Whether the bundle guards nothing on purpose. A bundle without constraints must say so, and no other bundle may.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unguarded: bool,
     /// What the language model must be.
     #[serde(default, skip_serializing_if = "is_default")]
     pub model: ModelEntry,
@@ -168,7 +171,7 @@ pub struct Manifest {
     /// Networks that costs, critics and steering open, by name.
     #[serde(default)]
     pub networks: BTreeMap<String, NetworkEntry>,
-    /// What must hold.
+    /// What must hold. None only where `unguarded` says so.
     #[serde(default)]
     pub constraints: Vec<ConstraintEntry>,
     /// How the language model is sampled by default. Settings that are left out are those of the model's authors, if its
@@ -278,7 +281,17 @@ impl Manifest {
         self.roles().into_iter().try_for_each(|(key, entry)| stated_once(&key, entry))?;
         self.methods.iter().try_for_each(|(name, entry)| entry.check(name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
+        self.check_guarded()?;
         self.constraints.iter().enumerate().try_for_each(|(i, entry)| self.check_constraint(i, entry))
+    }
+
+    /// A table of constraints that was lost or commented out must not pass for a decision to guard nothing.
+    fn check_guarded(&self) -> Result<(), BundleError> {
+        let expected = "at least one; or `unguarded = true` at the top of the manifest, for a bundle that guards nothing on purpose";
+        let none = self.constraints.is_empty();
+        require(self.unguarded || !none, "constraints", &"none", expected)?;
+        let expected = "false, or no `[[constraints]]`";
+        require(none || !self.unguarded, "unguarded", &"true, beside constraints", expected)
     }
 
     fn check_templates(&self) -> Result<(), BundleError> {

@@ -30,6 +30,8 @@ budget = 10
 fuel = 1000000
 "#;
 
+const CONSTRAINT: &str = "[[constraints]]\nname = \"harm\"\ncost = \"harm\"\nbudget = 10\n";
+
 fn folder(manifest: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("parts")).unwrap();
@@ -104,11 +106,22 @@ fn values_out_of_range_name_key_found_and_expected() {
         ("task = \"reward\"", "task = \"fun\"", "key `task`: found `fun`"),
         ("task = \"reward\"", "max_tokens = 0", "key `max_tokens`: found 0"),
         ("fuel = 1000000", "fuel = 1", "key `limits`"),
+        ("task = \"reward\"", "unguarded = true", "key `unguarded`: found true, beside constraints"),
+        (CONSTRAINT, "", "key `constraints`: found none; expected at least one; or `unguarded = true`"),
     ];
     for (good, bad, expected) in cases {
         let message = refused(&MANIFEST.replace(good, bad));
         assert!(message.contains(expected), "{bad}: {message}");
     }
+}
+
+#[test]
+fn a_bundle_guards_nothing_only_where_it_says_so() {
+    let unguarded = MANIFEST.replace("task = \"reward\"", "unguarded = true").replace(CONSTRAINT, "");
+    let opened = Bundle::open(folder(&unguarded).path()).unwrap();
+    assert!(opened.manifest().unguarded && opened.manifest().search_config().constraints.is_empty());
+    let text = toml::to_string(opened.manifest()).unwrap();
+    assert_eq!(&Manifest::parse(&text).unwrap(), opened.manifest());
 }
 
 #[test]

@@ -35,11 +35,15 @@ fn platform() -> Bundle {
 }
 
 fn over(layer: &str) -> Result<Bundle, String> {
+    over_platform(layer, &platform())
+}
+
+fn over_platform(layer: &str, platform: &Bundle) -> Result<Bundle, String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("layer.toml"), layer).unwrap();
     fs::write(dir.path().join("words.wasm"), "words").unwrap();
     let layer = Layer::open_with(dir.path(), |_| None).map_err(|error| error.to_string())?;
-    layer.over(&platform()).map_err(|error| error.to_string())
+    layer.over(platform).map_err(|error| error.to_string())
 }
 
 const LAYER: &str = r#"
@@ -69,6 +73,17 @@ fn a_layer_tightens_and_adds() {
     assert_eq!(layered.file("layers/kitchen/words.wasm"), Some(&b"words"[..]));
     assert_eq!(layered.manifest().policy, platform().manifest().policy);
     assert_ne!(layered.digest(), platform().digest());
+}
+
+#[test]
+fn a_layer_may_guard_what_the_platform_does_not() {
+    let (head, _) = PLATFORM.split_once("[[constraints]]").unwrap();
+    let unguarded = head.replace("max_tokens", "unguarded = true\nmax_tokens");
+    let platform = Bundle::from_parts(&unguarded, &files()).unwrap();
+    let alone = over_platform("name = \"kitchen\"\nmax_tokens = 50\n", &platform).unwrap();
+    assert!(alone.manifest().unguarded);
+    let guarded = over_platform(&LAYER.replace("budgets = { harm = 5.0 }", ""), &platform).unwrap();
+    assert!(!guarded.manifest().unguarded && guarded.manifest().constraints.len() == 1);
 }
 
 #[test]

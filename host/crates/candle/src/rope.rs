@@ -56,16 +56,28 @@ impl Rope {
     pub(crate) fn parse(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> Result<Self, CandleError> {
         let outer_theta = fields.number_or("rope_theta", 10_000.0)?;
         refuse_partial(fields)?;
-        let inner = match fields.inside("rope_parameters")? {
-            Some(inner) => Some(inner),
-            None => fields.inside("rope_scaling")?,
+        let read = |inner: &Fields<'_>, theta: f64| -> Result<Self, CandleError> {
+            refuse_partial(inner)?;
+            let theta = inner.number_or("rope_theta", theta)?;
+            Ok(Self { theta, scaling: parse_scaling(inner, max_positions)?, head_dim })
         };
-        let Some(inner) = inner else {
+        let (new, old) = (fields.inside("rope_parameters")?, fields.inside("rope_scaling")?);
+        let Some(inner) = new.as_ref().or(old.as_ref()) else {
             return Ok(Self { theta: outer_theta, scaling: RopeScaling::Default, head_dim });
         };
-        refuse_partial(&inner)?;
-        let theta = inner.number_or("rope_theta", outer_theta)?;
-        Ok(Self { theta, scaling: parse_scaling(&inner, max_positions)?, head_dim })
+        let rope = read(inner, outer_theta)?;
+        // Two names of one thing: the older one may leave the base to the newer.
+        let other = old.filter(|_| new.is_some()).map(|old| read(&old, rope.theta)).transpose()?;
+        match other.filter(|other| *other != rope) {
+            Some(other) => {
+                Err(fields.wrong("rope_scaling", other.shown(), format!("{}, as in rope_parameters", rope.shown())))
+            }
+            None => Ok(rope),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!("base {} and {:?}", self.theta, self.scaling)
     }
 
     /// The most positions, given `max_position_embeddings`.

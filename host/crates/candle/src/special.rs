@@ -4,7 +4,7 @@ use crate::{
     CandleError, DecoderConfig, GenerationConfig, Head, HfTokenizer, ModelFiles, config::Fields, facts::Facts,
     generation_config::GENERATION_CONFIG, gguf::Gguf,
 };
-use inferenceguard_model::Token;
+use inferenceguard_model::{ModelError, Token};
 use serde_json::Value;
 
 /// Files that spell special tokens; where they differ, the first one counts.
@@ -73,7 +73,33 @@ impl Special {
         let mut special = Self { spelled, ends: Vec::new() };
         special.compare(files, tokenizer, facts)?;
         special.ends = special.ends(files, gguf, tokenizer, known, facts)?;
+        special.compare_frame(files, tokenizer, facts)?;
         Ok(special)
+    }
+
+    /// Notes where tokenizer_config.json asks for another token before or behind a text than tokenizer.json puts there.
+    fn compare_frame(&self, files: &ModelFiles, tokenizer: &HfTokenizer, facts: &mut Facts) -> Result<(), CandleError> {
+        const FILE: &str = SPELLED[0];
+        if !files.has(FILE) {
+            return Ok(());
+        }
+        let value = files.json(FILE, "the names of special tokens")?;
+        let fields = Fields::new(&files.path().join(FILE), &value)?;
+        let frame = tokenizer.encode_framed("", true).map_err(ModelError::from)?;
+        let is = |key: &str, found: Option<&Token>| {
+            found.is_some_and(|found| self.of(key).any(|one| tokenizer.id(&one.token) == Some(*found)))
+        };
+        let begins = is("bos_token", frame.first());
+        // A tokenizer may have one token for both.
+        let ends = is("eos_token", frame[usize::from(begins)..].last());
+        for (flag, is_there) in [("add_bos_token", begins), ("add_eos_token", ends)] {
+            if fields.flag_or(flag, is_there)? != is_there {
+                let done =
+                    if is_there { "puts it there" } else { "does not put it there, and neither does this program" };
+                facts.warn(format!("{FILE}: `{flag}` is {}, and the tokenizer {done}", !is_there));
+            }
+        }
+        Ok(())
     }
 
     /// How a special token is spelled: `bos_token`, `eos_token` and so on.

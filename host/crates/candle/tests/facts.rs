@@ -207,6 +207,25 @@ fn settings_that_are_not_honoured_are_named() {
 }
 
 #[test]
+fn a_frame_that_the_tokenizer_does_not_have_is_named() {
+    // The tokenizer of `llama1` puts a beginning token before a text, that of `qwen2` puts nothing around it.
+    for (name, flag, asked, named) in [
+        ("llama1", "add_bos_token", true, false),
+        ("llama1", "add_bos_token", false, true),
+        ("llama1", "add_eos_token", false, false),
+        ("llama1", "add_eos_token", true, true),
+        ("qwen2", "add_bos_token", false, false),
+        ("qwen2", "add_eos_token", true, true),
+    ] {
+        let folder = changed(name, &[(TOKENIZER, flag, Some(json!(asked)))]);
+        let warnings = load(folder.path()).unwrap().facts().warnings().join("\n");
+        assert_eq!(warnings.contains(flag), named, "{name}, {flag} {asked}: {warnings}");
+    }
+    let wrong = refused(&[(TOKENIZER, "add_bos_token", Some(json!("yes")))]);
+    assert!(matches!(&wrong, CandleError::Field { field, .. } if field == "add_bos_token"), "{wrong}");
+}
+
+#[test]
 fn the_template_is_that_of_one_file_and_others_are_named() {
     let template = |text: &str| (TOKENIZER, "chat_template", Some(json!(text)));
     let from = |model: &CandleModel| {

@@ -106,6 +106,26 @@ fn without_config_json_the_metadata_are_enough() {
 }
 
 #[test]
+fn settings_of_the_metadata_that_are_not_understood_are_named() {
+    for (key, value) in [
+        ("llama.attention.sliding_window", Value::U32(16)),
+        ("llama.logit_scale", Value::F32(0.5)),
+        ("llama.rope.scaling.finetuned", Value::Bool(true)),
+        ("llama.expert_count", Value::U32(0)),
+    ] {
+        let mut parts = Parts::of(&golden("llama1"));
+        parts.metadata.insert(key.to_owned(), value);
+        for config in [false, true] {
+            let files = with_weights(&golden("llama1"), parts.bytes(|_| GgmlDType::F32), config);
+            let model = CandleModel::load_files(&files, &LoadOptions::default()).unwrap();
+            let warnings = model.facts().warnings().join("\n");
+            let unknown = key.contains("window") || key.contains("logit");
+            assert_eq!(warnings.contains(key), unknown && !config, "{key}, {config}: {warnings}");
+        }
+    }
+}
+
+#[test]
 fn metadata_say_what_config_json_says() {
     for name in PLAIN.iter().filter(|name| **name != "llama3-tied") {
         let expected = DecoderConfig::read(&ModelFiles::folder(&golden(name))).unwrap();

@@ -112,6 +112,13 @@ fn impossible_settings() {
     assert_eq!(field(&with_config("llama3-rope", |c| c["rope_scaling"]["rope_type"] = json!("yarn"))), "rope_type");
     assert_eq!(field(&with_config("llama3-rope", |c| c["rope_scaling"]["factor"] = json!(-1))), "factor");
     assert_eq!(field(&with_config("llama3-tied", |c| c["rope_parameters"] = json!(3))), "rope_parameters");
+    for other in [json!({"rope_type": "linear", "factor": 2.0}), json!({"rope_type": "default", "rope_theta": 3.0})] {
+        let both = |c: &mut Value| {
+            c["rope_parameters"] = json!({"rope_type": "default", "rope_theta": 20000.0});
+            c["rope_scaling"] = other.clone();
+        };
+        assert_eq!(field(&with_config("llama1", both)), "rope_scaling", "{other}");
+    }
     assert_eq!(field(&with_config("qwen2-window", |c| c["sliding_window"] = Value::Null)), "sliding_window");
     assert_eq!(field(&with_config("qwen3", |c| c["partial_rotary_factor"] = json!(0.5))), "partial_rotary_factor");
 }

@@ -113,6 +113,10 @@ fn what_a_template_refuses_is_the_clients_fault_and_what_fails_is_not() {
     let model = load(&files(&about(&names, &source.into()), &[])).unwrap();
     let refused = model.encode_chat(&[Message::user("no")]).unwrap_err();
     assert!(matches!(&refused, ModelError::Conversation(why) if why == "not that"), "{refused}");
+    let slow = "{% for a in messages[0].content %}{% for b in messages[0].content %}{% endfor %}{% endfor %}x";
+    let slow = load(&files(&about(&names, &slow.into()), &[])).unwrap();
+    let refused = slow.encode_chat(&[Message::user("x".repeat(20_000))]).unwrap_err();
+    assert!(matches!(&refused, ModelError::Conversation(why) if why.contains("shorten")), "{refused}");
     let failed = model.encode_chat(&vec![Message::user("x"); 5]).unwrap_err();
     assert!(matches!(failed, ModelError::Backend(_)), "{failed}");
 }

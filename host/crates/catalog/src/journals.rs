@@ -17,7 +17,8 @@ pub enum Damaged {
 /// Opens a file to append to; signs the records if a key is given. `bodies`: whether records hold prompts and answers.
 ///
 /// # Errors
-/// [`CatalogError::Record`], and [`CatalogError::UnsignedRecords`] for a signed file without a key.
+/// [`CatalogError::Record`], and [`CatalogError::UnsignedRecords`] for a signed file without a key. A file that holds records
+/// of another key is not touched.
 pub fn open(
     path: &Path,
     bodies: bool,
@@ -26,10 +27,11 @@ pub fn open(
     note: Note,
 ) -> Result<Journal, CatalogError> {
     let unsigned = || CatalogError::UnsignedRecords { path: path.to_owned() };
-    // Before anything is renamed: damage to a signed file must not lead to an unsigned one.
+    // Before anything is renamed or cut: damage to a signed file must not lead to an unsigned one.
     if key.is_none() && damaged == Damaged::SetAside && holds_signatures(path) {
         return Err(unsigned());
     }
+    key.as_ref().map_or(Ok(()), |key| Journal::check_key(path, key))?;
     let (journal, aside) = match damaged {
         Damaged::Refused => (Journal::open(path, bodies)?, None),
         Damaged::SetAside => Journal::open_or_set_aside(path, bodies)?,

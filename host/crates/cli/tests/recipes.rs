@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ran, golden, run, text};
+use common::{Ran, golden, run, stand_ins, text};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -25,13 +25,16 @@ fn answers(folder: &Path) -> Vec<Value> {
     read(&folder.join("answers.jsonl")).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The models of a recipe, as stand-ins: a Llama, a sequence classifier and a `LlamaForScore`.
+/// A language model, a reward model and a cost model, as options.
+fn options(language: &Path, reward: &Path, cost: &Path) -> Vec<String> {
+    let score = |name: &str, folder: &Path| format!("{name}={}", text(folder));
+    let (reward, cost) = (score("reward", reward), score("cost", cost));
+    ["--model", text(language), "--score", &reward, "--score", &cost].map(str::to_owned).to_vec()
+}
+
+/// Models of three kinds: a Llama, a sequence classifier and a `LlamaForScore`.
 fn models() -> Vec<String> {
-    let score = |name: &str, folder: &str| format!("{name}={}", text(&golden(folder)));
-    let (reward, cost) = (score("reward", "score-llama-class"), score("cost", "score-llama-cost"));
-    let language = golden("llama1");
-    let words = ["--model", text(&language), "--score", &reward, "--score", &cost];
-    words.map(str::to_owned).to_vec()
+    options(&golden("llama1"), &golden("score-llama-class"), &golden("score-llama-cost"))
 }
 
 fn words(all: &[&[String]], more: &[&str]) -> Ran {
@@ -40,47 +43,66 @@ fn words(all: &[&[String]], more: &[&str]) -> Ran {
 }
 
 /// Trains a network by the paper's preset, small enough for a test, into `out`.
-fn train(out: &Path, prompts: &Path, more: &[&str]) {
+fn train(models: &[String], bundle: &Path, out: &Path, prompts: &Path, more: &[&str]) {
     let command = ["train", "critic", "--preset", "paper"].map(str::to_owned);
     let small =
         ["--answers", "2", "--max-tokens", "36", "--hidden", "8", "--depth", "1", "--epochs", "2", "--batch", "4"];
-    let place = ["--prompts", text(prompts), "--out", text(out)];
-    succeeds(&words(&[&command, &models()], &[&small[..], &place, more].concat()));
+    let place = ["--bundle", text(bundle), "--prompts", text(prompts), "--out", text(out)];
+    succeeds(&words(&[&command, models], &[&small[..], &place, more].concat()));
 }
 
-fn evaluate(bundle: &Path, prompts: &Path, out: &Path) -> Ran {
-    let command = ["eval", "--recipe", "paper-alpaca"].map(str::to_owned);
+fn evaluate(models: &[String], recipe: &str, bundle: &Path, prompts: &Path, out: &Path) -> Ran {
+    let command = ["eval", "--recipe", recipe].map(str::to_owned);
     let more = ["--bundle", text(bundle), "--prompts", text(prompts), "--max-tokens", "36", "--n", "4", "--limit", "1"];
-    words(&[&command, &models()], &[&more[..], &["--out", text(out)]].concat())
+    words(&[&command, models], &[&more[..], &["--out", text(out)]].concat())
+}
+
+/// The prompt templates of the paper, which recipes set for models without any.
+const TEMPLATES: &str =
+    "[model]\ntemplate = \"beaver\"\n[scores.reward]\ntemplate = \"hh\"\n[scores.cost]\ntemplate = \"beaver\"\n";
+
+/// A bundle with this manifest.
+fn bundle(folder: &Path, manifest: &str) {
+    fs::create_dir(folder).unwrap();
+    fs::write(folder.join("bundle.toml"), manifest).unwrap();
 }
 
 #[test]
-fn networks_of_the_papers_preset_play_every_row_of_the_recipe() {
+fn networks_of_the_papers_preset_play_every_row_of_both_recipes_on_the_papers_layouts() {
     let folder = tempfile::tempdir().unwrap();
-    let (critic, bundle) = (folder.path().join("critic"), folder.path().join("bundle"));
-    let prompts = folder.path().join("prompts.txt");
+    let [critic, plain, full, prompts] =
+        ["critic", "plain", "full", "prompts.txt"].map(|name| folder.path().join(name));
     fs::write(&prompts, (0..24).map(|at| format!("Tell me about {at}\n")).collect::<String>()).unwrap();
+    let stand_ins = stand_ins::write(folder.path());
+    let models = options(&stand_ins.language, &stand_ins.reward, &stand_ins.cost);
+    // Answers for training come from a bundle without networks.
+    let (without, _) = BUNDLE.split_once("[critic]").unwrap();
+    bundle(&plain, &format!("{without}\n{TEMPLATES}"));
     for more in [&[][..], &["--value"], &["--lagrangian", "5"]] {
-        train(&critic, &prompts, more);
+        train(&models, &plain, &critic, &prompts, more);
     }
-    fs::create_dir(&bundle).unwrap();
-    fs::write(bundle.join("bundle.toml"), BUNDLE).unwrap();
+    bundle(&full, &format!("{BUNDLE}\n{TEMPLATES}"));
     for name in ["critic", "value", "value-lagrangian"] {
         let file = format!("{name}.safetensors");
-        fs::copy(critic.join("final-norm").join(&file), bundle.join(&file)).unwrap();
+        fs::copy(critic.join("final-norm").join(&file), full.join(&file)).unwrap();
     }
-    let out = folder.path().join("out");
-    let ran = evaluate(&bundle, &prompts, &out);
+    for recipe in ["paper-alpaca", "paper-beaver"] {
+        every_row_is_played(&models, recipe, &full, &prompts, &folder.path().join(recipe));
+    }
+}
+
+fn every_row_is_played(models: &[String], recipe: &str, bundle: &Path, prompts: &Path, out: &Path) {
+    let ran = evaluate(models, recipe, bundle, prompts, out);
     succeeds(&ran);
     let report = json(&out.join("report.json"));
-    assert_eq!(report["origin"]["skipped"], serde_json::json!([]), "{}", ran.stderr);
+    assert_eq!(report["origin"]["skipped"], serde_json::json!([]), "{recipe}: {}", ran.stderr);
     let rows: Vec<&str> =
         report["settings"]["rows"].as_array().unwrap().iter().map(|row| row["method"].as_str().unwrap()).collect();
     for method in ["inference-guard+critic", "re-control", "re-control+lagrangian", "args", "args+lagrangian"] {
-        assert!(rows.contains(&method), "{rows:?}");
+        assert!(rows.contains(&method), "{recipe}: {rows:?}");
     }
-    let answers = answers(&out);
-    assert_eq!(answers.len(), rows.len());
+    let answers = answers(out);
+    assert_eq!(answers.len(), rows.len(), "{recipe}");
     for answer in &answers {
         // The recipe never refuses, so every row has an answer; none is good by having failed.
         let status = answer["status"].as_str().unwrap();
@@ -99,7 +121,7 @@ fn a_network_that_does_not_fit_skips_its_rows_and_no_others() {
     // Its networks were made for the demonstration's model and clip.
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/bundle-weak");
     let out = folder.path().join("out");
-    let ran = evaluate(&bundle, &prompts, &out);
+    let ran = evaluate(&models(), "paper-alpaca", &bundle, &prompts, &out);
     succeeds(&ran);
     let report = json(&out.join("report.json"));
     let skipped = report["origin"]["skipped"].as_array().unwrap();

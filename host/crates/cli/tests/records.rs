@@ -46,6 +46,16 @@ fn a_servers_records_are_signed_if_it_has_a_key() {
     assert!(verified.stdout.contains("1 signed"), "{}{}", verified.stdout, verified.stderr);
     let unsigned = ["run", "--n", "4", "--max-tokens", "4", "--record", text(&records), PROMPT];
     run(&unsigned).refuses("its records are signed");
+    let (other, whole) = (dir.path().join("other"), fs::read_to_string(&records).unwrap());
+    assert_eq!(run(&["bundle", "keygen", text(&other)]).code, Some(0));
+    for there in [whole.clone(), format!("{whole}{{\"torn\": "), format!("no record\n{whole}")] {
+        fs::write(&records, &there).unwrap();
+        let serve = ["serve", "--n", "4", "--records", text(&records), "--record-key", text(&other)];
+        run(&serve).refuses("its signature is not this key's");
+        assert_eq!(fs::read_to_string(&records).unwrap(), there);
+        assert!(!dir.path().join("records.jsonl.damaged-1").exists());
+    }
+    fs::write(&records, &whole).unwrap();
     let mixed = dir.path().join("mixed.jsonl");
     answer(&mixed, "2", &[]);
     run(&["verify", "--key", text(&public), text(&mixed)]).refuses("record 1");

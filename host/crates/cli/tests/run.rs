@@ -186,3 +186,24 @@ fn a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn the_readmes_examples_end_as_it_says() {
+    const README: &str = include_str!("../../../../README.md");
+    let examples = README.lines().filter_map(|line| {
+        let (command, says) = line.strip_prefix("cargo run --release -- run ")?.split_once("  # ")?;
+        let (options, prompt) = command.split_once('"')?;
+        Some((options.split_whitespace().collect::<Vec<_>>(), prompt.split('"').next()?, says))
+    });
+    let examples: Vec<_> = examples.collect();
+    assert_eq!(examples.len(), 3, "{examples:?}");
+    for (options, prompt, says) in examples {
+        let ran = run(&[&["run"], &options[..], &[prompt]].concat());
+        let (status, spent) = says.split_once(": ").filter(|(_, spent)| spent.contains(" of ")).unwrap_or((says, ""));
+        assert!(ran.code == Some(0) && ran.stdout.contains(status), "{says}: {}{}", ran.stdout, ran.stderr);
+        if let Some((spent, budget)) = spent.split_once(" of ") {
+            let spent = ran.stdout.contains(&format!("at most {spent}."));
+            assert!(spent && ran.stdout.contains(&format!("of {budget}")), "{says}: {}", ran.stdout);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// A collector that answers one export with this status, and gives its path and headers.
+/// A collector that answers one export with this status, and gives its path, its headers and its bytes.
 fn collector(status: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -31,7 +31,9 @@ fn collector(status: &'static str) -> (String, JoinHandle<String>) {
             let given = line.to_lowercase();
             length = given.strip_prefix("content-length:").map_or(length, |number| number.trim().parse().unwrap());
         }
-        reader.read_exact(&mut vec![0; length]).unwrap();
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        head.push_str(&String::from_utf8_lossy(&body));
         write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
         head
     });
@@ -66,6 +68,9 @@ fn spans_go_where_the_option_or_the_variables_say() {
         let head = received.join().unwrap();
         assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
         assert!(head.contains("api-key: one two"), "{head}");
+        for name in ["inferenceguard.bundle.digest", "inferenceguard.model.fingerprint"] {
+            assert!(head.contains(name), "{name}: {head}");
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub fn status(status: Status) -> &'static str {
         Status::BudgetExceeded => "budget exceeded",
         Status::NoSafeCandidate => "no safe candidate: refused",
         Status::Failed => "failed: something did not work, and no answer was emitted",
+        Status::Unguarded => "unguarded: the bundle has no constraints",
     }
 }
 

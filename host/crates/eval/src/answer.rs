@@ -17,6 +17,8 @@ pub enum Status {
     /// There is no answer: a component or a score model failed, or the prompt does not fit the model. Never safe, never
     /// good, and no refusal.
     Failed,
+    /// There was no constraint: nothing says whether the answer is safe.
+    Unguarded,
 }
 
 /// One answer of a method.
@@ -169,7 +171,7 @@ impl Graded {
     /// Whether the model answered, within budget or not.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        matches!(self.answer.status, Status::WithinBudget | Status::BudgetExceeded)
+        matches!(self.answer.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
     }
 
     /// Whether the model itself refused: by the judge, or without a judge by the beginning of the text.

@@ -140,7 +140,7 @@ pub const FIGURES: [Figure; 23] = [
         "The same, with the score of the refusal's text where the host refused.",
         Higher,
         |g| match g.answer.status {
-            Status::WithinBudget | Status::BudgetExceeded => g.answer.reward,
+            Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => g.answer.reward,
             Status::NoSafeCandidate => g.emitted_reward,
             Status::Failed => None,
         },

@@ -18,6 +18,7 @@ pub(crate) fn enforceable(manifest: &Manifest) -> Result<(), Reason> {
         limits: _,
         max_tokens: _,
         constraints,
+        unguarded,
         // How an engine of ours searches, samples and releases: none of them makes a budget larger.
         policy: _,
         methods: _,
@@ -43,6 +44,7 @@ pub(crate) fn enforceable(manifest: &Manifest) -> Result<(), Reason> {
     absent("stop", stop.is_empty(), "none: give the texts that end an answer to the engine that writes it")?;
     let refuses = *on_exhausted == OnExhausted::Refuse;
     absent("on_exhausted", refuses, "refuse: no token that breaks a budget is called safe here")?;
+    absent("unguarded", !unguarded, "at least one constraint: there is no budget to hold")?;
     constraints.iter().try_for_each(priced_in_time)
 }
 
@@ -76,7 +78,7 @@ costs.c = { component = "c.wasm" }
     const CONSTRAINT: &str = "[[constraints]]\nname = \"x\"\ncost = \"c\"\nbudget = 1.0\n";
 
     /// Keys that are set to something else than their default, and whether that is taken.
-    const DECIDED: [(&str, &str, bool); 21] = [
+    const DECIDED: [(&str, &str, bool); 22] = [
         ("model", "model = { template = \"plain\" }", false),
         ("scores", "scores.cost = { template = \"plain\" }", false),
         ("task", "task = \"c\"", true),
@@ -94,6 +96,7 @@ costs.c = { component = "c.wasm" }
         ("search", "search = { retries = 1 }", true),
         ("limits", "limits = { memory = 33554432 }", true),
         ("methods", "methods.m = { settings = {} }", true),
+        ("unguarded", "unguarded = true", false),
         ("constraints", "[[constraints]]\nname = \"x\"\ncost = \"c\"\nbudget = 1.0", true),
         ("constraints", "[[constraints]]\nname = \"x\"\ncost = \"c\"\nbudget = 1.0\nmode = \"terminal\"", true),
         ("constraints", "[[constraints]]\nname = \"x\"\ncost = \"c\"\nbudget = 1.0\ngranularity = \"chunk\"", true),
@@ -101,7 +104,9 @@ costs.c = { component = "c.wasm" }
     ];
 
     fn manifest(more: &str) -> Manifest {
-        Manifest::parse(&format!("{PLAIN}{more}\n")).unwrap_or_else(|error| panic!("{more}: {error}"))
+        let decides = more.contains("[[constraints]]") || more.contains("unguarded");
+        let constraint = if decides { "" } else { CONSTRAINT };
+        Manifest::parse(&format!("{PLAIN}{more}\n{constraint}")).unwrap_or_else(|error| panic!("{more}: {error}"))
     }
 
     fn keys(value: &impl serde::Serialize) -> BTreeSet<String> {

@@ -33,4 +33,4 @@ pub use ask::{Conversation, Judge, Part, Question, Refused, certain};
 pub use fields::{Fields, missing, wrong};
 pub use joins::{JoinLimits, Joins, TooManyIds};
 pub use problem::Problem;
-pub use verdict::{BundleName, OnUnsafe, Price, Standing, Verdict};
+pub use verdict::{BundleName, ModelNames, OnUnsafe, Price, Standing, Verdict};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,15 @@ pub struct BundleName {
     pub digest: String,
 }
 
+/// The models that a verdict depends on, by the digests of all that their numbers depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ModelNames {
+    /// The language model: its tokenizer and template decide what is priced.
+    pub model: String,
+    /// The score models, by the names that costs use.
+    pub scores: BTreeMap<String, String>,
+}
+
 /// What a bundle says of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
@@ -128,6 +138,8 @@ pub struct Verdict {
     pub judged_chars: usize,
     /// Which bundle decided.
     pub bundle: BundleName,
+    /// The models that it depends on.
+    pub models: ModelNames,
     /// The number of its activation.
     pub generation: u64,
     /// The lane in which it decides; `None` is the main one.
@@ -154,7 +166,7 @@ impl Verdict {
     pub fn extension(&self) -> Value {
         json!({
             "id": self.id, "status": self.standing.name(), "constraints": self.prices, "failures": self.failures, "reason": self.reason,
-            "judged_chars": self.judged_chars, "bundle": self.bundle, "generation": self.generation, "lane": self.lane,
+            "judged_chars": self.judged_chars, "bundle": self.bundle, "models": self.models, "generation": self.generation, "lane": self.lane,
         })
     }
 }
@@ -175,6 +187,7 @@ pub(crate) mod tests {
             refusal: "No.".into(),
             judged_chars: 3,
             bundle: BundleName { name: "toy".into(), version: "0.1.0".into(), digest: "sha256:d".into() },
+            models: ModelNames::default(),
             generation: 7,
             lane: None,
         }

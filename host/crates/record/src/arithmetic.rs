@@ -37,7 +37,7 @@ impl Body {
 
     /// Whether a row was emitted, so that its costs are claimed.
     fn claims(&self) -> bool {
-        matches!(self.outcome.status, Status::WithinBudget | Status::BudgetExceeded)
+        matches!(self.outcome.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
     }
 
     /// The rows that can have been emitted: of the last decision, the finished ones with the outcome's tokens; if it
@@ -64,6 +64,7 @@ impl Body {
         if self.outcome.status == Status::WithinBudget && !holds {
             return Err(sum("status", "within_budget", "budget_exceeded"));
         }
+        self.says_whether_it_was_guarded()?;
         // Before revision 1 nothing compared z, and nothing was priced in one piece.
         if self.inputs.config.revision == 0 {
             return Ok(());
@@ -73,6 +74,18 @@ impl Body {
             self.compare_z(at, &priced.constraint, &self.charges(priced, line))?;
             whole.map_or(Ok(()), |row| self.compare_whole(at, priced, row))
         })
+    }
+
+    /// An answer is `unguarded` if nothing priced it, and only then. Before revision 2 it was `within_budget`.
+    fn says_whether_it_was_guarded(&self) -> Result<(), Wrong> {
+        let none = self.inputs.config.constraints.is_empty() && self.inputs.config.revision >= 2;
+        match (none, self.outcome.status == Status::Unguarded) {
+            (true, false) => {
+                Err(sum("status", &format!("{:?}", self.outcome.status), "unguarded: there is no constraint"))
+            }
+            (false, true) => Err(sum("status", "unguarded", "a status under constraints")),
+            _ => Ok(()),
+        }
     }
 
     fn audit(&self, priced: &PricedConstraint, charges: &[f64]) -> Audit {

@@ -51,6 +51,20 @@ pub(crate) fn has_signature(text: &str) -> bool {
     serde_json::from_str::<Written<'_>>(text).is_ok_and(|written| written.signature.is_some())
 }
 
+/// Checks that a line that says it is signed is signed by this key, whatever else is wrong with it.
+///
+/// # Errors
+/// [`Wrong::Unsigned`].
+pub(crate) fn is_this_keys(text: &str, key: &VerifyingKey) -> Result<(), Wrong> {
+    let Ok(Written { hash, signature: Some(signature), .. }) = serde_json::from_str::<Written<'_>>(text) else {
+        return Ok(());
+    };
+    match key.vouches_for(&hash, &signature) {
+        true => Ok(()),
+        false => Err(Wrong::Unsigned("its signature is not this key's")),
+    }
+}
+
 /// The hash of a record and its text, with its line break.
 pub(crate) fn written(
     header: &Header,

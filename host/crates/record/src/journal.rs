@@ -1,12 +1,12 @@
 //! Appends records.
 
 use crate::{
-    Body, Header, RecordError,
+    Body, Header, RecordError, Wrong,
     body::ChainPosition,
-    chain::{has_signature, is_record, read, written},
+    chain::{has_signature, is_record, is_this_keys, read, written},
     file::{Open, Room},
 };
-use inferenceguard_bundle::{SignatureError, SigningKey};
+use inferenceguard_bundle::{SignatureError, SigningKey, VerifyingKey};
 use inferenceguard_search::Output;
 use std::{
     ffi::OsString,
@@ -69,6 +69,42 @@ impl Journal {
         }
     }
 
+    /// Whether this key may sign what follows in a file: it signed every record that says it is signed, also where records do
+    /// not verify, and every record of a file that verifies. Nothing is changed, not even a torn last line. A file that is not
+    /// there holds nothing.
+    ///
+    /// # Errors
+    /// [`RecordError::Line`] at the first record that is not this key's, [`RecordError::File`].
+    pub fn check_key(path: &Path, key: &SigningKey) -> Result<(), RecordError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let public = public(path, key)?;
+        let failed = |source| RecordError::File { path: path.to_owned(), source };
+        let file = BufReader::new(File::open(path).map_err(failed)?);
+        for (at, line) in file.split(b'\n').enumerate() {
+            let wrong = |wrong| RecordError::Line { path: path.to_owned(), line: at + 1, wrong };
+            let line = String::from_utf8_lossy(&line.map_err(failed)?).into_owned();
+            is_this_keys(line.trim_start_matches('\0'), &public).map_err(wrong)?;
+        }
+        match Self::check_all(path, &public) {
+            // What does not verify is set aside, or is an error later.
+            Err(RecordError::Line { wrong, .. }) if !matches!(wrong, Wrong::Unsigned(_)) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// The first record of a file that this key did not sign; where the chain is broken, that is the error.
+    fn check_all(path: &Path, public: &VerifyingKey) -> Result<(), RecordError> {
+        let mut first = None;
+        for (at, line) in read(path)?.enumerate() {
+            if let Err(wrong) = line?.signed_by(public) {
+                first.get_or_insert(RecordError::Line { path: path.to_owned(), line: at + 1, wrong });
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
     /// Whether the records that were there are signed: one without a signature would spoil them.
     #[must_use]
     pub fn is_signed(&self) -> bool {
@@ -81,12 +117,7 @@ impl Journal {
     /// # Errors
     /// [`RecordError::Line`] at a record that is not, [`RecordError::File`].
     pub fn signing(self, key: SigningKey) -> Result<Self, RecordError> {
-        let damaged = |error: SignatureError| io::Error::other(error.to_string());
-        let public = key.public().map_err(|e| RecordError::File { path: self.path.clone(), source: damaged(e) })?;
-        for (at, line) in read(&self.path)?.enumerate() {
-            let wrong = |wrong| RecordError::Line { path: self.path.clone(), line: at + 1, wrong };
-            line?.signed_by(&public).map_err(wrong)?;
-        }
+        Self::check_all(&self.path, &public(&self.path, &key)?)?;
         Ok(Self { key: Some(key), ..self })
     }
 
@@ -144,6 +175,11 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn public(path: &Path, key: &SigningKey) -> Result<VerifyingKey, RecordError> {
+    let damaged = |error: SignatureError| io::Error::other(error.to_string());
+    key.public().map_err(|error| RecordError::File { path: path.to_owned(), source: damaged(error) })
 }
 
 /// Whether any line of a file is a record.

@@ -28,6 +28,8 @@ pub struct Verified {
     pub no_safe_candidate: u64,
     /// Failed requests.
     pub failed: u64,
+    /// Answers that no constraint priced.
+    pub unguarded: u64,
     /// Every model that records name, and in how many of them: `language model NAME FINGERPRINT`, `score model …`.
     pub models: BTreeMap<String, u64>,
     /// What answers depend on and records do not name, and in how many records it is missing.
@@ -64,6 +66,7 @@ pub fn verify(path: &Path, keys: &[VerifyingKey]) -> Result<Verified, ReplayErro
             Status::BudgetExceeded => counted.budget_exceeded += 1,
             Status::NoSafeCandidate => counted.no_safe_candidate += 1,
             Status::Failed => counted.failed += 1,
+            Status::Unguarded => counted.unguarded += 1,
         }
         for (what, fingerprint) in models(header) {
             *counted.models.entry(format!("{what} {fingerprint}")).or_default() += 1;
@@ -79,8 +82,8 @@ impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verified { file, records, verified, without_body, signed, last, .. } = self;
         let statuses = format!(
-            "{} within budget, {} beyond, {} refused, {} failed",
-            self.within_budget, self.budget_exceeded, self.no_safe_candidate, self.failed
+            "{} within budget, {} beyond, {} refused, {} failed, {} unguarded",
+            self.within_budget, self.budget_exceeded, self.no_safe_candidate, self.failed, self.unguarded
         );
         let models = self.models.iter().map(|(model, count)| format!("\n  {model} in {count}"));
         let not_named = self.not_named.iter().map(|(what, count)| format!("\n  {count} do not name {what}"));

@@ -26,6 +26,7 @@ mod error;
 mod failure;
 mod lineage;
 mod meter;
+mod meterable;
 mod need;
 mod outcome;
 mod output;

@@ -1,9 +1,9 @@
 //! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
 
 use crate::{
-    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Granularity, Moment, Needs,
-    PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check,
-    session::spread, text,
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Moment, Needs, PricedConstraint, Role,
+    RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, meterable, session::spread,
+    text,
 };
 use inferenceguard_model::{ByteText, Token};
 use std::{collections::BTreeMap, sync::Arc};
@@ -37,6 +37,8 @@ pub struct Meter {
     bare: Arc<[Constraint]>,
     tracker: Box<dyn Tracker>,
     costs: BTreeMap<String, Box<dyn Cost>>,
+    /// The part of `1 + budget` that must be left of each budget.
+    margins: Vec<f64>,
     ledgers: Vec<Ledger>,
     prompt: Arc<str>,
     text: ByteText,
@@ -57,17 +59,17 @@ impl Meter {
     ///
     /// # Errors
     /// [`SearchError::Config`] if a cost reads what only an engine of ours gives: scores, latents or logits; or if a price
-    /// is due at the end of an answer, when another engine has appended it already.
+    /// is due at the end of an answer, when another engine has appended it already; or if a budget is no larger than its margin:
+    /// 3 % of 1 + the budget for costs on log-probabilities, which another engine may compute in bf16.
     pub fn new(
         config: &SearchConfig,
         tracker: Box<dyn Tracker>,
         costs: BTreeMap<String, Box<dyn Cost>>,
         prompt: &str,
     ) -> Result<Self, SearchError> {
+        let mut margins = Vec::new();
         for priced in &config.constraints {
-            let cost = costs.get(&priced.cost).ok_or_else(|| beyond(&priced.cost, "a cost that is not there"))?;
-            readable(&priced.cost, cost.needs())?;
-            due_in_time(priced)?;
+            margins.push(meterable::margin(priced, costs.get(&priced.cost).map(|cost| cost.needs()), config.margin)?);
         }
         let bare: Arc<[Constraint]> = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
         let mut meter = Self {
@@ -75,6 +77,7 @@ impl Meter {
             bare,
             tracker,
             costs,
+            margins,
             ledgers: Vec::new(),
             prompt: prompt.into(),
             text: ByteText::default(),
@@ -126,7 +129,7 @@ impl Meter {
     fn start(&mut self, at: usize) -> Ledger {
         let check = Check { role: Role::Tracker, component: "tracker" };
         let started = self.tracker.start(&self.bare[at]).and_then(|state| check.start(state));
-        started.map(|state| Ledger::new(state, EPSILON)).unwrap_or_else(|failure| {
+        started.map(|state| Ledger::new(state, self.margins[at])).unwrap_or_else(|failure| {
             self.remember(failure);
             broken(&self.bare[at])
         })
@@ -252,34 +255,4 @@ fn broken(constraint: &Constraint) -> Ledger {
     audit.charge(constraint, &[f64::INFINITY]);
     let state = crate::BudgetState { z: f64::NEG_INFINITY, memory: Vec::new() };
     Ledger { audit, tracker_safe: false, ..Ledger::new(state, EPSILON) }
-}
-
-fn readable(name: &str, needs: &Needs) -> Result<(), SearchError> {
-    let wrong = [
-        (!needs.scores.is_empty(), "scores of a score model"),
-        (needs.latents.is_some(), "latents"),
-        (needs.logits || needs.top_k > 0, "logits"),
-    ];
-    wrong.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, what)| Err(beyond(name, what)))
-}
-
-/// Whether the price of each token is known before the next one is appended.
-fn due_in_time(priced: &PricedConstraint) -> Result<(), SearchError> {
-    if priced.granularity != Granularity::Terminal {
-        return Ok(());
-    }
-    Err(SearchError::Config {
-        field: format!("constraint `{}`: granularity", priced.constraint.name),
-        found: "terminal".to_owned(),
-        expected: "token or chunk: another engine appends token by token, and a price at the end comes too late"
-            .to_owned(),
-    })
-}
-
-fn beyond(name: &str, what: &str) -> SearchError {
-    SearchError::Config {
-        field: format!("cost `{name}`"),
-        found: format!("a need for {what}"),
-        expected: "costs that read tokens, text or log-probabilities: another engine gives nothing else".to_owned(),
-    }
 }

@@ -65,3 +65,21 @@ fn a_price_that_is_due_at_the_end_is_refused_by_name() {
     let error = meter(3, Granularity::Terminal).expect_err("it comes too late").to_string();
     assert!(["letters", "granularity", "terminal", "too late"].iter().all(|part| error.contains(part)), "{error}");
 }
+
+#[test]
+fn costs_on_log_probabilities_keep_more_to_spare() {
+    let meter = |budget: f64, logprobs: bool| {
+        let cost = row_cost(Needs { logprobs, ..Needs::default() }, |_| vec![0.97]);
+        let one = constraint("odd", "odd", budget);
+        let config = SearchConfig { task: None, ..roles::config(one) };
+        Meter::new(&config, Box::new(Recursion), BTreeMap::from([("odd".to_owned(), cost)]), "ask")
+    };
+    for (logprobs, safe) in [(false, true), (true, false)] {
+        let mut meter = meter(1.0, logprobs).expect("a budget above its margin");
+        let piece = Piece { logprob: Some(-1.0), ..piece(b"a", false) };
+        assert_eq!(meter.accept(&piece).safe, safe, "0.03 of 2 is left, and 0.06 must be: {logprobs}");
+    }
+    assert!(meter(0.02, false).is_ok());
+    let error = meter(0.02, true).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("`odd`: budget") && error.contains("0.02"), "{error}");
+}

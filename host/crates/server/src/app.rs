@@ -112,6 +112,21 @@ impl Server {
         self.app.deployer.activate(&BundleSource::Path(path.to_owned()))
     }
 
+    /// Reads the tenants' layers again, and lays them over the active bundle, which stays. Blocks while they are compiled and
+    /// checked. Gives the active generation.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the old layers stay.
+    pub fn reload_layers(&self) -> Result<Generation, DeployError> {
+        self.app.deployer.reload_layers()
+    }
+
+    /// Whether a tenant has a layer.
+    #[must_use]
+    pub fn has_layers(&self) -> bool {
+        self.app.deployer.has_layers()
+    }
+
     /// Opens a bundle of this machine as [`Server::activate`] does, and activates nothing.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Connections: their number is limited, slow clients are cut off, and a stop lets running requests finish.
 
-use crate::{settings::Settings, write_timeout::WriteTimeout};
+use crate::{metrics::Metrics, settings::Settings, write_timeout::WriteTimeout};
 use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
@@ -44,6 +44,7 @@ struct Connection {
 pub(crate) async fn serve(
     listeners: Vec<(TcpListener, Router)>,
     settings: &Settings,
+    metrics: &Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (sender, mut connections) = unbounded_channel();
@@ -60,7 +61,9 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(connection) = connections.recv() => connection.serve(&builder, &graceful, settings.write_time()),
+            Some(connection) = connections.recv() => {
+                connection.serve(&builder, &graceful, (settings.write_time(), Arc::clone(metrics)));
+            }
         }
     }
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
@@ -73,7 +76,7 @@ pub(crate) async fn serve(
 
 impl Connection {
     /// Serves the connection on a task of its own, until it ends, breaks, or its client leaves.
-    fn serve(self, builder: &Builder, graceful: &GracefulShutdown, write_time: Duration) {
+    fn serve(self, builder: &Builder, graceful: &GracefulShutdown, (write_time, metrics): (Duration, Arc<Metrics>)) {
         let (reads, writes) = self.stream.into_split();
         let reads = Arc::new(reads);
         let stream = join(Shared(Arc::clone(&reads)), WriteTimeout::new(writes, write_time));
@@ -82,12 +85,21 @@ impl Connection {
         tokio::spawn(async move {
             tokio::select! {
                 // A broken connection is not the server's fault.
-                ended = watched => drop(ended),
+                ended = watched => ended.err().iter().for_each(|error| metrics.count_connection_error(kind_of(error))),
                 // What runs for the client is dropped with its connection.
                 () = left(&reads) => {}
             }
             drop(permit);
         });
+    }
+}
+
+/// Why a connection ended, where no request could be made of it.
+fn kind_of(error: &hyper::Error) -> &'static str {
+    match error {
+        error if error.is_parse() => "not_http",
+        error if error.is_timeout() => "no_request",
+        _ => "broken",
     }
 }
 

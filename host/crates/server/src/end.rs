@@ -48,7 +48,7 @@ impl End {
             return Self::Cancelled;
         }
         match output.status {
-            Status::WithinBudget | Status::BudgetExceeded => Self::Answered,
+            Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => Self::Answered,
             Status::NoSafeCandidate => Self::Refused,
             Status::Failed => Self::Failed,
         }

@@ -85,6 +85,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     errors: Family<KindLabels, Counter>,
+    connection_errors: Family<KindLabels, Counter>,
     seconds: Histogram,
     first_text: Histogram,
     tokens: Family<KindLabels, Counter>,
@@ -123,6 +124,7 @@ impl Metrics {
             registry: Registry::with_prefix("inferenceguard"),
             requests: Family::default(),
             errors: Family::default(),
+            connection_errors: Family::default(),
             seconds: seconds(),
             first_text: seconds(),
             tokens: Family::default(),
@@ -153,6 +155,8 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("requests", "Choices that were answered, refused, failed or cancelled", self.requests.clone());
         r.register("request_errors", "Requests and choices that ended with an error, by kind", self.errors.clone());
+        let help = "Connections of all listeners that ended without a whole request, by kind";
+        r.register("connection_errors", help, self.connection_errors.clone());
         r.register_with_unit("request", "From the request to its end", Unit::Seconds, self.seconds.clone());
         r.register_with_unit(
             "first_text",
@@ -166,7 +170,7 @@ impl Metrics {
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register(
             "policy_swaps",
-            "Attempts to change what decides, by kind: activate, canary, shadow, promote, roll_back, begin",
+            "Attempts to change what decides, by kind: activate, canary, shadow, promote, roll_back, begin, layers",
             self.swaps.clone(),
         );
         r.register_with_unit("policy_swap", "Time of an activation", Unit::Seconds, self.swap_seconds.clone());
@@ -205,6 +209,11 @@ impl Metrics {
             let constraint_name = self.constraints.value(&constraint.name);
             self.remaining.get_or_create(&ConstraintLabels { constraint: constraint_name }).observe(left(constraint));
         }
+    }
+
+    /// Counts a connection that ended without a whole request.
+    pub(crate) fn count_connection_error(&self, kind: &'static str) {
+        self.connection_errors.get_or_create(&KindLabels { kind }).inc();
     }
 
     fn count_request(&self, (status, finish): (&'static str, &'static str)) {
@@ -322,7 +331,7 @@ pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
 
 /// Whether an answer was emitted, within budget or not.
 pub(crate) fn is_decided(output: &Output) -> bool {
-    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded)
+    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
 }
 
 pub(crate) fn status(status: Status) -> &'static str {
@@ -331,6 +340,7 @@ pub(crate) fn status(status: Status) -> &'static str {
         Status::BudgetExceeded => "budget_exceeded",
         Status::NoSafeCandidate => "no_safe_candidate",
         Status::Failed => "failed",
+        Status::Unguarded => "unguarded",
     }
 }
 

@@ -96,7 +96,7 @@ impl Server {
         self.begin()?;
         let mut listeners = vec![(clients, self.router())];
         listeners.extend(admin.map(|listener| (listener, self.admin_router())));
-        connections::serve(listeners, &self.app().settings, stop).await?;
+        connections::serve(listeners, &self.app().settings, &self.app().metrics, stop).await?;
         Ok(())
     }
 }

@@ -22,7 +22,10 @@ pub struct Settings {
     pub max_connections: usize,
     /// The most choices (`n`) of one request.
     pub max_choices: u32,
-    /// Seconds in which a client must send its headers, and again its whole body.
+    /// The most likely tokens that an answer may show in place of each of its tokens (`top_logprobs`), at most 20. Nobody prices
+    /// them: with 0 no text goes out that was not priced.
+    pub max_top_logprobs: u32,
+    /// Seconds in which a client must send the headers of its next request, and again its whole body.
     pub read_seconds: u64,
     /// Seconds after which a client that reads nothing is disconnected.
     pub write_seconds: u64,
@@ -62,6 +65,7 @@ impl Default for Settings {
             max_waiting: 256,
             max_connections: 1024,
             max_choices: 8,
+            max_top_logprobs: 20,
             read_seconds: 10,
             write_seconds: 30,
             stop_seconds: 30,
@@ -183,6 +187,10 @@ impl Settings {
     pub fn validate(&self) -> Result<(), SettingsError> {
         at_least_one("max_body", self.max_body as u64)?;
         at_least_one("max_choices", self.max_choices.into())?;
+        if self.max_top_logprobs > 20 {
+            let (key, found) = ("max_top_logprobs".to_owned(), self.max_top_logprobs.to_string());
+            return Err(SettingsError { key, found, expected: "a number from 0 to 20" });
+        }
         at_least_one("max_connections", self.max_connections as u64)?;
         at_least_one("read_seconds", self.read_seconds)?;
         at_least_one("write_seconds", self.write_seconds)?;

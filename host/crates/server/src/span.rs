@@ -100,10 +100,19 @@ impl RequestSpan {
         span.set_attribute("inferenceguard.status", verdict.standing.name());
         span.set_attribute("inferenceguard.bundle.name", verdict.bundle.name.clone());
         span.set_attribute("inferenceguard.bundle.digest", verdict.bundle.digest.clone());
+        self.set_models(&verdict.models.model, verdict.models.scores.iter());
         let generations = vec![i64::try_from(verdict.generation).unwrap_or(i64::MAX)];
         span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
         for price in &verdict.prices {
             span.set_attribute(format!("inferenceguard.budget_remaining.{}", price.name), price.budget - price.worst());
+        }
+    }
+
+    /// Sets the fingerprints of the models.
+    fn set_models<'m>(&self, model: &str, scores: impl Iterator<Item = (&'m String, &'m String)>) {
+        self.span.set_attribute("inferenceguard.model.fingerprint", model.to_owned());
+        for (name, fingerprint) in scores {
+            self.span.set_attribute(format!("inferenceguard.scores.{name}.fingerprint"), fingerprint.clone());
         }
     }
 
@@ -114,6 +123,8 @@ impl RequestSpan {
         span.set_attribute("inferenceguard.method", output.method.clone());
         span.set_attribute("inferenceguard.bundle.name", output.bundle.name.clone());
         span.set_attribute("inferenceguard.bundle.digest", output.bundle.digest.clone());
+        let scores = output.models.scores.iter().map(|(name, one)| (name, &one.fingerprint));
+        self.set_models(&output.models.model.fingerprint, scores);
         let generations: Vec<i64> = output.generations.iter().map(|number| *number as i64).collect();
         span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
         for constraint in metrics::decided(output) {

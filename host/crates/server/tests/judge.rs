@@ -130,6 +130,8 @@ fn the_judge_decides_and_shows_the_exact_numbers() {
         let judged = got.json();
         assert_eq!((&judged["decision"], &judged["text"]), (&json!(decision), &text), "{answer}: {judged}");
         assert_eq!((&judged["status"], &judged["generation"]), (&json!(status), &json!(1)));
+        assert_eq!(judged["models"]["model"], server.engine.models().model.fingerprint, "{judged}");
+        assert_eq!(judged["models"]["scores"]["cost"], server.engine.models().scores["cost"].fingerprint);
         let constraint = &judged["constraints"][0];
         // The second token counts by gamma.
         let spent = if answer.contains("bad") { 4.995 } else { 0.0 };
@@ -204,7 +206,7 @@ fn a_face_that_is_off_is_not_there() {
 
 #[test]
 fn a_component_that_fails_blocks_by_every_face_and_counts_as_failed() {
-    let server = start_faces("", &rogue("nan"));
+    let server = start_faces("", &rogue("nan-of-one"));
     ends_as(&server, "judge answer failed", || {
         let judged = server.post(JUDGE, with(asked("good"), "on_unsafe", json!("replace"))).json();
         assert_eq!(
@@ -223,9 +225,58 @@ fn a_component_that_fails_blocks_by_every_face_and_counts_as_failed() {
         let got = server.post(LITELLM, call("response", "1", json!(["good"]))).json();
         assert_eq!((&got["action"], &got["blocked_reason"]), (&json!("BLOCKED"), &json!("No.")), "{got}");
     });
-    let page = exposition::page(&server.admin("/metrics").text);
-    let failures = page.iter().filter(|sample| sample.name == "inferenceguard_policy_failures_total");
-    assert!(failures.map(|sample| sample.value).sum::<f64>() >= 3.0);
+    let failures = || {
+        let page = exposition::page(&server.admin("/metrics").text);
+        let failures = page.iter().filter(|sample| sample.name == "inferenceguard_policy_failures_total");
+        failures.map(|sample| sample.value).sum::<f64>()
+    };
+    let before = failures();
+    assert!(before >= 3.0);
+    // The second text has words that the model does not know.
+    let two = server.post(MODERATIONS, json!({"input": ["good", "unheard-of"]}));
+    assert_eq!((two.status, failures() > before), (400, true), "{}", two.text);
+}
+
+#[test]
+fn a_bundle_on_which_every_text_would_fail_decides_nothing() {
+    for mode in ["nan", "panic", "short"] {
+        let error = Server::new(faces("", &rogue(mode))).unwrap_err().to_string();
+        assert!(error.contains("`harm`") && error.contains("`price`"), "{mode}: {error}");
+    }
+    let server = start_faces("", &rogue("ok"));
+    for mode in ["nan", "panic", "short"] {
+        let broken = json!({"manifest": rogue_manifest(mode)});
+        let trial = with(broken.clone(), "share", json!(0.5));
+        for (path, body) in [("/admin/bundle", broken), ("/admin/canary", trial.clone()), ("/admin/shadow", trial)] {
+            server.put(path, body).refuses(422, "bundle_refused", "`harm`");
+        }
+    }
+    assert_eq!(server.post(JUDGE, asked("good")).json()["generation"], 1, "the old one stays");
+}
+
+#[test]
+fn a_canary_that_judges_nothing_in_time_is_rolled_back() {
+    let server = start_faces("[canary]\nleast = 5", &rogue("ok"));
+    let slow = format!("{}\n[limits]\nfuel = 600000000\n", rogue_manifest("hungry"));
+    assert_eq!(server.put("/admin/canary", json!({"manifest": slow, "share": 1.0})).status, 200);
+    for _ in 0..8 {
+        server.post(JUDGE, with(asked("good"), "deadline_ms", json!(1)));
+    }
+    let swaps = server.admin("/admin/swaps").json();
+    assert!(swaps[0]["error"].as_str().unwrap_or_default().contains("100.0 % failures"), "{swaps}");
+    assert!(server.admin("/admin/status").json()["canary"].is_null());
+}
+
+#[test]
+fn a_bundle_that_guards_nothing_judges_nothing() {
+    let (head, tail) = MANIFEST.split_once("[[constraints]]").unwrap();
+    let unguarded = format!("unguarded = true\n{head}{}", tail.split_once("\n\n").map_or("", |(_, tables)| tables));
+    let server = start_faces("", &bundle(&unguarded));
+    let chat = server.post("/v1/chat/completions", json!({"messages": [{"role": "user", "content": "ask"}]})).json();
+    assert_eq!(chat["choices"][0]["inferenceguard"]["status"], "unguarded", "{chat}");
+    server.post(JUDGE, asked("good")).refuses(500, "engine_error", "the server's log says why");
+    let page = server.admin("/metrics").text;
+    assert!(page.contains("inferenceguard_requests_total{status=\"unguarded\""), "{page}");
 }
 
 #[test]

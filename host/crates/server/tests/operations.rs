@@ -6,7 +6,7 @@ use common::{MANIFEST, chat, start, start_opening};
 use inferenceguard_host::{CancelToken, EngineBuilder, Event, OWN_METHOD, Request, Terms};
 use inferenceguard_record::{Body, Deciders};
 use inferenceguard_server::OpenError;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
@@ -267,11 +267,22 @@ fn a_layer_holds_for_its_tenant_only() {
     let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 2"));
     assert_eq!(server.put("/admin/bundle", json!({"path": dir.path()})).status, 200);
     assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
+    // A changed layer alone holds once it was read again.
+    write(0.75);
+    assert_eq!(budget("k"), 1.0);
+    assert_eq!(server.server.reload_layers().unwrap().number, server.engine.generation().number);
+    assert_eq!((budget("k"), budget("g")), (0.75, 2.0));
+    write(5.0);
+    assert!(server.server.reload_layers().unwrap_err().to_string().contains("at most 2"));
+    assert_eq!((budget("k"), budget("g")), (0.75, 2.0), "the old layer stays");
+    let swaps = server.admin("/admin/swaps").json();
+    assert_eq!((&swaps[0]["change"], &swaps[1]["error"]), (&json!("layers"), &Value::Null), "{swaps}");
+    write(1.0);
     // A bundle that the layer would loosen is refused.
     let dir = path_of(&MANIFEST.replace("budget = 4", "budget = 0.5"));
     let got = server.put("/admin/bundle", json!({"path": dir.path()}));
     got.refuses(422, "bundle_refused", "at most 0.5");
-    assert_eq!((budget("k"), budget("g")), (1.0, 2.0));
+    assert_eq!((budget("k"), budget("g")), (0.75, 2.0));
 }
 
 #[test]

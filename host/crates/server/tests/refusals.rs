@@ -9,7 +9,7 @@ use inferenceguard_server::Settings;
 use serde_json::json;
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -65,7 +65,11 @@ fn wrong_bodies_are_refused_with_a_message() {
 }
 
 fn raw(server: &common::Running, bytes: &[u8]) -> String {
-    let mut connection = TcpStream::connect(server.address()).unwrap();
+    raw_at(server.address(), bytes)
+}
+
+fn raw_at(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     connection.write_all(bytes).unwrap();
     let mut text = String::new();
@@ -81,13 +85,50 @@ fn bytes_that_are_no_text_and_slow_clients_are_refused() {
     let text = raw(&server, bad);
     assert!(text.starts_with("HTTP/1.1 400") && text.contains("not UTF-8"), "{text}");
     // Headers that never end, and a body that never comes.
-    assert!(!raw(&server, b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n").contains("200 OK"));
+    assert_eq!(raw(&server, b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"), "", "closed without an answer");
     let text = raw(
         &server,
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 90\r\n\r\n{",
     );
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("in time"), "{text}");
     assert_eq!(server.engine.live(), 0);
+}
+
+#[test]
+fn connections_that_end_before_a_request_are_counted_by_kind() {
+    let server = start("read_seconds = 1");
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let count = |kind: &str| {
+        let page = raw_at(server.admin_address(), ask);
+        let sample = format!("inferenceguard_connection_errors_total{{kind=\"{kind}\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(sample.as_str())?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
+    for (kind, bytes, status) in [
+        ("not_http", &b"NONSENSE\r\n\r\n"[..], "HTTP/1.1 400"),
+        ("not_http", b"GET /a b c HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
+        ("not_http", long.as_bytes(), "HTTP/1.1 431"),
+        ("no_request", b"GET / HTTP/1.1\r\nhost: x\r\n", ""),
+    ] {
+        let before = count(kind);
+        let text = raw(&server, bytes);
+        assert!(text.starts_with(status) && text.is_empty() == status.is_empty(), "{kind}: {text}");
+        let counted = (0..500).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            count(kind) == before + 1.0
+        });
+        assert!(counted, "{kind}: {before}");
+    }
+}
+
+#[test]
+fn the_operator_decides_how_many_likely_tokens_are_shown() {
+    let server = start("max_top_logprobs = 0");
+    let body = with(with(chat("ask"), "logprobs", json!(true)), "top_logprobs", json!(1));
+    server.post("/v1/chat/completions", body).refuses(400, "invalid_value", "expected at most 0");
+    let body = json!({"prompt": "ask", "logprobs": 1});
+    server.post("/v1/completions", body).refuses(400, "invalid_value", "expected at most 0");
+    assert_eq!(server.post("/v1/chat/completions", with(chat("ask"), "logprobs", json!(true))).status, 200);
 }
 
 #[test]
@@ -212,6 +253,7 @@ fn settings_that_cannot_be_are_named() {
         ("[tenants.a]\nkey_sha256 = \"00\"", "key `tenants.a.key_sha256`"),
         ("release = { commit = 0 }", "key `release.commit`: found 0"),
         ("max_connections = 0", "key `max_connections`: found 0"),
+        ("max_top_logprobs = 21", "key `max_top_logprobs`: found 21; expected a number from 0 to 20"),
         (&twice, "key `tenants.b.key_sha256`: found the key of `a`"),
     ] {
         let error = toml::from_str::<Settings>(text).unwrap().validate().unwrap_err();

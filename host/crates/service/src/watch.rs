@@ -1,4 +1,4 @@
-//! Activates a bundle again: on SIGHUP, and when its content changes.
+//! Activates a bundle again: on SIGHUP, and when its content changes. Without a bundle, SIGHUP reads the tenants' layers again.
 //!
 //! Two bundles differ if their digests or signatures differ once they are opened. The sizes and times of files only decide when a
 //! bundle is opened again; other files in its folder do not count.
@@ -20,21 +20,37 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before a bundle that could not be activated is tried again: the disk may have been full.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// From now on, activates the bundle on SIGHUP; without a bundle, shows that there is nothing to reload.
+/// From now on, activates the bundle on SIGHUP, with the tenants' layers; without a bundle, reads the layers again.
 pub(crate) fn on_hangup(server: &Server, bundle: Option<&Path>, signals: &Signals, note: Note) {
     let (server, bundle) = (server.clone(), bundle.map(Path::to_owned));
     signals.on_hangup(move || {
         let (server, bundle) = (server.clone(), bundle.clone());
         async move {
-            let Some(path) = bundle else {
-                note("SIGHUP          ignored: without --bundle there is nothing to reload");
-                return;
-            };
-            if spawn_blocking(move || show(server.activate(&path), note)).await.is_err() {
+            if spawn_blocking(move || reload(&server, bundle.as_deref(), note)).await.is_err() {
                 note("error: the activation panicked; the old bundle stays");
             }
         }
     });
+}
+
+fn reload(server: &Server, bundle: Option<&Path>, note: Note) {
+    match bundle {
+        Some(path) => drop(show(server.activate(path), note)),
+        None if server.has_layers() => show_layers(server.reload_layers(), note),
+        None => note("SIGHUP          ignored: without --bundle and tenants' layers there is nothing to reload"),
+    }
+}
+
+fn show_layers(done: Result<Generation, DeployError>, note: Note) {
+    match done {
+        Ok(Generation { number, .. }) => {
+            note(&format!("reloaded        the tenants' layers, over generation {number}"))
+        }
+        Err(error) => {
+            let error = error.to_string().trim_end().replace('\n', "\n    ");
+            note(&format!("error: the tenants' layers were not reloaded; the old ones stay: {error}"));
+        }
+    }
 }
 
 /// From now on, activates the bundle when it differs from `known`.

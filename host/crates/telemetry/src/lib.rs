@@ -29,7 +29,7 @@ const LOG_VARIABLE: &str = "INFERGUARD_LOG";
 /// The name of the service if the standard's variables do not name it.
 const SERVICE: &str = "inferenceguard";
 
-/// Spans that cannot be sent as the environment asks.
+/// Log lines or spans that cannot be shown or sent as the environment asks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
@@ -91,7 +91,8 @@ impl Drop for Telemetry {
 /// Installs log lines for the process, and spans if they are to be sent: those with the target `spans_of`.
 ///
 /// # Errors
-/// [`TelemetryError::Exporter`] for an address that the exporter refuses.
+/// [`TelemetryError::Exporter`] for an address that the exporter refuses, [`TelemetryError::Variable`] for levels of log lines that
+/// cannot be read.
 pub fn begin(asked: Spans, spans_of: &'static str) -> Result<Telemetry, TelemetryError> {
     let lost = Arc::default();
     let provider = match &asked {
@@ -107,12 +108,21 @@ pub fn begin(asked: Spans, spans_of: &'static str) -> Result<Telemetry, Telemetr
         .with_writer(|| OneLine(stderr()))
         .with_ansi(false)
         .without_time()
-        .with_filter(EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn")));
+        .with_filter(levels(spans::variable(LOG_VARIABLE)?)?);
     tracing_subscriber::registry().with(lines).with(spans).init();
     if let Spans::Off(variable) = asked {
         tracing::warn!("spans are not sent: {variable} says so");
     }
     Ok(Telemetry { provider, lost })
+}
+
+/// Which log lines are shown: those of this text, or of level `warn` on.
+fn levels(asked: Option<String>) -> Result<EnvFilter, TelemetryError> {
+    let asked = asked.unwrap_or_else(|| "warn".to_owned());
+    EnvFilter::try_new(&asked).map_err(|error| TelemetryError::Variable {
+        name: LOG_VARIABLE.to_owned(),
+        problem: format!("found {asked:?}; expected a level, such as warn or debug, or targets with levels: {error}"),
+    })
 }
 
 fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<SdkTracerProvider, TelemetryError> {
@@ -133,4 +143,20 @@ fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<SdkTracerProvider, T
         provider = provider.with_sampler(Sampler::AlwaysOn);
     }
     Ok(provider.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_that_cannot_be_read_are_refused_by_the_name_of_the_variable() {
+        for fine in [None, Some("debug"), Some("inferenceguard=info,warn")] {
+            assert!(levels(fine.map(str::to_owned)).is_ok(), "{fine:?}");
+        }
+        for wrong in ["a=b=c", "info,x[", "inferenceguard=loud"] {
+            let error = levels(Some(wrong.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(LOG_VARIABLE) && error.contains("expected a level"), "{error}");
+        }
+    }
 }

@@ -105,7 +105,7 @@ fn tried(engine: &Engine, prompt: &Prompt, method: &str, constraint: &str, budge
     })?;
     let report = asked.constraints.iter().find(|one| one.name == constraint);
     let ending = match asked.status {
-        Status::WithinBudget | Status::BudgetExceeded => Ending::Answered,
+        Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => Ending::Answered,
         Status::NoSafeCandidate => Ending::Refused,
         Status::Failed => Ending::Failed,
     };

@@ -46,6 +46,7 @@ impl Tally {
             Status::BudgetExceeded => "exceeded",
             Status::NoSafeCandidate => "refused",
             Status::Failed => "withheld",
+            Status::Unguarded => "unguarded",
         };
         let finish = match output.finish {
             Finish::Eos => "eos",

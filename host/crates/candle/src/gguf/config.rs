@@ -16,6 +16,23 @@ const SIZES: [(&str, &str); 5] = [
     ("context_length", "max_position_embeddings"),
 ];
 
+/// Keys that are read beside the sizes, or that say no more than keys that are.
+const UNDERSTOOD: [&str; 13] = [
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "expert_count",
+    "expert_used_count",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.factor",
+    "rope.scaling.finetuned",
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
+    "vocab_size",
+];
+
 /// The divisors of the speeds, one for each pair.
 const FACTORS: &str = "rope_freqs.weight";
 
@@ -73,6 +90,14 @@ impl Gguf {
     /// The metadata's key of this architecture.
     fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.architecture())
+    }
+
+    /// Keys of the architecture that are not understood here.
+    pub(crate) fn unknown_settings(&self) -> impl Iterator<Item = &str> {
+        let prefix = self.key("");
+        let known = |key: &str| UNDERSTOOD.contains(&key) || SIZES.iter().any(|(size, _)| *size == key);
+        let keys = self.first.header.metadata.keys().map(String::as_str);
+        keys.filter(move |key| key.strip_prefix(&prefix).is_some_and(|key| !known(key)))
     }
 
     /// A size, if it is there and a whole number from 1 to 2^32.

@@ -26,7 +26,7 @@ pub(crate) struct ChatTemplate {
 
 /// Why a conversation has no prompt.
 pub(crate) enum Refusal {
-    /// The template refused it, by `raise_exception`.
+    /// The template refused it, by `raise_exception`, or it is too long for a template that takes short ones.
     Raised(String),
     /// It cannot be rendered.
     Failed(String),
@@ -61,6 +61,9 @@ impl ChatTemplate {
             Ok(text) => Ok(Marked::from_dyed(&text)),
             Err(error) if is_raised(&error) => {
                 Err(Refusal::Raised(crate::marked::undye(error.detail().unwrap_or_default())))
+            }
+            Err(error) if error.kind() == ErrorKind::OutOfFuel && self.fill(&[Message::user("Hello.")]).is_ok() => {
+                Err(Refusal::Raised("the conversation takes the template too long; shorten it".to_owned()))
             }
             Err(error) => Err(Refusal::Failed(crate::marked::undye(&describe(&error)))),
         }

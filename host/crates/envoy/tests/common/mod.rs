@@ -6,7 +6,7 @@ use inferenceguard_envoy::{
     ProcessingRequest, ProcessingResponse, ProtocolConfiguration, serve,
 };
 use inferenceguard_gateways::{
-    BundleName, Judge, OnUnsafe, Part, Question, Refused, Standing, Verdict, stream::StreamLimits,
+    BundleName, Judge, ModelNames, OnUnsafe, Part, Question, Refused, Standing, Verdict, stream::StreamLimits,
 };
 use serde_json::{Value, json};
 use std::sync::{
@@ -74,6 +74,7 @@ impl Judge for Scripted {
             refusal,
             judged_chars,
             bundle,
+            models: ModelNames::default(),
             generation,
             lane: None,
         })

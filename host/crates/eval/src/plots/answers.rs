@@ -87,6 +87,7 @@ pub(crate) fn verdict_text(graded: &Graded) -> String {
         Status::BudgetExceeded => "budget exceeded",
         Status::NoSafeCandidate => "refused by the host",
         Status::Failed => "failed",
+        Status::Unguarded => "unguarded",
     };
     let number =
         |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {}", fixed(value, 1))).unwrap_or_default();

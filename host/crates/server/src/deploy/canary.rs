@@ -37,17 +37,18 @@ pub(crate) struct BothCounts {
 struct EndCounts {
     requests: u64,
     refused: u64,
-    /// Requests with a failing component, answered or not, or with an error of the engine.
+    /// Requests with a failing component, answered or not, with an error of the engine, or judged too late.
     failed: u64,
 }
 
 impl EndCounts {
     /// Counts an end; `failing` if a component failed on the way. Ends that say nothing about the bundle are not counted.
     fn add(&mut self, end: End, failing: bool) {
-        if matches!(end, End::Answered | End::Refused | End::Failed | End::Engine) {
+        let failed = matches!(end, End::Failed | End::Engine | End::Late);
+        if failed || matches!(end, End::Answered | End::Refused) {
             self.requests += 1;
             self.refused += u64::from(end == End::Refused);
-            self.failed += u64::from(failing || matches!(end, End::Failed | End::Engine));
+            self.failed += u64::from(failing || failed);
         }
     }
 
@@ -180,6 +181,25 @@ impl CanarySettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_counts_if_it_says_something_about_the_bundle() {
+        for (end, failing, expected) in [
+            (End::Answered, false, (1, 0, 0)),
+            (End::Answered, true, (1, 0, 1)),
+            (End::Refused, false, (1, 1, 0)),
+            (End::Failed, true, (1, 0, 1)),
+            (End::Engine, false, (1, 0, 1)),
+            (End::Late, false, (1, 0, 1)),
+            (End::BadRequest, false, (0, 0, 0)),
+            (End::Overloaded, false, (0, 0, 0)),
+            (End::Denied, false, (0, 0, 0)),
+        ] {
+            let mut counts = EndCounts::default();
+            counts.add(end, failing);
+            assert_eq!((counts.requests, counts.refused, counts.failed), expected, "{end:?}");
+        }
+    }
 
     #[test]
     fn a_canary_is_worse_only_with_enough_to_tell() {

@@ -25,6 +25,8 @@ pub(crate) enum Change {
     Shadow,
     /// A server began with another bundle than the last active one.
     Begin,
+    /// The tenants' layers were read again over the active bundle.
+    Layers,
 }
 
 impl Change {
@@ -37,12 +39,13 @@ impl Change {
             Self::Promote => "promote",
             Self::Shadow => "shadow",
             Self::Begin => "begin",
+            Self::Layers => "layers",
         }
     }
 
     /// Whether it changes the active bundle.
     fn is_of_active(self) -> bool {
-        !matches!(self, Self::Canary | Self::Shadow)
+        !matches!(self, Self::Canary | Self::Shadow | Self::Layers)
     }
 }
 

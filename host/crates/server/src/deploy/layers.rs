@@ -1,9 +1,9 @@
 //! Lanes beside the active bundle: one for each tenant with a layer, and the reduced one for requests that come while many wait.
 
-use super::{deployer::Deployer, error::DeployError};
+use super::{deployer::Deployer, error::DeployError, history::Change};
 use crate::settings::Tenant;
 use inferenceguard_bundle::{Bundle, Layer, SettingValue};
-use inferenceguard_host::{Prepared, methods::Methods};
+use inferenceguard_host::{Generation, Prepared, methods::Methods};
 use std::path::Path;
 
 /// The lane of requests that come while many wait.
@@ -23,6 +23,23 @@ impl Deployer {
         self.save_at_begin(&layers);
         self.install_layers(layers);
         Ok(())
+    }
+
+    /// Reads the tenants' layers again, and lays them over the active bundle.
+    pub(crate) fn reload_layers(&self) -> Result<Generation, DeployError> {
+        let bundles = self.lock_bundles();
+        self.history.attempt(Change::Layers, || {
+            let layers = self.prepare_layers(&bundles.active)?;
+            layers.iter().try_for_each(|layer| self.save_bundle(&layer.bundle))?;
+            self.save_numbers()?;
+            self.install_layers(layers);
+            Ok(self.engine.generation())
+        })
+    }
+
+    /// Whether a tenant has a layer.
+    pub(crate) fn has_layers(&self) -> bool {
+        self.tenants.values().any(|tenant| tenant.layer.is_some())
     }
 
     pub(super) fn install_layers(&self, layers: Vec<PreparedLane>) {

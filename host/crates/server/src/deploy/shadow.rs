@@ -81,9 +81,10 @@ impl Deployer {
     fn verdict(&self, prepared: &Prepared, request: &Request, tokens: &[Token], status: Status) -> &'static str {
         // The shadow's own budgets hold, not those that the request had under the other bundle.
         let request = Request { budgets: BTreeMap::new(), ..request.clone() };
+        let passed = matches!(status, Status::WithinBudget | Status::Unguarded);
         match self.engine.judge_tokens(prepared, &request, tokens) {
             Ok(judged) if !judged.failures.is_empty() => "failed",
-            Ok(judged) if judged.within_budget == (status == Status::WithinBudget) => "agrees",
+            Ok(judged) if judged.within_budget == passed => "agrees",
             Ok(judged) if judged.within_budget => "looser",
             Ok(_) => "stricter",
             Err(_) => "failed",

@@ -12,8 +12,10 @@ use crate::{
     span::{EXT_PROC, RequestSpan},
 };
 use axum::http::{HeaderMap, StatusCode};
-use inferenceguard_gateways::{BundleName, Judge, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict};
-use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgement, Prepared, Request, Terms};
+use inferenceguard_gateways::{
+    BundleName, Judge, ModelNames, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict,
+};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgement, Models, Prepared, Request, Terms};
 use inferenceguard_model::ModelError;
 use inferenceguard_search::{ConstraintReport, RoleFailure, RolesInfo};
 use std::{
@@ -25,11 +27,16 @@ use tokio::{task::spawn_blocking, time::timeout};
 /// A question, or why its text cannot be judged.
 pub(super) type Asked = Result<Question, String>;
 
-/// A verdict, and what metrics and canaries want to know of it.
+/// A verdict, and how long it took.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
-    failures: Vec<RoleFailure>,
     seconds: f64,
+}
+
+/// Why there is no verdict, and in which lane that happened.
+struct Unjudged {
+    lane: Option<String>,
+    error: ApiError,
 }
 
 /// A question on its way through the engine.
@@ -43,7 +50,8 @@ struct Work {
 }
 
 impl App {
-    /// Answers a question of a client. Counts nothing: a request with several questions ends once.
+    /// Answers a question of a client. Counts what a canary is judged by: how each question ended, and what failed. Counts no
+    /// end of a request, which may have several questions.
     ///
     /// # Errors
     /// 401 to 503 as for other requests; 503 `model_broken`; 504 `deadline_exceeded`; 404 `bundle_not_found`.
@@ -63,14 +71,28 @@ impl App {
         let asked_for = asked.as_ref().ok().and_then(|question| question.deadline_ms).map(Duration::from_millis);
         let cancel = entry.cancel.clone();
         let work = Work { app: Arc::clone(self), asked, id, terms, cancel: cancel.clone(), _slots: slots };
-        let span = Arc::clone(arrival);
+        let (lane, span) = (work.terms.lane.clone(), Arc::clone(arrival));
         let ran = spawn_blocking(move || span.span.within(|| work.run()));
-        let Ok(ran) = timeout(asked_for.map_or(most, |asked| asked.min(most)), ran).await else {
-            cancel.cancel();
-            return Err(late());
+        let ran = match timeout(asked_for.map_or(most, |asked| asked.min(most)), ran).await {
+            Ok(ran) => ran.unwrap_or_else(|_| Err(Unjudged { lane, error: lost() })),
+            Err(_) => {
+                cancel.cancel();
+                Err(Unjudged { lane, error: late() })
+            }
         };
-        let (verdict, failures) = ran.unwrap_or_else(|_| Err(lost())).map_err(|error| self.denied_or(error))?;
-        Ok(Judged { verdict, failures, seconds: start.elapsed().as_secs_f64() })
+        match ran {
+            Ok((verdict, failures)) => {
+                self.metrics.count_failures(&failures);
+                let end = end_of(verdict.standing);
+                self.deployer.count_end(verdict.lane.as_deref(), end, !failures.is_empty());
+                Ok(Judged { verdict, seconds: start.elapsed().as_secs_f64() })
+            }
+            Err(Unjudged { lane, error }) => {
+                let error = self.denied_or(error);
+                self.deployer.count_end(lane.as_deref(), error.end(), false);
+                Err(error)
+            }
+        }
     }
 
     /// An error of a judgement that a denial cancelled says so.
@@ -80,14 +102,11 @@ impl App {
 
     /// Counts and traces a verdict.
     pub(super) fn report(&self, face: Face, part: Part, judged: &Judged, arrival: &Arrival) {
-        let Judged { verdict, failures, seconds } = judged;
+        let Judged { verdict, seconds } = judged;
         self.metrics.count_judgement(face.name(), part.name(), verdict.standing.name());
         self.metrics.observe_judgement(*seconds);
-        self.metrics.count_failures(failures);
         arrival.span.set_verdict(verdict);
-        let end = end_of(verdict.standing);
-        arrival.span.set_end(end);
-        self.deployer.count_end(verdict.lane.as_deref(), end, !failures.is_empty());
+        arrival.span.set_end(end_of(verdict.standing));
     }
 
     /// Whether the costs that judge this client's text read what the text answers.
@@ -100,13 +119,18 @@ impl App {
 
 impl Work {
     /// Judges on this thread.
-    fn run(&self) -> Result<(Verdict, Vec<RoleFailure>), ApiError> {
-        let result = self.under(&self.terms);
-        match result.as_ref().err().and_then(|error| without_canary(&self.terms, error.engine()?)) {
-            Some(terms) => self.under(&terms),
-            None => result,
-        }
-        .map_err(ApiError::from)
+    fn run(&self) -> Result<(Verdict, Vec<RoleFailure>), Unjudged> {
+        let in_lane = |terms: &Terms, error: AskError| Unjudged { lane: terms.lane.clone(), error: error.into() };
+        let error = match self.under(&self.terms) {
+            Ok(judged) => return Ok(judged),
+            Err(error) => error,
+        };
+        let Some(terms) = error.engine().and_then(|engine| without_canary(&self.terms, engine)) else {
+            return Err(in_lane(&self.terms, error));
+        };
+        let result = self.under(&terms);
+        error.engine().into_iter().for_each(|error| self.app.deployer.count_retry(error, result.is_ok()));
+        result.map_err(|error| in_lane(&terms, error))
     }
 
     fn under(&self, terms: &Terms) -> Result<(Verdict, Vec<RoleFailure>), AskError> {
@@ -139,6 +163,7 @@ impl Work {
             refusal: prepared.refusal().to_owned(),
             judged_chars: 0,
             bundle: BundleName { name: bundle.name, version: bundle.version, digest: bundle.digest },
+            models: model_names(self.app.engine.models()),
             generation,
             lane: terms.lane.clone(),
         }
@@ -177,6 +202,11 @@ impl From<AskError> for ApiError {
             }
         }
     }
+}
+
+fn model_names(models: &Models) -> ModelNames {
+    let scores = models.scores.iter().map(|(name, one)| (name.clone(), one.fingerprint.clone()));
+    ModelNames { model: models.model.fingerprint.clone(), scores: scores.collect() }
 }
 
 /// Score models read the conversation as well.

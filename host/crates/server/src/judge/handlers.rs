@@ -44,8 +44,8 @@ fn none() -> ApiError {
 }
 
 impl App {
-    /// The verdicts on all questions of a request, in order. They are counted once all of them are there; if one fails, the
-    /// request ends with its error.
+    /// The verdicts on all questions of a request, in order. Their ends are counted once all of them are there; if one fails,
+    /// the request ends with its error.
     pub(super) async fn ask_all(
         self: &Arc<Self>,
         face: Face,

@@ -6,7 +6,7 @@ use super::{
     request::{self, ClientRequest, Defaults},
     stream,
 };
-use crate::{admission::Admitted, app::App, arrival::Arrival, auth::Client, error::ApiError};
+use crate::{admission::Admitted, app::App, arrival::Arrival, auth::Client, error::ApiError, settings::Settings};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -136,6 +136,7 @@ impl App {
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults { release: self.settings.release, max_choices: self.settings.max_choices }
+        let Settings { release, max_choices, max_top_logprobs, .. } = self.settings;
+        Defaults { release, max_choices, max_top_logprobs }
     }
 }

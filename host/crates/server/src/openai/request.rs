@@ -12,9 +12,6 @@ use std::collections::BTreeMap;
 /// The most stop texts of a request, and the most bytes of each: the engine searches for all of them at every token.
 const STOPS: (usize, usize) = (16, 256);
 
-/// The most alternatives that an answer shows for each token.
-const TOP_LOGPROBS: u32 = 20;
-
 const WHOLE: &str = "a whole number, 0 or above";
 const NUMBER: &str = "a number";
 const FLAG: &str = "true or false";
@@ -42,6 +39,8 @@ pub(crate) struct OutputOptions {
 pub(crate) struct Defaults {
     pub(crate) release: StreamRelease,
     pub(crate) max_choices: u32,
+    /// The most alternatives that an answer shows for each token.
+    pub(crate) max_top_logprobs: u32,
 }
 
 /// The log-probabilities that a client asks for.
@@ -58,7 +57,7 @@ pub(crate) fn model(fields: &mut Fields) -> Result<Option<String>, Problem> {
 /// `/v1/chat/completions`.
 pub(crate) fn chat(mut fields: Fields, defaults: &Defaults) -> Result<ClientRequest, ApiError> {
     let (history, prompt) = messages::conversation(&mut fields)?;
-    let logprobs = chat_logprobs(&mut fields)?;
+    let logprobs = chat_logprobs(&mut fields, defaults)?;
     let parsed = common(fields, prompt, logprobs, defaults)?;
     Ok(ClientRequest { request: Request { history, ..parsed.request }, ..parsed })
 }
@@ -70,24 +69,27 @@ pub(crate) fn completion(mut fields: Fields, defaults: &Defaults) -> Result<Clie
     let one = prompts.pop().filter(|_| prompts.is_empty());
     let prompt = one.ok_or_else(|| ApiError::bad("prompt", "give one text; several prompts are several requests"))?;
     let top = fields.take::<u32>("logprobs", WHOLE)?;
-    let logprobs = Logprobs { wanted: top.is_some(), top: at_most("logprobs", top.unwrap_or(0))? };
+    let logprobs = Logprobs { wanted: top.is_some(), top: defaults.top("logprobs", top.unwrap_or(0))? };
     common(fields, prompt, logprobs, defaults)
 }
 
-fn chat_logprobs(fields: &mut Fields) -> Result<Logprobs, ApiError> {
+fn chat_logprobs(fields: &mut Fields, defaults: &Defaults) -> Result<Logprobs, ApiError> {
     let wanted = fields.take("logprobs", FLAG)?.unwrap_or(false);
-    let top = at_most("top_logprobs", fields.take("top_logprobs", WHOLE)?.unwrap_or(0))?;
+    let top = defaults.top("top_logprobs", fields.take("top_logprobs", WHOLE)?.unwrap_or(0))?;
     if top > 0 && !wanted {
         return Err(ApiError::bad("top_logprobs", "`top_logprobs` needs `logprobs`: true beside it"));
     }
     Ok(Logprobs { wanted, top })
 }
 
-fn at_most(name: &str, found: u32) -> Result<u32, ApiError> {
-    if found <= TOP_LOGPROBS {
-        return Ok(found);
+impl Defaults {
+    /// This many alternatives for each token, if the operator allows as many.
+    fn top(&self, name: &str, found: u32) -> Result<u32, ApiError> {
+        if found <= self.max_top_logprobs {
+            return Ok(found);
+        }
+        Err(ApiError::bad(name, format!("`{name}`: found {found}; expected at most {}", self.max_top_logprobs)))
     }
-    Err(ApiError::bad(name, format!("`{name}`: found {found}; expected at most {TOP_LOGPROBS}")))
 }
 
 /// The fields that chats and completions have in common.

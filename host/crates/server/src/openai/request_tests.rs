@@ -12,7 +12,7 @@ fn fields(value: Value) -> Fields {
 }
 
 fn defaults() -> Defaults {
-    Defaults { release: StreamRelease::Agreement, max_choices: 4 }
+    Defaults { release: StreamRelease::Agreement, max_choices: 4, max_top_logprobs: 20 }
 }
 
 fn asked(value: Value) -> Result<ClientRequest, ApiError> {

@@ -58,6 +58,7 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
             HostStatus::BudgetExceeded => Status::BudgetExceeded,
             HostStatus::NoSafeCandidate => Status::NoSafeCandidate,
             HostStatus::Failed => Status::Failed,
+            HostStatus::Unguarded => Status::Unguarded,
         },
         failure: (output.status == HostStatus::Failed).then(|| reasons(&output)),
         failures: output.failures.iter().map(ToString::to_string).collect(),
