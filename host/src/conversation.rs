@@ -147,7 +147,7 @@ mod tests {
         let history = |turns: usize| (0..turns).flat_map(|_| [turn("user"), turn("assistant")]).collect::<Vec<_>>();
         assert!(check_turns(&history(TURNS)).is_ok());
         let error = check_turns(&history(TURNS + 1)).unwrap_err();
-        assert!(error.is_request() && error.to_string().contains("129 turns"), "{error}");
+        assert!(error.is_callers_fault() && error.to_string().contains("129 turns"), "{error}");
     }
 
     #[test]

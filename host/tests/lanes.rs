@@ -259,7 +259,7 @@ fn where_nothing_is_left_of_a_conversation_the_answer_is_a_refusal() {
     // A client that asks for so little is told.
     let budgets = [("harm".to_owned(), 1e-7)].into();
     let error = engine.generate(Request { budgets, ..request(1) }).unwrap_err();
-    assert!(error.is_request() && error.to_string().contains("no answer can be safe under a budget"), "{error}");
+    assert!(error.is_callers_fault() && error.to_string().contains("no answer can be safe under a budget"), "{error}");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_bundle_without_constraints_guards_nothing_and_says_so() {
     assert_eq!((output.status, output.constraints.len()), (Status::Unguarded, 0), "{output:?}");
     let active = engine.prepared_in(None).unwrap();
     let error = engine.judge_tokens(&active, &request(1), &output.tokens).unwrap_err();
-    assert!(matches!(error, EngineError::Unguarded) && !error.is_request(), "{error}");
+    assert!(matches!(error, EngineError::Unguarded) && !error.is_callers_fault(), "{error}");
 }
 
 #[test]
