@@ -16,7 +16,9 @@ PROMPT = "What is the capital of France?"
 
 
 def run(program, model, url, bundle, *more):
-    flags = ["--engine", f"llamacpp={url}", "--model", model, "--bundle", bundle, "--engine-precision", "q4", *more]
+    # xllamacpp's server calls itself b0-unknown.
+    flags = ["--engine", f"llamacpp={url}", "--engine-any-version", "--model", model, "--bundle", bundle]
+    flags += ["--engine-precision", "q4", *more]
     return ours.once([program, "run", *flags, "--json", "--seed", "1", PROMPT])
 
 

@@ -478,11 +478,11 @@ fn what_is_wrong_at_the_start_is_named() {
     let other = Fault::Model { expected: "large".into(), known: "smol".into() };
     assert_eq!(start(kind(), |remote| remote.model = Some("large".into())), Some((true, other)));
     let old = Kind { version: "0.9.1".into(), ..kind() };
-    let version = Fault::Version { found: "0.9.1".into(), tested: "0.32" };
+    let version = Fault::Version { found: "0.9.1".into(), expected: "vLLM 0.32" };
     assert_eq!(start(old.clone(), |_| ()), Some((true, version)));
     assert_eq!(start(old, |remote| remote.any_version = true), None);
     let next = Kind { version: "0.33.0".into(), ..kind() };
-    let version = Fault::Version { found: "0.33.0".into(), tested: "0.32" };
+    let version = Fault::Version { found: "0.33.0".into(), expected: "vLLM 0.32" };
     assert_eq!(start(next, |_| ()), Some((true, version)));
     let keyed = || Kind { key: Some("secret".into()), ..kind() };
     assert_eq!(start(keyed(), |_| ()), Some((true, Fault::Key)));
