@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Endpoint, Fault, Key, Lie, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_engines::{Deadlines, Endpoint, Fault, Key, Lie, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
     BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
     log_softmax, top_k,
@@ -490,6 +490,19 @@ fn what_is_wrong_at_the_start_is_named() {
     assert_eq!(start(keyed(), |remote| remote.key = Key::new(" secret\n").ok()), None);
     assert_eq!(format!("{:?}", Key::new("secret").unwrap()), "Key(not shown)");
     assert!(Key::new(" \n").is_err() && Key::new("a\nb").is_err());
+}
+
+#[test]
+fn an_engine_that_has_just_begun_may_be_slow_at_the_start_and_not_later() {
+    let fake = Fake::new(Kind::default());
+    fake.completions(|| Act::Late(Duration::from_millis(300)));
+    let deadlines = Deadlines { check_byte: Duration::from_millis(100), ..deadlines() };
+    let slow = Remote { deadlines, ..remote(&[&fake]) };
+    let vllm = Vllm::connect(&slow, local(), None).unwrap();
+    // Another process answers, so that a whole check is due.
+    fake.change(|kind| kind.fingerprint = "vllm-0.32.0-bbbb".into());
+    let error = remote_error(grow_one(&vllm).unwrap_err());
+    assert!(matches!(error.fault, Fault::Silent { .. }), "{error}");
 }
 
 #[test]
