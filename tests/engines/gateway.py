@@ -44,7 +44,7 @@ def upstream(folder, answers):
         yield port
 
 
-def until_open(port, log, process, seconds=120):
+def until_open(port, log, process, seconds=400):
     """Waits until the process listens."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A gateway with our server as its guard: guarded.py litellm|envoy PROGRAM GATEWAY
+"""A gateway with our server as its guard: guarded.py litellm|envoy|nemo PROGRAM GATEWAY
 
-GATEWAY is the gateway's program. The guard forbids two words, and prices prompts as well.
+GATEWAY is the gateway's program; of NeMo Guardrails, which is a library, the Python that has it. The guard forbids two words, and prices prompts as well.
 """
 
 import pathlib
@@ -26,10 +26,12 @@ def main():
         folder, processor = pathlib.Path(name), f"127.0.0.1:{free_port()}"
         (folder / "settings.toml").write_text(SETTINGS)
         flags = ["--config", folder / "settings.toml", "--bundle", ours.bundle(folder / "bundle", ["dagger", "poison"])]
-        flags += ["--face", "litellm" if kind == "litellm" else f"envoy={processor}"]
+        flags += ["--face", {"litellm": "litellm", "envoy": f"envoy={processor}", "nemo": "judge"}[kind]]
         with ours.server(program, folder, flags) as (clients, _):
-            guard = ["--guard", f"http://{clients}"] if kind == "litellm" else ["--processor", processor]
-            command = [sys.executable, "-B", HERE / f"{kind}.py", f"--{kind}", gateway, *guard, *TEXTS]
+            guard = ["--processor", processor] if kind == "envoy" else ["--guard", f"http://{clients}"]
+            begin = [gateway] if kind == "nemo" else [sys.executable]
+            more = [] if kind == "nemo" else [f"--{kind}", gateway]
+            command = [*begin, "-B", HERE / f"{kind}.py", *more, *guard, *TEXTS]
             sys.exit(subprocess.run(command, check=False).returncode)
 
 

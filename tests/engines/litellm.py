@@ -11,6 +11,7 @@ guard there and with the guard gone.
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import tempfile
 
@@ -86,7 +87,8 @@ def proxy(args, folder, model, guard, on_unsafe):
     port, config, log = free_port(), folder / "litellm.yaml", folder / "litellm.log"
     config.write_text(configuration(args, model, guard, on_unsafe))
     command = [args.litellm, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    with running(command, log) as process:
+    # Prices of models come from the package; a machine without the web would wait for them.
+    with running(command, log, env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}) as process:
         until_open(port, log, process)
         yield lambda prompt, stream: chat(port, prompt, stream, {"authorization": f"Bearer {KEY}"})
 

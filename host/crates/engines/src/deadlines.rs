@@ -17,7 +17,7 @@ pub struct Deadlines {
     pub check: Duration,
     /// Between two short looks at a replica that answers: whether it still serves the same model.
     pub look: Duration,
-    /// From a request of a check or a look to the first byte of its answer.
+    /// From a request of a check or a look to the first byte of its answer; at the start `first_byte`.
     pub check_byte: Duration,
     /// Between two checks of a replica that does not, or that is another model.
     pub recheck: Duration,

@@ -99,15 +99,15 @@ pub enum Fault {
         /// What it says.
         message: String,
     },
-    /// A version that was not tested.
+    /// A version that is not supported.
     #[error(
-        "its version is {found}; tested are {tested}; install a tested one, or accept others with --engine-any-version"
+        "its version is {found}, and {expected} is expected; install such a one, or accept others with --engine-any-version"
     )]
     Version {
         /// The version.
         found: String,
         /// The range.
-        tested: &'static str,
+        expected: &'static str,
     },
     /// A context shorter than the first replica's, or than the operator needs.
     #[error(

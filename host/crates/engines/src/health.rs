@@ -4,6 +4,7 @@ use crate::{
     Deadlines, Fault, Remote, RemoteError,
     engine::all,
     fleet::{Check, Fleet, Shared},
+    http::Http,
     replica::{Replica, Standing, Task},
     worker::Worker,
 };
@@ -51,9 +52,10 @@ impl<C: Check> Fleet<C> {
         if found.is_empty() { Err(self.no_replica()) } else { Ok(found) }
     }
 
+    /// With the deadline of rows: an engine that has just begun compiles for minutes where it is slow, and no request waits yet.
     async fn begun(fleet: Arc<Self>, i: usize) -> Result<C::Facts, Fault> {
         match fleet.replicas.get(i) {
-            Some(replica) => fleet.ready(replica).await,
+            Some(replica) => fleet.examine(replica, &fleet.http).await,
             None => Err(Fault::Cancelled),
         }
     }
@@ -71,15 +73,15 @@ impl<C: Check> Fleet<C> {
         match replica.standing(every) {
             Standing::Ready(facts) => Ok(facts),
             Standing::Down(fault) => Err(fault),
-            Standing::Due => self.examine(replica).await,
+            Standing::Due => self.examine(replica, &self.checks).await,
             Standing::Doubted(facts) => self.look(replica, facts).await,
         }
     }
 
     /// A whole check, within the time for a whole row.
-    async fn examine(&self, replica: &Replica<C::Facts>) -> Result<C::Facts, Fault> {
+    async fn examine(&self, replica: &Replica<C::Facts>, http: &Http) -> Result<C::Facts, Fault> {
         let Deadlines { whole, recheck, .. } = *self.http.deadlines();
-        let checked = timeout(whole, self.check.check(&self.checks, &replica.endpoint)).await;
+        let checked = timeout(whole, self.check.check(http, &replica.endpoint)).await;
         let result = checked.unwrap_or(Err(Fault::Silent { part: "the end of a check", waited: whole }));
         if replica.checked(result.clone(), recheck) {
             self.count_change();
@@ -97,7 +99,7 @@ impl<C: Check> Fleet<C> {
             }
             // It is busy still, which says nothing about its model.
             Ok(Err(fault @ Fault::Unavailable { .. })) => Err(fault),
-            _ => self.examine(replica).await,
+            _ => self.examine(replica, &self.checks).await,
         }
     }
 
@@ -142,7 +144,7 @@ impl<C: Check> Fleet<C> {
             (Some(Task::Look), Standing::Ready(facts) | Standing::Doubted(facts)) => {
                 drop(self.look(replica, facts).await);
             }
-            (Some(_), _) => drop(self.examine(replica).await),
+            (Some(_), _) => drop(self.examine(replica, &self.checks).await),
             (None, _) => {}
         }
     }

@@ -92,7 +92,7 @@ fn what_it_cannot_do_is_refused_by_name() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
     let abilities = back_end.abilities();
-    assert_eq!(abilities.engine, "llama.cpp b11434");
+    assert_eq!(abilities.engine, "llama.cpp b11434-0b5f9d6");
     assert!(!abilities.penalties && !abilities.forced && !abilities.repeats);
     let mut handle = back_end.handle(&Caller::default());
     let beam = handle.open(&[1]).unwrap();
@@ -166,6 +166,23 @@ fn seed_of_letters() -> u64 {
         grown.tokens.len() == 8 && grown.tokens.iter().all(|token| !(0xc2..0xf5).contains(token) && *token != EOS)
     };
     (0..2000).find(letters).unwrap()
+}
+
+#[test]
+fn a_build_that_is_older_or_not_named_is_refused() {
+    let builds = [("b11434-0b5f9d6", true), ("b11434", true), ("b20000-abc", true), ("b11433-abc", false)];
+    let unknown = [("b0-unknown", false), ("", false), ("11434", false), ("b-1", false), ("b99999999999-a", false)];
+    for (build, supported) in builds.into_iter().chain(unknown) {
+        let fake = Fake::new(Kind { build: Some(build.into()), ..Kind::default() });
+        let error = LlamaCpp::connect(&remote(&[&fake]), local()).err();
+        assert_eq!(error.is_none(), supported, "{build}");
+        assert!(error.is_none_or(|error| matches!(error.fault, Fault::Version { .. })), "{build}");
+        let any = Remote { any_version: true, ..remote(&[&fake]) };
+        assert!(LlamaCpp::connect(&any, local()).is_ok(), "{build}");
+    }
+    let fake = Fake::new(Kind { build: None, ..Kind::default() });
+    let error = LlamaCpp::connect(&remote(&[&fake]), local()).err().unwrap().to_string();
+    assert!(error.contains("not named") && error.contains("b11434 or later"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Contradiction, Endpoint, Fault, Key, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_engines::{Deadlines, Endpoint, Fault, Key, Contradiction, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
     BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
     log_softmax, top_k,
@@ -498,11 +498,11 @@ fn what_is_wrong_at_the_start_is_named() {
     let other = Fault::Model { expected: "large".into(), known: "smol".into() };
     assert_eq!(start(kind(), |remote| remote.model = Some("large".into())), Some((true, other)));
     let old = Kind { version: "0.9.1".into(), ..kind() };
-    let version = Fault::Version { found: "0.9.1".into(), tested: "0.32" };
+    let version = Fault::Version { found: "0.9.1".into(), expected: "vLLM 0.32" };
     assert_eq!(start(old.clone(), |_| ()), Some((true, version)));
     assert_eq!(start(old, |remote| remote.any_version = true), None);
     let next = Kind { version: "0.33.0".into(), ..kind() };
-    let version = Fault::Version { found: "0.33.0".into(), tested: "0.32" };
+    let version = Fault::Version { found: "0.33.0".into(), expected: "vLLM 0.32" };
     assert_eq!(start(next, |_| ()), Some((true, version)));
     let keyed = || Kind { key: Some("secret".into()), ..kind() };
     assert_eq!(start(keyed(), |_| ()), Some((true, Fault::Key)));
@@ -510,6 +510,19 @@ fn what_is_wrong_at_the_start_is_named() {
     assert_eq!(start(keyed(), |remote| remote.key = Key::new(" secret\n").ok()), None);
     assert_eq!(format!("{:?}", Key::new("secret").unwrap()), "Key(not shown)");
     assert!(Key::new(" \n").is_err() && Key::new("a\nb").is_err());
+}
+
+#[test]
+fn an_engine_that_has_just_begun_may_be_slow_at_the_start_and_not_later() {
+    let fake = Fake::new(Kind::default());
+    fake.completions(|| Act::Late(Duration::from_millis(300)));
+    let deadlines = Deadlines { check_byte: Duration::from_millis(100), ..deadlines() };
+    let slow = Remote { deadlines, ..remote(&[&fake]) };
+    let vllm = Vllm::connect(&slow, local(), None).unwrap();
+    // Another process answers, so that a whole check is due.
+    fake.change(|kind| kind.fingerprint = "vllm-0.32.0-bbbb".into());
+    let error = remote_error(grow_one(&vllm).unwrap_err());
+    assert!(matches!(error.fault, Fault::Silent { .. }), "{error}");
 }
 
 #[test]

@@ -18,6 +18,13 @@ use inferenceguard_model::Token;
 /// The positions of each sequence of a probe that are compared: the server gives no log-probabilities of a prompt.
 const POSITIONS: usize = 4;
 
+/// The oldest build that was tested. llama.cpp has several builds a day, so that later ones are taken as well: what this side uses
+/// of them is checked in every answer.
+const OLDEST: u32 = 11434;
+
+/// The same for people.
+const EXPECTED: &str = "llama.cpp b11434 or later";
+
 /// What a check finds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
@@ -36,6 +43,7 @@ pub(crate) struct ServerCheck {
     vocab: usize,
     probe: Option<Likeness>,
     end: Vec<Token>,
+    any_version: bool,
 }
 
 impl ServerCheck {
@@ -43,7 +51,8 @@ impl ServerCheck {
         let setup = |reason: String| Fault::Setup { reason };
         let canary = local.tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
         let probe = remote.probe_for(Measure::Logprobs, local.info.vocab)?;
-        Ok(Self { canary, vocab: local.info.vocab, end: local.info.eos.clone(), probe })
+        let (vocab, end, any_version) = (local.info.vocab, local.info.eos.clone(), remote.any_version);
+        Ok(Self { canary, vocab, probe, end, any_version })
     }
 
     async fn tokenizer(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
@@ -94,6 +103,17 @@ impl ServerCheck {
     }
 }
 
+/// The name of a build, such as `b11434-0b5f9d6`, if it is a supported one. A build from source without its history calls itself
+/// `b0-unknown`, so that nobody knows what it is.
+fn build(found: Option<String>, any: bool) -> Result<String, Fault> {
+    let found = found.unwrap_or_default();
+    let number = found.strip_prefix('b').and_then(|rest| rest.split('-').next()).and_then(|digits| digits.parse().ok());
+    if any || number.is_some_and(|number: u32| number >= OLDEST) {
+        return Ok(quoted(&found));
+    }
+    Err(Fault::Version { found: quoted(if found.is_empty() { "not named" } else { &found }), expected: EXPECTED })
+}
+
 async fn props(http: &Http, at: &Endpoint) -> Result<Props, Fault> {
     unwrapped(http.json(at, Call::get("/props")).await)
 }
@@ -103,7 +123,7 @@ impl Check for ServerCheck {
 
     async fn check(&self, http: &Http, at: &Endpoint) -> Result<Facts, Fault> {
         let props = props(http, at).await?;
-        let build = quoted(&props.build_info.unwrap_or_default());
+        let build = build(props.build_info, self.any_version)?;
         self.tokenizer(http, at).await?;
         let saves = self.saves(http, at).await?;
         self.probe(http, at).await?;

@@ -21,7 +21,7 @@ use inferenceguard_model::{Likely, Token};
 use std::sync::OnceLock;
 
 /// The versions that were tested, for people.
-const TESTED: &str = "0.32";
+const TESTED: &str = "vLLM 0.32";
 
 /// The beginning whose continuation is changed to prove the plugin.
 const BEGINNING: &str = "The capital of France is";
@@ -141,7 +141,7 @@ pub(crate) async fn version(http: &Http, at: &Endpoint, any: bool) -> Result<Str
     let Version { version } = unwrapped(http.json(at, Call::get("/version")).await)?;
     let mut numbers = version.split(['.', '+']).map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
     let tested = matches!((numbers.next(), numbers.next()), (Some(0), Some(32)));
-    if tested || any { Ok(quoted(&version)) } else { Err(Fault::Version { found: quoted(&version), tested: TESTED }) }
+    if tested || any { Ok(quoted(&version)) } else { Err(Fault::Version { found: quoted(&version), expected: TESTED }) }
 }
 
 /// A replica that is being checked.

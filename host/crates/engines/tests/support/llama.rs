@@ -18,7 +18,7 @@ pub(crate) struct Slots {
 }
 
 pub(crate) fn props(kind: &Kind) -> Value {
-    json!({"total_slots": SLOTS, "default_generation_settings": {"n_ctx": kind.context}, "build_info": "b11434",
+    json!({"total_slots": SLOTS, "default_generation_settings": {"n_ctx": kind.context}, "build_info": kind.build,
         "model_path": "/models/smol.gguf"})
 }
 

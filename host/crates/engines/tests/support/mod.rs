@@ -71,6 +71,8 @@ pub(crate) struct Kind {
     pub(crate) prefix: bool,
     /// Numbers per row of `/pooling`.
     pub(crate) width: usize,
+    /// What llama.cpp's server calls its build, if it names it.
+    pub(crate) build: Option<String>,
     /// Whether llama.cpp's slots can be saved.
     pub(crate) saves: bool,
     /// The name under which the model is served.
@@ -89,6 +91,7 @@ impl Default for Kind {
             key: None,
             prefix: true,
             width: 1,
+            build: Some("b11434-0b5f9d6".into()),
             saves: true,
             model: "smol".into(),
         }
