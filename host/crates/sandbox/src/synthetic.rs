@@ -43,6 +43,7 @@ fn row(n: u8, text: &str, needs: &Needs) -> BatchRow {
         top_k: (needs.top_k > 0).then(|| (0..needs.top_k).map(|token| (token, -0.1 * (token as f32 + 1.0))).collect()),
         logits: needs.logits.then(|| wave(n, VOCABULARY)),
         latent: needs.latents.map(|_| wave(n, WIDTH)),
+        token_latents: (!needs.token_latents.is_empty()).then(|| wave(n, count * WIDTH * needs.token_latents.len())),
         scores: needs.scores.iter().map(|model| (model.clone(), scores(n, count))).collect(),
         priced: true,
         safe: true,
