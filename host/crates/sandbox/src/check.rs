@@ -6,6 +6,7 @@ use crate::{
     component::Exports,
     instance::Guest,
     state::State,
+    synthetic::Shape,
     trial::{self, Tried, shortened},
 };
 use inferenceguard_search::{CostGrain, CostKind, FailureKind, Needs, Role};
@@ -113,8 +114,8 @@ fn same<T: Debug>(
 
 /// Two fresh instances must agree; and one instance with itself, unless it may remember.
 fn calls(component: &Component, activation: &Activation) -> Result<Vec<CallReport>, SandboxError> {
-    let first = trial::calls(activation, 2)?;
-    let second = trial::calls(activation, 2)?;
+    let shape = Shape::default();
+    let (first, second) = (trial::calls(activation, &shape, 2)?, trial::calls(activation, &shape, 2)?);
     compare(component, &first, &second)?;
     let half = first.len() / 2;
     if component.role() != Role::Policy {

@@ -167,8 +167,7 @@ impl Default for SearchLimits {
 /// The settings of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchConfig {
-    /// The constraints, each with the cost that prices it. May be empty: then nothing is guarded, and answers have the status
-    /// [`Unguarded`](crate::Status::Unguarded).
+    /// The constraints, each with the cost that prices it. May be empty: then nothing is guarded.
     pub constraints: Vec<PricedConstraint>,
     /// The cost that ranks answers, if there is one.
     pub task: Option<String>,
@@ -202,8 +201,8 @@ pub struct SearchConfig {
 }
 
 /// The current rules. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
-/// had broken a budget for good. Revision 1 called answers without a constraint `within_budget`.
-pub const REVISION: u32 = 2;
+/// had broken a budget for good.
+pub const REVISION: u32 = 1;
 
 fn least_margin() -> f64 {
     crate::EPSILON

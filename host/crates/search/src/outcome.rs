@@ -17,8 +17,6 @@ pub enum Status {
     /// A component, a score model or the language model failed, and no answer could be emitted without it; the text is the
     /// operator's refusal. It says nothing about the prompt or the budgets: count it neither as safe nor as a refusal.
     Failed,
-    /// There was no constraint, so nothing was priced against a budget: the text is what the policy chose.
-    Unguarded,
 }
 
 /// Why the answer ended.

@@ -80,18 +80,10 @@ impl Session {
             let same = self.released.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
             return Err(SearchError::Released { released: self.released.len(), answer: text.len(), same });
         }
-        let status = self.standing(beam);
+        let status = if beam.safe(&self.constraints) { Status::WithinBudget } else { Status::BudgetExceeded };
         self.released.clone_from(&text);
         self.end(Some(beam), text, status, beam.finish.unwrap_or(Finish::Length));
         Ok(())
-    }
-
-    /// How safe this beam is. Before revision 2, an answer without constraints counted as within budget.
-    fn standing(&self, beam: &Beam) -> Status {
-        if self.constraints.is_empty() && self.config.revision >= 2 {
-            return Status::Unguarded;
-        }
-        if beam.safe(&self.constraints) { Status::WithinBudget } else { Status::BudgetExceeded }
     }
 
     /// Ends with the refusal text, after what was already released. If a component failed in this request, or the newest attempt
