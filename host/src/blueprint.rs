@@ -5,7 +5,7 @@ use crate::{
     deployment::{Deployment, Ready},
     methods::Methods,
     pins::Pins,
-    sandboxed::{self, Activator, Loader},
+    sandboxed::{self, Activator, Loader, Trial},
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{
@@ -49,22 +49,23 @@ impl Blueprint {
         authors: SamplingSettings,
     ) -> Result<Deployment, EngineError> {
         let budget = |own: f64, given| if self.tightens { own.min(given) } else { given };
-        self.deployment(bundle, generation, authors, budget)
+        self.deployment(bundle, generation, (authors, Trial::No), budget)
     }
 
-    /// Same, for a later bundle. Budgets of the builder can only tighten it.
+    /// Same, for a later bundle. Budgets of the builder can only tighten it. A bundle that cannot run under its own limits
+    /// is refused here, while the old one still decides.
     pub(crate) fn later(&self, bundle: &Bundle, authors: SamplingSettings) -> Result<Deployment, EngineError> {
-        self.deployment(Some(bundle), 0, authors, f64::min)
+        self.deployment(Some(bundle), 0, (authors, Trial::Yes), f64::min)
     }
 
     fn deployment(
         &self,
         bundle: Option<&Bundle>,
         generation: u64,
-        authors: SamplingSettings,
+        (authors, trial): (SamplingSettings, Trial),
         budget_of: impl Fn(f64, f64) -> f64,
     ) -> Result<Deployment, EngineError> {
-        let methods = self.ready_methods(bundle)?;
+        let methods = self.ready_methods(bundle, trial)?;
         let config = self.config.clone().or_else(|| Some(bundle?.manifest().search_config_for(authors)));
         let mut config =
             config.ok_or(EngineError::Incomplete { what: "settings", call: "bundle` or `EngineBuilder::config" })?;
@@ -88,7 +89,7 @@ impl Blueprint {
         self.sandbox.as_ref().or(self.own_sandbox.get()).map_or(0, Sandbox::fuel)
     }
 
-    fn ready_methods(&self, bundle: Option<&Bundle>) -> Result<Vec<(String, Ready)>, EngineError> {
+    fn ready_methods(&self, bundle: Option<&Bundle>, trial: Trial) -> Result<Vec<(String, Ready)>, EngineError> {
         let mut ready = Vec::new();
         for (name, roles) in &self.native {
             ready.push((name.clone(), Ready::new(Arc::clone(roles))?));
@@ -96,7 +97,7 @@ impl Blueprint {
         if let Some(bundle) = bundle {
             let networks = sandboxed::networks(bundle, self.dense())?;
             let methods = self.table.clone().with(bundle.manifest());
-            let activator = Activator { bundle, sandbox: self.sandbox_for(bundle)?, networks };
+            let activator = Activator { bundle, trial, sandbox: self.sandbox_for(bundle)?, networks };
             let loader = Loader::new(activator, &self.parts, methods)?;
             if self.methods.is_empty() && ready.is_empty() {
                 ready.push((OWN_METHOD.to_owned(), loader.own()?));

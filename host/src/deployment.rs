@@ -10,8 +10,7 @@ use crate::{
     roles::readers,
     scores::ScoreModels,
 };
-use inferenceguard_model::{Generator, LatentSelector, ModelError, ModelInfo};
-use inferenceguard_sandbox::Shape;
+use inferenceguard_model::{Generator, LatentSelector, ModelError};
 use inferenceguard_search::{RolesInfo, SearchConfig};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -100,14 +99,6 @@ impl Deployment {
             networks::check(method, &ready.info, &self.networks, model.info(), &self.config)?;
         }
         Ok(())
-    }
-
-    /// Whether every component answers made-up rows of this model as a request could use it.
-    pub(crate) fn rehearse(&self, model: &ModelInfo) -> Result<(), EngineError> {
-        let constraints = self.config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
-        let shape =
-            Shape { hidden: model.hidden, vocabulary: model.vocab, constraints, limits: self.config.limits };
-        self.methods.values().try_for_each(|ready| ready.roles.rehearse(&shape))
     }
 
     /// Whether the networks that these roles open were trained for the budgets of a request.

@@ -175,9 +175,7 @@ impl Engine {
         Ok(self.install(None, self.prepare(bundle)?))
     }
 
-    /// The first half of [`Engine::activate`]: everything that takes time or can fail. Nothing changes yet. Each function of
-    /// each component is called once on made-up rows: a bundle on which every request would fail is refused here, while the
-    /// old one still decides.
+    /// The first half of [`Engine::activate`]: everything that takes time or can fail. Nothing changes yet.
     ///
     /// # Errors
     /// As [`crate::EngineBuilder::build`].
@@ -186,20 +184,10 @@ impl Engine {
         let authors = self.model().sampling;
         let mut next = self.instances.for_activation(|| {
             let next = self.blueprint.later(bundle, authors)?;
-            next.check(&mut self.handles(&Caller::default()), &self.models)?;
-            next.rehearse(self.model()).map(|()| next)
+            next.check(&mut self.handles(&Caller::default()), &self.models).map(|()| next)
         })?;
         next.generation = self.lanes.next_number();
         Ok(Prepared(Arc::new(next)))
-    }
-
-    /// Calls the functions of the active bundle's components on made-up rows, as [`Engine::prepare`] does for every later
-    /// bundle. A server calls it before it takes requests, so that a bundle on which every request would fail is found then.
-    ///
-    /// # Errors
-    /// [`EngineError::Sandbox`]: the component, the function, and what it did.
-    pub fn rehearse(&self) -> Result<(), EngineError> {
-        self.instances.for_activation(|| self.current().rehearse(self.model()))
     }
 
     /// The second half of [`Engine::activate`]: from now on the prepared bundle decides for new requests of this lane. `None`

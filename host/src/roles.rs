@@ -12,15 +12,6 @@ pub trait RolesFactory: Send + Sync {
     /// # Errors
     /// When no instance is free or one does not start.
     fn open(&self) -> Result<Roles, EngineError>;
-
-    /// Calls the functions of components on made-up rows of this shape, before anything relies on them. Roles in plain Rust
-    /// have nothing to rehearse.
-    ///
-    /// # Errors
-    /// What a component does that no request could use; when no instance is free.
-    fn rehearse(&self, _shape: &Shape) -> Result<(), EngineError> {
-        Ok(())
-    }
 }
 
 impl<F: Fn() -> Roles + Send + Sync> RolesFactory for F {

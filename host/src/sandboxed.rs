@@ -7,7 +7,7 @@ use crate::{
 };
 use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, Network, RoleEntry};
 use inferenceguard_model::dense::{Dense, DenseError, Networks};
-use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue, Shape};
+use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue};
 use inferenceguard_search::Role;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -40,17 +40,19 @@ impl RolesFactory for Sandboxed {
             costs: costs.collect::<Result<_, SandboxError>>()?,
         })
     }
+}
 
-    fn rehearse(&self, shape: &Shape) -> Result<(), EngineError> {
-        let Self { policy, critic, steering, shared } = self;
-        let single = [policy, &shared.tracker].into_iter().chain(critic).chain(steering);
-        single.chain(shared.costs.values()).try_for_each(|active| Ok(active.rehearse(shape)?))
-    }
+/// Whether the functions of components are called before anything relies on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trial {
+    Yes,
+    No,
 }
 
 /// Activates components of a bundle, with its networks.
 pub(crate) struct Activator<'a> {
     pub(crate) bundle: &'a Bundle,
+    pub(crate) trial: Trial,
     pub(crate) sandbox: Sandbox,
     pub(crate) networks: Arc<Networks>,
 }
@@ -71,7 +73,11 @@ impl Activator<'_> {
 
     fn bytes(&self, name: &str, role: Role, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
         let component = self.sandbox.load(name, bytes)?;
-        Ok(component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?)
+        let active = component.in_role(role)?.activate_with(settings, Arc::clone(&self.networks))?;
+        if self.trial == Trial::Yes {
+            active.rehearse()?;
+        }
+        Ok(active)
     }
 
     /// A bundle holds every file its manifest names.

@@ -44,9 +44,6 @@ pub fn describe(bundle: &Bundle) -> String {
             mode(c.mode)
         )
     }));
-    if manifest.unguarded {
-        lines.push("warning: unguarded: no constraint prices anything, and answers have the status `unguarded`".to_owned());
-    }
     lines.extend(bundle.digests().iter().map(|(file, digest)| format!("{file:<28} {digest}")));
     escape::lines(lines)
 }

@@ -6,7 +6,6 @@ use crate::{
     component::Exports,
     instance::Guest,
     state::State,
-    synthetic::Shape,
     trial::{self, Tried, shortened},
 };
 use inferenceguard_search::{CostGrain, CostKind, FailureKind, Needs, Role};
@@ -114,8 +113,8 @@ fn same<T: Debug>(
 
 /// Two fresh instances must agree; and one instance with itself, unless it may remember.
 fn calls(component: &Component, activation: &Activation) -> Result<Vec<CallReport>, SandboxError> {
-    let shape = Shape::default();
-    let (first, second) = (trial::calls(activation, &shape, 2)?, trial::calls(activation, &shape, 2)?);
+    let first = trial::calls(activation, 2)?;
+    let second = trial::calls(activation, 2)?;
     compare(component, &first, &second)?;
     let half = first.len() / 2;
     if component.role() != Role::Policy {

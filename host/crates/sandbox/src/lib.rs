@@ -44,4 +44,3 @@ pub use error::SandboxError;
 pub use inferenceguard_bundle::{Limits, SettingValue};
 pub use inspect::SUPPORTED_CONTRACT;
 pub use settings::Setting;
-pub use synthetic::Shape;

@@ -1,12 +1,9 @@
 //! Calls every function of a component on made-up rows, and looks at what it returns as a search would.
 
-use crate::{
-    Activation, CallReport, SandboxError,
-    instance::Guest,
-    roles,
-    synthetic::{self, Shape},
+use crate::{Activation, CallReport, SandboxError, instance::Guest, roles, synthetic};
+use inferenceguard_search::{
+    BatchRow, Check, Cost, Critic, FailureKind, Policy, Role, RoleFailure, SearchLimits, Steering, Tracker,
 };
-use inferenceguard_search::{BatchRow, Check, Cost, Critic, Policy, Role, RoleFailure, Steering, Tracker};
 use std::fmt::Debug;
 
 /// One call.
@@ -19,16 +16,17 @@ pub(crate) struct Tried {
 }
 
 impl Activation {
-    /// Calls each of its functions once, on a few made-up rows of this shape: what fails on them fails on every request.
+    /// Whether its functions can be called at all under its limits: each is, once, on a few made-up rows.
     ///
     /// # Errors
-    /// [`SandboxError::Failed`] if one traps, exceeds a limit, reads what it did not declare, or returns what no search
-    /// takes, such as NaN or too few rows. An error of the component's own is no failure: it may not like made-up rows.
-    pub fn rehearse(&self, shape: &Shape) -> Result<(), SandboxError> {
-        for Tried { report, .. } in calls(self, shape, 1)? {
-            if report.is_failed()
-                && let Some(kind) = report.failure
-            {
+    /// [`SandboxError::Failed`] if one runs out of fuel, memory or time.
+    pub fn rehearse(&self) -> Result<(), SandboxError> {
+        for Tried { report, .. } in calls(self, 1)? {
+            let kind = report.failure.filter(|kind| {
+                use FailureKind::{Deadline, Memory, OutOfFuel};
+                matches!(kind, OutOfFuel { .. } | Deadline { .. } | Memory { .. })
+            });
+            if let Some(kind) = kind {
                 let (component, function) = (self.name().to_owned(), report.function);
                 return Err(SandboxError::Failed { component, function, kind });
             }
@@ -39,23 +37,23 @@ impl Activation {
 
 /// Calls all functions of a fresh instance a number of times, one after the other. A failed call kills the instance, so each
 /// function after a failure gets a fresh one.
-pub(crate) fn calls(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tried>, SandboxError> {
+pub(crate) fn calls(activation: &Activation, times: usize) -> Result<Vec<Tried>, SandboxError> {
     match activation.role() {
-        Role::Policy => policy(activation, shape, times),
-        Role::Tracker => tracker(activation, shape, times),
-        Role::Critic => repeated(times, || activation.start_critic(), |role| estimate(activation, shape, role)),
-        Role::Cost => repeated(times, || activation.start_cost(), |role| price(activation, shape, role)),
-        Role::Steering => repeated(times, || activation.start_steering(), |role| steer(activation, shape, role)),
+        Role::Policy => policy(activation, times),
+        Role::Tracker => tracker(activation, times),
+        Role::Critic => repeated(times, || activation.start_critic(), |role| estimate(activation, role)),
+        Role::Cost => repeated(times, || activation.start_cost(), |role| price(activation, role)),
+        Role::Steering => repeated(times, || activation.start_steering(), |role| steer(activation, role)),
         Role::Model => Ok(Vec::new()),
     }
 }
 
-fn policy(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tried>, SandboxError> {
-    let (rows, check, mut tried) = (synthetic::batch(activation.needs(), shape), check(activation), Vec::new());
+fn policy(activation: &Activation, times: usize) -> Result<Vec<Tried>, SandboxError> {
+    let (rows, check, mut tried) = (synthetic::batch(activation.needs()), check(activation), Vec::new());
     let mut role = activation.start_policy()?;
     for _ in 0..times {
-        // Whether there is a critic, only a bundle says.
-        let rules = |plan| check.plan(plan, rows.rows.len(), &shape.limits, true);
+        // Whether there is a critic, and what the bundle allows, only a bundle says.
+        let rules = |plan| check.plan(plan, rows.rows.len(), &SearchLimits::default(), true);
         tried.push(outcome("plan", role.plan(&rows), rules, &role.guest));
         role = if failed(&tried) { activation.start_policy()? } else { role };
         tried.push(outcome("select", role.select(&rows), |decision| check.decision(decision, &rows), &role.guest));
@@ -64,38 +62,37 @@ fn policy(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tr
     Ok(tried)
 }
 
-fn tracker(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tried>, SandboxError> {
-    let (check, mut tried) = (check(activation), Vec::new());
-    let Some(constraint) = shape.constraints.first() else { return Ok(tried) };
+fn tracker(activation: &Activation, times: usize) -> Result<Vec<Tried>, SandboxError> {
+    let (constraint, check, mut tried) = (synthetic::constraint(), check(activation), Vec::new());
     let mut role = activation.start_tracker()?;
     for _ in 0..times {
-        let start = role.start(constraint);
+        let start = role.start(&constraint);
         tried.push(outcome("start", start.clone(), |state| check.start(state), &role.guest));
         role = if failed(&tried) { activation.start_tracker()? } else { role };
         let rows = synthetic::tracked(&start.unwrap_or_default());
-        let advanced = role.advance(constraint, &rows);
+        let advanced = role.advance(&constraint, &rows);
         tried.push(outcome("advance", advanced, |advanced| check.advanced(advanced, &rows), &role.guest));
         role = if failed(&tried) { activation.start_tracker()? } else { role };
     }
     Ok(tried)
 }
 
-fn estimate(activation: &Activation, shape: &Shape, role: &mut roles::WasmCritic) -> Tried {
-    let rows = synthetic::batch(activation.needs(), shape);
+fn estimate(activation: &Activation, role: &mut roles::WasmCritic) -> Tried {
+    let rows = synthetic::batch(activation.needs());
     let (count, constraints) = (rows.rows.len(), rows.constraints.len());
     let rules = |estimates| check(activation).estimates(estimates, count, constraints);
     outcome("estimate", role.estimate(&rows), rules, &role.guest)
 }
 
-fn price(activation: &Activation, shape: &Shape, role: &mut roles::WasmCost) -> Tried {
-    let rows = synthetic::batch(activation.needs(), shape);
+fn price(activation: &Activation, role: &mut roles::WasmCost) -> Tried {
+    let rows = synthetic::batch(activation.needs());
     let lens: Vec<usize> = rows.rows.iter().map(|row: &BatchRow| row.tokens.len()).collect();
     let (prices, grain) = (role.price(&rows), role.grain());
     outcome("price", prices, |prices| check(activation).prices(prices, &lens, grain), &role.guest)
 }
 
-fn steer(activation: &Activation, shape: &Shape, role: &mut roles::WasmSteering) -> Tried {
-    let rows = synthetic::batch(activation.needs(), shape);
+fn steer(activation: &Activation, role: &mut roles::WasmSteering) -> Tried {
+    let rows = synthetic::batch(activation.needs());
     let width = rows.rows.iter().find_map(|row| row.latent.as_ref()).map_or(0, |latent| latent.len());
     let rules = |steered| check(activation).steered(steered, rows.rows.len(), width);
     outcome("steer", role.steer(&rows), rules, &role.guest)

@@ -54,7 +54,7 @@ impl Deployer {
     /// [`Deployer::begin`] does.
     ///
     /// # Errors
-    /// If `active` is not trusted, if one of its components fails on made-up rows, or if the store cannot be read.
+    /// If `active` is not trusted, or the store cannot be read.
     pub(crate) fn new(
         engine: Arc<Engine>,
         active: Bundle,
@@ -65,8 +65,6 @@ impl Deployer {
     ) -> Result<Self, DeployError> {
         let trust = TrustFile(settings.trust.clone());
         trust.check(&active)?;
-        engine.rehearse()?;
-        warn_if_unguarded(&active);
         let (mut bundles, store) = (ActiveBundles::new(active), store.map(Arc::new));
         let restore = |store| StateWriter::restore(store, &mut bundles, &engine);
         let writer = store.clone().map(restore).transpose()?;
@@ -175,7 +173,6 @@ impl Deployer {
 
     fn check_and_compile(&self, bundle: &Bundle) -> Result<Prepared, DeployError> {
         self.trust.check(bundle)?;
-        warn_if_unguarded(bundle);
         self.fit_for_faces(self.engine.prepare(bundle)?)
     }
 
@@ -285,13 +282,6 @@ impl Deployer {
     /// Forgets what was activated from this path.
     pub(crate) fn forget_activated_from(&self, path: &Path) {
         lock(&self.activated).remove(&resolved(path));
-    }
-}
-
-fn warn_if_unguarded(bundle: &Bundle) {
-    if bundle.manifest().unguarded {
-        let (name, digest) = (&bundle.manifest().name, bundle.digest());
-        tracing::warn!(name, %digest, "this bundle has no constraints: its answers have the status `unguarded`");
     }
 }
 
