@@ -4,15 +4,20 @@ use crate::{
     flags::{DeviceArguments, Named, one_of},
     output,
 };
+use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use inferenceguard_bundle::{Bundle, MANIFEST, network::Network};
 use inferenceguard_catalog::{Loading, embedded, language_files, language_model};
 use inferenceguard_critic::{
     Recipe, Shares,
-    cost::{self, CostObjective, CostOptions, Places, Source, cost_recipe},
+    cost::{self, BundleOptions, CostObjective, CostOptions, CostReport, Places, Source, cost_recipe},
 };
-use inferenceguard_model::Native;
-use std::path::PathBuf;
+use inferenceguard_model::{Generator, ModelInfo, Native};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 const OBJECTIVES: &[Named<CostObjective>] = &[
     ("survival", "A hazard at every token; a budget bounds the modelled probability of harm", CostObjective::Survival),
@@ -59,9 +64,29 @@ pub(crate) struct CostArguments {
     text_prompt: String,
     #[command(flatten)]
     training: TrainingArguments,
+    #[command(flatten)]
+    bundle: BundleArguments,
     /// Prints the whole report as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A bundle around the cost.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bundle")]
+struct BundleArguments {
+    /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or one that holds such a bundle
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
+    /// The budget of the cost; if not given, the smallest of the report's that refuses at most 5 % of the harmless answers
+    #[arg(long, requires = "bundle")]
+    budget: Option<f64>,
+    /// Candidates per chunk
+    #[arg(long, short, default_value_t = 8, requires = "bundle")]
+    n: u32,
+    /// Tokens of a chunk
+    #[arg(long, default_value_t = 16, requires = "bundle")]
+    chunk_len: u32,
 }
 
 /// How heads are trained.
@@ -109,8 +134,11 @@ pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
     let files = named.map_or_else(|| language_files(arguments.model.as_deref(), load.note()), Ok)?;
     let mut model = Native::new(Box::new(language_model(&files, &load.language(), load.note())?));
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
-    let (_, report) = cost::train(&options, &mut model, &units, &bar)?;
+    let (network, report) = cost::train(&options, &mut model, &units, &bar)?;
     bar.finish_and_clear();
+    if let Some(folder) = &arguments.bundle.bundle {
+        write_bundle(folder, &arguments.bundle, &network, (&report, model.info()))?;
+    }
     let settings = cost::settings(&report, "cost");
     output::note(format_args!("{}: settings of linear-cost.wasm: {settings}", options.out.join(cost::NETWORK).display()));
     if arguments.json { output::json(&report) } else { output::result(&report) }
@@ -130,4 +158,26 @@ fn options(arguments: &CostArguments) -> anyhow::Result<CostOptions> {
         recipe: Recipe { hidden, depth, rate, weight_decay, epochs, patience, batch, seed, ..cost_recipe() },
         device: Loading::new(&arguments.device.loading(), None)?.language().device,
     })
+}
+
+/// Writes manifest and network, if they make a bundle.
+fn write_bundle(
+    folder: &Path,
+    arguments: &BundleArguments,
+    network: &Network,
+    (report, model): (&CostReport, &ModelInfo),
+) -> anyhow::Result<()> {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.with_context(|| format!("--bundle {}: expected a folder with a name", folder.display()))?;
+    let BundleArguments { budget, n, chunk_len, .. } = *arguments;
+    let options = BundleOptions { name, budget, candidates: n, chunk: chunk_len, max_tokens: 256 };
+    let (text, bytes) = (cost::manifest(report, model, &options), network.to_bytes()?);
+    let mut all = BTreeMap::from([(cost::NETWORK.to_owned(), bytes.clone())]);
+    all.extend(embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())));
+    let bundle = Bundle::from_parts(&text, &all)?;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    output::file(&folder.join(cost::NETWORK), &bytes)?;
+    output::file(&folder.join(MANIFEST), text.as_bytes())?;
+    output::note(format_args!("{}: {}", folder.display(), bundle.digest()));
+    Ok(())
 }

@@ -245,3 +245,67 @@ impl Job<'_> {
         if self.objective.form() == Form::Hazard { (0.7 / mean).ln() } else { 0.0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::{Unit, cost_recipe, latents, parts::Parts, record::parse};
+    use candle_core::Device;
+    use inferenceguard_model::{Native, toy::ToyScript};
+
+    const SCRIPT: &str = "vocab: <eos>* a b good bad\nafter : good 1, bad 1\nafter good : good 3, bad 1\nafter bad : bad 3, <eos> 1";
+
+    fn data(folder: &Path, shares: &Shares) -> Data {
+        let line = |at: usize, harmful: bool| {
+            let prompt = ["a", "b", "a b", "b a", "a a", "b b", "a a b", "b b a"][at];
+            let response = if harmful { "good bad" } else { "good good good" };
+            let line = serde_json::json!({ "prompt": prompt, "response": response, "harmful": harmful });
+            parse(&line.to_string(), 1.0, "").unwrap().remove(0)
+        };
+        let units: Vec<Unit> = (0..8).flat_map(|at| [line(at, false), line(at, true)]).collect();
+        let mut model = Native::new(Box::new(ToyScript::parse(SCRIPT).unwrap().model()));
+        let answers: Vec<_> = units.iter().flat_map(Unit::answers).collect();
+        let places = "final-norm".parse::<Places>().unwrap();
+        let bar = ProgressBar::hidden();
+        let latents = latents::read(&mut model, &answers, &places.0, 4, folder, &bar).unwrap();
+        Data::new(&units, Parts::new(&units, shares).unwrap(), latents, 0.5)
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_ends_as_an_uninterrupted_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = Shares { validation: 0.25, test: 0.25, seed: 1 };
+        let data = data(folder.path(), &shares);
+        let places = "final-norm".parse().unwrap();
+        let recipe = Recipe { epochs: 9, patience: 0, batch: 3, rate: 0.05, hidden: 4, depth: 1, ..cost_recipe() };
+        let job = |folder| Job {
+            data: &data,
+            places: &places,
+            objective: CostObjective::Survival,
+            balanced: true,
+            threshold: 0.5,
+            shares: &shares,
+            recipe: &recipe,
+            device: &Device::Cpu,
+            folder,
+        };
+        let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+        [&whole, &stopped].into_iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+        let bar = ProgressBar::hidden();
+        let expected = job(&whole).fit(&bar).unwrap();
+        // Four epochs, and the process is gone.
+        let job = job(&stopped);
+        let scaling = job.scaling();
+        let shape = Shape { inputs: scaling.len(), hidden: 4, depth: 1, activation: recipe.activation, logits: 0 };
+        let network = Mlp::random(shape, &[job.prior()], recipe.seed, &Device::Cpu).unwrap();
+        let head = Head { network, scaling, line: (1.0, 0.0), history: Vec::new(), best_epoch: 0 };
+        let (mut adam, mut at) = (Adam::new(head.network.variables()).unwrap(), Progress::default());
+        for _ in 0..4 {
+            job.next_epoch(&head, &mut adam, &mut at).unwrap();
+            Checkpoint::new(&stopped, job.setting()).write(&at).unwrap();
+        }
+        let found = job.fit(&bar).unwrap();
+        assert_eq!(found.history, expected.history);
+        assert_eq!(found.layers().unwrap(), expected.layers().unwrap());
+    }
+}

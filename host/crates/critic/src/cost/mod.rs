@@ -12,6 +12,7 @@
 //! **Invariant**: a run that was stopped ends as an uninterrupted one, with the same files.
 
 mod adam;
+mod bundle;
 mod checkpoint;
 mod data;
 mod fit;
@@ -24,6 +25,7 @@ mod read;
 mod record;
 mod report;
 
+pub use bundle::{BundleOptions, manifest};
 pub use objective::{CostObjective, Form};
 pub use options::{CostOptions, Places, cost_recipe};
 pub use read::{Source, read};
