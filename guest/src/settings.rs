@@ -115,7 +115,8 @@ impl Settings {
     pub fn latents(&self, name: &str) -> Result<Vec<LatentSelector>, String> {
         let (found, expected) = (self.text(name)?, "`final-norm`, or `layer:N` with N from 0; several joined by `+`");
         let wrong = || format!("setting `{name}` is `{found}`; expected {expected}, each once");
-        let places: Vec<_> = found.split('+').map(|one| selector(one.trim())).collect::<Option<_>>().ok_or_else(wrong)?;
+        let places: Vec<_> =
+            found.split('+').map(|one| selector(one.trim())).collect::<Option<_>>().ok_or_else(wrong)?;
         let twice = places.iter().enumerate().any(|(at, place)| places[..at].contains(place));
         if twice { Err(wrong()) } else { Ok(places) }
     }

@@ -1,10 +1,10 @@
 //! Beams of the language model by the search's keys.
 
+use crate::roles::readers;
 use inferenceguard_model::{
     BeamId, Effort, Generator, Grown, GrownRow, Growth, LatentSelector, Likely, ModelError, Rows, SampleRequest,
     Sampled, Token, Tokenizer,
 };
-use crate::roles::readers;
 use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, ROOT, RolesInfo, SampleNeed};
 use std::{
     collections::{HashMap, HashSet},

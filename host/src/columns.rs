@@ -20,7 +20,8 @@ pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), Model
         rows.iter_mut().zip(latents).for_each(|(row, latent)| row.latent = Some(latent));
     }
     if !needs.token_latents.is_empty() {
-        let new = |row: &&mut BatchRow| (row.id, (row.length as usize).saturating_sub(row.tokens.len())..row.length as usize);
+        let new =
+            |row: &&mut BatchRow| (row.id, (row.length as usize).saturating_sub(row.tokens.len())..row.length as usize);
         let tokens: Vec<_> = rows.iter().map(new).collect();
         let latents = beams.token_latents(&tokens, &needs.token_latents)?;
         rows.iter_mut().zip(latents).for_each(|(row, latents)| row.token_latents = Some(latents));

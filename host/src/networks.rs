@@ -76,7 +76,7 @@ impl Use<'_> {
 
 /// The places whose latents the role reads; those of every token, joined by `+`, if it reads such.
 fn places(needs: &Needs) -> String {
-    let read = if needs.token_latents.is_empty() { needs.latents.as_slice() } else { &needs.token_latents };
+    let read = if needs.token_latents.is_empty() { needs.latents.as_slice() } else { needs.token_latents.as_slice() };
     if read.is_empty() { "none".to_owned() } else { read.iter().map(latent).collect::<Vec<_>>().join("+") }
 }
 

@@ -124,7 +124,9 @@ fn row() -> impl Strategy<Value = BatchRow> {
             text_ends: ends.collect(),
             text,
             lookback: "how to bui".to_owned(),
-            token_latents: Some((0..words.len() * HIDDEN).map(|at| latent[at % HIDDEN] as f32 + at as f32 / 8.0).collect()),
+            token_latents: Some(
+                (0..words.len() * HIDDEN).map(|at| latent[at % HIDDEN] as f32 + at as f32 / 8.0).collect(),
+            ),
             latent: Some(narrow(latent).into()),
             scores: ["cost", "reward"].into_iter().map(|name| (name.to_owned(), scores.clone())).collect(),
             priced,

@@ -44,9 +44,21 @@ impl Setup for LinearCost {
                 Value::Text("final-norm".to_owned()),
                 "Which latent: `final-norm`, or `layer:N`; several joined by `+`.",
             )
-            .setting("per", Value::Text("token".to_owned()), "What a price is for: `token`, or `chunk` (its last token).")
-            .setting("form", Value::Text("linear".to_owned()), "The price of x: `linear` (x), or `hazard` (ln(1 + e^x)).")
-            .setting("scale", Value::Number(1.0), "What the network's output is multiplied by: x = scale · output + shift.")
+            .setting(
+                "per",
+                Value::Text("token".to_owned()),
+                "What a price is for: `token`, or `chunk` (its last token).",
+            )
+            .setting(
+                "form",
+                Value::Text("linear".to_owned()),
+                "The price of x: `linear` (x), or `hazard` (ln(1 + e^x)).",
+            )
+            .setting(
+                "scale",
+                Value::Number(1.0),
+                "What the network's output is multiplied by: x = scale · output + shift.",
+            )
             .setting("shift", Value::Number(0.0), "What is added to the scaled output.")
     }
 

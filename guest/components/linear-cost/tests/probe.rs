@@ -80,9 +80,8 @@ fn it_is_a_safety_cost_and_reads_what_it_is_told() {
 #[test]
 fn what_cannot_be_used_is_named() {
     for settings in [vec![], per_chunk().to_vec()] {
-        let refused = |dense: &DenseDouble| {
-            prices(&settings, &vec![1; dense.latents.len()], dense).expect_err("unusable")
-        };
+        let refused =
+            |dense: &DenseDouble| prices(&settings, &vec![1; dense.latents.len()], dense).expect_err("unusable");
         assert!(refused(&probe(&[[f32::NAN, 0.0]])).contains("for row 0; expected a number"));
         assert!(refused(&probe(&[[0.0, 0.0], [f32::INFINITY, 0.0]])).contains("for row 1"));
         let mut dense = probe(&[[0.0, 0.0]]);

@@ -140,7 +140,10 @@ pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
         write_bundle(folder, &arguments.bundle, &network, (&report, model.info()))?;
     }
     let settings = cost::settings(&report, "cost");
-    output::note(format_args!("{}: settings of linear-cost.wasm: {settings}", options.out.join(cost::NETWORK).display()));
+    output::note(format_args!(
+        "{}: settings of linear-cost.wasm: {settings}",
+        options.out.join(cost::NETWORK).display()
+    ));
     if arguments.json { output::json(&report) } else { output::result(&report) }
 }
 

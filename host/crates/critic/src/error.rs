@@ -79,7 +79,9 @@ pub enum CriticError {
         found: String,
     },
     /// Only one kind of answer is there.
-    #[error("all {found} answers {part} are {kind}; a cost is learnt from harmful and harmless ones: give more answers")]
+    #[error(
+        "all {found} answers {part} are {kind}; a cost is learnt from harmful and harmless ones: give more answers"
+    )]
     OneClass {
         /// How many.
         found: usize,
@@ -99,7 +101,9 @@ pub enum CriticError {
         found: usize,
     },
     /// Latents hold numbers that cannot be kept.
-    #[error("answer {answer}: {place} has {found} among its latents, expected finite numbers; choose another latent, or check the weights")]
+    #[error(
+        "answer {answer}: {place} has {found} among its latents, expected finite numbers; choose another latent, or check the weights"
+    )]
     Latents {
         /// The answer's place, from 0.
         answer: usize,

@@ -96,9 +96,7 @@ fn harm_is_found_at_the_token_that_does_it() {
 #[test]
 fn pairs_are_enough_to_learn_what_is_worse() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = |pair: &[serde_json::Value]| {
-        json!({ "prompt": pair[0]["prompt"], "chosen": pair[0]["response"], "rejected": pair[1]["response"] })
-    };
+    let pair = |pair: &[serde_json::Value]| json!({ "prompt": pair[0]["prompt"], "chosen": pair[0]["response"], "rejected": pair[1]["response"] });
     let pairs: Vec<serde_json::Value> = lines().chunks(2).map(pair).collect();
     let units = units(folder.path(), &pairs);
     let (_, report) = train(&options(folder.path(), CostObjective::Pairwise), &units).unwrap();
@@ -150,7 +148,8 @@ fn what_cannot_be_learnt_from_is_named() {
     assert!(matches!(error, CriticError::Part { what: "pairs", .. }), "{error}");
     let out = folder.path().join("nan");
     let mut broken = handle(SCRIPT, "latents 1: nan 3");
-    let error = cost::train(&options(&out, CostObjective::Survival), broken.as_mut(), &labelled, &ProgressBar::hidden());
+    let error =
+        cost::train(&options(&out, CostObjective::Survival), broken.as_mut(), &labelled, &ProgressBar::hidden());
     assert!(matches!(error, Err(CriticError::Latents { answer: 3, .. })), "{error:?}");
     let one = units(folder.path(), &all[..2]);
     let error = train(&options(&folder.path().join("few"), CostObjective::Survival), &one).unwrap_err();
@@ -161,7 +160,11 @@ fn what_cannot_be_learnt_from_is_named() {
 fn a_line_without_a_label_is_named_with_its_file_and_number() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("answers.jsonl");
-    fs::write(&path, "{\"prompt\": \"a\", \"response\": \"b\", \"harm\": 0}\n\n{\"prompt\": \"a\", \"response\": \"b\"}\n").unwrap();
+    fs::write(
+        &path,
+        "{\"prompt\": \"a\", \"response\": \"b\", \"harm\": 0}\n\n{\"prompt\": \"a\", \"response\": \"b\"}\n",
+    )
+    .unwrap();
     let error = cost::read(&[Source { path: path.clone(), weight: 1.0 }], "a").unwrap_err();
     assert!(matches!(error, CriticError::Line { line: 3, .. }), "{error}");
     assert!(error.to_string().contains("answers.jsonl, line 3: an answer without a label"), "{error}");

@@ -165,7 +165,8 @@ impl Batch {
             data.latents.write(*at, places, &mut rows);
             for row in rows[n * tokens * width..].chunks_exact_mut(width) {
                 let scaled = row.iter_mut().zip(scaling);
-                scaled.for_each(|(number, (mean, deviation))| *number = ((f64::from(*number) - mean) / deviation) as f32);
+                scaled
+                    .for_each(|(number, (mean, deviation))| *number = ((f64::from(*number) - mean) / deviation) as f32);
             }
             rows.resize((n + 1) * tokens * width, 0.0);
         }
@@ -208,6 +209,13 @@ impl Batch {
                 Tensor::from_vec(counts, many, device)?,
             )),
         };
-        Ok(Targets { there: table(there)?, last: table(last)?, harmful: list(harmful)?, weights: list(weights)?, pairs, total })
+        Ok(Targets {
+            there: table(there)?,
+            last: table(last)?,
+            harmful: list(harmful)?,
+            weights: list(weights)?,
+            pairs,
+            total,
+        })
     }
 }

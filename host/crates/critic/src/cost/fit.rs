@@ -253,7 +253,8 @@ mod tests {
     use candle_core::Device;
     use inferenceguard_model::{Native, toy::ToyScript};
 
-    const SCRIPT: &str = "vocab: <eos>* a b good bad\nafter : good 1, bad 1\nafter good : good 3, bad 1\nafter bad : bad 3, <eos> 1";
+    const SCRIPT: &str =
+        "vocab: <eos>* a b good bad\nafter : good 1, bad 1\nafter good : good 3, bad 1\nafter bad : bad 3, <eos> 1";
 
     fn data(folder: &Path, shares: &Shares) -> Data {
         let line = |at: usize, harmful: bool| {

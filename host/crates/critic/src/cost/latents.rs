@@ -14,7 +14,7 @@ use half::f16;
 use indicatif::ProgressBar;
 use inferenceguard_model::{BeamId, Generator, LatentSelector, ModelError, ModelInfo, Token};
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// Answers read at once, and kept in one file.
 const BATCH: usize = 32;
@@ -122,6 +122,9 @@ fn setting(
     ])
 }
 
+/// The latents of one place, one row for each answer.
+type Rows = Vec<Arc<[f32]>>;
+
 /// A batch of answers on its way through the model.
 struct Batch<'m> {
     model: &'m mut dyn Generator,
@@ -155,13 +158,12 @@ impl Batch<'_> {
     }
 
     /// The answers with their beams, and by place the latents of each answer.
-    #[expect(clippy::type_complexity, reason = "used once")]
     fn grow(
         &mut self,
         batch: &[(usize, &Labelled)],
         roots: &mut HashMap<Vec<Token>, BeamId>,
         held: &mut Vec<BeamId>,
-    ) -> std::result::Result<(Vec<Answer>, Vec<Vec<std::sync::Arc<[f32]>>>), ModelError> {
+    ) -> std::result::Result<(Vec<Answer>, Vec<Rows>), ModelError> {
         let mut answers = Vec::new();
         for (place, labelled) in batch {
             answers.extend(self.begin(*place, labelled, roots, held)?);
@@ -211,13 +213,7 @@ impl Batch<'_> {
     }
 
     /// Adds the latents of one place to its table.
-    fn add(
-        &self,
-        at: usize,
-        answers: &[Answer],
-        rows: Vec<std::sync::Arc<[f32]>>,
-        table: &mut LatentTable,
-    ) -> Result<()> {
+    fn add(&self, at: usize, answers: &[Answer], rows: Rows, table: &mut LatentTable) -> Result<()> {
         for (answer, row) in answers.iter().zip(rows) {
             table.width = row.len() / answer.tokens.len().max(1);
             for number in row.iter() {

@@ -184,7 +184,10 @@ mod tests {
             let row = |row: &Vec<f64>| (0..3).map(|at| row.get(at).map_or(pad, |x| *x as f32)).collect::<Vec<_>>();
             of(xs.iter().flat_map(row).collect(), &[3, 3])
         };
-        let (there, last) = (of(vec![1., 1., 1., 1., 1., 0., 1., 0., 0.], &[3, 3]), of(vec![0., 0., 1., 0., 1., 0., 1., 0., 0.], &[3, 3]));
+        let (there, last) = (
+            of(vec![1., 1., 1., 1., 1., 0., 1., 0., 0.], &[3, 3]),
+            of(vec![0., 0., 1., 0., 1., 0., 1., 0., 0.], &[3, 3]),
+        );
         let narrow = |values: [f64; 3]| of(values.map(|value| value as f32).to_vec(), &[3]);
         let index = |at: u32| Tensor::new(&[at], &Device::Cpu).unwrap();
         let targets = Targets {

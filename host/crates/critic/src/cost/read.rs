@@ -48,7 +48,11 @@ pub fn read(sources: &[Source], asked: &str) -> Result<Vec<Unit>> {
             units.extend(parse(line, source.weight, asked).map_err(wrong)?);
         }
     }
-    if units.is_empty() { Err(CriticError::TooFew { what: "labelled answers", found: 0, expected: 1 }) } else { Ok(units) }
+    if units.is_empty() {
+        Err(CriticError::TooFew { what: "labelled answers", found: 0, expected: 1 })
+    } else {
+        Ok(units)
+    }
 }
 
 fn text(path: &Path) -> Result<String> {

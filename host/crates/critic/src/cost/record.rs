@@ -65,7 +65,7 @@ pub(super) fn parse(line: &str, weight: f64, asked: &str) -> Result<Vec<Unit>, S
         Line { chosen: Some(chosen), rejected: Some(rejected), prompt, .. } => {
             vec![pair(prompt, [chosen, rejected])?]
         }
-        Line { response_0: Some(first), response_1: Some(second), .. } => record(&line, [first, second])?,
+        Line { response_0: Some(ref first), response_1: Some(ref second), .. } => record(&line, [first, second])?,
         Line { response: Some(ref response), .. } => vec![single(&line, line.prompt.as_deref(), response)?],
         Line { text: Some(ref text), .. } => vec![single(&line, Some(asked), text)?],
         _ => return Err(format!("an object without an answer; expected {FORMATS}")),
@@ -116,16 +116,15 @@ fn asked(prompt: Option<&str>) -> Result<&str, String> {
     prompt.ok_or_else(|| "an answer without a `prompt`; expected a text".to_owned())
 }
 
-fn record(line: &Line, responses: [String; 2]) -> Result<Vec<Unit>, String> {
+fn record(line: &Line, [a, b]: [&String; 2]) -> Result<Vec<Unit>, String> {
     let (Some(first), Some(second)) = (line.is_response_0_safe, line.is_response_1_safe) else {
         return Err("a record without labels; expected `is_response_0_safe` and `is_response_1_safe`".to_owned());
     };
     let turns = vec![Message::user(asked(line.prompt.as_deref())?)];
-    let answer = |answer: String, safe: bool| {
+    let answer = |answer: &String, safe: bool| {
         let harm = Some(f64::from(u8::from(!safe)));
-        Labelled { turns: turns.clone(), answer, harm, category: line.category.clone(), weight: 1.0 }
+        Labelled { turns: turns.clone(), answer: answer.clone(), harm, category: line.category.clone(), weight: 1.0 }
     };
-    let [a, b] = responses;
     let (a, b) = (answer(a, first), answer(b, second));
     Ok(match (first, second) {
         (true, false) => vec![Unit::Pair(Box::new([a, b]))],
@@ -135,9 +134,8 @@ fn record(line: &Line, responses: [String; 2]) -> Result<Vec<Unit>, String> {
 }
 
 fn pair(prompt: Option<String>, texts: [String; 2]) -> Result<Unit, String> {
-    let answer = |(turns, answer): (Vec<Message>, String)| {
-        Labelled { turns, answer, harm: None, category: None, weight: 1.0 }
-    };
+    let answer =
+        |(turns, answer): (Vec<Message>, String)| Labelled { turns, answer, harm: None, category: None, weight: 1.0 };
     let read = |text: &String| match &prompt {
         Some(prompt) => Ok((vec![Message::user(asked(Some(prompt))?)], text.clone())),
         None => dialogue(text),

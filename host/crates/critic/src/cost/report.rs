@@ -133,7 +133,11 @@ impl Job<'_> {
             objective,
             model,
             latent: self.places.to_string(),
-            answers: (data.of(&data.parts.train).len(), data.of(&data.parts.validation).len(), data.of(&data.parts.test).len()),
+            answers: (
+                data.of(&data.parts.train).len(),
+                data.of(&data.parts.validation).len(),
+                data.of(&data.parts.test).len(),
+            ),
             skipped: data.skipped,
             tried,
             line: head.line,
@@ -153,7 +157,8 @@ impl Job<'_> {
         }
         let (better, worse): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
         let (better, worse) = (self.outputs(head, &better)?, self.outputs(head, &worse)?);
-        let right = better.iter().zip(&worse).filter(|(a, b)| self.objective.score(a) < self.objective.score(b)).count();
+        let right =
+            better.iter().zip(&worse).filter(|(a, b)| self.objective.score(a) < self.objective.score(b)).count();
         Ok(Some((pairs.len(), right as f64 / pairs.len() as f64)))
     }
 
@@ -223,7 +228,10 @@ impl fmt::Display for CostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (train, validation, test) = self.answers;
         let name = self.objective.name();
-        writeln!(f, "{name} cost: learnt from {train} answers, chosen and calibrated on {validation}, measured on {test}")?;
+        writeln!(
+            f,
+            "{name} cost: learnt from {train} answers, chosen and calibrated on {validation}, measured on {test}"
+        )?;
         if self.skipped > 0 {
             writeln!(f, "{} answers left no room in the model's context", self.skipped)?;
         }
@@ -232,7 +240,11 @@ impl fmt::Display for CostReport {
             writeln!(f, "{latent:<32} {loss:>8.4} {:>8}   {best:>3} of {all}", number(*auc))?;
         }
         writeln!(f, "\n{} on other prompts:", self.latent)?;
-        writeln!(f, "{:<32} {:>7} {:>8} {:>7} {:>16} {:>7} {:>7}", "answers", "count", "harmful", "AUC", "95 %", "Brier", "ECE")?;
+        writeln!(
+            f,
+            "{:<32} {:>7} {:>8} {:>7} {:>16} {:>7} {:>7}",
+            "answers", "count", "harmful", "AUC", "95 %", "Brier", "ECE"
+        )?;
         let named = [("all", &self.test), ("not refusals", &self.without_refusals)];
         let named = named.into_iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
         for (name, one) in named.chain(self.categories.iter().map(|(name, one)| (name.as_str(), one))) {

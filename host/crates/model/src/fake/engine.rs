@@ -5,8 +5,8 @@ use super::{
     spoil::spoil,
 };
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, Grown, GrownRow, Growth, LatentSelector, Likely,
-    Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
+    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
     collections::BTreeMap,

@@ -29,7 +29,8 @@ impl Native {
     /// Keeps the latents of the tokens that these beams were just given, if they keep any.
     pub(super) fn keep_newest(&mut self, beams: &[BeamId]) -> Result<(), ModelError> {
         for place in self.kept_places(beams) {
-            let keeps = |id: &BeamId| self.beams.get(id).is_some_and(|beam| beam.kept.iter().any(|one| one.place == place));
+            let keeps =
+                |id: &BeamId| self.beams.get(id).is_some_and(|beam| beam.kept.iter().any(|one| one.place == place));
             let keeping: Vec<BeamId> = beams.iter().copied().filter(keeps).collect();
             let rows = self.newest_latents(&keeping, place)?;
             for (id, row) in keeping.iter().zip(rows) {
@@ -61,12 +62,7 @@ impl Native {
         finite_latents(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    fn kept_row(
-        &self,
-        id: BeamId,
-        tokens: &Range<usize>,
-        places: &[LatentSelector],
-    ) -> Result<Arc<[f32]>, ModelError> {
+    fn kept_row(&self, id: BeamId, tokens: &Range<usize>, places: &[LatentSelector]) -> Result<Arc<[f32]>, ModelError> {
         let kept = &self.beam(id)?.kept;
         let column = |place: &LatentSelector| {
             let column = kept.iter().find(|one| one.place == *place).map(|one| one.tokens.as_slice());

@@ -104,7 +104,8 @@ impl Native {
             return Err(error);
         }
         let latent = Place { table: Arc::new(latents), row: 0 };
-        self.beams.insert(beam, Beam { tokens: reading.prompt.len(), latent, steered: None, logits: None, kept: Vec::new() });
+        self.beams
+            .insert(beam, Beam { tokens: reading.prompt.len(), latent, steered: None, logits: None, kept: Vec::new() });
         Ok(Some(beam))
     }
 

@@ -79,7 +79,9 @@ pub(super) fn kept(subject: &mut Subject) -> Outcome {
     let expected = [&first[..], &all[width..], &all[..], &[]];
     ensure(found.len() == rows.len(), || format!("{} rows were asked for, found {}", rows.len(), found.len()))?;
     for (expected, found) in expected.iter().zip(&found) {
-        ensure(found.len() == expected.len(), || format!("expected {} numbers, found {}", expected.len(), found.len()))?;
+        ensure(found.len() == expected.len(), || {
+            format!("expected {} numbers, found {}", expected.len(), found.len())
+        })?;
         ensure_close("kept latents", expected, found, tolerance)?;
     }
     let beyond = subject.handle.kept_latents(&[(beam, 0..4)], &place);
