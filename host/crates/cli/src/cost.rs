@@ -137,7 +137,7 @@ pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
     let (network, report) = cost::train(&options, &mut model, &units, &bar)?;
     bar.finish_and_clear();
     if let Some(folder) = &arguments.bundle.bundle {
-        write_bundle(folder, &arguments.bundle, &network, (&report, model.info()))?;
+        write_bundle(folder, arguments, &network, (&report, model.info()))?;
     }
     let settings = cost::settings(&report, "cost");
     output::note(format_args!(
@@ -166,14 +166,16 @@ fn options(arguments: &CostArguments) -> anyhow::Result<CostOptions> {
 /// Writes manifest and network, if they make a bundle.
 fn write_bundle(
     folder: &Path,
-    arguments: &BundleArguments,
+    arguments: &CostArguments,
     network: &Network,
     (report, model): (&CostReport, &ModelInfo),
 ) -> anyhow::Result<()> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.with_context(|| format!("--bundle {}: expected a folder with a name", folder.display()))?;
-    let BundleArguments { budget, n, chunk_len, .. } = *arguments;
-    let options = BundleOptions { name, budget, candidates: n, chunk: chunk_len, max_tokens: 256 };
+    let BundleArguments { budget, n, chunk_len, .. } = arguments.bundle;
+    // Hazards of longer answers than those that were read are not calibrated.
+    let max_tokens = u32::try_from(arguments.max_tokens).unwrap_or(u32::MAX);
+    let options = BundleOptions { name, budget, candidates: n, chunk: chunk_len, max_tokens };
     let (text, bytes) = (cost::manifest(report, model, &options), network.to_bytes()?);
     let mut all = BTreeMap::from([(cost::NETWORK.to_owned(), bytes.clone())]);
     all.extend(embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())));
