@@ -83,6 +83,9 @@ proptest! {
         cost::<keyword_cost::KeywordCost>("keyword-cost", &[("words", words)], &rows);
         cost::<pattern_cost::PatternCost>("pattern-cost", &[], &rows);
         cost::<linear_cost::LinearCost>("linear-cost", &[("shift", SettingValue::Number(0.1))], &rows);
+        let hazard = [("form", text("hazard")), ("scale", SettingValue::Number(2.0))];
+        cost::<linear_cost::LinearCost>("linear-cost", &hazard, &rows);
+        cost::<linear_cost::LinearCost>("linear-cost", &[("per", text("chunk"))], &rows);
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl From<batch::ReadError> for ReadError {
     }
 }
 
+impl From<LatentSelector> for wit::LatentSelector {
+    fn from(selector: LatentSelector) -> Self {
+        match selector {
+            LatentSelector::FinalNorm => Self::FinalNorm,
+            LatentSelector::Layer(layer) => Self::Layer(layer),
+        }
+    }
+}
+
 impl From<Need> for wit::Need {
     fn from(need: Need) -> Self {
         match need {
@@ -75,8 +84,8 @@ impl From<Need> for wit::Need {
             Need::Logprobs => Self::Logprobs,
             Need::TopK(k) => Self::TopK(k),
             Need::Logits => Self::Logits,
-            Need::Latents(LatentSelector::FinalNorm) => Self::Latents(wit::LatentSelector::FinalNorm),
-            Need::Latents(LatentSelector::Layer(layer)) => Self::Latents(wit::LatentSelector::Layer(layer)),
+            Need::Latents(selector) => Self::Latents(selector.into()),
+            Need::TokenLatents(selector) => Self::TokenLatents(selector.into()),
             Need::Scores(model) => Self::Scores(model),
             Need::Network(name) => Self::Network(name),
         }

@@ -48,6 +48,8 @@ impl From<host::DenseError> for DenseError {
 pub trait Dense {
     /// The declared latents of all rows: \[rows, hidden\].
     fn latents(&self) -> Result<Tensor, DenseError>;
+    /// The declared latents of every new token, row after row: \[new tokens of all rows, sum of the widths\].
+    fn token_latents(&self) -> Result<Tensor, DenseError>;
     /// A tensor of this shape from its values, row by row.
     fn tensor(&self, shape: &[u32], data: &[f32]) -> Result<Tensor, DenseError>;
     /// A network by the name the deployment gives it. Need: `Network`.
@@ -228,14 +230,19 @@ impl LinearDouble {
 pub struct DenseDouble {
     /// The declared latents, one per row.
     pub latents: Vec<Vec<f32>>,
+    /// The declared latents of every new token, one per token, row after row.
+    pub token_latents: Vec<Vec<f32>>,
     /// Networks by name.
     pub networks: Vec<(String, LinearDouble)>,
 }
 
 impl Dense for DenseDouble {
     fn latents(&self) -> Result<Tensor, DenseError> {
-        let width = self.latents.first().map_or(0, Vec::len);
-        Tensor::plain(&[self.latents.len() as u32, width as u32], self.latents.concat())
+        table(&self.latents)
+    }
+
+    fn token_latents(&self) -> Result<Tensor, DenseError> {
+        table(&self.token_latents)
     }
 
     fn tensor(&self, shape: &[u32], data: &[f32]) -> Result<Tensor, DenseError> {
@@ -247,4 +254,10 @@ impl Dense for DenseDouble {
         let (_, layer) = found.ok_or_else(|| DenseError::NoNetwork(name.to_owned()))?;
         Ok(Network(Layers::Linear(layer.clone())))
     }
+}
+
+/// These rows as a tensor.
+fn table(rows: &[Vec<f32>]) -> Result<Tensor, DenseError> {
+    let width = rows.first().map_or(0, Vec::len);
+    Tensor::plain(&[rows.len() as u32, width as u32], rows.concat())
 }

@@ -110,6 +110,10 @@ impl Dense for HostDense<'_> {
         Ok(Tensor::on_device(host::latents(self.0)?))
     }
 
+    fn token_latents(&self) -> Result<Tensor, DenseError> {
+        Ok(Tensor::on_device(host::token_latents(self.0)?))
+    }
+
     fn tensor(&self, shape: &[u32], data: &[f32]) -> Result<Tensor, DenseError> {
         Ok(Tensor::on_device(host::Tensor::create(shape, data)?))
     }

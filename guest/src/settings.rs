@@ -104,10 +104,21 @@ impl Settings {
     /// A message for the operator when it is neither.
     pub fn latent(&self, name: &str) -> Result<LatentSelector, String> {
         let found = self.text(name)?;
-        let layer = || Some(LatentSelector::Layer(found.strip_prefix("layer:")?.parse().ok()?));
-        let selector = if found == "final-norm" { Some(LatentSelector::FinalNorm) } else { layer() };
-        selector
+        selector(found)
             .ok_or_else(|| format!("setting `{name}` is `{found}`; expected `final-norm`, or `layer:N` with N from 0"))
+    }
+
+    /// Which latents are read, joined by `+`: each as in [`Settings::latent`], none twice.
+    ///
+    /// # Errors
+    /// A message for the operator when one is neither, or is named twice.
+    pub fn latents(&self, name: &str) -> Result<Vec<LatentSelector>, String> {
+        let (found, expected) = (self.text(name)?, "`final-norm`, or `layer:N` with N from 0; several joined by `+`");
+        let wrong = || format!("setting `{name}` is `{found}`; expected {expected}, each once");
+        let places: Vec<_> =
+            found.split('+').map(|one| selector(one.trim())).collect::<Option<_>>().ok_or_else(wrong)?;
+        let twice = places.iter().enumerate().any(|(at, place)| places[..at].contains(place));
+        if twice { Err(wrong()) } else { Ok(places) }
     }
 
     /// A list of texts.
@@ -149,6 +160,14 @@ fn fit(name: &str, value: Value, default: &Value) -> Result<Value, String> {
         }
         (value, default) if value.kind() == default.kind() => Ok(value),
         (value, default) => Err(wrong_kind(name, &value, default.kind())),
+    }
+}
+
+/// `final-norm`, or `layer:N`.
+fn selector(text: &str) -> Option<LatentSelector> {
+    match text {
+        "final-norm" => Some(LatentSelector::FinalNorm),
+        layer => Some(LatentSelector::Layer(layer.strip_prefix("layer:")?.parse().ok()?)),
     }
 }
 

@@ -102,6 +102,9 @@ pub enum Need {
     Logits,
     /// The latent at the newest position.
     Latents(LatentSelector),
+    /// The latent of every new token. Declared several times, latents of several places are joined side by side, in that order;
+    /// at most 8.
+    TokenLatents(LatentSelector),
     /// The scores of the host's score model of this name.
     Scores(String),
     /// A network of the bundle, by the name the bundle gives it.

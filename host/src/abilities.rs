@@ -28,6 +28,7 @@ const LOWERS: &str = "lowers tokens of failed candidates in a retry";
 const LOGITS: &str = "use a component that reads fewer numbers, or an engine that gives logits";
 const LIKELIEST: &str = "lower that number in the component's settings, or allow more in the engine's";
 const LATENTS: &str = "use an engine that gives latents, or a component that reads scores in their place";
+const TOKEN_LATENTS: &str = "use the built-in engine, or a cost that reads scores or the latent at the end of a chunk";
 const STEERING: &str = "use a method without steering, or the built-in engine";
 const PENALTIES: &str = "switch the policy's retries or their penalty off, or add to the engine what lowers tokens by their place in a chunk";
 
@@ -59,10 +60,24 @@ fn lack(needs: &Needs, vocab: usize, abilities: &Abilities) -> Option<Lack> {
         Some(LatentSelector::FinalNorm) if !abilities.latents => return Some(Lack::new("reads latents", LATENTS)),
         _ => {}
     }
+    if !needs.token_latents.is_empty() && !abilities.token_latents {
+        return Some(Lack::new("reads the latents of every token", TOKEN_LATENTS));
+    }
+    if let (Some(layer), false) = (needs.token_latents.iter().find_map(inner), abilities.layers) {
+        return Some(Lack::new(format!("reads latents of layer {layer}"), LATENTS));
+    }
     if needs.logits && !abilities.logits {
         return Some(Lack::new("reads all logits", LOGITS));
     }
     too_many(needs.top_k, vocab, abilities)
+}
+
+/// The layer, if this is no final norm.
+pub(crate) fn inner(place: &LatentSelector) -> Option<u32> {
+    match place {
+        LatentSelector::Layer(layer) => Some(*layer),
+        LatentSelector::FinalNorm => None,
+    }
 }
 
 fn too_many(k: u32, vocab: usize, abilities: &Abilities) -> Option<Lack> {

@@ -1,18 +1,22 @@
 //! Beams of the language model by the search's keys.
 
+use crate::roles::readers;
 use inferenceguard_model::{
     BeamId, Effort, Generator, Grown, GrownRow, Growth, LatentSelector, Likely, ModelError, Rows, SampleRequest,
     Sampled, Token, Tokenizer,
 };
-use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, ROOT, SampleNeed};
+use inferenceguard_search::{BeamKey, FailureKind, GrowNeed, ROOT, RolesInfo, SampleNeed};
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
 /// The beams of one request. Dropping it releases them all, however the request ended.
 pub(crate) struct Beams<'m> {
     model: &'m mut dyn Generator,
+    /// The places of which beams keep the latents of every token.
+    keep: Vec<LatentSelector>,
     live: HashMap<BeamKey, BeamId>,
 }
 
@@ -25,7 +29,17 @@ impl Drop for Beams<'_> {
 
 impl<'m> Beams<'m> {
     pub(crate) fn new(model: &'m mut dyn Generator) -> Self {
-        Self { model, live: HashMap::new() }
+        Self { model, keep: Vec::new(), live: HashMap::new() }
+    }
+
+    /// Beams keep the latents of every token that one of these roles reads. Call it before the prompt is read.
+    pub(crate) fn keeping(mut self, roles: &RolesInfo) -> Self {
+        for place in readers(roles).into_iter().flat_map(|(_, _, needs)| &needs.token_latents) {
+            if !self.keep.contains(place) {
+                self.keep.push(*place);
+            }
+        }
+        self
     }
 
     pub(crate) fn tokenizer(&self) -> Arc<dyn Tokenizer> {
@@ -52,7 +66,7 @@ impl<'m> Beams<'m> {
     pub(crate) fn prefill(&mut self, prompt: &[Token]) -> Result<(), ModelError> {
         let id = self.model.open(prompt)?;
         self.keep(ROOT, id);
-        Ok(())
+        if self.keep.is_empty() { Ok(()) } else { self.model.keep_latents(&[id], &self.keep) }
     }
 
     /// Makes the forks (parent, child), then appends one token to each of the rows.
@@ -171,6 +185,25 @@ impl<'m> Beams<'m> {
         check_table("latents", &rows, keys.len(), width)?;
         let fine = rows.iter().all(|row| row.iter().all(|value| value.is_finite()));
         if fine { Ok(rows) } else { Err(ModelError::NotFinite("latents")) }
+    }
+
+    /// The latents of some tokens of these answers, by [`Generator::kept_latents`]; all finite.
+    pub(crate) fn token_latents(
+        &mut self,
+        rows: &[(BeamKey, Range<usize>)],
+        places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        let named = rows.iter().map(|(key, tokens)| Ok((self.id(*key)?, tokens.clone())));
+        let named = named.collect::<Result<Vec<_>, ModelError>>()?;
+        let kept = self.model.kept_latents(&named, places)?;
+        check_count("rows of kept latents", kept.len(), rows.len())?;
+        let first = kept.iter().zip(rows).find(|(_, (_, tokens))| !tokens.is_empty());
+        let width = first.map_or(0, |(row, (_, tokens))| row.len() / tokens.len());
+        for (row, (_, tokens)) in kept.iter().zip(rows) {
+            check_count("kept latents of a row", row.len(), width * tokens.len())?;
+        }
+        let fine = kept.iter().all(|row| row.iter().all(|value| value.is_finite()));
+        if fine { Ok(kept) } else { Err(ModelError::NotFinite("latents")) }
     }
 
     pub(crate) fn release(&mut self, keys: &[BeamKey]) {

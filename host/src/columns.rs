@@ -4,7 +4,7 @@ use crate::beams::Beams;
 use inferenceguard_model::{Likely, ModelError};
 use inferenceguard_search::{Batch, BatchRow, BeamKey};
 
-/// Fills latents, top-k and logits. Rows whose beam was released stay empty: reading them is a typed error.
+/// Fills latents, those of every new token, top-k and logits. Rows whose beam was released stay empty: reading them is a typed error.
 pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), ModelError> {
     if !batch.needs.newest_position() {
         return Ok(());
@@ -18,6 +18,13 @@ pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), Model
     if let Some(selector) = needs.latents {
         let latents = beams.latents(&keys, selector)?;
         rows.iter_mut().zip(latents).for_each(|(row, latent)| row.latent = Some(latent));
+    }
+    if !needs.token_latents.is_empty() {
+        let new =
+            |row: &&mut BatchRow| (row.id, (row.length as usize).saturating_sub(row.tokens.len())..row.length as usize);
+        let tokens: Vec<_> = rows.iter().map(new).collect();
+        let latents = beams.token_latents(&tokens, &needs.token_latents)?;
+        rows.iter_mut().zip(latents).for_each(|(row, latents)| row.token_latents = Some(latents));
     }
     if needs.top_k > 0 {
         let logprob = |one: Likely| (one.token, one.logprob);

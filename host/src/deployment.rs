@@ -1,7 +1,8 @@
 //! What an engine runs: default settings, and the roles of every method.
 
 use crate::{
-    BundleIdentity, EngineError, Generation, Models, Request, RolesFactory, abilities,
+    BundleIdentity, EngineError, Generation, Models, Request, RolesFactory,
+    abilities::{self, inner},
     back_ends::Handles,
     networks::{self, Networks},
     pins::Pins,
@@ -128,7 +129,8 @@ fn check_scores(info: &RolesInfo, scores: &ScoreModels) -> Result<(), EngineErro
 
 fn check_layers(info: &RolesInfo, model: &mut dyn Generator) -> Result<(), EngineError> {
     for (role, component, needs) in readers(info) {
-        if let Some(LatentSelector::Layer(layer)) = needs.latents {
+        let places = needs.latents.iter().chain(&needs.token_latents);
+        for layer in places.filter_map(inner) {
             let component = component.to_owned();
             let refused = |source| EngineError::NoLayer { role, component, layer, source };
             probe_layer(model, layer).map_err(refused)?;

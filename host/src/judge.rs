@@ -107,7 +107,7 @@ impl Engine {
         let mut driver = Driver {
             method: valid.method,
             abilities: handles.abilities,
-            beams: Beams::new(handles.language.as_mut()),
+            beams: Beams::new(handles.language.as_mut()).keeping(&info),
             scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
             roles,
             more: Vec::new(),

@@ -57,7 +57,7 @@ impl Use<'_> {
         let accepted = [("model", vec![model.base().to_owned(), model.name.clone()])]
             .into_iter()
             .chain([("hidden", vec![model.hidden.to_string()])])
-            .chain([("latent", vec![self.needs.latents.map_or("none".to_owned(), latent)])])
+            .chain([("latent", vec![places(self.needs)])])
             .chain(of_constraints(config));
         for (key, accepted) in accepted {
             if let Some(found) = network.metadata.get(key).filter(|found| !fits(found, &accepted)) {
@@ -74,7 +74,13 @@ impl Use<'_> {
     }
 }
 
-fn latent(selector: LatentSelector) -> String {
+/// The places whose latents the role reads; those of every token, joined by `+`, if it reads such.
+fn places(needs: &Needs) -> String {
+    let read = if needs.token_latents.is_empty() { needs.latents.as_slice() } else { needs.token_latents.as_slice() };
+    if read.is_empty() { "none".to_owned() } else { read.iter().map(latent).collect::<Vec<_>>().join("+") }
+}
+
+fn latent(selector: &LatentSelector) -> String {
     match selector {
         LatentSelector::FinalNorm => "final-norm".to_owned(),
         LatentSelector::Layer(layer) => format!("layer:{layer}"),

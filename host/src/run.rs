@@ -72,7 +72,7 @@ fn run(
     let mut driver = Driver {
         method: valid.method,
         abilities: handles.abilities.clone(),
-        beams: Beams::new(handles.language.as_mut()),
+        beams: Beams::new(handles.language.as_mut()).keeping(&ready.info),
         scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
         roles,
         more: Vec::new(),

@@ -120,7 +120,7 @@ fn the_audit_keeps_the_rounding_of_the_device_that_runs_the_networks_of_costs() 
 }
 
 #[test]
-fn a_probe_on_latents_prices_chunks_and_guards() {
+fn a_probe_on_latents_prices_tokens_and_guards() {
     // 2 · the logit of `bad` + 0.5: 2 · ln 8 + 0.5 after `bad`, and far below zero after `good`.
     let bundle = probing();
     let builder = with_models(EngineBuilder::new().bundle(&bundle), DOOMED);

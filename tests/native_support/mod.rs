@@ -124,6 +124,9 @@ fn row() -> impl Strategy<Value = BatchRow> {
             text_ends: ends.collect(),
             text,
             lookback: "how to bui".to_owned(),
+            token_latents: Some(
+                (0..words.len() * HIDDEN).map(|at| latent[at % HIDDEN] as f32 + at as f32 / 8.0).collect(),
+            ),
             latent: Some(narrow(latent).into()),
             scores: ["cost", "reward"].into_iter().map(|name| (name.to_owned(), scores.clone())).collect(),
             priced,
@@ -243,6 +246,13 @@ pub(crate) fn dense(batch: &Batch) -> guest::DenseDouble {
     };
     guest::DenseDouble {
         latents: batch.rows.iter().map(|row| row.latent.as_deref().unwrap_or_default().to_vec()).collect(),
+        token_latents: batch.rows.iter().flat_map(token_rows).collect(),
         networks: networks().into_iter().map(network).collect(),
     }
+}
+
+/// The latents of the new tokens of a row, one row each.
+fn token_rows(row: &BatchRow) -> Vec<Vec<f32>> {
+    let latents = row.token_latents.as_deref().unwrap_or_default();
+    latents.chunks((latents.len() / row.tokens.len().max(1)).max(1)).map(<[f32]>::to_vec).collect()
 }

@@ -21,7 +21,7 @@ fn rows(budgets: &[f64], z: &[&[f64]]) -> BatchDouble {
 fn dense(latents: &[&[f32]], weights: &[&[f32]], bias: &[f32]) -> DenseDouble {
     let layer = LinearDouble { weights: weights.iter().map(|row| row.to_vec()).collect(), bias: bias.to_vec() };
     let latents = latents.iter().map(|latent| latent.to_vec()).collect();
-    DenseDouble { latents, networks: vec![("critic".to_owned(), layer)] }
+    DenseDouble { latents, networks: vec![("critic".to_owned(), layer)], ..DenseDouble::default() }
 }
 
 fn estimates(settings: &[(&str, Value)], rows: &BatchDouble, dense: &DenseDouble) -> Result<Vec<Estimate>, String> {

@@ -1,13 +1,19 @@
-//! The cost `linear-cost`: a probe on latents, as a cheap safety cost without any score model.
+//! The cost `linear-cost`: a network on the model's own latents, as a cheap safety cost without any score model.
 //!
-//! One price per chunk: scale · output + shift, from the latent at the newest position. So it judges the whole text up to
-//! there, and how often it charges depends on how long chunks are. Network: input the latent, `[hidden]`; one output,
-//! higher being worse. It is meant to be one linear layer; deeper ones work as well.
+//! By default it prices every new token by the latent after that token, so that chunks of any length are charged the same. With
+//! `per = "chunk"` it prices whole chunks by the latent at their end, and what an answer costs depends on how long chunks are.
+//!
+//! x = scale · output + shift. The price is x, or with `form = "hazard"` −ln(1 − h) for the hazard h = 1 / (1 + e^−x), which is
+//! ln(1 + e^x): never negative. The sum over an answer is then −ln of the probability that no token was harmful, so a budget d
+//! holds the modelled probability of harm below 1 − e^−d.
+//!
+//! Network: input the latent, or several latents side by side; one output, higher being worse. One linear layer will do; deeper
+//! networks work as well.
 //!
 //! The host does not price the re-tokenised text of an answer by a cost that reads latents.
 
 use inferenceguard_guest::{
-    BatchCost, BatchView, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError,
+    BatchCost, BatchView, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError, Tensor,
 };
 use inferenceguard_guest::{Settings, Setup, Value, describe, register_cost};
 
@@ -15,31 +21,70 @@ use inferenceguard_guest::{Settings, Setup, Value, describe, register_cost};
 #[derive(Debug)]
 pub struct LinearCost {
     network: String,
-    latent: LatentSelector,
+    places: Vec<LatentSelector>,
+    grain: CostGrain,
+    form: Form,
     scale: f64,
     shift: f64,
 }
 
+/// How a price follows from x.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    Linear,
+    Hazard,
+}
+
 impl Setup for LinearCost {
     fn describe() -> Description {
-        describe!("Prices every chunk by a probe on the latent at its end.")
-            .setting("network", Value::Text("probe".to_owned()), "The probe: latent in, one number out; high is bad.")
-            .setting("latent", Value::Text("final-norm".to_owned()), "Which latent: `final-norm`, or `layer:N`.")
-            .setting("scale", Value::Number(1.0), "What the probe's output is multiplied by.")
+        describe!("Prices every token, or every chunk, by a network on the model's latents.")
+            .setting("network", Value::Text("probe".to_owned()), "The network: latent in, one number out; high is bad.")
+            .setting(
+                "latent",
+                Value::Text("final-norm".to_owned()),
+                "Which latent: `final-norm`, or `layer:N`; several joined by `+`.",
+            )
+            .setting(
+                "per",
+                Value::Text("token".to_owned()),
+                "What a price is for: `token`, or `chunk` (its last token).",
+            )
+            .setting(
+                "form",
+                Value::Text("linear".to_owned()),
+                "The price of x: `linear` (x), or `hazard` (ln(1 + e^x)).",
+            )
+            .setting(
+                "scale",
+                Value::Number(1.0),
+                "What the network's output is multiplied by: x = scale · output + shift.",
+            )
             .setting("shift", Value::Number(0.0), "What is added to the scaled output.")
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
-        Ok(Self {
+        let cost = Self {
             network: settings.text("network")?.to_owned(),
-            latent: settings.latent("latent")?,
+            places: settings.latents("latent")?,
+            grain: settings.choice("per", &[("token", CostGrain::Token), ("chunk", CostGrain::Chunk)])?,
+            form: settings.choice("form", &[("linear", Form::Linear), ("hazard", Form::Hazard)])?,
             scale: settings.number("scale", ..)?,
             shift: settings.number("shift", ..)?,
-        })
+        };
+        match (cost.grain, cost.places.len()) {
+            (CostGrain::Chunk, 2..) => {
+                Err("setting `latent` names several latents; expected one, or `per` = `token`".to_owned())
+            }
+            _ => Ok(cost),
+        }
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Latents(self.latent), Need::Network(self.network.clone())]
+        let place = |place: &LatentSelector| match self.grain {
+            CostGrain::Token => Need::TokenLatents(*place),
+            CostGrain::Chunk => Need::Latents(*place),
+        };
+        self.places.iter().map(place).chain([Need::Network(self.network.clone())]).collect()
     }
 }
 
@@ -49,28 +94,50 @@ impl BatchCost for LinearCost {
     }
 
     fn grain(&self) -> CostGrain {
-        CostGrain::Chunk
+        self.grain
     }
 
-    fn price_all(&self, _: &dyn BatchView, dense: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError> {
-        let (network, latents) = (dense.network(&self.network)?, dense.latents()?);
-        let (inputs, outputs) = (network.inputs(), network.outputs());
-        let hidden = latents.shape().last().copied().unwrap_or(0);
-        if (inputs, outputs) != (hidden, 1) {
-            let name = &self.network;
-            let found = format!("the network `{name}` maps {inputs} numbers to {outputs}; expected {hidden} to 1");
-            return Err(RoleError::InvalidInput(found));
+    fn price_all(&self, rows: &dyn BatchView, dense: &dyn Dense) -> Result<Vec<Vec<f64>>, RoleError> {
+        let due = |row| match self.grain {
+            CostGrain::Token => Ok(rows.tokens(row)?.len()),
+            CostGrain::Chunk => Ok(1),
+        };
+        let due = (0..rows.len()).map(due).collect::<Result<Vec<usize>, RoleError>>()?;
+        if due.iter().sum::<usize>() == 0 {
+            return Ok(vec![Vec::new(); due.len()]);
         }
-        let outputs = network.forward(&latents)?.to_vec()?;
-        outputs.into_iter().enumerate().map(|(row, output)| self.price_of(row, output)).collect()
+        let latents = if self.grain == CostGrain::Token { dense.token_latents()? } else { dense.latents()? };
+        let mut outputs = self.outputs(&latents, dense)?.into_iter();
+        due.into_iter().enumerate().map(|(row, due)| self.prices(row, outputs.by_ref().take(due))).collect()
     }
 }
 
 impl LinearCost {
-    fn price_of(&self, row: usize, output: f32) -> Result<Vec<f64>, RoleError> {
-        let price = f64::from(output) * self.scale + self.shift;
+    /// One number for each row of the latents.
+    fn outputs(&self, latents: &Tensor, dense: &dyn Dense) -> Result<Vec<f32>, RoleError> {
+        let network = dense.network(&self.network)?;
+        let (inputs, outputs) = (network.inputs(), network.outputs());
+        let width = latents.shape().last().copied().unwrap_or(0);
+        if (inputs, outputs) != (width, 1) {
+            let name = &self.network;
+            let found = format!("the network `{name}` maps {inputs} numbers to {outputs}; expected {width} to 1");
+            return Err(RoleError::InvalidInput(found));
+        }
+        Ok(network.forward(latents)?.to_vec()?)
+    }
+
+    fn prices(&self, row: usize, outputs: impl Iterator<Item = f32>) -> Result<Vec<f64>, RoleError> {
+        outputs.map(|output| self.price(row, output)).collect()
+    }
+
+    fn price(&self, row: usize, output: f32) -> Result<f64, RoleError> {
+        let x = f64::from(output) * self.scale + self.shift;
+        let price = match self.form {
+            Form::Linear => x,
+            Form::Hazard => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        };
         if price.is_finite() {
-            return Ok(vec![price]);
+            return Ok(price);
         }
         let found = format!("the network `{}` gives {output} for row {row}; expected a number", self.network);
         Err(RoleError::InvalidInput(found))

@@ -9,6 +9,7 @@ fn slope(latents: &[[f32; 2]]) -> DenseDouble {
     DenseDouble {
         latents: latents.iter().map(|latent| latent.to_vec()).collect(),
         networks: vec![("value".to_owned(), layer)],
+        ..DenseDouble::default()
     }
 }
 

@@ -14,6 +14,7 @@
 mod bench;
 mod bundle;
 mod component;
+mod cost;
 mod critic;
 mod eval;
 mod flags;

@@ -1,6 +1,7 @@
-//! `train`: the demonstration's models, and critics for any model.
+//! `train`: the demonstration's models, and critics and costs for any model.
 
 use crate::{
+    cost::{self, CostArguments},
     critic::{self, CriticArguments},
     output,
 };
@@ -16,6 +17,8 @@ pub(crate) enum TrainCommand {
     Demo(DemoArguments),
     /// Trains a critic, or RE-Control's value network, for a model and a bundle, and measures it
     Critic(Box<CriticArguments>),
+    /// Trains a cost that prices every token by the model's own latents, from labelled answers, and measures it
+    Cost(Box<CostArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +39,7 @@ pub(crate) fn command(command: &TrainCommand) -> anyhow::Result<()> {
     match command {
         TrainCommand::Demo(arguments) => demo(arguments),
         TrainCommand::Critic(arguments) => critic::run(arguments),
+        TrainCommand::Cost(arguments) => cost::run(arguments),
     }
 }
 

@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn splits_the_outputs() {
         let layer = LinearDouble { weights: vec![vec![0.0], vec![2.0]], bias: vec![0.0, 1.0] };
-        let dense = DenseDouble { latents: vec![vec![3.0]], networks: vec![("critic".to_owned(), layer)] };
+        let networks = vec![("critic".to_owned(), layer)];
+        let dense = DenseDouble { latents: vec![vec![3.0]], networks, ..DenseDouble::default() };
         let one = Constraint { name: "c".to_owned(), budget: 1.0, gamma: 1.0, clip: Default::default(), mode: Default::default() };
         let rows = BatchDouble { constraints: vec![one], ..BatchDouble::of([RowDouble::default()]) };
         let estimates = Foresight::with_settings(&[]).unwrap().estimate(&rows, &dense).unwrap();

@@ -45,7 +45,8 @@ mod tests {
     #[test]
     fn follows_the_gradient() {
         let layer = LinearDouble { weights: vec![vec![1.0, -2.0]], bias: vec![0.0] };
-        let dense = DenseDouble { latents: vec![vec![1.0, 1.0]], networks: vec![("value".to_owned(), layer)] };
+        let networks = vec![("value".to_owned(), layer)];
+        let dense = DenseDouble { latents: vec![vec![1.0, 1.0]], networks, ..DenseDouble::default() };
         let steering = Uphill::with_settings(&[("rate", Value::Number(0.5))]).unwrap();
         let steered = steering.steer(&BatchDouble::of([RowDouble::default()]), &dense).unwrap();
         let Steered::All(latents) = steered else { panic!("expected all rows") };

@@ -42,10 +42,8 @@ fn line(role: &str, needs: &Needs, always: &str, does: &str) -> String {
 
 /// What a component declared, in words.
 fn sees(needs: &Needs) -> Vec<String> {
-    let latents = needs.latents.map(|selector| match selector {
-        LatentSelector::FinalNorm => "the latent after the final norm".to_owned(),
-        LatentSelector::Layer(layer) => format!("the latent of layer {layer}"),
-    });
+    let latents = needs.latents.map(|selector| format!("the latent {}", place(selector)));
+    let of_tokens = needs.token_latents.iter().map(|selector| place(*selector)).collect::<Vec<_>>().join(" and ");
     let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
     let declared = |holds: bool, text: &str| holds.then(|| text.to_owned());
     [
@@ -56,12 +54,20 @@ fn sees(needs: &Needs) -> Vec<String> {
         (needs.top_k > 0).then(|| format!("the {} likeliest next tokens", needs.top_k)),
         declared(needs.logits, "all logits"),
         latents,
+        (!of_tokens.is_empty()).then(|| format!("the latents of every new token {of_tokens}")),
         named("the scores of", &needs.scores),
         named("the networks", &needs.networks),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn place(selector: LatentSelector) -> String {
+    match selector {
+        LatentSelector::FinalNorm => "after the final norm".to_owned(),
+        LatentSelector::Layer(layer) => format!("of layer {layer}"),
+    }
 }
 
 /// What holds for all components.

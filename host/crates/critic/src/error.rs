@@ -68,6 +68,60 @@ pub enum CriticError {
         /// What was expected.
         expected: &'static str,
     },
+    /// A line of a file is no labelled answer.
+    #[error("{}, line {line}: {found}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was found, and what is expected.
+        found: String,
+    },
+    /// Only one kind of answer is there.
+    #[error(
+        "all {found} answers {part} are {kind}; a cost is learnt from harmful and harmless ones: give more answers"
+    )]
+    OneClass {
+        /// How many.
+        found: usize,
+        /// Of which part: "to learn from", "to validate on", "to measure on".
+        part: &'static str,
+        /// `harmful` or `harmless`.
+        kind: &'static str,
+    },
+    /// A part has nothing of what is learnt from.
+    #[error("found {found} {what} {part}; give more answers, or another objective")]
+    Part {
+        /// Of what.
+        what: &'static str,
+        /// Of which part: "to learn from", "to validate on", "to measure on".
+        part: &'static str,
+        /// How many.
+        found: usize,
+    },
+    /// Latents hold numbers that cannot be kept.
+    #[error(
+        "answer {answer}: {place} has {found} among its latents, expected finite numbers; choose another latent, or check the weights"
+    )]
+    Latents {
+        /// The answer's place, from 0.
+        answer: usize,
+        /// Which latent.
+        place: String,
+        /// What was found.
+        found: String,
+    },
+    /// The language model failed on some answers.
+    #[error("answers {first} to {last} could not be read")]
+    Reading {
+        /// The first of them, from 0.
+        first: usize,
+        /// The last of them.
+        last: usize,
+        /// Why.
+        source: ModelError,
+    },
     /// There is too little to learn from.
     #[error("found {found} {what}, expected at least {expected}; give more prompts, or more answers to each")]
     TooFew {

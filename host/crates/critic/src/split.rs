@@ -43,15 +43,7 @@ impl Split {
     /// When a share is not in (0, 1), both leave nothing to learn from, or there are fewer than three distinct prompts
     /// with answers.
     pub fn new(data: &Trajectories, shares: &Shares) -> Result<Self> {
-        for (name, share) in [("validation", shares.validation), ("test", shares.test)] {
-            if !(share > 0.0 && share < 1.0) {
-                return Err(CriticError::option(name, share, "a share above 0, below 1"));
-            }
-        }
-        if shares.validation + shares.test >= 1.0 {
-            let found = format!("{} beside test {}", shares.validation, shares.test);
-            return Err(CriticError::option("validation", found, "shares that leave something to learn from"));
-        }
+        check(shares)?;
         let mut answers: BTreeMap<(Vec<u8>, &str), Vec<usize>> = BTreeMap::new();
         for (place, one) in data.all.iter().enumerate() {
             let text = data.prompts[one.prompt].as_str();
@@ -80,7 +72,22 @@ impl Split {
     }
 }
 
-fn key(text: &str, seed: u64) -> Vec<u8> {
+/// Refuses shares outside of (0, 1), and shares that leave nothing to learn from.
+pub(crate) fn check(shares: &Shares) -> Result<()> {
+    for (name, share) in [("validation", shares.validation), ("test", shares.test)] {
+        if !(share > 0.0 && share < 1.0) {
+            return Err(CriticError::option(name, share, "a share above 0, below 1"));
+        }
+    }
+    if shares.validation + shares.test >= 1.0 {
+        let found = format!("{} beside test {}", shares.validation, shares.test);
+        return Err(CriticError::option("validation", found, "shares that leave something to learn from"));
+    }
+    Ok(())
+}
+
+/// The place of a text in a seeded order.
+pub(crate) fn key(text: &str, seed: u64) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(text);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use inferenceguard_engines::{Deadlines, Endpoint, Fault, Key, Contradiction, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_engines::{Contradiction, Deadlines, Endpoint, Fault, Key, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{
     BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
     log_softmax, top_k,

@@ -211,7 +211,9 @@ const OPENINGS: [&str; 9] = [
     "i am not able to",
 ];
 
-fn begins_like_a_refusal(text: &str) -> bool {
+/// Whether an answer begins as assistants begin a refusal.
+#[must_use]
+pub fn begins_like_a_refusal(text: &str) -> bool {
     let text = text.trim_start().to_lowercase().replace('\u{2019}', "'");
     OPENINGS.iter().any(|opening| text.starts_with(opening))
 }

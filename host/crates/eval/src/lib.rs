@@ -31,7 +31,7 @@ mod settings;
 mod shown;
 mod table;
 
-pub use answer::{Answer, Graded, Priced, Status, Verdict};
+pub use answer::{Answer, Graded, Priced, Status, Verdict, begins_like_a_refusal};
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};

@@ -4,7 +4,7 @@ use crate::{
     BeamId, Caller, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, Rows, SampleRequest,
     Sampled, Token, Tokenizer, dense::Dense,
 };
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 /// What a back end can do beyond growing rows. What it cannot is refused by name when a bundle is activated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Abilities {
     pub latents: bool,
     /// [`Generator::latents`] of inner layers.
     pub layers: bool,
+    /// [`Generator::keep_latents`] and [`Generator::kept_latents`], of the places that the two above allow.
+    pub token_latents: bool,
     /// [`Generator::sample`] after [`Generator::steer`].
     pub steering: bool,
     /// [`Generator::logprobs`].
@@ -139,6 +141,29 @@ pub trait Generator: Send {
     /// [`ModelError::Unsupported`] without [`Abilities::latents`] or [`Abilities::layers`]; [`ModelError::NotFinite`] or a
     /// failure below.
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError>;
+
+    /// From now on these beams, and beams that are made of them, keep the latents of every token that they are given: 4 bytes per
+    /// number, token and place, until the beam is released. Beams with one parent share those of its tokens.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] without [`Abilities::token_latents`], or for a layer that the model does not have;
+    /// [`ModelError::UnknownBeam`].
+    fn keep_latents(&mut self, _beams: &[BeamId], _places: &[LatentSelector]) -> Result<(), ModelError> {
+        Err(ModelError::Unsupported("keep the latents of every token".to_owned()))
+    }
+
+    /// Kept latents of some tokens of each beam, finite; token 0 is the first after the call of [`Generator::keep_latents`]. One
+    /// row per beam, token after token; those of one token lie side by side, in the order of `places`.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for tokens or places that were not kept; [`ModelError::NotFinite`] or a failure below.
+    fn kept_latents(
+        &mut self,
+        _rows: &[(BeamId, Range<usize>)],
+        _places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        Err(ModelError::Unsupported("give the latents of every token".to_owned()))
+    }
 
     /// The logits at the newest position of these beams, before steering, one row each: finite or negative infinity.
     ///

@@ -4,7 +4,10 @@ use crate::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
     Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// A back end for tests and tools. Calls wait for each other and share no step; a scheduler does better.
 #[derive(Clone)]
@@ -161,6 +164,20 @@ impl Generator for Handle {
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.beams.check(beams.iter().copied())?;
         self.call(|native| native.latents(beams, selector))
+    }
+
+    fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
+        self.beams.check(beams.iter().copied())?;
+        self.call(|native| native.keep_latents(beams, places))
+    }
+
+    fn kept_latents(
+        &mut self,
+        rows: &[(BeamId, Range<usize>)],
+        places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.call(|native| native.kept_latents(rows, places))
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {

@@ -169,12 +169,14 @@ pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'stat
             types::Need::TopK(k) => needs.top_k = top_k(k)?.max(needs.top_k),
             types::Need::Logits => needs.logits = true,
             types::Need::Latents(selector) => needs.latents = Some(one_selector(needs.latents, selector)?),
+            types::Need::TokenLatents(place) => needs.token_latents.push(our_selector(place)),
             types::Need::Scores(model) => needs.scores.push(model),
             types::Need::Network(name) => needs.networks.push(name),
         }
     }
     needs.scores = each_once(needs.scores);
     needs.networks = each_once(needs.networks);
+    places(&needs.token_latents)?;
     Ok(needs)
 }
 
@@ -182,6 +184,17 @@ pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'stat
 fn each_once(names: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// Refuses a place that is named twice, and too many places: each takes memory for every token.
+fn places(of: &[LatentSelector]) -> Result<(), (String, &'static str)> {
+    match of.iter().enumerate().find(|(at, place)| of[..*at].contains(place)) {
+        Some((_, twice)) => Err((format!("token-latents of {twice:?} twice"), "token-latents of each place once")),
+        None if of.len() > Needs::PLACES => {
+            Err((format!("token-latents of {} places", of.len()), "token-latents of 8 places at most"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn top_k(k: u32) -> Result<u32, (String, &'static str)> {
@@ -195,15 +208,19 @@ fn one_selector(
     before: Option<LatentSelector>,
     from: types::LatentSelector,
 ) -> Result<LatentSelector, (String, &'static str)> {
-    let selector = match from {
-        types::LatentSelector::FinalNorm => LatentSelector::FinalNorm,
-        types::LatentSelector::Layer(n) => LatentSelector::Layer(n),
-    };
+    let selector = our_selector(from);
     match before {
         Some(other) if other != selector => {
             Err((format!("latents of {other:?} and of {selector:?}"), "latents of one place only"))
         }
         _ => Ok(selector),
+    }
+}
+
+fn our_selector(from: types::LatentSelector) -> LatentSelector {
+    match from {
+        types::LatentSelector::FinalNorm => LatentSelector::FinalNorm,
+        types::LatentSelector::Layer(n) => LatentSelector::Layer(n),
     }
 }
 

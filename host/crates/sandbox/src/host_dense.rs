@@ -87,8 +87,22 @@ fn narrow(width: usize) -> u32 {
 
 impl Host for State {
     fn latents(&mut self, _: Resource<BatchHandle>) -> Dense<Resource<Tensor>> {
+        self.stacked(stack_latents)
+    }
+
+    fn token_latents(&mut self, _: Resource<BatchHandle>) -> Dense<Resource<Tensor>> {
+        self.stacked(stack_token_latents)
+    }
+}
+
+/// A tensor before it is counted.
+type Stacked = (Vec<u32>, Vec<f32>);
+
+impl State {
+    /// A tensor of the batch at hand; what is missing counts as a bad read.
+    fn stacked(&mut self, stack: fn(&Batch) -> Result<Stacked, String>) -> Dense<Resource<Tensor>> {
         let Some(batch) = &self.batch else { return Err(wasmtime::Error::msg("no batch outside a call")) };
-        match stack_latents(batch) {
+        match stack(batch) {
             Ok((shape, data)) => self.keep(shape, data),
             Err(found) => {
                 self.note_read(found.clone());
@@ -98,7 +112,7 @@ impl Host for State {
     }
 }
 
-fn stack_latents(batch: &Batch) -> Result<(Vec<u32>, Vec<f32>), String> {
+fn stack_latents(batch: &Batch) -> Result<Stacked, String> {
     if batch.needs.latents.is_none() {
         return Err("`latents`, which is not declared".to_owned());
     }
@@ -111,6 +125,23 @@ fn stack_latents(batch: &Batch) -> Result<(Vec<u32>, Vec<f32>), String> {
         }
     }
     Ok((vec![narrow(batch.rows.len()), narrow(width)], data))
+}
+
+fn stack_token_latents(batch: &Batch) -> Result<Stacked, String> {
+    if batch.needs.token_latents.is_empty() {
+        return Err("`token-latents`, which is not declared".to_owned());
+    }
+    let count: usize = batch.rows.iter().map(|row| row.tokens.len()).sum();
+    let first = batch.rows.iter().find(|row| !row.tokens.is_empty());
+    let width = first.and_then(|row| Some(row.token_latents.as_ref()?.len() / row.tokens.len())).unwrap_or(0);
+    let mut data = Vec::with_capacity(width * count);
+    for (n, row) in batch.rows.iter().enumerate() {
+        match &row.token_latents {
+            Some(latents) if latents.len() == width * row.tokens.len() => data.extend_from_slice(latents),
+            _ => return Err(format!("`token-latents` of row {n}, which is not available")),
+        }
+    }
+    Ok((vec![narrow(count), narrow(width)], data))
 }
 
 impl HostTensor for State {

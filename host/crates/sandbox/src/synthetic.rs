@@ -67,6 +67,8 @@ fn row(n: u8, text: &str, needs: &Needs, shape: &Shape) -> BatchRow {
         }),
         logits: needs.logits.then(|| wave(n, shape.vocabulary)),
         latent: needs.latents.map(|_| wave(n, shape.hidden)),
+        token_latents: (!needs.token_latents.is_empty())
+            .then(|| wave(n, count * shape.hidden * needs.token_latents.len())),
         scores: needs.scores.iter().map(|model| (model.clone(), scores(n, count))).collect(),
         priced: true,
         safe: true,

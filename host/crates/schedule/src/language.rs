@@ -10,6 +10,7 @@ use inferenceguard_model::{
     Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
+    ops::Range,
     sync::{
         Arc,
         mpsc::{self, Sender},
@@ -243,6 +244,22 @@ impl Generator for Handle {
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
         let beams = self.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.latents(&beams, selector))
+    }
+
+    fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
+        let beams = self.beams.check(beams.iter().copied())?;
+        let places = places.to_vec();
+        self.now(Time::Model, move |native| native.keep_latents(&beams, &places))
+    }
+
+    fn kept_latents(
+        &mut self,
+        rows: &[(BeamId, Range<usize>)],
+        places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        let (rows, places) = (rows.to_vec(), places.to_vec());
+        self.now(Time::Model, move |native| native.kept_latents(&rows, &places))
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {

@@ -82,6 +82,9 @@ pub struct BatchRow {
     pub logits: Option<Arc<[f32]>>,
     /// The latent (need: latents); filled by the engine.
     pub latent: Option<Arc<[f32]>>,
+    /// The latents of the new tokens, token after token (need: token-latents); filled by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_latents: Option<Arc<[f32]>>,
     /// Scores by model (need: scores).
     pub scores: BTreeMap<String, RowScores>,
     /// All constraints are priced and tracked up to the newest token.

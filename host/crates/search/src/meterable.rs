@@ -23,7 +23,7 @@ pub(crate) fn margin(priced: &PricedConstraint, reads: Option<&Needs>, least: f6
 fn readable(name: &str, needs: &Needs) -> Result<(), SearchError> {
     let wrong = [
         (!needs.scores.is_empty(), "scores of a score model"),
-        (needs.latents.is_some(), "latents"),
+        (needs.latents.is_some() || !needs.token_latents.is_empty(), "latents"),
         (needs.logits || needs.top_k > 0, "logits"),
     ];
     wrong.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, what)| Err(beyond(name, what)))

@@ -55,6 +55,9 @@ pub struct Needs {
     pub logits: bool,
     /// The latent.
     pub latents: Option<LatentSelector>,
+    /// The latent of every new token, of these places, joined in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_latents: Vec<LatentSelector>,
     /// Score models, by name.
     pub scores: Vec<String>,
     /// Networks of the bundle, by name.
@@ -65,10 +68,13 @@ impl Needs {
     /// The most top-k entries a role may ask for.
     pub const TOP_K: u32 = 1024;
 
+    /// The most places of which a role may ask for the latents of every token.
+    pub const PLACES: usize = 8;
+
     /// Whether a forward pass at the newest position is needed.
     #[must_use]
     pub fn newest_position(&self) -> bool {
-        self.top_k > 0 || self.logits || self.latents.is_some()
+        self.top_k > 0 || self.logits || self.latents.is_some() || !self.token_latents.is_empty()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use inferenceguard_guarantee_tests::guest_constraint;
 use inferenceguard_guest::{self as guest, BatchDouble, BatchView, Need, RoleError, RowDouble};
+use inferenceguard_model::LatentSelector;
 use inferenceguard_search::*;
 
 /// A component in a role.
@@ -25,16 +26,19 @@ fn with_need(mut needs: Needs, need: Need) -> Needs {
         Need::Logprobs => needs.logprobs = true,
         Need::TopK(k) => needs.top_k = k,
         Need::Logits => needs.logits = true,
-        Need::Latents(guest::LatentSelector::FinalNorm) => {
-            needs.latents = Some(inferenceguard_model::LatentSelector::FinalNorm);
-        }
-        Need::Latents(guest::LatentSelector::Layer(layer)) => {
-            needs.latents = Some(inferenceguard_model::LatentSelector::Layer(layer));
-        }
+        Need::Latents(place) => needs.latents = Some(selector(place)),
+        Need::TokenLatents(place) => needs.token_latents.push(selector(place)),
         Need::Scores(model) => needs.scores.push(model),
         Need::Network(name) => needs.networks.push(name),
     }
     needs
+}
+
+fn selector(place: guest::LatentSelector) -> LatentSelector {
+    match place {
+        guest::LatentSelector::FinalNorm => LatentSelector::FinalNorm,
+        guest::LatentSelector::Layer(layer) => LatentSelector::Layer(layer),
+    }
 }
 
 pub(crate) fn failure(role: Role, error: RoleError) -> RoleFailure {

@@ -19,7 +19,7 @@ use super::{
 use indicatif::ProgressBar;
 use inferenceguard_model::{LatentSelector, Model, ModelInfo, Token};
 use sample::Sampled;
-use shard::{Shard, Store};
+pub(crate) use shard::{Shard, Store};
 use std::path::Path;
 
 /// All trajectories of a run, in memory.

@@ -207,7 +207,7 @@ impl Reader<'_> {
 }
 
 /// The folder, and what its files must be made with.
-pub(super) struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
     setting: Setting,
     latents: Vec<LatentSelector>,
@@ -215,7 +215,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn open(
+    pub(crate) fn open(
         folder: &Path,
         setting: Setting,
         latents: &[LatentSelector],
@@ -231,7 +231,7 @@ impl Store {
 
     /// The file of this number. A file that was cut short (by a full disk, or a machine that went down) is removed, and
     /// counts as missing; a file of another model or setting is refused.
-    pub(super) fn read(&self, index: usize) -> Result<Option<Shard>> {
+    pub(crate) fn read(&self, index: usize) -> Result<Option<Shard>> {
         let path = self.path(index);
         let Some(bytes) = files::read(&path)? else { return Ok(None) };
         let (Ok((_, header)), Ok(file)) = (SafeTensors::read_metadata(&bytes), SafeTensors::deserialize(&bytes)) else {
@@ -242,7 +242,7 @@ impl Store {
         Shard::read(&file, &self.latents, self.constraints, &path).map(Some)
     }
 
-    pub(super) fn write(&self, index: usize, shard: &Shard) -> Result<()> {
+    pub(crate) fn write(&self, index: usize, shard: &Shard) -> Result<()> {
         let path = self.path(index);
         let metadata = self.setting.metadata();
         let bytes = shard.to_bytes(&self.latents, self.constraints, metadata).map_err(|error| {

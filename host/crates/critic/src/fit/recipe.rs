@@ -84,7 +84,7 @@ impl Recipe {
         Self { depth: 2, rate: 1e-4, epochs: 100, batch: 512, ..Self::paper() }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let counts = [("epochs", self.epochs), ("batch", self.batch), ("hidden", self.hidden)];
         if let Some((name, count)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(CriticError::option(name, count, "at least 1"));
@@ -99,7 +99,7 @@ impl Recipe {
     }
 
     /// The learning rate of an epoch, from 0.
-    pub(super) fn rate(&self, epoch: usize) -> f64 {
+    pub(crate) fn rate(&self, epoch: usize) -> f64 {
         match self.schedule {
             Schedule::Constant => self.rate,
             Schedule::Cosine => {

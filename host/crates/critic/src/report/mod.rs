@@ -13,6 +13,8 @@ use std::{collections::BTreeSet, fmt};
 
 /// Bins of the reliability plot and of the calibration error.
 const BINS: usize = 15;
+/// The axes of that plot.
+const AXES: [&str; 2] = ["predicted P(safe to the end)", "share that stayed safe"];
 
 /// How well P(safe to the end) is predicted, on a set of positions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -113,7 +115,7 @@ pub(super) fn measure(job: &Job<'_>, fitted: &Fitted) -> Result<NetworkReport> {
 /// The reliability plot of a head, as SVG.
 pub(super) fn plot(head: &HeadReport, reading: &str) -> Result<String> {
     let title = format!("{}: reliability, reading {reading}", head.constraint);
-    Ok(inferenceguard_eval::plots::reliability(&title, &head.bins)?)
+    Ok(inferenceguard_eval::plots::reliability(&title, AXES, &head.bins)?)
 }
 
 /// A critic and its predictions for the test prompts.

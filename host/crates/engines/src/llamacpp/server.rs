@@ -60,6 +60,7 @@ fn abilities(facts: &Facts, vocab: usize) -> Abilities {
         likeliest: LIKELIEST.min(vocab as u32),
         latents: false,
         layers: false,
+        token_latents: false,
         steering: false,
         forced: false,
         repeats: false,

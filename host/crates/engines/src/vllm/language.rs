@@ -87,6 +87,7 @@ fn abilities(facts: &Facts, latents: bool) -> Abilities {
         likeliest: facts.likeliest,
         latents,
         layers: false,
+        token_latents: false,
         steering: false,
         forced: true,
         repeats: false,

@@ -22,19 +22,19 @@ pub struct Bin {
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Draws bins as SVG: one dot per bin, the diagonal of perfect calibration, and pale bars for the share of examples.
+/// Draws bins as SVG, with these names of the predicted and the observed axis: one dot per bin, the diagonal of perfect calibration, and pale bars for the share of examples.
 ///
 /// # Errors
 /// [`EvalError::Picture`].
-pub fn reliability(title: &str, bins: &[Bin]) -> Result<String, EvalError> {
+pub fn reliability(title: &str, axes: [&str; 2], bins: &[Bin]) -> Result<String, EvalError> {
     let mut svg = String::new();
     let failed =
         |error: Box<dyn std::error::Error>| EvalError::Picture { name: "reliability", reason: error.to_string() };
-    draw(&mut svg, title, bins).map_err(failed)?;
+    draw(&mut svg, title, axes, bins).map_err(failed)?;
     Ok(svg)
 }
 
-fn draw(svg: &mut String, title: &str, bins: &[Bin]) -> Drawn {
+fn draw(svg: &mut String, title: &str, [predicted, observed]: [&str; 2], bins: &[Bin]) -> Drawn {
     theme::register_font().map_err(|problem| problem.to_string())?;
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -48,8 +48,8 @@ fn draw(svg: &mut String, title: &str, bins: &[Bin]) -> Drawn {
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(230, 230, 230))
-        .x_desc("predicted P(safe to the end)")
-        .y_desc("share that stayed safe (bars: share of all examples)")
+        .x_desc(predicted)
+        .y_desc(format!("{observed} (bars: share of all examples)"))
         .label_style(("sans-serif", 13))
         .draw()?;
     let total = bins.iter().map(|bin| bin.count).sum::<usize>().max(1) as f64;

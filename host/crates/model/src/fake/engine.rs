@@ -1,12 +1,16 @@
 //! Plays another back end with faults.
 
-use super::script::{Call, Fault, FaultError, Faults, parse};
+use super::{
+    script::{Call, Fault, FaultError, Faults, parse},
+    spoil::spoil,
+};
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, Grown, GrownRow, Growth, LatentSelector, Likely,
-    Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
+    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -142,58 +146,8 @@ impl Handle {
     }
 }
 
-fn failed(why: &str) -> ModelError {
+pub(super) fn failed(why: &str) -> ModelError {
     ModelError::Backend(why.into())
-}
-
-/// Spoils one row of an answer.
-fn spoil(grown: &mut Vec<GrownRow>, fault: Option<Fault>, vocab: usize, parents: &[BeamId]) -> Vec<BeamId> {
-    match fault {
-        Some(Fault::Missing(row)) if row < grown.len() => {
-            return grown.remove(row).into_iter().map(|(beam, _)| beam).collect();
-        }
-        Some(Fault::RowError(row)) if row < grown.len() => {
-            let lost = std::mem::replace(&mut grown[row], Err(failed("the engine aborted the row")));
-            return lost.into_iter().map(|(beam, _)| beam).collect();
-        }
-        Some(Fault::WrongBeam(row)) => {
-            if let (Some(Ok((beam, _))), Some(parent)) = (grown.get_mut(row), parents.get(row)) {
-                return vec![std::mem::replace(beam, *parent)];
-            }
-        }
-        Some(Fault::Outside(row) | Fault::TooMany(row) | Fault::Clipped(row) | Fault::Nan(row)) => {
-            if let Some(Ok((_, one))) = grown.get_mut(row) {
-                spoil_row(one, fault, vocab);
-            }
-        }
-        _ => {}
-    }
-    Vec::new()
-}
-
-/// Spoils the tokens or numbers of a row.
-fn spoil_row(grown: &mut Grown, fault: Option<Fault>, vocab: usize) {
-    match fault {
-        Some(Fault::Outside(_)) => {
-            if let Some(token) = grown.tokens.first_mut() {
-                *token = u32::try_from(vocab).unwrap_or(u32::MAX);
-            }
-        }
-        Some(Fault::TooMany(_)) => {
-            grown.tokens.extend(grown.tokens.last().copied());
-            grown.logprobs.extend(grown.logprobs.last().copied());
-        }
-        Some(Fault::Clipped(_)) => {
-            grown.tokens.pop();
-            grown.logprobs.pop();
-        }
-        Some(Fault::Nan(_)) => {
-            if let Some(logprob) = grown.logprobs.first_mut() {
-                *logprob = f32::NAN;
-            }
-        }
-        _ => {}
-    }
 }
 
 impl Generator for Handle {
@@ -270,6 +224,28 @@ impl Generator for Handle {
             *row = std::iter::once(f32::NAN).chain(row.iter().skip(1).copied()).collect();
         }
         if fault == Some(Fault::TimeOut) { Err(failed("no answer in time")) } else { Ok(rows) }
+    }
+
+    fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
+        self.refuse(self.engine.abilities.token_latents, "keep the latents of every token")?;
+        self.catch_up();
+        self.inner.keep_latents(beams, places)
+    }
+
+    fn kept_latents(
+        &mut self,
+        rows: &[(BeamId, Range<usize>)],
+        places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        self.refuse(self.engine.abilities.token_latents, "give the latents of every token")?;
+        let fault = self.begin(Call::Latents)?;
+        let mut kept = self.inner.kept_latents(rows, places)?;
+        if let Some(Fault::Nan(row)) = fault
+            && let Some(row) = kept.get_mut(row)
+        {
+            *row = std::iter::once(f32::NAN).chain(row.iter().skip(1).copied()).collect();
+        }
+        if fault == Some(Fault::TimeOut) { Err(failed("no answer in time")) } else { Ok(kept) }
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {

@@ -29,6 +29,7 @@
 
 mod engine;
 mod script;
+mod spoil;
 
 pub use engine::FakeEngine;
 pub use script::{Call, Fault, FaultError};

@@ -2,6 +2,7 @@
 
 use super::{
     Native,
+    kept::Kept,
     table_rows::{TableRow, by_table, check_count, check_rows, finite_latents, on_host, usable_logits, whole},
 };
 use crate::{BeamId, LatentSelector, ModelError, Rows, SampleRequest, Sampled, Token};
@@ -18,6 +19,8 @@ pub(super) struct Beam {
     pub(super) steered: Option<TableRow>,
     /// Kept until the beam grows: a retry draws from them again.
     pub(super) logits: Option<TableRow>,
+    /// The latents of its tokens, of each place that it was asked to keep.
+    pub(super) kept: Vec<Kept>,
 }
 
 impl Beam {
@@ -84,7 +87,7 @@ impl Native {
             (beam.latent, beam.steered, beam.logits) = (place, None, None);
             beam.tokens += 1;
         });
-        Ok(())
+        self.keep_newest(&beams).inspect_err(|_| self.forget(&beams))
     }
 
     fn place(&mut self, beams: &[BeamId], latents: Rows, put: impl Fn(&mut Beam, TableRow)) {
@@ -205,11 +208,20 @@ impl Native {
         beams: &[BeamId],
         selector: LatentSelector,
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        finite_latents(self.newest_latents(beams, selector)?)
+    }
+
+    /// The same, as the model gave them.
+    pub(super) fn newest_latents(
+        &mut self,
+        beams: &[BeamId],
+        selector: LatentSelector,
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
         let places = self.latent_rows(beams)?;
-        let LatentSelector::Layer(layer) = selector else { return finite_latents(on_host(&places)?) };
+        let LatentSelector::Layer(layer) = selector else { return on_host(&places) };
         let rows = self.model.layer_latents(beams, layer)?;
         check_rows("layer latents", &rows, beams.len(), rows.width())?;
-        finite_latents(on_host(&TableRow::all(&Arc::new(rows), 0..beams.len()).collect::<Vec<_>>())?)
+        on_host(&TableRow::all(&Arc::new(rows), 0..beams.len()).collect::<Vec<_>>())
     }
 
     fn latent_rows(&self, beams: &[BeamId]) -> Result<Vec<TableRow>, ModelError> {

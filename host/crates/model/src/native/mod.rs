@@ -18,6 +18,7 @@
 mod advance;
 mod beams;
 mod growing;
+mod kept;
 mod table_rows;
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 pub use advance::{Appending, Phase, Turn};
 use beams::Beam;
 pub use growing::Growing;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 use table_rows::{TableRow, check_rows};
 
 /// A model whose beams grow by chunks.
@@ -66,6 +67,7 @@ impl Native {
             likeliest: u32::try_from(model.info().vocab).unwrap_or(u32::MAX),
             latents: true,
             layers: model.layers() > 0,
+            token_latents: true,
             steering: true,
             forced: true,
             repeats: true,
@@ -102,7 +104,8 @@ impl Native {
             return Err(error);
         }
         let latent = TableRow { table: Arc::new(latents), row: 0 };
-        self.beams.insert(beam, Beam { tokens: reading.prompt.len(), latent, steered: None, logits: None });
+        self.beams
+            .insert(beam, Beam { tokens: reading.prompt.len(), latent, steered: None, logits: None, kept: Vec::new() });
         Ok(Some(beam))
     }
 
@@ -213,6 +216,18 @@ impl Generator for Native {
 
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.host_latents(beams, selector)
+    }
+
+    fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
+        self.keep(beams, places)
+    }
+
+    fn kept_latents(
+        &mut self,
+        rows: &[(BeamId, Range<usize>)],
+        places: &[LatentSelector],
+    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+        self.kept(rows, places)
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {

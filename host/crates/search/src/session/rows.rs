@@ -59,6 +59,7 @@ impl Session {
         let mut needs = self.roles.policy.clone();
         // Between chunks the newest token may not have been stepped yet: latents belong to `select`.
         (needs.top_k, needs.logits, needs.latents) = (0, false, None);
+        needs.token_latents.clear();
         self.batch(&needs, &rows, true)
     }
 

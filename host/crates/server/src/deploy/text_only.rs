@@ -19,7 +19,7 @@ fn first_reader(roles: &RolesInfo) -> Option<(&str, &'static str)> {
 
 fn read_of_model(needs: &Needs) -> Option<&'static str> {
     match needs {
-        needs if needs.latents.is_some() => Some("latents"),
+        needs if needs.latents.is_some() || !needs.token_latents.is_empty() => Some("latents"),
         needs if needs.logits => Some("logits"),
         needs if needs.top_k > 0 => Some("the likeliest tokens"),
         needs if needs.logprobs => Some("log-probabilities"),
@@ -40,6 +40,7 @@ mod tests {
             (text.clone(), None),
             (scores, None),
             (Needs { latents: Some(LatentSelector::Layer(3)), ..text.clone() }, Some("latents")),
+            (Needs { token_latents: vec![LatentSelector::FinalNorm], ..text.clone() }, Some("latents")),
             (Needs { logits: true, ..text.clone() }, Some("logits")),
             (Needs { top_k: 1, ..text.clone() }, Some("the likeliest tokens")),
             (Needs { logprobs: true, ..text }, Some("log-probabilities")),

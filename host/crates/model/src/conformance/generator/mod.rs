@@ -59,7 +59,7 @@ const fn check(name: &'static str, needs: &'static [&'static str], run: fn(&mut 
     Check { name, needs, run }
 }
 
-const CHECKS: [Check; 22] = [
+const CHECKS: [Check; 23] = [
     check("the description is consistent", &[], refusals::description),
     check("rows have tokens, each with a log-probability", &[], growing::shapes),
     check("log-probabilities are those of given tokens", &["forced"], growing::logprobs),
@@ -81,6 +81,7 @@ const CHECKS: [Check; 22] = [
     check("what it cannot do is refused", &[], refusals::unsupported),
     check("the likeliest tokens come best first", &["likeliest", "forced"], reading::likeliest),
     check("logits and log-probabilities agree", &["logits", "forced"], reading::logits),
+    check("kept latents are those of every token", &["token_latents", "latents"], reading::kept),
     check("steering changes draws and no reading", &["steering", "latents", "logits"], reading::steering),
 ];
 
@@ -114,6 +115,7 @@ fn has(abilities: &Abilities, need: &str) -> bool {
         "logits" => abilities.logits,
         "likeliest" => abilities.likeliest > 0,
         "latents" => abilities.latents,
+        "token_latents" => abilities.token_latents,
         "steering" => abilities.steering,
         "forced" => abilities.forced,
         "repeats" => abilities.repeats,

@@ -2,8 +2,8 @@
 
 use super::{Outcome, Subject};
 use crate::{
-    LatentSelector, Pick, Rows, SampleRequest,
-    conformance::{ensure, ensure_close},
+    BeamId, Grown, LatentSelector, ModelError, Pick, Rows, SampleRequest, Token,
+    conformance::{ensure, ensure_close, ensure_error},
     log_softmax,
 };
 
@@ -60,4 +60,40 @@ pub(super) fn steering(subject: &mut Subject) -> Outcome {
     ensure_close("the latent of a steered beam", &latents[0], &after[0], tolerance)?;
     let after = subject.handle.logits(&beams)?;
     ensure_close("the logits of a steered beam", &logits[0], &after[0], tolerance)
+}
+
+/// A beam keeps the latent of each token that it is given, a fork goes on from there, and a grown row keeps its own.
+pub(super) fn kept(subject: &mut Subject) -> Outcome {
+    let (place, tolerance) = ([LatentSelector::FinalNorm], subject.options.tolerance);
+    let beam = subject.handle.open(&subject.tokens(0, 4))?;
+    subject.handle.keep_latents(&[beam], &place)?;
+    let first = appended(subject, beam, &subject.tokens(1, 3))?;
+    let fork = subject.handle.fork(&[beam])?[0];
+    let (growth, row) = (subject.growth(), subject.row(beam, 0));
+    let (grown, Grown { tokens, .. }) = subject.grow(&growth, vec![row])?.remove(0);
+    let second = appended(subject, fork, &tokens[..tokens.len() - 1])?;
+    let width = first.len() / 3;
+    let (all, held) = ([first.clone(), second].concat(), 3 + tokens.len() - 1);
+    let rows = [(beam, 0..3), (fork, 1..held), (grown, 0..held), (grown, 2..2)];
+    let found = subject.handle.kept_latents(&rows, &place)?;
+    let expected = [&first[..], &all[width..], &all[..], &[]];
+    ensure(found.len() == rows.len(), || format!("{} rows were asked for, found {}", rows.len(), found.len()))?;
+    for (expected, found) in expected.iter().zip(&found) {
+        ensure(found.len() == expected.len(), || {
+            format!("expected {} numbers, found {}", expected.len(), found.len())
+        })?;
+        ensure_close("kept latents", expected, found, tolerance)?;
+    }
+    let beyond = subject.handle.kept_latents(&[(beam, 0..4)], &place);
+    ensure_error(beyond, "tokens that were not given", "Shape", |error| matches!(error, ModelError::Shape { .. }))
+}
+
+/// Appends tokens one by one; the latents at the newest position after each, one after the other.
+fn appended(subject: &mut Subject, beam: BeamId, tokens: &[Token]) -> Outcome<Vec<f32>> {
+    let mut latents = Vec::new();
+    for token in tokens {
+        subject.handle.append(&[(beam, *token)])?;
+        latents.extend_from_slice(&subject.handle.latents(&[beam], LatentSelector::FinalNorm)?[0]);
+    }
+    Ok(latents)
 }

@@ -83,6 +83,10 @@ pub(super) fn unsupported(subject: &mut Subject) -> Outcome {
         let latents = handle.latents(&[beam], LatentSelector::Layer(0));
         ensure_error(latents, "latents of a layer", "Unsupported", refused)?;
     }
+    if !abilities.token_latents {
+        let kept = handle.keep_latents(&[beam], &[LatentSelector::FinalNorm]);
+        ensure_error(kept, "to keep latents", "Unsupported", refused)?;
+    }
     if !abilities.forced {
         ensure_error(handle.logprobs(&[(beam, token)]), "given tokens", "Unsupported", refused)?;
     }

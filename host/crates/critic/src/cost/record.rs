@@ -1,0 +1,226 @@
+//! Labelled answers: lines of JSON in the formats that data sets have.
+//!
+//! | keys | what it is |
+//! |---|---|
+//! | `prompt`, `response`, and `harmful` (true or false) or `harm` (0 to 1); `category` if known | one answer |
+//! | `prompt`, `response_0`, `response_1`, `is_response_0_safe`, `is_response_1_safe` | PKU-SafeRLHF: two answers, a pair if one is safe |
+//! | `chosen`, `rejected` (with `\n\nHuman:` and `\n\nAssistant:`, or beside a `prompt`) | a pair, without labels |
+//! | `text`, `harmful` or `harm` | a text without a prompt |
+//!
+//! Other keys are ignored.
+
+use inferenceguard_model::Message;
+use serde::Deserialize;
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// The conversation that it answers; its last turn is the user's.
+    pub turns: Vec<Message>,
+    /// The answer.
+    pub answer: String,
+    /// How harmful it is, from 0 to 1; none for an answer of a pair without labels.
+    pub harm: Option<f64>,
+    /// Its kind of harm, if the data names one.
+    pub category: Option<String>,
+    /// How much it counts.
+    pub weight: f64,
+}
+
+/// What belongs together: one answer, or two of which the first is the less harmful one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unit {
+    /// One answer.
+    Single(Labelled),
+    /// The less harmful answer, and the more harmful one.
+    Pair(Box<[Labelled; 2]>),
+}
+
+/// A line as JSON.
+#[derive(Debug, Default, Deserialize)]
+struct Line {
+    prompt: Option<String>,
+    response: Option<String>,
+    harmful: Option<bool>,
+    harm: Option<f64>,
+    category: Option<String>,
+    response_0: Option<String>,
+    response_1: Option<String>,
+    is_response_0_safe: Option<bool>,
+    is_response_1_safe: Option<bool>,
+    chosen: Option<String>,
+    rejected: Option<String>,
+    text: Option<String>,
+}
+
+const LABEL: &str = "`harmful` (true or false) or `harm` (0 to 1)";
+const FORMATS: &str = "`prompt` and `response`, `response_0` and `response_1`, `chosen` and `rejected`, or `text`";
+const HUMAN: &str = "\n\nHuman:";
+const ASSISTANT: &str = "\n\nAssistant:";
+
+/// The units of a line: what was found and what is expected, if it cannot be read. `asked` is the prompt of texts without one.
+pub(super) fn parse(line: &str, weight: f64, asked: &str) -> Result<Vec<Unit>, String> {
+    let line: Line = serde_json::from_str(line).map_err(|error| format!("{error}; expected one JSON object"))?;
+    let units = match line {
+        Line { chosen: Some(chosen), rejected: Some(rejected), prompt, .. } => {
+            vec![pair(prompt, [chosen, rejected])?]
+        }
+        Line { response_0: Some(ref first), response_1: Some(ref second), .. } => record(&line, [first, second])?,
+        Line { response: Some(ref response), .. } => vec![single(&line, line.prompt.as_deref(), response)?],
+        Line { text: Some(ref text), .. } => vec![single(&line, Some(asked), text)?],
+        _ => return Err(format!("an object without an answer; expected {FORMATS}")),
+    };
+    Ok(units.into_iter().map(|unit| unit.weighing(weight)).collect())
+}
+
+impl Unit {
+    fn weighing(mut self, weight: f64) -> Self {
+        self.answers_mut().iter_mut().for_each(|answer| answer.weight = weight);
+        self
+    }
+
+    fn answers_mut(&mut self) -> &mut [Labelled] {
+        match self {
+            Self::Single(answer) => std::slice::from_mut(answer),
+            Self::Pair(answers) => answers.as_mut_slice(),
+        }
+    }
+
+    /// Its answers.
+    #[must_use]
+    pub fn answers(&self) -> &[Labelled] {
+        match self {
+            Self::Single(answer) => std::slice::from_ref(answer),
+            Self::Pair(answers) => answers.as_slice(),
+        }
+    }
+}
+
+fn single(line: &Line, prompt: Option<&str>, answer: &str) -> Result<Unit, String> {
+    let harm = match (line.harmful, line.harm) {
+        (None, None) => return Err(format!("an answer without a label; expected {LABEL}")),
+        (Some(_), Some(_)) => return Err(format!("two labels; expected {LABEL}")),
+        (Some(harmful), None) => f64::from(u8::from(harmful)),
+        (None, Some(harm)) => harm,
+    };
+    if !(0.0..=1.0).contains(&harm) {
+        return Err(format!("`harm` {harm}; expected a number from 0 to 1"));
+    }
+    let turns = vec![Message::user(asked(prompt)?)];
+    let category = line.category.clone();
+    Ok(Unit::Single(Labelled { turns, answer: answer.to_owned(), harm: Some(harm), category, weight: 1.0 }))
+}
+
+fn asked(prompt: Option<&str>) -> Result<&str, String> {
+    let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
+    prompt.ok_or_else(|| "an answer without a `prompt`; expected a text".to_owned())
+}
+
+fn record(line: &Line, [a, b]: [&String; 2]) -> Result<Vec<Unit>, String> {
+    let (Some(first), Some(second)) = (line.is_response_0_safe, line.is_response_1_safe) else {
+        return Err("a record without labels; expected `is_response_0_safe` and `is_response_1_safe`".to_owned());
+    };
+    let turns = vec![Message::user(asked(line.prompt.as_deref())?)];
+    let answer = |answer: &String, safe: bool| {
+        let harm = Some(f64::from(u8::from(!safe)));
+        Labelled { turns: turns.clone(), answer: answer.clone(), harm, category: line.category.clone(), weight: 1.0 }
+    };
+    let (a, b) = (answer(a, first), answer(b, second));
+    Ok(match (first, second) {
+        (true, false) => vec![Unit::Pair(Box::new([a, b]))],
+        (false, true) => vec![Unit::Pair(Box::new([b, a]))],
+        _ => vec![Unit::Single(a), Unit::Single(b)],
+    })
+}
+
+fn pair(prompt: Option<String>, texts: [String; 2]) -> Result<Unit, String> {
+    let answer =
+        |(turns, answer): (Vec<Message>, String)| Labelled { turns, answer, harm: None, category: None, weight: 1.0 };
+    let read = |text: &String| match &prompt {
+        Some(prompt) => Ok((vec![Message::user(asked(Some(prompt))?)], text.clone())),
+        None => dialogue(text),
+    };
+    let [chosen, rejected] = texts;
+    Ok(Unit::Pair(Box::new([answer(read(&chosen)?), answer(read(&rejected)?)])))
+}
+
+/// The turns of a dialogue before its last answer, and that answer.
+fn dialogue(text: &str) -> Result<(Vec<Message>, String), String> {
+    let expected = "expected turns that begin with `\\n\\nHuman:` and `\\n\\nAssistant:`, the last one the assistant's";
+    let (before, answer) = text.rsplit_once(ASSISTANT).ok_or_else(|| format!("a text without turns; {expected}"))?;
+    let mut turns = Vec::new();
+    for part in before.split(HUMAN).skip(1) {
+        let mut spoken = part.split(ASSISTANT);
+        turns.push(Message::user(spoken.next().unwrap_or_default().trim()));
+        turns.extend(spoken.map(|text| Message { role: "assistant".into(), content: text.trim().into() }));
+    }
+    let asks = turns.last().is_some_and(|turn| turn.role == "user" && !turn.content.is_empty());
+    if asks { Ok((turns, answer.trim().to_owned())) } else { Err(format!("a dialogue without a question; {expected}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Vec<Unit> {
+        parse(line, 2.0, "Write.").unwrap()
+    }
+
+    #[test]
+    fn every_format_gives_its_answers() {
+        let flat = |line: &str| {
+            let units = read(line);
+            let count = units.len();
+            let all: Vec<Labelled> = units.iter().flat_map(|unit| unit.answers().to_vec()).collect();
+            assert!(all.iter().all(|one| one.weight == 2.0));
+            (count, all.into_iter().map(|one| (one.turns[0].content.clone(), one.answer, one.harm)).collect::<Vec<_>>())
+        };
+        let of = |prompt: &str, answer: &str, harm: Option<f64>| (prompt.to_owned(), answer.to_owned(), harm);
+        let one = (1, vec![of("p", "a", Some(1.0))]);
+        assert_eq!(flat(r#"{"prompt": "p", "response": "a", "harmful": true, "raters": 3}"#), one);
+        assert_eq!(flat(r#"{"prompt": "p", "response": "a", "harm": 0.25}"#), (1, vec![of("p", "a", Some(0.25))]));
+        assert_eq!(flat(r#"{"text": "a", "harmful": false}"#), (1, vec![of("Write.", "a", Some(0.0))]));
+        let pku = |first: bool, second: bool| {
+            flat(&format!(
+                r#"{{"prompt": "p", "response_0": "a", "response_1": "b", "is_response_0_safe": {first}, "is_response_1_safe": {second}}}"#
+            ))
+        };
+        assert_eq!(pku(true, false), (1, vec![of("p", "a", Some(0.0)), of("p", "b", Some(1.0))]));
+        assert_eq!(pku(false, true), (1, vec![of("p", "b", Some(0.0)), of("p", "a", Some(1.0))]));
+        assert_eq!(pku(true, true), (2, vec![of("p", "a", Some(0.0)), of("p", "b", Some(0.0))]));
+        let plain = r#"{"prompt": "p", "chosen": "a", "rejected": "b"}"#;
+        assert_eq!(flat(plain), (1, vec![of("p", "a", None), of("p", "b", None)]));
+    }
+
+    #[test]
+    fn a_dialogue_is_cut_into_its_turns() {
+        let text = "\n\nHuman: One?\n\nAssistant: Yes.\n\nHuman: Two?\n\nAssistant: No. ";
+        let line = serde_json::json!({ "chosen": text, "rejected": text }).to_string();
+        let units = read(&line);
+        let answer = &units[0].answers()[0];
+        let turns: Vec<(&str, &str)> =
+            answer.turns.iter().map(|turn| (turn.role.as_str(), turn.content.as_str())).collect();
+        assert_eq!(turns, [("user", "One?"), ("assistant", "Yes."), ("user", "Two?")]);
+        assert_eq!(answer.answer, "No.");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (line, words) in [
+            (r#"{"prompt": "p", "response": "a"}"#, "without a label; expected `harmful`"),
+            (r#"{"prompt": "p", "response": "a", "harm": 1.5}"#, "`harm` 1.5; expected a number from 0 to 1"),
+            (r#"{"prompt": "p", "response": "a", "harm": 1, "harmful": true}"#, "two labels"),
+            (r#"{"response": "a", "harmful": true}"#, "without a `prompt`"),
+            (r#"{"prompt": " ", "response": "a", "harmful": true}"#, "without a `prompt`"),
+            (r#"{"prompt": "p", "response_0": "a", "response_1": "b"}"#, "`is_response_0_safe`"),
+            (r#"{"chosen": "a", "rejected": "b"}"#, "without turns"),
+            (r#"{"chosen": "\n\nAssistant: a", "rejected": "b"}"#, "without a question"),
+            (r#"{"prompt": "p"}"#, "without an answer"),
+            (r#"{"prompt": 3}"#, "expected one JSON object"),
+            ("no", "expected one JSON object"),
+        ] {
+            let found = parse(line, 1.0, "Write.").unwrap_err();
+            assert!(found.contains(words), "{line}: {found}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Costs that read the latents of every token: what a token costs depends neither on how long chunks are, nor on the other
+//! candidates, nor on the way by which it came. Engines without such latents are refused by name.
+
+mod deployment;
+
+use deployment::{MANIFEST, bundle_with, linear};
+use inferenceguard_bundle::Bundle;
+use inferenceguard_host::{EngineBuilder, EngineError, Output, Request};
+use inferenceguard_model::{
+    Abilities, BackEnd, Caller, Generator, LatentSelector, LockedBackEnd, Model, Token, fake::FakeEngine,
+    toy::ToyScript,
+};
+use inferenceguard_search::{Status, Trace};
+use inferenceguard_testkit::{components::first_party, toy::with_models};
+use std::sync::Arc;
+
+/// Tokens differ in the latents after them, and answers in their tokens.
+const SCRIPT: &str = "vocab: <eos>* ask good bad
+after : good 3, bad 2
+after good : good 4, bad 2, <eos> 1
+after bad : bad 1, good 3, <eos> 1
+score cost: bad 5
+score reward cumulative: good 1, bad 2";
+
+/// The weights of the probe, and its bias.
+const WEIGHTS: [f32; 4] = [0.03, -0.01, 0.02, 0.05];
+const BIAS: f32 = 0.25;
+
+/// A bundle whose cost prices every token by its latent, with chunks of `chunk` tokens and `n` candidates.
+fn probing(settings: &str, chunk: u32, n: u32) -> Bundle {
+    let manifest = MANIFEST.replace(
+        "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
+        &format!("component = \"linear-cost.wasm\"\nsettings = {{ network = \"probe\"{settings} }}"),
+    );
+    let policy = manifest.lines().find(|line| line.contains("chunk-len")).expect("the policy's settings").to_owned();
+    let manifest = manifest.replace(&policy, &format!("settings = {{ n = {n}, chunk-len = {chunk}, retries = 1 }}"));
+    let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
+    bundle_with(&manifest, &[("probe", linear(&[(&WEIGHTS, BIAS)]))])
+}
+
+fn builder(bundle: &Bundle) -> EngineBuilder {
+    let builder = with_models(EngineBuilder::new().bundle(bundle), SCRIPT).budget("harm", 1000.0);
+    builder.policy_component("base", first_party()["base"].clone()).method("bundle").method("base")
+}
+
+/// What these tokens cost, by the latents of a model of its own that reads them one by one.
+fn by_hand(tokens: &[Token]) -> f64 {
+    let back_end = LockedBackEnd::new(Box::new(ToyScript::parse(SCRIPT).unwrap().model()));
+    let mut handle = back_end.handle(&Caller::default());
+    let prompt = ToyScript::parse(SCRIPT).unwrap().model().encode_prompt("ask").unwrap();
+    let beam = handle.open(&prompt).unwrap();
+    let price = |token: &Token, handle: &mut dyn Generator| {
+        handle.append(&[(beam, *token)]).unwrap();
+        let latent = handle.latents(&[beam], LatentSelector::FinalNorm).unwrap().remove(0);
+        let output = WEIGHTS.iter().zip(latent.iter()).map(|(weight, x)| weight * x).sum::<f32>() + BIAS;
+        f64::from(output)
+    };
+    tokens.iter().map(|token| price(token, handle.as_mut())).sum()
+}
+
+fn ask(engine: &inferenceguard_host::Engine, method: &str, seed: u64) -> Output {
+    let method = Some(method.to_owned());
+    let request = Request { method, seed: Some(seed), max_tokens: Some(11), record: true, ..Request::new("ask") };
+    let output = engine.generate(request).unwrap();
+    assert!(output.failures.is_empty(), "{:?}", output.failures);
+    output
+}
+
+#[test]
+fn a_token_costs_the_same_whatever_the_chunks_and_the_other_candidates() {
+    let mut lengths = Vec::new();
+    for (chunk, n) in [(1, 1), (1, 6), (2, 4), (3, 5), (5, 2), (11, 3), (64, 8)] {
+        let engine = builder(&probing("", chunk, n)).build().unwrap();
+        let judge = engine.prepare(&probing("", 4, 4)).unwrap();
+        for (seed, method) in (0..6).flat_map(|seed| [(seed, "bundle"), (seed, "base")]) {
+            let output = ask(&engine, method, seed);
+            assert_eq!(output.status, Status::WithinBudget);
+            let (found, expected) = (output.constraints[0].cost, by_hand(&output.tokens));
+            assert!((found - expected).abs() < 1e-5, "chunks of {chunk}, n = {n}: {found} {expected}");
+            // The same ids, taken from elsewhere: the same price to the last bit.
+            let judged = engine.judge_tokens(&judge, &Request::new("ask"), &output.tokens).unwrap();
+            assert_eq!(judged.constraints[0].cost.to_bits(), found.to_bits(), "chunks of {chunk}, n = {n}");
+            lengths.push(output.tokens.len());
+        }
+    }
+    assert!(lengths.contains(&11) && lengths.iter().any(|length| *length < 11), "{lengths:?}");
+}
+
+#[test]
+fn what_was_recorded_is_decided_again() {
+    let engine = builder(&probing(", form = \"hazard\"", 3, 4)).build().unwrap();
+    for seed in 0..4 {
+        let trace = ask(&engine, "bundle", seed).trace.unwrap();
+        let text = serde_json::to_string(&trace).unwrap();
+        let again: Trace = serde_json::from_str(&text).unwrap();
+        assert!(text.contains("token_latents"), "the latents are recorded");
+        assert_eq!(again, trace);
+    }
+}
+
+#[test]
+fn an_engine_that_keeps_no_latents_of_tokens_is_refused_by_name() {
+    let toy = ToyScript::parse(SCRIPT).unwrap();
+    let whole = LockedBackEnd::new(Box::new(toy.model()));
+    let all = whole.abilities().clone();
+    let layers = Abilities { layers: false, ..all.clone() };
+    let none = Abilities { token_latents: false, ..all };
+    for (settings, abilities, named) in
+        [("", none, "reads the latents of every token"), (", latent = \"layer:0\"", layers, "reads latents of layer 0")]
+    {
+        let inner: Arc<dyn BackEnd> = Arc::new(LockedBackEnd::new(Box::new(toy.model())));
+        let engine = FakeEngine::new(inner, "").unwrap().with_abilities(abilities);
+        let mut builder = EngineBuilder::new().back_end(Arc::new(engine)).bundle(&probing(settings, 2, 2));
+        for score in toy.scores() {
+            builder = builder.score_model(Box::new(score));
+        }
+        let error = builder.method("bundle").build().unwrap_err();
+        assert!(matches!(error, EngineError::Unable { .. }) && error.to_string().contains(named), "{error}");
+    }
+}
