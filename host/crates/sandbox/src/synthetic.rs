@@ -16,7 +16,7 @@ pub(crate) fn constraint() -> Constraint {
 
 /// Three rows, the last of them finished.
 pub(crate) fn batch(needs: &Needs) -> Batch {
-    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false };
+    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false, unranked: false };
     let rows = (0_u8..).zip(TEXTS).map(|(n, text)| row(n, text, needs)).collect();
     Batch { moment, constraints: Arc::new([constraint()]), prompt: "How are you?".into(), needs: needs.clone(), rows }
 }

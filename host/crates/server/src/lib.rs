@@ -55,11 +55,13 @@ mod readiness;
 mod settings;
 mod span;
 mod terms;
+mod totals;
 mod write_timeout;
 
 pub use app::Server;
 pub use config::{ServerConfig, ServerError};
 pub use deploy::{DeployError, Lender, OpenError, Opener, SavedModelState, SavedState, Store, StoreError};
 pub use judge::{Face, GatewayClient, JudgeSettings, Prompts};
+pub use metrics::REQUEST_LINES;
 pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, SettingsError, StreamRelease, Tenant};
 pub use span::REQUEST_SPANS;
