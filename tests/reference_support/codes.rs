@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What each code says. A code of the code that is not here fails the test, and so does one here that is nowhere in the code.
 const MEANINGS: &[(&str, &str)] = &[
+    ("answer_too_large", "an answer that a gateway passes on is too large to be judged"),
     ("bundle_not_found", "a judgement names another bundle than the active one"),
     ("bundle_refused", "a bundle cannot be activated; the old one stays"),
     ("cancelled", "the server stops, or cancelled the request"),
@@ -13,9 +14,11 @@ const MEANINGS: &[(&str, &str)] = &[
     ("denied", "the operator denies all requests"),
     ("duplicate_parameter", "a field stands twice"),
     ("engine_error", "the engine failed; the server's log says why"),
+    ("event_too_large", "an event of a stream that a gateway passes on is too large to be judged"),
     ("foreign_origin", "a page of another site asks the administrators' listener"),
     ("invalid_api_key", "no key, or an unknown one"),
     ("invalid_body", "the body is too large or too slow, or is no text"),
+    ("invalid_event", "an event of a stream that a gateway passes on cannot be read"),
     ("invalid_json", "the body is no JSON"),
     ("invalid_type", "a field has a value of another type"),
     ("invalid_value", "a field has a value that is not allowed"),
@@ -28,6 +31,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("rate_limit_exceeded", "the client has used up its limits; try again later"),
     ("record_error", "the record of the answer cannot be written, so there is no answer"),
     ("store_error", "the server's state cannot be saved"),
+    ("too_many_choices", "a stream that a gateway passes on has more choices than the settings allow"),
     ("too_many_prompts", "too many prompts wait for their answers"),
     ("unknown_host", "the administrators' listener is not known under this host name"),
     ("unknown_parameter", "a field that no API has"),
@@ -39,20 +43,18 @@ const MEANINGS: &[(&str, &str)] = &[
 /// The folders whose code makes errors.
 const FOLDERS: [&str; 2] = ["host/crates/server/src", "host/crates/gateways/src"];
 
-/// The functions that make an error with a code.
-const MAKERS: [&str; 12] = [
-    "ApiError::new(",
-    "ApiError::later(",
-    "ApiError::coded(",
-    "ApiError::bad(",
-    "Self::new(",
-    "Self::later(",
-    "Self::broken(",
-    "Self::coded(",
-    "Problem::new(",
-    "Problem::coded(",
-    "forbidden(",
-    "bad(",
+/// The functions that make an error with a code, and the status that such errors always have, if there is one.
+const MAKERS: [(&str, Option<&str>); 10] = [
+    ("ApiError::new(", None),
+    ("ApiError::later(", None),
+    ("ApiError::coded(", Some("400")),
+    ("Self::new(", None),
+    ("Self::later(", None),
+    ("Self::coded(", Some("400")),
+    ("Problem::new(", Some("400")),
+    ("Problem::coded(", Some("400")),
+    ("forbidden(", Some("403")),
+    ("=> bad(", Some("400")),
 ];
 
 /// A table of all codes.
@@ -79,7 +81,7 @@ fn found() -> BTreeMap<String, Option<String>> {
     for path in FOLDERS.iter().flat_map(|folder| files(folder)) {
         let text = text(&path);
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (found, status) in MAKERS.iter().flat_map(|maker| made(code, maker)) {
+        for (found, status) in MAKERS.iter().flat_map(|(maker, status)| made(code, maker, *status)) {
             let known = all.entry(found).or_insert_with(|| status.clone());
             if *known != status {
                 *known = None;
@@ -90,7 +92,7 @@ fn found() -> BTreeMap<String, Option<String>> {
 }
 
 /// The codes that stand in calls of one function, each with the status beside it.
-fn made(text: &str, maker: &str) -> Vec<(String, Option<String>)> {
+fn made(text: &str, maker: &str, always: Option<&str>) -> Vec<(String, Option<String>)> {
     let calls = text.match_indices(maker).map(|(at, _)| &text[at + maker.len()..]);
     let one = |call: &str| {
         let call = call.split(';').next()?;
@@ -99,7 +101,7 @@ fn made(text: &str, maker: &str) -> Vec<(String, Option<String>)> {
         let is_code = code.len() > 4 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         // The text must be the first argument, or the second after the status.
         (is_code && before.matches(',').count() <= 1 && !before.contains('('))
-            .then(|| (code.to_owned(), status(before)))
+            .then(|| (code.to_owned(), always.map(str::to_owned).or_else(|| status(before))))
     };
     calls.filter_map(one).collect()
 }

@@ -191,7 +191,7 @@ fn shown(value: &str) -> String {
 
 /// A comment for a table: without links to items, and in one line.
 fn plain(comment: &str) -> String {
-    let mut text = comment.split(" ```").next().unwrap_or_default().to_owned();
+    let mut text = comment.split(" ```").next().unwrap_or_default().trim_end().to_owned();
     while let Some((before, rest)) = text.split_once("[`") {
         let Some((name, after)) = rest.split_once("`]") else { break };
         let after = after.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(after, |(_, after)| after);

@@ -27,7 +27,7 @@ fn registered(source: &str) -> Vec<(String, String)> {
     let (_, body) = source.split_once("fn register(mut self)").expect("the function that registers");
     let body = body.split("\n    }\n").next().unwrap_or_default();
     let (mut all, mut help) = (Vec::new(), String::new());
-    for statement in body.split(';') {
+    for statement in body.split(";\n") {
         let texts: Vec<&str> = statement.split('"').skip(1).step_by(2).collect();
         if statement.contains("let help") {
             help = texts.concat();

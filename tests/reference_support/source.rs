@@ -117,7 +117,7 @@ pub(crate) fn defaults(path: &str, name: &str) -> BTreeMap<String, String> {
     let text = text(path);
     let Some((_, body)) = text.split_once(&format!("impl Default for {name} {{")) else { return BTreeMap::new() };
     let body = body.split("\n}").next().unwrap_or_default();
-    let Some((_, fields)) = body.split_once("Self {") else { return BTreeMap::new() };
+    let Some((_, fields)) = body.rsplit_once("Self {") else { return BTreeMap::new() };
     let fields =
         fields.rsplit_once('}').map_or(fields, |(fields, _)| fields.rsplit_once('}').map_or(fields, |(f, _)| f));
     let pairs = fields.split([',', '\n']).filter_map(|one| one.trim().split_once(": "));

@@ -2,7 +2,9 @@
 //! would obey are escaped.
 
 use anyhow::Context;
-use inferenceguard_console::{escape, tables};
+use inferenceguard_console::escape;
+#[cfg(feature = "evaluation")]
+use inferenceguard_console::tables;
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -15,6 +17,7 @@ pub(crate) fn result(text: impl std::fmt::Display) -> anyhow::Result<()> {
 }
 
 /// Writes a text with Markdown tables to stdout, as columns that fit every terminal.
+#[cfg(feature = "evaluation")]
 pub(crate) fn tables(text: impl std::fmt::Display) -> anyhow::Result<()> {
     result(tables::fitted(&text.to_string(), tables::WIDTH))
 }

@@ -71,10 +71,10 @@ fn the_commands_of_the_page_work_from_the_first_to_the_last() {
                 assert!(shown.contains("guarded by mine 1.0.0") && shown.contains("chunk 1: "), "{shown}");
             }
             "inferguard" => {
-                let told =
+                let of_server =
                     line.starts_with("inferguard bundle activate") || line.starts_with("inferguard bundle rollback");
                 let admin = || format!(" --server {}", server.as_ref().expect("a server").admin);
-                shown = succeeds(dir.path(), &format!("{line}{}", if told { admin() } else { String::new() }), "");
+                shown = succeeds(dir.path(), &format!("{line}{}", if of_server { admin() } else { String::new() }), "");
             }
             _ => drop(succeeds(dir.path(), &line, "")),
         }

@@ -29,6 +29,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 /// Names the level of log lines that are shown.
 const LOG_VARIABLE: &str = "INFERGUARD_LOG";
 /// The name of the service if the standard's variables do not name it.
+#[cfg(feature = "otlp")]
 const SERVICE: &str = "inferenceguard";
 
 /// Spans that cannot be sent as the environment asks.

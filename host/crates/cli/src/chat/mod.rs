@@ -92,7 +92,7 @@ impl<'a> Chat<'a> {
             Ok(Word::Method(name)) => self.choose(name),
             Ok(Word::Budget(given)) => self.tighten(given),
             Ok(Word::Why) => self.explain()?,
-            Ok(Word::Said(text)) => self.answer(text)?,
+            Ok(Word::Text(text)) => self.answer(text)?,
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -134,8 +134,8 @@ impl<'a> Chat<'a> {
             Err(error) => output::report(&error.into()),
             Ok(answered) => {
                 output::note(answer::brief(&answered));
-                let said = Message { role: "assistant".to_owned(), content: answered.text.clone() };
-                self.turns.extend([Message::user(text), said]);
+                let spoken = Message { role: "assistant".to_owned(), content: answered.text.clone() };
+                self.turns.extend([Message::user(text), spoken]);
                 self.last = Some(answered);
             }
         }

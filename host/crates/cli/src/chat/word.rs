@@ -24,16 +24,16 @@ pub(super) enum Word<'a> {
     /// The end.
     Bye,
     /// What the user says to the model. A second slash at its start keeps a text that begins with one.
-    Said(&'a str),
+    Text(&'a str),
 }
 
 impl<'a> Word<'a> {
     /// Reads a line; the error is a message for the user.
     pub(super) fn read(line: &'a str) -> Result<Self, String> {
         let text = line.trim();
-        let Some(command) = text.strip_prefix('/') else { return Ok(Self::Said(text)) };
+        let Some(command) = text.strip_prefix('/') else { return Ok(Self::Text(text)) };
         if command.starts_with('/') {
-            return Ok(Self::Said(command));
+            return Ok(Self::Text(command));
         }
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         match (name, rest.trim()) {
@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn lines_are_commands_or_what_the_user_says() {
         for (line, word) in [
-            ("hello / you", Word::Said("hello / you")),
-            ("//etc is a folder", Word::Said("/etc is a folder")),
+            ("hello / you", Word::Text("hello / you")),
+            ("//etc is a folder", Word::Text("/etc is a folder")),
             (" /why ", Word::Why),
             ("/new", Word::New),
             ("/?", Word::Help),
