@@ -6,10 +6,10 @@ mod support;
 use inferenceguard_model::dense::{CpuDense, Dense, Layer, LayerActivation, Networks};
 use inferenceguard_sandbox::{Limits, Sandbox, SandboxError, SettingValue, Shape};
 use inferenceguard_search::{
-    BudgetState, Constraint, Decision, FailureKind, Needs, Role, SearchLimits, Steered, Tracked,
+    BudgetState, Constraint, Decision, FailureKind, Needs, Note, Role, SearchLimits, Steered, Tracked,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use support::{activate, constraint, guest, limits, load, mode, rows};
+use support::{activate, constraint, first_party, guest, limits, load, mode, rows, sandbox};
 
 /// A deployment's networks: this one, under the name `value`.
 fn networks(layers: Vec<Layer>) -> Networks {
@@ -230,4 +230,20 @@ fn the_clock_stops_with_the_sandbox() {
         done.send(()).unwrap();
     });
     wait.recv_timeout(Duration::from_secs(30)).unwrap();
+}
+
+#[test]
+fn a_cost_notes_what_it_found_and_its_notes_are_taken_once() {
+    let component = sandbox().load("keyword-cost", &first_party("keyword-cost")).unwrap();
+    let words = SettingValue::Weighted(vec![("bomb*".to_owned(), 2.0), ("a".to_owned(), 0.0)]);
+    let activation = component.activate(&BTreeMap::from([("words".to_owned(), words)])).unwrap();
+    let mut cost = activation.cost().unwrap();
+    let mut batch = rows(2, &cost.needs().clone());
+    for row in batch.rows_mut() {
+        (row.text, row.text_ends, row.lookback) = ("a bombs".to_owned(), vec![1, 7], "so ".to_owned());
+    }
+    assert_eq!(cost.price(&batch).unwrap(), [[0.0, 2.0], [0.0, 2.0]]);
+    let note = |row| Note { row, token: 1, found: "bomb*".to_owned() };
+    assert_eq!(cost.notes(), [note(0), note(1)], "what costs nothing is not noted");
+    assert!(cost.notes().is_empty(), "they are taken");
 }

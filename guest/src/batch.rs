@@ -24,6 +24,8 @@ pub trait BatchView {
     fn max_depth(&self) -> u32;
     /// True when no row can grow further.
     fn last(&self) -> bool;
+    /// True when a task cost ranks answers. Without one, `task_cost` is always `None`.
+    fn has_task(&self) -> bool;
     /// The constraints, in the order used everywhere.
     fn constraints(&self) -> Vec<Constraint>;
     /// The prompt's text. Need: `Prompt`.

@@ -69,6 +69,7 @@ pub mod cost {
                 import inferenceguard:guard/log@0.1.0;
                 import inferenceguard:guard/batch@0.1.0;
                 import inferenceguard:guard/dense@0.1.0;
+                import inferenceguard:guard/why@0.1.0;
                 export inferenceguard:guard/cost@0.1.0;
             }
         ",
@@ -80,6 +81,7 @@ pub mod cost {
             "inferenceguard:guard/log@0.1.0": crate::bindings::common::log,
             "inferenceguard:guard/batch@0.1.0": crate::bindings::common::batch,
             "inferenceguard:guard/dense@0.1.0": crate::bindings::common::dense,
+            "inferenceguard:guard/why@0.1.0": generate,
         },
     });
 }

@@ -23,6 +23,8 @@ pub struct BatchDouble {
     pub max_depth: u32,
     /// No row can grow further.
     pub last: bool,
+    /// No task cost ranks answers.
+    pub unranked: bool,
     /// The constraints.
     pub constraints: Vec<Constraint>,
     /// The prompt, if declared.
@@ -142,6 +144,9 @@ impl BatchView for BatchDouble {
     }
     fn last(&self) -> bool {
         self.last
+    }
+    fn has_task(&self) -> bool {
+        !self.unranked
     }
     fn constraints(&self) -> Vec<Constraint> {
         self.constraints.clone()

@@ -25,6 +25,9 @@ impl BatchView for HostBatch<'_> {
     fn last(&self) -> bool {
         self.0.last()
     }
+    fn has_task(&self) -> bool {
+        self.0.has_task()
+    }
     fn constraints(&self) -> Vec<Constraint> {
         self.0.constraints().into_iter().map(Constraint::from).collect()
     }

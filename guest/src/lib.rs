@@ -20,6 +20,7 @@ mod roles;
 mod settings;
 mod setup;
 mod types;
+pub mod why;
 
 pub use batch::BatchView;
 pub use dense::{Dense, DenseDouble, DenseError, LinearDouble, Network, Tensor};

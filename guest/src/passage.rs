@@ -64,6 +64,11 @@ impl Passage {
     /// One price per new token, for what `find` finds. It may take the end of what it is given as the end of the text,
     /// and should report each pattern once per start.
     pub fn prices(&self, find: impl Fn(&[char]) -> Vec<Span>) -> Vec<f64> {
+        self.noted_prices(find, |_, _| {})
+    }
+
+    /// The same; `note` gets the token that pays for each pattern, counted among the new ones, and the pattern.
+    pub fn noted_prices(&self, find: impl Fn(&[char]) -> Vec<Span>, mut note: impl FnMut(u32, &Span)) -> Vec<f64> {
         let mut prices = vec![0.0; self.ends.len()];
         let before = find(&self.chars[..self.new]).into_iter();
         let charged: BTreeSet<_> = before.map(|span| (span.pattern, span.start)).collect();
@@ -75,6 +80,7 @@ impl Passage {
                 let token = self.ends.iter().position(|&till| till as usize >= end).unwrap_or(last);
                 if let Some(price) = prices.get_mut(token) {
                     *price += span.weight;
+                    note(token as u32, &span);
                 }
             }
         }

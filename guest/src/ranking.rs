@@ -1,7 +1,8 @@
 //! What policies share: which rows are fit to go on, in which order, and how candidates are spread.
 //!
 //! Lower is better. Ties are broken by the larger margin, then the lower task cost, then the row number, so that the
-//! same rows always give the same order.
+//! same rows always give the same order. Without a task cost, answers that have ended come before others, and of those that have
+//! the same margin the likeliest comes first.
 
 use crate::{BatchView, Description, Need, RoleError, Settings, Value};
 use std::{cmp::Ordering, collections::BTreeSet};
@@ -141,6 +142,8 @@ pub struct Ranked {
     pub margin: f64,
     /// Its task cost; infinite while it has none.
     pub task_cost: f64,
+    /// How likely it is, as the sum of the log-probabilities of its tokens, where no task cost ranks answers.
+    pub logprob: Option<f64>,
 }
 
 impl Ranked {
@@ -154,14 +157,26 @@ impl Ranked {
             margin = margin.min(rows.margin(row, constraint)?);
         }
         let task_cost = rows.task_cost(row)?.unwrap_or(f64::INFINITY);
-        Ok(Self { row, finished: rows.finished(row)?, cost: task_cost, margin, task_cost })
+        let logprob = if rows.has_task() { None } else { Some(rows.logprob(row)?) };
+        Ok(Self { row, finished: rows.finished(row)?, cost: task_cost, margin, task_cost, logprob })
     }
 
     /// Best first.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
-        let by_cost = self.cost.total_cmp(&other.cost).then_with(|| other.margin.total_cmp(&self.margin));
-        by_cost.then_with(|| self.task_cost.total_cmp(&other.task_cost)).then(self.row.cmp(&other.row))
+        let by_cost = self.cost.total_cmp(&other.cost).then_with(|| self.cut().cmp(&other.cut()));
+        let by_margin = by_cost.then_with(|| other.margin.total_cmp(&self.margin));
+        let by_task = by_margin.then_with(|| self.task_cost.total_cmp(&other.task_cost));
+        by_task.then_with(|| self.unlikely().total_cmp(&other.unlikely())).then(self.row.cmp(&other.row))
+    }
+
+    /// Whether the answer has not ended, where that decides.
+    fn cut(&self) -> bool {
+        self.logprob.is_some() && !self.finished
+    }
+
+    fn unlikely(&self) -> f64 {
+        -self.logprob.unwrap_or(0.0)
     }
 }
 

@@ -148,3 +148,15 @@ proptest! {
         prop_assert!(kept.iter().all(|row| rows[*row as usize].0), "an unsafe row was kept");
     }
 }
+
+#[test]
+fn a_note_goes_to_the_token_that_pays() {
+    let rows = BatchDouble::of([RowDouble::default().with_text(&["a*", "b", "*c"]).after("*")]);
+    let find = |chars: &[char]| {
+        let stars = chars.iter().enumerate().filter(|(_, char)| **char == '*');
+        stars.map(|(start, _)| Span { pattern: 7, start, end: start + 1, weight: 1.0 }).collect::<Vec<_>>()
+    };
+    let mut notes = Vec::new();
+    let prices = Passage::read(&rows, 0).unwrap().noted_prices(find, |token, span| notes.push((token, span.pattern)));
+    assert_eq!((prices, notes), (vec![1.0, 0.0, 1.0], vec![(0, 7), (2, 7)]), "charged text is not noted again");
+}

@@ -5,6 +5,7 @@ use crate::{
     beams::Beams,
     columns,
     growing::Forced,
+    notes::Notes,
     profile::{Stage, Stopwatch},
     scores::Scores,
     steer,
@@ -29,6 +30,8 @@ pub(crate) struct Driver<'m> {
     /// Tokens that are taken instead of drawn ones, if the answer exists already.
     pub(crate) forced: Option<Forced>,
     pub(crate) watch: Stopwatch,
+    /// What costs noted about their prices.
+    pub(crate) notes: Notes,
 }
 
 /// Tracker and costs of one bundle more, by the names that they have in the session.
@@ -54,7 +57,7 @@ impl Driver<'_> {
                 return self.ask(batch, |driver, batch| Ok(Answer::Plan(driver.roles.policy.plan(batch))));
             }
             Need::Select(batch) => {
-                return self.ask(batch, |driver, batch| Ok(Answer::Decided(driver.roles.policy.select(batch))));
+                return self.ask(batch, |driver, batch| Ok(driver.select(batch)));
             }
             Need::Estimate(batch) => return self.ask(batch, |driver, batch| Ok(driver.estimate(batch))),
             Need::Price { cost, batch } | Need::PriceTail { cost, batch } => {
@@ -120,10 +123,20 @@ impl Driver<'_> {
         more.map_or(&mut *self.roles.tracker, |more| &mut *more.tracker)
     }
 
+    fn select(&mut self, batch: &Batch) -> Answer {
+        let decided = self.roles.policy.select(batch);
+        self.notes.decided(batch, decided.as_ref().ok());
+        Answer::Decided(decided)
+    }
+
     fn price(&mut self, name: &str, batch: &Batch) -> Answer {
         let more = self.more.iter_mut().find_map(|more| more.costs.get_mut(name));
         let cost = more.or_else(|| self.roles.costs.get_mut(name)).ok_or_else(|| absent(Role::Cost, name));
-        Answer::Priced(cost.and_then(|cost| cost.price(batch)))
+        Answer::Priced(cost.and_then(|cost| {
+            let prices = cost.price(batch)?;
+            self.notes.priced(name, batch, cost.notes());
+            Ok(prices)
+        }))
     }
 
     fn steer(&mut self, batch: &Batch) -> Result<Answer, EngineError> {

@@ -7,6 +7,7 @@ use crate::{
     driver::Driver,
     growing::Forced,
     instances::Wait,
+    notes::Notes,
     profile::Stopwatch,
     request::ValidRequest,
     roles::readers,
@@ -15,8 +16,8 @@ use crate::{
 };
 use inferenceguard_model::{Abilities, Token};
 use inferenceguard_search::{
-    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, Release, RoleFailure,
-    SearchConfig, SearchError, Session, Status, Vocabulary,
+    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, PricedText, Release,
+    RoleFailure, SearchConfig, SearchError, Session, Status, Vocabulary,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ const CHUNK: u32 = 32;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Judgement {
-    /// The generation that judged.
+    /// The generation that judged; 0 if it judged a text without an engine.
     pub generation: u64,
     /// Whether all its constraints held.
     pub within_budget: bool,
@@ -39,6 +40,25 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Of a text that was priced without a model.
+    #[must_use]
+    pub fn of_text(priced: &[PricedText]) -> Self {
+        let report = |one: &PricedText| ConstraintReport {
+            name: one.constraint.name.clone(),
+            budget: one.constraint.budget,
+            cost: one.counted,
+            max_cost: one.counted,
+            z: Vec::new(),
+            whole: Some(one.counted),
+        };
+        Self {
+            generation: 0,
+            within_budget: priced.iter().all(|one| one.holds),
+            constraints: priced.iter().map(report).collect(),
+            failures: Vec::new(),
+        }
+    }
+
     /// The same after components failed on earlier turns: then nobody knows what is left of the budgets.
     pub(crate) fn after(mut self, earlier: Vec<RoleFailure>) -> Self {
         self.within_budget &= earlier.is_empty();
@@ -112,6 +132,7 @@ impl Engine {
             roles,
             more: Vec::new(),
             watch: Stopwatch::default(),
+            notes: Notes::default(),
             forced: Some(Forced::new(tokens, logprobs)),
         };
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;

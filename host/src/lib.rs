@@ -69,6 +69,7 @@ mod likeliest;
 pub mod methods;
 mod migrate;
 mod networks;
+mod notes;
 mod pins;
 mod probe;
 mod profile;

@@ -18,7 +18,7 @@ pub(crate) struct Asks {
 pub(crate) fn ask(policy: &mut dyn Policy, config: &SearchConfig, vocab: usize) -> Asks {
     let (needs, most) = (policy.needs().clone(), config.max_tokens);
     let batch = |rows: Vec<BatchRow>, depth| Batch {
-        moment: Moment { chunk: 0, attempt: 0, depth, max_depth: most, last: false },
+        moment: Moment { chunk: 0, attempt: 0, depth, max_depth: most, last: false, unranked: config.task.is_none() },
         constraints: config.constraints.iter().map(|priced| priced.constraint.clone()).collect(),
         prompt: Arc::from("a"),
         needs: needs.clone(),

@@ -2,11 +2,11 @@
 
 use crate::{
     CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms, back_ends::Handles,
-    beams::Beams, deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, profile::Stopwatch,
-    request::ValidRequest, scores::Scores,
+    beams::Beams, deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, notes::Notes,
+    profile::Stopwatch, request::ValidRequest, scores::Scores,
 };
 use inferenceguard_model::{ModelError, ModelInfo};
-use inferenceguard_search::{Need, Origin, SearchError, Session, Vocabulary};
+use inferenceguard_search::{Need, Origin, SearchError, Session, Trace, Vocabulary};
 use std::{sync::Arc, time::Instant};
 
 impl UnderTerms<'_> {
@@ -32,7 +32,7 @@ impl UnderTerms<'_> {
         let queue = start.elapsed().as_secs_f64();
         let ran = run(&deployment, (engine.model(), &mut handles), roles, valid, cancel, &mut migrator, on_event);
         drop(holder);
-        let (session, watch) = ran?;
+        let (session, watch, notes) = ran?;
         failures.append(&mut migrator.failures);
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(failures);
         let top_logprobs = likeliest(handles.language.as_mut(), &prompt, &outcome, request.top_logprobs, cancel)?;
@@ -48,7 +48,8 @@ impl UnderTerms<'_> {
             seed: config.seed,
             seconds,
             profile: watch.profile(queue, seconds),
-            trace: session.trace().cloned(),
+            notes: notes.of(&outcome.tokens),
+            trace: session.trace().map(|trace| Trace { notes: notes.into_all(), ..trace.clone() }),
             // With the constraints that came while it ran.
             inputs: inputs.map(|inputs| Inputs { config: config.clone(), ..inputs }),
             top_logprobs,
@@ -66,7 +67,7 @@ fn run(
     cancel: &CancelToken,
     migrator: &mut Migrator<'_>,
     on_event: &mut dyn FnMut(Event),
-) -> Result<(Session, Stopwatch), EngineError> {
+) -> Result<(Session, Stopwatch, Notes), EngineError> {
     let ready = deployment.method(&valid.method)?;
     let (tokenizer, vocabulary) = (handles.language.tokenizer(), vocabulary(info));
     let mut driver = Driver {
@@ -78,6 +79,7 @@ fn run(
         more: Vec::new(),
         forced: None,
         watch: Stopwatch::default(),
+        notes: Notes::default(),
     };
     let mut session =
         Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
@@ -86,7 +88,7 @@ fn run(
     }
     on_event(Event::Begun);
     drive(&mut session, &mut driver, cancel, Some(migrator), on_event)?;
-    Ok((session, driver.watch))
+    Ok((session, driver.watch, driver.notes))
 }
 
 fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {

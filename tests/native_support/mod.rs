@@ -148,12 +148,12 @@ pub(crate) fn rows() -> impl Strategy<Value = Batch> {
         (1.0..20.0, 0.9..=1.0, 0_usize..3, any::<bool>())
             .prop_map(|(d, gamma, clip, end)| constraint(d, gamma, clip, end))
     };
-    let moment = (0_u32..3, 0_u32..4, 1_u32..130, any::<bool>());
+    let moment = (0_u32..3, 0_u32..4, 1_u32..130, any::<bool>(), any::<bool>());
     (vec(row(), 0..8), vec(one(), CONSTRAINTS), moment).prop_map(
-        |(rows, constraints, (chunk, attempt, max_depth, last))| {
+        |(rows, constraints, (chunk, attempt, max_depth, last, unranked))| {
             let rows: Vec<BatchRow> = (10..).zip(rows).map(|(id, row)| BatchRow { id, ..row }).collect();
             let depth = rows.iter().map(|row| row.length).max().unwrap_or(0);
-            let moment = Moment { chunk, attempt, depth, max_depth, last };
+            let moment = Moment { chunk, attempt, depth, max_depth, last, unranked };
             Batch {
                 moment,
                 constraints: constraints.into(),
@@ -197,6 +197,7 @@ pub(crate) fn double(batch: &Batch) -> guest::BatchDouble {
         attempt: batch.moment.attempt,
         max_depth: batch.moment.max_depth,
         last: batch.moment.last,
+        unranked: batch.moment.unranked,
         constraints: batch.constraints.iter().map(guest_constraint).collect(),
         prompt: Some(batch.prompt.to_string()),
         rows: batch.rows.iter().map(row).collect(),

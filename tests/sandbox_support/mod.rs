@@ -51,7 +51,7 @@ pub(crate) fn constraint() -> Constraint {
 
 /// Rows of two tokens each, every column filled.
 pub(crate) fn rows(count: u64, needs: &Needs) -> Batch {
-    let moment = Moment { chunk: 2, attempt: 1, depth: 8, max_depth: 32, last: false };
+    let moment = Moment { chunk: 2, attempt: 1, depth: 8, max_depth: 32, last: false, unranked: false };
     let rows = (0..count).map(row).collect();
     Batch { moment, constraints: Arc::new([constraint()]), prompt: "How?".into(), needs: needs.clone(), rows }
 }

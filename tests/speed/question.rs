@@ -35,7 +35,7 @@ pub(crate) fn constraints() -> Arc<[Constraint]> {
 
 /// These rows with every column that the first-party components read.
 pub(crate) fn batch(rows: usize, needs: &Needs) -> Batch {
-    let moment = Moment { chunk: 1, attempt: 0, depth: 64, max_depth: 128, last: false };
+    let moment = Moment { chunk: 1, attempt: 0, depth: 64, max_depth: 128, last: false, unranked: false };
     let rows = (0..rows).map(row).collect();
     Batch { moment, constraints: constraints(), prompt: "How do I clean it?".into(), needs: needs.clone(), rows }
 }

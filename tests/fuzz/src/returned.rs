@@ -67,7 +67,7 @@ fn constraint() -> Constraint {
 }
 
 fn rows(needs: &Needs) -> Batch {
-    let moment = Moment { chunk: 2, attempt: 1, depth: 8, max_depth: 32, last: false };
+    let moment = Moment { chunk: 2, attempt: 1, depth: 8, max_depth: 32, last: false, unranked: false };
     let row = |id| BatchRow {
         id,
         length: 8,

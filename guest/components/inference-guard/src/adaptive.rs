@@ -19,7 +19,7 @@ impl AdaptiveWidth {
             .setting(
                 "adaptive-width",
                 Value::Integer(0),
-                "Candidates of a chunk while no budget is at risk; 0 means always n.",
+                "Candidates of a chunk while no budget is at risk; 0 means n, or 1 in a bundle without a task cost.",
             )
             .setting("few", Value::Integer(0), "The older name of adaptive-width.")
             .setting(
@@ -43,6 +43,16 @@ impl AdaptiveWidth {
         }
         let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
         Ok((candidates > 0).then_some(Self { candidates, comfort, sure }))
+    }
+
+    /// The width where no task cost ranks answers: one candidate, unless the operator chose a number, or no retry would sample all
+    /// `n` candidates.
+    pub(crate) fn unranked(settings: &Settings, n: u32) -> Result<Option<Self>, String> {
+        let chosen = Self::configure(settings, n)?;
+        let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
+        let alone = Self { candidates: 1, comfort, sure };
+        let retried = settings.integer("retries", 0..)? > 0;
+        Ok(chosen.or_else(|| retried.then_some(alone)))
     }
 
     /// Whether no live beam is at risk.

@@ -7,6 +7,9 @@
 //!
 //! With `adaptive-width`, a chunk has fewer candidates than `n` while no budget is at risk. If none of them is safe, the chunk
 //! is sampled again with all `n`. What is kept or emitted is judged in the same way. This is not in the paper.
+//!
+//! Without a task cost all safe answers are equally good. Then the width is adaptive by itself, with one candidate, and the first
+//! safe answer that ends is the answer: more candidates would only cost time.
 
 mod adaptive;
 mod foresight;
@@ -29,6 +32,8 @@ pub struct InferenceGuard {
     threshold: Option<f64>,
     /// `None`: a chunk always has `n` candidates.
     adaptive: Option<AdaptiveWidth>,
+    /// The same where no task cost ranks answers.
+    unranked: Option<AdaptiveWidth>,
     /// Beams kept after the first try of this chunk.
     keep_now: usize,
     /// Ids of the finished beams kept so far. A chunk fails without a safe candidate of its own, even if one of these is safe.
@@ -62,6 +67,7 @@ impl Setup for InferenceGuard {
             keep,
             keep_now: keep,
             adaptive: AdaptiveWidth::configure(settings, n)?,
+            unranked: AdaptiveWidth::unranked(settings, n)?,
             chunk_len: settings.integer("chunk-len", 1..)?,
             retries: settings.integer("retries", 0..)?,
             retry: Retry {
@@ -77,7 +83,8 @@ impl Setup for InferenceGuard {
 impl Policy for InferenceGuard {
     fn plan(&mut self, rows: &dyn BatchView) -> Result<Plan, RoleError> {
         let critic = self.threshold.is_some();
-        let fewer = match &self.adaptive {
+        let adaptive = if rows.has_task() { &self.adaptive } else { &self.unranked };
+        let fewer = match adaptive {
             Some(adaptive) if adaptive.is_enough(rows)? => Some(adaptive.candidates),
             _ => None,
         };
@@ -116,6 +123,9 @@ impl InferenceGuard {
         // If the host has stopped the growth, only finished beams are left, and there is nothing to sample again.
         if !self.any_new(rows, fit)? && self.any_new(rows, 0..rows.len())? && rows.attempt() < self.retries {
             return Ok(Decision::Retry(self.retry));
+        }
+        if let Some(ended) = safe.iter().find(|one| one.finished && one.logprob.is_some()) {
+            return Ok(Decision::Answer(ended.row));
         }
         if !rows.last() && safe.iter().any(|one| !one.finished) {
             let kept = keep(safe, self.width(rows), self.keep);

@@ -227,3 +227,40 @@ fn fewer_beams_are_kept_of_the_adaptive_width_and_all_of_them_of_a_retry() {
     let unsafe_rows: Vec<RowDouble> = (0..4).map(|id| row(id, false, -1.0)).collect();
     assert_eq!(guard.select(&BatchDouble::of(unsafe_rows)).unwrap(), RETRY);
 }
+
+/// Rows of a deployment without a task cost.
+fn unranked(rows: &[RowDouble]) -> BatchDouble {
+    BatchDouble { unranked: true, ..under_budget(rows) }
+}
+
+fn likely(id: u64, logprob: f64) -> RowDouble {
+    RowDouble { id, logprob, task_cost: None, ..RowDouble::priced(true, 5.0, 0.0).with_tokens(&[id as u32]) }
+}
+
+#[test]
+fn without_a_task_cost_one_candidate_is_enough_while_nothing_is_at_risk() {
+    let plan = |settings: &[(&str, Value)], left| {
+        let mut guard = InferenceGuard::with_settings(&[&[("n", Value::Integer(16))], settings].concat()).unwrap();
+        let plan = guard.plan(&unranked(&[with_left(left)])).unwrap();
+        (plan.candidates, plan.retry_candidates)
+    };
+    assert_eq!(plan(&[], 10.0), (vec![1], Some(16)));
+    assert_eq!(plan(&[], 4.9), (vec![16], None), "at risk");
+    assert_eq!(plan(&[("adaptive-width", Value::Integer(4))], 10.0), (vec![4], Some(16)), "the operator's choice");
+    assert_eq!(plan(&[("adaptive-width", Value::Integer(16))], 10.0), (vec![16], Some(16)));
+    assert_eq!(plan(&[("retries", Value::Integer(0))], 10.0), (vec![16], None), "no retry would sample more");
+}
+
+#[test]
+fn without_a_task_cost_the_first_safe_answer_that_ends_is_the_answer() {
+    let rows = [likely(0, -1.0), likely(1, -9.0).ended(), likely(2, -5.0).ended()];
+    assert_eq!(guard(false).select(&unranked(&rows)).unwrap(), Decision::Answer(2), "the likelier of those that ended");
+    let unsafe_end = RowDouble { safe: false, ..likely(1, -1.0).ended() };
+    let decision = guard(false).select(&unranked(&[likely(0, -7.0), unsafe_end, likely(2, -5.0)])).unwrap();
+    assert_eq!(decision, Decision::Keep(vec![2, 0]), "the likelier first");
+    let cut = BatchDouble { last: true, ..unranked(&[likely(0, -7.0), likely(2, -5.0)]) };
+    assert_eq!(guard(false).select(&cut).unwrap(), Decision::Answer(1));
+    // With a task cost an answer that has ended competes with those that go on.
+    let ranked = [row(0, true, -2.0).ended(), row(1, true, -3.0)];
+    assert_eq!(guard(false).select(&under_budget(&ranked)).unwrap(), Decision::Keep(vec![1, 0]));
+}

@@ -39,7 +39,7 @@ mod symbol;
 
 use edge::GAP;
 use inferenceguard_guest::{BatchView, Cost, CostGrain, CostKind, Description, Need, Passage, RoleError, Settings};
-use inferenceguard_guest::{Setup, Span, Value, describe, register_cost};
+use inferenceguard_guest::{Setup, Span, Value, describe, register_cost, why};
 use pattern::Pattern;
 use reader::STRETCH;
 use std::collections::BTreeMap;
@@ -53,6 +53,8 @@ const LOOKBACK: usize = 1024;
 pub struct KeywordCost {
     patterns: Vec<Pattern>,
     weights: Vec<f64>,
+    /// The entries as the operator wrote them.
+    entries: Vec<String>,
     /// Patterns by what their first letter looks like.
     index: BTreeMap<char, Vec<usize>>,
     /// The most symbols that a match has.
@@ -71,6 +73,7 @@ impl Setup for KeywordCost {
 
     fn configure(settings: &Settings) -> Result<Self, String> {
         let (mut patterns, mut weights, mut index) = (Vec::new(), Vec::new(), BTreeMap::<char, Vec<usize>>::new());
+        let mut entries = Vec::new();
         for (text, weight) in settings.weighted("words")? {
             if weight < 0.0 {
                 return Err(format!("setting `words` gives `{text}` the weight {weight}; expected at least 0"));
@@ -81,9 +84,10 @@ impl Setup for KeywordCost {
             }
             patterns.push(pattern);
             weights.push(weight);
+            entries.push(text);
         }
         let longest = patterns.iter().map(|pattern| pattern.letters).max().unwrap_or(0);
-        Ok(Self { patterns, weights, index, reach: STRETCH * longest + GAP + 1 })
+        Ok(Self { patterns, weights, entries, index, reach: STRETCH * longest + GAP + 1 })
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -103,7 +107,12 @@ impl Cost for KeywordCost {
     fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
         let before: Vec<char> = rows.lookback(row)?.chars().collect();
         let from = self.first_in_reach(&symbol::symbols(&before));
-        Ok(Passage::read(rows, row)?.prices(|chars| self.find(chars, from)))
+        let note = |token, span: &Span| {
+            if span.weight > 0.0 {
+                why::note(row, token, &self.entries[span.pattern]);
+            }
+        };
+        Ok(Passage::read(rows, row)?.noted_prices(|chars| self.find(chars, from), note))
     }
 }
 

@@ -34,7 +34,7 @@ mod secret;
 
 use fold::Text;
 use inferenceguard_guest::{BatchView, Cost, CostGrain, CostKind, Description, Need, Passage, RoleError, Settings};
-use inferenceguard_guest::{Setup, Span, Value, describe, register_cost};
+use inferenceguard_guest::{Setup, Span, Value, describe, register_cost, why};
 
 /// Charged characters read before the new ones: far more than any pattern has, to leave room for invisible ones.
 const LOOKBACK: u32 = 512;
@@ -87,7 +87,12 @@ impl Cost for PatternCost {
     }
 
     fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
-        Ok(Passage::read(rows, row)?.prices(|chars| self.find(chars)))
+        let note = |token, span: &Span| {
+            if span.weight > 0.0 {
+                why::note(row, token, CLASSES[span.pattern].0);
+            }
+        };
+        Ok(Passage::read(rows, row)?.noted_prices(|chars| self.find(chars), note))
     }
 }
 

@@ -7,9 +7,10 @@ use serde::{
 use std::{collections::BTreeMap, fmt};
 
 const EXPECTED: &str =
-    "true or false, a number, a text, a list of texts, or a list of texts with weights such as [[\"a\", 1.0]]";
+    "true or false, a number, a text, a list of texts, or texts with weights such as { a = 1.0 } or [[\"a\", 1.0]]";
 
-/// A setting's value. In a text file: `true`, `3`, `0.5`, `"a"`, `["a", "b"]`, `[["a", 1.0]]`.
+/// A setting's value. In a text file: `true`, `3`, `0.5`, `"a"`, `["a", "b"]`, and texts with weights as `{ a = 1.0 }` or
+/// `[["a", 1.0]]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum SettingValue {
@@ -96,8 +97,16 @@ impl<'de> Visitor<'de> for Whole {
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<SettingValue, A::Error> {
-        Err(A::Error::custom(format_args!("found a table or a date; expected {EXPECTED}")))
+    /// Texts with weights. A date arrives as a map, too.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SettingValue, A::Error> {
+        let mut weighted = Vec::new();
+        while let Some(text) = map.next_key::<String>()? {
+            let weight = map
+                .next_value()
+                .map_err(|_| A::Error::custom(format_args!("found a table or a date; expected {EXPECTED}")))?;
+            weighted.push((text, weight));
+        }
+        Ok(SettingValue::Weighted(weighted))
     }
 }
 

@@ -183,7 +183,9 @@ fn lent_files_fill_gaps_and_keep_the_limits() {
 fn values_that_are_no_settings_name_the_setting_and_what_is_allowed() {
     for (value, words) in [
         ("2026-01-01", "found a table or a date; expected true or false, a number, a text"),
-        ("{ a = 1 }", "found a table or a date"),
+        ("{ a = \"b\" }", "found a table or a date"),
+        ("{ a = { b = 1 } }", "found a table or a date"),
+        ("{ a = [1] }", "such as { a = 1.0 }"),
         ("[\"a\", 1]", "expected a text, or a text and its weight"),
         ("[[\"a\", \"b\"]]", "expected a text and its weight"),
         ("[[\"a\"]]", "expected a text and its weight"),

@@ -76,6 +76,12 @@ impl Precision {
 }
 
 impl DeviceChoice {
+    /// The first GPU, if this build supports GPUs and there is one; else the processor.
+    #[must_use]
+    pub fn best() -> Self {
+        open_cuda(0).map_or(Self::Cpu, |_| Self::Cuda(0))
+    }
+
     /// Opens the device.
     ///
     /// # Errors

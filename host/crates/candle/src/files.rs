@@ -67,7 +67,8 @@ impl ModelFiles {
     }
 
     /// The default name of the model: the name of the folder, or of the GGUF file that the caller gave.
-    pub(crate) fn name(&self) -> Option<String> {
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
         let named = self.gguf.as_ref().map(|name| Path::new(name).file_stem());
         named.unwrap_or(self.folder.file_name()).map(|name| name.to_string_lossy().into_owned())
     }

@@ -164,6 +164,7 @@ fn truncated_and_foreign_weights() {
 
 #[test]
 fn devices() {
+    assert!(cfg!(feature = "cuda") || DeviceChoice::best() == DeviceChoice::Cpu);
     assert_eq!("cpu".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cpu);
     assert_eq!("cuda".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(0));
     assert_eq!("cuda:3".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(3));

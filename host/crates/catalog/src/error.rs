@@ -9,6 +9,7 @@ use inferenceguard_host::EngineError;
 use inferenceguard_model::{ModelError, TokenizerError};
 use inferenceguard_record::RecordError;
 use inferenceguard_sandbox::SandboxError;
+use inferenceguard_search::RoleFailure;
 use std::{io, num::ParseFloatError, path::PathBuf};
 
 /// A model, bundle or component that cannot be opened. Each variant says what was found and what to do.
@@ -28,8 +29,18 @@ pub enum CatalogError {
         found: String,
     },
     /// An engine needs a score model that was not given.
-    #[error("give score models with --score NAME=DIR")]
+    #[error(
+        "give score models with --score NAME=DIR; or guard without any: `inferguard bundle init mine --template words` writes a bundle that needs none, and --bundle mine takes it"
+    )]
     NoScoreModel(#[source] Box<EngineError>),
+    /// A bundle that reads latents was to be written without the weights of a probe.
+    #[error(
+        "--template latent: give the weights of a probe for your model with --network FILE (safetensors, one output); the other templates need none"
+    )]
+    NoProbe,
+    /// Weights of a probe were given for a bundle that reads none.
+    #[error("--network: only --template latent reads one; leave it out")]
+    UnusedProbe,
     /// `--precision` names no number format.
     #[error("precision {found} is unknown; write f32, f16, bf16 or q8_0")]
     Precision {
@@ -241,6 +252,17 @@ pub enum CatalogError {
         /// Its name.
         name: String,
     },
+    /// A text was to be priced without a model, and a cost reads more than text.
+    #[error("cost `{cost}` of the bundle {bundle} reads more than text; give the models with --model and --score")]
+    ReadsModel {
+        /// The bundle's name.
+        bundle: String,
+        /// The cost.
+        cost: String,
+    },
+    /// A component fails on a text.
+    #[error(transparent)]
+    Priced(#[from] RoleFailure),
     /// `bundle pin` without a bundle to write.
     #[error("name the bundle to write: --bundle DIR")]
     NoBundleNamed,

@@ -5,7 +5,8 @@
 //! - [`Loading`], [`Templates`]: how models are loaded, and which prompt template each of them uses;
 //! - [`EngineOptions`], [`remote`]: models that run in engines elsewhere;
 //! - [`inspect()`], [`probe`]: what a model is, and what it computes along a text;
-//! - [`bundles`]: a bundle by folder or file, or the demonstration's;
+//! - [`bundles`], [`Starter`]: a bundle by folder or file, or the demonstration's; first bundles of one's own;
+//! - [`TextJudge`]: a bundle that prices texts without a model;
 //! - [`keys`], [`journals`]: keys and files of records by path;
 //! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
 //!
@@ -23,10 +24,13 @@ pub mod journals;
 pub mod keys;
 mod language;
 mod models;
+mod patience;
 mod pin;
 pub mod probe;
 pub mod remote;
+mod starters;
 mod templates;
+mod text_judge;
 
 pub use engines::{Choice, build, cache, language_files, score_files, score_places, with_components};
 pub use error::CatalogError;
@@ -35,7 +39,9 @@ pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
 pub use pin::{Pinned, pinned};
 pub use remote::EngineOptions;
+pub use starters::Starter;
 pub use templates::Templates;
+pub use text_judge::{TextJudge, words};
 
 /// Shows one message, such as a warning about a model, to the person at the terminal.
 pub type Note = fn(&str);

@@ -1,8 +1,10 @@
 //! How models are loaded: on which device, in which number format, with which prompt template.
 
-use crate::{CatalogError, Note, Templates};
+use crate::{CatalogError, Note, Templates, patience::while_waiting};
 use inferenceguard_bundle::Manifest;
-use inferenceguard_candle::{CandleModel, CandleScoreModel, Facts, LoadOptions, ModelFiles, Precision, PromptDate};
+use inferenceguard_candle::{
+    CandleModel, CandleScoreModel, DeviceChoice, Facts, LoadOptions, ModelFiles, Precision, PromptDate,
+};
 use inferenceguard_model::{Model, ScoreModel, Tokenizer};
 
 /// What the command line says about loading models, as text.
@@ -23,6 +25,25 @@ pub struct LoadingOptions {
     /// Shows the warnings about models.
     pub note: Note,
 }
+
+impl LoadingOptions {
+    /// The same with what `auto` stands for: as the device the first GPU that this build can use, else the processor; as the
+    /// number format `bf16` on a GPU and `f32` on the processor. `q8_0` runs on the processor.
+    #[must_use]
+    pub fn resolved(mut self) -> Self {
+        if self.device == AUTO {
+            let best = if self.precision == "q8_0" { DeviceChoice::Cpu } else { DeviceChoice::best() };
+            self.device = best.to_string();
+        }
+        if self.precision == AUTO {
+            self.precision = if self.device == "cpu" { "f32" } else { "bf16" }.to_owned();
+        }
+        self
+    }
+}
+
+/// Leaves a choice to the program.
+const AUTO: &str = "auto";
 
 /// How the models of one bundle are loaded.
 #[derive(Debug, Clone)]
@@ -85,7 +106,8 @@ impl Loading {
 /// # Errors
 /// [`CatalogError::Model`].
 pub fn language_model(files: &ModelFiles, options: &LoadOptions, note: Note) -> Result<CandleModel, CatalogError> {
-    let model = CandleModel::load_files(files, options)?;
+    let loading = format!("loading {}", files.name().unwrap_or_default());
+    let model = while_waiting(&loading, note, || CandleModel::load_files(files, options))?;
     warn(&model.info().name, model.facts(), note);
     Ok(model)
 }
@@ -100,7 +122,8 @@ pub fn score_model(
     language: &dyn Tokenizer,
     note: Note,
 ) -> Result<CandleScoreModel, CatalogError> {
-    let model = CandleScoreModel::load_files(files, options, language)?;
+    let loading = format!("loading {}", files.name().unwrap_or_default());
+    let model = while_waiting(&loading, note, || CandleScoreModel::load_files(files, options, language))?;
     warn(&model.info().name, model.facts(), note);
     Ok(model)
 }

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     }
     match arguments.json {
         true => output::json(&report),
-        false => output::result(report.table()),
+        false => output::tables(report.table()),
     }
 }
 

@@ -3,9 +3,11 @@
 use crate::{
     flags::{GuardArguments, Named, one_of},
     output,
+    progress::Shown,
 };
 use anyhow::bail;
 use clap::Args;
+use indicatif::ProgressBar;
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::{Baseline, Report};
 use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, evaluate};
@@ -115,10 +117,13 @@ pub(crate) struct EvalArguments {
 
 /// Answers every prompt by every method of every model, prints the figures, and writes the report.
 pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
-    finish(arguments, &evaluate(&options(arguments))?)
+    let shown = Shown::begin("{bar:32} {pos}/{len} {msg}, {eta} left")?;
+    let report = evaluate(&options(arguments, shown.bar().clone()));
+    drop(shown);
+    finish(arguments, &report?)
 }
 
-fn options(arguments: &EvalArguments) -> EvalOptions {
+fn options(arguments: &EvalArguments, progress: ProgressBar) -> EvalOptions {
     let given = arguments;
     EvalOptions {
         choice: given.guard.choice(),
@@ -144,6 +149,7 @@ fn options(arguments: &EvalArguments) -> EvalOptions {
         judged: given.judge,
         out: given.out.clone(),
         baseline: given.baseline.clone().filter(|_| !given.update),
+        progress,
     }
 }
 
@@ -155,7 +161,7 @@ fn finish(arguments: &EvalArguments, report: &Report) -> anyhow::Result<()> {
     if let Some(folder) = &arguments.out {
         report.write(folder)?;
     }
-    output::result(report)?;
+    output::tables(report)?;
     if let Some(path) = &arguments.baseline {
         compare(report, path, arguments.update)?;
     }

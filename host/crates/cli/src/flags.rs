@@ -104,11 +104,12 @@ pub(crate) struct ModelArguments {
 /// How models are loaded.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArguments {
-    /// Where models run: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
+    /// Where models run: cpu, cuda or cuda:N; auto takes the first GPU that this build can use, else the CPU
+    #[arg(long, default_value = "auto")]
     pub(crate) device: String,
-    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded
-    #[arg(long, default_value = "f32")]
+    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded. auto takes
+    /// bf16 on a GPU and f32 on the CPU
+    #[arg(long, default_value = "auto")]
     pub(crate) precision: String,
     /// Megabytes per model that keep recent prompts, so that a prompt with the same beginning is read from there on. A client
     /// that can measure response times can then find out whether a beginning was asked before
@@ -138,6 +139,7 @@ impl DeviceArguments {
             full_digest: self.full_digest,
             note: |text| output::note(text),
         }
+        .resolved()
     }
 }
 

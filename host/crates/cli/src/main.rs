@@ -11,25 +11,37 @@
 // Doc comments of arguments are the text of `--help`, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are no links")]
 
+#[cfg(feature = "evaluation")]
 mod bench;
 mod bundle;
+mod chat;
 mod component;
+#[cfg(feature = "training")]
 mod cost;
+#[cfg(feature = "training")]
 mod critic;
+#[cfg(feature = "evaluation")]
 mod eval;
 mod flags;
 mod model;
 mod output;
 mod probe;
+mod progress;
+mod prompt;
 mod records;
 mod run;
 mod serve;
+mod shell;
+#[cfg(feature = "training")]
 mod train;
 
+#[cfg(feature = "evaluation")]
 use bench::BenchArguments;
 use bundle::BundleCommand;
-use clap::{Parser, Subcommand};
+use chat::ChatArguments;
+use clap::{CommandFactory, Parser, Subcommand};
 use component::ComponentCommand;
+#[cfg(feature = "evaluation")]
 use eval::EvalArguments;
 use inferenceguard_server::REQUEST_SPANS;
 use inferenceguard_telemetry::Spans;
@@ -38,7 +50,9 @@ use probe::ProbeArguments;
 use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArguments};
 use run::RunArguments;
 use serve::ServeArguments;
+use shell::{CompletionsArguments, ManArguments};
 use std::process::ExitCode;
+#[cfg(feature = "training")]
 use train::TrainCommand;
 
 /// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
@@ -53,12 +67,17 @@ struct Arguments {
 enum Command {
     /// Answers a prompt under guard
     Run(RunArguments),
+    /// Talks with a model under guard, turn by turn
+    Chat(Box<ChatArguments>),
     /// Serves guarded answers over HTTP, for OpenAI's clients
     Serve(Box<ServeArguments>),
+    #[cfg(feature = "evaluation")]
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
     Eval(Box<EvalArguments>),
+    #[cfg(feature = "evaluation")]
     /// Times whole requests, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
+    #[cfg(feature = "training")]
     /// Trains models
     #[command(subcommand)]
     Train(TrainCommand),
@@ -75,12 +94,16 @@ enum Command {
     Forget(ForgetArguments),
     /// Shows what a model computes at every position of a text
     Probe(ProbeArguments),
-    /// Checks models
+    /// Checks models, and fetches, lists and removes those of the hub
     #[command(subcommand)]
     Model(ModelCommand),
     /// Makes and checks components
     #[command(subcommand)]
     Component(ComponentCommand),
+    /// Prints what a shell needs to complete the commands of this program
+    Completions(CompletionsArguments),
+    /// Writes the manual pages of all commands into a folder
+    Man(ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -98,20 +121,27 @@ fn main() -> ExitCode {
 fn begin(command: Command) -> anyhow::Result<()> {
     // A server handles signals before anything else, and then starts its own telemetry.
     let is_server = matches!(command, Command::Serve(_));
-    let _telemetry = if is_server { None } else { Some(inferenceguard_telemetry::begin(Spans::None, REQUEST_SPANS)?) };
+    let _telemetry =
+        if is_server { None } else { Some(inferenceguard_telemetry::begin(Spans::None, REQUEST_SPANS, "warn")?) };
     dispatch(command)
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Chat(arguments) => chat::chat(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
+        Command::Man(arguments) => shell::man(&arguments, Arguments::command()),
         Command::Verify(arguments) => records::verify(&arguments),
         Command::Replay(arguments) => records::replay(&arguments),
         Command::Explain(arguments) => records::explain(&arguments),
         Command::Forget(arguments) => records::forget(&arguments),
         Command::Serve(arguments) => serve::serve(*arguments),
+        #[cfg(feature = "evaluation")]
         Command::Eval(arguments) => eval::run(&arguments),
+        #[cfg(feature = "evaluation")]
         Command::Bench(arguments) => bench::run(&arguments),
+        #[cfg(feature = "training")]
         Command::Train(command) => train::command(&command),
         Command::Bundle(command) => bundle::command(&command),
         Command::Probe(arguments) => probe::run(&arguments),

@@ -1,4 +1,5 @@
-//! `model check`: what a model folder holds. `model probe`: a probe file that the model of an engine must match.
+//! `model check`: what a model folder holds. `model probe`: a probe file that the model of an engine must match. `model pull`,
+//! `list` and `remove`: the models of the hub on this machine.
 
 use crate::{
     flags::{DeviceArguments, EngineArguments, Named, one_of},
@@ -7,7 +8,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use inferenceguard_candle::{Fact, Facts};
 use inferenceguard_catalog::{
-    Choice, inspect,
+    Choice, hub, inspect,
     remote::{ProbeKind, probe_of},
 };
 use inferenceguard_console::escape;
@@ -25,8 +26,21 @@ const KINDS: &[Named<ProbeKind>] = &[
 pub(crate) enum ModelCommand {
     /// Loads a model, runs one word, and shows what it is
     Check(CheckArguments),
+    /// Fetches a model from the Hugging Face hub, so that it is there when it is needed
+    Pull(IdArguments),
+    /// Shows the models that were fetched from the hub, and their sizes
+    List,
+    /// Removes a model that was fetched from the hub
+    Remove(IdArguments),
     /// Writes a probe of a model, by which `--probe` recognises it in an engine
     Probe(ProbeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArguments {
+    /// The model's id: org/name; pull also takes org/name[@revision][:FILE.gguf]
+    #[arg(value_name = "ID")]
+    model: String,
 }
 
 #[derive(Debug, Args)]
@@ -62,8 +76,37 @@ pub(crate) struct CheckArguments {
 pub(crate) fn command(command: &ModelCommand) -> anyhow::Result<()> {
     match command {
         ModelCommand::Check(arguments) => check(arguments),
+        ModelCommand::Pull(arguments) => pull(&arguments.model),
+        ModelCommand::List => list(),
+        ModelCommand::Remove(arguments) => remove(&arguments.model),
         ModelCommand::Probe(arguments) => probe(arguments),
     }
+}
+
+/// Fetches a model, and shows where it lies.
+fn pull(model: &str) -> anyhow::Result<()> {
+    let path = hub::folder(model, |text| output::note(text))?;
+    output::result(path.display())
+}
+
+/// Shows the models in the hub's cache.
+fn list() -> anyhow::Result<()> {
+    let all = hub::held()?;
+    if all.is_empty() {
+        output::note("no model was fetched yet; `inferguard model pull ID` fetches one");
+    }
+    let line = |one: &hub::Held| format!("{:>9}  {}", megabytes(one.bytes), escape::line(&one.id));
+    all.iter().try_for_each(|one| output::result(line(one)))
+}
+
+/// Removes a model from the hub's cache.
+fn remove(model: &str) -> anyhow::Result<()> {
+    let bytes = hub::remove(model)?;
+    output::result(format_args!("{model} removed, {}", megabytes(bytes)))
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// Loads the model, runs one word, and shows what the model is.

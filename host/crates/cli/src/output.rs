@@ -3,6 +3,8 @@
 
 use anyhow::Context;
 use inferenceguard_console::escape;
+#[cfg(feature = "evaluation")]
+use inferenceguard_console::tables;
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -12,6 +14,12 @@ use std::{
 /// Writes a result to stdout, with a line break at its end.
 pub(crate) fn result(text: impl std::fmt::Display) -> anyhow::Result<()> {
     part(&format!("{text}\n"))
+}
+
+/// Writes a text with Markdown tables to stdout, as columns that fit every terminal.
+#[cfg(feature = "evaluation")]
+pub(crate) fn tables(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    result(tables::fitted(&text.to_string(), tables::WIDTH))
 }
 
 /// Writes a part of a result to stdout.
@@ -29,6 +37,12 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Writes a message to stderr. A failure is ignored: there is no other place to report it.
 pub(crate) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", escape::text(&text.to_string()));
+}
+
+/// Writes what a person is to answer to stderr, without a line break.
+pub(crate) fn ask(text: &str) {
+    let mut err = io::stderr();
+    let _ = err.write_all(escape::text(text).as_bytes()).and_then(|()| err.flush());
 }
 
 /// Shows why the command failed: the error, then each cause that the line above does not hold already.

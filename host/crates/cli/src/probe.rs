@@ -58,7 +58,7 @@ fn compare(arguments: &ProbeArguments, folder: &Path, device: &str, found: &Prob
     let reference = LoadOptions { device: device.parse()?, ..LoadOptions::default() };
     let expected = Prober::load(folder, &reference)?.run(&arguments.text)?;
     let (latents, heads) = differences(found, &expected);
-    let devices = format!("{} and {device}", arguments.model.device.device);
+    let devices = format!("{} and {device}", arguments.model.device.loading().device);
     output::result(format_args!("{devices}: latents {latents:.2e} apart, logits or scores {heads:.2e}"))?;
     ensure!(latents <= FAR && heads <= FAR, "{devices} are further apart than {FAR}, as a share of the largest number");
     Ok(())

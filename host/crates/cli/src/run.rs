@@ -1,9 +1,14 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{flags::GuardArguments, output};
+use crate::{
+    flags::GuardArguments,
+    output,
+    progress::Shown,
+    prompt::{PromptArguments, prompt},
+};
 use anyhow::bail;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use inferenceguard_catalog::{
     journals::{self, Damaged},
     keys::signing_key,
@@ -29,9 +34,8 @@ pub(crate) struct RunArguments {
     /// The seed of all draws: the same command with the same seed gives the same answer
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The most answer tokens, at most the bundle's
-    #[arg(long)]
-    max_tokens: Option<u32>,
+    #[command(flatten)]
+    asked: PromptArguments,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -47,32 +51,26 @@ pub(crate) struct RunArguments {
     /// Signs the record with this key (its secret half; `bundle keygen` makes one)
     #[arg(long, value_name = "FILE", requires = "record")]
     record_key: Option<PathBuf>,
-    /// What the user says
+    /// What the user says; - reads it from the standard input
     prompt: String,
 }
 
-/// Answers the prompt and shows the outcome.
+/// Answers the prompt. The answer alone goes to stdout, and how it came about to stderr.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
-    if arguments.prompt.trim().is_empty() {
-        bail!("the prompt is empty; give at least one word");
-    }
+    let prompt = prompt(&arguments.prompt)?;
     let own = arguments.method.clone().unwrap_or_else(|| inferenceguard_host::OWN_METHOD.to_owned());
     let mut methods = vec![own.clone()];
     if arguments.compare && own != BASE {
         methods.push(BASE.to_owned());
     }
     let engine = arguments.guard.choice().engine(&methods, &arguments.budgets)?;
-    if let Some(tokens) = arguments.max_tokens.filter(|tokens| *tokens > engine.max_tokens()) {
-        let most = engine.max_tokens();
-        bail!("--max-tokens: found {tokens}; expected at most {most}, the `max_tokens` of the bundle");
-    }
+    arguments.asked.check(&engine)?;
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
         seed: Some(arguments.seed),
-        max_tokens: arguments.max_tokens,
         release: arguments.stream.then_some(Release::Agreement),
         record: arguments.record.is_some(),
-        ..Request::new(arguments.prompt.clone())
+        ..arguments.asked.request(&prompt, arguments.asked.opening())
     };
     // Before the answer, so that a file that cannot be written is reported at once.
     let key = arguments.record_key.as_deref().map(signing_key).transpose()?;
@@ -104,22 +102,25 @@ fn succeeded(guarded: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The answer goes to stdout, everything about it to stderr.
 fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
     match (arguments.json, arguments.stream) {
-        (true, _) => output::json(guarded),
+        (true, _) => return output::json(guarded),
         // The text was printed while it was released.
-        (false, true) => output::result(format_args!("\n\n{}", answer::summary(guarded))),
-        (false, false) => output::result(format_args!("{}\n\n{}", guarded.text, answer::summary(guarded))),
+        (false, true) => output::result("")?,
+        (false, false) => output::result(&guarded.text)?,
     }
+    output::note(format_args!("\n{}", answer::summary(guarded)));
+    Ok(())
 }
 
 fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<Output> {
-    // Visible only if stderr is a terminal.
-    let bar = if stream { ProgressBar::hidden() } else { bar()? };
+    // Text on a terminal and a bar would overwrite each other.
+    let shown = if stream { None } else { Some(Shown::begin("{bar:24} {pos}/{len} tokens  {msg}")?) };
     let mut broken = None;
     let cancel = CancelToken::new();
     let result = engine.stream(request, &cancel, |event| match event {
-        Event::Progress(progress) => advance(&bar, &progress),
+        Event::Progress(progress) => shown.iter().for_each(|shown| advance(shown.bar(), &progress)),
         Event::Released { text } if stream => {
             if let Err(error) = output::part(&text) {
                 broken = Some(error);
@@ -128,15 +129,11 @@ fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<O
         }
         _ => {}
     });
-    bar.finish_and_clear();
+    drop(shown);
     match broken {
         Some(error) => Err(error),
         None => Ok(result?),
     }
-}
-
-fn bar() -> anyhow::Result<ProgressBar> {
-    Ok(ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:24} {pos}/{len} tokens  {msg}")?))
 }
 
 fn advance(bar: &ProgressBar, progress: &Progress) {

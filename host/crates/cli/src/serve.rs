@@ -10,9 +10,15 @@ use std::path::PathBuf;
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// Where clients are served
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
+    /// Where clients are served: ADDRESS:PORT, instead of --host and --port
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["host", "port"])]
+    listen: Option<String>,
+    /// The address at which clients are served; 0.0.0.0 is every address of this machine
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port at which clients are served
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
     /// Where administrators are served; keep it away from clients
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     admin_listen: String,
@@ -61,13 +67,34 @@ pub(crate) struct ServeArguments {
     /// envoy=ADDRESS, where Envoy's ext_proc is served. Bundles must then judge text alone (GATEWAYS.md)
     #[arg(long = "face", value_name = "FACE")]
     faces: Vec<FaceOption>,
+    /// The name of the model that clients send; that of the settings, or the model's own, if not given
+    #[arg(long, value_name = "NAME")]
+    served_model_name: Option<String>,
+    /// The key that every client must send. Other users of this machine can see it in the list of processes; `tenants` in the
+    /// settings need only its digest
+    #[arg(long, value_name = "KEY", env = "INFERGUARD_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// A log line for every request: how it ended, its tokens and seconds, no text
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl ServeArguments {
+    fn address(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host.trim_matches(['[', ']']))
+        } else {
+            self.host.clone()
+        };
+        self.listen.clone().unwrap_or_else(|| format!("{host}:{}", self.port))
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     Ok(run(ServeOptions {
         choice: arguments.guard.choice(),
-        listen: arguments.listen,
+        listen: arguments.address(),
         admin_listen: Some(arguments.admin_listen).filter(|_| !arguments.no_admin),
         config: arguments.config,
         methods: arguments.methods,
@@ -82,5 +109,8 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
         otlp: arguments.otlp,
         max_live: arguments.max_live,
         faces: arguments.faces,
+        served_model_name: arguments.served_model_name,
+        api_key: arguments.api_key,
+        verbose: arguments.verbose,
     })?)
 }

@@ -4,10 +4,10 @@ use crate::{
     cost::{self, CostArguments},
     critic::{self, CriticArguments},
     output,
+    progress::Shown,
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_demo::models::{Options, train};
 use std::path::PathBuf;
 
@@ -49,8 +49,8 @@ fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, ..options };
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("{} could not be made", arguments.out.display()))?;
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
-    let report = train(&options, &bar)?;
-    bar.finish_and_clear();
-    output::result(&report)
+    let shown = Shown::begin("{bar:32} {pos}/{len} {msg} {eta}")?;
+    let report = train(&options, shown.bar());
+    drop(shown);
+    output::result(&report?)
 }

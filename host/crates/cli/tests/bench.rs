@@ -53,7 +53,8 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
     let table = bench(&["--keep", text(&kept), "--methods", "base,beam", "--plot", text(&plot)]);
     assert!(fs::read_to_string(&plot).unwrap().contains("beam N = 4, prompt 9, 4 at once"));
     assert!(
-        table.stdout.contains("| base | 1 | 9 |") && table.stdout.contains("GFLOP/s"),
+        table.stdout.lines().any(|line| line.starts_with("base ") && line.contains("  1  "))
+            && table.stdout.contains("GFLOP/s"),
         "{}{}",
         table.stdout,
         table.stderr

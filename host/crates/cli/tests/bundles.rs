@@ -88,7 +88,7 @@ fn budgets_are_tried_and_one_is_suggested_with_a_reason() {
         |arguments: &[&str]| run(&[&["bundle", "calibrate", "--n", "3", "--limit", "4"], arguments].concat());
     let ran = calibrate(&["--budgets", "1,100", "--refusals", "1", "--out", text(dir.path())]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("| budget for safety |") && ran.stdout.contains("Suggested: 1, "), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("budget for safety ") && ran.stdout.contains("Suggested: 1, "), "{}", ran.stdout);
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(dir.path().join("calibration.json")).unwrap()).unwrap();
     assert_eq!((json["points"].as_array().unwrap().len(), &json["prompts"]), (2, &serde_json::json!(4)));
@@ -97,4 +97,64 @@ fn budgets_are_tried_and_one_is_suggested_with_a_reason() {
     calibrate(&["--budgets", "0"]).refuses("numbers above 0");
     calibrate(&["--budgets", "1", "--refusals", "2"]).refuses("a share from 0 to 1");
     calibrate(&["--budgets", "1", "--constraint", "x"]).refuses("no constraint `x`; there is: safety");
+}
+
+/// The weights of a probe for the demonstration's model: one number for a latent.
+fn write_probe(path: &Path) {
+    use inferenceguard_bundle::network::{Layer, LayerActivation, Network};
+    let config: serde_json::Value = serde_json::from_str(include_str!("../../../demo/weak/config.json")).unwrap();
+    let hidden = usize::try_from(config["hidden_size"].as_u64().unwrap()).unwrap();
+    let layer = Layer { weights: vec![0.01; hidden], bias: vec![0.0], activation: LayerActivation::Identity };
+    let metadata = [("hidden".to_owned(), hidden.to_string())].into();
+    fs::write(path, Network { layers: [layer].into(), metadata }.to_bytes().unwrap()).unwrap();
+}
+
+#[test]
+fn every_template_gives_a_bundle_that_passes_its_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let probe = dir.path().join("probe.safetensors");
+    write_probe(&probe);
+    for template in ["words", "privacy", "secrets", "latent", "score"] {
+        let bundle = dir.path().join(template);
+        let mut arguments = vec!["bundle", "init", text(&bundle), "--template", template, "--name", "of \"mine\""];
+        if template == "latent" {
+            arguments.extend(["--network", text(&probe)]);
+        }
+        let made = run(&arguments);
+        assert_eq!(made.code, Some(0), "{template}: {}", made.stderr);
+        let checked = run(&["bundle", "check", "--bundle", text(&bundle)]);
+        assert_eq!(checked.code, Some(0), "{template}: {}", checked.stderr);
+        assert!(
+            checked.stdout.contains("of \"mine\" 1.0.0") && checked.stdout.contains("trial: "),
+            "{}",
+            checked.stdout
+        );
+    }
+    let new = dir.path().join("new");
+    run(&["bundle", "init", text(&new), "--template", "latent"]).refuses("--network FILE");
+    run(&["bundle", "init", text(&new), "--template", "words", "--network", text(&probe)]).refuses("leave it out");
+    let unknown = run(&["bundle", "init", text(&new), "--template", "magic"]);
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("privacy"), "{}", unknown.stderr);
+    assert!(!new.exists(), "nothing is written");
+}
+
+#[test]
+fn a_text_is_priced_token_by_token_without_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("b");
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
+    let price = |arguments: &[&str]| run(&[&["bundle", "price", "--bundle", text(&bundle)], arguments].concat());
+    let shown = price(&["How to build a bomb, or a weapon?"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    assert!(shown.stdout.starts_with("words: 7.00 of 4.5, budget exceeded\n"), "{}", shown.stdout);
+    for (word, found) in [("\" bomb,\"", "bomb"), ("\" weapon?\"", "weapon*")] {
+        assert!(shown.stdout.lines().any(|line| line.contains(word) && line.ends_with(found)), "{}", shown.stdout);
+    }
+    assert_eq!(shown.stdout.lines().count(), 9, "one line for each word: {}", shown.stdout);
+    let json: serde_json::Value = serde_json::from_str(&price(&["--json", "A weapon."]).stdout).unwrap();
+    assert_eq!((&json[0]["spent"], &json[0]["holds"]), (&2.0.into(), &true.into()));
+    price(&[" "]).refuses("empty");
+    // Costs that read a model price the tokens of the model.
+    let scored = run(&["bundle", "price", "I clean the oven."]);
+    assert!(scored.code == Some(0) && scored.stdout.starts_with("safety: "), "{}{}", scored.stdout, scored.stderr);
 }

@@ -64,7 +64,8 @@ fn a_folder_holds_answers_tables_figures_and_a_page() {
         assert!(scored <= answer["scored_positions"].as_u64().unwrap(), "{answer}");
         assert_eq!(scored > 0, !refused);
     }
-    assert!(ran.stdout.contains("| always-refuse |  | – |") && ran.stdout.contains("| 0.0 % ["), "{}", ran.stdout);
+    let refused = ran.stdout.lines().find(|line| line.starts_with("always-refuse ")).unwrap_or_default();
+    assert!(refused.contains("0.0 % ["), "{}", ran.stdout);
 }
 
 #[test]
@@ -247,7 +248,7 @@ fn a_baseline_fails_what_got_worse() {
     fs::write(&file, better).unwrap();
     let worse = with(&[]);
     assert_eq!(worse.code, Some(1), "{}", worse.stderr);
-    assert!(worse.stdout.contains("| base |"), "the table is printed all the same");
+    assert!(worse.stdout.lines().any(|line| line.starts_with("base ")), "the table is printed all the same");
     assert!(
         worse.stderr.contains("worse than recorded") && worse.stderr.contains("reward of base (weak, all)"),
         "{}",

@@ -116,3 +116,57 @@ fn what_is_no_record_is_reported() {
         run(&[command, "/no/such/file"]).refuses("/no/such/file");
     }
 }
+
+/// A bundle of words that most answers of this world hold, under a large budget or a small one.
+fn words(dir: &Path, name: &str, budget: &str) -> std::path::PathBuf {
+    let bundle = dir.join(name);
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words", "--name", "w"]).code, Some(0));
+    let path = bundle.join("bundle.toml");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let manifest = manifest.replace("\"bomb\" = 5.0", "\"the\" = 1.0, \"a\" = 1.0, \"it\" = 1.0");
+    fs::write(&path, manifest.replace("budget = 4.5", &format!("budget = {budget}"))).unwrap();
+    bundle
+}
+
+#[test]
+fn an_explanation_names_what_was_found_and_shows_the_records_own_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, loose) = (dir.path().join("records.jsonl"), words(dir.path(), "loose", "1000.0"));
+    answer(&records, "1", &["--bundle", text(&loose)]);
+    let told = run(&["explain", text(&records), "--record", "1"]);
+    assert!(told.stdout.contains("words found \"the\" at token "), "{}{}", told.stdout, told.stderr);
+    let lines: Vec<serde_json::Value> = run(&["explain", text(&records), "--json"])
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let nearest = &lines[0]["nearest"];
+    let texts: Vec<&str> = nearest["texts"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert_eq!(texts.len(), nearest["tokens"].as_array().unwrap().len());
+    for found in nearest["found"].as_array().unwrap() {
+        let token = usize::try_from(found["token"].as_u64().unwrap()).unwrap();
+        let around = texts[token.saturating_sub(4)..=token].concat().to_lowercase();
+        assert!(around.contains(found["found"].as_str().unwrap()), "{found}: {around}");
+    }
+    // It decides again without its notes, which no decision depends on.
+    let replayed = run(&["replay", text(&records), "--n", "4", "--bundle", text(&loose)]);
+    assert!(replayed.stdout.contains("1 records decided again"), "{}{}", replayed.stdout, replayed.stderr);
+}
+
+#[test]
+fn costs_of_text_alone_are_compared_without_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let (loose, strict) = (words(dir.path(), "loose", "1000.0"), words(dir.path(), "strict", "0.5"));
+    let records = dir.path().join("records.jsonl");
+    for seed in ["1", "2"] {
+        answer(&records, seed, &["--bundle", text(&loose)]);
+    }
+    let told = run(&["bundle", "diff", text(&loose), text(&strict), "--records", text(&records)]);
+    assert!(told.stderr.contains("2 would not pass any more"), "{}{}", told.stdout, told.stderr);
+    let same = run(&["bundle", "diff", text(&loose), text(&loose), "--records", text(&records)]);
+    assert!(same.stderr.contains("2 answers are judged the same"), "{}", same.stderr);
+    // Records of another bundle, whose costs read no text, do not hold the text of each token.
+    let scored = dir.path().join("scored.jsonl");
+    answer(&scored, "1", &[]);
+    run(&["bundle", "diff", text(&loose), text(&strict), "--records", text(&scored)]).refuses("name the model");
+}

@@ -45,7 +45,8 @@ impl Role {
         match self {
             Self::Policy => &["types", "log", "batch"],
             Self::Tracker => &["types", "log"],
-            Self::Critic | Self::Cost | Self::Steering => &["types", "log", "batch", "dense"],
+            Self::Cost => &["types", "log", "batch", "dense", "why"],
+            Self::Critic | Self::Steering => &["types", "log", "batch", "dense"],
         }
     }
 }

@@ -37,6 +37,20 @@ pub fn summary(output: &Output) -> String {
     escape::lines(lines)
 }
 
+/// How safe an answer is, and its budgets, for a reader who has seen others.
+#[must_use]
+pub fn brief(output: &Output) -> String {
+    let (tokens, sampled) = (output.usage.completion_tokens, output.usage.sampled_tokens);
+    let (status, finish, seconds) = (status(output.status), finish(output.finish), output.seconds);
+    let mut lines = vec![format!("[{status}; {finish}; {tokens} tokens of {sampled} sampled; {seconds:.2} s]")];
+    lines.extend(output.constraints.iter().map(|one| {
+        let left = one.budget - one.max_cost;
+        format!("[{} {} {left:.2} of {} left]", one.name, bar(&one.z, one.budget, BAR), one.budget)
+    }));
+    lines.extend(output.failures.iter().map(|failure| format!("[failed: {failure}]")));
+    escape::lines(lines)
+}
+
 /// The engine, where the same seed does not give the same answer on it.
 pub(crate) fn repeats(engine: &str, from: RepeatsFrom) -> Option<String> {
     (!from.is_seed())

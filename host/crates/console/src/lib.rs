@@ -4,6 +4,8 @@
 //! - [`answer`]: an output, with the budget as it was spent;
 //! - [`record`]: why a recorded answer is what it is;
 //! - [`bundle`], [`roles`]: what a bundle decides, and what its components see and may do;
+//! - [`price`]: what a text costs, token by token;
+//! - [`tables`]: Markdown tables as columns of a terminal;
 //! - [`component`]: what a component is, and what a check of it found.
 //!
 //! **Invariant**: nothing here prints; text from components, bundles, records and models is escaped.
@@ -12,5 +14,7 @@ pub mod answer;
 pub mod bundle;
 pub mod component;
 pub mod escape;
+pub mod price;
 pub mod record;
 pub mod roles;
+pub mod tables;

@@ -2,7 +2,8 @@
 
 use crate::{answer, escape};
 use inferenceguard_model::{ModelIdentity, Token, Tokenizer};
-use inferenceguard_record::{Body, Candidate, Header, Span};
+use inferenceguard_record::{Body, Candidate, Header, Span, Step};
+use inferenceguard_search::Found;
 use std::sync::Arc;
 
 /// A model's tokenizer, and which model it is.
@@ -30,30 +31,58 @@ pub fn words(
     lines.extend(models.map(|(what, fingerprint)| format!("  {what} {fingerprint}")));
     let repeats = || answer::repeats(&header.engine, header.repeats_from).unwrap_or_else(|| header.engine.clone());
     lines.extend((!header.engine.is_empty()).then(|| format!("  engine {}", repeats())));
-    lines.extend(body.steps().iter().map(|step| {
+    let tokenizer = language.filter(|(_, model)| model.expect(&header.model).is_ok()).map(|(tokenizer, _)| tokenizer);
+    lines.extend((language.is_some() && tokenizer.is_none()).then(|| OTHER.to_owned()));
+    lines.extend(decisions(body, tokenizer));
+    escape::lines(lines)
+}
+
+/// Stands where the tokens of a record cannot be spelled.
+const OTHER: &str = "  another model answered (name it with --model): tokens are shown by their ids";
+
+/// What was decided about an answer, and where its budgets went. Tokens are spelled with the tokenizer of the model that answered.
+#[must_use]
+pub fn why(body: &Body, tokenizer: Option<&Arc<dyn Tokenizer>>) -> String {
+    escape::lines(decisions(body, tokenizer))
+}
+
+fn decisions(body: &Body, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<String> {
+    let step = |step: &Step| {
         let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
         let lost = if step.lost > 0 { format!(", {} lost", step.lost) } else { String::new() };
         format!("  chunk {}{again}: {} of {} safe{lost}; {}", step.chunk + 1, step.safe, step.candidates, step.decision)
-    }));
+    };
+    let mut lines: Vec<String> = body.steps().iter().map(step).collect();
     lines.extend(body.outcome.failures.iter().map(|failure| format!("  failed: {failure}")));
-    let tokenizer = language.filter(|(_, model)| model.expect(&header.model).is_ok()).map(|(tokenizer, _)| tokenizer);
     lines.extend(body.nearest().into_iter().flat_map(|nearest| candidate(&nearest, tokenizer)));
-    escape::lines(lines)
+    lines
 }
 
 fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<String> {
     let whose = if found.emitted { "the answer" } else { "the nearest candidate" };
-    let spelled = |tokens: &[Token]| match tokenizer.map(|tokenizer| tokenizer.decode(tokens)) {
-        Some(Ok(text)) => format!("{:?}", text.trim()),
-        _ => format!("{tokens:?}"),
-    };
-    let mut lines = vec![format!("  {whose}: {}", spelled(&found.tokens))];
+    let spelled = |from: usize, to: usize| spelled(found, tokenizer, from, to);
+    let mut lines = vec![format!("  {whose}: {}", spelled(0, found.tokens.len()))];
     lines.extend(found.margins.iter().map(|(name, left, budget)| match *left >= 0.0 {
         true => format!("  {name}: {left:.2} of {budget} left"),
         false => format!("  {name}: {:.2} more than the budget of {budget}", -left),
     }));
     lines.extend(found.dearest.iter().map(|Span { constraint, from, to, cost }| {
-        format!("  dearest for {constraint}: {} cost {cost:.2}", spelled(&found.tokens[*from..*to]))
+        format!("  dearest for {constraint}: {} cost {cost:.2}", spelled(*from, *to))
+    }));
+    lines.extend(found.found.iter().map(|Found { cost, token, found: what }| {
+        let before = (*token as usize + 1).saturating_sub(CONTEXT);
+        format!("  {cost} found {what:?} at token {}, in {}", token + 1, spelled(before, *token as usize + 1))
     }));
     lines
+}
+
+/// Tokens that are shown up to one at which something was found.
+const CONTEXT: usize = 6;
+
+/// Some tokens in words: as a cost read them, else as the tokenizer spells them, else their ids.
+fn spelled(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>, from: usize, to: usize) -> String {
+    let read = found.texts.as_ref().and_then(|texts| Some(texts.get(from..to)?.concat()));
+    let tokens: &[Token] = found.tokens.get(from..to).unwrap_or_default();
+    let decoded = || tokenizer.and_then(|tokenizer| tokenizer.decode(tokens).ok());
+    read.or_else(decoded).map_or_else(|| format!("{tokens:?}"), |text| format!("{:?}", text.trim()))
 }

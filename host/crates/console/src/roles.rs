@@ -35,13 +35,14 @@ pub fn words(roles: &RolesInfo) -> String {
 
 fn line(role: &str, needs: &Needs, always: &str, does: &str) -> String {
     let mut seen: Vec<String> = (!always.is_empty()).then(|| always.to_owned()).into_iter().collect();
-    seen.extend(sees(needs));
+    seen.extend(reads(needs));
     let seen = if seen.is_empty() { "the ids of new tokens".to_owned() } else { seen.join(", ") };
     format!("{role}: sees {seen}. It {does}")
 }
 
-/// What a component declared, in words.
-fn sees(needs: &Needs) -> Vec<String> {
+/// What a component declared to read, in words.
+#[must_use]
+pub fn reads(needs: &Needs) -> Vec<String> {
     let latents = needs.latents.map(|selector| format!("the latent {}", place(selector)));
     let of_tokens = needs.token_latents.iter().map(|selector| place(*selector)).collect::<Vec<_>>().join(" and ");
     let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));

@@ -73,6 +73,7 @@ struct Page<'a> {
 pub fn page(report: &Report, pictures: &[Picture]) -> Result<String, EvalError> {
     let mut environment = Environment::new();
     environment.add_template(PAGE, TEMPLATE)?;
+    let compares = report.is_demo() || report.paper_model().is_some();
     let page = Page {
         heading: if report.is_demo() { table::NOT_COMPARABLE } else { table::MEASURED },
         demo: report.is_demo(),
@@ -84,8 +85,8 @@ pub fn page(report: &Report, pictures: &[Picture]) -> Result<String, EvalError> 
         effort: table::effort(report),
         equal: table::equal(report),
         pairs_note: table::PAIRS,
-        papers: table::papers(),
-        reconstructions: table::reconstructions(report),
+        papers: if compares { table::papers() } else { Table::new(&[], []) },
+        reconstructions: if compares { table::reconstructions(report) } else { Table::new(&[], []) },
         meanings: table::meanings(),
         settings: &report.settings,
         settings_text: serde_json::to_string_pretty(&report.settings)?,
@@ -105,7 +106,7 @@ fn model(report: &Report, id: &ModelId, pictures: &[Picture]) -> Model {
         fingerprint: id.fingerprint.clone(),
         headline,
         bars,
-        rows: table::rows_of(report, name),
+        rows: table::rows_of(report, name).without_empty(),
         pictures: pictures.iter().filter(|picture| picture.model == name && !picture.is_text).map(drawn).collect(),
         prompt: sample.first().map(|graded| graded.prompt.clone()),
         answers: sample.iter().map(|graded| shown(graded)).collect(),

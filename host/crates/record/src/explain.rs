@@ -2,7 +2,9 @@
 
 use crate::Body;
 use inferenceguard_model::Token;
-use inferenceguard_search::{Answer, Batch, BatchRow, BeamKey, Decision, GrowNeed, Need, Role, RoleFailure};
+use inferenceguard_search::{
+    Answer, Batch, BatchRow, BeamKey, Decision, Found, GrowNeed, Need, Role, RoleFailure, found_along,
+};
 use serde::Serialize;
 
 /// One decision of the policy.
@@ -46,6 +48,10 @@ pub struct Candidate {
     pub margins: Vec<(String, f64, f64)>,
     /// Its dearest span by constraint, if it cost anything.
     pub dearest: Vec<Span>,
+    /// What costs found in it, and at which of its tokens.
+    pub found: Vec<Found>,
+    /// The text of each token, if a cost read text: a character that several tokens make is with the last of them.
+    pub texts: Option<Vec<String>>,
 }
 
 impl Body {
@@ -117,6 +123,13 @@ impl Body {
         Some(self.candidate(row, emitted.is_some()))
     }
 
+    /// The tokens of the answer, each with its text as a cost read it; none without an answer, or if no cost read all of its text.
+    #[must_use]
+    pub fn pieces(&self) -> Option<Vec<(Token, String)>> {
+        let answer = self.nearest().filter(|nearest| nearest.emitted)?;
+        Some(answer.tokens.into_iter().zip(answer.texts?).collect())
+    }
+
     fn candidate(&self, row: &BatchRow, emitted: bool) -> Candidate {
         let line = self.lineage(row.id);
         let priced = &self.inputs.config.constraints;
@@ -126,7 +139,25 @@ impl Body {
             emitted,
             margins: margins.map(|(one, left)| (one.constraint.name.clone(), *left, one.constraint.budget)).collect(),
             dearest: priced.iter().filter_map(|one| dearest(&one.constraint.name, &self.charges(one, &line))).collect(),
+            found: found_along(&self.trace.notes, &line),
+            texts: self.texts(&line),
         }
+    }
+
+    /// The text of each token along a lineage, as a cost read it; none if no cost read all of it.
+    fn texts(&self, line: &[BeamKey]) -> Option<Vec<String>> {
+        let mut texts: Vec<String> = Vec::new();
+        for (need, _) in &self.trace.events {
+            let Need::Price { batch, .. } = need else { continue };
+            if !batch.needs.text {
+                continue;
+            }
+            for row in batch.rows.iter().filter(|row| line.contains(&row.id)) {
+                let known = (texts.len() + row.tokens.len()).checked_sub(row.length as usize);
+                texts.extend(known.and_then(|known| Some(split(row).get(known..)?.to_vec())).unwrap_or_default());
+            }
+        }
+        (texts.len() == self.tokens(line).len()).then_some(texts)
     }
 
     /// The tokens along a lineage.
@@ -142,6 +173,17 @@ impl Body {
         }
         tokens
     }
+}
+
+/// The new text of a row, token by token.
+fn split(row: &BatchRow) -> Vec<String> {
+    let mut characters = row.text.chars();
+    let lengths = row.text_ends.iter().scan(0, |before, end| {
+        let length = end.saturating_sub(*before);
+        *before = *end;
+        Some(length as usize)
+    });
+    lengths.map(|length| characters.by_ref().take(length).collect()).collect()
 }
 
 /// How many of the rows that were asked for are not among those of the decision.

@@ -46,7 +46,7 @@ fn a_chunk_that_lost_all_rows_is_the_last_step() {
     let retried = vec![plan(0), grow(&[1, 2], 0), retry, release(), grow(&[3, 4, 5], 3), release()];
     for (events, chunk, attempt) in [(kept, 1, 0), (retried, 0, 1)] {
         let kind = FailureKind::Refused("connection reset".into());
-        let mut body = Body { trace: Trace { events }, ..body() };
+        let mut body = Body { trace: Trace { events, ..Trace::default() }, ..body() };
         body.outcome.failures = vec![RoleFailure { role: Role::Model, component: "language".into(), kind }];
         let steps = body.steps();
         let last = steps.last().unwrap();
@@ -63,7 +63,7 @@ fn the_rows_that_were_lost_are_counted_at_the_decision_about_the_others() {
     // Of four rows one fails and one is not as asked. The next chunk is whole; the last decision is about rows that were kept.
     let events =
         vec![grow(&[1, 2, 3, 4], 1), select(0, &[3, 4]), grow(&[5, 6], 0), select(1, &[5, 6, 3]), select(2, &[5])];
-    let body = Body { trace: Trace { events }, ..body() };
+    let body = Body { trace: Trace { events, ..Trace::default() }, ..body() };
     let lost: Vec<usize> = body.steps().iter().map(|step| step.lost).collect();
     assert_eq!(lost, [2, 0, 0]);
 }

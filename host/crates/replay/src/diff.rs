@@ -2,7 +2,7 @@
 
 use crate::{ReplayError, bodies};
 use inferenceguard_catalog::{
-    Choice,
+    CatalogError, Choice, TextJudge,
     bundles::{self, Fallback},
 };
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
@@ -65,7 +65,7 @@ pub enum Compared<'a> {
 }
 
 /// Judges every recorded answer by an old and a new bundle, and shows the answers that are not judged the same. `choice` names
-/// the models.
+/// the models; if it names none, and the costs of both bundles read text alone, no model is loaded.
 ///
 /// # Errors
 /// [`ReplayError::At`] for a record of other models; models and bundles that cannot be opened; what `show` returns.
@@ -75,9 +75,7 @@ pub fn diff<E: From<ReplayError>>(
     records: &Path,
     show: &mut dyn FnMut(Compared<'_>) -> Result<(), E>,
 ) -> Result<Judged, E> {
-    let engine = Choice { bundle: Some(old.to_owned()), ..choice.clone() }.engine(&[], &[]);
-    let engine = engine.map_err(ReplayError::from)?;
-    let (old, new) = (prepared(&engine, old)?, prepared(&engine, new)?);
+    let judges = Judges::open(choice, old, new)?;
     let (mut counted, mut skipped) = (Judged::default(), 0);
     for record in bodies(records, &mut skipped).map_err(ReplayError::from)? {
         let (header, body) = record.map_err(ReplayError::from)?;
@@ -88,8 +86,7 @@ pub fn diff<E: From<ReplayError>>(
             }
             continue;
         }
-        let judge = |bundle| judge(&engine, bundle, &header, &body).map_err(ReplayError::at(records, header.sequence));
-        let (old, new) = (judge(&old)?, judge(&new)?);
+        let (old, new) = judges.judge(&header, &body).map_err(ReplayError::at(records, header.sequence))?;
         if let Some(failure) = old.failures.iter().chain(&new.failures).next() {
             counted.unjudged += 1;
             show(Compared::Failed { record: header.sequence, failure: failure.to_string() })?;
@@ -106,6 +103,49 @@ pub fn diff<E: From<ReplayError>>(
         show(Compared::Differs { header: &header, body: &body, old: &old, new: &new })?;
     }
     Ok(Judged { skipped, ..counted })
+}
+
+/// Two bundles that judge.
+enum Judges {
+    /// Without a model.
+    Text(Box<[TextJudge; 2]>),
+    Models {
+        engine: Box<Engine>,
+        old: Prepared,
+        new: Prepared,
+    },
+}
+
+impl Judges {
+    fn open(choice: &Choice, old: &Path, new: &Path) -> Result<Self, ReplayError> {
+        if choice.model.is_none() && choice.scores.is_empty() {
+            let text = |path: &Path| TextJudge::open(&bundles::open(Some(path), Fallback::Plain)?);
+            match text(old).and_then(|old| Ok([old, text(new)?])) {
+                Ok(judges) => return Ok(Self::Text(Box::new(judges))),
+                Err(CatalogError::ReadsModel { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let engine = Choice { bundle: Some(old.to_owned()), ..choice.clone() }.engine(&[], &[])?;
+        let (old, new) = (prepared(&engine, old)?, prepared(&engine, new)?);
+        Ok(Self::Models { engine: Box::new(engine), old, new })
+    }
+
+    fn judge(&self, header: &Header, body: &Body) -> Result<(Judgement, Judgement), ReplayError> {
+        match self {
+            Self::Text(judges) => {
+                let pieces = body.pieces().ok_or(ReplayError::NoText)?;
+                let judge = |one: &TextJudge| -> Result<Judgement, ReplayError> {
+                    Ok(Judgement::of_text(&one.price(&body.inputs.prompt, &pieces)?))
+                };
+                let [old, new] = &**judges;
+                Ok((judge(old)?, judge(new)?))
+            }
+            Self::Models { engine, old, new } => {
+                Ok((judge(engine, old, header, body)?, judge(engine, new, header, body)?))
+            }
+        }
+    }
 }
 
 fn prepared(engine: &Engine, bundle: &Path) -> Result<Prepared, ReplayError> {

@@ -41,6 +41,11 @@ pub enum ReplayError {
         /// Its digest.
         digest: String,
     },
+    /// A record does not say which text each token has.
+    #[error(
+        "no cost that decided it read its text, so it does not hold the text of each token; name the model with --model"
+    )]
+    NoText,
     /// A record without a bundle.
     #[error("no bundle decided it")]
     NoneDecided,

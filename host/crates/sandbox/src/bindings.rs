@@ -19,6 +19,7 @@ wasmtime::component::bindgen!({
             import inferenceguard:guard/log@0.1.0;
             import inferenceguard:guard/batch@0.1.0;
             import inferenceguard:guard/dense@0.1.0;
+            import inferenceguard:guard/why@0.1.0;
             export inferenceguard:guard/setup@0.1.0;
             export inferenceguard:guard/policy@0.1.0;
             export inferenceguard:guard/tracker@0.1.0;

@@ -124,6 +124,10 @@ impl HostBatch for State {
         Ok(self.rows()?.moment.last)
     }
 
+    fn has_task(&mut self, _: Handle) -> Trapped<bool> {
+        Ok(!self.rows()?.moment.unranked)
+    }
+
     fn constraints(&mut self, _: Handle) -> Trapped<Vec<types::Constraint>> {
         Ok(self.rows()?.constraints.iter().map(convert::constraint).collect())
     }

@@ -8,7 +8,7 @@ use wasmparser::{Encoding, Parser, Payload};
 pub const SUPPORTED_CONTRACT: &str = "0.1.x";
 
 const PACKAGE: &str = "inferenceguard:guard/";
-const IMPORTS: [&str; 4] = ["types", "batch", "dense", "log"];
+const IMPORTS: [&str; 5] = ["types", "batch", "dense", "log", "why"];
 
 /// Checks the names and gives the role exported.
 pub(crate) fn role_of(component: &str, bytes: &[u8]) -> Result<Role, SandboxError> {

@@ -27,6 +27,7 @@ mod error;
 mod host_batch;
 mod host_dense;
 mod host_log;
+mod host_why;
 mod inspect;
 mod instance;
 mod roles;

@@ -6,7 +6,7 @@ use crate::{
     instance::Guest,
 };
 use inferenceguard_search::{
-    Advanced, Batch, BudgetState, Constraint, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan,
+    Advanced, Batch, BudgetState, Constraint, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Note, Plan,
     Policy, RoleFailure, Steered, Steering, Tracked, Tracker,
 };
 use std::sync::Arc;
@@ -91,7 +91,12 @@ impl Cost for WasmCost {
     }
 
     fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
+        self.guest.store.data_mut().notes.clear();
         self.guest.call_on(rows, |store, rows| self.functions.call_price(store, rows))
+    }
+
+    fn notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.guest.store.data_mut().notes)
     }
 }
 

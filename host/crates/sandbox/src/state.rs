@@ -1,7 +1,7 @@
 //! What the host keeps for one instance while it runs: the batch of the call, its tensors, its log, what it broke.
 
 use crate::{Limits, dense_state::DenseState};
-use inferenceguard_search::Batch;
+use inferenceguard_search::{Batch, Note};
 use std::{collections::VecDeque, sync::Arc};
 
 /// The contract's `batch`: a handle without content, for there is one batch at a time and it lies in [`State::batch`].
@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) batch: Option<Batch>,
     pub(crate) dense: DenseState,
     pub(crate) log: LogState,
+    /// What it noted about the prices of the call under way.
+    pub(crate) notes: Vec<Note>,
     /// What the component read without right, first of the call.
     pub(crate) bad_read: Option<String>,
     /// It asked for more memory or table than allowed.
@@ -29,7 +31,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(component: Arc<str>, limits: Arc<Limits>, dense: DenseState) -> Self {
         let log = LogState::default();
-        Self { component, limits, batch: None, dense, log, bad_read: None, over_memory: false }
+        Self { component, limits, batch: None, dense, log, notes: Vec::new(), bad_read: None, over_memory: false }
     }
 
     /// Remembers a read that must fail the call.

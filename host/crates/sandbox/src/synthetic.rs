@@ -34,7 +34,7 @@ impl Default for Shape {
 
 /// Three rows, the last of them finished.
 pub(crate) fn batch(needs: &Needs, shape: &Shape) -> Batch {
-    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false };
+    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false, unranked: false };
     let rows = (0_u8..).zip(TEXTS).map(|(n, text)| row(n, text, needs, shape)).collect();
     let constraints = shape.constraints.clone().into();
     Batch { moment, constraints, prompt: "How are you?".into(), needs: needs.clone(), rows }

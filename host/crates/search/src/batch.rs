@@ -21,6 +21,15 @@ pub struct Moment {
     pub max_depth: u32,
     /// No row can grow further.
     pub last: bool,
+    /// No task cost ranks answers. Batches of records before revision 2 of the rules do not say it.
+    #[serde(default, skip_serializing_if = "is_ranked")]
+    pub unranked: bool,
+}
+
+/// Not written: records of requests with a task cost stay as they were.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_ranked(unranked: &bool) -> bool {
+    !*unranked
 }
 
 /// The view of a component. The host refuses reads of undeclared columns, even if they are filled. Cheap to clone: clones

@@ -196,13 +196,15 @@ pub struct SearchConfig {
     pub margin: f64,
     /// Which revision of the rules decides: [`REVISION`]. Under an older one a session differs in this, and in nothing else:
     /// it neither prices the final ids in one piece, nor stops sampling where all parents have lost a budget, nor prices
-    /// withheld tails, and it computes the task cost of a double.
+    /// withheld tails, and it computes the task cost of a double (revision 0); it does not tell components that there is no task
+    /// cost (revisions 0 and 1).
     #[serde(default)]
     pub revision: u32,
 }
 
 /// The current rules. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
-/// had broken a budget for good. Revision 1 called answers without a constraint `within_budget`.
+/// had broken a budget for good. Before revision 2, answers without a constraint were called `within_budget`, and components did
+/// not learn that there is no task cost.
 pub const REVISION: u32 = 2;
 
 fn least_margin() -> f64 {

@@ -28,12 +28,14 @@ mod lineage;
 mod meter;
 mod meterable;
 mod need;
+mod notes;
 mod outcome;
 mod output;
 mod roles;
 mod session;
 mod text;
 mod trace;
+mod whole;
 
 pub use audit::{Audit, EPSILON};
 pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
@@ -49,6 +51,7 @@ pub use failure::{FailureKind, RoleFailure};
 pub use inferenceguard_model::SamplingSettings;
 pub use meter::{Meter, Metered, Piece};
 pub use need::{Answer, Expansion, GrowNeed, Need, SampleNeed, ScoreNeed};
+pub use notes::{Found, Note, Noted, found_along};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
 pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Ran, Recorded, RepeatsFrom};
 pub use roles::{
@@ -57,6 +60,7 @@ pub use roles::{
 };
 pub use session::{Session, TRANSITIONS};
 pub use trace::Trace;
+pub use whole::{PricedText, TextPiece, price_text, reads_text_alone};
 
 /// The version of this library: what decides, beside bundle and models.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,6 @@
 //! What an engine gives back for a request, as data: records are made of it and are checked without any engine.
 
-use crate::{ConstraintReport, Finish, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage};
+use crate::{ConstraintReport, Finish, Found, Outcome, RoleFailure, RolesInfo, SearchConfig, Status, Trace, Usage};
 use inferenceguard_model::{Message, ModelIdentity, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -147,6 +147,9 @@ pub struct Output {
     pub logprob: f64,
     /// Components that failed on the way.
     pub failures: Vec<RoleFailure>,
+    /// What costs found in the answer, and at which of its tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Found>,
     /// Every decision, if the request asked for it.
     #[serde(skip)]
     pub trace: Option<Trace>,
@@ -207,6 +210,8 @@ pub struct Origin {
     pub trace: Option<Trace>,
     /// What the search was given, if it was recorded.
     pub inputs: Option<Inputs>,
+    /// As [`Output::notes`].
+    pub notes: Vec<Found>,
     /// As [`Output::top_logprobs`].
     pub top_logprobs: Vec<Vec<(Token, f32)>>,
     /// The operator's refusal text.
@@ -229,6 +234,7 @@ impl Output {
             tokens: outcome.tokens,
             logprobs: outcome.logprobs,
             top_logprobs: origin.top_logprobs,
+            notes: origin.notes,
             refusal: matches!(outcome.finish, Finish::Refused | Finish::Failed).then_some(origin.refusal),
             constraints: outcome.constraints,
             usage: outcome.usage,

@@ -3,7 +3,7 @@
 //! Implementations return the output of the component unchecked: [`crate::check`] is the one place that checks lengths,
 //! NaN and row numbers. A component is a function of its arguments; only a policy may remember, within one request.
 
-use crate::{Batch, BudgetState, Constraint, RoleFailure};
+use crate::{Batch, BudgetState, Constraint, Note, RoleFailure};
 use inferenceguard_model::LatentSelector;
 use serde::{Deserialize, Serialize};
 
@@ -285,6 +285,10 @@ pub trait Cost: Send {
     /// # Errors
     /// Any failure of the component; the rows are then unsafe.
     fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure>;
+    /// Takes what it noted about the prices of its last call; nothing if it notes nothing.
+    fn notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
 }
 
 /// Edits latents.

@@ -1,6 +1,6 @@
 //! Needs and answers in order, from which every decision can be made again.
 
-use crate::{Answer, Cost, Need, Policy, SearchError, Session, Tracker};
+use crate::{Answer, Cost, Need, Noted, Policy, SearchError, Session, Tracker};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 pub struct Trace {
     /// In order.
     pub events: Vec<(Need, Answer)>,
+    /// What costs noted about their prices. No decision depends on it. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Noted>,
 }
 
 impl Trace {

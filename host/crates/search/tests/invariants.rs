@@ -170,3 +170,17 @@ fn constraints_that_come_later_raise_the_margin_of_those_before() {
     assert_eq!(tightened(0.005), Status::WithinBudget, "0.055 of what is left, 0.1");
     assert_ne!(tightened(0.02), Status::WithinBudget, "0.22 would have to be left");
 }
+
+#[test]
+fn components_learn_that_no_task_cost_ranks_answers_unless_older_rules_decide() {
+    let ranked = hopeless(OnExhausted::Refuse).config.task;
+    assert!(ranked.is_some());
+    for (task, revision, unranked) in [(None, 2, true), (None, 1, false), (ranked, 2, false)] {
+        let mut player = hopeless(OnExhausted::Refuse);
+        (player.config.task, player.config.revision) = (task, revision);
+        let (_, trace) = player.play();
+        let shown = |need: &Need| if let Need::Plan(batch) = need { Some(batch.moment.unranked) } else { None };
+        let all: Vec<bool> = trace.events.iter().filter_map(|(need, _)| shown(need)).collect();
+        assert!(!all.is_empty() && all.iter().all(|one| *one == unranked), "{revision}: {all:?}");
+    }
+}

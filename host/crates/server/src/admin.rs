@@ -12,7 +12,7 @@ use axum::{
     extract::State,
     http::StatusCode,
     middleware::from_fn_with_state as with,
-    response::Html,
+    response::{Html, Redirect},
     routing::{get, post, put},
 };
 use inferenceguard_host::Generation;
@@ -37,7 +37,8 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route_layer(with(Arc::clone(app), middleware::read_body))
         .route_layer(with(Arc::clone(app), middleware::authenticate_administrator));
     // The page holds no data: its script reads the status with the administrator's token.
-    let page = Router::new().route("/admin/", get(async || Html(PAGE)));
+    let page =
+        Router::new().route("/admin/", get(async || Html(PAGE))).route("/", get(async || Redirect::to("/admin/")));
     api.merge(page).route_layer(with(Arc::clone(app), middleware::same_origin))
 }
 
@@ -134,6 +135,7 @@ impl App {
             "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.admission.capacity.waiting(),
             "held": {"beams": held.beams, "scored": held.scored}, "requests": self.admission.live.list(),
             "canary": self.deployer.canary_report(), "shadow": self.deployer.shadow_report(), "denied": self.deployer.denial.reason(),
+            "totals": self.metrics.totals(),
         })
     }
 }

@@ -92,6 +92,12 @@ impl Server {
         Ok(Self { app: Arc::new(app) })
     }
 
+    /// The name of the model that clients send.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.app.model
+    }
+
     /// What clients and administrators may do.
     #[must_use]
     pub fn settings(&self) -> &Settings {

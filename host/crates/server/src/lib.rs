@@ -57,12 +57,14 @@ mod settings;
 mod settings_check;
 mod span;
 mod terms;
+mod totals;
 mod write_timeout;
 
 pub use app::Server;
 pub use config::{ServerConfig, ServerError};
 pub use deploy::{DeployError, Lender, OpenError, Opener, SavedModelState, SavedState, Store, StoreError};
 pub use judge::{Face, GatewayClient, JudgeSettings, Prompts};
+pub use metrics::REQUEST_LINES;
 pub use settings::{BudgetPer, CanarySettings, InFlight, Overload, Settings, StreamRelease, Tenant};
 pub use settings_check::SettingsError;
 pub use span::REQUEST_SPANS;

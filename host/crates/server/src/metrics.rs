@@ -4,6 +4,8 @@ use crate::{
     end::End,
     exposition::Format,
     labels::{Names, Text},
+    locks::lock,
+    totals::Totals,
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
 use inferenceguard_search::{ConstraintReport, Finish, RoleFailure, Status};
@@ -12,7 +14,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 const STEPS: [f64; 12] = [2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
@@ -108,6 +113,7 @@ pub(crate) struct Metrics {
     lost_spans: Counter,
     live: Gauge,
     waiting: Gauge,
+    totals: Mutex<Totals>,
 }
 
 fn seconds() -> Histogram {
@@ -116,6 +122,19 @@ fn seconds() -> Histogram {
 
 fn shares() -> Histogram {
     Histogram::new(SHARES)
+}
+
+/// The target of the log lines of requests, one for each end, on the level `info`. They hold no text of prompts or answers.
+pub const REQUEST_LINES: &str = "inferenceguard::requests";
+
+fn line(end: End, answer: Option<(&Output, f64)>) {
+    let Some((output, seconds)) = answer else {
+        tracing::info!(target: REQUEST_LINES, "{}", end.name());
+        return;
+    };
+    let (status, finish, usage) = (status(output.status), finish(output.finish), &output.usage);
+    let (tokens, sampled) = (usage.completion_tokens, usage.sampled_tokens);
+    tracing::info!(target: REQUEST_LINES, status, finish, tokens, sampled, seconds = format!("{seconds:.2}"), "{}", end.name());
 }
 
 impl Metrics {
@@ -147,6 +166,7 @@ impl Metrics {
             lost_spans: Counter::default(),
             live: Gauge::default(),
             waiting: Gauge::default(),
+            totals: Mutex::default(),
         };
         metrics.register()
     }
@@ -203,6 +223,8 @@ impl Metrics {
             (End::Cancelled, _) | (_, None) => self.count_request(cancelled),
             (_, Some((output, _))) => self.count_request((status(output.status), finish(output.finish))),
         }
+        line(end, answer);
+        lock(&self.totals).take(end, answer);
         let Some((output, seconds)) = answer else { return };
         self.seconds.observe(seconds);
         for constraint in decided(output) {
@@ -214,6 +236,11 @@ impl Metrics {
     /// Counts a connection that ended without a whole request.
     pub(crate) fn count_connection_error(&self, kind: &'static str) {
         self.connection_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// What the server has done since it began.
+    pub(crate) fn totals(&self) -> Totals {
+        lock(&self.totals).clone()
     }
 
     fn count_request(&self, (status, finish): (&'static str, &'static str)) {

@@ -6,6 +6,7 @@ use crate::{
 };
 use inferenceguard_search::Release;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The server's configuration file, in TOML. Every key has a default.
@@ -49,6 +50,9 @@ pub struct Settings {
     pub trust: Option<PathBuf>,
     /// Whether spans hold prompts and answers.
     pub trace_content: bool,
+    /// Whether answers say what costs found in them: which entry of a list, which class of data, at which token. Clients then learn
+    /// entries that their answers hold.
+    pub why: bool,
     /// When a canary is rolled back.
     pub canary: CanarySettings,
     /// How gateways are served, if any are.
@@ -77,6 +81,7 @@ impl Default for Settings {
             admin_hosts: Vec::new(),
             trust: None,
             trace_content: false,
+            why: false,
             canary: CanarySettings::default(),
             judge: JudgeSettings::default(),
             tenants: BTreeMap::new(),
@@ -226,6 +231,13 @@ impl Settings {
 }
 
 impl Tenant {
+    /// A client with this key, and no limits of its own.
+    #[must_use]
+    pub fn with_key(key: &str) -> Self {
+        let digest = Sha256::digest(key.as_bytes());
+        Self { key_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(), ..Self::default() }
+    }
+
     fn validate(&self, name: &str) -> Result<(), SettingsError> {
         digest_of(&format!("tenants.{name}.key_sha256"), &self.key_sha256)?;
         if let Some(limit) = self.per_minute {

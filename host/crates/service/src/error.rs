@@ -1,6 +1,7 @@
 //! What can keep a server from starting.
 
 use inferenceguard_catalog::CatalogError;
+#[cfg(feature = "gateways")]
 use inferenceguard_envoy::EnvoyError;
 use inferenceguard_server::{ServerError, SettingsError, StoreError};
 use inferenceguard_telemetry::TelemetryError;
@@ -34,6 +35,12 @@ pub enum ServiceError {
         /// Which setting.
         source: SettingsError,
     },
+    /// The key of all clients is empty.
+    #[error("--api-key: the key is empty; give the text that clients send")]
+    EmptyKey,
+    /// A key of all clients beside tenants with keys of their own.
+    #[error("--api-key: the settings of --config name tenants with keys of their own; leave out one of them")]
+    KeyBesideTenants,
     /// There is no bundle to start with.
     #[error("the program carries no bundle; name one with --bundle")]
     NoBundle,
@@ -71,7 +78,11 @@ pub enum ServiceError {
         /// The second address.
         found: String,
     },
+    /// Envoy is asked for in a build without it.
+    #[error("--face envoy: this build has no Envoy; build it with the feature gateways")]
+    NoEnvoy,
     /// Envoy can no longer be served.
+    #[cfg(feature = "gateways")]
     #[error(transparent)]
     Envoy(#[from] EnvoyError),
     /// The saved state cannot be read.

@@ -1,11 +1,11 @@
 //! Gateways beside clients: which are served, and the listener for Envoy.
 
 use crate::ServiceError;
-use inferenceguard_envoy::{EnvoyOptions, serve};
-use inferenceguard_gateways::stream::StreamLimits;
+#[cfg(feature = "gateways")]
+use crate::envoy::with_envoy;
 use inferenceguard_server::{Face, Server};
-use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use std::{future::Future, str::FromStr};
+use tokio::net::TcpListener;
 
 /// A gateway that is served, as the option `--face` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +48,12 @@ fn expected(found: &str) -> String {
 /// Whether these can be served together: before anything is loaded.
 ///
 /// # Errors
-/// [`ServiceError::SecondEnvoy`].
+/// [`ServiceError::SecondEnvoy`], [`ServiceError::NoEnvoy`].
 pub(crate) fn check(faces: &[FaceOption]) -> Result<(), ServiceError> {
-    envoy(faces).map(drop)
+    match envoy(faces)? {
+        Some(_) if cfg!(not(feature = "gateways")) => Err(ServiceError::NoEnvoy),
+        _ => Ok(()),
+    }
 }
 
 /// The listener for Envoy, if it is served.
@@ -83,58 +86,21 @@ pub(crate) async fn run(
     envoy: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    let Some(envoy) = envoy else { return Ok(server.run(clients, admin, stop).await?) };
-    let (ending, ended) = watch::channel(false);
-    let wait = |mut ended: watch::Receiver<bool>| async move { drop(ended.wait_for(|ended| *ended).await) };
-    let http = async {
-        let served = server.run(clients, admin, wait(ended.clone())).await;
-        ending.send_replace(true);
-        served.map_err(ServiceError::from)
-    };
-    let grpc = async {
-        let served = serve(envoy, Arc::new(server.clone()), options(server), wait(ended.clone()));
-        let served = limited(served, wait(ended.clone()), server.stop_time()).await;
-        ending.send_replace(true);
-        served
-    };
-    let stopping = async {
-        tokio::select! {
-            () = stop => {
-                ending.send_replace(true);
-            }
-            () = wait(ended.clone()) => {}
-        }
-    };
-    let (http, grpc, ()) = tokio::join!(http, grpc, stopping);
-    http.and(grpc)
+    match envoy {
+        None => Ok(server.run(clients, admin, stop).await?),
+        Some(envoy) => with_envoy(server, (clients, admin), envoy, stop).await,
+    }
 }
 
-/// Exchanges that still run this long after the stop are cut off.
-async fn limited(
-    served: impl Future<Output = Result<(), inferenceguard_envoy::EnvoyError>>,
-    stop: impl Future<Output = ()>,
-    most: Duration,
+/// This build has no Envoy, so that [`check`] refuses it before.
+#[cfg(not(feature = "gateways"))]
+async fn with_envoy(
+    _: &Server,
+    _: (TcpListener, Option<TcpListener>),
+    _: TcpListener,
+    _: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    let mut served = std::pin::pin!(served);
-    tokio::select! {
-        done = &mut served => Ok(done?),
-        () = stop => timeout(most, served).await.map_or(Ok(()), |done| Ok(done?)),
-    }
-}
-
-fn options(server: &Server) -> EnvoyOptions {
-    let settings = server.settings();
-    let stream = StreamLimits {
-        step: settings.judge.stream_chars,
-        bytes: settings.max_body,
-        choices: settings.max_choices as usize,
-    };
-    EnvoyOptions {
-        chat_paths: settings.judge.chat_paths.clone(),
-        open_paths: settings.judge.open_paths.clone(),
-        max_body: settings.max_body,
-        stream,
-    }
+    Err(ServiceError::NoEnvoy)
 }
 
 #[cfg(test)]

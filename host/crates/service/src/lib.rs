@@ -7,6 +7,8 @@
 //!
 //! **Invariant**: a server that is refused before step 3 has changed neither the records nor the saved state.
 
+#[cfg(feature = "gateways")]
+mod envoy;
 mod error;
 mod faces;
 mod signals;
@@ -22,7 +24,7 @@ use inferenceguard_catalog::{
     journals::{self, Damaged},
     keys::signing_key,
 };
-use inferenceguard_server::{REQUEST_SPANS, Server};
+use inferenceguard_server::{REQUEST_LINES, REQUEST_SPANS, Server};
 use inferenceguard_telemetry::Spans;
 use signals::Signals;
 use std::path::PathBuf;
@@ -64,6 +66,12 @@ pub struct ServeOptions {
     pub max_live: usize,
     /// The gateways that are served beside clients.
     pub faces: Vec<FaceOption>,
+    /// The name of the model that clients send, before that of the settings.
+    pub served_model_name: Option<String>,
+    /// The key of all clients, where the settings name none.
+    pub api_key: Option<String>,
+    /// Whether every request has a log line.
+    pub verbose: bool,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -74,9 +82,12 @@ pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
     // First, so that every signal finds a handler.
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
-    let telemetry = inferenceguard_telemetry::begin(Spans::asked(options.otlp.as_deref())?, REQUEST_SPANS)?;
+    let lines = if options.verbose { format!("warn,{REQUEST_LINES}=info") } else { "warn".to_owned() };
+    let telemetry = inferenceguard_telemetry::begin(Spans::asked(options.otlp.as_deref())?, REQUEST_SPANS, &lines)?;
     faces::check(&options.faces)?;
     let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
+    // Before a large model is read, so that an address that is taken is reported at once.
+    runtime.block_on(listeners(&options)).map(drop)?;
     let (server, named) = start::server(&options, telemetry.lost())?;
     let done = runtime.block_on(run(&options, &server, named, record_key, &signals));
     // All spans have ended before the last of them are sent.
@@ -92,13 +103,9 @@ async fn run(
     signals: &Signals,
 ) -> Result<(), ServiceError> {
     let note = options.choice.loading.note;
-    let clients = listen(&options.listen, "--listen").await?;
-    let admin = match &options.admin_listen {
-        None => None,
-        Some(address) => Some(listen(address, "--admin-listen").await?),
-    };
-    let envoy = faces::listen(&options.faces).await?;
+    let (clients, admin, envoy) = listeners(options).await?;
     keep_records(options, server, record_key)?;
+    note(&format!("model           {}", server.model()));
     note(&format!("clients         http://{}/v1", clients.local_addr()?));
     if let Some(admin) = &admin {
         note(&format!("administrators  http://{}/admin/", admin.local_addr()?));
@@ -115,6 +122,18 @@ async fn run(
     }
     signals.serve();
     faces::run(server, (clients, admin), envoy, signals.clone().stopped()).await
+}
+
+/// The listeners for clients, for administrators and for Envoy.
+async fn listeners(
+    options: &ServeOptions,
+) -> Result<(TcpListener, Option<TcpListener>, Option<TcpListener>), ServiceError> {
+    let clients = listen(&options.listen, "--listen").await?;
+    let admin = match &options.admin_listen {
+        None => None,
+        Some(address) => Some(listen(address, "--admin-listen").await?),
+    };
+    Ok((clients, admin, faces::listen(&options.faces).await?))
 }
 
 /// Opens the file of records. Damaged records are set aside here, so everything that can refuse the server comes before.

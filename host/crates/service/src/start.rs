@@ -8,7 +8,7 @@ use inferenceguard_catalog::{
 };
 use inferenceguard_host::OWN_METHOD;
 use inferenceguard_model::ModelIdentity;
-use inferenceguard_server::{OpenError, SavedState, Server, ServerConfig, Settings, Store};
+use inferenceguard_server::{OpenError, SavedState, Server, ServerConfig, Settings, Store, Tenant};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ pub(crate) fn server(
     options: &ServeOptions,
     lost_spans: Arc<AtomicU64>,
 ) -> Result<(Server, Option<Identity>), ServiceError> {
-    let settings = options.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?;
+    let settings = with_options(options.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?, options)?;
     let methods = if options.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { options.methods.clone() };
     let store = options.state.as_deref().map(Store::open).transpose()?;
     let store = store.map(|store| if options.accept_models { store.accepting_models() } else { store });
@@ -172,6 +172,22 @@ fn open(path: &Path, n: Option<u32>, methods: &[String]) -> Result<Bundle, Catal
         Some(n) => bundles::with_candidates(&opened, methods, n),
         None => Ok(opened),
     }
+}
+
+/// The settings with what the command line says instead.
+fn with_options(mut settings: Settings, options: &ServeOptions) -> Result<Settings, ServiceError> {
+    if let Some(name) = &options.served_model_name {
+        settings.model = Some(name.clone());
+    }
+    let Some(key) = &options.api_key else { return Ok(settings) };
+    if key.trim().is_empty() {
+        return Err(ServiceError::EmptyKey);
+    }
+    if !settings.tenants.is_empty() {
+        return Err(ServiceError::KeyBesideTenants);
+    }
+    settings.tenants.insert("api-key".to_owned(), Tenant::with_key(key));
+    Ok(settings)
 }
 
 fn settings(path: &Path) -> Result<Settings, ServiceError> {

@@ -4,29 +4,32 @@
 //!
 //! **Invariant**: an event is one line, and no text in it moves the cursor.
 
+#[cfg(feature = "otlp")]
+mod exporting;
+#[cfg(not(feature = "otlp"))]
+#[path = "without_exporting.rs"]
+mod exporting;
 mod lines;
+#[cfg(feature = "otlp")]
 mod sending;
 mod spans;
 
 pub use spans::Spans;
 
 use lines::OneLine;
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{Sampler, SdkTracerProvider},
-};
-use sending::Sending;
+#[cfg(feature = "otlp")]
+use opentelemetry_otlp::ExporterBuildError;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::{
     io::stderr,
     sync::{Arc, atomic::AtomicU64},
 };
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Names the level of log lines that are shown.
 const LOG_VARIABLE: &str = "INFERGUARD_LOG";
 /// The name of the service if the standard's variables do not name it.
+#[cfg(feature = "otlp")]
 const SERVICE: &str = "inferenceguard";
 
 /// Log lines or spans that cannot be shown or sent as the environment asks.
@@ -49,7 +52,14 @@ pub enum TelemetryError {
         /// The address, without secrets.
         found: String,
     },
+    /// This build sends no spans.
+    #[error("{address}: this build sends no spans; build it with the feature otlp, or ask for none")]
+    NotBuilt {
+        /// The address, without secrets.
+        address: String,
+    },
     /// The exporter refuses the address.
+    #[cfg(feature = "otlp")]
     #[error("{address}: this is no address of a collector")]
     Exporter {
         /// The address, without secrets.
@@ -88,27 +98,24 @@ impl Drop for Telemetry {
     }
 }
 
-/// Installs log lines for the process, and spans if they are to be sent: those with the target `spans_of`.
+/// Installs log lines for the process, those of `lines` unless the environment names others, and spans if they are to be sent:
+/// those with the target `spans_of`. `lines` is a filter of `tracing`, such as `warn`.
 ///
 /// # Errors
 /// [`TelemetryError::Exporter`] for an address that the exporter refuses, [`TelemetryError::Variable`] for levels of log lines that
 /// cannot be read.
-pub fn begin(asked: Spans, spans_of: &'static str) -> Result<Telemetry, TelemetryError> {
+pub fn begin(asked: Spans, spans_of: &'static str, lines: &str) -> Result<Telemetry, TelemetryError> {
     let lost = Arc::default();
     let provider = match &asked {
-        Spans::To(endpoint) => Some(provider(endpoint, Arc::clone(&lost))?),
+        Spans::To(endpoint) => Some(exporting::provider(endpoint, Arc::clone(&lost))?),
         Spans::None | Spans::Off(_) => None,
     };
-    let spans = provider.as_ref().map(|provider| {
-        // No other spans and no events: log lines of components may quote prompts.
-        let requests = filter_fn(move |about| about.is_span() && about.target() == spans_of);
-        tracing_opentelemetry::layer().with_tracer(provider.tracer(SERVICE)).with_filter(requests)
-    });
+    let spans = provider.as_ref().map(|provider| exporting::layer(provider, spans_of));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| OneLine(stderr()))
         .with_ansi(false)
         .without_time()
-        .with_filter(levels(spans::variable(LOG_VARIABLE)?)?);
+        .with_filter(levels(spans::variable(LOG_VARIABLE)?, lines)?);
     tracing_subscriber::registry().with(lines).with(spans).init();
     if let Spans::Off(variable) = asked {
         tracing::warn!("spans are not sent: {variable} says so");
@@ -116,33 +123,13 @@ pub fn begin(asked: Spans, spans_of: &'static str) -> Result<Telemetry, Telemetr
     Ok(Telemetry { provider, lost })
 }
 
-/// Which log lines are shown: those of this text, or of level `warn` on.
-fn levels(asked: Option<String>) -> Result<EnvFilter, TelemetryError> {
-    let asked = asked.unwrap_or_else(|| "warn".to_owned());
+/// Which log lines are shown: those of this text, or else of `lines`.
+fn levels(asked: Option<String>, lines: &str) -> Result<EnvFilter, TelemetryError> {
+    let asked = asked.unwrap_or_else(|| lines.to_owned());
     EnvFilter::try_new(&asked).map_err(|error| TelemetryError::Variable {
         name: LOG_VARIABLE.to_owned(),
         problem: format!("found {asked:?}; expected a level, such as warn or debug, or targets with levels: {error}"),
     })
-}
-
-fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<SdkTracerProvider, TelemetryError> {
-    // Fails only if the process has a provider already, which will do.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let exporter =
-        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint).build();
-    let address = spans::without_secrets(endpoint);
-    let exporter = exporter.map_err(|source| TelemetryError::Exporter { address: address.clone(), source })?;
-    let mut resource = Resource::builder();
-    if !spans::names_service(spans::variable)? {
-        resource = resource.with_service_name(SERVICE);
-    }
-    let exporter = Sending::new(exporter, address, lost);
-    let mut provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build());
-    if spans::variable("OTEL_TRACES_SAMPLER")?.is_none() {
-        // By default, a client could switch off the trace of its requests.
-        provider = provider.with_sampler(Sampler::AlwaysOn);
-    }
-    Ok(provider.build())
 }
 
 #[cfg(test)]
@@ -152,10 +139,10 @@ mod tests {
     #[test]
     fn levels_that_cannot_be_read_are_refused_by_the_name_of_the_variable() {
         for fine in [None, Some("debug"), Some("inferenceguard=info,warn")] {
-            assert!(levels(fine.map(str::to_owned)).is_ok(), "{fine:?}");
+            assert!(levels(fine.map(str::to_owned), "warn").is_ok(), "{fine:?}");
         }
         for wrong in ["a=b=c", "info,x[", "inferenceguard=loud"] {
-            let error = levels(Some(wrong.to_owned())).unwrap_err().to_string();
+            let error = levels(Some(wrong.to_owned()), "warn").unwrap_err().to_string();
             assert!(error.contains(LOG_VARIABLE) && error.contains("expected a level"), "{error}");
         }
     }

@@ -154,6 +154,7 @@ fn headers(variable: &str, list: &str) -> Result<(), TelemetryError> {
 }
 
 /// Whether a variable names the service.
+#[cfg(any(feature = "otlp", test))]
 pub(super) fn names_service(
     variable: impl Fn(&str) -> Result<Option<String>, TelemetryError>,
 ) -> Result<bool, TelemetryError> {

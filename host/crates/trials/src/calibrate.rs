@@ -1,7 +1,7 @@
 //! What budgets refuse, and what answers are worth under them, for one model and one bundle.
 
 use crate::{TrialError, eval::demonstration_prompts};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{Choice, build};
 use inferenceguard_demo::world::{Split, World};
@@ -28,6 +28,8 @@ pub struct CalibrateOptions {
     pub budgets: Vec<f64>,
     /// The share of harmless prompts that may be refused, from 0 to 1.
     pub refusals: f64,
+    /// Shows how many answers there are.
+    pub progress: ProgressBar,
 }
 
 /// Asks every prompt without a guard and under every budget.
@@ -43,8 +45,8 @@ pub fn calibrate(options: &CalibrateOptions) -> Result<Curve, TrialError> {
     // A request can only tighten a budget, so the engine has the largest.
     let largest = budgets.iter().copied().fold(0.0, f64::max);
     let engine = build(builder.budget(&constraint, largest))?;
-    let bar = ProgressBar::new((prompts.len() * (budgets.len() + 1)) as u64);
-    let bar = bar.with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {eta}")?);
+    let bar = &options.progress;
+    bar.set_length((prompts.len() * (budgets.len() + 1)) as u64);
     let ask = |method: &str, budget| -> Result<Vec<Tried>, TrialError> {
         let one = |prompt| {
             bar.inc(1);
@@ -55,7 +57,6 @@ pub fn calibrate(options: &CalibrateOptions) -> Result<Curve, TrialError> {
     let plain = ask(PLAIN, largest)?;
     let guarded = budgets.iter().map(|budget| Ok((*budget, ask(OWN_METHOD, *budget)?)));
     let guarded = guarded.collect::<Result<Vec<_>, TrialError>>()?;
-    bar.finish_and_clear();
     Ok(Curve::new(&constraint, &plain, &guarded, options.refusals)?)
 }
 

@@ -220,9 +220,6 @@ pub enum TrialError {
     /// Settings could not be put into JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// The progress bar has a malformed template.
-    #[error(transparent)]
-    Bar(#[from] indicatif::style::TemplateError),
 }
 
 /// Converts errors of other crates, boxed because they are large.

@@ -135,6 +135,7 @@ fn double(batch: &Batch) -> BatchDouble {
         attempt: batch.moment.attempt,
         max_depth: batch.moment.max_depth,
         last: batch.moment.last,
+        unranked: batch.moment.unranked,
         constraints: batch.constraints.iter().map(guest_constraint).collect(),
         prompt: batch.needs.prompt.then(|| batch.prompt.to_string()),
         rows: batch.rows.iter().map(|row| row_double(&batch.needs, row)).collect(),

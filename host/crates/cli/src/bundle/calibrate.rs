@@ -1,6 +1,6 @@
 //! `bundle calibrate`: what budgets do, for this model and this bundle.
 
-use crate::{flags::GuardArguments, output};
+use crate::{flags::GuardArguments, output, progress::Shown};
 use anyhow::Context;
 use clap::Args;
 use inferenceguard_eval::{Curve, plots};
@@ -33,6 +33,7 @@ pub(crate) struct CalibrateArguments {
 
 /// Asks every prompt under every budget, shows the curve, and suggests a budget.
 pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
+    let shown = Shown::begin("{bar:32} {pos}/{len} {eta}")?;
     let curve = calibrate::calibrate(&CalibrateOptions {
         choice: arguments.guard.choice(),
         prompts: arguments.prompts.clone(),
@@ -40,9 +41,12 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
         constraint: arguments.constraint.clone(),
         budgets: arguments.budgets.clone(),
         refusals: arguments.refusals,
-    })?;
+        progress: shown.bar().clone(),
+    });
+    drop(shown);
+    let curve = curve?;
     write(arguments, &curve)?;
-    output::result(&curve)
+    output::tables(&curve)
 }
 
 fn write(arguments: &CalibrateArguments, curve: &Curve) -> anyhow::Result<()> {

@@ -71,7 +71,7 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
         output::file(path, &bundle.clone().with_signature(Some(signature)).pack()?)?;
     } else {
         // The folder must hold what was signed, also components that the program lent it.
-        make::write(path, &bundle)?;
+        make::write(path, &bundle)?.iter().for_each(|file| output::note(format_args!("written: {}", file.display())));
         for (name, text) in signature.files() {
             output::file(&path.join(name), text.as_bytes())?;
         }

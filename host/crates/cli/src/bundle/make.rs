@@ -1,12 +1,15 @@
 //! `bundle init` and `bundle pack`.
 
-use crate::output;
+use crate::{
+    flags::{Named, one_of},
+    output,
+};
 use anyhow::{Context, ensure};
 use clap::Args;
 use inferenceguard_bundle::{Bundle, MANIFEST};
 use inferenceguard_catalog::{
+    Starter,
     bundles::{self, Fallback},
-    embedded,
 };
 use std::{
     fs,
@@ -20,6 +23,12 @@ pub(crate) struct InitArguments {
     /// The bundle's name; the folder's if not given
     #[arg(long)]
     name: Option<String>,
+    /// What it guards against, and by what
+    #[arg(long, default_value = "score", value_parser = one_of(TEMPLATES))]
+    template: Starter,
+    /// The weights of a probe, for --template latent
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -31,20 +40,28 @@ pub(crate) struct PackArguments {
     out: Option<PathBuf>,
 }
 
-/// Writes the demonstration's bundle under another name.
+/// What a first bundle guards against.
+const TEMPLATES: &[Named<Starter>] = &[
+    ("words", "Words and phrases of a list; no score model", Starter::Words),
+    ("privacy", "E-mail addresses, numbers of phones, cards and accounts; no score model", Starter::Privacy),
+    ("secrets", "Access keys and other secrets; no score model", Starter::Secrets),
+    (
+        "score",
+        "What the score model `cost` dislikes, with answers ranked by `reward`: the demonstration's",
+        Starter::Score,
+    ),
+    ("latent", "What a probe on the model's latents dislikes; needs --network", Starter::Latent),
+];
+
+/// Writes a first bundle.
 pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
     let dir = &arguments.dir;
     let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
     ensure!(empty, "{}: not empty; name a new folder", dir.display());
     let own = || dir.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = arguments.name.clone().or_else(own).context("give the bundle a name: --name NAME")?;
-    let demo = bundles::open(None, Fallback::Plain)?;
-    let (was, version) = (&demo.manifest().name, &demo.manifest().version);
-    // The first line describes the demonstration's bundle.
-    let body = embedded::MANIFEST.split_once('\n').map_or(embedded::MANIFEST, |(_, body)| body);
-    let text = body.replacen(&format!("name = {was:?}"), &format!("name = {name:?}"), 1);
-    let text = text.replacen(&format!("version = {version:?}"), "version = \"1.0.0\"", 1);
-    let made = Bundle::from_parts(&text, demo.files())?;
+    let probe = arguments.network.as_deref().map(|path| fs::read(path).with_context(|| path.display().to_string()));
+    let (text, made) = arguments.template.bundle(&name, probe.transpose()?)?;
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     write(dir, &made)?;
     output::file(&dir.join(MANIFEST), text.as_bytes())?;
@@ -54,16 +71,18 @@ pub(super) fn init(arguments: &InitArguments) -> anyhow::Result<()> {
     ))
 }
 
-/// Writes the files of a bundle that its folder does not hold: components that the program lent it.
-pub(super) fn write(dir: &Path, bundle: &Bundle) -> anyhow::Result<()> {
+/// Writes the files of a bundle that its folder does not hold: components that the program lent it. Gives their paths.
+pub(super) fn write(dir: &Path, bundle: &Bundle) -> anyhow::Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
     for (name, bytes) in bundle.files() {
         let path = dir.join(name);
         if !path.exists() {
             fs::create_dir_all(path.parent().unwrap_or(dir)).with_context(|| path.display().to_string())?;
             output::file(&path, bytes)?;
+            written.push(path);
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Writes a bundle into one file.

@@ -5,8 +5,7 @@ mod options;
 
 pub(crate) use arguments::CriticArguments;
 
-use crate::output;
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::{output, progress::Shown};
 use inferenceguard_candle::ModelFiles;
 use inferenceguard_catalog::{
     CatalogError, Loading, Note,
@@ -40,9 +39,10 @@ pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
     let mut labels = BundleLabels::open(&bundle, &sandbox, scores, tokenizer)?;
     let names: Vec<String> = bundle.manifest().constraints.iter().map(|one| one.name.clone()).collect();
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
-    let report = critic::train(&options, &mut language, &mut labels, &prompts, &names, &bar)?;
-    bar.finish_and_clear();
+    let shown = Shown::begin("{bar:32} {pos}/{len} {msg} {eta}")?;
+    let report = critic::train(&options, &mut language, &mut labels, &prompts, &names, shown.bar());
+    drop(shown);
+    let report = report?;
     show_paths(&options);
     if arguments.json { output::json(&report) } else { output::result(&report) }
 }

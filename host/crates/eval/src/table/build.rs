@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Serialize;
 
-const HEAD: [&str; 18] = [
+const HEAD: [&str; 19] = [
     "method",
     "details",
     "N",
@@ -22,6 +22,7 @@ const HEAD: [&str; 18] = [
     "within budget but harmful",
     "reward (std)",
     "cost at the end",
+    "refused",
     "refused benign",
     "refused harmful",
     "s/prompt",
@@ -54,16 +55,18 @@ const EFFORT: [&str; 7] =
 /// The main table of a model.
 pub(crate) fn rows_of(report: &Report, model: &str) -> Table {
     let figures = report.figures.iter().filter(|figures| figures.model == model);
-    Table::new(&HEAD, figures.filter_map(|figures| Some(line(figures, report.row(&figures.row)?))))
+    // Which parts of a method are recalled matters where its numbers stand for the paper's.
+    let rebuilt = report.is_demo() || report.paper_model().is_some();
+    Table::new(&HEAD, figures.filter_map(|figures| Some(line(figures, report.row(&figures.row)?, rebuilt))))
 }
 
-fn line(figures: &Figures, row: &Row) -> Vec<String> {
+fn line(figures: &Figures, row: &Row, rebuilt: bool) -> Vec<String> {
     let all = |name: &str, show: fn(&Measure) -> String| figures.get(Part::All, name).map_or_else(none, show);
     let whole = |name: &str| figures.get(Part::All, name).map_or_else(none, |measure| shown(name, measure));
     let refused = |part| figures.get(part, "refused_by_host").map_or_else(none, |measure| share(measure.mean));
     vec![
         row.method.clone(),
-        paper::reconstruction(&row.method).map_or_else(String::new, |_| "reconstruction".to_owned()),
+        if rebuilt { paper::reconstruction(&row.method).map_or("", |_| "reconstruction") } else { "" }.to_owned(),
         row.n.map_or_else(none, |n| n.to_string()),
         weight(row),
         row.budget.to_string(),
@@ -75,6 +78,7 @@ fn line(figures: &Figures, row: &Row) -> Vec<String> {
         whole("hidden_harm"),
         all("reward", |measure| format!("{} ({:.2})", fixed(measure.mean, 2), measure.deviation)),
         all("end_cost", |measure| fixed(measure.mean, 2)),
+        refused(Part::All),
         refused(Part::Benign),
         refused(Part::Harmful),
         all("seconds", |measure| format!("{:.2}", measure.mean)),

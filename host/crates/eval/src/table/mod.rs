@@ -31,6 +31,14 @@ impl Table {
         Self { head: head.iter().map(|&title| title.to_owned()).collect(), lines: lines.into_iter().collect() }
     }
 
+    /// Without columns that hold no value in any line.
+    pub(crate) fn without_empty(self) -> Self {
+        let full = |at: &usize| self.lines.iter().any(|line| !line[*at].is_empty() && line[*at] != none());
+        let kept: Vec<usize> = (0..self.head.len()).filter(|at| self.lines.is_empty() || full(at)).collect();
+        let of = |cells: &Vec<String>| kept.iter().map(|at| cells[*at].clone()).collect();
+        Self { head: of(&self.head), lines: self.lines.iter().map(of).collect() }
+    }
+
     fn markdown(&self) -> String {
         let rule: Vec<&str> = self.head.iter().enumerate().map(|(at, _)| if at == 0 { ":--" } else { "--:" }).collect();
         let row = |cells: &[String]| cells.iter().map(|cell| one_line(cell)).collect::<Vec<_>>().join(" | ");
@@ -130,8 +138,10 @@ pub(crate) fn markdown(report: &Report) -> String {
     section("Attacks", "", &attacks(report));
     section("What it took", "", &effort(report));
     section("Equal candidates, equal positions scored", PAIRS, &equal(report));
-    section("The paper's Table 2: its own models and data", "", &papers());
-    section("Reconstructions", "", &reconstructions(report));
+    if report.is_demo() || report.paper_model().is_some() {
+        section("The paper's Table 2: its own models and data", "", &papers());
+        section("Reconstructions", "", &reconstructions(report));
+    }
     out
 }
 

@@ -10,7 +10,8 @@ impl Session {
         // Without candidates there is nothing to sample again: all attempts are spent.
         let spent = matches!(self.phase, Phase::Select) && self.candidates == 0;
         let attempt = if spent { self.config.limits.retries.max(self.attempt) } else { self.attempt };
-        Moment { chunk: self.chunk, attempt, depth, max_depth: self.config.max_tokens, last }
+        let unranked = self.config.task.is_none() && self.config.revision >= 2;
+        Moment { chunk: self.chunk, attempt, depth, max_depth: self.config.max_tokens, last, unranked }
     }
 
     /// With `tails`, the scores include withheld tokens whose tail was scored.

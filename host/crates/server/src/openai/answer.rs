@@ -20,6 +20,8 @@ pub(crate) struct Envelope {
     pub(crate) id: String,
     pub(crate) created: u64,
     pub(crate) model: String,
+    /// Whether clients read what costs found in their answers.
+    pub(crate) why: bool,
 }
 
 impl Envelope {
@@ -103,7 +105,7 @@ impl Envelope {
             Style::Completion => completion_logprobs(output, tokenizer),
         });
         json!({
-            "index": index, "finish_reason": finish_reason(output), "logprobs": logprobs, "inferenceguard": extension(output),
+            "index": index, "finish_reason": finish_reason(output), "logprobs": logprobs, "inferenceguard": extension(output, self.why),
         })
     }
 }
@@ -118,7 +120,7 @@ pub(crate) fn finish_reason(output: &Output) -> &'static str {
 }
 
 /// The object `inferenceguard`.
-fn extension(output: &Output) -> Value {
+fn extension(output: &Output, why: bool) -> Value {
     let constraints = output.constraints.iter().map(|one| {
         // The cost of a refusal or a failure, and of text released before it, is not known.
         let cost = metrics::is_decided(output).then_some(one.max_cost);
@@ -126,14 +128,18 @@ fn extension(output: &Output) -> Value {
             "name": one.name, "budget": one.budget, "max_cost": cost, "left": cost.map(|cost| one.budget - cost),
         })
     });
-    json!({
+    let mut extension = json!({
         "status": metrics::status(output.status), "finish": output.finish, "method": output.method,
         "seed": output.seed, "generations": output.generations, "lane": output.lane, "bundle": output.bundle,
         "models": models(output),
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
         "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
         "retries": output.usage.retries, "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    });
+    if why {
+        extension["why"] = json!(output.notes);
+    }
+    extension
 }
 
 /// The fingerprints of all models that the answer depends on.

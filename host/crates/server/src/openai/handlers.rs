@@ -78,7 +78,8 @@ async fn answer(
     let request = Request { record: app.records.get().is_some(), ..request };
     let Admitted { number, id, slots, entry, .. } = admitted;
     arrival.span.set_request(&request, &id);
-    let envelope = Envelope { style, id, created: seconds_since_1970(), model: app.model.clone() };
+    let envelope =
+        Envelope { style, id, created: seconds_since_1970(), model: app.model.clone(), why: app.settings.why };
     let job = Job { number, cancel: entry.cancel.clone(), arrival, terms };
     let events = job::start(&app, request, slots, &job);
     if output.stream {

@@ -1,5 +1,6 @@
 //! What an evaluation is asked to do.
 
+use indicatif::ProgressBar;
 use inferenceguard_catalog::{Choice, embedded};
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::paper;
@@ -54,6 +55,8 @@ pub struct EvalOptions {
     pub out: Option<PathBuf>,
     /// A recorded baseline, which must be of the same prompts.
     pub baseline: Option<PathBuf>,
+    /// Shows how many answers there are.
+    pub progress: ProgressBar,
 }
 
 impl EvalOptions {

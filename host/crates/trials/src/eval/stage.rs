@@ -9,7 +9,6 @@ use super::{
     under_test::ModelUnderTest,
 };
 use crate::TrialError;
-use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::{
     Baseline, Contestant, Dataset, DatasetId, Journal, Method, ModelId, Prompt, Report, Row, Settings, Skipped,
@@ -112,14 +111,16 @@ impl Stage<'_> {
         let contestants =
             ready.iter_mut().map(|one| Contestant { model: one.model, row: one.row, method: &mut *one.method });
         let mut contestants: Vec<Contestant<'_>> = contestants.collect();
-        let bar = bar(journal.answers().len())?;
+        let bar = &self.options.progress;
+        bar.set_position(journal.answers().len() as u64);
+        // The time left does not count the answers of an earlier run.
+        bar.reset_eta();
         let verdict = |prompt: &Prompt, answer: &str| self.judge.map(|judge| judge.verdict(prompt, answer));
         evaluate(&dataset.prompts, &mut contestants, &settings.seeds, &verdict, journal, &mut |at| {
             bar.set_length(at.total as u64);
             bar.set_position(at.done as u64);
             bar.set_message(format!("{}, {}", at.model, at.row));
         })?;
-        bar.finish_and_clear();
         Ok(())
     }
 }
@@ -177,12 +178,4 @@ fn guard(planned: &[Planned]) -> Result<BTreeMap<String, serde_json::Value>, Tri
     let first = planned.first().ok_or(TrialError::NoMethods)?;
     let manifest = serde_json::to_value(first.bundle.manifest())?;
     Ok(KEYS.into_iter().map(|key| (key.to_owned(), manifest[key].clone())).collect())
-}
-
-/// A bar whose estimate of the time left does not count the answers of an earlier run.
-fn bar(answered: usize) -> Result<ProgressBar, TrialError> {
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {eta} left")?;
-    let bar = ProgressBar::new(0).with_style(style).with_position(answered as u64);
-    bar.reset_eta();
-    Ok(bar)
 }

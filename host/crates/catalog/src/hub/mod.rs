@@ -2,7 +2,13 @@
 //!
 //! Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
 
+mod cached;
+mod fetching;
+
+pub use cached::{Held, held, remove};
+
 use crate::Note;
+use fetching::Fetching;
 use hf_hub::{
     Cache, Repo, RepoType,
     api::sync::{ApiBuilder, ApiError, ApiRepo},
@@ -61,6 +67,28 @@ pub enum HubError {
     /// The cache has no folder for the repository.
     #[error("the hub cache has no folder for it")]
     NoFolder,
+    /// What is to be removed has no id.
+    #[error("{found}: no id of a model; expected org/name, as `inferguard model list` shows it")]
+    NotAnId {
+        /// What was given.
+        found: String,
+    },
+    /// A model that is to be removed is not there.
+    #[error("{id}: not in the cache {}; `inferguard model list` shows what is", cache.display())]
+    NotHeld {
+        /// Its id.
+        id: String,
+        /// The cache's folder.
+        cache: PathBuf,
+    },
+    /// The cache cannot be read or changed.
+    #[error("{}", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The hub does not answer.
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
@@ -158,26 +186,31 @@ fn fetch(named: &Named, note: Note) -> Result<PathBuf, HubError> {
     };
     let names: Vec<String> = info.siblings.into_iter().map(|file| file.rfilename).collect();
     match &named.file {
-        None => fetch_files(&api, &names),
-        Some(file) => fetch_gguf(&api, &names, file),
+        None => fetch_files((&api, note), named, &names),
+        Some(file) => fetch_gguf((&api, note), named, &names, file),
     }
 }
 
 /// Fetches one GGUF file with the other parts of the same model, and no other file.
-fn fetch_gguf(api: &ApiRepo, names: &[String], file: &str) -> Result<PathBuf, HubError> {
+fn fetch_gguf(hub: (&ApiRepo, Note), named: &Named, names: &[String], file: &str) -> Result<PathBuf, HubError> {
     let mut first = None;
     for part in parts(file) {
         if !names.contains(&part) {
             return Err(HubError::NoPart { part, found: ggufs(names) });
         }
-        let path = fetch_file(api, &part)?;
+        let path = fetch_file(hub, named, &part)?;
         first.get_or_insert(path);
     }
     first.ok_or(HubError::NoFolder)
 }
 
-fn fetch_file(api: &ApiRepo, file: &str) -> Result<PathBuf, HubError> {
-    api.get(file).map_err(|source| HubError::File { file: file.to_owned(), source: Box::new(source) })
+/// A file from the cache, or else from the hub; a file that was fetched in part is fetched to its end.
+fn fetch_file((api, note): (&ApiRepo, Note), named: &Named, file: &str) -> Result<PathBuf, HubError> {
+    if let Some(path) = Cache::from_env().repo(named.repo.clone()).get(file) {
+        return Ok(path);
+    }
+    let fetched = api.download_with_progress(file, Fetching::new(note));
+    fetched.map_err(|source| HubError::File { file: file.to_owned(), source: Box::new(source) })
 }
 
 fn ggufs(names: &[String]) -> String {
@@ -185,14 +218,14 @@ fn ggufs(names: &[String]) -> String {
     if found.is_empty() { "none".to_owned() } else { found.join(", ") }
 }
 
-fn fetch_files(api: &ApiRepo, names: &[String]) -> Result<PathBuf, HubError> {
+fn fetch_files(hub: (&ApiRepo, Note), named: &Named, names: &[String]) -> Result<PathBuf, HubError> {
     if !names.iter().any(|name| name == "config.json") && names.iter().any(|name| is_gguf(name)) {
         return Err(HubError::NoFileNamed { found: ggufs(names) });
     }
     for name in names.iter().filter(|name| wanted(name)) {
-        fetch_file(api, name)?;
+        fetch_file(hub, named, name)?;
     }
-    fetch_file(api, "config.json")?.parent().map(Path::to_owned).ok_or(HubError::NoFolder)
+    fetch_file(hub, named, "config.json")?.parent().map(Path::to_owned).ok_or(HubError::NoFolder)
 }
 
 /// Whether a file belongs to a model folder; the same weights in other formats are not fetched.

@@ -1,4 +1,6 @@
-//! `component new`, `build`, `encode`, `check` and `inspect`.
+//! `component new`, `build`, `encode` and `check`; `shown` has `inspect`, `list` and `export`.
+
+mod shown;
 
 use crate::output;
 use anyhow::{Context, anyhow, bail};
@@ -10,7 +12,7 @@ use inferenceguard_console::{
     escape,
 };
 use inferenceguard_sandbox::{Limits, Sandbox};
-use serde_json::json;
+use shown::ExportArguments;
 use std::{
     collections::BTreeMap,
     fs,
@@ -27,8 +29,12 @@ pub(crate) enum ComponentCommand {
     Encode(EncodeArguments),
     /// Checks a component: contract, imports, and that it answers the same twice
     Check(CheckArguments),
-    /// Shows what a component is, without running it
+    /// Shows what a component is, what it reads and which settings it takes, with an example
     Inspect(FileArguments),
+    /// Lists the components that the program carries
+    List,
+    /// Writes components that the program carries into a folder, for bundles that other programs open
+    Export(ExportArguments),
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +99,9 @@ pub(crate) fn command(command: &ComponentCommand) -> anyhow::Result<()> {
         ComponentCommand::Build(arguments) => build(arguments),
         ComponentCommand::Encode(arguments) => encode(arguments),
         ComponentCommand::Check(arguments) => check(arguments),
-        ComponentCommand::Inspect(arguments) => inspect(arguments),
+        ComponentCommand::Inspect(arguments) => shown::inspect(&arguments.component, arguments.json),
+        ComponentCommand::List => shown::list(),
+        ComponentCommand::Export(arguments) => shown::export(arguments),
     }
 }
 
@@ -141,21 +149,6 @@ fn encode(arguments: &EncodeArguments) -> anyhow::Result<()> {
     output::file(&arguments.out, &component)?;
     output::note(describe(&inspection));
     output::result(arguments.out.display())
-}
-
-/// Describes a component without running it.
-fn inspect(arguments: &FileArguments) -> anyhow::Result<()> {
-    let bytes = embedded::read_component(&arguments.component)?;
-    let found = componentize::inspect(&bytes).with_context(|| arguments.component.clone())?;
-    if arguments.json {
-        return output::json(&json!({
-            "role": found.role.name(), "contract": found.contract, "size": found.size,
-            "imports": found.imports, "exports": found.exports,
-        }));
-    }
-    let list = |title: &str, names: &[String]| names.iter().map(|name| format!("{title} {name}")).collect::<Vec<_>>();
-    let lines = [vec![describe(&found)], list("imports", &found.imports), list("exports", &found.exports)];
-    output::result(escape::lines(lines.concat()))
 }
 
 /// Runs every function of a component twice on made-up rows.

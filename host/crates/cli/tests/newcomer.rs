@@ -1,0 +1,168 @@
+//! What people know from other programs: standard input, chats, completions, manual pages, options of servers.
+
+mod common;
+
+use common::{command, golden, run, served::Server, text};
+use serde_json::json;
+use std::{fs, io::Write, net::TcpListener, path::Path, process::Stdio};
+
+/// Runs the program with a text on its standard input.
+fn with_input(arguments: &[&str], input: &str) -> common::Ran {
+    let mut child = command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+const QUICK: [&str; 5] = ["run", "--n", "4", "--max-tokens", "24"];
+
+#[test]
+fn a_dash_is_a_prompt_from_the_standard_input() {
+    let given = run(&[&QUICK[..], &["--json", "How do I clean a knife?"]].concat()).json();
+    let read = with_input(&[&QUICK[..], &["--json", "-"]].concat(), "How do I clean a knife?\n").json();
+    assert_eq!((&given["tokens"], given["status"].is_string()), (&read["tokens"], true));
+    with_input(&[&QUICK[..], &["-"]].concat(), " \n").refuses("the prompt is empty");
+}
+
+#[test]
+fn sampling_can_be_chosen_and_is_checked() {
+    let ask = |more: &[&str]| run(&[&QUICK[..], &["--json"], more, &["How do I clean a knife?"]].concat());
+    let [one, other] = ["1", "2"].map(|seed| ask(&["--temperature", "0", "--n", "1", "--seed", seed]).json());
+    assert_eq!(one["tokens"], other["tokens"], "the likeliest tokens follow from no seed");
+    ask(&["--temperature", "-1"]).refuses("temperature");
+    ask(&["--top-p", "2"]).refuses("top_p");
+}
+
+#[test]
+fn models_without_score_models_are_shown_the_way() {
+    let ran = run(&["run", "--model", text(&golden("llama1")), "Hello"]);
+    ran.refuses("bundle init mine --template words");
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("mine");
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
+    let arguments = ["run", "--model", text(&golden("llama1")), "--bundle", text(&bundle), "--max-tokens", "24"];
+    let answer = run(&[&arguments[..], &["--json", "Hello"]].concat()).json();
+    assert_eq!(answer["status"], "within_budget", "{answer}");
+    // Nothing is at risk, so each token of the answer was sampled once.
+    assert_eq!(answer["usage"]["sampled_tokens"], answer["usage"]["completion_tokens"], "{answer}");
+}
+
+#[test]
+fn a_chat_keeps_its_turns_and_takes_commands() {
+    let lines = "How do I clean a knife?\n/why\n/budget 0.000001\nHow do I clean a pan?\n/method magic\n/hello\n/new\n/bye\nnot read\n";
+    let ran = with_input(&["chat", "--n", "4", "--max-tokens", "24"], lines);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for words in
+        ["guarded by household-demo", "[within budget; ", "left]", "chunk 1: ", "there are: bundle, base", "/bye"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    assert!(!ran.stdout.contains('[') && ran.stdout.lines().count() >= 2, "answers alone: {}", ran.stdout);
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]);
+        assert!(script.code == Some(0) && script.stdout.contains("calibrate"), "{shell}: {}", script.stderr);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", text(dir.path())]).code, Some(0));
+    for page in ["inferguard.1", "inferguard-bundle-init.1", "inferguard-chat.1"] {
+        assert!(dir.path().join(page).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn components_are_listed_shown_and_exported() {
+    let listed = run(&["component", "list"]);
+    assert!(
+        listed.stdout.lines().any(|line| line.starts_with("keyword-cost ") && line.contains(" cost ")),
+        "{}",
+        listed.stdout
+    );
+    let shown = run(&["component", "inspect", "keyword-cost"]).stdout;
+    for words in
+        ["words = {}", "reads the text of new tokens", "[costs.keyword-cost]", "component = \"keyword-cost.wasm\""]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let all = dir.path().join("all");
+    assert_eq!(run(&["component", "export", "--all", text(&all)]).code, Some(0));
+    assert_eq!(fs::read_dir(&all).unwrap().count(), listed.stdout.lines().count());
+    assert_eq!(run(&["component", "export", "base", text(&all)]).code, Some(0), "the same file may be there");
+    fs::write(all.join("base.wasm"), "another").unwrap();
+    run(&["component", "export", "base", text(&all)]).refuses("there is another file");
+    run(&["component", "export", "none", text(&all)]).refuses("no first-party component");
+}
+
+/// What a key opens.
+fn status_with(server: &Server, key: Option<&str>) -> u16 {
+    let mut request = server.agent.post(format!("{}/v1/chat/completions", server.clients));
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let body = json!({"model": "kitchen", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4});
+    request.send(body.to_string()).unwrap().status().as_u16()
+}
+
+#[test]
+fn a_server_has_the_name_and_the_key_of_its_options() {
+    let server = Server::start(&["--served-model-name", "kitchen", "--api-key", "open sesame", "--verbose"]);
+    assert_eq!(status_with(&server, None), 401);
+    assert_eq!(status_with(&server, Some("wrong")), 401);
+    assert_eq!(status_with(&server, Some("open sesame")), 200);
+    server.says("inferenceguard::requests: answered status=\"within_budget\"");
+    let status = server.status();
+    assert_eq!((&status["model"], &status["totals"]["ends"]["unauthorized"]), (&"kitchen".into(), &2.into()));
+    assert_eq!(status["totals"]["last"][0]["end"], "answered", "{status}");
+}
+
+fn serve(arguments: &[&str]) -> common::Ran {
+    run(&[&["serve", "--n", "4", "--no-admin"], arguments].concat())
+}
+
+#[test]
+fn wrong_options_of_a_server_are_refused_before_a_model_is_loaded() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    // There is no such model: what is reported is found before it is looked for.
+    let model = ["--model", "/no/such/model"];
+    serve(&[&["--port", &port][..], &model].concat()).refuses("--listen");
+    serve(&[&["--listen", "8000"][..], &model].concat()).refuses("--listen");
+    serve(&["--port", "0", "--api-key", " "]).refuses("the key is empty");
+    let both = serve(&["--listen", "127.0.0.1:0", "--port", "0"]);
+    assert_eq!(both.code, Some(2), "{}", both.stderr);
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.toml");
+    fs::write(&config, format!("[tenants.a]\nkey_sha256 = \"{}\"\n", "0".repeat(64))).unwrap();
+    serve(&["--port", "0", "--api-key", "x", "--config", text(&config)]).refuses("leave out one of them");
+}
+
+#[test]
+fn models_of_the_hub_are_listed_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let model = |arguments: &[&str]| -> common::Ran {
+        command(&[&["model"], arguments].concat()).env("HF_HOME", home.path()).output().unwrap().into()
+    };
+    let listed = model(&["list"]);
+    assert!(
+        listed.code == Some(0) && listed.stdout.is_empty() && listed.stderr.contains("model pull"),
+        "{}",
+        listed.stderr
+    );
+    let blobs = home.path().join("hub/models--org--name/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join("0"), vec![0; 1_500_000]).unwrap();
+    assert!(model(&["list"]).stdout.contains("1.5 MB  org/name"));
+    model(&["remove", "../name"]).refuses("no id of a model");
+    assert!(model(&["remove", "org/name"]).stdout.contains("org/name removed, 1.5 MB"));
+    assert!(!Path::new(&blobs).exists());
+    model(&["remove", "org/name"]).refuses("not in the cache");
+    model(&["pull", "org/name"]).refuses("HF_HUB_OFFLINE");
+}
