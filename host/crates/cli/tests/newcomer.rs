@@ -56,9 +56,7 @@ fn a_chat_keeps_its_turns_and_takes_commands() {
     let lines = "How do I clean a knife?\n/why\n/budget 0.000001\nHow do I clean a pan?\n/method magic\n/hello\n/new\n/bye\nnot read\n";
     let ran = with_input(&["chat", "--n", "4", "--max-tokens", "24"], lines);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    for words in
-        ["guarded by household-demo", "[within budget; ", "left]", "chunk 1: ", "there are: bundle, base", "/bye"]
-    {
+    for words in ["guarded by household-demo", "[within budget; ", "left]", "chunk 1: ", "there are: ", "/bye"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     assert!(!ran.stdout.contains('[') && ran.stdout.lines().count() >= 2, "answers alone: {}", ran.stdout);
