@@ -68,8 +68,8 @@ fn policy(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tr
 
 /// A decision that fits the rows, or that fits them if all have ended: a policy may count on what it planned.
 fn decided(check: Check<'_>, decision: Decision, rows: &Batch) -> Result<Decision, RoleFailure> {
-    let mut ended = rows.clone();
-    ended.rows.iter_mut().for_each(|row| row.finished = true);
+    let all = rows.rows.iter().map(|row| BatchRow { finished: true, ..row.clone() }).collect();
+    let ended = Batch { rows: all, ..rows.clone() };
     check.decision(decision.clone(), rows).or_else(|wrong| check.decision(decision, &ended).map_err(|_| wrong))
 }
 
