@@ -48,7 +48,7 @@ pub fn run(bytes: &[u8]) {
     };
     let (status, answer) = answered(&RUNNING.runtime, router, (method, path), body);
     check(status, &answer);
-    if path == DENIAL {
+    if *path == DENIAL {
         // It must not answer the next input.
         answered(&RUNNING.runtime, router, (&Method::DELETE, DENIAL), b"");
     }
