@@ -234,7 +234,7 @@ fn unranked(rows: &[RowDouble]) -> BatchDouble {
 }
 
 fn likely(id: u64, logprob: f64) -> RowDouble {
-    RowDouble { id, logprob, task_cost: None, ..RowDouble::priced(true, 5.0, 0.0).with_tokens(&[id as u32]) }
+    RowDouble { id, logprob, task_cost: None, ..RowDouble::with_prices(true, 5.0, 0.0).with_tokens(&[id as u32]) }
 }
 
 #[test]

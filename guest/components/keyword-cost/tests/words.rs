@@ -152,7 +152,7 @@ fn look_alikes_beyond_the_common_ones_are_seen_in_both_directions() {
         ("h", "\u{4a3}\u{452}\u{45b}\u{570}"),
         ("k", "\u{49b}"),
         ("n", "\u{43f}\u{3c0}"),
-        ("o", "\u{4e9}\u{3c3}\u{3c2}"),
+        ("o", "\u{4e9}"),
         ("q", "\u{563}\u{566}"),
         ("r", "\u{433}\u{44f}\u{491}"),
         ("u", "\u{438}"),

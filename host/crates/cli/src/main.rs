@@ -66,7 +66,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answers a prompt under guard
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Talks with a model under guard, turn by turn
     Chat(Box<ChatArguments>),
     /// Serves guarded answers over HTTP, for OpenAI's clients

@@ -1,7 +1,8 @@
 //! Files of records that other programs empty, move, shorten or write to while records are appended.
 
+use inferenceguard_bundle::{NewKey, SigningKey};
 use inferenceguard_host::{Output, Request};
-use inferenceguard_record::{Journal, RecordError, read};
+use inferenceguard_record::{Journal, RecordError, Wrong, read};
 use inferenceguard_testkit::toy::{SCRIPT, engine};
 use std::{fs, io::Write, path::Path};
 
@@ -125,4 +126,36 @@ fn records_that_do_not_verify_are_set_aside_whole_and_other_files_are_left_alone
     fs::write(&other, "not a record\n").unwrap();
     assert!(matches!(Journal::open_or_set_aside(&other, true), Err(RecordError::Line { line: 1, .. })));
     assert_eq!(fs::read_to_string(&other).unwrap(), "not a record\n");
+}
+
+#[test]
+fn a_file_of_another_key_is_found_before_it_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, output) = (dir.path().join("records.jsonl"), output());
+    let keys = [NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap()];
+    let [mine, other] = keys.each_ref().map(|key| SigningKey::parse(&key.secret, None).unwrap());
+    let again = SigningKey::parse(&keys[0].secret, None).unwrap();
+    let journal = Journal::open(&path, true).unwrap().signing(again).unwrap();
+    (0..2).for_each(|_| drop(journal.append(&output).unwrap()));
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let torn = whole[..whole.len() - 9].to_vec();
+    let zeroed = [vec![0; first], whole[first..].to_vec()].concat();
+    let nonsense = [b"nonsense\n", &whole[..]].concat();
+    for (name, there) in [("whole", whole.clone()), ("torn", torn), ("zeroed", zeroed), ("nonsense", nonsense)] {
+        fs::write(&path, &there).unwrap();
+        Journal::check_key(&path, &mine).unwrap();
+        let refused = Journal::check_key(&path, &other).unwrap_err();
+        assert!(matches!(refused, RecordError::Line { wrong: Wrong::Unsigned(_), .. }), "{name}: {refused}");
+        assert_eq!(fs::read(&path).unwrap(), there, "{name}");
+    }
+    // A file that verifies and is not signed takes no signed records; a damaged file may be set aside.
+    fs::remove_file(&path).unwrap();
+    Journal::check_key(&path, &mine).unwrap();
+    drop(Journal::open(&path, true).unwrap().append(&output).unwrap());
+    assert!(Journal::check_key(&path, &mine).is_err());
+    let bare = fs::read(&path).unwrap();
+    fs::write(&path, [b"nonsense\n", &bare[..]].concat()).unwrap();
+    Journal::check_key(&path, &mine).unwrap();
 }

@@ -340,38 +340,6 @@ fn signatures_are_seen_in_a_file_that_does_not_verify() {
 }
 
 #[test]
-fn a_file_of_another_key_is_found_before_it_is_touched() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, outputs) = (dir.path().join("records.jsonl"), outputs(11.0, 2));
-    let keys = [NewKey::generate(None).unwrap(), NewKey::generate(None).unwrap()];
-    let [mine, other] = keys.each_ref().map(|key| SigningKey::parse(&key.secret, None).unwrap());
-    let again = SigningKey::parse(&keys[0].secret, None).unwrap();
-    let journal = Journal::open(&path, true).unwrap().signing(again).unwrap();
-    outputs.iter().for_each(|output| drop(journal.append(output).unwrap()));
-    drop(journal);
-    let whole = fs::read(&path).unwrap();
-    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-    let torn = whole[..whole.len() - 9].to_vec();
-    let zeroed = [vec![0; first], whole[first..].to_vec()].concat();
-    let nonsense = [b"nonsense\n", &whole[..]].concat();
-    for (name, there) in [("whole", whole.clone()), ("torn", torn), ("zeroed", zeroed), ("nonsense", nonsense)] {
-        fs::write(&path, &there).unwrap();
-        Journal::check_key(&path, &mine).unwrap();
-        let refused = Journal::check_key(&path, &other).unwrap_err();
-        assert!(matches!(refused, RecordError::Line { wrong: Wrong::Unsigned(_), .. }), "{name}: {refused}");
-        assert_eq!(fs::read(&path).unwrap(), there, "{name}");
-    }
-    // A file that verifies and is not signed takes no signed records; one that does not verify may be set aside.
-    fs::remove_file(&path).unwrap();
-    Journal::check_key(&path, &mine).unwrap();
-    drop(Journal::open(&path, true).unwrap().append(&outputs[0]).unwrap());
-    assert!(Journal::check_key(&path, &mine).is_err());
-    let bare = fs::read(&path).unwrap();
-    fs::write(&path, [b"nonsense\n", &bare[..]].concat()).unwrap();
-    Journal::check_key(&path, &mine).unwrap();
-}
-
-#[test]
 fn records_go_on_in_a_file_of_the_first_format() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("records.jsonl");

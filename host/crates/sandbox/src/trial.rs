@@ -6,7 +6,9 @@ use crate::{
     roles,
     synthetic::{self, Shape},
 };
-use inferenceguard_search::{BatchRow, Check, Cost, Critic, Policy, Role, RoleFailure, Steering, Tracker};
+use inferenceguard_search::{
+    Batch, BatchRow, Check, Cost, Critic, Decision, Policy, Role, RoleFailure, Steering, Tracker,
+};
 use std::fmt::Debug;
 
 /// One call.
@@ -58,10 +60,17 @@ fn policy(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tr
         let rules = |plan| check.plan(plan, rows.rows.len(), &shape.limits, true);
         tried.push(outcome("plan", role.plan(&rows), rules, &role.guest));
         role = if failed(&tried) { activation.start_policy()? } else { role };
-        tried.push(outcome("select", role.select(&rows), |decision| check.decision(decision, &rows), &role.guest));
+        tried.push(outcome("select", role.select(&rows), |decision| decided(check, decision, &rows), &role.guest));
         role = if failed(&tried) { activation.start_policy()? } else { role };
     }
     Ok(tried)
+}
+
+/// A decision that fits the rows, or that fits them if all have ended: a policy may count on what it planned.
+fn decided(check: Check<'_>, decision: Decision, rows: &Batch) -> Result<Decision, RoleFailure> {
+    let all = rows.rows.iter().map(|row| BatchRow { finished: true, ..row.clone() }).collect();
+    let ended = Batch { rows: all, ..rows.clone() };
+    check.decision(decision.clone(), rows).or_else(|wrong| check.decision(decision, &ended).map_err(|_| wrong))
 }
 
 fn tracker(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tried>, SandboxError> {

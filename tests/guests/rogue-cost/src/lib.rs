@@ -31,7 +31,8 @@ impl Guest for Rogue {
     }
 
     fn grain() -> CostGrain {
-        if mode() == "moody-grain" && calls() > 0 { CostGrain::Chunk } else { CostGrain::Token }
+        let once = matches!(mode().as_str(), "read-top-k" | "read-latents") || (mode() == "moody-grain" && calls() > 0);
+        if once { CostGrain::Chunk } else { CostGrain::Token }
     }
 
     fn price(rows: &Batch) -> Result<Vec<Vec<f64>>, RoleError> {
