@@ -58,7 +58,8 @@ fn events(bytes: &[u8]) {
     };
     let (whole, cut) = (read(&mut std::iter::once(bytes)).ok(), read(&mut bytes.chunks(1)).ok());
     assert_eq!(whole, cut, "events depend on how their bytes are cut");
-    for event in whole.iter().flatten() {
+    // A carriage return at the end of a line belongs to the line's end.
+    for event in whole.iter().flatten().filter(|event| !event.contains('\r')) {
         let again = Decoder::new(usize::MAX).push(sse::event(event).as_bytes());
         assert_eq!(again.ok(), Some(vec![event.clone()]), "an event is another one after it was written");
     }

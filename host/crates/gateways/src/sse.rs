@@ -75,10 +75,10 @@ impl Decoder {
     }
 }
 
-/// An event with this data, which has no line breaks.
+/// An event with this data: a line for each of its lines.
 #[must_use]
 pub fn event(data: &str) -> String {
-    format!("data: {data}\n\n")
+    data.split('\n').map(|line| format!("data: {line}\n")).chain(["\n".to_owned()]).collect()
 }
 
 #[cfg(test)]
