@@ -146,6 +146,16 @@ pub enum Fault {
         /// What it cannot do.
         what: &'static str,
     },
+    /// A llama.cpp server with too few slots.
+    #[error(
+        "it has {found} slots, and {expected} are needed, one of them for checks; start it with a larger --parallel"
+    )]
+    Slots {
+        /// Its slots.
+        found: usize,
+        /// The slots that it must have.
+        expected: usize,
+    },
     /// An answer that contradicts the request.
     #[error("its answer contradicts the request: {0}")]
     Contradiction(#[from] Contradiction),

@@ -2,13 +2,21 @@
 
 mod support;
 
-use inferenceguard_engines::{Contradiction, Fault, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
+use inferenceguard_engines::{Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
 use inferenceguard_model::{BackEnd, Caller, Growth, ModelError, Pick, Token, log_softmax};
 use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use support::{
     Act, Fake, Kind, growth, local,
     model::{EOS, Weights},
-    remote, row,
+    remote, row, until,
 };
 
 fn connect(fake: &Fake) -> LlamaCpp {
@@ -183,6 +191,75 @@ fn a_build_that_is_older_or_not_named_is_refused() {
     let fake = Fake::new(Kind { build: None, ..Kind::default() });
     let error = LlamaCpp::connect(&remote(&[&fake]), local()).err().unwrap().to_string();
     assert!(error.contains("not named") && error.contains("b11434 or later"), "{error}");
+}
+
+#[test]
+fn too_few_slots_are_refused_at_the_start_and_later() {
+    let fake = Fake::new(Kind { slots: 1, ..Kind::default() });
+    let error = LlamaCpp::connect(&remote(&[&fake]), local()).err().unwrap();
+    assert_eq!(error.fault, Fault::Slots { found: 1, expected: 2 });
+    fake.change(|kind| kind.slots = 3);
+    let deadlines = Deadlines { look: Duration::from_millis(20), ..support::deadlines() };
+    let back_end = LlamaCpp::connect(&Remote { deadlines, ..remote(&[&fake]) }, local()).unwrap();
+    fake.change(|kind| kind.slots = 2);
+    until("the smaller server is found", || back_end.broken().is_some_and(|text| text.contains("2 slots")));
+    fake.change(|kind| (kind.slots, kind.context) = (3, 100));
+    until("the shorter context is found", || back_end.broken().is_some_and(|text| text.contains("100 tokens")));
+    fake.change(|kind| kind.context = 2048);
+    until("the server is as it was", || back_end.broken().is_none());
+}
+
+#[test]
+fn checks_and_looks_use_no_slot_that_has_a_row() {
+    let fake = Fake::new(Kind::default());
+    let probe = Probe::of(&mut *connect(&fake).handle(&Caller::default())).unwrap();
+    let (busy, count) = (Mutex::new(Busy::new()), || Arc::new(AtomicUsize::new(0)));
+    let (shared, looks) = (count(), count());
+    let (conflicts, looked) = (Arc::clone(&shared), Arc::clone(&looks));
+    fake.rule(move |seen| {
+        let Some(slot) = slot_of(seen) else { return Act::Honest };
+        let mut busy = busy.lock().unwrap();
+        conflicts.fetch_add(usize::from(busy.get(&slot).is_some_and(|end| *end > Instant::now())), Ordering::SeqCst);
+        if seen.body["n_predict"] == json!(8) {
+            busy.insert(slot, Instant::now() + ROW);
+            return Act::Late(ROW);
+        }
+        looked.fetch_add(usize::from(slot == 0), Ordering::SeqCst);
+        Act::Honest
+    });
+    let every = Duration::from_millis(20);
+    let deadlines = Deadlines { look: every, check: 4 * every, ..support::deadlines() };
+    let back_end = LlamaCpp::connect(&Remote { deadlines, probe: Some(probe), ..remote(&[&fake]) }, local()).unwrap();
+    looks.store(0, Ordering::SeqCst);
+    let mut handle = back_end.handle(&Caller::default());
+    let beam = handle.open(&[7, 8, 9]).unwrap();
+    let rows = handle.grow(&growth(), (0..12).map(|seed| row(beam, seed)).collect()).unwrap();
+    assert!(rows.iter().all(Result::is_ok) && back_end.broken().is_none());
+    assert!(looks.load(Ordering::SeqCst) > 0, "the server was looked at meanwhile");
+    assert_eq!(shared.load(Ordering::SeqCst), 0);
+}
+
+/// Until when a slot has a row.
+type Busy = HashMap<u64, Instant>;
+
+/// How long a row takes.
+const ROW: Duration = Duration::from_millis(150);
+
+fn slot_of(seen: &support::Seen) -> Option<u64> {
+    let named = || seen.path.strip_prefix("/slots/").and_then(|slot| slot.parse().ok());
+    seen.body["id_slot"].as_u64().or_else(named)
+}
+
+#[test]
+fn other_weights_behind_the_same_answers_about_itself_are_found_by_a_look() {
+    let fake = Fake::new(Kind::default());
+    let probe = Probe::of(&mut *connect(&fake).handle(&Caller::default())).unwrap();
+    let deadlines = Deadlines { look: Duration::from_millis(20), ..support::deadlines() };
+    let back_end = LlamaCpp::connect(&Remote { deadlines, probe: Some(probe), ..remote(&[&fake]) }, local()).unwrap();
+    fake.change(|kind| kind.weights = Weights(2));
+    until("the other weights are found", || back_end.broken().is_some());
+    fake.change(|kind| kind.weights = Weights(1));
+    until("the right weights are found", || back_end.broken().is_none());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Is it the server and the model that this side expects?
 
 use super::{
-    LIKELIEST, LIMIT, read,
+    CHECKS, LIKELIEST, LIMIT, read,
     wire::{COMPLETION, Completion, File, Props, Tokenize, Tokenized},
 };
 use crate::{
-    Endpoint, Fault, Local, Remote,
+    Endpoint, Fault, Local, Remote, Sequence,
     checks::{Asked, CANARY, unwrapped},
     error::quoted,
     fleet::Check,
@@ -14,6 +14,7 @@ use crate::{
     open::Likeness,
 };
 use inferenceguard_model::Token;
+use std::sync::OnceLock;
 
 /// The positions of each sequence of a probe that are compared: the server gives no log-probabilities of a prompt.
 const POSITIONS: usize = 4;
@@ -44,6 +45,8 @@ pub(crate) struct ServerCheck {
     probe: Option<Likeness>,
     end: Vec<Token>,
     any_version: bool,
+    /// What the server was at the start: later it must be able to do the same.
+    expected: OnceLock<Facts>,
 }
 
 impl ServerCheck {
@@ -52,7 +55,7 @@ impl ServerCheck {
         let canary = local.tokenizer.encode(CANARY).map_err(|error| setup(error.to_string()))?;
         let probe = remote.probe_for(Measure::Logprobs, local.info.vocab)?;
         let (vocab, end, any_version) = (local.info.vocab, local.info.eos.clone(), remote.any_version);
-        Ok(Self { canary, vocab, probe, end, any_version })
+        Ok(Self { canary, vocab, probe, end, any_version, expected: OnceLock::new() })
     }
 
     async fn tokenizer(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
@@ -71,21 +74,21 @@ impl ServerCheck {
     /// Whether the server was started with a folder for the states of slots.
     async fn saves(&self, http: &Http, at: &Endpoint) -> Result<bool, Fault> {
         let body = serde_json::to_vec(&File { filename: "ig-check.bin" }).unwrap_or_default();
-        match unwrapped(http.bytes(at, Call { suffix: "/0?action=save", ..Call::post("/slots", &body) }).await) {
+        let suffix = format!("/{CHECKS}?action=save");
+        match unwrapped(http.bytes(at, Call { suffix: &suffix, ..Call::post("/slots", &body) }).await) {
             Ok(_) => Ok(true),
             Err(Fault::Path { .. } | Fault::Status { .. }) => Ok(false),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn probe(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
-        let Some(likeness) = &self.probe else { return Ok(()) };
+    async fn probe(&self, http: &Http, at: &Endpoint, likeness: &Likeness, some: &[Sequence]) -> Result<(), Fault> {
         let mut pairs = Vec::new();
-        for one in &likeness.probe.sequences {
+        for one in some {
             let step = one.tokens.len().div_ceil(POSITIONS);
             for position in (0..one.tokens.len()).step_by(step.max(1)) {
                 let prompt = [one.prompt.as_slice(), &one.tokens[..position]].concat();
-                let request = Completion::likeliest(&prompt, LIKELIEST, &self.end, 0);
+                let request = Completion::likeliest(&prompt, LIKELIEST, &self.end, CHECKS);
                 let body = request.to_json();
                 let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
                 let bytes = unwrapped(http.bytes(at, call).await)?;
@@ -100,6 +103,28 @@ impl ServerCheck {
             }
         }
         likeness.judge(&pairs)
+    }
+
+    /// What the server is at the start, kept for later checks.
+    pub(crate) fn agree(&self, found: Vec<Facts>) -> Result<Facts, Fault> {
+        let facts = found.into_iter().next().ok_or(Fault::Cancelled)?;
+        // Set once: at the start.
+        drop(self.expected.set(facts.clone()));
+        Ok(facts)
+    }
+
+    fn same(&self, found: &Facts) -> Result<(), Fault> {
+        // One for checks and one for rows.
+        let slots = self.expected.get().map_or(CHECKS + 2, |expected| expected.slots);
+        if found.slots < slots {
+            return Err(Fault::Slots { found: found.slots, expected: slots });
+        }
+        match self.expected.get() {
+            Some(Facts { context, .. }) if found.context < *context => {
+                Err(Fault::Context { found: found.context, expected: *context })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -124,21 +149,29 @@ impl Check for ServerCheck {
     async fn check(&self, http: &Http, at: &Endpoint) -> Result<Facts, Fault> {
         let props = props(http, at).await?;
         let build = build(props.build_info, self.any_version)?;
+        let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots);
+        let model = quoted(&props.model_path.unwrap_or_default());
+        let found = Facts { build, model, context, slots, saves: false };
+        self.same(&found)?;
         self.tokenizer(http, at).await?;
         let saves = self.saves(http, at).await?;
-        self.probe(http, at).await?;
-        let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots.max(1));
-        let model = quoted(&props.model_path.unwrap_or_default());
-        Ok(Facts { build, model, context, slots, saves })
+        if let Some(likeness) = &self.probe {
+            self.probe(http, at, likeness, &likeness.probe.sequences).await?;
+        }
+        Ok(Facts { saves, ..found })
     }
 
-    /// From what the server says about itself: a sequence of the probe would wait for a slot that computes, and take its state away.
     async fn look(&self, http: &Http, at: &Endpoint, facts: &Facts) -> Result<bool, Fault> {
         let props = props(http, at).await?;
-        let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots.max(1));
+        let (context, slots) = (props.default_generation_settings.n_ctx, props.total_slots);
         let (build, model) = (props.build_info.unwrap_or_default(), props.model_path.unwrap_or_default());
         let same = quoted(&build) == facts.build && quoted(&model) == facts.model;
-        Ok(same && context == facts.context && slots == facts.slots)
+        let same = same && context == facts.context && slots == facts.slots;
+        let (true, Some(likeness)) = (same, &self.probe) else { return Ok(same) };
+        match self.probe(http, at, likeness, likeness.first()).await {
+            Err(Fault::Probe { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     /// Answers do not name their process.

@@ -2,6 +2,7 @@
 //!
 //! A slot of the server keeps the keys and values of its last request only, so this side says which slot reads what: rows go where
 //! most of their beginning lies, and where several rows have one parent, its state is saved once and restored in the other slots.
+//! One slot is for checks alone, so that no check waits for a row, and no row loses what its slot has read.
 
 mod check;
 mod engine;
@@ -11,6 +12,9 @@ mod slots;
 mod wire;
 
 pub use server::LlamaCpp;
+
+/// The slot for checks; rows have those after it.
+const CHECKS: usize = 0;
 
 /// The most bytes of an answer.
 const LIMIT: usize = 32 << 20;

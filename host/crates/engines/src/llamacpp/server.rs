@@ -1,7 +1,7 @@
 //! A language model on llama.cpp's server.
 
 use super::{
-    LIKELIEST,
+    CHECKS, LIKELIEST,
     check::{Facts, ServerCheck},
     engine::Core,
     slots::Slots,
@@ -39,17 +39,21 @@ impl LlamaCpp {
         }
         let worker = Worker::new()?;
         let check = ServerCheck::new(remote, &local).map_err(|fault| fault.at("(this side)"))?;
-        let (fleet, facts) =
-            Fleet::start(&worker, remote, check, |_, found| found.into_iter().next().ok_or(Fault::Cancelled))?;
+        let (fleet, facts) = Fleet::start(&worker, remote, check, |fleet, found| fleet.check().agree(found))?;
         let (abilities, names) = (abilities(&facts, local.info.vocab), fleet.names());
         let mut info = local.info.clone();
         info.context = info.context.min(facts.context);
         info.fingerprint = identify(&mut info.parts, &info.name, remote, &abilities.engine, &names);
         let side = Side { model: info.name.clone(), local, info, abilities, live: Arc::default(), worker, names };
-        let (slots, saves, process) = (Slots::new(facts.slots.min(remote.places.max(1))), facts.saves, unique());
+        let (slots, saves, process) = (Slots::new(rows(&facts, remote)), facts.saves, unique());
         let core = Arc::new(Core { fleet, side, slots, saves, process });
         Ok(Self { core, rounding: rounding(&remote.precision), sessions: Sessions::new() })
     }
+}
+
+/// The slots that rows have: all but the one for checks.
+fn rows(facts: &Facts, remote: &Remote) -> usize {
+    facts.slots.saturating_sub(CHECKS + 1).min(remote.places).max(1)
 }
 
 fn abilities(facts: &Facts, vocab: usize) -> Abilities {

@@ -1,12 +1,13 @@
 //! Which slot reads what.
 
+use super::CHECKS;
 use inferenceguard_model::Token;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The slots of a server, each with the tokens that it read last.
+/// The slots of a server that rows may have, each with the tokens that it read last.
 pub(crate) struct Slots {
-    /// `None` while a row runs there.
+    /// From the one after [`CHECKS`] on. `None` while a row runs there.
     read: Mutex<Vec<Option<Vec<Token>>>>,
     free: Semaphore,
 }
@@ -33,12 +34,12 @@ impl Slots {
     pub(crate) async fn take(&self, tokens: &[Token]) -> Option<Slot<'_>> {
         let place = self.free.acquire().await.ok()?;
         let mut all = self.read();
-        let best = all.iter().enumerate().filter_map(|(number, read)| Some((number, read.as_ref()?)));
+        let best = all.iter().enumerate().filter_map(|(at, read)| Some((at, read.as_ref()?)));
         // Ties: the slot that holds the fewest tokens.
-        let (number, _) = best.max_by_key(|(_, read)| (common(read, tokens), std::cmp::Reverse(read.len())))?;
-        let read = all[number].take()?;
+        let (at, _) = best.max_by_key(|(_, read)| (common(read, tokens), std::cmp::Reverse(read.len())))?;
+        let read = all[at].take()?;
         drop(all);
-        Some(Slot { slots: self, number, read, _place: place })
+        Some(Slot { slots: self, number: CHECKS + 1 + at, read, _place: place })
     }
 }
 
@@ -56,7 +57,7 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.slots.read()[self.number] = Some(std::mem::take(&mut self.read));
+        self.slots.read()[self.number - CHECKS - 1] = Some(std::mem::take(&mut self.read));
     }
 }
 
@@ -76,6 +77,7 @@ mod tests {
             let mut one = slots.take(&[1]).await.unwrap();
             let mut other = slots.take(&[1]).await.unwrap();
             assert_ne!(one.number, other.number);
+            assert!(one.number != CHECKS && other.number != CHECKS);
             one.has_read(vec![1, 2, 3]);
             other.has_read(vec![7, 8]);
             let (first, second) = (one.number, other.number);

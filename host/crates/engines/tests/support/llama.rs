@@ -5,9 +5,6 @@ use inferenceguard_model::{ByteText, Pick, SampleRequest, Token, log_softmax, sa
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The number of slots.
-pub(crate) const SLOTS: usize = 4;
-
 /// What slots and files hold.
 #[derive(Default, Debug)]
 pub(crate) struct Slots {
@@ -18,7 +15,7 @@ pub(crate) struct Slots {
 }
 
 pub(crate) fn props(kind: &Kind) -> Value {
-    json!({"total_slots": SLOTS, "default_generation_settings": {"n_ctx": kind.context}, "build_info": kind.build,
+    json!({"total_slots": kind.slots, "default_generation_settings": {"n_ctx": kind.context}, "build_info": kind.build,
         "model_path": "/models/smol.gguf"})
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Kind {
     pub(crate) width: usize,
     /// What llama.cpp's server calls its build, if it names it.
     pub(crate) build: Option<String>,
+    /// The number of llama.cpp's slots.
+    pub(crate) slots: usize,
     /// Whether llama.cpp's slots can be saved.
     pub(crate) saves: bool,
     /// The name under which the model is served.
@@ -92,6 +94,7 @@ impl Default for Kind {
             prefix: true,
             width: 1,
             build: Some("b11434-0b5f9d6".into()),
+            slots: 5,
             saves: true,
             model: "smol".into(),
         }
