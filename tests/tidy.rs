@@ -73,6 +73,8 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inferenceguard-eval", &[]),
+    // Plots are drawn where all plots are.
+    ("inferenceguard-scaling", &["inferenceguard-eval"]),
     // A name stands for a model, a bundle or a component; an engine is made of all three.
     (
         "inferenceguard-catalog",

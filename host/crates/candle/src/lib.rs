@@ -52,6 +52,7 @@ mod roofline;
 mod rope;
 mod rows;
 mod score;
+mod score_open;
 mod special;
 mod spelling;
 mod template;

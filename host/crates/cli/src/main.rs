@@ -23,6 +23,7 @@ mod probe;
 mod records;
 mod run;
 mod serve;
+mod simulate;
 mod train;
 
 use bench::BenchArguments;
@@ -37,6 +38,7 @@ use probe::ProbeArguments;
 use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArguments};
 use run::RunArguments;
 use serve::ServeArguments;
+use simulate::SimulateArguments;
 use std::process::ExitCode;
 use train::TrainCommand;
 
@@ -58,6 +60,8 @@ enum Command {
     Eval(Box<EvalArguments>),
     /// Times whole requests, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
+    /// Simulates how many answers a second many replicas of engines give, from measured times
+    Simulate(SimulateArguments),
     /// Trains models
     #[command(subcommand)]
     Train(TrainCommand),
@@ -111,6 +115,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Serve(arguments) => serve::serve(*arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Train(command) => train::command(&command),
         Command::Bundle(command) => bundle::command(&command),
         Command::Probe(arguments) => probe::run(&arguments),

@@ -43,7 +43,7 @@ impl<C: Check> Fleet<C> {
         for (replica, result) in self.replicas.iter().zip(done) {
             match result {
                 Ok(facts) => found.push(facts),
-                Err(fault) if is_absent(&fault) && self.replicas.len() > 1 => {}
+                Err(fault) if fault.is_absence() && self.replicas.len() > 1 => {}
                 Err(fault) => return Err(fault.at(&replica.endpoint)),
             }
         }
@@ -145,9 +145,4 @@ impl<C: Check> Fleet<C> {
             (None, _) => {}
         }
     }
-}
-
-/// Whether a replica is not there, or not yet, which may end by itself.
-fn is_absent(fault: &Fault) -> bool {
-    fault.is_retried() || matches!(fault, Fault::Silent { .. })
 }

@@ -12,6 +12,7 @@
 //!
 //! **Invariant**: a key is never shown, in errors, logs or the output of `Debug`.
 
+mod authority;
 mod beams;
 mod checks;
 mod deadlines;
@@ -37,6 +38,7 @@ mod stops;
 pub mod vllm;
 mod worker;
 
+pub use authority::Authority;
 pub use deadlines::Deadlines;
 pub use endpoint::Endpoint;
 pub use error::{Fault, RemoteError};

@@ -3,12 +3,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `components` | first-party components and misbehaving guests, built once per process (feature `components`) |
+//! | [`hooked`] | a toy model around whose calls a test does something |
 //! | [`roles`] | roles in plain Rust, and a search configuration |
 //! | [`manifest!`] | the manifest of a toy deployment |
 //! | `toy` | engines over the toy model (feature `engine`) |
 
 #[cfg(feature = "components")]
 pub mod components;
+pub mod hooked;
 mod manifest;
 pub mod roles;
 #[cfg(feature = "engine")]

@@ -30,5 +30,5 @@
 mod engine;
 mod script;
 
-pub use engine::FakeEngine;
+pub use engine::{FakeEngine, Spoil};
 pub use script::{Call, Fault, FaultError};

@@ -9,8 +9,8 @@ use crate::{
     scheduler::Shared,
 };
 use inferenceguard_model::{
-    BeamId, Cancel, Effort, GrowRow, GrownRow, Growth, Model, ModelError, Native, ScoreId, ScoreModel, ScoreRow,
-    Scored, Token,
+    BeamId, Cancel, Effort, GrowRow, GrownRow, Growth, Model, ModelError, Native, ScoreId, ScoreModel, ScoreOpening,
+    ScoreRow, Scored, Token,
 };
 use language::LanguageWork;
 use score::ScoreWork;
@@ -42,15 +42,12 @@ pub(crate) enum Job {
     Score(usize, ScoreJob),
 }
 
-/// The call that begins an answer.
-pub(crate) type OpenScore = Box<dyn FnOnce(&mut dyn ScoreModel) -> Result<ScoreId, ModelError> + Send>;
-
 /// A call of a score handle.
 pub(crate) enum ScoreJob {
     /// Short work.
     Now(ScoreNow),
-    /// Read a prompt: a slice of its own.
-    Open { open: OpenScore, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
+    /// Read a prompt, by slices.
+    Open { opening: ScoreOpening, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
     /// Score answers, by slices.
     Extend { rows: Vec<ScoreRow>, cancel: Cancel, answer: Sender<Result<Vec<Scored>, ModelError>> },
 }
