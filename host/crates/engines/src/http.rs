@@ -188,15 +188,15 @@ pub(crate) fn malformed(path: &'static str, error: &serde_json::Error) -> Fault 
 
 fn connection(error: &reqwest::Error) -> Fault {
     let reason = chain(error);
-    if causes(error).any(is_of_certificate) { Fault::Certificate { reason } } else { Fault::Connection { reason } }
+    if causes(error).any(|cause| is_of_certificate(cause)) { Fault::Certificate { reason } } else { Fault::Connection { reason } }
 }
 
 /// An error and its causes, from the outermost in.
-fn causes(error: &dyn Error) -> impl Iterator<Item = &dyn Error> {
-    std::iter::successors(Some(error), |cause| cause.source())
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| <dyn Error>::source(*cause))
 }
 
-fn is_of_certificate(cause: &dyn Error) -> bool {
+fn is_of_certificate(cause: &(dyn Error + 'static)) -> bool {
     // An error of input or output hides the one that it holds.
     let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     let tls = cause.downcast_ref::<rustls::Error>().or_else(|| held?.downcast_ref::<rustls::Error>());
