@@ -197,10 +197,11 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn is_of_certificate(cause: &(dyn Error + 'static)) -> bool {
-    // An error of input or output hides the one that it holds.
-    let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let tls = cause.downcast_ref::<rustls::Error>().or_else(|| held?.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    // An error of input or output is not a cause's cause: it hides the one that it holds.
+    if let Some(outer) = cause.downcast_ref::<std::io::Error>() {
+        return outer.get_ref().is_some_and(|held| is_of_certificate(held));
+    }
+    matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The innermost cause, which is what the network says; never the URL.
