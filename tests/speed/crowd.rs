@@ -91,14 +91,14 @@ impl Round {
 type Declared = (Needs, CostKind, CostGrain);
 
 /// The roles of the demonstration's bundle as plain Rust.
-pub(crate) struct Natives {
+struct Natives {
     bundle: Bundle,
     costs: BTreeMap<String, Declared>,
 }
 
 impl Natives {
     /// What costs declare is asked of the components, once.
-    pub(crate) fn of(bundle: Bundle) -> Self {
+    fn of(bundle: Bundle) -> Self {
         let costs = bundle.manifest().costs.iter();
         let costs = costs.map(|(name, entry)| (name.clone(), declared(&settings(entry)))).collect();
         Self { bundle, costs }

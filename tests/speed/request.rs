@@ -59,14 +59,7 @@ pub(crate) fn prompts(most: usize) -> Vec<String> {
 
 /// The demonstration's bundle.
 pub(crate) fn bundle() -> Bundle {
-    bundle_of(32)
-}
-
-/// The demonstration's bundle with this number of candidates.
-pub(crate) fn bundle_of(n: u32) -> Bundle {
     let text = std::fs::read_to_string(demo("bundle/bundle.toml")).expect("a manifest");
-    assert!(text.contains("{ n = 32, "), "the manifest states the candidates of its policy");
-    let text = text.replace("{ n = 32, ", &format!("{{ n = {n}, "));
     let manifest = Manifest::parse(&text).expect("a manifest");
     let files = manifest.roles().into_iter().map(|(_, entry)| {
         let name = entry.component.strip_suffix(".wasm").expect("a component's file");

@@ -9,8 +9,8 @@ use crate::{
 };
 use inferenceguard_model::{Grown, Model, ScoreModel, ScoreRow};
 use inferenceguard_search::{
-    Advanced, Answer, BudgetState, ConstraintMode, CostClip, Decision, FailureKind, Granularity, Need, OnExhausted, Outcome, Plan,
-    Pricing, Release, Retry, Role, RoleFailure, Source, Status,
+    Advanced, Answer, BudgetState, ConstraintMode, CostClip, Decision, FailureKind, Granularity, Need, OnExhausted,
+    Outcome, Plan, Pricing, Release, Retry, Role, RoleFailure, Source, Status,
 };
 
 const SCRIPT: &str = "vocab: <eos>* ask a b c

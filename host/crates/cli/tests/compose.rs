@@ -64,8 +64,10 @@ fn names_ports_and_paths_agree() {
     assert_eq!(value(&guard, "engine-model"), value(&engine, "served-model-name"));
     assert_eq!(value(&guard, "engine-rows"), value(&engine, "max-num-seqs"), "no row waits in the engine's queue");
     assert_eq!(value(&guard, "model"), engine[0], "both sides read one folder");
-    let inside: BTreeSet<String> =
-        list("  guard:", "volumes").iter().filter_map(|volume| volume.trim_end_matches(":ro").rsplit_once(':').map(|(_, at)| at.to_owned())).collect();
+    let inside: BTreeSet<String> = list("  guard:", "volumes")
+        .iter()
+        .filter_map(|volume| volume.trim_end_matches(":ro").rsplit_once(':').map(|(_, at)| at.to_owned()))
+        .collect();
     for option in ["model", "probe", "bundle", "state", "config"] {
         let path = value(&guard, option);
         assert!(inside.iter().any(|at| path.starts_with(at)), "--{option}={path} is in none of {inside:?}");

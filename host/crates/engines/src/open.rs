@@ -1,7 +1,8 @@
 //! Where a model runs, as the operator names it.
 
 use crate::{
-    Authority, Deadlines, Endpoint, Fault, Key, Probe, ProbeError, Sequence, Tolerance, fleet::Setting, measure::Measure,
+    Authority, Deadlines, Endpoint, Fault, Key, Probe, ProbeError, Sequence, Tolerance, fleet::Setting,
+    measure::Measure,
 };
 
 /// Where a model runs, and what the operator says about it.

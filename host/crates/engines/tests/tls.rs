@@ -80,7 +80,9 @@ fn a_certificate_that_the_operator_names_is_believed() {
 
 #[test]
 fn files_without_certificates_are_refused() {
-    for (pem, word) in [(&b""[..], "no certificate"), (KEY, "no certificate"), (b"-----BEGIN CERTIFICATE-----\n", "PEM")] {
+    for (pem, word) in
+        [(&b""[..], "no certificate"), (KEY, "no certificate"), (b"-----BEGIN CERTIFICATE-----\n", "PEM")]
+    {
         let error = Authority::new(pem).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }

@@ -30,7 +30,8 @@ impl Case {
     }
 
     pub(crate) fn check(&self) -> Result<(), ScalingError> {
-        let counts = [("replicas", self.language), ("score replicas", self.score), ("n", self.n), ("requests", self.at_once)];
+        let counts =
+            [("replicas", self.language), ("score replicas", self.score), ("n", self.n), ("requests", self.at_once)];
         counts.into_iter().try_for_each(|(name, count)| is_count(name, count))
     }
 

@@ -1,10 +1,6 @@
 //! A language replica: in each step all its rows get one token; rows join between two steps.
 
-use crate::{
-    Language,
-    meter::Meter,
-    times::at,
-};
+use crate::{Language, meter::Meter, times::at};
 use std::collections::VecDeque;
 
 /// Rows of one request that one replica grows.

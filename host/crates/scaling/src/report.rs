@@ -73,9 +73,10 @@ impl Report {
             }
         }
         let limit = Case::controller_limit(&self.times, n);
-        let ends = of_n.iter().map(|row| row.case.language as f64).fold((f64::MAX, 0.0_f64), |(low, high), x| {
-            (low.min(x), high.max(x))
-        });
+        let ends = of_n
+            .iter()
+            .map(|row| row.case.language as f64)
+            .fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
         all.push(Series { name: "one controller at most".into(), places: vec![(ends.0, limit), (ends.1, limit)] });
         all
     }

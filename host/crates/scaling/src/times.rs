@@ -125,7 +125,8 @@ fn is_time(name: &'static str, value: f64) -> Result<(), ScalingError> {
 }
 
 fn line(name: &'static str, places: &[(usize, f64)]) -> Result<(), ScalingError> {
-    const EXPECTED: &str = "a list of [COUNT, SECONDS] with rising counts from 1 on, and seconds above 0 that do not fall";
+    const EXPECTED: &str =
+        "a list of [COUNT, SECONDS] with rising counts from 1 on, and seconds above 0 that do not fall";
     let rising = places.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1);
     let fine = places.iter().all(|(count, seconds)| *count > 0 && seconds.is_finite() && *seconds > 0.0);
     if !places.is_empty() && rising && fine {

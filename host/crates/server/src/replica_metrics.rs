@@ -42,7 +42,11 @@ impl Replicas {
         let help = "Calls that a replica computes now: rows of language models, texts of score models";
         r.register("replica_rows", help, self.rows.clone());
         r.register("replica_drained", "Whether an operator has taken a replica out", self.drained.clone());
-        r.register("replica_state", "What the last check of a replica found: ready, unchecked, down", self.state.clone());
+        r.register(
+            "replica_state",
+            "What the last check of a replica found: ready, unchecked, down",
+            self.state.clone(),
+        );
     }
 
     /// Sets the values of one replica.

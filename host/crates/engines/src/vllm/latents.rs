@@ -1,9 +1,7 @@
 //! Latents by a second server of the same weights, which pools `token_embed`: the last hidden state after the final norm.
 
 use super::pooling::{PoolCheck, Pooling};
-use crate::{
-    Fault, Lie, Local, Remote, RemoteError, engine::Session, fleet::Fleet, measure::Measure, worker::Worker,
-};
+use crate::{Fault, Lie, Local, Remote, RemoteError, engine::Session, fleet::Fleet, measure::Measure, worker::Worker};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 

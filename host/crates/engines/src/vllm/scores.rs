@@ -18,8 +18,8 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    BeamId, Caller, Cancel, Drain, Message, ModelError, ReplicaReport, ReplicaRole, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token,
-    Tokenizer,
+    BeamId, Caller, Cancel, Drain, Message, ModelError, ReplicaReport, ReplicaRole, ScoreBackEnd, ScoreId, ScoreInfo,
+    ScoreModel, ScoreRow, Scored, Token, Tokenizer,
 };
 use std::{
     collections::HashMap,

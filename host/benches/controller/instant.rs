@@ -1,6 +1,6 @@
 //! Models that take no time: tokens and scores are numbers made of seeds. What is left of a request is the controller.
 
-use inferenceguard_model::{
+use inferenceguard_host::model::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, Grown, GrownRow, Growth, LatentSelector, Likely,
     Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel,
     ScoreRow, Scored, Token, Tokenizer,
@@ -18,12 +18,13 @@ const WORDS: usize = 64;
 /// A vocabulary of words, and two score models of it.
 pub(crate) fn script() -> ToyScript {
     let words: Vec<String> = (0..WORDS).map(|word| format!("w{word}")).collect();
-    let text = format!("vocab: <eos>* {}\ncontext: 4096\nafter : w0 1\nscore cost: w0 1\nscore reward: w0 1", words.join(" "));
+    let text =
+        format!("vocab: <eos>* {}\ncontext: 4096\nafter : w0 1\nscore cost: w0 1\nscore reward: w0 1", words.join(" "));
     ToyScript::parse(&text).expect("a script")
 }
 
 /// The language model.
-pub(crate) struct Instant {
+pub(crate) struct InstantModel {
     info: ModelInfo,
     abilities: Abilities,
     tokenizer: Arc<ToyTokenizer>,
@@ -31,9 +32,9 @@ pub(crate) struct Instant {
     chunks: Arc<AtomicU64>,
 }
 
-impl Instant {
+impl InstantModel {
     pub(crate) fn new(script: &ToyScript, chunks: Arc<AtomicU64>) -> Self {
-        use inferenceguard_model::Model as _;
+        use inferenceguard_host::model::Model as _;
         let abilities = Abilities {
             engine: "instant".into(),
             penalties: true,
@@ -49,7 +50,7 @@ impl Instant {
     }
 }
 
-impl BackEnd for Instant {
+impl BackEnd for InstantModel {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -60,7 +61,13 @@ impl BackEnd for Instant {
 
     fn handle(&self, _caller: &Caller) -> Box<dyn Generator> {
         let (info, abilities) = (self.info.clone(), self.abilities.clone());
-        Box::new(Handle { info, abilities, tokenizer: Arc::clone(&self.tokenizer), chunks: Arc::clone(&self.chunks), next: 0 })
+        Box::new(Handle {
+            info,
+            abilities,
+            tokenizer: Arc::clone(&self.tokenizer),
+            chunks: Arc::clone(&self.chunks),
+            next: 0,
+        })
     }
 
     fn live_beams(&self) -> usize {

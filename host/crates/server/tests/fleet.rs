@@ -1,9 +1,7 @@
 //! A server in front of two engines, of which one goes away while requests run: every request ends, is guarded, and is counted.
 
-#[allow(dead_code, reason = "the tests of the server use the rest")]
-#[path = "../host/crates/server/tests/common/mod.rs"]
 mod common;
-#[path = "../host/crates/engines/tests/support/mod.rs"]
+#[path = "../../engines/tests/support/mod.rs"]
 mod support;
 
 use common::{Running, chat, config, start_config, with};
@@ -76,7 +74,9 @@ fn ask_all(server: &Running, happens: impl FnOnce()) -> Vec<Value> {
 
 /// Words of one letter, counted apart from any component: each costs 1.
 fn single_letters(text: &str) -> usize {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic()).count()
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic())
+        .count()
 }
 
 /// How many answers there are of each status. Panics where one is not guarded.
@@ -117,8 +117,7 @@ fn sample(replica: usize, name: &str) -> String {
 
 #[test]
 fn a_replica_that_goes_away_during_200_requests_harms_none_of_them() {
-    let ways: [(&str, fn(&mut Fake)); 2] =
-        [("killed", Fake::kill), ("half open", |fake| fake.rule(|_| Act::Never))];
+    let ways: [(&str, fn(&mut Fake)); 2] = [("killed", Fake::kill), ("half open", |fake| fake.rule(|_| Act::Never))];
     for (way, goes) in ways {
         let (mut lost, other) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
         let server = serve(&[&lost, &other]);
@@ -129,7 +128,11 @@ fn a_replica_that_goes_away_during_200_requests_harms_none_of_them() {
         let [within, refused, errors] = checked(&answers);
         assert_eq!((within + refused, errors), (REQUESTS, 0), "{way}: rows are grown at the other replica");
         assert!(within > REQUESTS / 2, "{way}: {within}");
-        assert_eq!(counted(&server, "inferenceguard_requests_total"), REQUESTS as f64, "{way}: every request is counted");
+        assert_eq!(
+            counted(&server, "inferenceguard_requests_total"),
+            REQUESTS as f64,
+            "{way}: every request is counted"
+        );
         assert!(counted(&server, &sample(1, "call_failures_total")) > 0.0, "{way}");
         until("its state is known", || counted(&server, &format!("{},state=\"down\"", sample(1, "state"))) == 1.0);
         assert_eq!(counted(&server, &format!("{},state=\"ready\"", sample(2, "state"))), 1.0, "{way}");
@@ -161,7 +164,8 @@ fn where_both_replicas_are_gone_requests_fail_closed_and_are_counted() {
 fn administrators_drain_replicas_and_see_them() {
     let fakes = [Fake::new(Kind::default()), Fake::new(Kind::default())];
     let server = serve(&[&fakes[0], &fakes[1]]);
-    let drain = |fake: &Fake, drained: bool| server.put("/admin/replica", json!({"url": fake.url(), "drained": drained}));
+    let drain =
+        |fake: &Fake, drained: bool| server.put("/admin/replica", json!({"url": fake.url(), "drained": drained}));
     let unknown = json!({"url": "http://127.0.0.1:1", "drained": true});
     server.put("/admin/replica", unknown).refuses(404, "unknown_replica", "/admin/status");
     server.put("/admin/replica", json!({"url": "x", "draned": true})).refuses(400, "invalid_value", "url");
@@ -174,7 +178,10 @@ fn administrators_drain_replicas_and_see_them() {
     });
     assert!(fakes[0].take().iter().all(|seen| seen.body["seed"].is_null()), "no row goes to a drained replica");
     let replicas = server.admin("/admin/status").json()["replicas"].clone();
-    assert_eq!((&replicas[0]["url"], &replicas[0]["drained"], &replicas[0]["rows"]), (&json!(fakes[0].url()), &json!(true), &json!(0)));
+    assert_eq!(
+        (&replicas[0]["url"], &replicas[0]["drained"], &replicas[0]["rows"]),
+        (&json!(fakes[0].url()), &json!(true), &json!(0))
+    );
     assert_eq!((&replicas[1]["drained"], &replicas[1]["state"]), (&json!(false), &json!("ready")));
     assert_eq!(counted(&server, &sample(1, "drained")), 1.0);
     assert!(!server.get("/metrics").text.contains("127.0.0.1"), "metrics name no URL");
