@@ -78,6 +78,8 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inferenceguard-eval", &[]),
+    // Plots are drawn where all plots are.
+    ("inferenceguard-scaling", &["inferenceguard-eval"]),
     // A name stands for a model, a bundle or a component; an engine is made of all three.
     (
         "inferenceguard-catalog",
@@ -185,9 +187,12 @@ const EDGES: &[(&str, &[&str])] = &[
 const TESTKIT: &str = "inferenceguard-testkit";
 
 /// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; a bench
-/// measures the scheduler on real models.
-const FOR_TESTS: &[(&str, &str)] =
-    &[("inferenceguard-record", "inferenceguard-host"), ("inferenceguard-candle", "inferenceguard-schedule")];
+/// measures the scheduler on real models; a server is tested in front of engines that go away.
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("inferenceguard-record", "inferenceguard-host"),
+    ("inferenceguard-candle", "inferenceguard-schedule"),
+    ("inferenceguard-server", "inferenceguard-engines"),
+];
 
 /// The crates that the program is made of, and that print nothing themselves.
 const PROGRAM: [&str; 8] = ["catalog", "cli", "console", "registry", "replay", "service", "telemetry", "trials"];

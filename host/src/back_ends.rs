@@ -2,7 +2,8 @@
 
 use crate::{EngineError, Held, Models, scores::ScoreModels};
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Generator, Model, ModelIdentity, ScoreBackEnd, ScoreModel, Tokenizer,
+    Abilities, BackEnd, Caller, Drain, Generator, Model, ModelIdentity, ReplicaReport, ScoreBackEnd, ScoreModel,
+    Tokenizer,
 };
 use inferenceguard_schedule::{Limits, Scheduler};
 use inferenceguard_search::{Ran, RepeatsFrom};
@@ -104,6 +105,19 @@ impl BackEnds {
     pub(crate) fn held(&self) -> Held {
         let scored = self.scores.values().map(|scores| scores.live_rows()).sum();
         Held { beams: self.language.live_beams(), scored }
+    }
+
+    /// The replicas of all models.
+    pub(crate) fn replicas(&self) -> Vec<ReplicaReport> {
+        let scores = self.scores.values().flat_map(|scores| scores.replicas());
+        self.language.replicas().into_iter().chain(scores).collect()
+    }
+
+    /// Takes the replica of this URL out, or uses it again. A server serves one model.
+    pub(crate) fn drain(&self, url: &str, drained: bool) -> Drain {
+        let scores = self.scores.values().map(|scores| scores.drain(url, drained));
+        let mut all = std::iter::once(self.language.drain(url, drained)).chain(scores);
+        all.find(|done| *done != Drain::Unknown).unwrap_or(Drain::Unknown)
     }
 
     /// The first model that can give no answer, and why: the language model, or a score model whose name is `read`.

@@ -12,7 +12,7 @@ use crate::{
     templates,
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Abilities, Caller, ModelInfo, Tokenizer};
+use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer};
 use inferenceguard_search::{Ran, RolesInfo, Sampling};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -131,6 +131,19 @@ impl Engine {
     #[must_use]
     pub fn held(&self) -> Held {
         self.back_ends.held()
+    }
+
+    /// The replicas on which models compute that run in engines elsewhere; none for models that compute here.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<ReplicaReport> {
+        self.back_ends.replicas()
+    }
+
+    /// Takes the replica of this URL out, as [`Engine::replicas`] writes it, or uses it again. It gets no new calls; those that it
+    /// computes end there, and running requests go on at the others. Not the last replica that could answer.
+    #[must_use]
+    pub fn drain(&self, url: &str, drained: bool) -> Drain {
+        self.back_ends.drain(url, drained)
     }
 
     /// The most requests that run at once.

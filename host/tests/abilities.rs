@@ -1,18 +1,16 @@
 //! What an engine cannot do is refused with the name of the role that needs it, before any answer.
 
 mod deployment;
-mod limited;
 
-use inferenceguard_host::{Abilities, EngineBuilder, EngineError, Held, RepeatsFrom, Request, Roles, Terms};
+use inferenceguard_host::{Abilities, BackEnd, EngineBuilder, EngineError, Held, RepeatsFrom, Request, Roles, Terms};
 use inferenceguard_model::{LatentSelector, Message};
 use inferenceguard_search::{
     Batch, Cost, Decision, Needs, Plan, Policy, Retry, RoleFailure, Source, Status, Steered, Steering,
 };
 use inferenceguard_testkit::{
     roles::{BestSafe, row_cost},
-    toy::{SCRIPT, config, roles},
+    toy::{SCRIPT, config, faked, roles},
 };
-use limited::{as_they_are, builder};
 
 fn reads(needs: Needs) -> Roles {
     Roles { policy: Box::new(BestSafe { needs, width: 4, chunk_len: 3, keep: 2 }), ..roles() }
@@ -77,8 +75,17 @@ fn unsafe_rows(rows: &Batch, penalty: f32) -> Option<Retry> {
     rows.rows.iter().all(|row| !row.safe).then_some(Retry { penalty, max_mass: 0.5 })
 }
 
+/// An engine with other abilities.
+fn builder(script: &str, change: impl FnOnce(&mut Abilities)) -> EngineBuilder {
+    faked(script, |fake| {
+        let mut abilities = fake.abilities().clone();
+        change(&mut abilities);
+        fake.with_abilities(abilities)
+    })
+}
+
 fn engine(change: impl FnOnce(&mut Abilities), roles: fn() -> Roles) -> EngineBuilder {
-    builder(SCRIPT, change, as_they_are).config(config(11.0)).roles("native", roles)
+    builder(SCRIPT, change).config(config(11.0)).roles("native", roles)
 }
 
 type Change = fn(&mut Abilities);
@@ -177,7 +184,7 @@ fn what_no_role_needs_may_be_missing() {
 fn a_retry_without_a_penalty_needs_no_penalties() {
     let harsh = "vocab: <eos>* good bad\nafter : bad 1\nscore cost: bad 5\nscore reward: bad 1";
     let retries = || odd(Source::Sample, |rows| unsafe_rows(rows, 0.0));
-    let engine = builder(harsh, |can| can.penalties = false, as_they_are).config(config(3.0)).roles("native", retries);
+    let engine = builder(harsh, |can| can.penalties = false).config(config(3.0)).roles("native", retries);
     let output = engine.build().unwrap().generate(Request::new("good")).unwrap();
     assert_eq!((output.status, output.usage.retries), (Status::NoSafeCandidate, 2));
 }
@@ -187,7 +194,7 @@ fn a_penalty_that_no_probe_foresaw_ends_the_request_and_is_not_left_out() {
     // On made-up rows, which have one token, it does not retry.
     let late = || odd(Source::Sample, |rows| unsafe_rows(rows, 4.0).filter(|_| rows.rows.iter().any(|r| r.length > 1)));
     let harsh = "vocab: <eos>* good bad\nafter : bad 1\nscore cost: bad 5\nscore reward: bad 1";
-    let builder = builder(harsh, |can| can.penalties = false, as_they_are).config(config(3.0)).roles("native", late);
+    let builder = builder(harsh, |can| can.penalties = false).config(config(3.0)).roles("native", late);
     let engine = builder.build().unwrap();
     let error = engine.generate(Request::new("good")).unwrap_err();
     assert!(matches!(error, EngineError::Unable { .. }) && error.to_string().contains("in a retry"), "{error}");
@@ -199,7 +206,7 @@ fn a_later_bundle_that_needs_more_never_becomes_active() {
     let cannot = |can: &mut Abilities| can.penalties = false;
     let manifest = |settings| deployment::MANIFEST.replace("chunk-len = 1", settings);
     let [plain, retried] = [manifest("chunk-len = 1, retries = 0"), manifest("chunk-len = 1, retries = 2")];
-    let builder = builder(deployment::TEMPTING, cannot, as_they_are);
+    let builder = builder(deployment::TEMPTING, cannot);
     let engine = builder.bundle(&deployment::bundle_with(&plain, &[])).build().unwrap();
     let before = engine.generation();
     let error = engine.activate(&deployment::bundle_with(&retried, &[])).unwrap_err();

@@ -2,11 +2,14 @@
 
 use inferenceguard_host::{CancelToken, Engine, EngineBuilder, Held, Request};
 use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, Token, Tokenizer,
+    BeamId, Model, ModelError, Rows, Token,
     toy::{ToyModel, ToyScript},
 };
 use inferenceguard_search::Finish;
-use inferenceguard_testkit::toy::{SCRIPT, config, roles};
+use inferenceguard_testkit::{
+    hooked::{Hooked, Hooks},
+    toy::{SCRIPT, config, roles},
+};
 use std::{
     sync::{
         Arc,
@@ -18,49 +21,24 @@ use std::{
 
 /// Each step sends a message, and waits for one or for the end of its channel.
 struct Paced {
-    inner: ToyModel,
     steps: Arc<AtomicUsize>,
     begins: Sender<()>,
     go: Receiver<()>,
 }
 
-impl Model for Paced {
-    fn info(&self) -> &ModelInfo {
-        self.inner.info()
-    }
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.inner.tokenizer()
-    }
-    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        self.inner.encode_prompt(prompt)
-    }
-    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
-        self.inner.prefill(prompt)
-    }
-    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        self.inner.fork(parents)
-    }
-    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+impl Hooks for Paced {
+    fn step(&mut self, model: &mut ToyModel, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         self.steps.fetch_add(1, Ordering::SeqCst);
         self.begins.send(()).unwrap_or(());
         self.go.recv().unwrap_or(());
-        self.inner.step(rows)
-    }
-    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
-        self.inner.project(latents)
-    }
-    fn release(&mut self, beams: &[BeamId]) {
-        self.inner.release(beams);
-    }
-    fn live_beams(&self) -> usize {
-        self.inner.live_beams()
+        model.step(rows)
     }
 }
 
 fn paced() -> (Engine, Arc<AtomicUsize>, Receiver<()>, Sender<()>) {
     let (toy, steps) = (ToyScript::parse(SCRIPT).unwrap(), Arc::new(AtomicUsize::new(0)));
     let ((begins, begun), (goes, go)) = (mpsc::channel(), mpsc::channel());
-    let model = Paced { inner: toy.model(), steps: Arc::clone(&steps), begins, go };
+    let model = Hooked::new(toy.model(), Paced { steps: Arc::clone(&steps), begins, go });
     let builder = EngineBuilder::new().model(Box::new(model)).config(config(11.0)).roles("native", roles);
     let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
     (builder.build().unwrap(), steps, begun, goes)

@@ -1,16 +1,13 @@
 //! Rows that a back end did not grow, or not as asked: nothing is released that was not priced.
 
-mod limited;
-
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Release, Request};
-use inferenceguard_model::{Grown, GrownRow, ModelError};
+use inferenceguard_model::{Grown, GrownRow, ModelError, fake::Spoil};
 use inferenceguard_search::{Finish, Status};
-use inferenceguard_testkit::toy::{SCRIPT, config, roles};
-use limited::{Spoil, as_they_are, builder};
+use inferenceguard_testkit::toy::{SCRIPT, config, faked, roles};
 
 /// Every candidate is within the budget, so that only lost rows are missing.
 fn engine(spoil: Spoil) -> Engine {
-    builder(SCRIPT, |_| {}, spoil).config(config(1000.0)).roles("native", roles).build().unwrap()
+    faked(SCRIPT, |fake| fake.with_spoiled(spoil)).config(config(1000.0)).roles("native", roles).build().unwrap()
 }
 
 /// The output, and all text that was released before it.
@@ -37,7 +34,7 @@ fn each(rows: Vec<GrownRow>, change: fn(&mut Grown)) -> Vec<GrownRow> {
 
 #[test]
 fn rows_are_lost_one_by_one_and_the_others_go_on() {
-    let (plain, _) = ask(&engine(as_they_are));
+    let (plain, _) = ask(&engine(|_, rows| Ok(rows)));
     assert_eq!(plain.unwrap().usage.lost_rows, 0);
     let some: [(Spoil, u64); 3] = [(first_of_the_first_call, 1), (three_of_the_first_call, 3), (all_but_one_later, 7)];
     for (spoil, lost) in some {
@@ -48,22 +45,22 @@ fn rows_are_lost_one_by_one_and_the_others_go_on() {
     }
 }
 
-fn first_of_the_first_call(call: usize, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
-    if call == 0 {
+fn first_of_the_first_call(call: u64, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
+    if call == 1 {
         rows[0] = failed();
     }
     Ok(rows)
 }
 
-fn three_of_the_first_call(call: usize, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
-    if call == 0 {
+fn three_of_the_first_call(call: u64, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
+    if call == 1 {
         rows[1..4].fill_with(failed);
     }
     Ok(rows)
 }
 
-fn all_but_one_later(call: usize, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
-    if call == 1 {
+fn all_but_one_later(call: u64, mut rows: Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError> {
+    if call == 2 {
         let others = rows.split_off(1);
         rows.extend(each(others, |grown| grown.logprobs.clear()));
     }
@@ -92,9 +89,9 @@ fn a_chunk_without_a_row_ends_the_request_as_failed() {
 
 #[test]
 fn what_was_released_before_a_failure_stays_and_nothing_follows_but_the_refusal() {
-    let later: Spoil = |call, rows| Ok(if call == 0 { rows } else { rows.into_iter().map(|_| failed()).collect() });
+    let later: Spoil = |call, rows| Ok(if call == 1 { rows } else { rows.into_iter().map(|_| failed()).collect() });
     let (output, released) = ask(&engine(later));
-    let (output, (first, _)) = (output.unwrap(), ask(&engine(as_they_are)));
+    let (output, (first, _)) = (output.unwrap(), ask(&engine(|_, rows| Ok(rows))));
     let kept = output.text.strip_suffix("\nI cannot help with that.").unwrap();
     assert_eq!((output.status, released == output.text), (Status::Failed, true), "{output:?}");
     assert!(!kept.is_empty() && first.unwrap().text.starts_with(kept), "{output:?}");

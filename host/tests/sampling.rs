@@ -4,58 +4,18 @@ mod deployment;
 
 use deployment::{TEMPTING, builder};
 use inferenceguard_host::Request;
-use inferenceguard_model::{
-    BeamId, Model, ModelError, ModelInfo, Rows, SamplingSettings, Token, Tokenizer, toy::ToyScript,
-};
+use inferenceguard_model::{Model, SamplingSettings, toy::ToyScript};
 use inferenceguard_search::Sampling;
-use std::sync::Arc;
+use inferenceguard_testkit::hooked::Hooked;
 
 /// A toy whose authors say how to sample from it.
-struct Authored {
-    inner: Box<dyn Model>,
-    info: ModelInfo,
-}
-
-impl Authored {
-    fn new(sampling: SamplingSettings) -> Self {
-        let inner: Box<dyn Model> = Box::new(ToyScript::parse(TEMPTING).unwrap().model());
-        let info = ModelInfo { sampling, ..inner.info().clone() };
-        Self { inner, info }
-    }
-}
-
-impl Model for Authored {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.inner.tokenizer()
-    }
-    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        self.inner.encode_prompt(prompt)
-    }
-    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
-        self.inner.prefill(prompt)
-    }
-    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        self.inner.fork(parents)
-    }
-    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
-        self.inner.step(rows)
-    }
-    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
-        self.inner.project(latents)
-    }
-    fn release(&mut self, beams: &[BeamId]) {
-        self.inner.release(beams);
-    }
-    fn live_beams(&self) -> usize {
-        self.inner.live_beams()
-    }
+fn authored(sampling: SamplingSettings) -> Box<dyn Model> {
+    let toy = ToyScript::parse(TEMPTING).unwrap().model();
+    Box::new(Hooked::new(toy, ()).described(|info| info.sampling = sampling))
 }
 
 fn held(bundle: &str, authors: SamplingSettings, request: SamplingSettings) -> Sampling {
-    let builder = builder(TEMPTING, bundle, &[]).model(Box::new(Authored::new(authors)));
+    let builder = builder(TEMPTING, bundle, &[]).model(authored(authors));
     let engine = builder.method("base").build().unwrap();
     let output = engine.generate(Request { sampling: request, record: true, ..Request::new("ask") }).unwrap();
     output.recorded.unwrap().inputs.config.sampling
@@ -87,7 +47,7 @@ fn each_setting_comes_from_the_first_that_says_it() {
 #[test]
 fn a_bundle_that_comes_later_is_sampled_as_the_authors_say_too() {
     let authors = SamplingSettings { temperature: Some(0.3), ..SamplingSettings::default() };
-    let engine = builder(TEMPTING, "\n[sampling]\ntop_k = 2\n", &[]).model(Box::new(Authored::new(authors)));
+    let engine = builder(TEMPTING, "\n[sampling]\ntop_k = 2\n", &[]).model(authored(authors));
     let engine = engine.method("base").build().unwrap();
     engine.activate(&deployment::bundle_with(deployment::MANIFEST, &[])).unwrap();
     let output = engine.generate(Request { record: true, ..Request::new("ask") }).unwrap();

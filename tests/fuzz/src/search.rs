@@ -1,13 +1,13 @@
-//! Searches whose roles answer anything: the search ends, frees its beams, and is within budget only where it is.
+//! Searches whose roles and back end answer anything: the search ends, frees its beams, and is within budget only where it is.
 //!
 //! Each call of a role reads one byte. Small ones let it behave; the others make it fail, or answer values read from the
-//! input. Where no price was a lie, an answer within budget is added up once more from the script's own scores.
+//! input. Where the seed is odd, each row that the back end grows reads one byte, too. Where no price was a lie, an answer within budget is added up once more from the script's own scores.
 
 use crate::bytes::Bytes;
-use inferenceguard_model::{Model, ScoreModel, ScoreRow};
+use inferenceguard_model::{Grown, Model, ScoreModel, ScoreRow};
 use inferenceguard_search::{
-    Advanced, Answer, BudgetState, ConstraintMode, CostClip, Decision, Granularity, Need, OnExhausted, Outcome, Plan,
-    Pricing, Release, Retry, Role, RoleFailure, Source, Status,
+    Advanced, Answer, BudgetState, ConstraintMode, CostClip, Decision, FailureKind, Granularity, Need, OnExhausted,
+    Outcome, Plan, Pricing, Release, Retry, Role, RoleFailure, Source, Status,
 };
 use inferenceguard_testkit::player::{Loop, Player, Stage};
 
@@ -77,6 +77,7 @@ fn answer(player: &mut Player, stage: &mut Stage, need: Need, bytes: &mut Bytes<
         Need::Plan(_) | Need::Select(_) => Role::Policy,
         Need::Start(_) | Need::Advance { .. } => Role::Tracker,
         Need::Price { .. } | Need::PriceTail { .. } => Role::Cost,
+        Need::Grow { .. } if player.config.seed % 2 == 1 => return grown(player, stage, need, bytes),
         _ => return player.perform(stage, need),
     };
     match bytes.byte() {
@@ -120,6 +121,42 @@ fn anything(need: &Need, bytes: &mut Bytes<'_>) -> Answer {
             bytes.several(|bytes| bytes.several(Bytes::price))
         })),
         other => unreachable!("{} is no role's", other.name()),
+    }
+}
+
+/// Rows as they are, and rows that are lost or not as asked.
+fn grown(player: &mut Player, stage: &mut Stage, need: Need, bytes: &mut Bytes<'_>) -> Answer {
+    let Need::Grow { rows, .. } = &need else { unreachable!("{} grows nothing", need.name()) };
+    let beams: Vec<_> = rows.iter().map(|row| row.beam).collect();
+    let Answer::Grown(mut grown) = player.perform(stage, need) else { unreachable!("rows come back grown") };
+    for (row, beam) in grown.iter_mut().zip(beams) {
+        match (bytes.byte(), row) {
+            (0..WELL, _) => {}
+            (byte, Ok(row)) if byte % 4 > 0 => anything_grown(row, bytes),
+            (_, row) => {
+                stage.lose(beam);
+                *row = Err(FailureKind::Refused("the engine lost the row".into()));
+            }
+        }
+    }
+    Answer::Grown(grown)
+}
+
+/// Other tokens or log-probabilities, as many as before or not.
+fn anything_grown(row: &mut Grown, bytes: &mut Bytes<'_>) {
+    match bytes.byte() % 6 {
+        0 => drop(row.tokens.pop()),
+        1 => row.tokens.extend(bytes.several(Bytes::number)),
+        2 => row.tokens = bytes.several(Bytes::number),
+        3 => row.logprobs = row.tokens.iter().map(|_| bytes.price() as f32).collect(),
+        4 => {
+            row.tokens.iter_mut().for_each(|token| *token = bytes.number());
+        }
+        _ => {
+            let more = bytes.several(Bytes::number);
+            row.logprobs.extend(more.iter().map(|_| -1.0));
+            row.tokens.extend(more);
+        }
     }
 }
 
@@ -205,10 +242,13 @@ fn prices(player: &Player, outcome: &Outcome) -> Vec<f64> {
     scored.tokens.iter().map(|score| f64::from(*score)).collect()
 }
 
-/// Searches in which all behave, and one in which nobody does.
+/// Searches in which all behave, one in which nobody does, and one whose rows are lost now and then.
 pub fn seeds() -> Vec<Vec<u8>> {
     let well =
         [[3, 1, 3, 1, 0, 200, 0, 0, 1, 0, 0, 1, 0, 7].to_vec(), [7, 2, 1, 0, 1, 90, 1, 2, 0, 1, 1, 0, 1, 9].to_vec()];
     let wild = (0..=255).map(|byte: u8| byte.wrapping_mul(37)).collect();
-    well.into_iter().chain([wild]).collect()
+    // Most bytes let a role or a row behave.
+    let losing = (0..=255).map(|byte: u8| if byte % 5 == 0 { byte.wrapping_mul(29) | WELL } else { byte % WELL });
+    let losing = well[0].iter().copied().chain(losing).collect();
+    well.into_iter().chain([wild, losing]).collect()
 }

@@ -53,6 +53,7 @@ mod roofline;
 mod rope;
 mod rows;
 mod score;
+mod score_open;
 mod special;
 mod spelling;
 mod split_names;

@@ -2,28 +2,27 @@
 
 use crate::{
     CandleError, Facts, LoadOptions, ModelFiles, Template,
-    decoder::{Decoder, Keep},
+    decoder::Decoder,
     error::backend,
     head::ScoreHead,
     kv::{Cache, Key},
     load::Folder,
-    marked::Marked,
     retokenized::{Retokenized, Update},
     tokenizer::HfTokenizer,
 };
 use candle_core::Tensor;
 use inferenceguard_model::{
-    BeamId, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored, Token, Tokenizer,
 };
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// A score model that runs on candle: `LlamaForScore` or a sequence classifier with one label.
 pub struct CandleScoreModel {
-    decoder: Decoder,
-    cache: Cache,
+    pub(crate) decoder: Decoder,
+    pub(crate) cache: Cache,
     head: ScoreHead,
-    tokenizer: Arc<HfTokenizer>,
-    template: Template,
+    pub(crate) tokenizer: Arc<HfTokenizer>,
+    pub(crate) template: Template,
     eos: Option<Token>,
     info: ScoreInfo,
     facts: Facts,
@@ -33,13 +32,13 @@ pub struct CandleScoreModel {
 
 /// One scored beam.
 #[derive(Clone)]
-struct Answer {
-    key: Key,
-    tokenization: Tokenization,
+pub(crate) struct Answer {
+    pub(crate) key: Key,
+    pub(crate) tokenization: Tokenization,
 }
 
 #[derive(Clone)]
-enum Tokenization {
+pub(crate) enum Tokenization {
     /// The language model's tokens are ours.
     Same {
         /// The score at the newest position.
@@ -121,7 +120,7 @@ impl CandleScoreModel {
         &self.facts
     }
 
-    fn add(&mut self, answer: Answer) -> ScoreId {
+    pub(crate) fn add(&mut self, answer: Answer) -> ScoreId {
         self.next += 1;
         self.answers.insert(ScoreId(self.next), answer);
         ScoreId(self.next)
@@ -131,49 +130,9 @@ impl CandleScoreModel {
         self.answers.get(&id).ok_or(ModelError::UnknownBeam(BeamId(id.0)))
     }
 
-    fn scores(&self, latents: &Tensor) -> Result<Vec<f32>, ModelError> {
+    pub(crate) fn scores(&self, latents: &Tensor) -> Result<Vec<f32>, ModelError> {
         let scores = self.head.forward(latents).map_err(backend)?;
         if scores.iter().all(|score| score.is_finite()) { Ok(scores) } else { Err(ModelError::NotFinite("scores")) }
-    }
-
-    fn open_same(&mut self, text: &Marked, frame: bool) -> Result<ScoreId, ModelError> {
-        let tokens = self.tokenizer.encode_marked(text, frame)?;
-        let (prefix, pass) = self.decoder.prefill(&tokens, Keep::Last)?;
-        let end = self.scores(&pass.latents)?[0];
-        let key = self.cache.insert(prefix).map_err(backend)?;
-        Ok(self.add(Answer { key, tokenization: Tokenization::Same { end } }))
-    }
-
-    fn open_retokenized(
-        &mut self,
-        text: Marked,
-        frame: bool,
-        language: Arc<dyn Tokenizer>,
-    ) -> Result<ScoreId, ModelError> {
-        let (mut retokenized, update) = Retokenized::new(language, &self.tokenizer, text, frame)?;
-        let (prefix, pass) = self.decoder.prefill(retokenized.prefix(), Keep::Last)?;
-        let key = self.cache.insert(prefix).map_err(backend)?;
-        match self.catch_up(key, &update, &pass.latents) {
-            Ok((opening, scores)) => {
-                retokenized.open(opening);
-                retokenized.take(&update, &scores);
-                Ok(self.add(Answer { key, tokenization: Tokenization::Retokenized(Box::new(retokenized)) }))
-            }
-            Err(error) => {
-                self.cache.release([key]);
-                Err(error)
-            }
-        }
-    }
-
-    /// The score at the end of a prefix, and those of the prompt's tokens after it.
-    fn catch_up(&mut self, key: Key, update: &Update, latents: &Tensor) -> Result<(f32, Vec<f32>), ModelError> {
-        let opening = self.scores(latents)?[0];
-        if update.tokens.is_empty() {
-            return Ok((opening, Vec::new()));
-        }
-        let pass = self.decoder.extend(&mut self.cache, &[(key, &update.tokens)])?;
-        Ok((opening, self.scores(&pass.latents)?))
     }
 
     /// What each row brings to the cache. Nothing changes before all of them fit.
@@ -231,15 +190,16 @@ impl ScoreModel for CandleScoreModel {
     }
 
     fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        if messages.last().is_none_or(|message| message.content.is_empty()) {
-            return Err(ModelError::EmptyPrompt);
+        let mut opening = ScoreOpening::new(messages.to_vec(), language);
+        loop {
+            if let Some(id) = self.part(&mut opening, usize::MAX)? {
+                return Ok(id);
+            }
         }
-        let rendered = self.template.render(messages)?;
-        if language.fingerprint() == self.tokenizer.fingerprint() {
-            self.open_same(&rendered.text, rendered.frame)
-        } else {
-            self.open_retokenized(rendered.text, rendered.frame, language)
-        }
+    }
+
+    fn open_part(&mut self, opening: &mut ScoreOpening, most: usize) -> Result<Option<ScoreId>, ModelError> {
+        self.part(opening, most)
     }
 
     fn template(&self) -> Option<String> {

@@ -164,6 +164,22 @@ pub enum CatalogError {
         /// Why.
         source: io::Error,
     },
+    /// The file with the certificates of engines cannot be read.
+    #[error("--engine-ca {}", path.display())]
+    EngineAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A time that no engine needs.
+    #[error("--engine-timeout {found}: expected 1 to {most} seconds")]
+    EngineTimeout {
+        /// The seconds.
+        found: u32,
+        /// The most.
+        most: u32,
+    },
     /// A secret key cannot be used.
     #[error("{} (password: INFERGUARD_KEY_PASSWORD)", path.display())]
     SigningKey {

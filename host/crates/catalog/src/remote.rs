@@ -8,7 +8,7 @@ use crate::{
 };
 use inferenceguard_candle::{AnswerText, LoadOptions, ModelFiles, TextSide};
 use inferenceguard_engines::{
-    Endpoint, Key, Local, Probe, Prompts, Remote,
+    Authority, Deadlines, Endpoint, Key, Local, Probe, Prompts, Remote,
     llamacpp::LlamaCpp,
     vllm::{Due, SameTokens, ScoreText, ScoreTexts, Scores, Vllm},
 };
@@ -22,6 +22,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// The variable with the key of engines, where no file is named.
@@ -47,6 +48,10 @@ pub struct EngineOptions {
     pub precision: Option<String>,
     /// The most rows in flight at one replica.
     pub rows: Option<usize>,
+    /// The file with the certificates that are believed at URLs of `https`, in place of the system's.
+    pub authority: Option<PathBuf>,
+    /// Seconds from the request for a row to the first byte of its answer.
+    pub timeout: Option<u32>,
     /// Whether versions that were not tested are accepted.
     pub any_version: bool,
 }
@@ -93,7 +98,11 @@ impl EngineOptions {
     fn remote(&self, places: &str, name: Option<&str>) -> Result<Remote, CatalogError> {
         let mut remote = Remote::new(Endpoint::list(places)?);
         remote.key = self.key()?;
+        remote.authority = self.authority.as_deref().map(certificates).transpose()?;
         remote.probe = self.probe(name)?;
+        if let Some(seconds) = self.timeout {
+            remote.deadlines = deadlines(seconds)?;
+        }
         remote.any_version = self.any_version;
         self.precision.iter().for_each(|precision| remote.precision.clone_from(precision));
         self.rows.iter().for_each(|rows| remote.places = *rows);
@@ -192,6 +201,20 @@ impl Kind {
 /// Whether a place of `--score` is an engine's.
 pub(crate) fn is_remote(place: &str) -> bool {
     place.starts_with(VLLM)
+}
+
+/// The most seconds that an engine may take for a row: a day.
+const LONGEST: u32 = 86_400;
+
+fn deadlines(seconds: u32) -> Result<Deadlines, CatalogError> {
+    let fine = (1..=LONGEST).contains(&seconds);
+    let within = || Deadlines::answering_within(Duration::from_secs(u64::from(seconds)));
+    if fine { Ok(within()) } else { Err(CatalogError::EngineTimeout { found: seconds, most: LONGEST }) }
+}
+
+fn certificates(path: &Path) -> Result<Authority, CatalogError> {
+    let pem = fs::read(path).map_err(|source| CatalogError::EngineAuthority { path: path.to_owned(), source })?;
+    Ok(Authority::new(&pem)?)
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, CatalogError> {

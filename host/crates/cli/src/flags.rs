@@ -56,6 +56,13 @@ pub(crate) struct EngineArguments {
     /// The most rows that are in flight at one replica of an engine (the default is 256); at most its --max-num-seqs
     #[arg(long, value_name = "ROWS")]
     engine_rows: Option<usize>,
+    /// The file with the certificates (PEM) that are believed at https URLs of engines, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    engine_ca: Option<PathBuf>,
+    /// Seconds that an engine may take to begin its answer to a row (the default is 120); a row with all its retries may take two and
+    /// a half times as long
+    #[arg(long, value_name = "SECONDS")]
+    engine_timeout: Option<u32>,
     /// Accepts versions of engines that were not tested
     #[arg(long)]
     engine_any_version: bool,
@@ -72,6 +79,8 @@ impl EngineArguments {
             probes: self.probes.clone(),
             precision: self.engine_precision.clone(),
             rows: self.engine_rows,
+            authority: self.engine_ca.clone(),
+            timeout: self.engine_timeout,
             any_version: self.engine_any_version,
         }
     }

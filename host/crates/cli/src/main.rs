@@ -32,6 +32,7 @@ mod records;
 mod run;
 mod serve;
 mod shell;
+mod simulate;
 #[cfg(feature = "training")]
 mod train;
 
@@ -51,6 +52,7 @@ use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArgument
 use run::RunArguments;
 use serve::ServeArguments;
 use shell::{CompletionsArguments, ManArguments};
+use simulate::SimulateArguments;
 use std::process::ExitCode;
 #[cfg(feature = "training")]
 use train::TrainCommand;
@@ -77,6 +79,8 @@ enum Command {
     #[cfg(feature = "evaluation")]
     /// Times whole requests, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
+    /// Simulates how many answers a second many replicas of engines give, from measured times
+    Simulate(SimulateArguments),
     #[cfg(feature = "training")]
     /// Trains models
     #[command(subcommand)]
@@ -141,6 +145,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => eval::run(&arguments),
         #[cfg(feature = "evaluation")]
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         #[cfg(feature = "training")]
         Command::Train(command) => train::command(&command),
         Command::Bundle(command) => bundle::command(&command),

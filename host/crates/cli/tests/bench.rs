@@ -81,3 +81,26 @@ fn what_cannot_be_measured_is_reported() {
     let long = run(&["bench", "--shape", "tiny", "--prompt-tokens", "5000", "--methods", "base", "--seconds", "0"]);
     assert!(long.stderr.contains("the context is 4096") && long.code == Some(0), "{}", long.stderr);
 }
+
+#[test]
+fn a_simulation_writes_its_table_and_its_plot() {
+    let out = tempfile::tempdir().expect("a folder");
+    let fixed = ["simulate", "--replicas", "1,2", "--scores", "1", "--n", "8,32", "--out", text(out.path())];
+    let ran = run(&fixed);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let read = |name: &str| std::fs::read_to_string(out.path().join(name)).expect(name);
+    assert_eq!(read("scaling.md").trim_end(), ran.stdout.trim_end());
+    assert_eq!(read("scaling.csv").lines().count(), 1 + 2 * 2 * 2, "{}", read("scaling.csv"));
+    assert!(read("scaling.svg").starts_with("<svg") && read("scaling.svg").contains("N = 32"));
+    assert_eq!(run(&fixed).stdout, ran.stdout, "the same figures again");
+}
+
+#[test]
+fn what_cannot_be_simulated_is_refused_by_name() {
+    run(&["simulate", "--replicas", "0"]).refuses("`replicas` is 0");
+    run(&["simulate", "--times", "no/such/file"]).refuses("no/such/file cannot be read");
+    let folder = tempfile::tempdir().expect("a folder");
+    let times = folder.path().join("times.toml");
+    std::fs::write(&times, "[language]\nsource = \"none\"\n").expect("a file");
+    run(&["simulate", "--times", text(&times)]).refuses("times");
+}

@@ -25,6 +25,15 @@ pub struct Deadlines {
     pub backoff: Duration,
 }
 
+impl Deadlines {
+    /// The defaults, for engines that need this long for a row: the time to its first byte, and two and a half times as long for
+    /// a row with all its retries.
+    #[must_use]
+    pub fn answering_within(first_byte: Duration) -> Self {
+        Self { first_byte, whole: first_byte.mul_f64(2.5), ..Self::default() }
+    }
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         Self {

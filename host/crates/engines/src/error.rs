@@ -30,6 +30,14 @@ pub enum Fault {
         /// What the network says.
         reason: String,
     },
+    /// A certificate that is not believed.
+    #[error(
+        "its certificate is not believed: {reason}; name the file of its authority with --engine-ca, or add it to the system's (SSL_CERT_FILE)"
+    )]
+    Certificate {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A deadline passed.
     #[error("{part} did not come within {} s; the engine is overloaded or hangs, or the deadline is too short", waited.as_secs_f32())]
     Silent {
@@ -159,6 +167,9 @@ pub enum Fault {
     /// An answer that contradicts the request.
     #[error("its answer contradicts the request: {0}")]
     Contradiction(#[from] Contradiction),
+    /// An operator has taken it out.
+    #[error("an operator has taken it out (PUT /admin/replica)")]
+    Drained,
     /// The request was cancelled on this side.
     #[error("the request was cancelled")]
     Cancelled,
@@ -182,7 +193,7 @@ impl Fault {
 
     /// Whether the same call may be sent again, here or to another replica: nothing was stored, and the seed is the same.
     pub(crate) fn is_retried(&self) -> bool {
-        matches!(self, Self::Connection { .. } | Self::Unavailable { .. })
+        matches!(self, Self::Connection { .. } | Self::Certificate { .. } | Self::Unavailable { .. })
     }
 
     /// Whether the replica must be checked before it is used again.
@@ -190,10 +201,16 @@ impl Fault {
         matches!(
             self,
             Self::Connection { .. }
+                | Self::Certificate { .. }
                 | Self::Silent { .. }
                 | Self::Status { status: 500, .. }
                 | Self::Contradiction(Contradiction::TooFew { .. })
         )
+    }
+
+    /// Whether a replica is not there, or not yet, which may end by itself.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Connection { .. } | Self::Unavailable { .. } | Self::Silent { .. })
     }
 
     pub(crate) fn at(self, engine: impl ToString) -> RemoteError {

@@ -1,15 +1,18 @@
 //! The replicas of one engine: which one a call goes to, and when it is sent again.
 
 use crate::{
-    Contradiction, Deadlines, Endpoint, Fault, Key, RemoteError,
+    Authority, Contradiction, Deadlines, Endpoint, Fault, Key, RemoteError,
     http::{Call, Failed, Http},
     identity::weight,
     replica::Replica,
 };
+use inferenceguard_model::{Drain, ReplicaReport, ReplicaRole};
 use std::{
     cmp::Reverse,
-    future::Future,
-    sync::{Arc, atomic::AtomicU64},
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    task::Poll,
 };
 use tokio::time::{sleep, timeout};
 
@@ -44,6 +47,7 @@ pub(crate) struct Read<T> {
 pub(crate) struct Setting {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) key: Option<Key>,
+    pub(crate) authority: Option<Authority>,
     pub(crate) deadlines: Deadlines,
     /// The most rows in flight at one replica.
     pub(crate) places: usize,
@@ -57,19 +61,21 @@ pub(crate) struct Fleet<C: Check> {
     pub(crate) replicas: Vec<Replica<C::Facts>>,
     pub(crate) check: C,
     pub(crate) changes: AtomicU64,
+    /// One order to drain at a time, so that two orders do not take out the last two replicas.
+    draining: Mutex<()>,
 }
 
 impl<C: Check> Fleet<C> {
     /// Must be called inside a runtime.
     pub(crate) fn new(setting: Setting, check: C) -> Result<Self, RemoteError> {
-        let Setting { endpoints, key, deadlines, places } = setting;
+        let Setting { endpoints, key, authority, deadlines, places } = setting;
         if endpoints.is_empty() {
             return Err(Fault::Setup { reason: "name at least one URL".into() }.at("(no URL)"));
         }
-        let http = Http::new(&endpoints, key, deadlines)?;
+        let http = Http::new(&endpoints, (key, authority), deadlines)?;
         let replicas = endpoints.into_iter().map(|endpoint| Replica::new(endpoint, places.max(1))).collect();
         let checks = http.within(deadlines.check_byte);
-        Ok(Self { http, checks, replicas, check, changes: AtomicU64::new(0) })
+        Ok(Self { http, checks, replicas, check, changes: AtomicU64::new(0), draining: Mutex::default() })
     }
 
     pub(crate) fn check(&self) -> &C {
@@ -101,9 +107,7 @@ impl<C: Check> Fleet<C> {
         for replica in self.ranked(session) {
             match self.here(replica, call, &read).await {
                 Ok(value) => return Ok(value),
-                Err(fault) if fault.is_retried() || replica.fault().is_some() => {
-                    last = Some(fault.at(&replica.endpoint))
-                }
+                Err(fault) if fault.is_retried() || !replica.is_usable() => last = Some(fault.at(&replica.endpoint)),
                 Err(fault) => return Err(fault.at(&replica.endpoint)),
             }
         }
@@ -127,6 +131,9 @@ impl<C: Check> Fleet<C> {
                 Err(fault) if replica.fault().is_some() => return Err(fault),
                 Err(fault) => fault.into(),
             };
+            if fault == Fault::Drained {
+                return Err(fault);
+            }
             replica.failed();
             self.note(replica, &fault);
             if !fault.is_retried() || retry >= RETRIES {
@@ -155,7 +162,11 @@ impl<C: Check> Fleet<C> {
         read: &impl Fn(&C::Facts, &[u8]) -> Result<Read<T>, Fault>,
     ) -> Result<T, Failed> {
         let place = replica.places.acquire().await.map_err(|_| Fault::Cancelled)?;
-        let bytes = self.http.bytes(&replica.endpoint, call).await?;
+        if replica.is_drained() {
+            return Err(Fault::Drained.into());
+        }
+        replica.called();
+        let bytes = first(self.http.bytes(&replica.endpoint, call), self.lost(replica)).await?;
         drop(place);
         let Read { value, mark } = read(facts, &bytes)?;
         // Another process answers at this URL: its answers count only once it was checked.
@@ -169,21 +180,32 @@ impl<C: Check> Fleet<C> {
         Ok(value)
     }
 
-    /// Replicas by the weight that they have for this session.
+    /// Ends a call to a replica once a check finds that its answer would not count, or that it does not answer and another one
+    /// could. The same row with the same seed then goes to the other one.
+    async fn lost<T>(&self, replica: &Replica<C::Facts>) -> Result<T, Failed> {
+        let fault = replica.falls().await;
+        if fault.is_absence() && !self.replicas.iter().any(Replica::is_usable) {
+            return pending().await;
+        }
+        Err(fault.into())
+    }
+
+    /// Replicas by the weight that they have for this session, without those that are drained.
     fn ranked(&self, session: &str) -> Vec<&Replica<C::Facts>> {
-        let mut all: Vec<_> = self.replicas.iter().collect();
+        let mut all: Vec<_> = self.replicas.iter().filter(|replica| !replica.is_drained()).collect();
         all.sort_by_cached_key(|replica| Reverse(weight(session, &replica.endpoint.to_string())));
         all
     }
 
     /// Why no replica can be used, if none can.
     pub(crate) fn broken(&self) -> Option<String> {
-        let all = self.replicas.iter().all(|replica| replica.fault().is_some());
-        all.then(|| self.no_replica().to_string())
+        let usable = self.replicas.iter().any(Replica::is_usable);
+        (!usable).then(|| self.no_replica().to_string())
     }
 
     pub(crate) fn no_replica(&self) -> RemoteError {
-        let known = self.replicas.iter().filter_map(|replica| Some((replica, replica.fault()?)));
+        let why = |replica: &Replica<C::Facts>| replica.fault().or(replica.is_drained().then_some(Fault::Drained));
+        let known = self.replicas.iter().filter_map(|replica| Some((replica, why(replica)?)));
         let mut each: Vec<RemoteError> = known.map(|(replica, fault)| fault.at(&replica.endpoint)).collect();
         if each.len() == 1 && self.replicas.len() == 1 {
             return each.remove(0);
@@ -198,10 +220,44 @@ impl<C: Check> Fleet<C> {
         self.replicas.iter().map(|replica| replica.endpoint.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// How many calls failed, by URL.
-    pub(crate) fn failures(&self) -> Vec<(String, u64)> {
-        self.replicas.iter().map(|replica| (replica.endpoint.to_string(), replica.failures())).collect()
+    /// What is known of each replica.
+    pub(crate) fn report(&self, role: ReplicaRole, model: &str) -> Vec<ReplicaReport> {
+        let one = |(at, replica): (usize, &Replica<C::Facts>)| ReplicaReport {
+            role,
+            model: model.to_owned(),
+            number: at + 1,
+            url: replica.endpoint.to_string(),
+            state: replica.shown(),
+            drained: replica.is_drained(),
+            calls: replica.calls(),
+            failures: replica.failures(),
+            rows: replica.rows(),
+        };
+        self.replicas.iter().enumerate().map(one).collect()
     }
+
+    /// As [`BackEnd::drain`](inferenceguard_model::BackEnd::drain).
+    pub(crate) fn drain(&self, url: &str, drained: bool) -> Drain {
+        let _one = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.replicas.iter().position(|replica| replica.endpoint.to_string() == url);
+        let Some(found) = found else { return Drain::Unknown };
+        let mut others = self.replicas.iter().enumerate().filter(|(at, _)| *at != found);
+        if drained && !others.any(|(_, other)| other.is_usable()) {
+            return Drain::Last;
+        }
+        self.replicas[found].drain(drained);
+        Drain::Done
+    }
+}
+
+/// The value of the future that ends first.
+async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(value),
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await
 }
 
 /// A fleet that several parts of a back end use.

@@ -45,7 +45,7 @@ impl<C: Check> Fleet<C> {
         for (replica, result) in self.replicas.iter().zip(done) {
             match result {
                 Ok(facts) => found.push(facts),
-                Err(fault) if is_absent(&fault) && self.replicas.len() > 1 => {}
+                Err(fault) if fault.is_absence() && self.replicas.len() > 1 => {}
                 Err(fault) => return Err(fault.at(&replica.endpoint)),
             }
         }
@@ -148,9 +148,4 @@ impl<C: Check> Fleet<C> {
             (None, _) => {}
         }
     }
-}
-
-/// Whether the fault may end by itself: the replica is starting or away.
-fn is_absent(fault: &Fault) -> bool {
-    fault.is_retried() || matches!(fault, Fault::Silent { .. })
 }

@@ -1,7 +1,7 @@
 //! One call to one engine: bounded in time and in size, with a typed fault for everything that can go wrong.
 
 use crate::{
-    Deadlines, Endpoint, Fault, Key, RemoteError,
+    Authority, Deadlines, Endpoint, Fault, Key, RemoteError,
     error::{listed, quoted},
 };
 use reqwest::{
@@ -65,7 +65,11 @@ impl From<Fault> for Failed {
 
 impl Http {
     /// Must be called inside a runtime.
-    pub(crate) fn new(endpoints: &[Endpoint], key: Option<Key>, deadlines: Deadlines) -> Result<Self, RemoteError> {
+    pub(crate) fn new(
+        endpoints: &[Endpoint],
+        (key, authority): (Option<Key>, Option<Authority>),
+        deadlines: Deadlines,
+    ) -> Result<Self, RemoteError> {
         // Another part of the program may have installed one already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let builder = Client::builder()
@@ -76,7 +80,11 @@ impl Http {
             .pool_max_idle_per_host(usize::MAX);
         // Without TLS the system's certificates are not needed, which a small container may lack.
         let encrypted = endpoints.iter().any(Endpoint::is_encrypted);
-        let builder = if encrypted { builder } else { builder.tls_certs_only([]) };
+        let builder = match authority {
+            Some(authority) => builder.tls_certs_only(authority.certificates()),
+            None if encrypted => builder,
+            None => builder.tls_certs_only([]),
+        };
         let failed = |error: reqwest::Error| Fault::Setup { reason: chain(&error) }.at("(its connections)");
         Ok(Self { client: builder.build().map_err(failed)?, key, deadlines })
     }
@@ -179,16 +187,30 @@ pub(crate) fn malformed(path: &'static str, error: &serde_json::Error) -> Fault 
 }
 
 fn connection(error: &reqwest::Error) -> Fault {
-    Fault::Connection { reason: chain(error) }
+    let reason = chain(error);
+    if causes(error).any(|cause| is_of_certificate(cause)) {
+        Fault::Certificate { reason }
+    } else {
+        Fault::Connection { reason }
+    }
+}
+
+/// An error and its causes, from the outermost in.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| <dyn Error>::source(*cause))
+}
+
+fn is_of_certificate(cause: &(dyn Error + 'static)) -> bool {
+    // An error of input or output is not a cause's cause: it hides the one that it holds.
+    if let Some(outer) = cause.downcast_ref::<std::io::Error>() {
+        return outer.get_ref().is_some_and(|held| is_of_certificate(held));
+    }
+    matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The innermost cause, which is what the network says; never the URL.
 fn chain(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    quoted(&cause.to_string())
+    causes(error).last().map(|cause| quoted(&cause.to_string())).unwrap_or_default()
 }
 
 /// The list that both engines serve at `/v1/models`.

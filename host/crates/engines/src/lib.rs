@@ -12,6 +12,7 @@
 //!
 //! **Invariant**: a key is never shown, in errors, logs or the output of `Debug`.
 
+mod authority;
 mod beams;
 mod checks;
 mod contradiction;
@@ -35,6 +36,7 @@ mod stops;
 pub mod vllm;
 mod worker;
 
+pub use authority::Authority;
 pub use contradiction::Contradiction;
 pub use deadlines::Deadlines;
 pub use endpoint::{Endpoint, Key};

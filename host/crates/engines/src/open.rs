@@ -1,7 +1,8 @@
 //! Where a model runs, as the operator names it.
 
 use crate::{
-    Deadlines, Endpoint, Fault, Key, Probe, ProbeError, Sequence, Tolerance, fleet::Setting, measure::Measure,
+    Authority, Deadlines, Endpoint, Fault, Key, Probe, ProbeError, Sequence, Tolerance, fleet::Setting,
+    measure::Measure,
 };
 
 /// Where a model runs, and what the operator says about it.
@@ -13,6 +14,8 @@ pub struct Remote {
     pub model: Option<String>,
     /// The key of all replicas.
     pub key: Option<Key>,
+    /// Whose certificates are believed at URLs of `https`; the system's if not given.
+    pub authority: Option<Authority>,
     /// The number format that it computes in, such as `bf16`: how close it must come to the probe.
     pub precision: String,
     /// The probe that its model must match.
@@ -58,6 +61,7 @@ impl Remote {
             endpoints,
             model: None,
             key: None,
+            authority: None,
             precision: "bf16".into(),
             probe: None,
             places: 256,
@@ -78,7 +82,7 @@ impl Remote {
     }
 
     pub(crate) fn setting(&self) -> Setting {
-        let Self { endpoints, key, deadlines, places, .. } = self;
-        Setting { endpoints: endpoints.clone(), key: key.clone(), deadlines: *deadlines, places: *places }
+        let Self { endpoints, key, authority, deadlines, places, .. } = self.clone();
+        Setting { endpoints, key, authority, deadlines, places }
     }
 }

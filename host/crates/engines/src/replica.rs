@@ -1,14 +1,15 @@
 //! One replica: whether it may be used, and how many rows it computes for this side.
 
 use crate::{Deadlines, Endpoint, Fault};
+use inferenceguard_model::ReplicaState;
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 /// What is known of a replica.
 #[derive(Debug, Clone)]
@@ -29,6 +30,13 @@ pub(crate) struct Replica<F> {
     /// One check at a time; others wait for its result.
     pub(crate) checking: tokio::sync::Mutex<()>,
     pub(crate) places: Semaphore,
+    /// How many places there are.
+    most: usize,
+    /// Whether an operator has taken it out.
+    drained: AtomicBool,
+    /// Wakes calls that wait for it, when a check finds that it cannot be used.
+    fell: Notify,
+    calls: AtomicU64,
     failures: AtomicU64,
 }
 
@@ -55,7 +63,17 @@ pub(crate) enum Task {
 impl<F: Clone> Replica<F> {
     pub(crate) fn new(endpoint: Endpoint, places: usize) -> Self {
         let (state, checking) = (Mutex::new(State::Unchecked), tokio::sync::Mutex::new(()));
-        Self { endpoint, state, checking, places: Semaphore::new(places), failures: AtomicU64::new(0) }
+        Self {
+            endpoint,
+            state,
+            checking,
+            places: Semaphore::new(places),
+            most: places,
+            drained: AtomicBool::new(false),
+            fell: Notify::new(),
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State<F>> {
@@ -91,7 +109,24 @@ impl<F: Clone> Replica<F> {
             Ok(facts) => State::Ready { facts, at: now, looked: Some(now) },
             Err(fault) => State::Down { fault, until: now + recheck },
         };
-        !was_down && matches!(*state, State::Down { .. })
+        let is_down = matches!(*state, State::Down { .. });
+        drop(state);
+        if is_down {
+            self.fell.notify_waiters();
+        }
+        !was_down && is_down
+    }
+
+    /// Waits until a check finds that it cannot be used; why.
+    pub(crate) async fn falls(&self) -> Fault {
+        loop {
+            // Made before the look, so that no fall between the two is missed.
+            let fell = self.fell.notified();
+            if let Some(fault) = self.fault() {
+                return fault;
+            }
+            fell.await;
+        }
     }
 
     /// A short look found the same model.
@@ -129,6 +164,42 @@ impl<F: Clone> Replica<F> {
             }
             State::Down { until, .. } => (Instant::now() >= *until).then_some(Task::Check),
         }
+    }
+
+    /// Takes it out, or uses it again.
+    pub(crate) fn drain(&self, drained: bool) {
+        self.drained.store(drained, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::SeqCst)
+    }
+
+    /// Whether calls go to it now.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.is_drained() && self.fault().is_none()
+    }
+
+    /// Calls that it computes now.
+    pub(crate) fn rows(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
+    }
+
+    /// Its state, for operators.
+    pub(crate) fn shown(&self) -> ReplicaState {
+        match &*self.state() {
+            State::Unchecked => ReplicaState::Unchecked,
+            State::Ready { .. } => ReplicaState::Ready,
+            State::Down { fault, .. } => ReplicaState::Down(fault.to_string()),
+        }
+    }
+
+    pub(crate) fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub(crate) fn failed(&self) {

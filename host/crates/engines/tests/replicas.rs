@@ -3,7 +3,7 @@
 mod support;
 
 use inferenceguard_engines::{Deadlines, Fault, Probe, Remote, Sequence, vllm::Vllm};
-use inferenceguard_model::{BackEnd, Caller, ModelError, log_softmax};
+use inferenceguard_model::{BackEnd, Caller, Drain, ModelError, ReplicaState, log_softmax};
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicUsize, Ordering},
@@ -79,8 +79,10 @@ fn a_replica_that_is_killed_during_many_requests_leaves_none_hanging() {
     let (done, failed) = (done.into_inner(), failed.into_inner());
     assert_eq!((done, failed), (200, 0), "each row is grown at the other replica");
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
-    let failures = vllm.failures();
-    assert!(failures.iter().any(|(url, count)| *url == fakes[0].url() && *count > 0), "{failures:?}");
+    let replicas = vllm.replicas();
+    assert!(replicas[0].url == fakes[0].url() && replicas[0].failures > 0, "{replicas:?}");
+    assert_eq!(replicas.iter().map(|one| one.rows).sum::<usize>(), 0, "{replicas:?}");
+    assert!(replicas[0].calls + replicas[1].calls >= 200, "{replicas:?}");
     assert_eq!(vllm.live_beams(), 0);
 }
 
@@ -232,4 +234,87 @@ fn all_replicas_serve_the_model_under_one_name() {
     let (one, other) = (Fake::new(Kind::default()), Fake::new(Kind { model: "large".into(), ..Kind::default() }));
     let error = Vllm::connect(&remote(&[&one, &other]), local(), None).err().unwrap();
     assert_eq!(error.fault, Fault::Model { expected: "smol".into(), known: "large".into() });
+}
+
+#[test]
+fn a_row_does_not_wait_for_a_replica_that_stops_answering() {
+    let (half, fake) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
+    let deadlines = Deadlines {
+        check_byte: Duration::from_millis(300),
+        first_byte: Duration::from_secs(120),
+        look: Duration::from_millis(100),
+        ..deadlines()
+    };
+    let vllm = Vllm::connect(&Remote { deadlines, ..remote(&[&half, &fake]) }, local(), None).unwrap();
+    let expected = grow_one(&vllm).unwrap();
+    // Connections stay open and nothing comes, also for the rows that are on their way.
+    half.rule(|_| Act::Never);
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let rows: Vec<_> = (0..16).map(|_| scope.spawn(|| grow_one(&vllm))).collect();
+        rows.into_iter().for_each(|row| assert_eq!(row.join().unwrap().unwrap(), expected));
+    });
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    let replicas = vllm.replicas();
+    assert!(replicas[0].failures > 0 && matches!(replicas[0].state, ReplicaState::Down(_)), "{replicas:?}");
+    assert_eq!(replicas[1].state, ReplicaState::Ready);
+}
+
+#[test]
+fn the_only_replica_may_be_slow_as_long_as_its_deadline_allows() {
+    let fake = Fake::new(Kind::default());
+    let deadlines = Deadlines {
+        check_byte: Duration::from_millis(100),
+        first_byte: Duration::from_secs(20),
+        look: Duration::from_millis(50),
+        ..deadlines()
+    };
+    let vllm = Vllm::connect(&Remote { deadlines, ..remote(&[&fake]) }, local(), None).unwrap();
+    let expected = grow_one(&vllm).unwrap();
+    // Looks are not answered in time; the row is, later.
+    fake.rule(|seen| Act::Late(if seen.path == "/v1/models" { LATE / 4 } else { LATE }));
+    assert_eq!(grow_one(&vllm).unwrap(), expected);
+    assert!(matches!(vllm.replicas()[0].state, ReplicaState::Down(_)), "{:?}", vllm.replicas());
+}
+
+/// Longer than several looks.
+const LATE: Duration = Duration::from_millis(1200);
+
+#[test]
+fn a_drained_replica_gets_no_new_rows_and_ends_those_that_it_has() {
+    let fakes = [Fake::new(Kind::default()), Fake::new(Kind::default())];
+    let vllm = connect(&[&fakes[0], &fakes[1]]);
+    assert_eq!(vllm.drain("http://127.0.0.1:1", true), Drain::Unknown);
+    let expected = grow_one(&vllm).unwrap();
+    fakes.iter().for_each(|fake| fake.completions(|| Act::Late(Duration::from_millis(300))));
+    std::thread::scope(|scope| {
+        let rows: Vec<_> = (0..16).map(|_| scope.spawn(|| grow_one(&vllm))).collect();
+        until("both compute rows", || vllm.replicas().iter().all(|replica| replica.rows > 0));
+        assert_eq!(vllm.drain(&fakes[0].url(), true), Drain::Done);
+        assert_eq!(vllm.drain(&fakes[1].url(), true), Drain::Last, "one replica must be left");
+        rows.into_iter().for_each(|row| assert_eq!(row.join().unwrap().unwrap(), expected, "no row is lost"));
+    });
+    fakes.iter().for_each(Fake::honest);
+    let before = vllm.replicas();
+    assert_eq!((before[0].rows, before[0].drained, before[0].failures), (0, true, 0), "{before:?}");
+    (0..16).for_each(|_| drop(grow_one(&vllm).unwrap()));
+    let after = vllm.replicas();
+    assert_eq!((after[0].calls, after[1].calls), (before[0].calls, before[1].calls + 16));
+    assert_eq!((vllm.drain(&fakes[0].url(), false), vllm.drain(&fakes[0].url(), false)), (Drain::Done, Drain::Done));
+    until("it gets rows again", || {
+        grow_one(&vllm).unwrap();
+        vllm.replicas()[0].calls > after[0].calls
+    });
+}
+
+#[test]
+fn nothing_answers_where_all_but_the_drained_replicas_are_gone() {
+    let mut fakes = [Fake::new(Kind::default()), Fake::new(Kind::default())];
+    let vllm = connect(&[&fakes[0], &fakes[1]]);
+    assert_eq!(vllm.drain(&fakes[0].url(), true), Drain::Done);
+    fakes[1].kill();
+    until("it is known to be gone", || grow_one(&vllm).is_err() && vllm.broken().is_some());
+    assert!(vllm.broken().unwrap().contains("taken it out"), "{:?}", vllm.broken());
+    assert_eq!(vllm.drain(&fakes[0].url(), false), Drain::Done);
+    until("the other one answers", || grow_one(&vllm).is_ok());
 }

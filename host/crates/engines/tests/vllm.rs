@@ -434,7 +434,8 @@ fn a_busy_engine_is_asked_again_with_the_same_seed() {
         assert_eq!(seen.len(), 3);
         assert!(seen.iter().all(|one| one.body["seed"] == seen[0].body["seed"]));
     }
-    assert_eq!(vllm.failures(), [(fake.url(), 8)]);
+    let replicas = vllm.replicas();
+    assert_eq!((replicas.len(), replicas[0].failures, &replicas[0].url), (1, 8, &fake.url()));
 }
 
 #[test]

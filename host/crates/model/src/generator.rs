@@ -1,8 +1,8 @@
 //! A back end whose unit of work is the chunk: an engine behind a network, or a [`Model`](crate::Model) under a scheduler.
 
 use crate::{
-    BeamId, Caller, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, Rows, SampleRequest,
-    Sampled, Token, Tokenizer, dense::Dense,
+    BeamId, Caller, Drain, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, ReplicaReport, Rows,
+    SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -215,6 +215,18 @@ pub trait BackEnd: Send + Sync {
 
     /// As [`Model::rounding`](crate::Model::rounding).
     fn rounding(&self) -> f64;
+
+    /// The replicas on which it computes; none where it computes in this process.
+    fn replicas(&self) -> Vec<ReplicaReport> {
+        Vec::new()
+    }
+
+    /// Takes the replica of this URL out, or uses it again. A replica that is taken out gets no new calls; those that it computes
+    /// end there.
+    fn drain(&self, url: &str, drained: bool) -> Drain {
+        let _ = (url, drained);
+        Drain::Unknown
+    }
 }
 
 /// A score model that many requests use at once.
@@ -236,4 +248,15 @@ pub trait ScoreBackEnd: Send + Sync {
 
     /// Whether the same answers get the same scores, whatever else is scored; as [`Abilities::repeats`].
     fn repeats(&self) -> bool;
+
+    /// As [`BackEnd::replicas`].
+    fn replicas(&self) -> Vec<ReplicaReport> {
+        Vec::new()
+    }
+
+    /// As [`BackEnd::drain`].
+    fn drain(&self, url: &str, drained: bool) -> Drain {
+        let _ = (url, drained);
+        Drain::Unknown
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Message, ModelError, ModelParts, Token, Tokenizer, language::one_turn, message::only_prompt};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 /// A scored beam of one score model: a place in its KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +44,30 @@ pub struct Scored {
     pub end: f32,
 }
 
+/// A prompt on its way into a score model. Dropping it frees what the back end keeps for it.
+pub struct ScoreOpening {
+    /// The conversation that the answer goes on from; its last turn is the user's.
+    pub messages: Vec<Message>,
+    /// Decodes the tokens of the answer.
+    pub language: Arc<dyn Tokenizer>,
+    /// What the back end keeps between two pieces.
+    pub kept: Option<Box<dyn Any + Send>>,
+}
+
+impl ScoreOpening {
+    /// A prompt of which nothing is read.
+    #[must_use]
+    pub fn new(messages: Vec<Message>, language: Arc<dyn Tokenizer>) -> Self {
+        Self { messages, language, kept: None }
+    }
+}
+
+impl std::fmt::Debug for ScoreOpening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ScoreOpening({} messages)", self.messages.len())
+    }
+}
+
 /// A model that scores prompt and answer, position by position, incrementally along beams.
 pub trait ScoreModel: Send {
     /// What it is.
@@ -63,6 +87,16 @@ pub trait ScoreModel: Send {
     /// As [`ScoreModel::open`]; [`ModelError::Conversation`] for turns that the template does not take.
     fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
         only_prompt(messages).map_or_else(|| Err(one_turn()), |prompt| self.open(prompt, language))
+    }
+
+    /// As [`ScoreModel::open_chat`], by pieces: reads about `most` tokens more of the prompt, and gives the scored beam once all are
+    /// read. The numbers are those of [`ScoreModel::open_chat`], whatever the pieces. The default reads all at once.
+    ///
+    /// # Errors
+    /// As [`ScoreModel::open_chat`].
+    fn open_part(&mut self, opening: &mut ScoreOpening, most: usize) -> Result<Option<ScoreId>, ModelError> {
+        let _ = most;
+        self.open_chat(&opening.messages, Arc::clone(&opening.language)).map(Some)
     }
 
     /// Which template makes its prompts, as bundles name it; nothing, for back ends that have no choice.

@@ -2,11 +2,12 @@
 
 use inferenceguard_model::{
     BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, LockedBackEnd, Model, ModelError,
-    ModelInfo, Native, Pick, Reading, Rows, SampleRequest, Sampled, Token, Tokenizer, Turn,
+    Native, Pick, Rows, SampleRequest, Sampled, Token, Turn,
     conformance::{ConformanceError, GeneratorOptions, Skipped, generator},
     fake::FakeEngine,
     toy::{ToyModel, ToyScript},
 };
+use inferenceguard_testkit::hooked::{Hooked, Hooks};
 use std::sync::{Arc, Mutex};
 
 const SCRIPT: &str = "
@@ -122,7 +123,6 @@ const NONE: Spoils = |_| None;
 
 /// Writes down the calls of a model, and fails where asked.
 struct Logged {
-    inner: ToyModel,
     log: Arc<Mutex<Vec<String>>>,
     spoils: Spoils,
     /// Gives latents of an inner layer that it does not name.
@@ -135,68 +135,53 @@ impl Logged {
     }
 }
 
-impl Model for Logged {
-    fn info(&self) -> &ModelInfo {
-        self.inner.info()
-    }
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.inner.tokenizer()
-    }
-    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        self.inner.encode_prompt(prompt)
-    }
-    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
-        self.inner.prefill(prompt)
-    }
-    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
-        self.inner.prefill_part(reading, most)
-    }
-    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
+impl Hooks for Logged {
+    fn fork(&mut self, model: &mut ToyModel, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
         self.add("fork", parents.len());
-        self.inner.fork(parents)
+        model.fork(parents)
     }
-    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+    fn step(&mut self, model: &mut ToyModel, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         self.add("step", rows.len());
-        let latents = self.inner.step(rows)?;
+        let latents = model.step(rows)?;
         let Some(row) = (self.spoils)(rows) else { return Ok(latents) };
         let (len, width) = (latents.len(), latents.width());
         let mut data = latents.to_host()?.into_owned();
         data[row * width..(row + 1) * width].fill(f32::NAN);
         Rows::host(len, width, data)
     }
-    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
+    fn project(&mut self, model: &mut ToyModel, latents: &Rows) -> Result<Rows, ModelError> {
         self.add("project", latents.len());
-        self.inner.project(latents)
+        model.project(latents)
     }
-    fn layer_latents(&mut self, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {
+    fn layer_latents(&mut self, model: &mut ToyModel, beams: &[BeamId], layer: u32) -> Result<Rows, ModelError> {
         if self.layered {
             Rows::host(beams.len(), 1, vec![0.0; beams.len()])
         } else {
-            self.inner.layer_latents(beams, layer)
+            model.layer_latents(beams, layer)
         }
     }
-    fn sample(&mut self, logits: &Rows, requests: &[(usize, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample(
+        &mut self,
+        model: &mut ToyModel,
+        logits: &Rows,
+        requests: &[(usize, SampleRequest)],
+    ) -> Result<Vec<Sampled>, ModelError> {
         self.add("sample", requests.len());
-        self.inner.sample(logits, requests)
-    }
-    fn release(&mut self, beams: &[BeamId]) {
-        self.inner.release(beams);
-    }
-    fn live_beams(&self) -> usize {
-        self.inner.live_beams()
+        model.sample(logits, requests)
     }
 }
 
 fn logged(script: &str, spoils: Spoils) -> (Native, Arc<Mutex<Vec<String>>>) {
-    let (inner, log) = (ToyScript::parse(script).expect("a script").model(), Arc::default());
-    (Native::new(Box::new(Logged { inner, log: Arc::clone(&log), spoils, layered: false })), log)
+    let (toy, log) = (ToyScript::parse(script).expect("a script").model(), Arc::default());
+    let hooks = Logged { log: Arc::clone(&log), spoils, layered: false };
+    (Native::new(Box::new(Hooked::new(toy, hooks))), log)
 }
 
 #[test]
 fn inner_layers_that_a_model_gives_and_does_not_name_are_found() {
     let make = || -> Arc<dyn BackEnd> {
-        let model = Logged { inner: script().model(), log: Arc::default(), spoils: NONE, layered: true };
-        Arc::new(LockedBackEnd::new(Box::new(model)))
+        let hooks = Logged { log: Arc::default(), spoils: NONE, layered: true };
+        Arc::new(LockedBackEnd::new(Box::new(Hooked::new(script().model(), hooks))))
     };
     let error = generator(make, &exact()).expect_err("`layers` is 0").to_string();
     assert!(error.contains("latents of a layer"), "{error}");

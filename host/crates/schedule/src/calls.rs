@@ -1,7 +1,8 @@
 //! What handles send to the thread, and what it answers.
 
 use inferenceguard_model::{
-    BeamId, Cancel, Effort, GrowRow, GrownRow, Growth, ModelError, Native, ScoreId, ScoreModel, ScoreRow, Scored, Token,
+    BeamId, Cancel, Effort, GrowRow, GrownRow, Growth, ModelError, Native, ScoreId, ScoreModel, ScoreOpening, ScoreRow,
+    Scored, Token,
 };
 use std::sync::mpsc::Sender;
 
@@ -28,15 +29,12 @@ pub(crate) enum Job {
     Score(usize, ScoreJob),
 }
 
-/// The call that begins an answer.
-pub(crate) type OpenScore = Box<dyn FnOnce(&mut dyn ScoreModel) -> Result<ScoreId, ModelError> + Send>;
-
 /// A call of a score handle.
 pub(crate) enum ScoreJob {
     /// Short work.
     Now(ScoreNow),
-    /// Read a prompt: a slice of its own.
-    Open { open: OpenScore, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
+    /// Read a prompt, by slices.
+    Open { opening: ScoreOpening, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
     /// Score answers, by slices.
     Extend { rows: Vec<ScoreRow>, cancel: Cancel, answer: Sender<Result<Vec<Scored>, ModelError>> },
 }

@@ -6,7 +6,8 @@ use crate::{
     shared::Shared,
 };
 use inferenceguard_model::{
-    BeamId, Caller, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Tokenizer,
+    BeamId, Caller, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored,
+    Tokenizer,
 };
 use std::{
     collections::HashSet,
@@ -133,16 +134,6 @@ impl ScoreHandle {
         foreign.map_or(Ok(()), |id| Err(ModelError::UnknownBeam(BeamId(id.0))))
     }
 
-    fn opened(
-        &mut self,
-        open: impl FnOnce(&mut dyn ScoreModel) -> Result<ScoreId, ModelError> + Send + 'static,
-    ) -> Result<ScoreId, ModelError> {
-        let cancel = self.caller.cancel.clone();
-        let id = self.ask(|answer| ScoreJob::Open { open: Box::new(open), cancel, answer })?;
-        self.rows.insert(id);
-        Ok(id)
-    }
-
     fn free(&self, rows: Vec<ScoreId>) {
         if !rows.is_empty() {
             self.shared.send(Job::Score(self.index, ScoreJob::Now(Box::new(move |model| model.release(&rows)))));
@@ -156,13 +147,14 @@ impl ScoreModel for ScoreHandle {
     }
 
     fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        let prompt = prompt.to_owned();
-        self.opened(move |model| model.open(&prompt, language))
+        self.open_chat(&[Message::user(prompt)], language)
     }
 
     fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        let messages = messages.to_vec();
-        self.opened(move |model| model.open_chat(&messages, language))
+        let (opening, cancel) = (ScoreOpening::new(messages.to_vec(), language), self.caller.cancel.clone());
+        let id = self.ask(|answer| ScoreJob::Open { opening, cancel, answer })?;
+        self.rows.insert(id);
+        Ok(id)
     }
 
     fn template(&self) -> Option<String> {

@@ -121,6 +121,39 @@ fn scores_of_one_caller_run_between_the_steps_of_another() {
 }
 
 #[test]
+fn a_long_prompt_of_a_score_model_delays_others_by_slices_only() {
+    let gate = Gate::closed();
+    let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);
+    let cost = Arc::clone(&scheduler.score_back_ends()["cost"]);
+    let (mut scores, ids) = scored_beams(cost.as_ref(), 6).expect("scored beams");
+    thread::scope(|scope| {
+        let growing = scope.spawn(|| {
+            let mut handle = handle(&scheduler);
+            let root = handle.open(&[1]).expect("a prompt");
+            handle.grow(&growth(60), rows(root, 1, 60, 1)).expect("a row")
+        });
+        gate.wait_entered(1);
+        let reading = scope.spawn(|| {
+            let mut handle = cost.handle(&Caller::default());
+            handle.open(&["a"; 40].join(" "), script().tokenizer()).expect("a prompt")
+        });
+        let_callers_come();
+        let scoring = scope.spawn(move || extend(scores.as_mut(), &ids, 3).expect("scores"));
+        let_callers_come();
+        gate.allow(usize::MAX / 2);
+        growing.join().expect("no panic");
+        reading.join().expect("no panic");
+        scoring.join().expect("no panic");
+    });
+    let (events, is_part) = (gate.events(), |event: &Event| *event == Event::Opening(40));
+    assert_eq!(events.iter().filter(|event| is_part(event)).count(), 40 / LIMITS.positions, "{events:?}");
+    assert_eq!(most_between_steps(&events, is_part).0, 1, "slices between two steps");
+    let last = events.iter().rposition(is_part).expect("a slice");
+    let scored = events[..last].iter().filter(|event| matches!(event, Event::Score(..))).count();
+    assert_eq!(scored, 6, "all rows of the other caller are scored before the prompt is read: {events:?}");
+}
+
+#[test]
 fn scores_of_two_callers_take_turns() {
     let gate = Gate::closed();
     let scheduler = scheduler(&gate, LIMITS, Wrong::default(), false);

@@ -15,7 +15,10 @@ use axum::{
     response::{Html, Redirect},
     routing::{get, post, put},
 };
-use inferenceguard_host::Generation;
+use inferenceguard_host::{
+    Generation,
+    model::{Drain, ReplicaReport, ReplicaState},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc, thread};
@@ -33,6 +36,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/admin/canary/promote", post(promote))
         .route("/admin/shadow", put(start_shadow).delete(end_shadow))
         .route("/admin/denial", put(deny).delete(allow))
+        .route("/admin/replica", put(drain))
         // A request passes the last layer first.
         .route_layer(with(Arc::clone(app), middleware::read_body))
         .route_layer(with(Arc::clone(app), middleware::authenticate_administrator));
@@ -55,6 +59,14 @@ struct TrialBody {
 #[serde(deny_unknown_fields)]
 struct DenialBody {
     reason: String,
+}
+
+/// The body that names a replica, by its URL as the status shows it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplicaBody {
+    url: String,
+    drained: bool,
 }
 
 /// `GET /admin/status`: what runs now, without prompts and answers.
@@ -127,13 +139,45 @@ async fn allow(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
     off_path(app, |app| Ok(app.deployer.save_denial(None)?)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
+/// `PUT /admin/replica` with `{"url": …, "drained": true}`: the replica gets no new calls. Those that it computes end there: it can be
+/// stopped once the status shows no rows of it. With `false` it is used again.
+async fn drain(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, ApiError> {
+    let ReplicaBody { url, drained } = read(&body, "url", "{\"url\": …, \"drained\": true or false}")?;
+    match app.engine.drain(url.trim_end_matches('/'), drained) {
+        Drain::Done => {
+            tracing::info!(url, drained, "a replica is taken out or used again");
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Drain::Unknown => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_replica",
+            "there is no replica of this URL; GET /admin/status lists them",
+        )),
+        Drain::Last => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "last_replica",
+            "no other replica of this model can answer; use another one again first, or deny all requests (PUT /admin/denial)",
+        )),
+    }
+}
+
+/// A replica, for administrators.
+fn replica(one: &ReplicaReport) -> Value {
+    let why = if let ReplicaState::Down(why) = &one.state { Some(why) } else { None };
+    json!({
+        "role": one.role.name(), "model": one.model, "replica": one.number, "url": one.url, "state": one.state.name(), "why": why,
+        "drained": one.drained, "calls": one.calls, "failures": one.failures, "rows": one.rows,
+    })
+}
+
 impl App {
     fn status(&self) -> Value {
-        let held = self.engine.held();
+        let (held, replicas) = (self.engine.held(), self.engine.replicas());
         json!({
             "model": self.model, "models": self.engine.models(), "since": self.since, "generation": self.engine.generation(),
             "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.admission.capacity.waiting(),
             "held": {"beams": held.beams, "scored": held.scored}, "requests": self.admission.live.list(),
+            "replicas": replicas.iter().map(replica).collect::<Vec<_>>(),
             "canary": self.deployer.canary_report(), "shadow": self.deployer.shadow_report(), "denied": self.deployer.denial.reason(),
             "totals": self.metrics.totals(),
         })
@@ -141,7 +185,11 @@ impl App {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::bad("bundle", format!("expected {expected}: {error}")))
+    read(body, "bundle", expected)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8], param: &str, expected: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::bad(param, format!("expected {expected}: {error}")))
 }
 
 /// The bundle and the share of a body for a canary or a shadow.

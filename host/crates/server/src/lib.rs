@@ -52,6 +52,7 @@ mod middleware;
 mod openai;
 mod quota;
 mod readiness;
+mod replica_metrics;
 mod routes;
 mod settings;
 mod settings_check;

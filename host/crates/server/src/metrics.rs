@@ -5,6 +5,7 @@ use crate::{
     exposition::Format,
     labels::{Names, Text},
     locks::lock,
+    replica_metrics::Replicas,
     totals::Totals,
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
@@ -111,6 +112,7 @@ pub(crate) struct Metrics {
     fuel: Counter,
     lost_rows: Counter,
     lost_spans: Counter,
+    replicas: Replicas,
     live: Gauge,
     waiting: Gauge,
     totals: Mutex<Totals>,
@@ -164,6 +166,7 @@ impl Metrics {
             fuel: Counter::default(),
             lost_rows: Counter::default(),
             lost_spans: Counter::default(),
+            replicas: Replicas::default(),
             live: Gauge::default(),
             waiting: Gauge::default(),
             totals: Mutex::default(),
@@ -210,6 +213,7 @@ impl Metrics {
         let help = "Candidates that the language model's back end did not grow, or not as asked";
         r.register("candidates_lost", help, self.lost_rows.clone());
         r.register("spans_lost", "Spans that could not be sent to the collector", self.lost_spans.clone());
+        self.replicas.register(r);
         r.register("requests_running", "Running requests", self.live.clone());
         r.register("requests_waiting", "Waiting choices", self.waiting.clone());
         self
@@ -338,6 +342,7 @@ impl Metrics {
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.fuel.inner().store(engine.fuel(), Ordering::Relaxed);
         self.lost_spans.inner().store(lost_spans, Ordering::Relaxed);
+        engine.replicas().iter().for_each(|replica| self.replicas.set(replica));
         let mut text = String::new();
         // Writing to a text cannot fail.
         let _ = encode(&mut text, &self.registry);

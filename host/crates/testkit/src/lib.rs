@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `components` | first-party components and misbehaving guests, built once per process (feature `components`) |
+//! | [`hooked`] | a toy model around whose calls a test does something |
 //! | [`player`] | searches over the toy model, played with roles in plain Rust |
 //! | [`roles`] | roles in plain Rust, and a search configuration |
 //! | [`manifest!`] | the manifest of a toy deployment |
@@ -10,6 +11,7 @@
 
 #[cfg(feature = "components")]
 pub mod components;
+pub mod hooked;
 mod manifest;
 pub mod player;
 pub mod roles;

@@ -6,8 +6,9 @@ use crate::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError, Roles};
-use inferenceguard_model::toy::ToyScript;
+use inferenceguard_model::{LockedBackEnd, fake::FakeEngine, toy::ToyScript};
 use inferenceguard_search::{Cost, CostKind, Needs, SearchConfig};
+use std::sync::Arc;
 
 /// `bad` pays most and costs most.
 pub const SCRIPT: &str = "vocab: <eos>* good bad plain
@@ -24,6 +25,18 @@ score reward cumulative: good 1, bad 3";
 pub fn with_models(builder: EngineBuilder, script: &str) -> EngineBuilder {
     let toy = ToyScript::parse(script).expect("a script of the toy model");
     let builder = builder.model(Box::new(toy.model()));
+    toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)))
+}
+
+/// A builder with the score models of a script, whose language model runs in a fake engine that `change` spoils.
+///
+/// # Panics
+/// If the script cannot be read.
+#[must_use]
+pub fn faked(script: &str, change: impl FnOnce(FakeEngine) -> FakeEngine) -> EngineBuilder {
+    let toy = ToyScript::parse(script).expect("a script of the toy model");
+    let honest = FakeEngine::new(Arc::new(LockedBackEnd::new(Box::new(toy.model()))), "").expect("no faults");
+    let builder = EngineBuilder::new().back_end(Arc::new(change(honest)));
     toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)))
 }
 

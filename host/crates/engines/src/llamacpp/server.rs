@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole,
     dense::{CpuDense, Dense},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -98,5 +98,13 @@ impl BackEnd for LlamaCpp {
 
     fn rounding(&self) -> f64 {
         self.rounding
+    }
+
+    fn replicas(&self) -> Vec<ReplicaReport> {
+        self.core.fleet.report(ReplicaRole::Language, &self.core.side.info.name)
+    }
+
+    fn drain(&self, url: &str, drained: bool) -> Drain {
+        self.core.fleet.drain(url, drained)
     }
 }

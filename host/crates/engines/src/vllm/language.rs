@@ -14,7 +14,7 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Generator, ModelInfo,
+    Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole,
     dense::{CpuDense, Dense},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -45,12 +45,6 @@ impl Vllm {
         let core = Core { fleet, latents, side };
         let rounding = rounding(&remote.precision);
         Ok(Self { core: Arc::new(core), rounding, sessions: Sessions::new() })
-    }
-
-    /// How many calls failed so far, by URL; those that succeeded when they were sent again count too.
-    #[must_use]
-    pub fn failures(&self) -> Vec<(String, u64)> {
-        self.core.fleet.failures()
     }
 }
 
@@ -130,5 +124,18 @@ impl BackEnd for Vllm {
 
     fn rounding(&self) -> f64 {
         self.rounding
+    }
+
+    fn replicas(&self) -> Vec<ReplicaReport> {
+        let Core { fleet, latents, side } = &*self.core;
+        let latents = latents.iter().flat_map(|latents| latents.fleet().report(ReplicaRole::Latents, &side.info.name));
+        fleet.report(ReplicaRole::Language, &side.info.name).into_iter().chain(latents).collect()
+    }
+
+    fn drain(&self, url: &str, drained: bool) -> Drain {
+        match (self.core.fleet.drain(url, drained), &self.core.latents) {
+            (Drain::Unknown, Some(latents)) => latents.fleet().drain(url, drained),
+            (done, _) => done,
+        }
     }
 }

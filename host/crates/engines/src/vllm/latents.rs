@@ -1,7 +1,9 @@
 //! Latents by a second server of the same weights, which pools `token_embed`: the last hidden state after the final norm.
 
 use super::pooling::{PoolCheck, Pooling};
-use crate::{Contradiction, Fault, Local, Remote, RemoteError, engine::Session, measure::Measure, worker::Worker};
+use crate::{
+    Contradiction, Fault, Local, Remote, RemoteError, engine::Session, fleet::Fleet, measure::Measure, worker::Worker,
+};
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ impl Latents {
         let check = PoolCheck::new(remote, &*local.tokenizer, (Measure::Latents(hidden), "latents"), context);
         let check = check.map_err(|fault| fault.at("(this side)"))?;
         Ok(Self { pooling: Pooling::connect(worker, remote, check)?, hidden })
+    }
+
+    pub(crate) fn fleet(&self) -> &Fleet<PoolCheck> {
+        &self.pooling.fleet
     }
 
     pub(crate) fn broken(&self) -> Option<String> {

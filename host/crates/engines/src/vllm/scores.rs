@@ -17,8 +17,8 @@ use crate::{
     worker::Worker,
 };
 use inferenceguard_model::{
-    BeamId, Caller, Cancel, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token,
-    Tokenizer,
+    BeamId, Caller, Cancel, Drain, Message, ModelError, ReplicaReport, ReplicaRole, ScoreBackEnd, ScoreId, ScoreInfo,
+    ScoreModel, ScoreRow, Scored, Token, Tokenizer,
 };
 use std::{
     collections::HashMap,
@@ -124,6 +124,14 @@ impl ScoreBackEnd for Scores {
 
     fn repeats(&self) -> bool {
         false
+    }
+
+    fn replicas(&self) -> Vec<ReplicaReport> {
+        self.core.pooling.fleet.report(ReplicaRole::Scores, &self.core.info.name)
+    }
+
+    fn drain(&self, url: &str, drained: bool) -> Drain {
+        self.core.pooling.fleet.drain(url, drained)
     }
 }
 

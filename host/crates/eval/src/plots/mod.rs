@@ -4,12 +4,14 @@ mod answers;
 mod bars;
 mod curve;
 mod labels;
+mod lines;
 mod reliability;
 mod scatter;
 mod theme;
 mod violin;
 
 pub use bars::Bars;
+pub use lines::{Lines, Panel, Series};
 pub use reliability::{Bin, reliability};
 
 pub(crate) use answers::{sample, verdict_text};
@@ -98,6 +100,15 @@ pub fn bars(bars: &Bars) -> Result<Picture, EvalError> {
     let (name, caption) = ("time".to_owned(), "where the time went; the line is what the hardware allows".to_owned());
     let (model, is_text) = (String::new(), false);
     drawn(bars, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
+}
+
+/// A plot of lines over a number that doubles.
+///
+/// # Errors
+/// [`EvalError::Picture`].
+pub fn lines(lines: &Lines, name: &str, caption: &str) -> Result<Picture, EvalError> {
+    let (name, caption, model, is_text) = (name.to_owned(), caption.to_owned(), String::new(), false);
+    drawn(lines, Picture { name, model, caption, is_text, svg: String::new(), png: Vec::new() })
 }
 
 const FIGURE_2: &str = "reward against safety, and safety against seconds per prompt, with 95 % intervals. Safe is within budget or \

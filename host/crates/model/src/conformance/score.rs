@@ -1,7 +1,7 @@
 //! The checks of a score model.
 
 use super::{ConformanceError, Outcome, ensure, ensure_close, ensure_error, ensure_scores};
-use crate::{ModelError, ScoreId, ScoreModel, ScoreRow, Scored, Token, Tokenizer};
+use crate::{Message, ModelError, ScoreId, ScoreModel, ScoreOpening, ScoreRow, Scored, Token, Tokenizer};
 use std::sync::Arc;
 
 /// What a score model is checked with.
@@ -30,10 +30,11 @@ impl ScoreOptions {
 
 type Check = fn(&mut Subject) -> Outcome;
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 11] = [
     ("a digest names it", named),
     ("every token of an ended answer has a finite score", counts),
     ("piece by piece equals the whole", pieces),
+    ("a prompt by pieces equals the whole", prompts),
     ("a row without tokens changes nothing", empty_rows),
     ("an end without tokens scores the tail", late_end),
     ("a fork goes on as its parent would", forks),
@@ -150,6 +151,24 @@ fn pieces(subject: &mut Subject) -> Outcome {
         }
     }
     Ok(())
+}
+
+fn prompts(subject: &mut Subject) -> Outcome {
+    let (answer, language) = (subject.answer(0), Arc::clone(&subject.options.language));
+    let message = Message::user(subject.options.prompts[0].clone());
+    let mut opening = ScoreOpening::new(vec![message], language);
+    let mut opened = subject.model.open_part(&mut opening, 1)?;
+    while opened.is_none() {
+        // Others are scored between two pieces.
+        subject.whole(1, &answer, true)?;
+        opened = subject.model.open_part(&mut opening, 1)?;
+    }
+    let Some(id) = opened else { return Ok(()) };
+    let expected = subject.whole(0, &answer, true)?;
+    let found = subject.extend(id, &answer, true)?;
+    ensure_scores("the answer to a prompt that was read by pieces", &expected, &found, subject.options.tolerance)?;
+    subject.model.release(&[id]);
+    subject.ensure_live("a prompt that was read by pieces", 0)
 }
 
 fn empty_rows(subject: &mut Subject) -> Outcome {

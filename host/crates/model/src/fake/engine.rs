@@ -17,11 +17,15 @@ use std::{
     },
 };
 
+/// What becomes of the rows of a call of `grow`, by its number from 1.
+pub type Spoil = fn(u64, Vec<GrownRow>) -> Result<Vec<GrownRow>, ModelError>;
+
 /// An engine that gives bad answers by a script; see [`crate::fake`].
 #[derive(Clone)]
 pub struct FakeEngine {
     inner: Arc<dyn BackEnd>,
     abilities: Abilities,
+    spoil: Spoil,
     state: Arc<State>,
 }
 
@@ -42,6 +46,11 @@ impl State {
         *number += 1;
         self.faults.get(&(call, *number)).copied()
     }
+
+    /// Calls of this kind so far.
+    fn calls(&self, call: Call) -> u64 {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied().unwrap_or_default()
+    }
 }
 
 impl FakeEngine {
@@ -52,13 +61,20 @@ impl FakeEngine {
     pub fn new(inner: Arc<dyn BackEnd>, script: &str) -> Result<Self, FaultError> {
         let abilities = Abilities { engine: format!("fake {}", inner.abilities().engine), ..inner.abilities().clone() };
         let state = Arc::new(State { faults: parse(script)?, ..State::default() });
-        Ok(Self { inner, abilities, state })
+        Ok(Self { inner, abilities, spoil: |_, rows| Ok(rows), state })
     }
 
     /// The same engine with other abilities: what is off is refused.
     #[must_use]
     pub fn with_abilities(mut self, abilities: Abilities) -> Self {
         self.abilities = abilities;
+        self
+    }
+
+    /// The same engine, which changes grown rows beyond what a script can say. Beams of rows that it leaves out stay with the handle.
+    #[must_use]
+    pub fn with_spoiled(mut self, spoil: Spoil) -> Self {
+        self.spoil = spoil;
         self
     }
 }
@@ -198,7 +214,10 @@ impl Generator for Handle {
             fault => spoil(&mut grown, fault, vocab, &parents),
         };
         self.inner.release(&lost);
-        if fault == Some(Fault::TimeOut) { Err(failed("no answer in time")) } else { Ok(grown) }
+        if fault == Some(Fault::TimeOut) {
+            return Err(failed("no answer in time"));
+        }
+        (self.engine.spoil)(self.engine.state.calls(Call::Grow), grown)
     }
 
     fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {

@@ -31,5 +31,5 @@ mod engine;
 mod script;
 mod spoil;
 
-pub use engine::FakeEngine;
+pub use engine::{FakeEngine, Spoil};
 pub use script::{Call, Fault, FaultError};

@@ -2,10 +2,10 @@
 
 use crate::{
     Limits,
-    calls::{OpenScore, ScoreJob, ScoreNow},
+    calls::{ScoreJob, ScoreNow},
     health::Health,
 };
-use inferenceguard_model::{Cancel, ModelError, ScoreId, ScoreModel, ScoreRow, Scored};
+use inferenceguard_model::{Cancel, ModelError, ScoreId, ScoreModel, ScoreOpening, ScoreRow, Scored};
 use std::{collections::VecDeque, sync::mpsc::Sender};
 
 /// The model, and the calls that wait for it.
@@ -15,13 +15,24 @@ pub(super) struct ScoreWork {
     health: Health,
     limits: Limits,
     now: Vec<ScoreNow>,
-    waiting: VecDeque<Waiting>,
+    calls: Calls,
 }
 
-/// A call that takes slices.
-enum Waiting {
-    Open { open: OpenScore, cancel: Cancel, answer: Sender<Result<ScoreId, ModelError>> },
-    Extend(Extending),
+/// Calls that take slices.
+#[derive(Default)]
+struct Calls {
+    /// Prompts, one by one.
+    prompts: VecDeque<Opening>,
+    answers: VecDeque<Extending>,
+    /// Whether the last slice was one of a prompt. Where both wait, they take turns.
+    read: bool,
+}
+
+/// A prompt of which a part is read.
+struct Opening {
+    work: ScoreOpening,
+    cancel: Cancel,
+    answer: Sender<Result<ScoreId, ModelError>>,
 }
 
 /// Rows of one call, some of them scored.
@@ -32,16 +43,25 @@ struct Extending {
     answer: Sender<Result<Vec<Scored>, ModelError>>,
 }
 
-impl Waiting {
-    /// Whether its caller has cancelled; then it is answered.
-    fn is_cancelled(&self) -> bool {
-        match self {
-            Self::Open { cancel, answer, .. } => refused(cancel, answer),
-            Self::Extend(Extending { cancel, answer, .. }) => refused(cancel, answer),
-        }
+impl Calls {
+    /// Answers the calls whose callers have cancelled.
+    fn drop_cancelled(&mut self) {
+        self.prompts.retain(|call| !refused(&call.cancel, &call.answer));
+        self.answers.retain(|call| !refused(&call.cancel, &call.answer));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.prompts.is_empty() && self.answers.is_empty()
+    }
+
+    /// Whether the next slice is one of a prompt.
+    fn turn(&mut self) -> bool {
+        self.read = !self.prompts.is_empty() && !(self.read && !self.answers.is_empty());
+        self.read
     }
 }
 
+/// Whether a caller has cancelled; then it is answered.
 fn refused<T>(cancel: &Cancel, answer: &Sender<Result<T, ModelError>>) -> bool {
     let is_cancelled = cancel.is_cancelled();
     if is_cancelled {
@@ -52,7 +72,7 @@ fn refused<T>(cancel: &Cancel, answer: &Sender<Result<T, ModelError>>) -> bool {
 
 impl ScoreWork {
     pub(super) fn new(model: Box<dyn ScoreModel>, health: Health, limits: Limits) -> Self {
-        Self { model: Some(model), health, limits, now: Vec::new(), waiting: VecDeque::new() }
+        Self { model: Some(model), health, limits, now: Vec::new(), calls: Calls::default() }
     }
 
     pub(super) fn health(&self) -> &Health {
@@ -60,7 +80,7 @@ impl ScoreWork {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !(self.now.is_empty() && self.waiting.is_empty())
+        !(self.now.is_empty() && self.calls.is_empty())
     }
 
     pub(super) fn take(&mut self, job: ScoreJob) {
@@ -69,57 +89,63 @@ impl ScoreWork {
         }
         match job {
             ScoreJob::Now(work) => self.now.push(work),
-            ScoreJob::Open { open, cancel, answer } => self.waiting.push_back(Waiting::Open { open, cancel, answer }),
+            ScoreJob::Open { opening: work, cancel, answer } => {
+                self.calls.prompts.push_back(Opening { work, cancel, answer });
+            }
             ScoreJob::Extend { rows, cancel, answer } => {
-                let extending = Extending { rows: rows.into(), scored: Vec::new(), cancel, answer };
-                self.waiting.push_back(Waiting::Extend(extending));
+                self.calls.answers.push_back(Extending { rows: rows.into(), scored: Vec::new(), cancel, answer });
             }
         }
     }
 
     /// Short calls, and the end of those that were cancelled.
     pub(super) fn now(&mut self) {
-        self.waiting.retain(|call| !call.is_cancelled());
+        self.calls.drop_cancelled();
         let work = std::mem::take(&mut self.now);
         self.guarded(|model, _| work.into_iter().for_each(|work| work(model)));
     }
 
-    /// One slice: a prompt, or rows of the calls that wait, as many as fit.
+    /// One slice: of a prompt, or rows of the calls that wait, as many as fit.
     pub(super) fn slice(&mut self) {
-        match self.waiting.pop_front() {
-            Some(Waiting::Open { open, answer, .. }) => self.guarded(|model, _| drop(answer.send(open(model)))),
-            Some(Waiting::Extend(first)) => self.extend(first),
-            None => {}
+        if self.calls.turn() {
+            self.read();
+        } else if let Some(first) = self.calls.answers.pop_front() {
+            self.extend(first);
         }
+    }
+
+    /// One slice of the first prompt. The prompts behind it wait until all of it is read.
+    fn read(&mut self) {
+        let (Some(mut prompt), most) = (self.calls.prompts.pop_front(), self.limits.positions.max(1)) else { return };
+        self.guarded(|model, calls| match model.open_part(&mut prompt.work, most).transpose() {
+            None => calls.prompts.push_front(prompt),
+            Some(opened) => drop(prompt.answer.send(opened)),
+        });
     }
 
     /// Scores rows of this call and of those behind it. Calls with rows left wait behind the others.
     fn extend(&mut self, first: Extending) {
         let mut room = self.limits.positions.max(1);
         let mut parts = vec![cut(first, &mut room, true)];
-        while let Some(Waiting::Extend(next)) = self.waiting.front() {
+        while let Some(next) = self.calls.answers.front() {
             if next.rows.front().is_some_and(|row| row.tokens.len() > room) {
                 break;
             }
-            let Some(Waiting::Extend(next)) = self.waiting.pop_front() else { break };
+            let Some(next) = self.calls.answers.pop_front() else { break };
             parts.push(cut(next, &mut room, false));
         }
-        self.guarded(|model, waiting| {
-            for done in score(model, parts) {
-                waiting.push_back(Waiting::Extend(done));
-            }
-        });
+        self.guarded(|model, calls| calls.answers.extend(score(model, parts)));
     }
 
     /// Runs work of the model; a panic breaks it, and fails all calls that wait for it.
-    fn guarded(&mut self, work: impl FnOnce(&mut dyn ScoreModel, &mut VecDeque<Waiting>)) {
+    fn guarded(&mut self, work: impl FnOnce(&mut dyn ScoreModel, &mut Calls)) {
         let (Some(model), health) = (&mut self.model, self.health.clone()) else { return };
-        let waiting = &mut self.waiting;
-        if health.guard(|| work(model.as_mut(), waiting)).is_none() {
+        let calls = &mut self.calls;
+        if health.guard(|| work(model.as_mut(), calls)).is_none() {
             let model = self.model.take();
             health.guard(|| drop(model));
             self.now.clear();
-            self.waiting.clear();
+            self.calls = Calls::default();
         }
     }
 }

@@ -2,11 +2,12 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use inferenceguard_model::{
-    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, Model, ModelError, ModelInfo, Pick,
-    Reading, Rows, SampleRequest, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, Model, ModelError, Pick, Reading, Rows,
+    SampleRequest, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored, Token, Tokenizer,
     toy::{ToyModel, ToyScore, ToyScript},
 };
 use inferenceguard_schedule::{Limits, Scheduler};
+use inferenceguard_testkit::hooked::{Hooked, Hooks};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex},
@@ -35,6 +36,8 @@ pub(crate) enum Event {
     Step(Vec<BeamId>),
     /// A slice of the prompt that ends with this token.
     Prompt(Option<Token>),
+    /// A slice of the prompt of a score model, and the words of that prompt.
+    Opening(usize),
     /// A slice of scores: its positions, and its first row.
     Score(usize, ScoreId),
 }
@@ -116,34 +119,23 @@ pub(crate) struct Wrong {
     pub(crate) fails_at: usize,
 }
 
-/// A toy behind a gate, that may go wrong at a step.
+/// Lets a toy wait at a gate, and go wrong at a step.
 pub(crate) struct Gated {
-    pub(crate) inner: ToyModel,
     pub(crate) gate: Arc<Gate>,
     pub(crate) wrong: Wrong,
 }
 
-impl Model for Gated {
-    fn info(&self) -> &ModelInfo {
-        self.inner.info()
-    }
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.inner.tokenizer()
-    }
-    fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {
-        self.inner.encode_prompt(prompt)
-    }
-    fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {
-        self.inner.prefill(prompt)
-    }
-    fn prefill_part(&mut self, reading: &mut Reading, most: usize) -> Result<Option<(BeamId, Rows)>, ModelError> {
+impl Hooks for Gated {
+    fn prefill_part(
+        &mut self,
+        model: &mut ToyModel,
+        reading: &mut Reading,
+        most: usize,
+    ) -> Result<Option<(BeamId, Rows)>, ModelError> {
         self.gate.add(Event::Prompt(reading.prompt.last().copied()));
-        self.inner.prefill_part(reading, most)
+        model.prefill_part(reading, most)
     }
-    fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        self.inner.fork(parents)
-    }
-    fn step(&mut self, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+    fn step(&mut self, model: &mut ToyModel, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
         self.gate.pass();
         self.gate.add(Event::Step(rows.iter().map(|(beam, _)| *beam).collect()));
         let Wrong { panics_at, fails_at } = self.wrong;
@@ -151,16 +143,7 @@ impl Model for Gated {
         if self.gate.steps() == fails_at {
             return Err(ModelError::Backend("the device is gone".into()));
         }
-        self.inner.step(rows)
-    }
-    fn project(&mut self, latents: &Rows) -> Result<Rows, ModelError> {
-        self.inner.project(latents)
-    }
-    fn release(&mut self, beams: &[BeamId]) {
-        self.inner.release(beams);
-    }
-    fn live_beams(&self) -> usize {
-        self.inner.live_beams()
+        model.step(rows)
     }
 }
 
@@ -181,6 +164,16 @@ impl ScoreModel for Watched {
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
         self.inner.fork(parents)
     }
+    fn open_part(&mut self, opening: &mut ScoreOpening, most: usize) -> Result<Option<ScoreId>, ModelError> {
+        let words = opening.messages.iter().flat_map(|message| message.content.split(' ')).count();
+        self.gate.add(Event::Opening(words));
+        let before = opening.kept.take().and_then(|kept| kept.downcast::<usize>().ok()).map_or(0, |read| *read);
+        if before + most >= words {
+            return self.inner.open_chat(&opening.messages, Arc::clone(&opening.language)).map(Some);
+        }
+        opening.kept = Some(Box::new(before + most));
+        Ok(None)
+    }
     fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         assert!(!self.panics, "a bug in the score model");
         let positions = rows.iter().map(|row| row.tokens.len()).sum();
@@ -197,7 +190,7 @@ impl ScoreModel for Watched {
 
 /// A scheduler of the toy and its score models; `judge` panics where asked, and the language model goes wrong so.
 pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, wrong: Wrong, judge_panics: bool) -> Scheduler {
-    let model = Gated { inner: script().model(), gate: Arc::clone(gate), wrong };
+    let model = Hooked::new(script().model(), Gated { gate: Arc::clone(gate), wrong });
     let scores = ["cost", "judge"].map(|name| {
         let inner = script().score(name).expect("in the script");
         let watched = Watched { inner, gate: Arc::clone(gate), panics: judge_panics && name == "judge" };

@@ -29,7 +29,7 @@ impl Session {
         let searched = !self.config.stop.is_empty();
         let row = GrowRow {
             parent: beam.parent,
-            picks: (0..self.chunk_len).map(|offset| self.pick(row, offset)).collect(),
+            picks: self.picks(row),
             seed: beam.lineage.seed(self.config.seed, self.attempt),
             repeated: self.sampling(&beam.tokens).repeated,
             text: if searched { beam.text.clone() } else { GrowingText::default() },

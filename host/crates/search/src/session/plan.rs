@@ -65,10 +65,25 @@ impl Session {
 
     /// How a candidate's token at this offset of the chunk is chosen.
     pub(super) fn pick(&self, row: usize, offset: u32) -> Pick {
-        let beam = &self.rows[row];
-        let siblings = || self.rows[..row].iter().filter(|other| other.parent == beam.parent).count() as u32;
-        let rank = || if offset == 0 { siblings() } else { 0 };
-        self.config.sampling.pick(|| beam.lineage.draw(self.config.seed, offset, self.attempt), rank)
+        let draw = || self.rows[row].lineage.draw(self.config.seed, offset, self.attempt);
+        self.config.sampling.pick(draw, || self.rank(row, offset))
+    }
+
+    /// The same for every offset of the chunk.
+    pub(super) fn picks(&self, row: usize) -> Vec<Pick> {
+        let mut draws = self.rows[row].lineage.draws(self.config.seed, self.attempt);
+        let mut pick = |offset| {
+            // Either every offset takes a draw or none does.
+            self.config.sampling.pick(|| draws.next().unwrap_or_default(), || self.rank(row, offset))
+        };
+        (0..self.chunk_len).map(&mut pick).collect()
+    }
+
+    /// Which of the likeliest tokens a greedy candidate takes: siblings begin with different ones.
+    fn rank(&self, row: usize, offset: u32) -> u32 {
+        let parent = self.rows[row].parent;
+        let siblings = || self.rows[..row].iter().filter(|other| other.parent == parent).count() as u32;
+        if offset == 0 { siblings() } else { 0 }
     }
 
     /// Tokens of failed candidates at this offset, the most frequent first.

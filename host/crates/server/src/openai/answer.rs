@@ -134,7 +134,8 @@ fn extension(output: &Output, why: bool) -> Value {
         "models": models(output),
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
         "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
-        "retries": output.usage.retries, "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "retries": output.usage.retries, "lost_rows": output.usage.lost_rows,
+        "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     if why {
         extension["why"] = json!(output.notes);

@@ -1,0 +1,47 @@
+//! `simulate`: answers a second over many replicas, from measured times.
+
+use crate::output;
+use anyhow::Context;
+use clap::Args;
+use inferenceguard_scaling::{Sweep, Times};
+use std::path::PathBuf;
+
+/// The times that are taken if no file is named.
+const TIMES: &str = include_str!("../../scaling/times.toml");
+
+/// See `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    /// A TOML file of measured times; those of SCALING.md if not given
+    #[arg(long, value_name = "FILE")]
+    times: Option<PathBuf>,
+    /// Numbers of language replicas
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32,64,128,256")]
+    replicas: Vec<usize>,
+    /// Score replicas for each language replica
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
+    scores: Vec<usize>,
+    /// Numbers of candidates
+    #[arg(long = "n", value_delimiter = ',', default_value = "8,32,128")]
+    ns: Vec<usize>,
+    /// Writes scaling.csv, scaling.md and scaling.svg into this folder, which must exist
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Simulates every case, prints the table, and writes files.
+pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<()> {
+    let SimulateArguments { times, replicas, scores, ns, out } = arguments;
+    let text = match times {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
+        None => TIMES.to_owned(),
+    };
+    let sweep = Sweep { replicas: replicas.clone(), scores: scores.clone(), ns: ns.clone() };
+    let report = sweep.run(&Times::parse(&text)?)?;
+    if let Some(folder) = out {
+        output::file(&folder.join("scaling.csv"), report.csv().as_bytes())?;
+        output::file(&folder.join("scaling.md"), report.markdown().as_bytes())?;
+        output::file(&folder.join("scaling.svg"), report.plot()?.svg.as_bytes())?;
+    }
+    output::result(report.markdown().trim_end())
+}
