@@ -42,6 +42,7 @@ impl InstantModel {
             likeliest: 0,
             latents: false,
             layers: false,
+            token_latents: false,
             steering: false,
             forced: false,
             repeats: true,

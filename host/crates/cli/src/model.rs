@@ -33,7 +33,7 @@ pub(crate) enum ModelCommand {
     /// Removes a model that was fetched from the hub
     Remove(IdArguments),
     /// Writes a probe of a model, by which `--probe` recognises it in an engine
-    Probe(ProbeArguments),
+    Probe(Box<ProbeArguments>),
 }
 
 #[derive(Debug, Args)]
