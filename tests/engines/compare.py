@@ -120,7 +120,7 @@ def recorded(program, bundle, side, checks):
     done = {"verify": ours.once([program, "verify", side.records])}
     done["replay"] = ours.once([program, "replay", side.records, *side.flags, "--bundle", bundle], 1800)
     for name, (status, out, errors) in done.items():
-        checks.holds(f"{side.name}: {name}: {out.strip().splitlines()[-1] if out.strip() else ''}", status == 0, errors)
+        checks.holds(f"{side.name}: {name}: {' '.join(out.split())[:140]}", status == 0, errors)
     return all(status == 0 for status, _, _ in done.values())
 
 
