@@ -44,7 +44,7 @@ class Side:
         chat = [{"role": "user", "content": prompt}]
         body = {"messages": chat, "seed": number, "inferenceguard": {"method": method}}
         begun = time.monotonic()
-        status, text = ours.ask(self.clients, "/v1/chat/completions", body, 600)
+        status, text = ours.ask(self.clients, "/v1/chat/completions", body)
         seconds = time.monotonic() - begun
         if status != 200:
             return {"side": self.name, "prompt": prompt, "method": method, "status": f"HTTP {status}", "error": text[:300]}
@@ -54,7 +54,7 @@ class Side:
 
     def judge(self, prompt, answer):
         body = {"messages": [{"role": "user", "content": prompt}], "answer": answer}
-        status, text = ours.ask(self.clients, "/v1/judge", body, 600)
+        status, text = ours.ask(self.clients, "/v1/judge", body)
         if status != 200:
             raise SystemExit(f"{self.name} does not judge: {status} {text}")
         return json.loads(text)
@@ -118,9 +118,9 @@ def agree(rows, checks):
 def recorded(program, bundle, side, checks):
     """What verify and replay say of the side's records: the status of each."""
     done = {"verify": ours.once([program, "verify", side.records])}
-    done["replay"] = ours.once([program, "replay", side.records, *side.flags, "--bundle", bundle], 1800)
+    done["replay"] = ours.once([program, "replay", side.records, *side.flags, "--bundle", bundle])
     for name, (status, out, errors) in done.items():
-        checks.holds(f"{side.name}: {name}: {out.strip().splitlines()[-1] if out.strip() else ''}", status == 0, errors)
+        checks.holds(f"{side.name}: {name}: {' '.join(out.split())[:140]}", status == 0, errors)
     return all(status == 0 for status, _, _ in done.values())
 
 

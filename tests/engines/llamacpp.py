@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our program with llama.cpp's server: llamacpp.py PROGRAM FILE.gguf PYTHON
 
-PYTHON has the package xllamacpp, whose server runs FILE in eight slots, then nothing, then a damaged copy of FILE, then FILE.
+PYTHON has the package xllamacpp, whose server runs FILE in nine slots, then nothing, then a damaged copy of FILE, then FILE.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Setting:
     def engine(self, file):
         """The server, which can be asked as soon as it has read the file."""
         (self.folder / "slots").mkdir(exist_ok=True)
-        command = [self.python, HERE / "llamacpp_server.py", file, self.port, 8, self.folder / "slots"]
+        command = [self.python, HERE / "llamacpp_server.py", file, self.port, 9, self.folder / "slots"]
         return running(list(map(str, command)), self.folder / "llamacpp.log")
 
     def wait(self, process):

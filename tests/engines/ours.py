@@ -41,7 +41,7 @@ def bundle(folder, words, retries=2):
     return folder
 
 
-def once(command, timeout=300):
+def once(command, timeout=1800):
     """(exit status, what it prints, its errors) of a command that ends by itself."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout)
     return done.returncode, done.stdout, done.stderr
@@ -68,7 +68,7 @@ def addresses(process, log):
     raise SystemExit(f"our server ended:\n{log.read_text()[-2000:]}")
 
 
-def ask(address, path, body=None, timeout=180):
+def ask(address, path, body=None, timeout=600):
     """(status, text) of one request."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
