@@ -53,7 +53,7 @@ impl Calls {
 
     /// Whether the next slice is one of a prompt.
     fn turn(&mut self) -> bool {
-        self.read = !self.prompts.is_empty() && !(self.read && !self.answers.is_empty());
+        self.read = !self.prompts.is_empty() && (!self.read || self.answers.is_empty());
         self.read
     }
 }
