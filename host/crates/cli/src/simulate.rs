@@ -24,6 +24,9 @@ pub(crate) struct SimulateArguments {
     /// Numbers of candidates
     #[arg(long = "n", value_delimiter = ',', default_value = "8,32,128")]
     ns: Vec<usize>,
+    /// Engines that are so many times as fast as the times say; the controller stays as it is
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    engines_faster: f64,
     /// Writes scaling.csv, scaling.md and scaling.svg into this folder, which must exist
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -31,13 +34,13 @@ pub(crate) struct SimulateArguments {
 
 /// Simulates every case, prints the table, and writes files.
 pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<()> {
-    let SimulateArguments { times, replicas, scores, ns, out } = arguments;
+    let SimulateArguments { times, replicas, scores, ns, engines_faster, out } = arguments;
     let text = match times {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
         None => TIMES.to_owned(),
     };
     let sweep = Sweep { replicas: replicas.clone(), scores: scores.clone(), ns: ns.clone() };
-    let report = sweep.run(&Times::parse(&text)?)?;
+    let report = sweep.run(&Times::parse(&text)?.with_faster_engines(*engines_faster)?)?;
     if let Some(folder) = out {
         output::file(&folder.join("scaling.csv"), report.csv().as_bytes())?;
         output::file(&folder.join("scaling.md"), report.markdown().as_bytes())?;

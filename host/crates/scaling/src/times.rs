@@ -89,6 +89,23 @@ impl Times {
         Ok(times)
     }
 
+    /// The same search on engines that are so many times as fast; the controller stays as it is.
+    ///
+    /// # Errors
+    /// [`ScalingError::Number`] for a factor that is not above 0.
+    pub fn with_faster_engines(mut self, factor: f64) -> Result<Self, ScalingError> {
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(ScalingError::number("engines-faster", factor, "a number above 0"));
+        }
+        let Self { language, score, .. } = &mut self;
+        language.step.iter_mut().for_each(|(_, seconds)| *seconds /= factor);
+        [&mut language.prompt_token, &mut score.call, &mut score.token]
+            .into_iter()
+            .for_each(|seconds| *seconds /= factor);
+        self.check()?;
+        Ok(self)
+    }
+
     fn check(&self) -> Result<(), ScalingError> {
         let Self { language, score, controller, search } = self;
         line("language.step", &language.step)?;

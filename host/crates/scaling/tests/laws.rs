@@ -88,6 +88,24 @@ fn the_slowest_part_is_named() {
 }
 
 #[test]
+fn faster_engines_give_as_much_more_until_the_controller_is_the_limit() {
+    let mut idle = times();
+    idle.search.answer = 48;
+    idle.controller.decision = vec![(1, 1e-9)];
+    let case = Case::full(&idle, 2, 2, 32, true);
+    let (plain, faster) = (run(&idle, &case), run(&idle.clone().with_faster_engines(8.0).expect("faster"), &case));
+    assert!((faster.answers / plain.answers / 8.0 - 1.0).abs() < 1e-3, "{plain:?} {faster:?}");
+    let limited = times().with_faster_engines(1e4).expect("faster");
+    assert_eq!(run(&limited, &Case::full(&limited, 4, 4, 32, true)).limit(), Part::Controller);
+    for factor in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(matches!(
+            times().with_faster_engines(factor),
+            Err(ScalingError::Number { name: "engines-faster", .. })
+        ));
+    }
+}
+
+#[test]
 fn affinity_saves_reading() {
     let times = times();
     for replicas in [4, 16] {

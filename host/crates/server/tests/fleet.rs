@@ -25,12 +25,12 @@ const BUDGET: f64 = 2.0;
 
 /// Words of one letter cost 1 each; the models write bytes.
 fn bundle() -> Bundle {
-    let words: Vec<String> = ('a'..='z').map(|letter| format!("{letter} = 1.0")).collect();
+    let words: Vec<String> = ('a'..='z').map(|letter| format!("[\"{letter}\", 1.0]")).collect();
     let manifest = format!(
         "name = \"letters\"\nversion = \"0.1.0\"\nmax_tokens = 12\nrefusal = \"No.\"\n\
          [policy]\ncomponent = \"inference-guard.wasm\"\nsettings = {{ n = 4, chunk-len = 4, retries = 1 }}\n\
          [tracker]\ncomponent = \"safety-budget.wasm\"\n\
-         [costs.letters]\ncomponent = \"keyword-cost.wasm\"\nsettings = {{ words = {{ {} }} }}\n\
+         [costs.letters]\ncomponent = \"keyword-cost.wasm\"\nsettings = {{ words = [{}] }}\n\
          [[constraints]]\nname = \"letters\"\ncost = \"letters\"\nbudget = {BUDGET}\n",
         words.join(", ")
     );
