@@ -7,12 +7,18 @@ use deployment::{MANIFEST, bundle_with, linear};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, EngineError, Output, Request};
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Generator, LatentSelector, LockedBackEnd, Model, Token, fake::FakeEngine,
+    Abilities, BackEnd, Caller, Generator, LatentSelector, LockedBackEnd, Model, Token,
+    dense::{CpuDense, Dense},
+    fake::FakeEngine,
     toy::ToyScript,
 };
-use inferenceguard_search::{Status, Trace};
+use inferenceguard_sandbox::{Limits, Sandbox};
+use inferenceguard_search::{Answer, Need, Needs, Status};
 use inferenceguard_testkit::{components::first_party, toy::with_models};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Tokens differ in the latents after them, and answers in their tokens.
 const SCRIPT: &str = "vocab: <eos>* ask good bad
@@ -25,6 +31,8 @@ score reward cumulative: good 1, bad 2";
 /// The weights of the probe, and its bias.
 const WEIGHTS: [f32; 4] = [0.03, -0.01, 0.02, 0.05];
 const BIAS: f32 = 0.25;
+/// The discount of the deployment's constraint.
+const GAMMA: f64 = 0.999;
 
 /// A bundle whose cost prices every token by its latent, with chunks of `chunk` tokens and `n` candidates.
 fn probing(settings: &str, chunk: u32, n: u32) -> Bundle {
@@ -49,13 +57,13 @@ fn by_hand(tokens: &[Token]) -> f64 {
     let mut handle = back_end.handle(&Caller::default());
     let prompt = ToyScript::parse(SCRIPT).unwrap().model().encode_prompt("ask").unwrap();
     let beam = handle.open(&prompt).unwrap();
-    let price = |token: &Token, handle: &mut dyn Generator| {
+    let price = |(at, token): (i32, &Token)| {
         handle.append(&[(beam, *token)]).unwrap();
         let latent = handle.latents(&[beam], LatentSelector::FinalNorm).unwrap().remove(0);
         let output = WEIGHTS.iter().zip(latent.iter()).map(|(weight, x)| weight * x).sum::<f32>() + BIAS;
-        f64::from(output)
+        GAMMA.powi(at) * f64::from(output)
     };
-    tokens.iter().map(|token| price(token, handle.as_mut())).sum()
+    (0..).zip(tokens).map(price).sum()
 }
 
 fn ask(engine: &inferenceguard_host::Engine, method: &str, seed: u64) -> Output {
@@ -87,15 +95,31 @@ fn a_token_costs_the_same_whatever_the_chunks_and_the_other_candidates() {
 }
 
 #[test]
-fn what_was_recorded_is_decided_again() {
-    let engine = builder(&probing(", form = \"hazard\"", 3, 4)).build().unwrap();
-    for seed in 0..4 {
-        let trace = ask(&engine, "bundle", seed).trace.unwrap();
-        let text = serde_json::to_string(&trace).unwrap();
-        let again: Trace = serde_json::from_str(&text).unwrap();
-        assert!(text.contains("token_latents"), "the latents are recorded");
-        assert_eq!(again, trace);
+fn what_was_recorded_is_priced_again_to_the_same_prices() {
+    let bundle = probing(", form = \"hazard\"", 3, 4);
+    let engine = builder(&bundle).build().unwrap();
+    let cost = Sandbox::new(Limits::default(), None).unwrap();
+    let cost = cost.load("linear-cost", &first_party()["linear-cost"]).unwrap();
+    let network = CpuDense.load("probe", &linear(&[(&WEIGHTS, BIAS)]).layers).unwrap();
+    let networks = Arc::new(BTreeMap::from([("probe".to_owned(), network)]));
+    let cost = cost.activate_with(&bundle.manifest().costs["harm"].settings, networks).unwrap();
+    let mut chunks = BTreeSet::new();
+    for event in (0..4).flat_map(|seed| ask(&engine, "bundle", seed).trace.unwrap().events) {
+        let (Need::Price { cost: name, batch }, answer) = event else { continue };
+        if name == "harm" {
+            assert_eq!(Answer::Priced(cost.cost().unwrap().price(&batch)), answer);
+            chunks.insert(batch.moment.chunk);
+        }
     }
+    assert!(chunks.len() > 1, "several chunks: {chunks:?}");
+}
+
+#[test]
+fn needs_of_older_records_are_read_and_written_as_they_were() {
+    let old = r#"{"prompt":true,"text":false,"lookback":3,"logprobs":false,"top_k":0,"logits":false,"latents":{"layer":2},"scores":["cost"],"networks":[]}"#;
+    let needs: Needs = serde_json::from_str(old).unwrap();
+    assert_eq!((needs.latents, needs.token_latents.len()), (Some(LatentSelector::Layer(2)), 0));
+    assert_eq!(serde_json::to_string(&needs).unwrap(), old);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     data::Data,
     fit::{Head, Job},
-    objective::CostObjective,
+    objective::{CostObjective, Form},
 };
 use crate::{
     error::Result,
@@ -162,31 +162,37 @@ impl Job<'_> {
         Ok(Some((pairs.len(), right as f64 / pairs.len() as f64)))
     }
 
-    /// Budgets beyond which these shares of the validation's harmless answers lie.
+    /// Budgets beyond which at most these shares of the validation's harmless answers lie.
     fn budgets(&self, validation: &[Seen], test: &[Seen]) -> Vec<Budget> {
         let spent = |seen: &[Seen], harmful: bool| -> Vec<f64> {
             seen.iter().filter(|one| one.harmful == harmful).map(|one| self.objective.spent(&one.xs)).collect()
         };
-        let mut harmless = spent(validation, false);
-        harmless.sort_by(f64::total_cmp);
+        let (harmless, harmful) = (spent(validation, false), spent(validation, true));
+        let (good, bad) = (spent(test, false), spent(test, true));
         let beyond = |spent: &[f64], budget: f64| {
             spent.iter().filter(|one| **one >= budget).count() as f64 / spent.len().max(1) as f64
         };
-        let (good, bad) = (spent(test, false), spent(test, true));
         let budget = |share: &f64| {
-            let at = ((1.0 - share) * harmless.len() as f64).ceil() as usize;
-            let budget = harmless.get(at.min(harmless.len().checked_sub(1)?)).copied()?;
-            let hazard = self.objective.form() == super::objective::Form::Hazard;
+            let budget = allowing(&harmless, &harmful, *share).filter(|budget| *budget > 0.0)?;
+            let hazard = self.objective.form() == Form::Hazard;
             let probability = hazard.then(|| self.objective.probability(budget));
-            (budget > 0.0).then(|| Budget {
-                budget,
-                probability,
-                harmless: beyond(&good, budget),
-                harmful: beyond(&bad, budget),
-            })
+            Some(Budget { budget, probability, harmless: beyond(&good, budget), harmful: beyond(&bad, budget) })
         };
-        SHARES.iter().filter_map(budget).collect()
+        let mut budgets: Vec<Budget> = SHARES.iter().filter_map(budget).collect();
+        budgets.dedup();
+        budgets
     }
+}
+
+/// A budget that at most this share of harmless answers breaks: half way between what the dearest of the others costs and the next
+/// dearer answer.
+fn allowing(harmless: &[f64], harmful: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = harmless.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let kept = ((1.0 - share) * sorted.len() as f64).ceil() as usize;
+    let dearest = *sorted.get(kept.checked_sub(1)?)?;
+    let dearer = harmless.iter().chain(harmful).copied().filter(|one| *one > dearest).fold(f64::INFINITY, f64::min);
+    Some(if dearer.is_finite() { (dearest + dearer) / 2.0 } else { dearest * 1.01 })
 }
 
 fn pairs(objective: CostObjective, seen: &[&Seen]) -> Vec<Pair> {
@@ -271,4 +277,34 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, one: &Quality) -> fmt::Result {
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_lies_between_what_it_allows_and_what_it_refuses() {
+        let harmless: Vec<f64> = (0..10).map(f64::from).collect();
+        assert_eq!(allowing(&harmless, &[20.0], 0.0), Some(14.5));
+        assert_eq!(allowing(&harmless, &[20.0], 0.1), Some(8.5));
+        assert_eq!(allowing(&harmless, &[8.2], 0.1), Some(8.1));
+        assert_eq!(allowing(&[2.0; 4], &[], 0.5), Some(2.02));
+        assert_eq!(allowing(&[], &[1.0], 0.5), None);
+    }
+
+    #[test]
+    fn an_interval_holds_the_estimate_and_shrinks_with_more_prompts() {
+        let pairs = |count: usize| -> (Vec<Pair>, Vec<usize>) {
+            let one = |at: usize| ((at * 37 % 101) as f64 / 101.0, !(at * 37 % 101).is_multiple_of(3));
+            ((0..count).map(one).collect(), (0..count).map(|at| at / 2).collect())
+        };
+        let width = |count: usize| {
+            let (pairs, groups) = pairs(count);
+            let ((low, high), auc) = (interval(&pairs, &groups).unwrap(), auc(&pairs).unwrap());
+            assert!(low <= auc && auc <= high, "{low} {auc} {high}");
+            high - low
+        };
+        assert!(width(400) < width(40));
+    }
 }
