@@ -4,7 +4,9 @@ use crate::source::{Kind, Member, defaults, kinds, returned};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// A file that an operator writes: its name, the type of the whole, and the tables in it by their keys.
-const FILES: &[(&str, &str, &[(&str, &str)])] = &[
+type OperatorFile = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const FILES: &[OperatorFile] = &[
     (
         "bundle.toml",
         "Manifest",

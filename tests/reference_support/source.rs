@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// A struct or an enum.
 #[derive(Debug, Clone)]
 pub(crate) struct Kind {
-    pub(crate) name: String,
     pub(crate) comment: String,
     pub(crate) is_enum: bool,
     /// Of its serde attributes: how names are written, and whether every field has a default.
@@ -61,7 +60,7 @@ pub(crate) fn kinds(path: &str) -> BTreeMap<String, Kind> {
                 let Head { comment, attributes } = std::mem::take(&mut head);
                 let name = name.or(variants).unwrap_or_default();
                 let members = members(&mut lines);
-                all.insert(name.clone(), Kind { name, comment, is_enum, attributes, members });
+                all.insert(name, Kind { comment, is_enum, attributes, members });
             }
         }
     }

@@ -64,7 +64,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answers a prompt under guard
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Talks with a model under guard, turn by turn
     Chat(Box<ChatArguments>),
     /// Serves guarded answers over HTTP, for OpenAI's clients
@@ -87,7 +87,7 @@ enum Command {
     /// Runs the components of a bundle again on recorded calls, and compares their answers
     Replay(Box<ReplayArguments>),
     /// Explains recorded answers: decisions, and where the budget went
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     /// Removes prompts and answers from old records, which still verify
     Forget(ForgetArguments),
     /// Shows what a model computes at every position of a text
