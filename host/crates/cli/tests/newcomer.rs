@@ -44,7 +44,8 @@ fn models_without_score_models_are_shown_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path().join("mine");
     assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
-    let arguments = ["run", "--model", text(&golden("llama1")), "--bundle", text(&bundle), "--max-tokens", "24"];
+    let model = golden("llama1");
+    let arguments = ["run", "--model", text(&model), "--bundle", text(&bundle), "--max-tokens", "24"];
     let answer = run(&[&arguments[..], &["--json", "Hello"]].concat()).json();
     assert_eq!(answer["status"], "within_budget", "{answer}");
     // Nothing is at risk, so each token of the answer was sampled once.
