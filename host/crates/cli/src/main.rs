@@ -93,7 +93,7 @@ enum Command {
     /// Runs the components of a bundle again on recorded calls, and compares their answers
     Replay(Box<ReplayArguments>),
     /// Explains recorded answers: decisions, and where the budget went
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     /// Removes prompts and answers from old records, which still verify
     Forget(ForgetArguments),
     /// Shows what a model computes at every position of a text
