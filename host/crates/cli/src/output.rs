@@ -7,7 +7,7 @@ use inferenceguard_console::escape;
 use inferenceguard_console::tables;
 use serde::Serialize;
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
 };
 
@@ -43,6 +43,11 @@ pub(crate) fn note(text: impl std::fmt::Display) {
 pub(crate) fn ask(text: &str) {
     let mut err = io::stderr();
     let _ = err.write_all(escape::text(text).as_bytes()).and_then(|()| err.flush());
+}
+
+/// Whether a person at a terminal reads what is written to stderr.
+pub(crate) fn has_reader() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Shows why the command failed: the error, then each cause that the line above does not hold already.

@@ -3,7 +3,6 @@
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    io::{IsTerminal, stderr},
     sync::mpsc::{RecvTimeoutError, Sender, channel},
     thread::{self, JoinHandle},
     time::Duration,
@@ -27,7 +26,7 @@ impl Shown {
 
     /// Shows a bar.
     fn of(bar: ProgressBar) -> Self {
-        let lines = (!stderr().is_terminal()).then(|| lines(bar.clone()));
+        let lines = (!output::has_reader()).then(|| lines(bar.clone()));
         Self { bar, lines }
     }
 
