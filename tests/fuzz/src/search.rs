@@ -250,7 +250,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         [[3, 1, 3, 1, 0, 200, 0, 0, 1, 0, 0, 1, 0, 7].to_vec(), [7, 2, 1, 0, 1, 90, 1, 2, 0, 1, 1, 0, 1, 9].to_vec()];
     let wild = (0..=255).map(|byte: u8| byte.wrapping_mul(37)).collect();
     // Most bytes let a role or a row behave.
-    let losing = (0..=255).map(|byte: u8| if byte % 5 == 0 { byte.wrapping_mul(29) | WELL } else { byte % WELL });
+    let losing =
+        (0..=255).map(|byte: u8| if byte.is_multiple_of(5) { byte.wrapping_mul(29) | WELL } else { byte % WELL });
     let losing = well[0].iter().copied().chain(losing).collect();
     well.into_iter().chain([wild, losing]).collect()
 }

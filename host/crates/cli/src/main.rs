@@ -53,7 +53,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answers a prompt under guard
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Serves guarded answers over HTTP, for OpenAI's clients
     Serve(Box<ServeArguments>),
     /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report

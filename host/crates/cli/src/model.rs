@@ -26,7 +26,7 @@ pub(crate) enum ModelCommand {
     /// Loads a model, runs one word, and shows what it is
     Check(CheckArguments),
     /// Writes a probe of a model, by which `--probe` recognises it in an engine
-    Probe(ProbeArguments),
+    Probe(Box<ProbeArguments>),
 }
 
 #[derive(Debug, Args)]

@@ -188,11 +188,7 @@ pub(crate) fn malformed(path: &'static str, error: &serde_json::Error) -> Fault 
 
 fn connection(error: &reqwest::Error) -> Fault {
     let reason = chain(error);
-    if causes(error).any(|cause| is_of_certificate(cause)) {
-        Fault::Certificate { reason }
-    } else {
-        Fault::Connection { reason }
-    }
+    if causes(error).any(is_of_certificate) { Fault::Certificate { reason } } else { Fault::Connection { reason } }
 }
 
 /// An error and its causes, from the outermost in.

@@ -38,7 +38,7 @@ impl Lineage {
     fn numbers(self, seed: u64, offset: u32, attempt: u32) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(self.0);
-        rng.set_word_pos((u128::from(attempt) << 36) | u128::from(offset) * WORDS);
+        rng.set_word_pos((u128::from(attempt) << 36) | (u128::from(offset) * WORDS));
         rng
     }
 

@@ -115,9 +115,12 @@ fn sample(replica: usize, name: &str) -> String {
     format!("inferenceguard_replica_{name}{{role=\"language\",model=\"smol\",replica=\"{replica}\"")
 }
 
+/// What happens to a replica.
+type Goes = fn(&mut Fake);
+
 #[test]
 fn a_replica_that_goes_away_during_200_requests_harms_none_of_them() {
-    let ways: [(&str, fn(&mut Fake)); 2] = [("killed", Fake::kill), ("half open", |fake| fake.rule(|_| Act::Never))];
+    let ways: [(&str, Goes); 2] = [("killed", Fake::kill), ("half open", |fake| fake.rule(|_| Act::Never))];
     for (way, goes) in ways {
         let (mut lost, other) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
         let server = serve(&[&lost, &other]);
