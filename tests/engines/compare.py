@@ -84,14 +84,14 @@ def others(files, prompts):
             yield {"side": name, "prompt": prompt, "method": "base", "status": "not guarded", "text": text}
 
 
-def said(row):
+def speaks(row):
     """Whether the model's own words are there: a refusal has none."""
     return row.get("text") and row["status"] in ("within_budget", "budget_exceeded", "not guarded")
 
 
 def reprice(sides, rows):
     """Adds the verdict of each side to each answer."""
-    for row in filter(said, rows):
+    for row in filter(speaks, rows):
         row["verdicts"] = {side.name: priced(side.judge(row["prompt"], row["text"])) for side in sides}
 
 

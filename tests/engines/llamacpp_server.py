@@ -22,7 +22,7 @@ def main():
     params.endpoint_slots = params.endpoint_metrics = params.endpoint_props = True
     params.slot_save_path = folder.rstrip("/") + "/"
     params.no_extra_bufts = True  # What --no-repack does.
-    params.cpuparams.n_threads = max(1, (os.cpu_count() or 1) - 1)  # The other one is for whoever asks.
+    params.cpuparams.n_threads = max(1, (os.cpu_count() or 1) - 1)  # The other core is for our program.
     server = xllamacpp.Server(params)
     print("listening at", server.listening_address, flush=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
