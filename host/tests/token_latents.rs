@@ -40,6 +40,7 @@ fn probing(settings: &str, chunk: u32, n: u32) -> Bundle {
         "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
         &format!("component = \"linear-cost.wasm\"\nsettings = {{ network = \"probe\"{settings} }}"),
     );
+    let manifest = manifest.replace("max_tokens = 6", "max_tokens = 11").replace("budget = 4", "budget = 1000");
     let policy = manifest.lines().find(|line| line.contains("chunk-len")).expect("the policy's settings").to_owned();
     let manifest = manifest.replace(&policy, &format!("settings = {{ n = {n}, chunk-len = {chunk}, retries = 1 }}"));
     let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
@@ -47,7 +48,7 @@ fn probing(settings: &str, chunk: u32, n: u32) -> Bundle {
 }
 
 fn builder(bundle: &Bundle) -> EngineBuilder {
-    let builder = with_models(EngineBuilder::new().bundle(bundle), SCRIPT).budget("harm", 1000.0);
+    let builder = with_models(EngineBuilder::new().bundle(bundle), SCRIPT);
     builder.policy_component("base", first_party()["base"].clone()).method("bundle").method("base")
 }
 
@@ -68,7 +69,7 @@ fn by_hand(tokens: &[Token]) -> f64 {
 
 fn ask(engine: &inferenceguard_host::Engine, method: &str, seed: u64) -> Output {
     let method = Some(method.to_owned());
-    let request = Request { method, seed: Some(seed), max_tokens: Some(11), record: true, ..Request::new("ask") };
+    let request = Request { method, seed: Some(seed), record: true, ..Request::new("ask") };
     let output = engine.generate(request).unwrap();
     assert!(output.failures.is_empty(), "{:?}", output.failures);
     output
@@ -77,9 +78,10 @@ fn ask(engine: &inferenceguard_host::Engine, method: &str, seed: u64) -> Output 
 #[test]
 fn a_token_costs_the_same_whatever_the_chunks_and_the_other_candidates() {
     let mut lengths = Vec::new();
+    let engine = builder(&probing("", 4, 4)).build().unwrap();
+    let judge = engine.prepare(&probing("", 4, 4)).unwrap();
     for (chunk, n) in [(1, 1), (1, 6), (2, 4), (3, 5), (5, 2), (11, 3), (64, 8)] {
-        let engine = builder(&probing("", chunk, n)).build().unwrap();
-        let judge = engine.prepare(&probing("", 4, 4)).unwrap();
+        engine.activate(&probing("", chunk, n)).unwrap();
         for (seed, method) in (0..6).flat_map(|seed| [(seed, "bundle"), (seed, "base")]) {
             let output = ask(&engine, method, seed);
             assert_eq!(output.status, Status::WithinBudget);
