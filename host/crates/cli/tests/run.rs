@@ -203,10 +203,10 @@ fn the_readmes_examples_end_as_it_says() {
     for (options, prompt, says) in examples {
         let ran = run(&[&["run"], &options[..], &[prompt]].concat());
         let (status, spent) = says.split_once(": ").filter(|(_, spent)| spent.contains(" of ")).unwrap_or((says, ""));
-        assert!(ran.code == Some(0) && ran.stdout.contains(status), "{says}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(0) && ran.stderr.contains(status), "{says}: {}{}", ran.stdout, ran.stderr);
         if let Some((spent, budget)) = spent.split_once(" of ") {
-            let spent = ran.stdout.contains(&format!("at most {spent}."));
-            assert!(spent && ran.stdout.contains(&format!("of {budget}")), "{says}: {}", ran.stdout);
+            let spent = ran.stderr.contains(&format!("at most {spent}."));
+            assert!(spent && ran.stderr.contains(&format!("of {budget}")), "{says}: {}", ran.stderr);
         }
     }
 }
