@@ -24,7 +24,7 @@ pub(crate) struct SimulateArguments {
     /// Numbers of candidates
     #[arg(long = "n", value_delimiter = ',', default_value = "8,32,128")]
     ns: Vec<usize>,
-    /// Engines that are so many times as fast as the times say; the controller stays as it is
+    /// How many times as fast as the times say the engines are; the controller stays as it is
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     engines_faster: f64,
     /// Writes scaling.csv, scaling.md and scaling.svg into this folder, which must exist

@@ -1,4 +1,4 @@
-//! Engines behind TLS: a certificate that nobody vouches for is refused, and one that the operator names is believed.
+//! Engines behind TLS: a certificate that nobody vouches for is refused, and a certificate that the operator names is believed.
 
 mod support;
 

@@ -89,7 +89,7 @@ impl Times {
         Ok(times)
     }
 
-    /// The same search on engines that are so many times as fast; the controller stays as it is.
+    /// The same search on engines that are faster by this factor; the controller stays as it is.
     ///
     /// # Errors
     /// [`ScalingError::Number`] for a factor that is not above 0.
