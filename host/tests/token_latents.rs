@@ -7,7 +7,7 @@ use deployment::{MANIFEST, bundle_with, linear};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, EngineError, Output, Request};
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Generator, LatentSelector, LockedBackEnd, Model, Token,
+    Abilities, BackEnd, Caller, LatentSelector, LockedBackEnd, Model, Token,
     dense::{CpuDense, Dense},
     fake::FakeEngine,
     toy::ToyScript,
