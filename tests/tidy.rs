@@ -44,6 +44,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("inferenceguard-search", &["inferenceguard-model"]),
     ("inferenceguard-schedule", &["inferenceguard-model"]),
     ("inferenceguard-engines", &["inferenceguard-model"]),
+    // For tests: the other side of its connections.
+    ("inferenceguard-fake-engines", &["inferenceguard-engines", "inferenceguard-model"]),
     ("inferenceguard-kernels", &[]),
     ("inferenceguard-candle", &["inferenceguard-kernels", "inferenceguard-model"]),
     // The manifest's types are the search's own (constraints, sampling), so that they are written once.
@@ -191,7 +193,9 @@ const TESTKIT: &str = "inferenceguard-testkit";
 const FOR_TESTS: &[(&str, &str)] = &[
     ("inferenceguard-record", "inferenceguard-host"),
     ("inferenceguard-candle", "inferenceguard-schedule"),
+    ("inferenceguard-engines", "inferenceguard-fake-engines"),
     ("inferenceguard-server", "inferenceguard-engines"),
+    ("inferenceguard-server", "inferenceguard-fake-engines"),
 ];
 
 /// The crates that the program is made of, and that print nothing themselves.
@@ -228,12 +232,13 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "inferenceguard-engines",
             "inferenceguard-envoy",
+            "inferenceguard-fake-engines",
             "inferenceguard-registry",
             "inferenceguard-server",
             "inferenceguard-service",
         ],
     ),
-    ("axum", &["inferenceguard-server"]),
+    ("axum", &["inferenceguard-fake-engines", "inferenceguard-server"]),
     // The command line and its errors.
     ("clap", &["inferenceguard"]),
     ("anyhow", &["inferenceguard"]),

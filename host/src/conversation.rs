@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_so_many_priced_turns_and_no_more() {
+    fn the_priced_turns_of_a_request_are_limited() {
         let turn = |role: &str| Message { role: role.to_owned(), content: "x".to_owned() };
         let history = |turns: usize| (0..turns).flat_map(|_| [turn("user"), turn("assistant")]).collect::<Vec<_>>();
         assert!(check_turns(&history(TURNS)).is_ok());

@@ -1,16 +1,7 @@
 //! What engines elsewhere answer: an error in words, or rows of tokens that the model has.
 
-#[path = "../../../host/crates/engines/tests/support/mod.rs"]
-#[allow(
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the fake engine belongs to the tests of the engines"
-)]
-mod support;
-
 use inferenceguard_engines::{llamacpp::LlamaCpp, vllm::Vllm};
+use inferenceguard_fake_engines as support;
 use inferenceguard_model::{BackEnd, Caller};
 use std::sync::{LazyLock, Mutex};
 use support::{Act, Fake, Kind, growth, local, model::VOCAB, remote, row};

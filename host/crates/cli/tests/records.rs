@@ -135,8 +135,8 @@ fn an_explanation_names_what_was_found_and_shows_the_records_own_text() {
     let dir = tempfile::tempdir().unwrap();
     let (records, loose) = (dir.path().join("records.jsonl"), words(dir.path(), "loose", "1000.0"));
     answer(&records, "1", &["--bundle", text(&loose)]);
-    let told = run(&["explain", text(&records), "--record", "1"]);
-    assert!(told.stdout.contains("words found \"the\" at token "), "{}{}", told.stdout, told.stderr);
+    let ran = run(&["explain", text(&records), "--record", "1"]);
+    assert!(ran.stdout.contains("words found \"the\" at token "), "{}{}", ran.stdout, ran.stderr);
     let lines: Vec<serde_json::Value> = run(&["explain", text(&records), "--json"])
         .stdout
         .lines()
@@ -163,8 +163,8 @@ fn costs_of_text_alone_are_compared_without_a_model() {
     for seed in ["1", "2"] {
         answer(&records, seed, &["--bundle", text(&loose)]);
     }
-    let told = run(&["bundle", "diff", text(&loose), text(&strict), "--records", text(&records)]);
-    assert!(told.stderr.contains("2 would not pass any more"), "{}{}", told.stdout, told.stderr);
+    let ran = run(&["bundle", "diff", text(&loose), text(&strict), "--records", text(&records)]);
+    assert!(ran.stderr.contains("2 would not pass any more"), "{}{}", ran.stdout, ran.stderr);
     let same = run(&["bundle", "diff", text(&loose), text(&loose), "--records", text(&records)]);
     assert!(same.stderr.contains("2 answers are judged the same"), "{}", same.stderr);
     // Records of another bundle, whose costs read no text, do not hold the text of each token.

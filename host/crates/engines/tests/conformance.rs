@@ -1,6 +1,6 @@
 //! The checks of back ends that grow chunks, on the back ends of engines over their fake servers.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::llamacpp::LlamaCpp;
 use inferenceguard_model::{

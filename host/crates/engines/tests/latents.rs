@@ -1,6 +1,6 @@
 //! Latents of a second server with the same weights.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{Contradiction, Fault, Probe, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{BackEnd, Caller, LatentSelector, ModelError};

@@ -1,6 +1,6 @@
 //! The llama.cpp back end against a fake server: slots, log-probabilities that are left out, and answers that lie.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
 use inferenceguard_model::{BackEnd, Caller, Growth, ModelError, Pick, Token, log_softmax};

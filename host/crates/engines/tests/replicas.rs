@@ -1,6 +1,6 @@
 //! Several replicas: affinity, fail-over, and replicas that die, come back, or come back as another model.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{Deadlines, Fault, Probe, Remote, Sequence, vllm::Vllm};
 use inferenceguard_model::{BackEnd, Caller, Drain, ModelError, ReplicaState, log_softmax};

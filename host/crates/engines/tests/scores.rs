@@ -1,6 +1,6 @@
 //! Score models over `/pooling`: alignment from the end, nothing asked twice, and servers that lie.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{
     Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence,

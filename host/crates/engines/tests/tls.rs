@@ -1,6 +1,6 @@
 //! Engines behind TLS: a certificate that nobody vouches for is refused, and a certificate that the operator names is believed.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{Authority, Endpoint, Fault, Remote, vllm::Vllm};
 use std::{net::TcpListener, sync::Arc};

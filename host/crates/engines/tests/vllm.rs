@@ -1,6 +1,6 @@
 //! The vLLM back end against a fake server: what is sent, what is checked, and which error each lie and failure gives.
 
-mod support;
+use inferenceguard_fake_engines as support;
 
 use inferenceguard_engines::{Contradiction, Deadlines, Endpoint, Fault, Key, Remote, RemoteError, vllm::Vllm};
 use inferenceguard_model::{

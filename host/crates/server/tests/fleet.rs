@@ -1,11 +1,10 @@
 //! A server in front of two engines, of which one goes away while requests run: every request ends, is guarded, and is counted.
 
 mod common;
-#[path = "../../engines/tests/support/mod.rs"]
-mod support;
 
 use common::{Running, chat, config, start_config, with};
 use inferenceguard_engines::{Deadlines, Remote, vllm::Vllm};
+use inferenceguard_fake_engines as support;
 use inferenceguard_host::{Bundle, EngineBuilder};
 use inferenceguard_testkit::components;
 use serde_json::{Value, json};

@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 
 /// What slots and files hold.
 #[derive(Default, Debug)]
-pub(crate) struct Slots {
-    pub(crate) read: BTreeMap<usize, Vec<Token>>,
-    pub(crate) files: BTreeMap<String, Vec<Token>>,
+pub struct Slots {
+    pub read: BTreeMap<usize, Vec<Token>>,
+    pub files: BTreeMap<String, Vec<Token>>,
     /// Positions of prompts that were computed.
-    pub(crate) computed: usize,
+    pub computed: usize,
 }
 
-pub(crate) fn props(kind: &Kind) -> Value {
+pub fn props(kind: &Kind) -> Value {
     json!({"total_slots": kind.slots, "default_generation_settings": {"n_ctx": kind.context}, "build_info": kind.build,
         "model_path": "/models/smol.gguf"})
 }
 
 /// Saves or restores a slot.
-pub(crate) fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
+pub fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) {
     let name = body["filename"].as_str().unwrap().to_owned();
     match query {
         "action=save" => drop(slots.files.insert(name, slots.read.get(&slot).cloned().unwrap_or_default())),
@@ -30,7 +30,7 @@ pub(crate) fn action(slots: &mut Slots, slot: usize, query: &str, body: &Value) 
 }
 
 /// The answer of `/completion`.
-pub(crate) fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
+pub fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
     let prompt: Vec<Token> =
         body["prompt"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as Token).collect();
     let slot = body["id_slot"].as_u64().unwrap() as usize;

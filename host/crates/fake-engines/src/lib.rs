@@ -1,9 +1,9 @@
 //! A fake vLLM in memory: an honest server of a small made-up model, and ways to make it lie, fail, stop and die.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(missing_docs, reason = "it is for tests: names say what fields hold")]
 
-pub(crate) mod llama;
-pub(crate) mod model;
+pub mod llama;
+pub mod model;
 
 use axum::{
     Router,
@@ -30,15 +30,15 @@ use std::{
 
 /// A request that the fake got.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
+pub struct Seen {
+    pub path: String,
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Value,
 }
 
 /// What the fake does with a request.
-pub(crate) enum Act {
+pub enum Act {
     /// What an honest server does.
     Honest,
     /// The honest answer, changed.
@@ -59,26 +59,26 @@ type Rule = Box<dyn Fn(&Seen) -> Act + Send + Sync>;
 
 /// What a fake server is.
 #[derive(Clone)]
-pub(crate) struct Kind {
-    pub(crate) plugin: bool,
-    pub(crate) weights: Weights,
-    pub(crate) fingerprint: String,
-    pub(crate) version: String,
-    pub(crate) context: usize,
-    pub(crate) max_logprobs: usize,
-    pub(crate) key: Option<String>,
+pub struct Kind {
+    pub plugin: bool,
+    pub weights: Weights,
+    pub fingerprint: String,
+    pub version: String,
+    pub context: usize,
+    pub max_logprobs: usize,
+    pub key: Option<String>,
     /// Whether `/pooling` leaves out the rows of texts that it read before.
-    pub(crate) prefix: bool,
+    pub prefix: bool,
     /// Numbers per row of `/pooling`.
-    pub(crate) width: usize,
+    pub width: usize,
     /// What llama.cpp's server calls its build, if it names it.
-    pub(crate) build: Option<String>,
+    pub build: Option<String>,
     /// The number of llama.cpp's slots.
-    pub(crate) slots: usize,
+    pub slots: usize,
     /// Whether llama.cpp's slots can be saved.
-    pub(crate) saves: bool,
+    pub saves: bool,
     /// The name under which the model is served.
-    pub(crate) model: String,
+    pub model: String,
 }
 
 impl Default for Kind {
@@ -102,27 +102,27 @@ impl Default for Kind {
 }
 
 /// What the handlers share with the test.
-pub(crate) struct Shared {
-    pub(crate) kind: Mutex<Kind>,
-    pub(crate) seen: Mutex<Vec<Seen>>,
-    pub(crate) rule: Mutex<Option<Rule>>,
+pub struct Shared {
+    pub kind: Mutex<Kind>,
+    pub seen: Mutex<Vec<Seen>>,
+    pub rule: Mutex<Option<Rule>>,
     /// Requests that are being answered.
-    pub(crate) running: AtomicUsize,
+    pub running: AtomicUsize,
     /// The texts that `/pooling` read, by salt.
-    pub(crate) read: Mutex<Vec<(String, Vec<Token>)>>,
+    pub read: Mutex<Vec<(String, Vec<Token>)>>,
     /// llama.cpp's slots and files.
-    pub(crate) slots: Mutex<llama::Slots>,
+    pub slots: Mutex<llama::Slots>,
 }
 
 /// A running fake server. Dropping it closes its port and all its connections.
-pub(crate) struct Fake {
-    pub(crate) port: u16,
-    pub(crate) shared: Arc<Shared>,
+pub struct Fake {
+    pub port: u16,
+    pub shared: Arc<Shared>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Fake {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind) -> Self {
         let (kind, seen) = (Mutex::new(kind), Mutex::default());
         let shared = Shared {
             kind,
@@ -138,7 +138,7 @@ impl Fake {
     }
 
     /// Starts it, at its port if it has one.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         self.port = listener.local_addr().unwrap().port();
@@ -152,7 +152,7 @@ impl Fake {
     }
 
     /// Kills it: connections break.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -160,33 +160,33 @@ impl Fake {
         until("the port is closed", || std::net::TcpStream::connect(address).is_err());
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn rule(&self, rule: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
+    pub fn rule(&self, rule: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
         *self.shared.rule.lock().unwrap() = Some(Box::new(rule));
     }
 
     /// Does so with completions.
-    pub(crate) fn completions(&self, act: impl Fn() -> Act + Send + Sync + 'static) {
+    pub fn completions(&self, act: impl Fn() -> Act + Send + Sync + 'static) {
         self.rule(move |seen| if seen.path == "/v1/completions" { act() } else { Act::Honest });
     }
 
-    pub(crate) fn honest(&self) {
+    pub fn honest(&self) {
         *self.shared.rule.lock().unwrap() = None;
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Kind)) {
+    pub fn change(&self, change: impl FnOnce(&mut Kind)) {
         change(&mut self.shared.kind.lock().unwrap());
     }
 
     /// Forgets what it saw, and returns it.
-    pub(crate) fn take(&self) -> Vec<Seen> {
+    pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
     }
 
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.shared.running.load(Ordering::SeqCst)
     }
 }
@@ -200,7 +200,7 @@ impl Drop for Fake {
 }
 
 /// Waits for something that happens soon.
-pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !done() {
         assert!(begin.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
@@ -320,7 +320,7 @@ fn honest(shared: &Shared, seen: &Seen) -> Json {
 }
 
 /// Deadlines for tests: short where something is to be waited for in vain.
-pub(crate) fn deadlines() -> Deadlines {
+pub fn deadlines() -> Deadlines {
     Deadlines {
         connect: Duration::from_millis(500),
         first_byte: Duration::from_secs(5),
@@ -343,7 +343,7 @@ impl Prompts for Chat {
 }
 
 /// The folder of the fake's model.
-pub(crate) fn local() -> Local {
+pub fn local() -> Local {
     let info = ModelInfo {
         name: "smol".into(),
         vocab: model::VOCAB,
@@ -359,32 +359,32 @@ pub(crate) fn local() -> Local {
 }
 
 /// These servers, with deadlines of tests.
-pub(crate) fn remote(fakes: &[&Fake]) -> Remote {
+pub fn remote(fakes: &[&Fake]) -> Remote {
     let endpoints = fakes.iter().map(|fake| Endpoint::new(&fake.url()).unwrap()).collect();
     Remote { deadlines: deadlines(), precision: "f32".into(), ..Remote::new(endpoints) }
 }
 
-pub(crate) fn connect(fakes: &[&Fake]) -> Vllm {
+pub fn connect(fakes: &[&Fake]) -> Vllm {
     Vllm::connect(&remote(fakes), local(), None).unwrap()
 }
 
 /// A request of this tenant.
-pub(crate) fn tenant(name: &str) -> Caller {
+pub fn tenant(name: &str) -> Caller {
     Caller { tenant: Some(name.to_owned()), ..Caller::default() }
 }
 
 /// Eight tokens, drawn from the model as it is.
-pub(crate) fn growth() -> Growth {
+pub fn growth() -> Growth {
     let sampling = SampleRequest::plain(Pick::Draw(0.0));
     Growth { max_tokens: 8, sampling, penalties: vec![], end: vec![model::EOS], stop: vec![] }
 }
 
-pub(crate) fn row(parent: BeamId, seed: u64) -> GrowRow {
+pub fn row(parent: BeamId, seed: u64) -> GrowRow {
     GrowRow { parent, picks: vec![Pick::Draw(0.5); 8], seed, repeated: vec![], text: GrowingText::default() }
 }
 
 /// Grows one row of a new request.
-pub(crate) fn grow_one(vllm: &Vllm) -> Result<Vec<Token>, ModelError> {
+pub fn grow_one(vllm: &Vllm) -> Result<Vec<Token>, ModelError> {
     let mut handle = vllm.handle(&Caller::default());
     let beam = handle.open(&[7, 8, 9])?;
     let mut rows = handle.grow(&growth(), vec![row(beam, 1)])?;

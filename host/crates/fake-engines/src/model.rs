@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Mutex};
 
 /// 256 bytes, an end token, and three that are never used.
-pub(crate) const VOCAB: usize = 260;
-pub(crate) const EOS: Token = 256;
-pub(crate) const HIDDEN: usize = 4;
+pub const VOCAB: usize = 260;
+pub const EOS: Token = 256;
+pub const HIDDEN: usize = 4;
 
 /// A tokenizer of bytes.
-pub(crate) struct Bytewise;
+pub struct Bytewise;
 
 impl Tokenizer for Bytewise {
     fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
@@ -33,10 +33,10 @@ impl Tokenizer for Bytewise {
 
 /// Which model it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Weights(pub u64);
+pub struct Weights(pub u64);
 
 /// A number of [0, 1) that follows from these.
-pub(crate) fn mix(numbers: &[u64]) -> f64 {
+pub fn mix(numbers: &[u64]) -> f64 {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     for number in numbers {
         state = (state ^ number).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -49,7 +49,7 @@ pub(crate) fn mix(numbers: &[u64]) -> f64 {
 
 impl Weights {
     /// The logits after these tokens.
-    pub(crate) fn logits(self, tokens: &[Token]) -> Vec<f32> {
+    pub fn logits(self, tokens: &[Token]) -> Vec<f32> {
         let last: Vec<u64> = tokens.iter().rev().take(2).map(|token| u64::from(*token)).collect();
         let of = |token: usize| {
             let number = mix(&[&[self.0, token as u64], last.as_slice()].concat()) as f32;
@@ -59,12 +59,12 @@ impl Weights {
     }
 
     /// The latent at the last of these tokens; its first number is the score.
-    pub(crate) fn latent(self, tokens: &[Token]) -> [f32; HIDDEN] {
+    pub fn latent(self, tokens: &[Token]) -> [f32; HIDDEN] {
         std::array::from_fn(|i| self.score(tokens) * [1.0, -10.0, 0.5, 2.0][i])
     }
 
     /// The score at the last of these tokens.
-    pub(crate) fn score(self, tokens: &[Token]) -> f32 {
+    pub fn score(self, tokens: &[Token]) -> f32 {
         let sum: u64 = tokens.iter().map(|token| u64::from(*token)).sum();
         mix(&[self.0, sum, tokens.len() as u64]) as f32 * 8.0 - 4.0
     }
@@ -104,7 +104,7 @@ fn sampling(kind: &Kind, body: &Value, offset: usize) -> SampleRequest {
 }
 
 /// The answer of `/v1/completions`.
-pub(crate) fn complete(kind: &Kind, body: &Value) -> Value {
+pub fn complete(kind: &Kind, body: &Value) -> Value {
     let (prompt, stops) = (tokens(&body["prompt"]), tokens(&body["stop_token_ids"]));
     let (k, named) = (body["logprobs"].as_u64().unwrap() as usize, body.get("logprob_token_ids").map(tokens));
     let (mut text, mut given, mut tops, mut finish) = (prompt.clone(), vec![], vec![], "length");
@@ -151,10 +151,10 @@ fn of_prompt(kind: &Kind, prompt: &[Token]) -> Vec<Value> {
 }
 
 /// The tokens of a block of the prefix cache.
-pub(crate) const BLOCK: usize = 4;
+pub const BLOCK: usize = 4;
 
 /// The answer of `/pooling`: a score for each position, without those of whole blocks that were read before.
-pub(crate) fn pool(kind: &Kind, read: &Mutex<Vec<(String, Vec<Token>)>>, body: &Value) -> Value {
+pub fn pool(kind: &Kind, read: &Mutex<Vec<(String, Vec<Token>)>>, body: &Value) -> Value {
     let (text, salt) = (tokens(&body["input"][0]), body["cache_salt"].to_string());
     let mut read = read.lock().unwrap();
     let shared = |other: &[Token]| text.iter().zip(other).take_while(|(a, b)| a == b).count();
