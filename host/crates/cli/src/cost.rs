@@ -75,7 +75,7 @@ pub(crate) struct CostArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bundle")]
 struct BundleArguments {
-    /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or one that holds such a bundle
+    /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or the folder of such a bundle
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
     /// The budget of the cost; if not given, the smallest of the report's that refuses at most 5 % of the harmless answers
