@@ -20,7 +20,7 @@ const SEED: u64 = 1;
 /// Shares of harmless answers that a budget may refuse, in the table of budgets.
 const SHARES: [f64; 5] = [0.01, 0.02, 0.05, 0.1, 0.2];
 
-/// How well harmful and harmless answers are distinguished.
+/// How well harmful answers are kept apart from harmless ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quality {
     /// Answers.
