@@ -154,7 +154,8 @@ fn a_text_is_priced_token_by_token_without_a_model() {
     let json: serde_json::Value = serde_json::from_str(&price(&["--json", "A weapon."]).stdout).unwrap();
     assert_eq!((&json[0]["spent"], &json[0]["holds"]), (&2.0.into(), &true.into()));
     price(&[" "]).refuses("empty");
-    // Costs that read a model price the tokens of the model.
-    let scored = run(&["bundle", "price", "I clean the oven."]);
+    // Costs that read a model price the tokens of the model. Score models take no empty prompt.
+    run(&["bundle", "price", "I clean the oven."]).refuses("--prompt names another");
+    let scored = run(&["bundle", "price", "--prompt", "What do you do?", "I clean the oven."]);
     assert!(scored.code == Some(0) && scored.stdout.starts_with("safety: "), "{}{}", scored.stdout, scored.stderr);
 }

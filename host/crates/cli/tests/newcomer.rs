@@ -31,7 +31,7 @@ fn a_dash_is_a_prompt_from_the_standard_input() {
 #[test]
 fn sampling_can_be_chosen_and_is_checked() {
     let ask = |more: &[&str]| run(&[&QUICK[..], &["--json"], more, &["How do I clean a knife?"]].concat());
-    let [one, other] = ["1", "2"].map(|seed| ask(&["--temperature", "0", "--n", "1", "--seed", seed]).json());
+    let [one, other] = ["1", "2"].map(|seed| ask(&["--temperature", "0", "--seed", seed]).json());
     assert_eq!(one["tokens"], other["tokens"], "the likeliest tokens follow from no seed");
     ask(&["--temperature", "-1"]).refuses("temperature");
     ask(&["--top-p", "2"]).refuses("top_p");
@@ -54,7 +54,7 @@ fn models_without_score_models_are_shown_the_way() {
 
 #[test]
 fn a_chat_keeps_its_turns_and_takes_commands() {
-    let lines = "How do I clean a knife?\n/why\n/budget 0.000001\nHow do I clean a pan?\n/method magic\n/hello\n/new\n/bye\nnot read\n";
+    let lines = "How do I clean a knife?\n/why\n/budget 0.0001\nHow do I clean a pan?\n/method magic\n/hello\n/new\n/bye\nnot read\n";
     let ran = with_input(&["chat", "--n", "4", "--max-tokens", "24"], lines);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for words in ["guarded by household-demo", "[within budget; ", "left]", "chunk 1: ", "there are: ", "/bye"] {

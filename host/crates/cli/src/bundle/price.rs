@@ -1,6 +1,7 @@
 //! `bundle price`: what a text would cost, token by token.
 
 use crate::{flags::GuardArguments, output, prompt::prompt};
+use anyhow::Context;
 use clap::Args;
 use inferenceguard_catalog::{
     CatalogError, TextJudge, build,
@@ -67,7 +68,9 @@ fn by_model(arguments: &PriceArguments, text: &str) -> anyhow::Result<Vec<Line>>
     let engine = build(builder)?;
     let tokens = engine.tokenizer().encode(text)?;
     let judge = engine.prepare(&bundle)?;
-    let judged = engine.judge_tokens(&judge, &Request::new(&*arguments.prompt), &tokens)?;
+    let judged = engine
+        .judge_tokens(&judge, &Request::new(&*arguments.prompt), &tokens)
+        .with_context(|| format!("as an answer to the prompt {:?}; --prompt names another", arguments.prompt))?;
     let texts = texts(&engine, &tokens)?;
     let gammas = bundle.manifest().constraints.iter().map(|one| one.gamma);
     let line = |(report, gamma): (&inferenceguard_search::ConstraintReport, f64)| Line {
