@@ -13,6 +13,7 @@ use std::{
 const MANIFEST: &str = r#"
 name = "example"
 version = "1.0.0"
+unguarded = true
 
 [policy]
 component = "policy.wasm"

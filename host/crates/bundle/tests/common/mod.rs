@@ -9,6 +9,7 @@ pub(crate) fn manifest(version: &str) -> String {
         r#"
 name = "example"
 version = "{version}"
+unguarded = true
 
 [policy]
 component = "policy.wasm"
