@@ -54,5 +54,6 @@ pub(crate) fn examples() -> Vec<(String, String)> {
 pub(crate) fn around(example: &str) -> String {
     let others = OTHERS.iter().filter(|(key, _)| !example.starts_with(key));
     let others: String = others.map(|(key, line)| format!("{key}\n{line}\n\n")).collect();
-    format!("name = \"example\"\nversion = \"1.0.0\"\n\n{others}{example}\n")
+    let unguarded = !example.contains("[[constraints]]");
+    format!("name = \"example\"\nversion = \"1.0.0\"\nunguarded = {unguarded}\n\n{others}{example}\n")
 }
