@@ -111,6 +111,11 @@ impl<E: Engine> Handle<E> {
         self.effort.positions += positions.sum::<u64>();
     }
 
+    /// Refuses what asks no engine, so that nothing else would notice that the caller has gone.
+    fn go_on(&self) -> Result<(), ModelError> {
+        if self.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+    }
+
     fn tokens_of(&self, beams: &[BeamId]) -> Result<Vec<Arc<Vec<Token>>>, ModelError> {
         beams.iter().map(|id| self.beams.tokens(*id)).collect()
     }
@@ -142,6 +147,7 @@ impl<E: Engine> Generator for Handle<E> {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
+        self.go_on()?;
         self.beams.open(prompt)
     }
 
@@ -150,6 +156,7 @@ impl<E: Engine> Generator for Handle<E> {
     }
 
     fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
+        self.go_on()?;
         self.beams.append(rows)
     }
 
