@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_bundle_adds_methods_and_replaces_them() {
-        let text = "name = \"b\"\nversion = \"1.0.0\"\n[policy]\ncomponent = \"mine.wasm\"\n[tracker]\ncomponent = \"t.wasm\"\n\
+        let text = "name = \"b\"\nversion = \"1.0.0\"\nunguarded = true\n[policy]\ncomponent = \"mine.wasm\"\n[tracker]\ncomponent = \"t.wasm\"\n\
                     [methods.bundle]\ncandidates = \"width\"\n[methods.base]\npolicy = \"other.wasm\"\n\
                     [methods.cautious]\npolicy = \"parts/best-of-n.wasm\"\ncandidates = \"n\"\ncritic = true\n";
         let table = Methods::of(&Manifest::parse(text).unwrap());

@@ -65,10 +65,12 @@ fn traces(output: &Output) -> Vec<f64> {
     output.constraints.iter().flat_map(|constraint| constraint.z.clone()).collect()
 }
 
-/// An output without the time it took and where it went, and without z.
+/// An output without the time it took and where it went, without z, and without notes, which the host takes from components
+/// alone.
 fn bare(mut output: Output) -> String {
     (output.seconds, output.profile) = Default::default();
     output.z.clear();
+    output.notes.clear();
     output.constraints.iter_mut().for_each(|constraint| constraint.z.clear());
     format!("{output:?}")
 }
