@@ -23,7 +23,7 @@ fn lacking(found: &Conformity) -> BTreeSet<&str> {
 #[test]
 fn vllm_keeps_every_promise_that_it_makes() {
     let found = check(Kind { context: 128, ..Kind::default() }, |fake| Arc::new(connect(&[fake])));
-    assert_eq!(lacking(&found), BTreeSet::from(["logits", "repeats", "steering"]), "{found:?}");
+    assert_eq!(lacking(&found), BTreeSet::from(["logits", "repeats", "steering", "token_latents"]), "{found:?}");
     assert!(found.checked.contains(&"the likeliest tokens come best first"), "{found:?}");
 }
 
@@ -31,6 +31,10 @@ fn vllm_keeps_every_promise_that_it_makes() {
 fn llamacpp_keeps_every_promise_that_it_makes() {
     let connect = |fake: &Fake| Arc::new(LlamaCpp::connect(&remote(&[fake]), local()).unwrap()) as Arc<dyn BackEnd>;
     let found = check(Kind { context: 128, ..Kind::default() }, connect);
-    assert_eq!(lacking(&found), BTreeSet::from(["forced", "logits", "penalties", "repeats", "steering"]), "{found:?}");
+    assert_eq!(
+        lacking(&found),
+        BTreeSet::from(["forced", "logits", "penalties", "repeats", "steering", "token_latents"]),
+        "{found:?}"
+    );
     assert!(found.checked.contains(&"a cancelled caller gets no more"), "{found:?}");
 }
