@@ -33,7 +33,7 @@ fn sampling_can_be_chosen_and_is_checked() {
     let ask = |more: &[&str]| run(&[&QUICK[..], &["--json"], more, &["How do I clean a knife?"]].concat());
     let [one, other] = ["1", "2"].map(|seed| ask(&["--temperature", "0", "--seed", seed]).json());
     assert_eq!(one["tokens"], other["tokens"], "the likeliest tokens follow from no seed");
-    ask(&["--temperature", "-1"]).refuses("temperature");
+    ask(&["--temperature=-1"]).refuses("temperature");
     ask(&["--top-p", "2"]).refuses("top_p");
 }
 

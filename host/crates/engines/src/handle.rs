@@ -67,7 +67,7 @@ impl<E: Engine> Handle<E> {
         done.ok_or_else(|| unsupported("finish a call of which a task panicked; report it"))
     }
 
-    fn jobs(&self, growth: &Growth, rows: &[GrowRow]) -> Result<Vec<Job>, ModelError> {
+    fn jobs(&self, growth: &Growth, rows: &[GrowRow]) -> Vec<Result<Job, ModelError>> {
         let mut counts: HashMap<BeamId, usize> = HashMap::new();
         rows.iter().for_each(|row| *counts.entry(row.parent).or_default() += 1);
         let siblings: HashMap<BeamId, Arc<Siblings>> = counts
@@ -167,18 +167,32 @@ impl<E: Engine> Generator for Handle<E> {
                 "lower tokens by offset; for vLLM, install the package inferenceguard-vllm beside it",
             ));
         }
-        let jobs = self.jobs(growth, &rows)?;
+        let (mut jobs, mut kept, mut unfit) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, (job, row)) in self.jobs(growth, &rows).into_iter().zip(rows).enumerate() {
+            match job {
+                Ok(job) => {
+                    jobs.push(job);
+                    kept.push(row);
+                }
+                Err(error) => unfit.push((at, error)),
+            }
+        }
+        if kept.is_empty() && !unfit.is_empty() {
+            return Err(unfit.swap_remove(0).1);
+        }
         let done = self.each(jobs, grow)?;
         let longest = done.iter().flatten().map(|row| row.tokens.len() as u64).max().unwrap_or(0);
         self.count(longest, done.iter().flatten().map(|row| row.positions));
         if let (false, Some(Err(first))) = (done.iter().any(Result::is_ok), done.first()) {
             return Err(first.clone().into());
         }
-        let settled = rows.into_iter().zip(done).map(|(GrowRow { parent, text, .. }, done)| match done {
+        let settled = kept.into_iter().zip(done).map(|(GrowRow { parent, text, .. }, done)| match done {
             Ok(row) => self.settle(parent, text, row, &growth.stop),
             Err(error) => Err(error.into()),
         });
-        Ok(settled.collect())
+        let mut grown: Vec<GrownRow> = settled.collect();
+        unfit.into_iter().for_each(|(at, error)| grown.insert(at, Err(error)));
+        Ok(grown)
     }
 
     fn sample(&mut self, _requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
