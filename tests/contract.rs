@@ -6,7 +6,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use wit_parser::{Docs, Interface, PackageId, Resolve, Type, TypeDef, TypeDefKind, TypeOwner, WorldItem};
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::{
+    Docs, Interface, ManglingAndAbi, PackageId, Resolve, Type, TypeDef, TypeDefKind, TypeOwner, WorldItem,
+};
 
 /// Cases whose name and type say all there is.
 const PLAIN: [&str; 9] = [
@@ -26,8 +29,12 @@ fn wit() -> PathBuf {
 }
 
 fn resolved() -> (Resolve, PackageId) {
+    resolved_in(&wit().join("v0.1"))
+}
+
+fn resolved_in(folder: &Path) -> (Resolve, PackageId) {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit().join("v0.1")).unwrap();
+    let (package, _) = resolve.push_dir(folder).unwrap();
     (resolve, package)
 }
 
@@ -70,6 +77,28 @@ fn every_file_has_its_recorded_digest() {
     );
     let gone: Vec<_> = recorded.keys().filter(|file| !found.contains_key(*file)).collect();
     assert!(gone.is_empty(), "`wit/README.md` lists files that do not exist: {gone:?}");
+}
+
+/// A component that was compiled for a world of the contract as it stood in `tests/frozen`; its functions trap.
+fn compiled_before(world: &str) -> Vec<u8> {
+    let (resolve, package) = resolved_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("frozen/v0.1"));
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+#[test]
+fn components_that_were_compiled_before_still_fit() {
+    let (resolve, package) = resolved();
+    for (name, world) in &resolve.packages[package].worlds {
+        if let Err(error) = wit_component::targets(&resolve, *world, &compiled_before(name), false) {
+            panic!(
+                "{name}: components that were compiled for `tests/frozen/v0.1` do not load any more. Functions may be added \
+                 to imports; types and exports must stay. {error:#}"
+            );
+        }
+    }
 }
 
 #[test]

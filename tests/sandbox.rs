@@ -192,7 +192,8 @@ fn a_component_that_cannot_work_under_its_limits_is_found_before_a_request() {
 fn a_rehearsal_has_rows_of_the_deployments_shape() {
     let named = |name: &str| Constraint { name: name.to_owned(), ..Shape::default().constraints.remove(0) };
     let two = vec![named("harm"), named("privacy")];
-    let wide = Shape { hidden: 4096, vocabulary: 3, constraints: two, limits: SearchLimits::default() };
+    let wide =
+        Shape { hidden: 4096, vocabulary: 3, constraints: two, unranked: false, limits: SearchLimits::default() };
     for mode in ["read-latents", "read-top-k", "ok"] {
         activate("rogue-cost", mode).unwrap().rehearse(&wide).unwrap();
     }

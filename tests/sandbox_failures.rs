@@ -75,6 +75,8 @@ fn undeclared_reads_fail_the_call_whatever_it_answers() {
     }
     let found = "`scores(harm)`, which it did not declare".to_owned();
     assert_eq!(failure("undeclared-score"), FailureKind::Read { found });
+    let found = "`declare-token-latents` outside of `needs`".to_owned();
+    assert_eq!(failure("declare-late"), FailureKind::Read { found });
 }
 
 #[test]
@@ -191,5 +193,7 @@ fn needs_and_prices_that_make_no_sense_are_refused() {
     let error = |misdeed| activate("rogue-cost", misdeed).unwrap_err().to_string();
     assert_eq!(error("many-top-k"), "`rogue-cost` describes the need top-k(5000); expected top-k of 1 to 1,024");
     assert!(error("two-latents").contains("expected latents of one place only"));
+    assert!(error("declare-twice").contains("expected token-latents of each place once"));
+    assert!(error("declare-many").contains("expected token-latents of 8 places at most"));
     assert_eq!(error("task-per-token"), "`rogue-cost` describes a task cost per token; expected a task cost per chunk");
 }

@@ -75,21 +75,20 @@ impl From<LatentSelector> for wit::LatentSelector {
     }
 }
 
-impl From<Need> for wit::Need {
-    fn from(need: Need) -> Self {
-        match need {
-            Need::Prompt => Self::Prompt,
-            Need::Text => Self::Text,
-            Need::Lookback(chars) => Self::Lookback(chars),
-            Need::Logprobs => Self::Logprobs,
-            Need::TopK(k) => Self::TopK(k),
-            Need::Logits => Self::Logits,
-            Need::Latents(selector) => Self::Latents(selector.into()),
-            Need::TokenLatents(selector) => Self::TokenLatents(selector.into()),
-            Need::Scores(model) => Self::Scores(model),
-            Need::Network(name) => Self::Network(name),
-        }
-    }
+/// A need as the contract lists it, or the place of one that it takes by a call.
+pub(crate) fn listed(need: Need) -> Result<wit::Need, LatentSelector> {
+    Ok(match need {
+        Need::Prompt => wit::Need::Prompt,
+        Need::Text => wit::Need::Text,
+        Need::Lookback(chars) => wit::Need::Lookback(chars),
+        Need::Logprobs => wit::Need::Logprobs,
+        Need::TopK(k) => wit::Need::TopK(k),
+        Need::Logits => wit::Need::Logits,
+        Need::Latents(selector) => wit::Need::Latents(selector.into()),
+        Need::TokenLatents(place) => return Err(place),
+        Need::Scores(model) => wit::Need::Scores(model),
+        Need::Network(name) => wit::Need::Network(name),
+    })
 }
 
 impl From<Value> for wit::Value {

@@ -1,7 +1,8 @@
 //! The host's resources seen through the traits that tests implement too.
 
 use crate::bindings::common::{batch::Batch, dense as host};
-use crate::{BatchView, BudgetState, Constraint, Dense, DenseError, Estimate, Network, ReadError, Tensor, Token};
+use crate::{BatchView, BudgetState, Constraint, Dense, DenseError, Estimate, LatentSelector};
+use crate::{Network, ReadError, Tensor, Token};
 
 /// The host's batch.
 pub(crate) struct HostBatch<'a>(pub(crate) &'a Batch);
@@ -103,6 +104,11 @@ impl BatchView for HostBatch<'_> {
     fn estimate(&self, row: u32) -> Result<Option<Estimate>, ReadError> {
         Ok(self.0.estimate(row)?.map(Estimate::from))
     }
+}
+
+/// Declares that the latents of every new token of this place are read. Only while needs are asked for.
+pub(crate) fn declare_token_latents(place: LatentSelector) {
+    host::declare_token_latents(place.into());
 }
 
 /// The host's device, for the rows of one call.

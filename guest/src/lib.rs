@@ -27,7 +27,7 @@ pub use dense::{Dense, DenseDouble, DenseError, LinearDouble, Network, Tensor};
 pub use double::{BatchDouble, RowDouble};
 pub use passage::{Passage, Span};
 #[doc(hidden)]
-pub use register::Registration;
+pub use register::{Registration, dense_declares, nothing_declares};
 pub use roles::{
     Advanced, BatchCost, Cost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Retry, Source, Steered,
     Steering, Tracked, Tracker,

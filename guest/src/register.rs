@@ -7,9 +7,11 @@
 use crate::bindings::common::{batch::Batch, types as wit};
 use crate::bindings::setup::exports::inferenceguard::guard::setup as out;
 use crate::bindings::{cost, critic, policy, steering, tracker};
+use crate::convert::listed;
 use crate::host::{HostBatch, HostDense};
 use crate::{
-    BatchCost, CostGrain, CostKind, Critic, Decision, Plan, Policy, Pricing, Role, RoleError, Settings, Setup,
+    BatchCost, CostGrain, CostKind, Critic, Decision, LatentSelector, Plan, Policy, Pricing, Role, RoleError, Settings,
+    Setup,
 };
 use crate::{Source, Steered, Steering, Tracked, Tracker, Value, log};
 
@@ -20,6 +22,8 @@ pub trait Registration: 'static {
     type Role: Setup + 'static;
     /// The role it registers for.
     const KIND: Role;
+    /// Declares a need that the contract takes by a call of `dense`. A role without `dense` panics.
+    fn declare_token_latents(place: LatentSelector);
     /// Gives the slot of the configured value.
     fn slot<R>(then: impl FnOnce(&mut Option<Self::Role>) -> R) -> R;
 }
@@ -63,7 +67,8 @@ impl<T: Registration> out::Guest for T {
     }
 
     fn needs() -> Vec<wit::Need> {
-        ask::<T, _>(|role| role.needs().into_iter().map(wit::Need::from).collect())
+        let listed = |need| listed(need).map_err(T::declare_token_latents).ok();
+        ask::<T, _>(|role| role.needs().into_iter().filter_map(listed).collect())
     }
 }
 
@@ -195,11 +200,23 @@ mod steering_exports {
     }
 }
 
+/// Declares latents of tokens for roles that import `dense`. Not for use by hand.
+#[doc(hidden)]
+pub fn dense_declares(place: LatentSelector) {
+    crate::host::declare_token_latents(place);
+}
+
+/// Refuses to, for the other roles. Not for use by hand.
+#[doc(hidden)]
+pub fn nothing_declares(place: LatentSelector) {
+    panic!("found the need for token latents of {place:?}; expected needs of a role that reads latents");
+}
+
 /// The part the registration macros share. Not for use by hand.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register {
-    ($role:ty, $kind:ident, $world:ident, $export:ident) => {
+    ($role:ty, $kind:ident, $world:ident, $export:ident, $declares:ident) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             ::std::thread_local! {
@@ -212,6 +229,9 @@ macro_rules! __register {
             impl $crate::Registration for Registered {
                 type Role = $role;
                 const KIND: $crate::Role = $crate::Role::$kind;
+                fn declare_token_latents(place: $crate::LatentSelector) {
+                    $crate::$declares(place);
+                }
                 fn slot<R>(then: impl FnOnce(&mut Option<$role>) -> R) -> R {
                     CONFIGURED.with(|slot| then(&mut slot.borrow_mut()))
                 }
@@ -227,7 +247,7 @@ macro_rules! __register {
 #[macro_export]
 macro_rules! register_policy {
     ($role:ty) => {
-        $crate::__register!($role, Policy, policy, export_policy);
+        $crate::__register!($role, Policy, policy, export_policy, nothing_declares);
     };
 }
 
@@ -235,7 +255,7 @@ macro_rules! register_policy {
 #[macro_export]
 macro_rules! register_tracker {
     ($role:ty) => {
-        $crate::__register!($role, Tracker, tracker, export_tracker);
+        $crate::__register!($role, Tracker, tracker, export_tracker, nothing_declares);
     };
 }
 
@@ -243,7 +263,7 @@ macro_rules! register_tracker {
 #[macro_export]
 macro_rules! register_critic {
     ($role:ty) => {
-        $crate::__register!($role, Critic, critic, export_critic);
+        $crate::__register!($role, Critic, critic, export_critic, dense_declares);
     };
 }
 
@@ -251,7 +271,7 @@ macro_rules! register_critic {
 #[macro_export]
 macro_rules! register_cost {
     ($role:ty) => {
-        $crate::__register!($role, Cost, cost, export_cost);
+        $crate::__register!($role, Cost, cost, export_cost, dense_declares);
     };
 }
 
@@ -259,6 +279,6 @@ macro_rules! register_cost {
 #[macro_export]
 macro_rules! register_steering {
     ($role:ty) => {
-        $crate::__register!($role, Steering, steering, export_steering);
+        $crate::__register!($role, Steering, steering, export_steering, dense_declares);
     };
 }

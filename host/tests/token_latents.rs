@@ -100,8 +100,8 @@ fn a_token_costs_the_same_whatever_the_chunks_and_the_other_candidates() {
 fn what_was_recorded_is_priced_again_to_the_same_prices() {
     let bundle = probing(", form = \"hazard\"", 3, 4);
     let engine = builder(&bundle).build().unwrap();
-    let cost = Sandbox::new(Limits::default(), None).unwrap();
-    let cost = cost.load("linear-cost", &first_party()["linear-cost"]).unwrap();
+    let sandbox = Sandbox::new(Limits::default(), None).unwrap();
+    let cost = sandbox.load("linear-cost", &first_party()["linear-cost"]).unwrap();
     let network = CpuDense.load("probe", &linear(&[(&WEIGHTS, BIAS)]).layers).unwrap();
     let networks = Arc::new(BTreeMap::from([("probe".to_owned(), network)]));
     let cost = cost.activate_with(&bundle.manifest().costs["harm"].settings, networks).unwrap();

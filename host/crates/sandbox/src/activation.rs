@@ -9,7 +9,7 @@ use crate::{
     bindings::inferenceguard::guard::types::Value,
     component::{Exports, Inner, invalid},
     convert,
-    instance::Guest,
+    instance::{self, Guest},
     roles, settings,
 };
 use inferenceguard_model::dense::Networks;
@@ -40,8 +40,9 @@ impl Activation {
         let settings = configuration(&component, given)?;
         let mut active = Active { component, networks, settings, needs: Arc::default(), pricing: None };
         let (mut guest, instance, setup) = active.configured()?;
-        let needs = guest.raw(|store| setup.call_needs(store)).map_err(|kind| active.failed("needs", kind))?;
-        active.needs = Arc::new(convert::our_needs(needs).map_err(|wrong| active.bad_needs(wrong))?);
+        let (listed, declared) =
+            guest.raw(|store| instance::needs(store, &setup)).map_err(|kind| active.failed("needs", kind))?;
+        active.needs = Arc::new(convert::our_needs(listed, declared).map_err(|wrong| active.bad_needs(wrong))?);
         active.pricing = active.ask_pricing(&mut guest, &instance)?;
         Ok(Self { inner: Arc::new(active) })
     }

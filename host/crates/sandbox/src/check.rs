@@ -4,7 +4,7 @@
 use crate::{
     Activation, Component, Description, Sandbox, SandboxError, SettingValue,
     component::Exports,
-    instance::Guest,
+    instance::{self, Guest},
     state::State,
     synthetic::Shape,
     trial::{self, Tried, shortened},
@@ -89,7 +89,7 @@ impl Sandbox {
 fn steady(activation: &Activation) -> Result<(), SandboxError> {
     let (mut guest, instance, setup) = activation.start_bare()?;
     same(&mut guest, "describe", |store| setup.call_describe(store))?;
-    same(&mut guest, "needs", |store| setup.call_needs(store))?;
+    same(&mut guest, "needs", |store| instance::needs(store, &setup))?;
     let Exports::Cost(indices) = activation.exports() else { return Ok(()) };
     let cost = indices.load(&mut guest.store, &instance).map_err(|error| activation.invalid(&error))?;
     same(&mut guest, "kind", |store| cost.call_kind(store))?;

@@ -157,9 +157,12 @@ fn our_role(from: types::Role) -> Role {
     }
 }
 
-/// The needs as one record, or what is wrong with them: found, expected.
-pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'static str)> {
-    let mut needs = Needs::default();
+/// The needs as one record, or what is wrong with them: found, expected. `token_latents` are declared by calls.
+pub(crate) fn our_needs(
+    from: Vec<types::Need>,
+    token_latents: Vec<LatentSelector>,
+) -> Result<Needs, (String, &'static str)> {
+    let mut needs = Needs { token_latents, ..Needs::default() };
     for need in from {
         match need {
             types::Need::Prompt => needs.prompt = true,
@@ -169,7 +172,6 @@ pub(crate) fn our_needs(from: Vec<types::Need>) -> Result<Needs, (String, &'stat
             types::Need::TopK(k) => needs.top_k = top_k(k)?.max(needs.top_k),
             types::Need::Logits => needs.logits = true,
             types::Need::Latents(selector) => needs.latents = Some(one_selector(needs.latents, selector)?),
-            types::Need::TokenLatents(place) => needs.token_latents.push(our_selector(place)),
             types::Need::Scores(model) => needs.scores.push(model),
             types::Need::Network(name) => needs.networks.push(name),
         }
@@ -217,7 +219,7 @@ fn one_selector(
     }
 }
 
-fn our_selector(from: types::LatentSelector) -> LatentSelector {
+pub(crate) fn our_selector(from: types::LatentSelector) -> LatentSelector {
     match from {
         types::LatentSelector::FinalNorm => LatentSelector::FinalNorm,
         types::LatentSelector::Layer(n) => LatentSelector::Layer(n),

@@ -1,12 +1,16 @@
 //! The contract's `dense`: shapes and memory are checked here, the arithmetic is the network's.
 
 use crate::{
-    bindings::inferenceguard::guard::dense::{DenseError, Host, HostNetwork, HostTensor},
+    bindings::inferenceguard::guard::{
+        dense::{DenseError, Host, HostNetwork, HostTensor},
+        types,
+    },
+    convert,
     dense_state::{OpenNetwork, Tensor},
     state::{BatchHandle, State},
 };
 use inferenceguard_model::dense::Network;
-use inferenceguard_search::Batch;
+use inferenceguard_search::{Batch, Needs};
 use std::sync::Arc;
 use wasmtime::{Result as Trapped, Trap, component::Resource};
 
@@ -88,6 +92,16 @@ fn narrow(width: usize) -> u32 {
 impl Host for State {
     fn latents(&mut self, _: Resource<BatchHandle>) -> Dense<Resource<Tensor>> {
         self.stacked(stack_latents)
+    }
+
+    fn declare_token_latents(&mut self, place: types::LatentSelector) -> Trapped<()> {
+        match &mut self.declared {
+            // More than are allowed are found to be too many afterwards.
+            Some(places) if places.len() <= Needs::PLACES => places.push(convert::our_selector(place)),
+            Some(_) => {}
+            None => self.note_read("`declare-token-latents` outside of `needs`".to_owned()),
+        }
+        Ok(())
     }
 
     fn token_latents(&mut self, _: Resource<BatchHandle>) -> Dense<Resource<Tensor>> {

@@ -2,14 +2,15 @@
 
 use crate::{
     Limits, SandboxError,
-    bindings::inferenceguard::guard::types::RoleError,
+    bindings::exports::inferenceguard::guard::setup,
+    bindings::inferenceguard::guard::types::{Need, RoleError},
     clock::Clock,
     convert,
     dense_state::DenseState,
     engine::Sandbox,
     state::{BatchHandle, State},
 };
-use inferenceguard_model::dense::Networks;
+use inferenceguard_model::{LatentSelector, dense::Networks};
 use inferenceguard_search::{Batch, FailureKind, Role, RoleFailure};
 use std::sync::{
     Arc,
@@ -19,6 +20,17 @@ use wasmtime::{
     PoolConcurrencyLimitError, Store, Trap,
     component::{Instance, InstancePre, Resource},
 };
+
+/// What the role reads: as it lists it, and the places of token latents that it declares meanwhile.
+pub(crate) fn needs(
+    store: &mut Store<State>,
+    setup: &setup::Guest,
+) -> wasmtime::Result<(Vec<Need>, Vec<LatentSelector>)> {
+    store.data_mut().declared = Some(Vec::new());
+    let listed = setup.call_needs(&mut *store);
+    let declared = store.data_mut().declared.take().unwrap_or_default();
+    Ok((listed?, declared))
+}
 
 /// A store with one component instance in it.
 pub(crate) struct Guest {

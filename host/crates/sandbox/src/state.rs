@@ -1,6 +1,7 @@
 //! What the host keeps for one instance while it runs: the batch of the call, its tensors, its log, what it broke.
 
 use crate::{Limits, dense_state::DenseState};
+use inferenceguard_model::LatentSelector;
 use inferenceguard_search::{Batch, Note};
 use std::{collections::VecDeque, sync::Arc};
 
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) batch: Option<Batch>,
     pub(crate) dense: DenseState,
     pub(crate) log: LogState,
+    /// The places of token latents that it declares, while it says what it needs.
+    pub(crate) declared: Option<Vec<LatentSelector>>,
     /// What it noted about the prices of the call under way.
     pub(crate) notes: Vec<Note>,
     /// What the component read without right, first of the call.
@@ -31,7 +34,17 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(component: Arc<str>, limits: Arc<Limits>, dense: DenseState) -> Self {
         let log = LogState::default();
-        Self { component, limits, batch: None, dense, log, notes: Vec::new(), bad_read: None, over_memory: false }
+        Self {
+            component,
+            limits,
+            batch: None,
+            dense,
+            log,
+            declared: None,
+            notes: Vec::new(),
+            bad_read: None,
+            over_memory: false,
+        }
     }
 
     /// Remembers a read that must fail the call.

@@ -21,6 +21,8 @@ pub struct Shape {
     pub constraints: Vec<Constraint>,
     /// What a policy may ask for.
     pub limits: SearchLimits,
+    /// Whether no task cost ranks answers.
+    pub unranked: bool,
 }
 
 impl Default for Shape {
@@ -28,13 +30,14 @@ impl Default for Shape {
     fn default() -> Self {
         let (clip, mode) = (CostClip::Capped, ConstraintMode::Anytime);
         let constraint = Constraint { name: "harm".to_owned(), budget: 10.0, gamma: 1.0, clip, mode };
-        Self { hidden: 16, vocabulary: 64, constraints: vec![constraint], limits: SearchLimits::default() }
+        let constraints = vec![constraint];
+        Self { hidden: 16, vocabulary: 64, constraints, limits: SearchLimits::default(), unranked: false }
     }
 }
 
 /// Three rows, the last of them finished.
 pub(crate) fn batch(needs: &Needs, shape: &Shape) -> Batch {
-    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false, unranked: false };
+    let moment = Moment { chunk: 1, attempt: 0, depth: 8, max_depth: 32, last: false, unranked: shape.unranked };
     let rows = (0_u8..).zip(TEXTS).map(|(n, text)| row(n, text, needs, shape)).collect();
     let constraints = shape.constraints.clone().into();
     Batch { moment, constraints, prompt: "How are you?".into(), needs: needs.clone(), rows }
@@ -75,7 +78,7 @@ fn row(n: u8, text: &str, needs: &Needs, shape: &Shape) -> BatchRow {
         budgets: budgets(left).map(|z| BudgetState { z, memory: Vec::new() }).collect(),
         margins: budgets(left).collect(),
         spent: budgets(spent).collect(),
-        task_cost: Some(f64::from(n) - 1.0),
+        task_cost: (!shape.unranked).then(|| f64::from(n) - 1.0),
         logprob: -0.5 * count as f64,
         expansion_logit: Some(f32::from(n)),
         estimate: Some(Estimate { safe: vec![0.9; shape.constraints.len()], cost_to_go: 0.25 }),

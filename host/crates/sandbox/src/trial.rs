@@ -68,16 +68,19 @@ fn policy(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tr
 
 /// A decision that fits the rows, or that fits them if all have ended: a policy may count on what it planned.
 fn decided(check: Check<'_>, decision: Decision, rows: &Batch) -> Result<Decision, RoleFailure> {
-    let all = rows.rows.iter().map(|row| BatchRow { finished: true, ..row.clone() }).collect();
-    let ended = Batch { rows: all, ..rows.clone() };
-    check.decision(decision.clone(), rows).or_else(|wrong| check.decision(decision, &ended).map_err(|_| wrong))
+    check.decision(decision.clone(), rows).or_else(|wrong| {
+        let all = rows.rows.iter().map(|row| BatchRow { finished: true, ..row.clone() }).collect();
+        check.decision(decision, &Batch { rows: all, ..rows.clone() }).map_err(|_| wrong)
+    })
 }
 
 fn tracker(activation: &Activation, shape: &Shape, times: usize) -> Result<Vec<Tried>, SandboxError> {
     let (check, mut tried) = (check(activation), Vec::new());
-    let Some(constraint) = shape.constraints.first() else { return Ok(tried) };
+    if shape.constraints.is_empty() {
+        return Ok(tried);
+    }
     let mut role = activation.start_tracker()?;
-    for _ in 0..times {
+    for constraint in std::iter::repeat_n(&shape.constraints, times).flatten() {
         let start = role.start(constraint);
         tried.push(outcome("start", start.clone(), |state| check.start(state), &role.guest));
         role = if failed(&tried) { activation.start_tracker()? } else { role };

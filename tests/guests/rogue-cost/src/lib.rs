@@ -10,10 +10,17 @@ mod rogue;
 
 use exports::inferenceguard::guard::cost::{CostGrain, CostKind, Guest};
 use inferenceguard::guard::batch::Batch;
+use inferenceguard::guard::dense::declare_token_latents;
 use inferenceguard::guard::types::LatentSelector;
 use rogue::*;
 
 fn needs(mode: &str) -> Vec<Need> {
+    let declared = match mode {
+        "declare-twice" => [0, 0].to_vec(),
+        "declare-many" => (0..1000).collect(),
+        _ => vec![],
+    };
+    declared.into_iter().for_each(|layer| declare_token_latents(LatentSelector::Layer(layer)));
     match mode {
         "read-text" => vec![Need::Text, Need::Prompt, Need::Lookback(16)],
         "read-top-k" | "row" => vec![Need::TopK(64)],
@@ -53,6 +60,10 @@ impl Guest for Rogue {
             "no-rows" => Ok(vec![]),
             "huge" => Ok(vec![vec![0.0; (1 << 20) + 1]]),
             "many-rows" => Ok(vec![vec![]; 500_000]),
+            "declare-late" => {
+                declare_token_latents(LatentSelector::FinalNorm);
+                each(0.0)
+            }
             "undeclared" => rows.text(0).map_err(read).map(|_| vec![]),
             "swallow" => {
                 let _ = rows.text(0);
