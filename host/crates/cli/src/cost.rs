@@ -1,14 +1,15 @@
 //! `train cost`: a cost on a language model's own latents, from labelled answers.
 
 use crate::{
+    critic,
     flags::{DeviceArguments, Named, one_of},
     output,
+    progress::Shown,
 };
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use inferenceguard_bundle::{Bundle, MANIFEST, network::Network};
-use inferenceguard_catalog::{Loading, embedded, language_files, language_model};
+use inferenceguard_catalog::{Loading, bundles, language_model};
 use inferenceguard_critic::{
     Recipe, Shares,
     cost::{self, BundleOptions, CostObjective, CostOptions, CostReport, Places, Source, cost_recipe},
@@ -16,6 +17,7 @@ use inferenceguard_critic::{
 use inferenceguard_model::{Generator, ModelInfo, Native};
 use std::{
     collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -127,15 +129,16 @@ struct TrainingArguments {
 
 /// Reads, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
+    arguments.bundle.bundle.as_deref().map_or(Ok(()), check_folder)?;
     let units = cost::read(&arguments.data, &arguments.text_prompt)?;
-    let options = options(arguments)?;
     let load = Loading::new(&arguments.device.loading(), None)?;
-    let named = arguments.model.as_deref().and_then(embedded::model);
-    let files = named.map_or_else(|| language_files(arguments.model.as_deref(), load.note()), Ok)?;
+    let options = options(arguments, &load);
+    let files = critic::files(arguments.model.as_deref(), load.note())?;
     let mut model = Native::new(Box::new(language_model(&files, &load.language(), load.note())?));
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}")?);
-    let (network, report) = cost::train(&options, &mut model, &units, &bar)?;
-    bar.finish_and_clear();
+    let shown = Shown::begin("{bar:32} {pos}/{len} {msg} {eta}")?;
+    let trained = cost::train(&options, &mut model, &units, shown.bar());
+    drop(shown);
+    let (network, report) = trained?;
     if let Some(folder) = &arguments.bundle.bundle {
         write_bundle(folder, arguments, &network, (&report, model.info()))?;
     }
@@ -147,10 +150,10 @@ pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
     if arguments.json { output::json(&report) } else { output::result(&report) }
 }
 
-fn options(arguments: &CostArguments) -> anyhow::Result<CostOptions> {
+fn options(arguments: &CostArguments, load: &Loading) -> CostOptions {
     let TrainingArguments { depth, hidden, rate, weight_decay, epochs, patience, batch, validation, test, seed } =
         arguments.training;
-    Ok(CostOptions {
+    CostOptions {
         out: arguments.out.clone(),
         objective: arguments.objective,
         readings: arguments.latents.clone(),
@@ -159,8 +162,31 @@ fn options(arguments: &CostArguments) -> anyhow::Result<CostOptions> {
         balanced: !arguments.unbalanced,
         shares: Shares { validation, test, seed },
         recipe: Recipe { hidden, depth, rate, weight_decay, epochs, patience, batch, seed, ..cost_recipe() },
-        device: Loading::new(&arguments.device.loading(), None)?.language().device,
-    })
+        device: load.language().device,
+    }
+}
+
+/// Refuses a folder without a name, and one with a bundle that this did not write: before the training, not after it.
+fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    bundle_name(folder)?;
+    let path = folder.join(MANIFEST);
+    let there = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        there => there.with_context(|| format!("--bundle {}", path.display()))?,
+    };
+    let manifest: toml::Table = toml::from_str(&there).with_context(|| format!("--bundle {}", path.display()))?;
+    let is_trained = manifest.get("networks").is_some_and(|networks| networks.get("cost").is_some());
+    ensure!(
+        is_trained,
+        "--bundle {}: found a bundle without [networks.cost]; expected a new folder, or a bundle of `train cost`",
+        folder.display()
+    );
+    Ok(())
+}
+
+fn bundle_name(folder: &Path) -> anyhow::Result<String> {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.with_context(|| format!("--bundle {}: expected a folder with a name", folder.display()))
 }
 
 /// Writes manifest and network, if they make a bundle.
@@ -170,17 +196,16 @@ fn write_bundle(
     network: &Network,
     (report, model): (&CostReport, &ModelInfo),
 ) -> anyhow::Result<()> {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.with_context(|| format!("--bundle {}: expected a folder with a name", folder.display()))?;
+    let name = bundle_name(folder)?;
     let BundleArguments { budget, n, chunk_len, .. } = arguments.bundle;
     // Hazards of longer answers than those that were read are not calibrated.
     let max_tokens = u32::try_from(arguments.max_tokens).unwrap_or(u32::MAX);
     let options = BundleOptions { name, budget, candidates: n, chunk: chunk_len, max_tokens };
-    let (text, bytes) = (cost::manifest(report, model, &options), network.to_bytes()?);
+    let (text, bytes) = (cost::manifest(report, model, &options)?, network.to_bytes()?);
     let mut all = BTreeMap::from([(cost::NETWORK.to_owned(), bytes.clone())]);
-    all.extend(embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())));
+    all.extend(bundles::first_party());
     let bundle = Bundle::from_parts(&text, &all)?;
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     output::file(&folder.join(cost::NETWORK), &bytes)?;
     output::file(&folder.join(MANIFEST), text.as_bytes())?;
     output::note(format_args!("{}: {}", folder.display(), bundle.digest()));

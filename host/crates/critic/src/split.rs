@@ -24,7 +24,7 @@ impl Default for Shares {
     }
 }
 
-/// The answers of each part, as places in [`Trajectories::all`].
+/// What each part has, as places: of answers in [`Trajectories::all`], or of labelled answers and pairs in their list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Split {
     /// For learning.
@@ -43,21 +43,31 @@ impl Split {
     /// When a share is not in (0, 1), both leave nothing to learn from, or there are fewer than three distinct prompts
     /// with answers.
     pub fn new(data: &Trajectories, shares: &Shares) -> Result<Self> {
+        let texts = data.all.iter().map(|one| data.prompts[one.prompt].as_str());
+        Self::by_text(texts, shares, "different prompts with answers")
+    }
+
+    /// Splits what has these texts, in the order of a seeded digest: places of equal texts stay together. `what` names the texts
+    /// where they are too few.
+    pub(crate) fn by_text<T: AsRef<str> + Ord>(
+        texts: impl Iterator<Item = T>,
+        shares: &Shares,
+        what: &'static str,
+    ) -> Result<Self> {
         check(shares)?;
-        let mut answers: BTreeMap<(Vec<u8>, &str), Vec<usize>> = BTreeMap::new();
-        for (place, one) in data.all.iter().enumerate() {
-            let text = data.prompts[one.prompt].as_str();
-            answers.entry((key(text, shares.seed), text)).or_default().push(place);
+        let mut groups: BTreeMap<(Vec<u8>, T), Vec<usize>> = BTreeMap::new();
+        for (place, text) in texts.enumerate() {
+            groups.entry((key(text.as_ref(), shares.seed), text)).or_default().push(place);
         }
-        let found = answers.len();
+        let found = groups.len();
         if found < 3 {
-            return Err(CriticError::TooFew { what: "different prompts with answers", found, expected: 3 });
+            return Err(CriticError::TooFew { what, found, expected: 3 });
         }
         let count = |share: f64| ((share * found as f64).round() as usize).clamp(1, found - 2);
         let validation = count(shares.validation);
         let test = count(shares.test).min(found - 1 - validation);
         let mut split = Self::default();
-        for (at, places) in answers.into_values().enumerate() {
+        for (at, places) in groups.into_values().enumerate() {
             let part = match at {
                 at if at < validation => &mut split.validation,
                 at if at < validation + test => &mut split.test,
@@ -73,7 +83,7 @@ impl Split {
 }
 
 /// Refuses shares outside of (0, 1), and shares that leave nothing to learn from.
-pub(crate) fn check(shares: &Shares) -> Result<()> {
+fn check(shares: &Shares) -> Result<()> {
     for (name, share) in [("validation", shares.validation), ("test", shares.test)] {
         if !(share > 0.0 && share < 1.0) {
             return Err(CriticError::option(name, share, "a share above 0, below 1"));
@@ -87,7 +97,7 @@ pub(crate) fn check(shares: &Shares) -> Result<()> {
 }
 
 /// The place of a text in a seeded order.
-pub(crate) fn key(text: &str, seed: u64) -> Vec<u8> {
+fn key(text: &str, seed: u64) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(text);

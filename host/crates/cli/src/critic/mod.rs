@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let mut options = options::options(arguments, bundle.manifest())?;
     let prompts = prompts(arguments)?;
     let load = Loading::new(&arguments.device.loading(), Some(bundle.manifest()))?;
-    let mut language = language_model(&files(arguments, load.note())?, &load.language(), load.note())?;
+    let mut language = language_model(&files(arguments.model.as_deref(), load.note())?, &load.language(), load.note())?;
     options.collect.sampling = options::sampling(&arguments.answers, bundle.manifest(), language.info().sampling);
     let tokenizer = language.tokenizer();
     let scores = scores(arguments, &load, &*tokenizer)?;
@@ -56,9 +56,8 @@ fn show_paths(options: &CriticOptions) {
 }
 
 /// A folder, a hub id, or a demonstration model by name.
-fn files(arguments: &CriticArguments, note: Note) -> Result<ModelFiles, CatalogError> {
-    let named = arguments.model.as_deref().and_then(embedded::model);
-    named.map_or_else(|| language_files(arguments.model.as_deref(), note), Ok)
+pub(crate) fn files(model: Option<&str>, note: Note) -> Result<ModelFiles, CatalogError> {
+    model.and_then(embedded::model).map_or_else(|| language_files(model, note), Ok)
 }
 
 fn scores(arguments: &CriticArguments, load: &Loading, language: &dyn Tokenizer) -> anyhow::Result<Scores> {

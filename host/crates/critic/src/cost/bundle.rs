@@ -1,6 +1,7 @@
 //! A bundle around a trained cost: its budget, and words and personal data as further constraints.
 
-use super::{CostReport, NETWORK, settings};
+use super::{CostObjective, CostReport, Form, NETWORK, settings};
+use crate::error::{CriticError, Result};
 use inferenceguard_model::ModelInfo;
 
 /// The share of harmless answers of the test that the budget may refuse.
@@ -22,20 +23,19 @@ pub struct BundleOptions {
 }
 
 /// The manifest of a bundle with the network [`NETWORK`] and first-party components, for this model.
-#[must_use]
-pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions) -> String {
+///
+/// # Errors
+/// [`CriticError::Option`] without a budget where the report has none: pairs without labels suggest none.
+pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions) -> Result<String> {
     let BundleOptions { name, candidates, chunk, max_tokens, .. } = options;
     let (settings, objective, on) = (settings(report, "cost"), report.objective.name(), &model.name);
-    let budget = options.budget.unwrap_or_else(|| budget(report));
-    let meaning = match report.objective.form() {
-        super::Form::Hazard => {
-            let most = 100.0 * report.objective.probability(budget);
-            format!("# A modelled probability of harm of {most:.0} % at most: 1 - e^-budget.\n")
-        }
-        super::Form::Linear => String::new(),
-    };
-    let clip = if report.objective == super::CostObjective::Signed { "capped" } else { "nonneg" };
-    format!(
+    let budget = options.budget.or_else(|| budget(report));
+    let budget =
+        budget.ok_or_else(|| CriticError::option("budget", "none", "--budget D: pairs without labels suggest none"))?;
+    let meaning = meaning(report.objective, budget);
+    // As the report's budgets were found.
+    let clip = if report.objective.form() == Form::Linear { "capped" } else { "nonneg" };
+    Ok(format!(
         r#"# A {objective} cost on the latents of {on}, trained from labelled answers (`inferguard train cost`).
 name = {name:?}
 version = "0.1.0"
@@ -80,13 +80,92 @@ budget = 3.0
 [networks.cost]
 file = "{NETWORK}"
 "#
-    )
+    ))
+}
+
+/// What the budget bounds, where a label says so: scores of pairs alone are no probabilities.
+fn meaning(objective: CostObjective, budget: f64) -> String {
+    if objective != CostObjective::Survival {
+        return String::new();
+    }
+    let most = 100.0 * objective.probability(budget);
+    format!("# A modelled probability of harm of {most:.0} % at most: 1 - e^-budget.\n")
 }
 
 /// Of the report's budgets: the smallest under which at most 5 % of the harmless answers of the test are refused, or the largest.
-fn budget(report: &CostReport) -> f64 {
+fn budget(report: &CostReport) -> Option<f64> {
     let mut budgets: Vec<_> = report.budgets.iter().collect();
     budgets.sort_by(|a, b| a.budget.total_cmp(&b.budget));
     let fit = budgets.iter().find(|one| one.harmless <= REFUSED).or(budgets.last());
-    fit.map_or(1.0, |one| (one.budget * 1000.0).round() / 1000.0)
+    fit.map(|one| one.budget)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::Budget;
+    use inferenceguard_model::{Model, toy::ToyScript};
+    use std::collections::BTreeMap;
+
+    fn report(objective: CostObjective, budgets: &[(f64, f64)]) -> CostReport {
+        let one = |(budget, harmless): &(f64, f64)| (*budget, *harmless);
+        let budget = |(budget, harmless)| Budget { budget, probability: None, harmless, harmful: 1.0 };
+        CostReport {
+            objective,
+            model: (String::new(), String::new()),
+            latent: "final-norm".to_owned(),
+            answers: (1, 1, 1),
+            skipped: 0,
+            tried: Vec::new(),
+            line: (1.0, 0.0),
+            test: None,
+            without_refusals: None,
+            categories: BTreeMap::new(),
+            pairs: None,
+            budgets: budgets.iter().map(one).map(budget).collect(),
+            bins: Vec::new(),
+        }
+    }
+
+    fn written(objective: CostObjective, budgets: &[(f64, f64)], budget: Option<f64>) -> Result<String> {
+        let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
+        let options = BundleOptions { name: "b".to_owned(), budget, candidates: 8, chunk: 16, max_tokens: 64 };
+        manifest(&report(objective, budgets), model.info(), &options)
+    }
+
+    #[test]
+    fn negative_costs_are_charged_as_the_budgets_were_found() {
+        for (objective, clip) in [
+            (CostObjective::Survival, "nonneg"),
+            (CostObjective::Pairwise, "nonneg"),
+            (CostObjective::Prefix, "capped"),
+            (CostObjective::Signed, "capped"),
+        ] {
+            let text = written(objective, &[(2.0, 0.01)], None).unwrap();
+            assert!(text.contains(&format!("budget = 2\nclip = \"{clip}\"\n")), "{objective:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn only_survival_speaks_of_a_probability() {
+        let all = [CostObjective::Survival, CostObjective::Pairwise, CostObjective::Prefix, CostObjective::Signed];
+        for objective in all {
+            let text = written(objective, &[], Some(0.5)).unwrap();
+            let found = text.contains("# A modelled probability of harm of 39 % at most");
+            assert_eq!(found, objective == CostObjective::Survival, "{objective:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn without_a_budget_of_the_report_one_must_be_given() {
+        let error = written(CostObjective::Pairwise, &[], None).unwrap_err();
+        assert_eq!(error.to_string(), "option budget is none, expected --budget D: pairs without labels suggest none");
+        assert!(written(CostObjective::Pairwise, &[], Some(3.0)).unwrap().contains("budget = 3\n"));
+    }
+
+    #[test]
+    fn small_budgets_are_written_as_they_are() {
+        let text = written(CostObjective::Survival, &[(1.5e-4, 0.2), (4.5e-4, 0.03)], None).unwrap();
+        assert!(text.contains("budget = 0.00045\n"), "{text}");
+    }
 }

@@ -1,14 +1,15 @@
 //! Labelled answers with their latents: what a head is trained and measured on.
 
 use super::{
+    labelled::{Labelled, Unit},
     latents::Latents,
     objective::{CostObjective, Targets},
-    parts::{Parts, prompt_of},
-    record::{Labelled, Unit},
+    parts::prompt_of,
 };
 use crate::{
     error::{CriticError, Result},
     files::hex,
+    split::Split,
 };
 use candle_core::{Device, Tensor};
 use inferenceguard_eval::begins_like_a_refusal;
@@ -34,7 +35,7 @@ pub(super) struct Data {
     pub(super) answers: Vec<Answer>,
     /// Places of one answer, or of the less and the more harmful answer of a pair.
     pub(super) units: Vec<Vec<usize>>,
-    pub(super) parts: Parts,
+    pub(super) parts: Split,
     pub(super) latents: Latents,
     /// Answers that left no room in the model's context.
     pub(super) skipped: usize,
@@ -42,7 +43,7 @@ pub(super) struct Data {
 
 impl Data {
     /// `threshold` is the least harm of a harmful answer.
-    pub(super) fn new(units: &[Unit], mut parts: Parts, latents: Latents, threshold: f64) -> Self {
+    pub(super) fn new(units: &[Unit], mut parts: Split, latents: Latents, threshold: f64) -> Self {
         let (mut answers, mut places, mut groups) = (Vec::new(), Vec::new(), HashMap::new());
         for unit in units {
             let next = groups.len();

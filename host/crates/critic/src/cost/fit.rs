@@ -2,16 +2,18 @@
 
 use super::{
     adam::Adam,
-    checkpoint::{Checkpoint, Progress},
+    calibration::line,
     data::{Batch, Data},
-    line::line,
     objective::{CostObjective, Form},
     options::Places,
 };
 use crate::{
     error::{CriticError, Result},
     files::Setting,
-    fit::Recipe,
+    fit::{
+        Recipe,
+        checkpoint::{Checkpoint, Progress},
+    },
     network::{Line, Mlp, Scaling, Shape},
     split::Shares,
 };
@@ -19,7 +21,10 @@ use candle_core::Device;
 use indicatif::ProgressBar;
 use inferenceguard_bundle::network::Layer;
 use inferenceguard_dice::Dice;
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
+
+/// The tensors of a checkpoint: weights, best weights, first and second moments.
+const PARTS: [&str; 4] = ["now", "best", "first", "second"];
 
 /// Answers per forward pass without gradients.
 const ROWS: usize = 64;
@@ -84,7 +89,7 @@ impl Job<'_> {
         let shape = Shape { inputs: scaling.len(), hidden, depth, activation, logits: 0 };
         let network = Mlp::random(shape, &[self.prior()], seed, self.device)?;
         let mut head = Head { network, scaling, line: (1.0, 0.0), history: Vec::new(), best_epoch: 0 };
-        let checkpoint = Checkpoint::new(self.folder, self.setting());
+        let checkpoint = Checkpoint::new(self.folder, self.setting(), PARTS);
         let mut adam = Adam::new(head.network.variables())?;
         let mut at = checkpoint.read(&head.network.sizes())?.unwrap_or_default();
         if !at.history.is_empty() {
@@ -105,12 +110,12 @@ impl Job<'_> {
         Ok(head)
     }
 
-    fn is_done(&self, at: &Progress) -> bool {
+    fn is_done(&self, at: &Progress<4>) -> bool {
         let (epochs, patience) = (at.history.len(), self.recipe.patience);
         epochs >= self.recipe.epochs || (patience > 0 && epochs > 0 && epochs - 1 - at.best_epoch() >= patience)
     }
 
-    fn next_epoch(&self, head: &Head, adam: &mut Adam, at: &mut Progress) -> Result<()> {
+    fn next_epoch(&self, head: &Head, adam: &mut Adam, at: &mut Progress<4>) -> Result<()> {
         let epoch = at.history.len();
         let train = self.train(head, adam, epoch)?;
         let loss = self.loss(head, &self.data.parts.validation)?;
@@ -143,9 +148,6 @@ impl Job<'_> {
         let (mut sum, mut count) = (0.0, 0.0);
         for units in order.chunks(self.recipe.batch) {
             let answers = self.data.of(units);
-            if answers.is_empty() {
-                continue;
-            }
             let batch = Batch::new(self.data, answers, &self.places.0, &head.scaling, self.device)?;
             let pairs = self.data.pairs(units);
             let targets = batch.targets(self.data, self.objective, &pairs, balance, self.device)?;
@@ -166,7 +168,8 @@ impl Job<'_> {
     fn loss(&self, head: &Head, units: &[usize]) -> Result<f64> {
         let (answers, balance) = (self.data.of(units), self.balance());
         let xs = self.outputs(head, &answers)?;
-        let of = |at: usize| answers.iter().position(|one| *one == at).map_or(&[][..], |place| xs[place].as_slice());
+        let places: HashMap<usize, usize> = answers.iter().enumerate().map(|(place, at)| (*at, place)).collect();
+        let of = |at: usize| places.get(&at).map_or(&[][..], |place| xs[*place].as_slice());
         let (mut sum, mut count) = (0.0, 0.0);
         if self.objective != CostObjective::Pairwise {
             for (at, harmful) in self.data.labelled(&answers) {
@@ -249,7 +252,7 @@ impl Job<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::{Unit, cost_recipe, latents, parts::Parts, record::parse};
+    use crate::cost::{Unit, cost_recipe, labelled::parse, latents, parts};
     use candle_core::Device;
     use inferenceguard_model::{Native, toy::ToyScript};
 
@@ -269,7 +272,7 @@ mod tests {
         let places = "final-norm".parse::<Places>().unwrap();
         let bar = ProgressBar::hidden();
         let latents = latents::read(&mut model, &answers, &places.0, 4, folder, &bar).unwrap();
-        Data::new(&units, Parts::new(&units, shares).unwrap(), latents, 0.5)
+        Data::new(&units, parts::split(&units, shares).unwrap(), latents, 0.5)
     }
 
     #[test]
@@ -303,7 +306,7 @@ mod tests {
         let (mut adam, mut at) = (Adam::new(head.network.variables()).unwrap(), Progress::default());
         for _ in 0..4 {
             job.next_epoch(&head, &mut adam, &mut at).unwrap();
-            Checkpoint::new(&stopped, job.setting()).write(&at).unwrap();
+            Checkpoint::new(&stopped, job.setting(), PARTS).write(&at).unwrap();
         }
         let found = job.fit(&bar).unwrap();
         assert_eq!(found.history, expected.history);

@@ -1,9 +1,9 @@
-//! The latents of labelled answers, token by token: as the model computes them when it decodes. They are exactly the numbers that
-//! the cost reads later; reading an answer in one piece may give other last bits.
+//! The latents of labelled answers, token by token: as the model computes them when it decodes. They are the numbers that the cost
+//! reads later, rounded to f16; reading an answer in one piece may give other last bits.
 //!
 //! The answers of a batch grow in step, and are written as one file before the next batch begins: a run that was stopped goes on.
 
-use super::record::Labelled;
+use super::labelled::Labelled;
 use crate::{
     collect::{LatentTable, Shard, Store, Trajectory},
     error::{CriticError, Result},

@@ -13,23 +13,22 @@
 
 mod adam;
 mod bundle;
-mod checkpoint;
+mod calibration;
 mod data;
 mod fit;
+mod labelled;
 mod latents;
-mod line;
 mod objective;
 mod options;
 mod parts;
 mod read;
-mod record;
 mod report;
 
 pub use bundle::{BundleOptions, manifest};
-pub use objective::{CostObjective, Form};
+pub use labelled::{Labelled, Unit};
+pub use objective::CostObjective;
 pub use options::{CostOptions, Places, cost_recipe};
 pub use read::{Source, read};
-pub use record::{Labelled, Unit};
 pub use report::{Budget, CostReport, Quality, Tried};
 
 use crate::{
@@ -43,7 +42,7 @@ use inferenceguard_bundle::network::Network;
 use inferenceguard_candle::Precision;
 use inferenceguard_eval::plots::reliability;
 use inferenceguard_model::{Generator, ModelInfo};
-use parts::Parts;
+use objective::Form;
 use std::path::Path;
 
 /// The written head, ready for a bundle.
@@ -61,7 +60,7 @@ pub fn train(
     progress: &ProgressBar,
 ) -> Result<(Network, CostReport)> {
     options.check()?;
-    let parts = Parts::new(units, &options.shares)?;
+    let parts = parts::split(units, &options.shares)?;
     let info = model.info().clone();
     progress.set_message("latents");
     let answers: Vec<&Labelled> = units.iter().flat_map(Unit::answers).collect();

@@ -10,6 +10,7 @@
 //! Survival is a noisy-or over tokens (multiple instance learning); prefix is how Beaver's cost models read an answer, and signed how
 //! the paper sums costs. Pairs beside labels count as in the second row, by the objective's own score.
 
+use crate::fit::{entropy, sigmoid, softplus};
 use candle_core::{Result, Tensor};
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ pub enum CostObjective {
 
 /// How a price follows from x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// ln(1 + e^x).
     Hazard,
     /// x.
@@ -52,8 +53,7 @@ impl CostObjective {
     }
 
     /// How its prices follow from x.
-    #[must_use]
-    pub fn form(self) -> Form {
+    pub(super) fn form(self) -> Form {
         if matches!(self, Self::Survival | Self::Pairwise) { Form::Hazard } else { Form::Linear }
     }
 
@@ -70,7 +70,7 @@ impl CostObjective {
     pub(super) fn probability(self, score: f64) -> f64 {
         match self.form() {
             Form::Hazard => -(-score).exp_m1(),
-            Form::Linear => 1.0 / (1.0 + (-score).exp()),
+            Form::Linear => sigmoid(score),
         }
     }
 
@@ -102,16 +102,6 @@ impl CostObjective {
         };
         xs.iter().fold((0.0, 0.0), add).1
     }
-}
-
-/// ln(1 + e^x).
-pub(super) fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-/// The cross-entropy of σ(x).
-fn entropy(x: f64, harmful: f64) -> f64 {
-    softplus(x) - harmful * x
 }
 
 /// A batch of answers: x and the weight of every token are `[answers, tokens]`, the weights 1 for a token and 0 beyond the end.

@@ -1,6 +1,6 @@
 //! Files of labelled answers, gzipped or not.
 
-use super::record::{Unit, parse};
+use super::labelled::{Unit, parse};
 use crate::error::{CriticError, Result};
 use flate2::read::MultiGzDecoder;
 use std::{

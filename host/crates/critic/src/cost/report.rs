@@ -42,7 +42,7 @@ pub struct Quality {
 pub struct Tried {
     /// What it reads.
     pub latent: String,
-    /// The least loss on the validation, and the AUC there.
+    /// The least loss on the validation.
     pub loss: f64,
     /// The AUC on the validation.
     pub auc: Option<f64>,

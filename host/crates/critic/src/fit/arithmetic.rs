@@ -27,6 +27,11 @@ pub(crate) fn entropy(logit: f64, safe: f64) -> f64 {
     logit.max(0.0) - logit * safe + (-logit.abs()).exp().ln_1p()
 }
 
+/// ln(1 + e^x), without overflow.
+pub(crate) fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
 /// 1 / (1 + e^-x).
 pub(crate) fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())

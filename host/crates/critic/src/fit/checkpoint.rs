@@ -1,5 +1,5 @@
-//! The state of a training after every epoch, in one safetensors file: `now.N` and `best.N` f32 (weights and biases,
-//! layer by layer), `history` f64 `[epochs, 2]` (training and validation loss).
+//! The state of a training after every epoch, in one safetensors file: for every part `NAME.N` f32 (one number for each weight and
+//! bias, layer by layer), `history` f64 `[epochs, 2]` (training and validation loss).
 
 use crate::{
     error::{CriticError, Result},
@@ -9,19 +9,23 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::path::{Path, PathBuf};
 
 /// The state of a training.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Progress {
-    /// The weights after the last epoch.
-    pub(super) now: Vec<Vec<f32>>,
-    /// The weights after the best epoch.
-    pub(super) best: Vec<Vec<f32>>,
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Progress<const N: usize> {
+    /// The weights after the last epoch, those after the best epoch, and what else the training keeps of each weight.
+    pub(crate) parts: [Vec<Vec<f32>>; N],
     /// Training and validation loss of every epoch.
-    pub(super) history: Vec<(f64, f64)>,
+    pub(crate) history: Vec<(f64, f64)>,
 }
 
-impl Progress {
+impl<const N: usize> Default for Progress<N> {
+    fn default() -> Self {
+        Self { parts: std::array::from_fn(|_| Vec::new()), history: Vec::new() }
+    }
+}
+
+impl<const N: usize> Progress<N> {
     /// The epoch with the least validation loss, from 0; the first of several.
-    pub(super) fn best_epoch(&self) -> usize {
+    pub(crate) fn best_epoch(&self) -> usize {
         let losses = self.history.iter().map(|(_, loss)| *loss).enumerate();
         losses.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(epoch, _)| epoch)
     }
@@ -29,32 +33,40 @@ impl Progress {
 
 /// A checkpoint's file, and what it must be made with. The file's name depends on the setting, so that
 /// trainings with different settings have different files.
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint<const N: usize> {
     path: PathBuf,
     setting: Setting,
+    /// What the parts are called.
+    names: [&'static str; N],
 }
 
-impl Checkpoint {
-    pub(super) fn new(folder: &Path, setting: Setting) -> Self {
+impl<const N: usize> Checkpoint<N> {
+    pub(crate) fn new(folder: &Path, setting: Setting, names: [&'static str; N]) -> Self {
         let path = folder.join(format!("checkpoint-{}.safetensors", &setting.digest()[..12]));
-        Self { path, setting }
+        Self { path, setting, names }
     }
 
     /// The state in the file, if it is whole; `sizes` are the numbers of weights per layer.
-    pub(super) fn read(&self, sizes: &[usize]) -> Result<Option<Progress>> {
+    pub(crate) fn read(&self, sizes: &[usize]) -> Result<Option<Progress<N>>> {
         let Some(bytes) = files::read(&self.path)? else { return Ok(None) };
         let (Ok((_, header)), Ok(file)) = (SafeTensors::read_metadata(&bytes), SafeTensors::deserialize(&bytes)) else {
             return Ok(None);
         };
         self.setting.check(&self.path, header.metadata().as_ref())?;
-        let weights = |part: &str| {
-            let one = |(n, size): (usize, &usize)| self.numbers(&file, &format!("{part}.{n}"), *size);
-            sizes.iter().enumerate().map(one).collect::<Result<Vec<_>>>()
-        };
+        let mut progress = Progress::default();
+        for (name, part) in self.names.iter().zip(&mut progress.parts) {
+            for (n, size) in sizes.iter().enumerate() {
+                part.push(self.numbers(&file, &format!("{name}.{n}"), *size)?);
+            }
+        }
+        progress.history = self.history(&file)?;
+        Ok(Some(progress))
+    }
+
+    fn history(&self, file: &SafeTensors<'_>) -> Result<Vec<(f64, f64)>> {
         let history = file.tensor("history").map_err(|error| self.damaged(error.to_string()))?;
         let numbers: Vec<f64> = history.data().as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
-        let history = numbers.as_chunks::<2>().0.iter().map(|[train, validation]| (*train, *validation)).collect();
-        Ok(Some(Progress { now: weights("now")?, best: weights("best")?, history }))
+        Ok(numbers.as_chunks::<2>().0.iter().map(|[train, validation]| (*train, *validation)).collect())
     }
 
     fn numbers(&self, file: &SafeTensors<'_>, name: &str, size: usize) -> Result<Vec<f32>> {
@@ -68,14 +80,14 @@ impl Checkpoint {
         CriticError::Damaged { path: self.path.clone(), found, expected }
     }
 
-    pub(super) fn write(&self, progress: &Progress) -> Result<()> {
+    pub(crate) fn write(&self, progress: &Progress<N>) -> Result<()> {
         let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let mut raw: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (part, weights) in [("now", &progress.now), ("best", &progress.best)] {
+        for (name, part) in self.names.iter().zip(&progress.parts) {
             let tensor = |(n, values): (usize, &Vec<f32>)| {
-                (format!("{part}.{n}"), Dtype::F32, vec![values.len()], floats(values))
+                (format!("{name}.{n}"), Dtype::F32, vec![values.len()], floats(values))
             };
-            raw.extend(weights.iter().enumerate().map(tensor));
+            raw.extend(part.iter().enumerate().map(tensor));
         }
         let losses = progress.history.iter().flat_map(|(train, validation)| [*train, *validation]);
         let losses = losses.flat_map(f64::to_le_bytes).collect();

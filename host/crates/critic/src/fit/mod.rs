@@ -1,10 +1,10 @@
 //! Trains one network: batches of answers, early stopping, checkpoints, and the calibration of its probabilities.
 
 mod arithmetic;
-mod checkpoint;
+pub(super) mod checkpoint;
 mod recipe;
 
-pub(super) use arithmetic::{entropy, sigmoid};
+pub(super) use arithmetic::{entropy, sigmoid, softplus};
 pub use recipe::{Recipe, Schedule};
 
 use super::{
@@ -23,6 +23,9 @@ use indicatif::ProgressBar;
 use inferenceguard_bundle::network::Layer;
 use inferenceguard_dice::Dice;
 use std::path::Path;
+
+/// The tensors of a checkpoint: the weights after the last epoch, and after the best one.
+const PARTS: [&str; 2] = ["now", "best"];
 
 /// Examples per forward pass without gradients.
 const ROWS: usize = 4096;
@@ -114,10 +117,10 @@ impl Job<'_> {
         let scaling = arithmetic::measure(&first, &inputs);
         let shape = self.shape(&inputs);
         let network = Mlp::random(shape, &priors(&first, shape.logits), self.recipe.seed, self.device)?;
-        let checkpoint = Checkpoint::new(self.folder, self.setting());
+        let checkpoint = Checkpoint::new(self.folder, self.setting(), PARTS);
         let mut at = checkpoint.read(&network.sizes())?.unwrap_or_default();
         if !at.history.is_empty() {
-            network.set(&at.now)?;
+            network.set(&at.parts[0])?;
         }
         progress.set_length(self.recipe.epochs as u64);
         progress.set_position(at.history.len() as u64);
@@ -135,7 +138,7 @@ impl Job<'_> {
             progress.set_position(at.history.len() as u64);
             progress.set_message(format!("{}, validation loss {:.4}", self.reading, last(&at.history)));
         }
-        fitted.network.set(&at.best)?;
+        fitted.network.set(&at.parts[1])?;
         fitted.best_epoch = at.best_epoch();
         fitted.history = at.history;
         fitted.lines = fitted.lines_for(&validation, &inputs)?;
@@ -160,12 +163,12 @@ impl Job<'_> {
         Shape { inputs: inputs.width(), hidden, depth, activation, logits: self.objective.logits() }
     }
 
-    fn is_done(&self, at: &Progress) -> bool {
+    fn is_done(&self, at: &Progress<2>) -> bool {
         let (epochs, patience) = (at.history.len(), self.recipe.patience);
         epochs >= self.recipe.epochs || (patience > 0 && epochs > 0 && epochs - 1 - at.best_epoch() >= patience)
     }
 
-    fn next_epoch(&self, fitted: &Fitted, at: &mut Progress, validation: &[Example]) -> Result<()> {
+    fn next_epoch(&self, fitted: &Fitted, at: &mut Progress<2>, validation: &[Example]) -> Result<()> {
         let epoch = at.history.len();
         let train = self.train(fitted, epoch)?;
         let loss = self.validation_loss(fitted, validation)?;
@@ -176,9 +179,9 @@ impl Job<'_> {
             }
         }
         at.history.push((train, loss));
-        at.now = fitted.network.weights()?;
+        at.parts[0] = fitted.network.weights()?;
         if at.best_epoch() == epoch {
-            at.best.clone_from(&at.now);
+            at.parts[1] = at.parts[0].clone();
         }
         Ok(())
     }
