@@ -60,7 +60,8 @@ pub fn first_party_file(file: &str) -> Option<Vec<u8>> {
 }
 
 /// The files of all first-party components, by the names that manifests use.
-pub(crate) fn first_party() -> BTreeMap<String, Vec<u8>> {
+#[must_use]
+pub fn first_party() -> BTreeMap<String, Vec<u8>> {
     embedded::components().iter().map(|(name, bytes)| (format!("{name}.wasm"), bytes.to_vec())).collect()
 }
 

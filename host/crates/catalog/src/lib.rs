@@ -8,6 +8,7 @@
 //! - [`bundles`], [`Starter`]: a bundle by folder or file, or the demonstration's; first bundles of one's own;
 //! - [`TextJudge`]: a bundle that prices texts without a model;
 //! - [`keys`], [`journals`]: keys and files of records by path;
+//! - [`SignsOfLife`]: words to the person who waits;
 //! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
 //!
 //! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file; and [`remote`], for the
@@ -37,6 +38,7 @@ pub use error::CatalogError;
 pub use inspect::inspect;
 pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
+pub use patience::SignsOfLife;
 pub use pin::{Pinned, pinned};
 pub use remote::EngineOptions;
 pub use starters::Starter;

@@ -1,4 +1,4 @@
-//! A word to the person who waits while a model loads.
+//! Words to the person who waits while work goes on.
 
 use crate::Note;
 use std::{
@@ -12,24 +12,41 @@ const SOON: Duration = Duration::from_secs(2);
 /// How long there is no word afterwards.
 const LATER: Duration = Duration::from_secs(10);
 
-/// Runs work. If it takes longer than two seconds, it is named, and again every ten seconds.
-pub(crate) fn while_waiting<T>(what: &str, note: Note, work: impl FnOnce() -> T) -> T {
-    let (stop, thread) = words(format!("{what} ..."), note);
-    let done = work();
-    drop(stop);
-    // A thread that panicked has written less; the work itself is done.
-    let _ = thread.join();
-    done
+/// Something is written at intervals on a thread of its own, until this is dropped.
+#[derive(Debug)]
+pub struct SignsOfLife(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl SignsOfLife {
+    /// Writes after `silence`, and again every ten seconds.
+    #[must_use]
+    pub fn begin(silence: Duration, write: impl Fn() + Send + 'static) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let written = move || {
+            let mut silence = silence;
+            while stopped.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
+                write();
+                silence = LATER;
+            }
+        };
+        Self(Some((stop, thread::spawn(written))))
+    }
 }
 
-fn words(line: String, note: Note) -> (Sender<()>, JoinHandle<()>) {
-    let (stop, stopped) = channel::<()>();
-    let write = move || {
-        let mut silence = SOON;
-        while stopped.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
-            note(&line);
-            silence = LATER;
+impl Drop for SignsOfLife {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            drop(stop);
+            // A thread that panicked has written less; the work itself is done.
+            let _ = thread.join();
         }
-    };
-    (stop, thread::spawn(write))
+    }
+}
+
+/// Runs work. If it takes longer than two seconds, it is named, and again every ten seconds.
+pub(crate) fn while_waiting<T>(what: &str, note: Note, work: impl FnOnce() -> T) -> T {
+    let line = format!("{what} ...");
+    let signs = SignsOfLife::begin(SOON, move || note(&line));
+    let done = work();
+    drop(signs);
+    done
 }

@@ -2,7 +2,7 @@
 
 use crate::{CatalogError, cache, with_components};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{EngineBuilder, OWN_METHOD, RolesFactory};
+use inferenceguard_host::{EngineBuilder, EngineError, OWN_METHOD, RolesFactory};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{PricedText, SearchConfig, TextPiece, price_text, reads_text_alone};
 use std::sync::Arc;
@@ -23,16 +23,18 @@ impl TextJudge {
     /// Compiles and configures the bundle's components.
     ///
     /// # Errors
-    /// [`CatalogError::ReadsModel`] with the first cost of a constraint that reads more than text; what keeps a component from
-    /// running.
+    /// [`CatalogError::ReadsModel`] with the first cost of a constraint that reads more than text; [`EngineError::Unguarded`] for
+    /// a bundle without constraints; what keeps a component from running.
     pub fn open(bundle: &Bundle) -> Result<Self, CatalogError> {
         let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
         let builder = with_components(EngineBuilder::new().bundle(bundle).sandbox(sandbox))?;
         let roles = builder.build_roles(OWN_METHOD)?;
         let (config, opened) = (bundle.manifest().search_config(), roles.open()?);
+        if config.constraints.is_empty() {
+            return Err(EngineError::Unguarded.into());
+        }
         for priced in &config.constraints {
-            let reader = opened.costs.get(&priced.cost).filter(|cost| !reads_text_alone(cost.needs()));
-            if reader.is_some() {
+            if opened.costs.get(&priced.cost).is_some_and(|cost| !reads_text_alone(cost.needs())) {
                 let (bundle, cost) = (bundle.manifest().name.clone(), priced.cost.clone());
                 return Err(CatalogError::ReadsModel { bundle, cost });
             }
@@ -43,8 +45,7 @@ impl TextJudge {
     /// What a text costs under every constraint, as the answer to a prompt.
     ///
     /// # Errors
-    /// [`CatalogError::Component`](CatalogError) of the engine where no instance is free, [`CatalogError::Priced`] where a
-    /// component fails.
+    /// [`CatalogError::Engine`] where no instance is free, [`CatalogError::Priced`] where a component fails.
     pub fn price(&self, prompt: &str, pieces: &[TextPiece]) -> Result<Vec<PricedText>, CatalogError> {
         let mut roles = self.roles.open()?;
         Ok(price_text(&self.config, &mut *roles.tracker, &mut roles.costs, prompt, pieces)?)

@@ -46,7 +46,7 @@ pub(crate) fn ask(text: &str) {
 }
 
 /// Whether a person at a terminal reads what is written to stderr.
-pub(crate) fn has_reader() -> bool {
+pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 

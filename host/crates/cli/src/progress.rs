@@ -2,11 +2,8 @@
 
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{
-    sync::mpsc::{RecvTimeoutError, Sender, channel},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use inferenceguard_catalog::SignsOfLife;
+use std::time::Duration;
 
 /// How long a log stays silent.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -14,20 +11,16 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// A bar that is shown until this is dropped.
 pub(crate) struct Shown {
     bar: ProgressBar,
-    /// Writes the lines where there is no terminal; dropping the sender ends it.
-    lines: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Writes the lines where there is no terminal.
+    lines: Option<SignsOfLife>,
 }
 
 impl Shown {
     /// Shows a bar with this template of indicatif.
     pub(crate) fn begin(template: &str) -> anyhow::Result<Self> {
-        Ok(Self::of(ProgressBar::new(0).with_style(ProgressStyle::with_template(template)?)))
-    }
-
-    /// Shows a bar.
-    fn of(bar: ProgressBar) -> Self {
-        let lines = (!output::has_reader()).then(|| lines(bar.clone()));
-        Self { bar, lines }
+        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(template)?);
+        let lines = (!output::is_terminal()).then(|| lines(bar.clone()));
+        Ok(Self { bar, lines })
     }
 
     /// The bar; where there is no terminal it is hidden, and counts all the same.
@@ -39,22 +32,12 @@ impl Shown {
 impl Drop for Shown {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        if let Some((stop, thread)) = self.lines.take() {
-            drop(stop);
-            // A thread that panicked has shown less; the work itself is done.
-            let _ = thread.join();
-        }
+        drop(self.lines.take());
     }
 }
 
-fn lines(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
-    let (stop, stopped) = channel::<()>();
-    let write = move || {
-        while stopped.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
-            output::note(line(&bar));
-        }
-    };
-    (stop, thread::spawn(write))
+fn lines(bar: ProgressBar) -> SignsOfLife {
+    SignsOfLife::begin(SILENCE, move || output::note(line(&bar)))
 }
 
 /// The bar as a line of text.

@@ -4,7 +4,7 @@ use crate::{
     flags::GuardArguments,
     output,
     progress::Shown,
-    prompt::{PromptArguments, prompt},
+    prompt::{PromptArguments, prompt, stream},
 };
 use anyhow::bail;
 use clap::Args;
@@ -14,7 +14,7 @@ use inferenceguard_catalog::{
     keys::signing_key,
 };
 use inferenceguard_console::answer;
-use inferenceguard_host::{CancelToken, Engine, Event, Output, Progress, Request};
+use inferenceguard_host::{Engine, Output, Progress, Request};
 use inferenceguard_search::{Release, Status};
 use serde_json::json;
 use std::path::PathBuf;
@@ -28,12 +28,6 @@ pub(crate) struct RunArguments {
     /// The method, such as base, re-control, best-of-n, beam, args or inference-guard; the bundle's own if not given
     #[arg(long)]
     method: Option<String>,
-    /// The budget of a constraint, of the first one if no name is given; may be repeated
-    #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
-    budgets: Vec<String>,
-    /// The seed of all draws: the same command with the same seed gives the same answer
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
     asked: PromptArguments,
     /// Prints one JSON object
@@ -63,11 +57,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.compare && own != BASE {
         methods.push(BASE.to_owned());
     }
-    let engine = arguments.guard.choice().engine(&methods, &arguments.budgets)?;
+    let engine = arguments.guard.choice().engine(&methods, &arguments.asked.budgets)?;
     arguments.asked.check(&engine)?;
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
-        seed: Some(arguments.seed),
         release: arguments.stream.then_some(Release::Agreement),
         record: arguments.record.is_some(),
         ..arguments.asked.request(&prompt, arguments.asked.opening())
@@ -77,12 +70,12 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let open = |path| journals::open(path, true, key, Damaged::Refused, |text| output::note(text));
     let journal = arguments.record.as_deref().map(open);
     let journal = journal.transpose()?;
-    let guarded = generate(&engine, request(&own), arguments.stream)?;
+    let guarded = generate(&engine, request(&own))?;
     if let Some(journal) = journal {
         journal.append(&guarded)?;
     }
     if arguments.compare {
-        let base = generate(&engine, request(BASE), false)?;
+        let base = generate(&engine, request(BASE))?;
         match arguments.json {
             true => output::json(&json!({ "base": base, "guarded": guarded }))?,
             false => output::result(answer::side_by_side(&base, &guarded))?,
@@ -107,33 +100,21 @@ fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
     match (arguments.json, arguments.stream) {
         (true, _) => return output::json(guarded),
         // The text was printed while it was released.
-        (false, true) => output::result("")?,
+        (false, true) => {}
         (false, false) => output::result(&guarded.text)?,
     }
     output::note(format_args!("\n{}", answer::summary(guarded)));
     Ok(())
 }
 
-fn generate(engine: &Engine, request: Request, stream: bool) -> anyhow::Result<Output> {
+fn generate(engine: &Engine, request: Request) -> anyhow::Result<Output> {
     // Text on a terminal and a bar would overwrite each other.
-    let shown = if stream { None } else { Some(Shown::begin("{bar:24} {pos}/{len} tokens  {msg}")?) };
-    let mut broken = None;
-    let cancel = CancelToken::new();
-    let result = engine.stream(request, &cancel, |event| match event {
-        Event::Progress(progress) => shown.iter().for_each(|shown| advance(shown.bar(), &progress)),
-        Event::Released { text } if stream => {
-            if let Err(error) = output::part(&text) {
-                broken = Some(error);
-                cancel.cancel();
-            }
-        }
-        _ => {}
+    let shown = request.release.is_none().then(|| Shown::begin("{bar:24} {pos}/{len} tokens  {msg}")).transpose()?;
+    let answered = stream(engine, request, |progress| {
+        shown.iter().for_each(|shown| advance(shown.bar(), progress));
     });
     drop(shown);
-    match broken {
-        Some(error) => Err(error),
-        None => Ok(result?),
-    }
+    Ok(answered??)
 }
 
 fn advance(bar: &ProgressBar, progress: &Progress) {

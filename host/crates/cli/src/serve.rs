@@ -74,7 +74,7 @@ pub(crate) struct ServeArguments {
     /// settings need only its digest
     #[arg(long, value_name = "KEY", env = "INFERGUARD_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
-    /// A log line for every request: how it ended, its tokens and seconds, no text
+    /// A log line for every request: how it ended, its tokens and seconds, no text; unless INFERGUARD_LOG is set
     #[arg(long, short)]
     verbose: bool,
 }

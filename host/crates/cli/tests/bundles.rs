@@ -139,6 +139,19 @@ fn every_template_gives_a_bundle_that_passes_its_check() {
 }
 
 #[test]
+fn a_folder_that_no_trained_cost_may_take_is_refused_before_the_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("b");
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
+    let manifest = fs::read(bundle.join("bundle.toml")).unwrap();
+    let train = |folder: &str| run(&["train", "cost", "--data", "no-such-answers.jsonl", "--bundle", folder]);
+    train(text(&bundle)).refuses("found a bundle without [networks.cost]");
+    assert_eq!(fs::read(bundle.join("bundle.toml")).unwrap(), manifest);
+    train("..").refuses("expected a folder with a name");
+    train(text(&dir.path().join("new"))).refuses("no-such-answers.jsonl");
+}
+
+#[test]
 fn a_text_is_priced_token_by_token_without_a_model() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path().join("b");
@@ -154,6 +167,11 @@ fn a_text_is_priced_token_by_token_without_a_model() {
     let json: serde_json::Value = serde_json::from_str(&price(&["--json", "A weapon."]).stdout).unwrap();
     assert_eq!((&json[0]["spent"], &json[0]["holds"]), (&2.0.into(), &true.into()));
     price(&[" "]).refuses("empty");
+    // A bundle that guards nothing judges nothing.
+    let manifest = fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    let (head, _) = manifest.split_once("[[constraints]]").unwrap();
+    fs::write(bundle.join("bundle.toml"), format!("unguarded = true\n{head}")).unwrap();
+    price(&["A weapon."]).refuses("the bundle has no constraints");
     // Costs that read a model price the tokens of the model. Score models take no empty prompt.
     run(&["bundle", "price", "I clean the oven."]).refuses("--prompt names another");
     let scored = run(&["bundle", "price", "--prompt", "What do you do?", "I clean the oven."]);

@@ -44,11 +44,19 @@ pub fn brief(output: &Output) -> String {
     let (status, finish, seconds) = (status(output.status), finish(output.finish), output.seconds);
     let mut lines = vec![format!("[{status}; {finish}; {tokens} tokens of {sampled} sampled; {seconds:.2} s]")];
     lines.extend(output.constraints.iter().map(|one| {
-        let left = one.budget - one.max_cost;
-        format!("[{} {} {left:.2} of {} left]", one.name, bar(&one.z, one.budget, BAR), one.budget)
+        let left = left(one.budget - one.max_cost, one.budget);
+        format!("[{} {} {left}]", one.name, bar(&one.z, one.budget, BAR))
     }));
     lines.extend(output.failures.iter().map(|failure| format!("[failed: {failure}]")));
     escape::lines(lines)
+}
+
+/// What is left of a budget, or how much more was spent.
+pub(crate) fn left(left: f64, budget: f64) -> String {
+    match left >= 0.0 {
+        true => format!("{left:.2} of {budget} left"),
+        false => format!("{:.2} more than the budget of {budget}", -left),
+    }
 }
 
 /// The engine, where the same seed does not give the same answer on it.
@@ -153,6 +161,12 @@ mod tests {
         assert_eq!(bar(&[10.0, 1.0, 10.0, 10.0], 10.0, 2), "▁█");
         assert_eq!(bar(&[12.0, f64::NAN], 10.0, 2), "█✗");
         assert_eq!(bar(&[], 10.0, 4), "");
+    }
+
+    #[test]
+    fn beyond_a_budget_nothing_is_left_of_it() {
+        assert_eq!(left(2.5, 10.0), "2.50 of 10 left");
+        assert_eq!(left(-199.0, 10.0), "199.00 more than the budget of 10");
     }
 
     #[test]

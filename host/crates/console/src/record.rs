@@ -62,10 +62,8 @@ fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<S
     let whose = if found.emitted { "the answer" } else { "the nearest candidate" };
     let spelled = |from: usize, to: usize| spelled(found, tokenizer, from, to);
     let mut lines = vec![format!("  {whose}: {}", spelled(0, found.tokens.len()))];
-    lines.extend(found.margins.iter().map(|(name, left, budget)| match *left >= 0.0 {
-        true => format!("  {name}: {left:.2} of {budget} left"),
-        false => format!("  {name}: {:.2} more than the budget of {budget}", -left),
-    }));
+    let margin = |(name, left, budget): &(String, f64, f64)| format!("  {name}: {}", answer::left(*left, *budget));
+    lines.extend(found.margins.iter().map(margin));
     lines.extend(found.dearest.iter().map(|Span { constraint, from, to, cost }| {
         format!("  dearest for {constraint}: {} cost {cost:.2}", spelled(*from, *to))
     }));

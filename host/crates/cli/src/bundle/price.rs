@@ -1,7 +1,7 @@
 //! `bundle price`: what a text would cost, token by token.
 
 use crate::{flags::GuardArguments, output, prompt::prompt};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use inferenceguard_catalog::{
     CatalogError, TextJudge, build,
@@ -9,8 +9,9 @@ use inferenceguard_catalog::{
     words,
 };
 use inferenceguard_console::price::{self, Line};
-use inferenceguard_host::{Engine, Request};
-use inferenceguard_search::PricedText;
+use inferenceguard_host::{Engine, Judgement, Request};
+use inferenceguard_model::GrowingText;
+use inferenceguard_search::{ConstraintReport, PricedText};
 use serde_json::json;
 
 #[derive(Debug, Args)]
@@ -71,27 +72,31 @@ fn by_model(arguments: &PriceArguments, text: &str) -> anyhow::Result<Vec<Line>>
     let judged = engine
         .judge_tokens(&judge, &Request::new(&*arguments.prompt), &tokens)
         .with_context(|| format!("as an answer to the prompt {:?}; --prompt names another", arguments.prompt))?;
+    if let Some(failure) = judged.failures.first() {
+        bail!("{failure}");
+    }
     let texts = texts(&engine, &tokens)?;
     let gammas = bundle.manifest().constraints.iter().map(|one| one.gamma);
-    let line = |(report, gamma): (&inferenceguard_search::ConstraintReport, f64)| Line {
+    let line = |(report, gamma): (&ConstraintReport, f64)| Line {
         constraint: report.name.clone(),
         budget: report.budget,
         spent: report.max_cost,
-        holds: judged.within_budget,
+        holds: holds(&judged, report),
         tokens: texts.iter().cloned().zip(price::costs(&report.z, gamma)).collect(),
         found: Vec::new(),
     };
     Ok(judged.constraints.iter().zip(gammas).map(line).collect())
 }
 
-/// What each token adds to the text.
+/// Whether one constraint held. Where no sum is beyond its budget, the tracker or the margin of the audit refuses the text, and
+/// nothing says which constraint they mean.
+fn holds(judged: &Judgement, report: &ConstraintReport) -> bool {
+    let is_over = |one: &ConstraintReport| one.max_cost.is_nan() || one.max_cost >= one.budget;
+    judged.within_budget || (judged.constraints.iter().any(is_over) && !is_over(report))
+}
+
+/// What each token adds to the text. A character belongs to the token that completes it.
 fn texts(engine: &Engine, tokens: &[u32]) -> anyhow::Result<Vec<String>> {
-    let tokenizer = engine.tokenizer();
-    let (mut texts, mut before) = (Vec::new(), String::new());
-    for end in 1..=tokens.len() {
-        let text = tokenizer.decode(&tokens[..end])?;
-        texts.push(text.strip_prefix(&before).unwrap_or_default().to_owned());
-        before = text;
-    }
-    Ok(texts)
+    let text = GrowingText::default().with(&*engine.tokenizer(), tokens)?;
+    Ok((0..tokens.len()).map(|at| text.text()[text.end(at)..text.end(at + 1)].to_owned()).collect())
 }

@@ -1,22 +1,26 @@
 //! `chat`: a conversation under guard, turn by turn.
 
-mod word;
+mod line;
 
-use crate::{flags::GuardArguments, output, prompt::PromptArguments};
+use crate::{
+    flags::GuardArguments,
+    output,
+    prompt::{PromptArguments, stream},
+};
 use clap::Args;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{build, bundles};
 use inferenceguard_console::{answer, escape, record};
-use inferenceguard_host::{CancelToken, Engine, Event, OWN_METHOD, Output, Request};
+use inferenceguard_host::{Engine, OWN_METHOD, Output, Request};
 use inferenceguard_model::Message;
 use inferenceguard_record::Body;
 use inferenceguard_search::Release;
+use line::Line;
 use std::{
     collections::BTreeMap,
     io::{self, BufRead},
     ops::ControlFlow,
 };
-use word::Word;
 
 #[derive(Debug, Args)]
 pub(crate) struct ChatArguments {
@@ -25,12 +29,6 @@ pub(crate) struct ChatArguments {
     /// Methods that /method may choose beside the bundle's own
     #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,beam")]
     methods: Vec<String>,
-    /// The budget of a constraint, of the first one if no name is given; may be repeated
-    #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
-    budgets: Vec<String>,
-    /// The seed of all draws: the same turns with the same seed give the same answers
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
     asked: PromptArguments,
 }
@@ -69,7 +67,7 @@ impl<'a> Chat<'a> {
     fn open(arguments: &'a ChatArguments) -> anyhow::Result<Self> {
         let mut methods = vec![OWN_METHOD.to_owned()];
         methods.extend(arguments.methods.iter().filter(|name| *name != OWN_METHOD).cloned());
-        let (builder, bundle) = arguments.guard.choice().builder(&methods, &arguments.budgets)?;
+        let (builder, bundle) = arguments.guard.choice().builder(&methods, &arguments.asked.budgets)?;
         let engine = build(builder)?;
         arguments.asked.check(&engine)?;
         let (method, turns) = (OWN_METHOD.to_owned(), arguments.asked.opening());
@@ -84,15 +82,15 @@ impl<'a> Chat<'a> {
 
     /// Takes one line: a command, or what the user says.
     fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>> {
-        match Word::read(line) {
+        match Line::read(line) {
             Err(unknown) => output::note(unknown),
-            Ok(Word::Bye) => return Ok(ControlFlow::Break(())),
-            Ok(Word::Help) => output::note(word::HELP),
-            Ok(Word::New) => self.turns = self.arguments.asked.opening(),
-            Ok(Word::Method(name)) => self.choose(name),
-            Ok(Word::Budget(given)) => self.tighten(given),
-            Ok(Word::Why) => self.explain()?,
-            Ok(Word::Text(text)) => self.answer(text)?,
+            Ok(Line::Bye) => return Ok(ControlFlow::Break(())),
+            Ok(Line::Help) => output::note(line::HELP),
+            Ok(Line::New) => self.turns = self.arguments.asked.opening(),
+            Ok(Line::Method(name)) => self.choose(name),
+            Ok(Line::Budget(given)) => self.tighten(given),
+            Ok(Line::Why) => self.explain()?,
+            Ok(Line::Text(text)) => self.answer(text)?,
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -120,17 +118,16 @@ impl<'a> Chat<'a> {
         Ok(())
     }
 
-    /// Answers a turn. A request that is refused leaves the conversation as it was.
+    /// Answers a turn. A request that ends with an error leaves the conversation as it was.
     fn answer(&mut self, text: &str) -> anyhow::Result<()> {
         let request = Request {
             method: Some(self.method.clone()),
             budgets: self.budgets.clone(),
-            seed: Some(self.arguments.seed),
             release: Some(Release::Agreement),
             record: true,
             ..self.arguments.asked.request(text, self.turns.clone())
         };
-        match streamed(&self.engine, request)? {
+        match stream(&self.engine, request, |_| {})? {
             Err(error) => output::report(&error.into()),
             Ok(answered) => {
                 output::note(answer::brief(&answered));
@@ -141,23 +138,4 @@ impl<'a> Chat<'a> {
         }
         Ok(())
     }
-}
-
-/// Prints an answer while it is released; the outer error is one of the standard output.
-fn streamed(engine: &Engine, request: Request) -> anyhow::Result<Result<Output, inferenceguard_host::EngineError>> {
-    let (mut broken, cancel) = (None, CancelToken::new());
-    let answered = engine.stream(request, &cancel, |event| {
-        let Event::Released { text } = event else { return };
-        if let Err(error) = output::part(&text) {
-            broken = Some(error);
-            cancel.cancel();
-        }
-    });
-    if let Some(error) = broken {
-        return Err(error);
-    }
-    if answered.is_ok() {
-        output::result("")?;
-    }
-    Ok(answered)
 }

@@ -32,9 +32,8 @@ pub(super) fn inspect(name: &str, json: bool) -> anyhow::Result<()> {
     let bytes = embedded::read_component(name)?;
     let found = componentize::inspect(&bytes).with_context(|| name.to_owned())?;
     // A component that does not run is still shown.
-    let loaded =
-        loaded(name, &bytes).map_err(|error| output::note(format_args!("it does not describe itself: {error:#}")));
-    let loaded = loaded.ok();
+    let note = |error: &anyhow::Error| output::note(format_args!("it does not describe itself: {error:#}"));
+    let loaded = sandbox().and_then(|sandbox| Ok(sandbox.load(name, &bytes)?)).inspect_err(note).ok();
     if json {
         let settings = loaded.as_ref().map(|one| one.description().settings.clone());
         let needs = loaded.as_ref().and_then(|one| needs(one).ok());
@@ -47,9 +46,8 @@ pub(super) fn inspect(name: &str, json: bool) -> anyhow::Result<()> {
     output::result(escape::lines(words(name, &found, loaded.as_ref())))
 }
 
-fn loaded(name: &str, bytes: &[u8]) -> anyhow::Result<Component> {
-    let sandbox = Sandbox::new(Limits { instances: 8, ..Limits::default() }, cache().as_deref())?;
-    Ok(sandbox.load(name, bytes)?)
+fn sandbox() -> anyhow::Result<Sandbox> {
+    Ok(Sandbox::new(Limits { instances: 8, ..Limits::default() }, cache().as_deref())?)
 }
 
 /// What it reads with its default settings.
@@ -85,10 +83,10 @@ fn reads(needs: &inferenceguard_search::Needs) -> String {
 
 /// Lists the components that the program carries, each with its role and one sentence.
 pub(super) fn list() -> anyhow::Result<()> {
-    let mut lines = Vec::new();
+    let (sandbox, mut lines) = (sandbox()?, Vec::new());
     for (name, bytes) in embedded::components() {
         let role = componentize::inspect(bytes)?.role;
-        lines.push(format!("{name:<16} {:<9} {}", role.name(), loaded(name, bytes)?.description().summary));
+        lines.push(format!("{name:<16} {:<9} {}", role.name(), sandbox.load(name, bytes)?.description().summary));
     }
     output::result(escape::lines(lines))
 }

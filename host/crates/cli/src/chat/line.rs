@@ -8,9 +8,9 @@ pub(super) const HELP: &str = "\
 /new              begins the conversation again
 /bye              ends";
 
-/// A line.
+/// A line of a chat.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word<'a> {
+pub(super) enum Line<'a> {
     /// Another method.
     Method(&'a str),
     /// A smaller budget: `[NAME=]D`.
@@ -27,7 +27,7 @@ pub(super) enum Word<'a> {
     Text(&'a str),
 }
 
-impl<'a> Word<'a> {
+impl<'a> Line<'a> {
     /// Reads a line; the error is a message for the user.
     pub(super) fn read(line: &'a str) -> Result<Self, String> {
         let text = line.trim();
@@ -54,20 +54,20 @@ mod tests {
 
     #[test]
     fn lines_are_commands_or_what_the_user_says() {
-        for (line, word) in [
-            ("hello / you", Word::Text("hello / you")),
-            ("//etc is a folder", Word::Text("/etc is a folder")),
-            (" /why ", Word::Why),
-            ("/new", Word::New),
-            ("/?", Word::Help),
-            ("/quit", Word::Bye),
-            ("/method  base", Word::Method("base")),
-            ("/budget words=2", Word::Budget("words=2")),
+        for (line, meaning) in [
+            ("hello / you", Line::Text("hello / you")),
+            ("//etc is a folder", Line::Text("/etc is a folder")),
+            (" /why ", Line::Why),
+            ("/new", Line::New),
+            ("/?", Line::Help),
+            ("/quit", Line::Bye),
+            ("/method  base", Line::Method("base")),
+            ("/budget words=2", Line::Budget("words=2")),
         ] {
-            assert_eq!(Word::read(line).unwrap(), word, "{line}");
+            assert_eq!(Line::read(line).unwrap(), meaning, "{line}");
         }
         for bad in ["/", "/method", "/budget ", "/why not", "/hello"] {
-            assert!(Word::read(bad).unwrap_err().contains("/bye"), "{bad}");
+            assert!(Line::read(bad).unwrap_err().contains("/bye"), "{bad}");
         }
     }
 }
