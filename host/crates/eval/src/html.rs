@@ -73,7 +73,7 @@ struct Page<'a> {
 pub fn page(report: &Report, pictures: &[Picture]) -> Result<String, EvalError> {
     let mut environment = Environment::new();
     environment.add_template(PAGE, TEMPLATE)?;
-    let compares = report.is_demo() || report.paper_model().is_some();
+    let compares = report.compares_with_paper();
     let page = Page {
         heading: if report.is_demo() { table::NOT_COMPARABLE } else { table::MEASURED },
         demo: report.is_demo(),

@@ -77,6 +77,11 @@ impl Report {
         self.settings.judge.is_some()
     }
 
+    /// Whether the paper's numbers stand beside these.
+    pub(crate) fn compares_with_paper(&self) -> bool {
+        self.is_demo() || self.paper_model().is_some()
+    }
+
     /// The paper's base model that this evaluation repeats, if it follows a recipe.
     #[must_use]
     pub fn paper_model(&self) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use inferenceguard_search::Output;
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, TryLockError,
@@ -80,16 +80,11 @@ impl Journal {
             return Ok(());
         }
         let public = public(path, key)?;
-        let failed = |source| RecordError::File { path: path.to_owned(), source };
-        let file = BufReader::new(File::open(path).map_err(failed)?);
-        for (at, line) in file.split(b'\n').enumerate() {
-            let wrong = |wrong| RecordError::Line { path: path.to_owned(), line: at + 1, wrong };
-            let line = String::from_utf8_lossy(&line.map_err(failed)?).into_owned();
-            is_this_keys(line.trim_start_matches('\0'), &public).map_err(wrong)?;
-        }
         match Self::check_all(path, &public) {
             // What does not verify is set aside, or is an error later.
-            Err(RecordError::Line { wrong, .. }) if !matches!(wrong, Wrong::Unsigned(_)) => Ok(()),
+            Err(RecordError::Line { wrong, .. }) if !matches!(wrong, Wrong::Unsigned(_)) => check_lines(path, &public),
+            // The last line is left out there, and a whole record may stand in it.
+            Ok(()) if is_torn(path)? => check_lines(path, &public),
             checked => checked,
         }
     }
@@ -180,6 +175,32 @@ impl Journal {
 fn public(path: &Path, key: &SigningKey) -> Result<VerifyingKey, RecordError> {
     let damaged = |error: SignatureError| io::Error::other(error.to_string());
     key.public().map_err(|error| RecordError::File { path: path.to_owned(), source: damaged(error) })
+}
+
+/// Checks that every line that says it is signed is this key's, whatever else is wrong with the file.
+fn check_lines(path: &Path, public: &VerifyingKey) -> Result<(), RecordError> {
+    let failed = |source| RecordError::File { path: path.to_owned(), source };
+    let file = BufReader::new(File::open(path).map_err(failed)?);
+    for (at, line) in file.split(b'\n').enumerate() {
+        let wrong = |wrong| RecordError::Line { path: path.to_owned(), line: at + 1, wrong };
+        let line = String::from_utf8_lossy(&line.map_err(failed)?).into_owned();
+        is_this_keys(line.trim_start_matches('\0'), public).map_err(wrong)?;
+    }
+    Ok(())
+}
+
+/// Whether a file ends without a line break.
+fn is_torn(path: &Path) -> Result<bool, RecordError> {
+    let last = || -> io::Result<u8> {
+        let (mut file, mut last) = (File::open(path)?, [b'\n']);
+        if file.seek(SeekFrom::End(0))? > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        Ok(last[0])
+    };
+    let last = last().map_err(|source| RecordError::File { path: path.to_owned(), source })?;
+    Ok(last != b'\n')
 }
 
 /// Whether any line of a file is a record.

@@ -141,9 +141,12 @@ fn a_file_of_another_key_is_found_before_it_is_touched() {
     let whole = fs::read(&path).unwrap();
     let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let torn = whole[..whole.len() - 9].to_vec();
+    let unbroken = whole[..first - 1].to_vec();
     let zeroed = [vec![0; first], whole[first..].to_vec()].concat();
     let nonsense = [b"nonsense\n", &whole[..]].concat();
-    for (name, there) in [("whole", whole.clone()), ("torn", torn), ("zeroed", zeroed), ("nonsense", nonsense)] {
+    for (name, there) in
+        [("whole", whole.clone()), ("torn", torn), ("unbroken", unbroken), ("zeroed", zeroed), ("nonsense", nonsense)]
+    {
         fs::write(&path, &there).unwrap();
         Journal::check_key(&path, &mine).unwrap();
         let refused = Journal::check_key(&path, &other).unwrap_err();

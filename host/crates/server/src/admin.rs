@@ -145,7 +145,8 @@ async fn drain(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, A
     let ReplicaBody { url, drained } = read(&body, "url", "{\"url\": …, \"drained\": true or false}")?;
     match app.engine.drain(url.trim_end_matches('/'), drained) {
         Drain::Done => {
-            tracing::info!(url, drained, "a replica is taken out or used again");
+            let done = if drained { "a replica is taken out" } else { "a replica is used again" };
+            tracing::warn!(url, "{done}");
             Ok(StatusCode::NO_CONTENT)
         }
         Drain::Unknown => Err(ApiError::new(

@@ -376,7 +376,7 @@ pub(crate) fn status(status: Status) -> &'static str {
     }
 }
 
-fn finish(finish: Finish) -> &'static str {
+pub(crate) fn finish(finish: Finish) -> &'static str {
     match finish {
         Finish::Eos => "eos",
         Finish::Stop => "stop",

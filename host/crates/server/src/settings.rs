@@ -9,6 +9,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+/// The most that `max_top_logprobs` may be, and what it is if not given.
+const MOST_TOP_LOGPROBS: u32 = 20;
+
 /// The server's configuration file, in TOML. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -69,7 +72,7 @@ impl Default for Settings {
             max_waiting: 256,
             max_connections: 1024,
             max_choices: 8,
-            max_top_logprobs: 20,
+            max_top_logprobs: MOST_TOP_LOGPROBS,
             read_seconds: 10,
             write_seconds: 30,
             stop_seconds: 30,
@@ -192,7 +195,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), SettingsError> {
         at_least_one("max_body", self.max_body as u64)?;
         at_least_one("max_choices", self.max_choices.into())?;
-        if self.max_top_logprobs > 20 {
+        if self.max_top_logprobs > MOST_TOP_LOGPROBS {
             let (key, found) = ("max_top_logprobs".to_owned(), self.max_top_logprobs.to_string());
             return Err(SettingsError { key, found, expected: "a number from 0 to 20" });
         }
@@ -234,8 +237,7 @@ impl Tenant {
     /// A client with this key, and no limits of its own.
     #[must_use]
     pub fn with_key(key: &str) -> Self {
-        let digest = Sha256::digest(key.as_bytes());
-        Self { key_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(), ..Self::default() }
+        Self { key_sha256: hex::encode(Sha256::digest(key.as_bytes())), ..Self::default() }
     }
 
     fn validate(&self, name: &str) -> Result<(), SettingsError> {

@@ -84,10 +84,10 @@ impl Ended {
 /// Why a choice ended as it did. Texts of components stay in the log: they may quote a prompt.
 fn reason(end: End, output: &Output) -> String {
     let failed: Vec<String> =
-        output.failures.iter().map(|one| format!("{:?} {} failed", one.role, one.kind.name())).collect();
+        output.failures.iter().map(|one| format!("{} {} failed", one.role, one.kind.name())).collect();
     match end {
         _ if !failed.is_empty() => failed.join(", "),
         End::Refused => format!("no candidate within the budget, {} tries", output.usage.retries + 1),
-        _ => format!("{:?}", output.finish).to_lowercase(),
+        _ => metrics::finish(output.finish).to_owned(),
     }
 }

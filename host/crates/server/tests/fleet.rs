@@ -4,7 +4,7 @@ mod common;
 
 use common::{Running, chat, config, start_config, with};
 use inferenceguard_engines::{Deadlines, Remote, vllm::Vllm};
-use inferenceguard_fake_engines as support;
+use inferenceguard_fake_engines::{Act, Fake, Kind, deadlines, local, remote, until};
 use inferenceguard_host::{Bundle, EngineBuilder};
 use inferenceguard_testkit::components;
 use serde_json::{Value, json};
@@ -16,7 +16,6 @@ use std::{
     thread,
     time::Duration,
 };
-use support::{Act, Fake, Kind, deadlines, local, remote, until};
 
 const REQUESTS: usize = 200;
 const CLIENTS: usize = 8;

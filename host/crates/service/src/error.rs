@@ -36,10 +36,12 @@ pub enum ServiceError {
         source: SettingsError,
     },
     /// The key of all clients is empty.
-    #[error("--api-key: the key is empty; give the text that clients send")]
+    #[error("--api-key (or INFERGUARD_API_KEY): the key is empty; give the text that clients send")]
     EmptyKey,
     /// A key of all clients beside tenants with keys of their own.
-    #[error("--api-key: the settings of --config name tenants with keys of their own; leave out one of them")]
+    #[error(
+        "--api-key (or INFERGUARD_API_KEY): the settings of --config name tenants with keys of their own; leave out one of them"
+    )]
     KeyBesideTenants,
     /// There is no bundle to start with.
     #[error("the program carries no bundle; name one with --bundle")]

@@ -12,14 +12,7 @@ pub struct Bars {
     pub rows: Vec<(String, Vec<f64>, f64)>,
 }
 
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0x2f, 0x7f, 0xe0),
-    RGBColor(0x1a, 0x8f, 0x6c),
-    RGBColor(0xb0, 0x7d, 0x2b),
-    RGBColor(0xd9, 0x48, 0x3b),
-    RGBColor(0xa8, 0x55, 0xc2),
-    RGBColor(0x8c, 0x95, 0x9f),
-];
+const COLOURS: [RGBColor; 6] = [theme::BLUE, theme::GREEN, theme::OCHRE, theme::RED, theme::VIOLET, theme::FAINT];
 const WIDTH: u32 = 1160;
 const NAMES: i32 = 380;
 const LEGEND: i32 = 46;

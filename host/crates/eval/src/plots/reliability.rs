@@ -22,7 +22,8 @@ pub struct Bin {
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Draws bins as SVG, with these names of the predicted and the observed axis: one dot per bin, the diagonal of perfect calibration, and pale bars for the share of examples.
+/// Draws bins as SVG, with these names of the predicted and the observed axis: one dot per bin, the diagonal of perfect
+/// calibration, and pale bars for the share of examples.
 ///
 /// # Errors
 /// [`EvalError::Picture`].

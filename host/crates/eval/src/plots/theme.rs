@@ -16,6 +16,12 @@ pub(super) const FAINT: RGBColor = RGBColor(0x8c, 0x95, 0x9f);
 pub(super) const GOAL: RGBColor = RGBColor(0x2d, 0xa4, 0x4e);
 /// A limit.
 pub(super) const LIMIT: RGBColor = RGBColor(0xcf, 0x22, 0x2e);
+/// Colours of methods, lines and parts; chosen to read on white and on black.
+pub(super) const RED: RGBColor = RGBColor(0xd9, 0x48, 0x3b);
+pub(super) const BLUE: RGBColor = RGBColor(0x2f, 0x7f, 0xe0);
+pub(super) const GREEN: RGBColor = RGBColor(0x1a, 0x8f, 0x6c);
+pub(super) const OCHRE: RGBColor = RGBColor(0xb0, 0x7d, 0x2b);
+pub(super) const VIOLET: RGBColor = RGBColor(0xa8, 0x55, 0xc2);
 
 const FONT: &[u8] = include_bytes!("../../assets/dejavu-sans-latin.ttf");
 const FAMILY: &str = "sans-serif";
@@ -45,14 +51,14 @@ pub(super) enum Mark {
     Cross,
 }
 
-/// The colour of a method's family; chosen to read on white and on black.
+/// The colour of a method's family.
 pub(super) fn colour(method: &str) -> RGBColor {
     match method.split('+').next().unwrap_or(method) {
-        "inference-guard" => RGBColor(0xd9, 0x48, 0x3b),
-        "beam" => RGBColor(0x1a, 0x8f, 0x6c),
-        "best-of-n" => RGBColor(0x2f, 0x7f, 0xe0),
-        "args" => RGBColor(0xa8, 0x55, 0xc2),
-        "re-control" => RGBColor(0xb0, 0x7d, 0x2b),
+        "inference-guard" => RED,
+        "beam" => GREEN,
+        "best-of-n" => BLUE,
+        "args" => VIOLET,
+        "re-control" => OCHRE,
         _ => RGBColor(0x6e, 0x77, 0x81),
     }
 }

@@ -56,7 +56,7 @@ const EFFORT: [&str; 7] =
 pub(crate) fn rows_of(report: &Report, model: &str) -> Table {
     let figures = report.figures.iter().filter(|figures| figures.model == model);
     // Which parts of a method are recalled matters where its numbers stand for the paper's.
-    let rebuilt = report.is_demo() || report.paper_model().is_some();
+    let rebuilt = report.compares_with_paper();
     Table::new(&HEAD, figures.filter_map(|figures| Some(line(figures, report.row(&figures.row)?, rebuilt))))
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn markdown(report: &Report) -> String {
     section("Attacks", "", &attacks(report));
     section("What it took", "", &effort(report));
     section("Equal candidates, equal positions scored", PAIRS, &equal(report));
-    if report.is_demo() || report.paper_model().is_some() {
+    if report.compares_with_paper() {
         section("The paper's Table 2: its own models and data", "", &papers());
         section("Reconstructions", "", &reconstructions(report));
     }
