@@ -111,7 +111,10 @@ def agree(rows, checks):
     broken = [row for row in judged if row["method"] == "base"
               if all(status == "budget_exceeded" for status, _ in row["verdicts"].values())]
     checks.holds(f"{len(broken)} answers without guard break a budget on every side", broken)
-    furthest = max(judged, key=apart, default=None)
+    if not judged:
+        checks.holds("some answer is judged", False, "none")
+        return
+    furthest = max(judged, key=apart)
     checks.holds(f"costs differ by at most {apart(furthest):.1e} of a budget", apart(furthest) <= NEAR, furthest)
 
 

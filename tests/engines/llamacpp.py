@@ -36,14 +36,14 @@ class Setting:
         while ours.ask(f"127.0.0.1:{self.port}", "/health")[0] != 200:
             time.sleep(0.2)
 
-    def flags(self, bundle):
+    def flags(self, bundle, any_version=True):
         flags = ["--engine", f"llamacpp=http://127.0.0.1:{self.port}", "--model", self.model, "--bundle", bundle]
-        return [*flags, "--engine-precision", "q4", "--probe", self.probe]
-
-    def run(self, bundle, *more):
         # xllamacpp's server calls itself b0-unknown.
-        more = more or ["--engine-any-version"]
-        return ours.once([self.program, "run", *self.flags(bundle), *more, "--json", "--seed", "1", PROMPT])
+        more = ["--engine-any-version"] if any_version else []
+        return [*flags, *more, "--engine-precision", "q4", "--probe", self.probe]
+
+    def run(self, bundle, any_version=True):
+        return ours.once([self.program, "run", *self.flags(bundle, any_version), "--json", "--seed", "1", PROMPT])
 
 
 def answers(setting, checks):
@@ -62,7 +62,7 @@ def refusals(setting, checks):
     status, out, errors = setting.run(ours.bundle(setting.folder / "retries", ["paris"], retries=2))
     fine = status != 0 and out == "" and "lowers tokens" in errors
     checks.holds("retries that lower tokens by offset are refused by name", fine, (status, out, errors))
-    status, out, errors = setting.run(setting.folder / "free", "--engine-rows", "8")
+    status, out, errors = setting.run(setting.folder / "free", any_version=False)
     fine = status != 0 and out == "" and "b0-unknown" in errors and "--engine-any-version" in errors
     checks.holds("a build that does not name itself is refused", fine, (status, out, errors))
 
@@ -84,7 +84,7 @@ def comes_back(clients, seconds=120):
 
 def replaced(setting, checks):
     """What our server does while nobody and while another model answers at the URL, and after."""
-    flags = [*setting.flags(setting.folder / "free"), "--engine-any-version"]
+    flags = setting.flags(setting.folder / "free")
     with contextlib.ExitStack() as stack:
         with setting.engine(setting.model) as process:
             setting.wait(process)

@@ -1,10 +1,9 @@
 //! What engines elsewhere answer: an error in words, or rows of tokens that the model has.
 
 use inferenceguard_engines::{llamacpp::LlamaCpp, vllm::Vllm};
-use inferenceguard_fake_engines as support;
+use inferenceguard_fake_engines::{Act, Fake, Kind, growth, local, model::VOCAB, remote, row};
 use inferenceguard_model::{BackEnd, Caller};
 use std::sync::{LazyLock, Mutex};
-use support::{Act, Fake, Kind, growth, local, model::VOCAB, remote, row};
 
 /// Calls whose answers are read.
 const PATHS: [&str; 6] = ["/version", "/v1/models", "/tokenize", "/v1/completions", "/props", "/completion"];

@@ -10,6 +10,7 @@ use inferenceguard_gateways::{
 };
 use inferenceguard_server::{Face, Server, ServerConfig};
 use prost::Message;
+use serde_json::Value;
 use std::sync::LazyLock;
 use tokio::runtime::{Builder, Runtime};
 
@@ -65,21 +66,36 @@ fn events(bytes: &[u8]) {
     }
 }
 
-/// Nothing with words leaves a stream without a verdict.
+/// Nothing with words leaves a stream before a verdict.
 fn stream(bytes: &[u8]) {
     let limits = StreamLimits { step: 4, bytes: MOST, choices: 4 };
-    let mut stream = ChatStream::new(limits);
+    let (mut stream, mut judged) = (ChatStream::new(limits), false);
     for piece in bytes.chunks(64) {
         if stream.push(piece).is_err() {
             return;
         }
         let due = stream.questions();
         if due.iter().all(|(_, text, _)| text.len() < 8) {
+            judged |= !due.is_empty();
             due.iter().for_each(|(index, text, part)| stream.passed(*index, *part, text.chars().count()));
         }
-        String::from_utf8(stream.release()).expect("events are text");
+        let released = stream.release();
+        assert!(judged || !has_words(&released), "words leave before a verdict");
     }
-    let _ = (stream.end(), stream.questions(), stream.release());
+    let _ = (stream.end(), stream.questions());
+    let released = stream.release();
+    assert!(judged || !has_words(&released), "words leave before a verdict");
+}
+
+/// Whether a choice of these events has content.
+fn has_words(events: &[u8]) -> bool {
+    let text = std::str::from_utf8(events).expect("events are text");
+    let events = Decoder::new(usize::MAX).push(text.as_bytes()).expect("events that were released");
+    events.iter().any(|event| {
+        let event: Value = serde_json::from_str(event).unwrap_or_default();
+        let content = |choice: &Value| choice["delta"]["content"].as_str().is_some_and(|text| !text.is_empty());
+        event["choices"].as_array().is_some_and(|choices| choices.iter().any(content))
+    })
 }
 
 /// A chat that is taken is read again as it was written.

@@ -1,14 +1,12 @@
 //! The checks of back ends that grow chunks, on the back ends of engines over their fake servers.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::llamacpp::LlamaCpp;
+use inferenceguard_fake_engines::{Fake, Kind, connect, local, remote};
 use inferenceguard_model::{
     BackEnd,
     conformance::{Conformity, GeneratorOptions, generator},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use support::{Fake, Kind, connect, local, remote};
 
 /// Checks what `connect` gives, over one server for all checks.
 fn check(kind: Kind, connect: fn(&Fake) -> Arc<dyn BackEnd>) -> Conformity {

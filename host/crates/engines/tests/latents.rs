@@ -1,15 +1,13 @@
 //! Latents of a second server with the same weights.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{Contradiction, Fault, Probe, Remote, RemoteError, vllm::Vllm};
-use inferenceguard_model::{BackEnd, Caller, LatentSelector, ModelError};
-use serde_json::json;
-use support::{
+use inferenceguard_fake_engines::{
     Act, Fake, Kind, local,
     model::{HIDDEN, Weights},
     remote, until,
 };
+use inferenceguard_model::{BackEnd, Caller, LatentSelector, ModelError};
+use serde_json::json;
 
 fn pooling(weights: Weights) -> Fake {
     Fake::new(Kind { width: HIDDEN, weights, ..Kind::default() })
@@ -61,8 +59,10 @@ fn a_second_server_with_other_weights_stops_answers() {
     let vllm = Vllm::connect(&remote(&[&fake]), local(), Some(&remote(&[&second]))).unwrap();
     let probe = Probe::of_latents(&mut *vllm.handle(&Caller::default())).unwrap();
     let probe = Probe::parse(probe.to_json().as_bytes()).unwrap();
-    let deadlines =
-        inferenceguard_engines::Deadlines { check: std::time::Duration::from_millis(100), ..support::deadlines() };
+    let deadlines = inferenceguard_engines::Deadlines {
+        check: std::time::Duration::from_millis(100),
+        ..inferenceguard_fake_engines::deadlines()
+    };
     let probed = |fake: &Fake| Remote { probe: Some(probe.clone()), deadlines, ..remote(&[fake]) };
     let other = pooling(Weights(2));
     let error = Vllm::connect(&remote(&[&fake]), local(), Some(&probed(&other))).err().unwrap();

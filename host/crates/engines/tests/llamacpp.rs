@@ -1,8 +1,11 @@
 //! The llama.cpp back end against a fake server: slots, log-probabilities that are left out, and answers that lie.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, llamacpp::LlamaCpp};
+use inferenceguard_fake_engines::{
+    Act, Fake, Kind, growth, local,
+    model::{EOS, Weights},
+    remote, row, until,
+};
 use inferenceguard_model::{BackEnd, Caller, Growth, ModelError, Pick, Token, log_softmax};
 use serde_json::{Value, json};
 use std::{
@@ -13,11 +16,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::{
-    Act, Fake, Kind, growth, local,
-    model::{EOS, Weights},
-    remote, row, until,
-};
 
 fn connect(fake: &Fake) -> LlamaCpp {
     LlamaCpp::connect(&remote(&[fake]), local()).unwrap()
@@ -27,7 +25,7 @@ fn connect(fake: &Fake) -> LlamaCpp {
 fn every_field_of_a_row_is_sent() {
     let fake = Fake::new(Kind::default());
     let back_end = connect(&fake);
-    let mut handle = back_end.handle(&support::tenant("t"));
+    let mut handle = back_end.handle(&inferenceguard_fake_engines::tenant("t"));
     let beam = handle.open(&[1, 2, 3]).unwrap();
     let mut growth = growth();
     (growth.max_tokens, growth.sampling.temperature, growth.sampling.top_k) = (3, 0.5, 40);
@@ -199,7 +197,7 @@ fn too_few_slots_are_refused_at_the_start_and_later() {
     let error = LlamaCpp::connect(&remote(&[&fake]), local()).err().unwrap();
     assert_eq!(error.fault, Fault::Slots { found: 1, expected: 2 });
     fake.change(|kind| kind.slots = 3);
-    let deadlines = Deadlines { look: Duration::from_millis(20), ..support::deadlines() };
+    let deadlines = Deadlines { look: Duration::from_millis(20), ..inferenceguard_fake_engines::deadlines() };
     let back_end = LlamaCpp::connect(&Remote { deadlines, ..remote(&[&fake]) }, local()).unwrap();
     fake.change(|kind| kind.slots = 2);
     until("the smaller server is found", || back_end.broken().is_some_and(|text| text.contains("2 slots")));
@@ -228,7 +226,7 @@ fn checks_and_looks_use_no_slot_that_has_a_row() {
         Act::Honest
     });
     let every = Duration::from_millis(20);
-    let deadlines = Deadlines { look: every, check: 4 * every, ..support::deadlines() };
+    let deadlines = Deadlines { look: every, check: 4 * every, ..inferenceguard_fake_engines::deadlines() };
     let back_end = LlamaCpp::connect(&Remote { deadlines, probe: Some(probe), ..remote(&[&fake]) }, local()).unwrap();
     looks.store(0, Ordering::SeqCst);
     let mut handle = back_end.handle(&Caller::default());
@@ -245,7 +243,7 @@ type Busy = HashMap<u64, Instant>;
 /// How long a row takes.
 const ROW: Duration = Duration::from_millis(150);
 
-fn slot_of(seen: &support::Seen) -> Option<u64> {
+fn slot_of(seen: &inferenceguard_fake_engines::Seen) -> Option<u64> {
     let named = || seen.path.strip_prefix("/slots/").and_then(|slot| slot.parse().ok());
     seen.body["id_slot"].as_u64().or_else(named)
 }
@@ -254,7 +252,7 @@ fn slot_of(seen: &support::Seen) -> Option<u64> {
 fn other_weights_behind_the_same_answers_about_itself_are_found_by_a_look() {
     let fake = Fake::new(Kind::default());
     let probe = Probe::of(&mut *connect(&fake).handle(&Caller::default())).unwrap();
-    let deadlines = Deadlines { look: Duration::from_millis(20), ..support::deadlines() };
+    let deadlines = Deadlines { look: Duration::from_millis(20), ..inferenceguard_fake_engines::deadlines() };
     let back_end = LlamaCpp::connect(&Remote { deadlines, probe: Some(probe), ..remote(&[&fake]) }, local()).unwrap();
     fake.change(|kind| kind.weights = Weights(2));
     until("the other weights are found", || back_end.broken().is_some());

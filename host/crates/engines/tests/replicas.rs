@@ -1,15 +1,15 @@
 //! Several replicas: affinity, fail-over, and replicas that die, come back, or come back as another model.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{Deadlines, Fault, Probe, Remote, Sequence, vllm::Vllm};
+use inferenceguard_fake_engines::{
+    Act, Fake, Kind, connect, deadlines, grow_one, growth, local, model::Weights, remote, row, until,
+};
 use inferenceguard_model::{BackEnd, Caller, Drain, ModelError, ReplicaState, log_softmax};
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use support::{Act, Fake, Kind, connect, deadlines, grow_one, growth, local, model::Weights, remote, row, until};
 
 #[test]
 fn the_rows_of_a_request_stay_on_one_replica() {

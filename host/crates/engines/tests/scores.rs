@@ -1,10 +1,13 @@
 //! Score models over `/pooling`: alignment from the end, nothing asked twice, and servers that lie.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{
     Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence,
     vllm::{SameTokens, ScoreText, ScoreTexts, Scores},
+};
+use inferenceguard_fake_engines::{
+    Act, Fake, Kind,
+    model::{Bytewise, EOS, Weights},
+    remote, until,
 };
 use inferenceguard_model::{
     Caller, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Token, Tokenizer,
@@ -16,11 +19,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
-};
-use support::{
-    Act, Fake, Kind,
-    model::{Bytewise, EOS, Weights},
-    remote, until,
 };
 
 struct Texts;
@@ -105,7 +103,7 @@ fn nothing_is_asked_twice() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
     let audit = |tenant: Option<&str>| {
-        let mut handle = scores.handle(&tenant.map_or_else(Caller::default, support::tenant));
+        let mut handle = scores.handle(&tenant.map_or_else(Caller::default, inferenceguard_fake_engines::tenant));
         let id = handle.open("a question", language()).unwrap();
         handle.extend(&[ScoreRow { id, tokens: bytes("an answer"), ended: true }]).unwrap().remove(0).tokens
     };
@@ -143,7 +141,7 @@ fn a_request_for_scores_is_whole() {
     let fake = Fake::new(Kind::default());
     let scores = scores(&fake);
     fake.take();
-    scores.handle(&support::tenant("t")).open("hi", language()).unwrap();
+    scores.handle(&inferenceguard_fake_engines::tenant("t")).open("hi", language()).unwrap();
     let seen = fake.take().remove(0);
     assert_eq!(
         (seen.path.as_str(), seen.body),
@@ -187,7 +185,7 @@ fn every_lie_about_scores_is_found() {
         ),
     ];
     for (i, (name, change, fault_expected)) in table.into_iter().enumerate() {
-        let mut handle = scores.handle(&support::tenant(&i.to_string()));
+        let mut handle = scores.handle(&inferenceguard_fake_engines::tenant(&i.to_string()));
         let id = handle.open("hi", language()).unwrap();
         fake.rule(move |_| Act::Changed(change));
         let error = handle.extend(&[ScoreRow { id, tokens: vec![65, 66, 67], ended: false }]).expect_err(name);
@@ -258,7 +256,7 @@ fn audit(scores: &Scores) -> Result<Vec<f32>, ModelError> {
 #[test]
 fn scores_of_another_model_are_forgotten_when_it_is_found() {
     let fake = Fake::new(Kind { prefix: false, ..Kind::default() });
-    let deadlines = Deadlines { look: Duration::from_millis(100), ..support::deadlines() };
+    let deadlines = Deadlines { look: Duration::from_millis(100), ..inferenceguard_fake_engines::deadlines() };
     let scores = Scores::connect(&Remote { deadlines, ..probed(&fake) }, info(), Arc::new(Texts)).unwrap();
     let right = audit(&scores).unwrap();
     // No connection breaks, and no whole check is due: a short look finds it.

@@ -1,10 +1,8 @@
 //! Engines behind TLS: a certificate that nobody vouches for is refused, and a certificate that the operator names is believed.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{Authority, Endpoint, Fault, Remote, vllm::Vllm};
+use inferenceguard_fake_engines::{Fake, Kind, grow_one, local, remote};
 use std::{net::TcpListener, sync::Arc};
-use support::{Fake, Kind, grow_one, local, remote};
 use tokio::{
     io::copy_bidirectional,
     net::TcpStream,

@@ -1,8 +1,11 @@
 //! The vLLM back end against a fake server: what is sent, what is checked, and which error each lie and failure gives.
 
-use inferenceguard_fake_engines as support;
-
 use inferenceguard_engines::{Contradiction, Deadlines, Endpoint, Fault, Key, Remote, RemoteError, vllm::Vllm};
+use inferenceguard_fake_engines::{
+    Act, Fake, Kind, connect, deadlines, grow_one, growth, local,
+    model::{Bytewise, EOS, VOCAB, Weights},
+    remote, row, until,
+};
 use inferenceguard_model::{
     BackEnd, Caller, Cancel, GrowingText, Growth, LatentSelector, ModelError, Pick, SampleRequest, Tokenizer,
     log_softmax, top_k,
@@ -16,11 +19,6 @@ use std::{
     },
     time::Duration,
 };
-use support::{
-    Act, Fake, Kind, connect, deadlines, grow_one, growth, local,
-    model::{Bytewise, EOS, VOCAB, Weights},
-    remote, row, until,
-};
 
 fn remote_error(error: ModelError) -> RemoteError {
     match error {
@@ -33,7 +31,7 @@ fn remote_error(error: ModelError) -> RemoteError {
 fn every_field_of_a_row_is_sent() {
     let fake = Fake::new(Kind::default());
     let vllm = connect(&[&fake]);
-    let mut handle = vllm.handle(&support::tenant("tenant-a"));
+    let mut handle = vllm.handle(&inferenceguard_fake_engines::tenant("tenant-a"));
     let beam = handle.open(&[1, 2, 3]).unwrap();
     let sampling = SampleRequest {
         temperature: 0.7,
@@ -67,7 +65,7 @@ fn every_field_of_a_row_is_sent() {
     }
     let mut other = vllm.handle(&Caller::default());
     let beam = other.open(&[1]).unwrap();
-    other.grow(&support::growth(), vec![row(beam, 1)]).unwrap();
+    other.grow(&inferenceguard_fake_engines::growth(), vec![row(beam, 1)]).unwrap();
     let seen = fake.take();
     assert_ne!(seen[0].body["session_id"], session.as_str(), "each request has a session of its own");
     assert_eq!((seen[0].body.get("cache_salt"), seen[0].body.get("vllm_xargs")), (None, None));

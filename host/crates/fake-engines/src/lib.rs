@@ -1,4 +1,4 @@
-//! A fake vLLM in memory: an honest server of a small made-up model, and ways to make it lie, fail, stop and die.
+//! A fake vLLM or llama.cpp server in memory: an honest server of a small made-up model, and ways to make it lie, fail, stop and die.
 
 #![allow(missing_docs, reason = "it is for tests: names say what fields hold")]
 

@@ -9,7 +9,6 @@ use crate::{
     station::{Station, Work},
     times::at,
 };
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
 /// Answers for each request at once: the first are not counted, because all requests begin together.
@@ -19,8 +18,7 @@ const COUNTED: usize = 4;
 const LEAST: usize = 64;
 
 /// What limits the answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Language replicas.
     Language,

@@ -32,9 +32,9 @@ pub struct Counts {
     pub turns: u64,
     /// Rows that got a token.
     pub rows: u64,
-    /// Slices of prompts.
+    /// Slices of prompts of the language model.
     pub prompt_slices: u64,
-    /// Slices of answers that were scored, and prompts of score models.
+    /// Slices of score models: of prompts, and of answers.
     pub score_slices: u64,
 }
 
