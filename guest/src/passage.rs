@@ -67,7 +67,7 @@ impl Passage {
         self.noted_prices(find, |_, _| {})
     }
 
-    /// The same; `note` gets the token that pays for each pattern, counted among the new ones, and the pattern.
+    /// The same; `note` gets each pattern that costs something, and the token that pays for it, counted among the new ones.
     pub fn noted_prices(&self, find: impl Fn(&[char]) -> Vec<Span>, mut note: impl FnMut(u32, &Span)) -> Vec<f64> {
         let mut prices = vec![0.0; self.ends.len()];
         let before = find(&self.chars[..self.new]).into_iter();
@@ -80,7 +80,9 @@ impl Passage {
                 let token = self.ends.iter().position(|&till| till as usize >= end).unwrap_or(last);
                 if let Some(price) = prices.get_mut(token) {
                     *price += span.weight;
-                    note(token as u32, &span);
+                    if span.weight > 0.0 {
+                        note(token as u32, &span);
+                    }
                 }
             }
         }

@@ -53,18 +53,15 @@ pub(crate) fn check(
 }
 
 fn lack(needs: &Needs, vocab: usize, abilities: &Abilities) -> Option<Lack> {
-    match needs.latents {
-        Some(LatentSelector::Layer(layer)) if !abilities.layers => {
-            return Some(Lack::new(format!("reads latents of layer {layer}"), LATENTS));
-        }
-        Some(LatentSelector::FinalNorm) if !abilities.latents => return Some(Lack::new("reads latents", LATENTS)),
-        _ => {}
+    let layer = needs.latents.iter().chain(&needs.token_latents).find_map(inner);
+    if let (Some(layer), false) = (layer, abilities.layers) {
+        return Some(Lack::new(format!("reads latents of layer {layer}"), LATENTS));
+    }
+    if needs.latents == Some(LatentSelector::FinalNorm) && !abilities.latents {
+        return Some(Lack::new("reads latents", LATENTS));
     }
     if !needs.token_latents.is_empty() && !abilities.token_latents {
         return Some(Lack::new("reads the latents of every token", TOKEN_LATENTS));
-    }
-    if let (Some(layer), false) = (needs.token_latents.iter().find_map(inner), abilities.layers) {
-        return Some(Lack::new(format!("reads latents of layer {layer}"), LATENTS));
     }
     if needs.logits && !abilities.logits {
         return Some(Lack::new("reads all logits", LOGITS));

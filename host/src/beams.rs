@@ -16,7 +16,7 @@ use std::{
 pub(crate) struct Beams<'m> {
     model: &'m mut dyn Generator,
     /// The places of which beams keep the latents of every token.
-    keep: Vec<LatentSelector>,
+    kept_places: Vec<LatentSelector>,
     live: HashMap<BeamKey, BeamId>,
 }
 
@@ -29,14 +29,14 @@ impl Drop for Beams<'_> {
 
 impl<'m> Beams<'m> {
     pub(crate) fn new(model: &'m mut dyn Generator) -> Self {
-        Self { model, keep: Vec::new(), live: HashMap::new() }
+        Self { model, kept_places: Vec::new(), live: HashMap::new() }
     }
 
     /// Beams keep the latents of every token that one of these roles reads. Call it before the prompt is read.
     pub(crate) fn keeping(mut self, roles: &RolesInfo) -> Self {
         for place in readers(roles).into_iter().flat_map(|(_, _, needs)| &needs.token_latents) {
-            if !self.keep.contains(place) {
-                self.keep.push(*place);
+            if !self.kept_places.contains(place) {
+                self.kept_places.push(*place);
             }
         }
         self
@@ -66,7 +66,7 @@ impl<'m> Beams<'m> {
     pub(crate) fn prefill(&mut self, prompt: &[Token]) -> Result<(), ModelError> {
         let id = self.model.open(prompt)?;
         self.keep(ROOT, id);
-        if self.keep.is_empty() { Ok(()) } else { self.model.keep_latents(&[id], &self.keep) }
+        if self.kept_places.is_empty() { Ok(()) } else { self.model.keep_latents(&[id], &self.kept_places) }
     }
 
     /// Makes the forks (parent, child), then appends one token to each of the rows.

@@ -18,6 +18,12 @@ const TURNS: usize = 128;
 /// What earlier turns cost, by the names of constraints.
 pub(crate) type Spent = BTreeMap<String, f64>;
 
+/// The least of a bundle's budget, what the request asks for, and the ceiling of its terms.
+pub(crate) fn allowed(budget: f64, name: &str, request: &Request, terms: &Terms) -> f64 {
+    let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
+    smaller.fold(budget, |least, one| least.min(*one))
+}
+
 /// What is left of a budget.
 pub(crate) fn left_of(allowed: f64, name: &str, spent: &Spent) -> f64 {
     (allowed - spent.get(name).copied().unwrap_or(0.0)).max(NOTHING)
@@ -49,8 +55,7 @@ impl Engine {
         let (spent, failures) = self.spent(deployment, &request.history, &terms, Wait::ForOthers, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
-            let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
-            let allowed = smaller.fold(budget, |least, one| least.min(*one));
+            let allowed = allowed(budget, name, request, &terms);
             terms.ceilings.insert(name.clone(), left_of(allowed, name, &spent));
         }
         Ok((terms, failures))

@@ -105,7 +105,13 @@ impl Deployment {
     /// Whether every component answers made-up rows of this model as a request could use it.
     pub(crate) fn rehearse(&self, model: &ModelInfo) -> Result<(), EngineError> {
         let constraints = self.config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
-        let shape = Shape { hidden: model.hidden, vocabulary: model.vocab, constraints, limits: self.config.limits };
+        let shape = Shape {
+            hidden: model.hidden,
+            vocabulary: model.vocab,
+            constraints,
+            limits: self.config.limits,
+            unranked: self.config.task.is_none(),
+        };
         self.methods.values().try_for_each(|ready| ready.roles.rehearse(&shape))
     }
 

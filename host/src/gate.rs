@@ -41,7 +41,7 @@ pub(crate) struct Gate {
     queue: Arc<Watched<Queue>>,
 }
 
-/// A place inside; given back when dropped.
+/// One request that may run; ends when dropped.
 pub(crate) struct Admission<'a>(&'a Gate);
 
 impl Drop for Admission<'_> {

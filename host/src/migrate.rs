@@ -2,7 +2,7 @@
 
 use crate::{
     CancelToken, Engine, EngineError, Migration, Request, Terms,
-    conversation::{Spent, left_of},
+    conversation::{Spent, allowed, left_of},
     deployment::Deployment,
     driver::{Driver, More},
     instances::Wait,
@@ -93,11 +93,8 @@ impl<'e> Migrator<'e> {
     /// Under a name of its own, no looser than the request asked for, and without what earlier turns spent.
     fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String, spent: &Spent) -> PricedConstraint {
         let mut renamed = one.clone();
-        let asked = [self.request.budgets.get(&one.constraint.name), self.terms.ceilings.get(&one.constraint.name)];
-        for budget in asked.into_iter().flatten() {
-            renamed.constraint.budget = renamed.constraint.budget.min(*budget);
-        }
-        renamed.constraint.budget = left_of(renamed.constraint.budget, &one.constraint.name, spent);
+        let (name, budget) = (&one.constraint.name, one.constraint.budget);
+        renamed.constraint.budget = left_of(allowed(budget, name, self.request, self.terms), name, spent);
         (renamed.constraint.name, renamed.cost) = (named(&one.constraint.name), named(&one.cost));
         renamed
     }

@@ -2,7 +2,7 @@
 
 use inferenceguard_model::Token;
 use inferenceguard_search::{Batch, BatchRow, BeamKey, Decision, Found, Note, Noted, found_along};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The most notes of one request. Later ones are dropped.
 const MOST: usize = 16_384;
@@ -13,7 +13,7 @@ pub(crate) struct Notes {
     all: Vec<Noted>,
     parents: BTreeMap<BeamKey, BeamKey>,
     /// The rows of the last decision.
-    last: Vec<BatchRow>,
+    last: Arc<[BatchRow]>,
     /// The row that it made the answer.
     chosen: Option<usize>,
 }
@@ -34,7 +34,7 @@ impl Notes {
 
     /// Takes the rows of a decision.
     pub(crate) fn decided(&mut self, batch: &Batch, decision: Option<&Decision>) {
-        self.last = batch.rows.to_vec();
+        self.last = Arc::clone(&batch.rows);
         self.chosen = match decision {
             Some(Decision::Answer(row)) => Some(*row as usize),
             _ => None,

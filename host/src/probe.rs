@@ -48,7 +48,8 @@ fn row(id: u64, needs: &Needs, config: &SearchConfig, vocab: usize) -> BatchRow 
         top_k: (needs.top_k > 0).then(|| (0..needs.top_k).map(|token| (token, -1.0)).collect()),
         logits: needs.logits.then(|| vec![0.0; vocab].into()),
         latent: needs.latents.map(|_| vec![0.0; width].into()),
-        token_latents: (!needs.token_latents.is_empty()).then(|| vec![0.0; new * width].into()),
+        token_latents: (!needs.token_latents.is_empty())
+            .then(|| vec![0.0; new * width * needs.token_latents.len()].into()),
         scores: needs.scores.iter().map(|model| (model.clone(), scores.clone())).collect(),
         priced: true,
         safe: id == 0,

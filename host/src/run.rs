@@ -18,7 +18,7 @@ impl UnderTerms<'_> {
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Output, EngineError> {
         let (start, engine) = (Instant::now(), self.engine);
-        let _place = engine.gate().enter(cancel)?;
+        let _admission = engine.gate().enter(cancel)?;
         let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
         engine.check_health(&deployment.asked(request)?.info)?;
         let (terms, mut failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;

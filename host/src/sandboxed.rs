@@ -9,7 +9,10 @@ use inferenceguard_bundle::{Bundle, Manifest, MethodEntry, Network, RoleEntry};
 use inferenceguard_model::dense::{Dense, DenseError, Networks};
 use inferenceguard_sandbox::{Activation, Sandbox, SandboxError, SettingValue, Shape};
 use inferenceguard_search::Role;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 type Settings = BTreeMap<String, SettingValue>;
 
@@ -19,6 +22,8 @@ struct Shared {
     critic: Option<Activation>,
     steering: Option<Activation>,
     costs: BTreeMap<String, Activation>,
+    /// Set once the tracker and the costs have answered made-up rows.
+    rehearsed: OnceLock<()>,
 }
 
 /// One method of a bundle.
@@ -43,8 +48,15 @@ impl RolesFactory for Sandboxed {
 
     fn rehearse(&self, shape: &Shape) -> Result<(), EngineError> {
         let Self { policy, critic, steering, shared } = self;
-        let single = [policy, &shared.tracker].into_iter().chain(critic).chain(steering);
-        single.chain(shared.costs.values()).try_for_each(|active| Ok(active.rehearse(shape)?))
+        let mut own = std::iter::once(policy).chain(critic).chain(steering);
+        own.try_for_each(|active| active.rehearse(shape))?;
+        // The methods of a deployment share these.
+        if shared.rehearsed.get().is_none() {
+            let mut common = std::iter::once(&shared.tracker).chain(shared.costs.values());
+            common.try_for_each(|active| active.rehearse(shape))?;
+            let _ = shared.rehearsed.set(());
+        }
+        Ok(())
     }
 }
 
@@ -186,5 +198,6 @@ fn shared(activator: &Activator<'_>, manifest: &Manifest) -> Result<Shared, Engi
         critic: activator.optional(Role::Critic, manifest.critic.as_ref())?,
         steering: activator.optional(Role::Steering, manifest.steering.as_ref())?,
         costs: costs.collect::<Result<_, EngineError>>()?,
+        rehearsed: OnceLock::new(),
     })
 }

@@ -87,7 +87,7 @@ impl UnderTerms<'_> {
         tokens: &[Token],
     ) -> Result<Judgement, EngineError> {
         let cancel = CancelToken::new();
-        let _place = self.engine.gate().enter(&cancel)?;
+        let _admission = self.engine.gate().enter(&cancel)?;
         self.engine.judged(&judge.0, (request, self.terms, Wait::ForOthers), tokens, &cancel)
     }
 
@@ -103,7 +103,7 @@ impl UnderTerms<'_> {
         tokens: &[Token],
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
-        let _place = self.engine.gate().enter(cancel)?;
+        let _admission = self.engine.gate().enter(cancel)?;
         let (terms, earlier) = match request.history.is_empty() {
             true => (self.terms.clone(), Vec::new()),
             false => self.engine.less_spent(&judge.0, request, self.terms, cancel)?,

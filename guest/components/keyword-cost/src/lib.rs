@@ -107,11 +107,7 @@ impl Cost for KeywordCost {
     fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
         let before: Vec<char> = rows.lookback(row)?.chars().collect();
         let from = self.first_in_reach(&symbol::symbols(&before));
-        let note = |token, span: &Span| {
-            if span.weight > 0.0 {
-                why::note(row, token, &self.entries[span.pattern]);
-            }
-        };
+        let note = |token, span: &Span| why::note(row, token, &self.entries[span.pattern]);
         Ok(Passage::read(rows, row)?.noted_prices(|chars| self.find(chars, from), note))
     }
 }

@@ -87,11 +87,7 @@ impl Cost for PatternCost {
     }
 
     fn price(&self, rows: &dyn BatchView, row: u32) -> Result<Vec<f64>, RoleError> {
-        let note = |token, span: &Span| {
-            if span.weight > 0.0 {
-                why::note(row, token, CLASSES[span.pattern].0);
-            }
-        };
+        let note = |token, span: &Span| why::note(row, token, CLASSES[span.pattern].0);
         Ok(Passage::read(rows, row)?.noted_prices(|chars| self.find(chars), note))
     }
 }

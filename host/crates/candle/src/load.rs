@@ -168,7 +168,7 @@ fn sources(
     for key in gguf.filter(|_| inside.is_some()).into_iter().flat_map(Gguf::unknown_keys) {
         facts.warn(format!("{from}: tokenizer.ggml.{key:?} is not understood"));
     }
-    // Where config.json describes the model, it says what the metadata say.
+    // Where config.json describes the model, it decides, and keys of the metadata are not named.
     if let Some(gguf) = gguf.filter(|gguf| gguf.name() == settings) {
         let unknown = gguf.unknown_settings();
         unknown.for_each(|key| facts.warn(format!("{settings}: {key:?} is not understood, and not honoured")));

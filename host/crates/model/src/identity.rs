@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn two_models_differ_by_the_part_that_differs() {
+    fn the_part_in_which_two_models_differ_is_named() {
         let (one, other) = (identity("w", "t"), identity("w", "u"));
         assert_eq!(one.expect(&one.clone()), Ok(()));
         let wrong = one.expect(&other).unwrap_err();

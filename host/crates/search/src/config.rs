@@ -196,8 +196,8 @@ pub struct SearchConfig {
     pub margin: f64,
     /// Which revision of the rules decides: [`REVISION`]. Under an older one a session differs in this, and in nothing else:
     /// it neither prices the final ids in one piece, nor stops sampling where all parents have lost a budget, nor prices
-    /// withheld tails, and it computes the task cost of a double (revision 0); it does not tell components that there is no task
-    /// cost (revisions 0 and 1).
+    /// withheld tails, and it computes the task cost of a double (revision 0); it does not say to components that there is no
+    /// task cost, and calls answers without a constraint `within_budget` (revisions 0 and 1).
     #[serde(default)]
     pub revision: u32,
 }

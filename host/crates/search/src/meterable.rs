@@ -1,6 +1,6 @@
 //! Whether a constraint can be metered while another engine writes, and with which margin.
 
-use crate::{Constraint, EPSILON, Granularity, Needs, PricedConstraint, SearchError};
+use crate::{Audit, Constraint, EPSILON, Granularity, Needs, PricedConstraint, SearchError};
 
 /// The margin of constraints whose cost reads log-probabilities: another engine may compute them in bf16.
 const FOREIGN_LOGPROBS: f64 = 3e-2;
@@ -44,10 +44,10 @@ fn due_in_time(priced: &PricedConstraint) -> Result<(), SearchError> {
 
 /// Whether a budget is larger than what is kept of it to spare.
 fn allows_an_answer(constraint: &Constraint, margin: f64) -> Result<(), SearchError> {
-    let least = margin / (1.0 - margin);
-    if constraint.budget > least {
+    if Audit::with_margin(margin).holds(constraint) {
         return Ok(());
     }
+    let least = margin / (1.0 - margin);
     Err(SearchError::Config {
         field: format!("constraint `{}`: budget", constraint.name),
         found: constraint.budget.to_string(),

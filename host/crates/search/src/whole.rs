@@ -1,8 +1,8 @@
 //! Prices a text that exists already, by costs that read nothing but text: no model takes part.
 
 use crate::{
-    Audit, Batch, BatchRow, Constraint, Cost, Moment, Needs, Note, PricedConstraint, Role, RoleFailure, SearchConfig,
-    Tracked, Tracker, beam::Ledger, check::Check, session::spread,
+    Batch, BatchRow, Constraint, Cost, Moment, Needs, Note, PricedConstraint, Role, RoleFailure, SearchConfig, Tracked,
+    Tracker, beam::Ledger, check::Check, session::spread,
 };
 use inferenceguard_model::Token;
 use std::{collections::BTreeMap, sync::Arc};
@@ -48,10 +48,8 @@ pub fn price_text(
     let one = |priced: &PricedConstraint| {
         let absent = || RoleFailure::bad_output(Role::Cost, &priced.cost, "nothing".to_owned(), "a cost");
         let cost = costs.get_mut(&priced.cost).ok_or_else(absent)?;
-        let (prices, notes) = {
-            let batch = batch(&bare, cost.needs(), prompt, pieces);
-            priced_by(&mut **cost, priced, batch)?
-        };
+        let batch = batch(&bare, cost.needs(), prompt, pieces);
+        let (prices, notes) = priced_by(&mut **cost, priced, batch)?;
         let (counted, holds) = audited(config.margin, &mut *tracker, &priced.constraint, &prices)?;
         let found = notes.into_iter().map(|note| (note.token as usize, note.found)).collect();
         Ok(PricedText { constraint: priced.constraint.clone(), costs: prices, counted, holds, found })
@@ -115,6 +113,5 @@ fn audited(
     for advanced in advanced {
         ledger.charge(constraint, costs, advanced)?;
     }
-    let audit: &Audit = &ledger.audit;
-    Ok((audit.counted(constraint), ledger.tracker_safe && audit.holds(constraint)))
+    Ok((ledger.audit.counted(constraint), ledger.tracker_safe && ledger.audit.holds(constraint)))
 }

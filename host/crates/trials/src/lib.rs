@@ -5,7 +5,7 @@
 //! - [`calibrate`]: what budgets refuse, and what answers are worth under them.
 //!
 //! Each takes a plain struct of options and returns a report; nothing here prints, except notes through the function that
-//! the options name, and to the progress bars that the options hold.
+//! the options name; progress goes to the bar that the options hold.
 
 pub mod bench;
 pub mod calibrate;

@@ -16,7 +16,7 @@ const SIZES: [(&str, &str); 5] = [
     ("context_length", "max_position_embeddings"),
 ];
 
-/// Keys that are read beside the sizes, or that say no more than keys that are.
+/// Keys beside the sizes that are read, or that add nothing to those that are.
 const UNDERSTOOD: [&str; 13] = [
     "attention.head_count_kv",
     "attention.key_length",

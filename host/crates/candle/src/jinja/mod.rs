@@ -63,7 +63,9 @@ impl ChatTemplate {
                 Err(Refusal::Raised(crate::marked::undye(error.detail().unwrap_or_default())))
             }
             Err(error) if error.kind() == ErrorKind::OutOfFuel && self.fill(&[Message::user("Hello.")]).is_ok() => {
-                Err(Refusal::Raised("the conversation takes the template too long; shorten it".to_owned()))
+                Err(Refusal::Raised(
+                    "the template takes too long for this conversation; shorten the conversation".to_owned(),
+                ))
             }
             Err(error) => Err(Refusal::Failed(crate::marked::undye(&describe(&error)))),
         }

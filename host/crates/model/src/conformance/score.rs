@@ -157,13 +157,13 @@ fn prompts(subject: &mut Subject) -> Outcome {
     let (answer, language) = (subject.answer(0), Arc::clone(&subject.options.language));
     let message = Message::user(subject.options.prompts[0].clone());
     let mut opening = ScoreOpening::new(vec![message], language);
-    let mut opened = subject.model.open_part(&mut opening, 1)?;
-    while opened.is_none() {
+    let id = loop {
+        if let Some(id) = subject.model.open_part(&mut opening, 1)? {
+            break id;
+        }
         // Others are scored between two pieces.
         subject.whole(1, &answer, true)?;
-        opened = subject.model.open_part(&mut opening, 1)?;
-    }
-    let Some(id) = opened else { return Ok(()) };
+    };
     let expected = subject.whole(0, &answer, true)?;
     let found = subject.extend(id, &answer, true)?;
     ensure_scores("the answer to a prompt that was read by pieces", &expected, &found, subject.options.tolerance)?;

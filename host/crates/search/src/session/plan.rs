@@ -72,18 +72,18 @@ impl Session {
     /// The same for every offset of the chunk.
     pub(super) fn picks(&self, row: usize) -> Vec<Pick> {
         let mut draws = self.rows[row].lineage.draws(self.config.seed, self.attempt);
-        let mut pick = |offset| {
-            // Either every offset takes a draw or none does.
-            self.config.sampling.pick(|| draws.next().unwrap_or_default(), || self.rank(row, offset))
-        };
-        (0..self.chunk_len).map(&mut pick).collect()
+        // Either every offset takes a draw or none does.
+        let pick = |offset| self.config.sampling.pick(|| draws.next().unwrap_or_default(), || self.rank(row, offset));
+        (0..self.chunk_len).map(pick).collect()
     }
 
     /// Which of the likeliest tokens a greedy candidate takes: siblings begin with different ones.
     fn rank(&self, row: usize, offset: u32) -> u32 {
+        if offset > 0 {
+            return 0;
+        }
         let parent = self.rows[row].parent;
-        let siblings = || self.rows[..row].iter().filter(|other| other.parent == parent).count() as u32;
-        if offset == 0 { siblings() } else { 0 }
+        self.rows[..row].iter().filter(|other| other.parent == parent).count() as u32
     }
 
     /// Tokens of failed candidates at this offset, the most frequent first.
