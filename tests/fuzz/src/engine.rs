@@ -1,39 +1,116 @@
-//! What engines elsewhere answer: an error in words, or rows of tokens that the model has.
+//! What engines elsewhere answer: an error in words, or rows of tokens that the model has, scores and latents that are numbers.
 
-use inferenceguard_engines::{llamacpp::LlamaCpp, vllm::Vllm};
-use inferenceguard_fake_engines::{Act, Fake, Kind, growth, local, model::VOCAB, remote, row};
-use inferenceguard_model::{BackEnd, Caller};
-use std::sync::{LazyLock, Mutex};
+use inferenceguard_engines::{
+    llamacpp::LlamaCpp,
+    vllm::{SameTokens, ScoreText, ScoreTexts, Scores, Vllm},
+};
+use inferenceguard_fake_engines::{
+    Act, Fake, Kind, growth, local,
+    model::{Bytewise, HIDDEN, VOCAB},
+    remote, row,
+};
+use inferenceguard_model::{
+    BackEnd, Caller, LatentSelector, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Tokenizer,
+};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Calls whose answers are read.
-const PATHS: [&str; 6] = ["/version", "/v1/models", "/tokenize", "/v1/completions", "/props", "/completion"];
+const PATHS: [&str; 7] =
+    ["/version", "/v1/models", "/tokenize", "/v1/completions", "/props", "/completion", "/pooling"];
 
-/// One input after the other: they share the fake.
-static FAKE: LazyLock<Mutex<Fake>> = LazyLock::new(|| Mutex::new(Fake::new(Kind::default())));
+/// A server of a language model or of scores, and one of latents. One input after the other: they share the fakes.
+static FAKES: LazyLock<Mutex<[Fake; 2]>> =
+    LazyLock::new(|| Mutex::new([Fake::new(Kind::default()), Fake::new(Kind { width: HIDDEN, ..Kind::default() })]));
 
-/// The first byte chooses the engine, and whether it lies from the start or once it is trusted; the second one the call that
-/// gets the others as its answer.
+/// The first byte chooses the engine, what is asked of it, and whether it lies from the start or once it is trusted; the second
+/// one the call that gets the others as its answer.
 pub fn run(bytes: &[u8]) {
     let [kind, path, answer @ ..] = bytes else { return };
     let (path, answer) = (PATHS[usize::from(*path) % PATHS.len()], String::from_utf8_lossy(answer).into_owned());
-    let fake = FAKE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let lie = || {
-        let answer = answer.clone();
-        fake.rule(move |seen| if seen.path == path { Act::Raw(answer.clone()) } else { Act::Honest });
-    };
-    fake.honest();
+    let fakes = FAKES.lock().unwrap_or_else(PoisonError::into_inner);
+    fakes.iter().for_each(forget);
+    let lie = || fakes.iter().for_each(|fake| lies(fake, path, &answer));
     if kind & 2 == 0 {
         lie();
     }
-    let at = remote(&[&fake]);
-    let connected: Result<Box<dyn BackEnd>, _> = match kind & 1 {
-        0 => Vllm::connect(&at, local(), None).map(|engine| Box::new(engine) as Box<dyn BackEnd>),
-        _ => LlamaCpp::connect(&at, local()).map(|engine| Box::new(engine) as Box<dyn BackEnd>),
-    };
-    let Ok(engine) = connected else { return };
+    match (kind / 4 % 3, kind & 1) {
+        (0, 0) => language(Vllm::connect(&remote(&[&fakes[0]]), local(), None).ok(), &lie),
+        (0, _) => language(LlamaCpp::connect(&remote(&[&fakes[0]]), local()).ok(), &lie),
+        (1, _) => scores(&fakes[0], &lie),
+        _ => latents(&fakes, &lie),
+    }
+}
+
+/// Forgets the inputs before.
+fn forget(fake: &Fake) {
+    fake.honest();
+    drop(fake.take());
+    fake.shared.read.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// From now on this call gets this answer.
+fn lies(fake: &Fake, path: &'static str, answer: &str) {
+    let answer = answer.to_owned();
+    fake.rule(move |seen| if seen.path == path { Act::Raw(answer.clone()) } else { Act::Honest });
+}
+
+fn language(connected: Option<impl BackEnd>, lie: &dyn Fn()) {
+    let Some(engine) = connected else { return };
     lie();
-    grown(engine.as_ref());
+    grown(&engine);
     assert_eq!(engine.live_beams(), 0, "beams are left");
+}
+
+/// Scores that are believed are numbers, one for each new token.
+fn scores(fake: &Fake, lie: &dyn Fn()) {
+    let info = ScoreInfo {
+        name: "cost".into(),
+        fingerprint: String::new(),
+        parts: ModelParts::default(),
+        context: 64,
+        same_tokenizer: true,
+    };
+    let Ok(scores) = Scores::connect(&remote(&[fake]), info, Arc::new(Texts)) else { return };
+    let mut handle = scores.handle(&Caller::default());
+    if let Ok(id) = handle.open("ask", Arc::new(Bytewise)) {
+        lie();
+        let rows = [ScoreRow { id, tokens: vec![65, 66], ended: true }];
+        for scored in handle.extend(&rows).into_iter().flatten() {
+            assert_eq!(scored.tokens.len(), 2, "{scored:?}");
+            assert!(scored.end.is_finite() && scored.tokens.iter().all(|score| score.is_finite()), "{scored:?}");
+        }
+    }
+    drop(handle);
+    assert_eq!(scores.live_rows(), 0, "rows are left");
+}
+
+/// Latents that are believed are numbers, as many as the model has.
+fn latents(fakes: &[Fake; 2], lie: &dyn Fn()) {
+    let [fake, second] = fakes;
+    let Ok(engine) = Vllm::connect(&remote(&[fake]), local(), Some(&remote(&[second]))) else { return };
+    let mut handle = engine.handle(&Caller::default());
+    if let Ok(beam) = handle.open(&[7, 8, 9]) {
+        lie();
+        for row in handle.latents(&[beam], LatentSelector::FinalNorm).into_iter().flatten() {
+            assert!(row.len() == HIDDEN && row.iter().all(|number| number.is_finite()), "{row:?}");
+        }
+    }
+    drop(handle);
+    assert_eq!(engine.live_beams(), 0, "beams are left");
+}
+
+/// A score model that reads bytes.
+struct Texts;
+
+impl ScoreTexts for Texts {
+    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
+        Arc::new(Bytewise)
+    }
+
+    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError> {
+        let text: String = messages.iter().map(|one| one.content.as_str()).collect();
+        Ok(Box::new(SameTokens::new(Bytewise.encode(&text)?)?))
+    }
 }
 
 /// Rows that an engine is believed have tokens and log-probabilities of the model.
@@ -48,7 +125,7 @@ fn grown(engine: &dyn BackEnd) {
     }
 }
 
-/// Answers of each call, for both engines.
+/// Answers of each call, for both engines, scores and latents.
 pub fn seeds() -> Vec<Vec<u8>> {
     let completion = r#"{"id":"cmpl-1","object":"text_completion","model":"smol","system_fingerprint":"vllm-0.32.0-aaaa",
         "choices":[{"index":0,"text":"x","finish_reason":"length","stop_reason":null,"token_ids":[65,66],
@@ -62,7 +139,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let models = r#"{"object":"list","data":[{"id":"smol","root":"/models/smol","max_model_len":2048}]}"#;
     let tokens = r#"{"count":2,"max_model_len":2048,"tokens":[97,98],"token_strs":null}"#;
     let props = r#"{"total_slots":4,"default_generation_settings":{"n_ctx":2048},"build_info":"b11434","model_path":"/m.gguf"}"#;
-    let calls: [(u8, u8, &str); 8] = [
+    let pooled = r#"{"id":"pool-1","data":[{"index":0,"object":"pooling","data":"AACAPwAAAEA="}],
+        "usage":{"prompt_tokens":5,"total_tokens":5,"completion_tokens":0}}"#;
+    let latent = r#"{"id":"pool-1","data":[{"index":0,"object":"pooling","data":"AACAPwAAAMAAAAA/AACAQA=="}],
+        "usage":{"prompt_tokens":3,"total_tokens":3,"completion_tokens":0}}"#;
+    let calls: [(u8, u8, &str); 12] = [
         (0, 0, r#"{"version":"0.32.0"}"#),
         (0, 1, models),
         (0, 2, tokens),
@@ -71,6 +152,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (1, 4, props),
         (1, 2, tokens),
         (3, 5, slot),
+        (4, 6, pooled),
+        (6, 6, pooled),
+        (8, 1, models),
+        (10, 6, latent),
     ];
     calls.into_iter().map(|(kind, path, text)| [&[kind, path], text.as_bytes()].concat()).collect()
 }

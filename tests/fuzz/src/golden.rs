@@ -1,7 +1,7 @@
 //! A model of a few kilobytes whose files are replaced one at a time.
 
 use inferenceguard_candle::{CandleError, CandleModel, LoadOptions, ModelFiles};
-use inferenceguard_model::{Message, Model};
+use inferenceguard_model::{Message, Model, Token};
 use std::{borrow::Cow, collections::BTreeMap};
 
 pub(crate) const TEMPLATE: &str = "chat_template.jinja";
@@ -10,6 +10,11 @@ pub(crate) const GENERATION: &str = "generation_config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
+
+/// The most tokens of a prompt that a model reads.
+pub(crate) const READ: usize = 64;
 
 const FILES: [(&str, &[u8]); 6] = [
     (TEMPLATE, include_bytes!("../../golden/qwen3/chat_template.jinja")),
@@ -41,18 +46,30 @@ pub(crate) fn with(name: &str, bytes: &[u8]) -> Files {
 /// Loads a model and, where that succeeds, reads a conversation and takes one step with it.
 pub(crate) fn load_and_run(files: Files) {
     if let Ok(mut model) = load(files) {
-        let Ok(tokens) = model.encode_chat(&[Message::user("How do I clean a kitchen knife?")]) else { return };
+        let Some(tokens) = prompt(&model) else { return };
         let vocabulary = model.info().vocab;
         assert!(
             tokens.iter().all(|token| (*token as usize) < vocabulary),
             "a prompt beyond the vocabulary: {tokens:?}"
         );
-        if let Ok((beam, rows)) = model.prefill(&tokens[..tokens.len().min(64)]) {
-            let _ = model.project(&rows);
-            model.release(&[beam]);
-        }
-        assert_eq!(model.live_beams(), 0, "a beam is left");
+        step(&mut model, &tokens);
     }
+}
+
+/// The tokens of a conversation.
+pub(crate) fn prompt(model: &CandleModel) -> Option<Vec<Token>> {
+    model.encode_chat(&[Message::user("How do I clean a kitchen knife?")]).ok()
+}
+
+/// Reads the beginning of a prompt and takes one step. Returns whether the model read it.
+pub(crate) fn step(model: &mut CandleModel, tokens: &[Token]) -> bool {
+    let read = model.prefill(&tokens[..tokens.len().min(READ)]);
+    if let Ok((beam, rows)) = &read {
+        let _ = model.project(rows);
+        model.release(&[*beam]);
+    }
+    assert_eq!(model.live_beams(), 0, "a beam is left");
+    read.is_ok()
 }
 
 pub(crate) fn load(files: Files) -> Result<CandleModel, CandleError> {

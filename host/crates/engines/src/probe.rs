@@ -135,6 +135,11 @@ impl Probe {
         if probe.sequences.is_empty() {
             return Err(malformed("it has no sequences".into()));
         }
+        if let Some(Tolerance { each, mean }) =
+            probe.tolerance.filter(|own| !(own.each.is_finite() && own.mean.is_finite()))
+        {
+            return Err(malformed(format!("its tolerance is {each} and {mean}, expected finite numbers")));
+        }
         for (i, one) in probe.sequences.iter().enumerate() {
             let named = !one.prompt.is_empty() && !one.tokens.is_empty() && !one.values.is_empty();
             let fits = named && one.values.len().is_multiple_of(one.tokens.len());
@@ -295,6 +300,7 @@ mod tests {
             ("[1]", "[]", "sequence 0"),
             ("[{\"prompt\":[1],\"tokens\":[2],\"values\":[-1.5]}]", "[]", "no sequences"),
             ("\"f32\"", "\"f32\",\"more\":1", "unknown field"),
+            ("\"f32\"", "\"f32\",\"tolerance\":{\"each\":1e39,\"mean\":1}", "its tolerance is inf and 1"),
         ] {
             let found = Probe::parse(good.replace(from, to).as_bytes()).unwrap_err();
             assert!(found.to_string().contains(part), "{to}: {found}");
