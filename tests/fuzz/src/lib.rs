@@ -1,5 +1,4 @@
-//! Fuzz targets: one function for each kind of bytes from outside, and the inputs that it starts from. The README says which kinds
-//! have none.
+//! Fuzz targets: one function for each kind of bytes from outside, and the inputs that it starts from.
 //!
 //! A target takes any bytes. It panics where the product breaks a promise: it panics itself, accepts what it should refuse,
 //! or gives an answer that another part contradicts. `tests/replay.rs` runs every target over its seeds, over mutations of
@@ -10,14 +9,18 @@
 //! | [`archive`] | a packed bundle |
 //! | [`manifest`] | `bundle.toml`, `layer.toml`, `trust.toml`, keys and signatures |
 //! | [`weights`] | the header of a safetensors file: a language model, its index, a network of a bundle |
-//! | [`model_files`] | `config.json`, `generation_config.json`, `tokenizer_config.json` |
+//! | [`model_files`] | `config.json`, `generation_config.json`, `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` |
 //! | [`tokenizer`] | `tokenizer.json`, and texts to encode |
 //! | [`chat_template`] | a chat template, and a conversation |
 //! | [`gguf`] | the header of a GGUF file, of one or of two parts |
 //! | [`record`] | lines of a record file; headers and bodies whose hashes are right |
+//! | [`registry`] | a manifest of a registry, and whether its files are the right ones |
 //! | [`request`] | the body of a client's or an administrator's HTTP request |
+//! | [`heads`] | the head of an HTTP request: key, origin, encoding, trace |
+//! | [`settings`] | `server.toml`; a probe of an engine |
+//! | [`data`] | prompts, labelled answers, and the files of an evaluation: `answers.jsonl`, `run.json` |
 //! | [`gateway`] | what gateways send: bodies, streams of events, chats, Envoy's messages |
-//! | [`engine`] | what vLLM and llama.cpp's server answer |
+//! | [`engine`] | what vLLM and llama.cpp's server answer: tokens, scores and latents |
 //! | [`component`] | a core module or a component |
 //! | [`search`] | what roles written in Rust answer to a search |
 //! | [`returned`] | values that a wasm component of each role returns |
@@ -25,15 +28,19 @@
 pub mod archive;
 pub mod chat_template;
 pub mod component;
+pub mod data;
 pub mod engine;
 pub mod gateway;
 pub mod gguf;
+pub mod heads;
 pub mod manifest;
 pub mod model_files;
 pub mod record;
+pub mod registry;
 pub mod request;
 pub mod returned;
 pub mod search;
+pub mod settings;
 pub mod tokenizer;
 pub mod weights;
 
@@ -54,19 +61,23 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "archive", run: archive::run, seeds: archive::seeds },
     Target { name: "chat_template", run: chat_template::run, seeds: chat_template::seeds },
     Target { name: "component", run: component::run, seeds: component::seeds },
+    Target { name: "data", run: data::run, seeds: data::seeds },
     Target { name: "engine", run: engine::run, seeds: engine::seeds },
     Target { name: "gateway", run: gateway::run, seeds: gateway::seeds },
     Target { name: "gguf", run: gguf::run, seeds: gguf::seeds },
+    Target { name: "heads", run: heads::run, seeds: heads::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "model_files", run: model_files::run, seeds: model_files::seeds },
     Target { name: "record", run: record::run, seeds: record::seeds },
+    Target { name: "registry", run: registry::run, seeds: registry::seeds },
     Target { name: "request", run: request::run, seeds: request::seeds },
     Target { name: "returned", run: returned::run, seeds: returned::seeds },
     Target { name: "search", run: search::run, seeds: search::seeds },
+    Target { name: "settings", run: settings::run, seeds: settings::seeds },
     Target { name: "tokenizer", run: tokenizer::run, seeds: tokenizer::seeds },
     Target { name: "weights", run: weights::run, seeds: weights::seeds },
 ];

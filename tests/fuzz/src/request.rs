@@ -4,7 +4,7 @@ use crate::guests;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    http::{Method, Request, StatusCode, header::CONTENT_TYPE},
+    http::{Method, Request, StatusCode, header::CONTENT_TYPE, response::Parts},
 };
 use inferenceguard_server::{Server, ServerConfig};
 use serde_json::Value;
@@ -63,9 +63,15 @@ pub(crate) fn answered(
 ) -> (StatusCode, Bytes) {
     let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(body.to_vec())).expect("a request");
+    let (head, answer) = exchanged(runtime, router, request);
+    (head.status, answer)
+}
+
+/// The answer of a router to a request.
+pub(crate) fn exchanged(runtime: &Runtime, router: &Router, request: Request<Body>) -> (Parts, Bytes) {
     runtime.block_on(async {
-        let response = router.clone().oneshot(request).await.expect("the router answers");
-        (response.status(), to_bytes(response.into_body(), ANSWER).await.expect("a whole answer"))
+        let (head, body) = router.clone().oneshot(request).await.expect("the router answers").into_parts();
+        (head, to_bytes(body, ANSWER).await.expect("a whole answer"))
     })
 }
 
