@@ -9,7 +9,7 @@
 //! | [`archive`] | a packed bundle |
 //! | [`manifest`] | `bundle.toml`, `layer.toml`, `trust.toml`, keys and signatures |
 //! | [`weights`] | the header of a safetensors file: a language model, its index, a network of a bundle |
-//! | [`model_files`] | `config.json`, `generation_config.json`, `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` |
+//! | [`model_files`] | `config.json`, `generation_config.json`, `tokenizer_config.json`, and two more files of tokens |
 //! | [`tokenizer`] | `tokenizer.json`, and texts to encode |
 //! | [`chat_template`] | a chat template, and a conversation |
 //! | [`gguf`] | the header of a GGUF file, of one or of two parts |
