@@ -75,7 +75,7 @@ impl From<LatentSelector> for wit::LatentSelector {
     }
 }
 
-/// A need as the contract lists it, or the place of one that it takes by a call.
+/// A need as the contract lists it, or its place if the contract takes it by a call.
 pub(crate) fn listed(need: Need) -> Result<wit::Need, LatentSelector> {
     Ok(match need {
         Need::Prompt => wit::Need::Prompt,
