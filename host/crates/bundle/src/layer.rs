@@ -2,7 +2,7 @@
 //! own, its budgets are at most the platform's, and its constraints come on top.
 
 use crate::{
-    Bundle, BundleError, ConstraintEntry, Manifest, NetworkEntry, RoleEntry,
+    Bundle, BundleError, ConstraintEntry, Digest, Manifest, NetworkEntry, RoleEntry,
     bundle::check_relative,
     folder::{self, MANIFEST_LIMIT},
     manifest::{NAME, is_name},
@@ -60,6 +60,7 @@ pub struct LayerManifest {
 pub struct Layer {
     manifest: LayerManifest,
     files: BTreeMap<String, Vec<u8>>,
+    digest: Digest,
 }
 
 impl Layer {
@@ -82,13 +83,26 @@ impl Layer {
             let limit = folder::Limit { bytes: FILE_MOST, remedy: "make it smaller" };
             files.insert(file.to_owned(), folder::file_of(&root, &key, file, limit, &lend)?);
         }
-        Ok(Self { manifest, files })
+        let digest = digest(&text, &files);
+        Ok(Self { manifest, files, digest })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.manifest.name
+    }
+
+    /// The digest of its text and of every file that it names.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Every file that it names, by path, those that were lent among them.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
     }
 
     /// The platform's bundle with this layer over it: a bundle of its own, unsigned.
@@ -126,6 +140,13 @@ impl Layer {
         let text = toml::to_string(&manifest).map_err(|error| value("name", &error.to_string(), "a manifest"))?;
         Bundle::from_parts(&text, &files)
     }
+}
+
+fn digest(text: &str, files: &BTreeMap<String, Vec<u8>>) -> Digest {
+    let digests = files.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
+    let text = (LAYER.to_owned(), Digest::of(text.as_bytes()));
+    let all: BTreeMap<String, Digest> = digests.chain([text]).collect();
+    Digest::of_all(&all)
 }
 
 /// The most bytes of a file; the limits of the platform's bundle hold beside it.

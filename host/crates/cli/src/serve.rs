@@ -44,7 +44,8 @@ pub(crate) struct ServeArguments {
     /// Goes on from --state with other score models than those that ran last
     #[arg(long, requires = "state")]
     accept_models: bool,
-    /// Activates the bundle whenever it changes; with --state, a change while no server ran decides from the start
+    /// Activates the bundle and the tenants' layers whenever they change; with --state, a change of the bundle while no server ran
+    /// decides from the start
     #[arg(long, requires = "bundle")]
     watch: bool,
     /// Appends a record of every answer to this file

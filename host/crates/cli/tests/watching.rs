@@ -1,13 +1,14 @@
-//! Bundles that change under a server or while none runs, and signals.
+//! Bundles and layers that change under a server or while none runs, and signals.
 #![cfg(unix)]
 
 mod common;
 
 use common::{
     run,
-    served::{MANIFEST, Server, serve, signal},
+    served::{MANIFEST, Server, question, serve, signal},
     text,
 };
+use serde_json::Value;
 use std::{
     fs,
     io::{Read, Write},
@@ -144,6 +145,93 @@ fn what_was_activated_otherwise_and_rolled_back_stays_rolled_back_until_the_fold
         });
         assert!(taken, "{budget}: {}", server.status());
     }
+}
+
+/// The settings of a tenant with the key `kitchen` and a layer in the folder beside them.
+const KITCHEN: &str = "[tenants.kitchen]
+key_sha256 = \"3171d89ad00530ffa19a244f040e9401a657903cbbbca724996b90a56df2c189\"
+layer = \"layer\"
+";
+
+/// Edits a layer as careful tools do: beside it, then renamed.
+fn edit_layer(folder: &Path, budget: &str) {
+    let next = folder.join("layer.toml.new");
+    fs::write(&next, format!("name = \"kitchen\"\nbudgets = {{ safety = {budget} }}\n")).unwrap();
+    fs::rename(next, folder.join("layer.toml")).unwrap();
+}
+
+/// The budget that decides for the tenant.
+fn budget_in_kitchen(server: &Server) -> f64 {
+    let ask = server.agent.post(format!("{}/v1/chat/completions", server.clients));
+    let sent = ask.header("authorization", "Bearer kitchen").send(question(1).to_string());
+    let answer: Value = serde_json::from_str(&sent.unwrap().body_mut().read_to_string().unwrap()).unwrap();
+    answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].as_f64().unwrap()
+}
+
+/// Waits until this budget decides for the tenant.
+fn becomes_in_kitchen(server: &Server, budget: f64) {
+    let there = (0..300).any(|_| {
+        thread::sleep(Duration::from_millis(200));
+        budget_in_kitchen(server) == budget
+    });
+    assert!(there, "{budget}: {}", server.status());
+}
+
+/// The errors of all attempts to change a layer, the newest first.
+fn changes_of_layers(server: &Server) -> Vec<Value> {
+    let got = server.agent.get(format!("{}/admin/swaps", server.admin)).call();
+    let all: Value = serde_json::from_str(&got.unwrap().body_mut().read_to_string().unwrap()).unwrap();
+    let all = all.as_array().unwrap().iter().filter(|one| one["change"] == "layers");
+    all.map(|one| one["error"].clone()).collect()
+}
+
+#[test]
+fn a_layer_that_changes_is_activated_and_a_broken_one_leaves_the_old_one() {
+    let root = tempfile::tempdir().unwrap();
+    let (bundle, layer) = (folder(root.path(), "bundle"), root.path().join("layer"));
+    let config = root.path().join("server.toml");
+    fs::write(&config, KITCHEN).unwrap();
+    fs::create_dir(&layer).unwrap();
+    edit_layer(&layer, "8.0");
+    let server = Server::start(&["--watch", "--bundle", text(&bundle), "--config", text(&config)]);
+    assert_eq!(budget_in_kitchen(&server), 8.0);
+    // The same bytes in another file, and a file beside them.
+    edit_layer(&layer, "8.0");
+    fs::write(layer.join(".layer.toml.swp"), "x").unwrap();
+    a_while();
+    assert_eq!(changes_of_layers(&server), Vec::<Value>::new(), "nothing was changed");
+    edit_layer(&layer, "6.0");
+    becomes_in_kitchen(&server, 6.0);
+    server.says("activated       the layer of tenant kitchen, over generation 1");
+    a_while();
+    assert_eq!((server.generation(), changes_of_layers(&server)), (1, vec![Value::Null]), "once, and the bundle stays");
+    // A layer that would loosen the bundle, and one that cannot be read.
+    edit_layer(&layer, "11.0");
+    server.says("error: the layer of tenant kitchen was not activated; the old one stays: ");
+    server.says("at most 10");
+    fs::write(layer.join("layer.toml"), "name = 5").unwrap();
+    a_while();
+    let refused = changes_of_layers(&server);
+    assert!(refused.len() == 3 && refused[..2].iter().all(Value::is_string), "{refused:?}");
+    assert_eq!(budget_in_kitchen(&server), 6.0, "the old one stays");
+    // SIGHUP activates the bundle with its layers, or nothing.
+    signal("HUP", &server.process);
+    server.says("error: the bundle was not activated; the old one stays: tenant kitchen");
+    assert_eq!((server.generation(), budget_in_kitchen(&server)), (1, 6.0));
+    // The watch has not ended.
+    edit_layer(&layer, "5.0");
+    becomes_in_kitchen(&server, 5.0);
+    edit_layer(&layer, "4.0");
+    signal("HUP", &server.process);
+    server.says("activated       generation ");
+    assert_eq!(budget_in_kitchen(&server), 4.0);
+    // What the activation of a bundle took is known to the watch.
+    a_while();
+    let before = changes_of_layers(&server).len();
+    a_while();
+    assert_eq!((budget_in_kitchen(&server), changes_of_layers(&server).len()), (4.0, before));
+    edit_layer(&layer, "3.0");
+    becomes_in_kitchen(&server, 3.0);
 }
 
 #[test]

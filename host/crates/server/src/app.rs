@@ -12,7 +12,7 @@ use crate::{
     settings::{BudgetPer, Settings},
 };
 use axum::http::StatusCode;
-use inferenceguard_bundle::{Bundle, seconds_since_1970};
+use inferenceguard_bundle::{Bundle, Digest, Layer, seconds_since_1970};
 use inferenceguard_host::{Engine, Generation, Output, Terms};
 use inferenceguard_record::Journal;
 use std::{
@@ -131,6 +131,29 @@ impl Server {
     #[must_use]
     pub fn has_layers(&self) -> bool {
         self.app.deployer.has_layers()
+    }
+
+    /// Reads the layer of this tenant, and activates nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is none, or if it cannot be read.
+    pub fn open_layer(&self, tenant: &str) -> Result<Layer, OpenError> {
+        self.app.deployer.open_layer(tenant)
+    }
+
+    /// Lays a layer that was [opened](Server::open_layer) before over the active bundle, for this tenant alone. A layer that
+    /// could not be opened counts as a failed activation. Blocks while it is compiled and checked. Gives the active generation.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the old layer stays.
+    pub fn activate_layer(&self, tenant: &str, opened: Result<Layer, OpenError>) -> Result<Generation, DeployError> {
+        self.app.deployer.activate_layer(tenant, opened)
+    }
+
+    /// The digest of the layer that decides for this tenant, if it has one.
+    #[must_use]
+    pub fn active_layer(&self, tenant: &str) -> Option<Digest> {
+        self.app.deployer.active_layer(tenant)
     }
 
     /// Opens a bundle of this machine as [`Server::activate`] does, and activates nothing.

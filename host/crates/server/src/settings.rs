@@ -175,7 +175,8 @@ pub struct Tenant {
     pub at_once: Option<usize>,
     /// Budgets by constraint, at most the bundle's. Requests may tighten them further.
     pub budgets: BTreeMap<String, f64>,
-    /// A folder with the layer that this tenant adds to the bundle ([`inferenceguard_bundle::Layer`]); read at every activation.
+    /// A folder with the layer that this tenant adds to the bundle ([`inferenceguard_bundle::Layer`]); read at every activation
+    /// and, with `serve --watch`, when it changes.
     pub layer: Option<PathBuf>,
 }
 

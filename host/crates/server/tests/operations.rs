@@ -286,6 +286,59 @@ fn a_layer_holds_for_its_tenant_only() {
 }
 
 #[test]
+fn one_layer_changes_alone_and_what_is_broken_changes_nothing() {
+    let layers = tempfile::tempdir().unwrap();
+    let folder = |tenant: &str| layers.path().join(tenant);
+    let write = |tenant: &str, budget: f64| {
+        fs::create_dir_all(folder(tenant)).unwrap();
+        let text = format!("name = \"{tenant}\"\nbudgets = {{ harm = {budget} }}\n");
+        fs::write(folder(tenant).join("layer.toml"), text).unwrap();
+    };
+    let tenant = |name: &str| {
+        let (key, layer) = (common::sha256(name), folder(name));
+        format!("[tenants.{name}]\nkey_sha256 = \"{key}\"\nlayer = {layer:?}\n")
+    };
+    write("kitchen", 3.0);
+    write("garden", 3.0);
+    let running = start(&format!("{}{}", tenant("kitchen"), tenant("garden")));
+    let (server, all) = (&running.server, ["kitchen", "garden"]);
+    let budgets = || {
+        all.map(|key| {
+            let answer = running.post_as(key, "/v1/chat/completions", chat("ask")).json();
+            answer["choices"][0]["inferenceguard"]["constraints"][0]["budget"].as_f64().unwrap()
+        })
+    };
+    for name in all {
+        assert_eq!(server.active_layer(name), Some(server.open_layer(name).unwrap().digest()), "{name}");
+    }
+    // One is broken, and the other one changes.
+    fs::write(folder("garden").join("layer.toml"), "name = 5").unwrap();
+    write("kitchen", 2.0);
+    let opened = server.open_layer("kitchen").unwrap();
+    assert_ne!(server.active_layer("kitchen"), Some(opened.digest()));
+    let digest = opened.digest();
+    assert_eq!(server.activate_layer("kitchen", Ok(opened)).unwrap().number, 1, "the bundle stays");
+    assert_eq!((server.active_layer("kitchen"), budgets()), (Some(digest), [2.0, 3.0]));
+    write("kitchen", 5.0);
+    for _ in 0..2 {
+        for (name, words) in [("kitchen", "at most 4"), ("garden", "tenant garden")] {
+            let refused = server.activate_layer(name, server.open_layer(name)).unwrap_err().to_string();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+    assert_eq!((server.active_layer("kitchen"), budgets()), (Some(digest), [2.0, 3.0]));
+    assert!(server.open_layer("cellar").unwrap_err().to_string().contains("tenant cellar has no layer"));
+    assert_eq!(server.active_layer("cellar"), None);
+    // All are counted, and what failed in the same way as before stands in the history once.
+    let counted = "inferenceguard_policy_swaps_total{change=\"layers\",result=\"refused\"} 4";
+    let metrics = running.get("/metrics").text;
+    assert!(metrics.contains(counted), "{metrics}");
+    let swaps = running.admin("/admin/swaps").json();
+    let errors: Vec<bool> = swaps.as_array().unwrap().iter().map(|one| one["error"].is_string()).collect();
+    assert_eq!(errors, [true, true, false], "{swaps}");
+}
+
+#[test]
 fn a_stream_under_way_is_tightened_where_requests_migrate() {
     let engine = common::engine(4);
     let (loose, tight) =

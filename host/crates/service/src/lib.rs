@@ -1,9 +1,9 @@
-//! The server as a process: models and bundle from options, saved state, signals, and a watched bundle.
+//! The server as a process: models and bundle from options, saved state, signals, a watched bundle and watched layers.
 //!
 //! 1. [`serve`] installs signal handlers and telemetry before anything else.
 //! 2. `start` chooses the bundle: the saved one of the model, or the named one.
 //! 3. Once models, bundle, settings and addresses are accepted, the file of records is opened, then the state is saved.
-//! 4. `watch` activates the bundle again on SIGHUP or when it changes.
+//! 4. `reload` activates the bundle again on SIGHUP, and `watch` when it changes; both do so for the tenants' layers.
 //!
 //! **Invariant**: a server that is refused before step 3 has changed neither the records nor the saved state.
 
@@ -11,9 +11,11 @@
 mod envoy;
 mod error;
 mod faces;
+mod reload;
 mod signals;
 mod start;
 mod watch;
+mod watched;
 
 pub use error::ServiceError;
 pub use faces::FaceOption;
@@ -29,7 +31,7 @@ use inferenceguard_telemetry::Spans;
 use signals::Signals;
 use std::path::PathBuf;
 use tokio::{net::TcpListener, runtime::Runtime};
-use watch::Identity;
+use watched::{Identity, WatchedBundle, WatchedLayer};
 
 /// How to serve.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub struct ServeOptions {
     pub fresh: bool,
     /// Goes on with other score models than those of the last server.
     pub accept_models: bool,
-    /// Activates the bundle whenever it changes.
+    /// Activates the bundle and the tenants' layers whenever they change.
     pub watch: bool,
     /// The file of records.
     pub records: Option<PathBuf>,
@@ -115,10 +117,11 @@ async fn run(
     }
     server.begin()?;
     let bundle = options.choice.bundle.as_deref();
-    watch::on_hangup(server, bundle, signals, note);
+    reload::on_hangup(server, bundle, signals, note);
     if let (true, Some(bundle), Some(known)) = (options.watch, bundle, named) {
-        watch::save(server, &known, note);
-        watch::on_change(server, bundle, known, note);
+        let bundle = WatchedBundle::new(bundle, known, note);
+        bundle.save(server);
+        watch::on_change(server, bundle, WatchedLayer::all(server, note), note);
     }
     signals.serve();
     faces::run(server, (clients, admin), envoy, signals.clone().stopped()).await

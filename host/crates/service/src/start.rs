@@ -1,6 +1,6 @@
 //! Which bundle a server starts with: the saved one of its model, or the named one.
 
-use crate::{FaceOption, ServeOptions, ServiceError, watch::Identity};
+use crate::{FaceOption, ServeOptions, ServiceError, watched::Identity};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{
     CatalogError, Language, build,

@@ -18,7 +18,7 @@ use crate::{
     metrics::Metrics,
     settings::{CanarySettings, Overload, Settings, Tenant},
 };
-use inferenceguard_bundle::Bundle;
+use inferenceguard_bundle::{Bundle, Digest};
 use inferenceguard_host::{Engine, Generation, Prepared};
 use std::{
     collections::BTreeMap,
@@ -47,6 +47,8 @@ pub(crate) struct Deployer {
     pub(super) shadow: Mutex<Option<Shadow>>,
     /// The digest of the bundle that was activated last from each path that an administrator named.
     activated: Mutex<BTreeMap<PathBuf, String>>,
+    /// The digest of the layer that decides for each tenant with one.
+    pub(super) active_layers: Mutex<BTreeMap<String, Digest>>,
 }
 
 impl Deployer {
@@ -84,6 +86,7 @@ impl Deployer {
             canary: Mutex::default(),
             shadow: Mutex::default(),
             activated: Mutex::default(),
+            active_layers: Mutex::default(),
             engine,
             metrics,
             writer,

@@ -61,6 +61,12 @@ pub enum DeployError {
         #[source]
         source: Box<EngineError>,
     },
+    /// A layer is asked for of a tenant without one.
+    #[error("tenant {tenant} has no layer; name its folder as `layer` in the settings")]
+    NoLayer {
+        /// The tenant.
+        tenant: String,
+    },
     /// A tenant has a budget for a constraint that the bundle does not have.
     #[error("tenant {tenant} has a budget for `{constraint}`, which is no constraint")]
     UnknownTenantBudget {

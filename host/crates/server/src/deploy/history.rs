@@ -117,8 +117,8 @@ impl History {
         result
     }
 
-    /// The same for a change that is retried again and again: a failure that equals the newest attempt is counted and not
-    /// added.
+    /// The same for a change that is retried again and again: a failure that stands in the history already, with nothing done
+    /// since, is counted and not added.
     ///
     /// # Errors
     /// The error of `work`.
@@ -150,8 +150,8 @@ impl History {
     }
 
     fn is_repeated_failure(&self, attempt: &Attempt) -> bool {
-        let same = |newest: &Attempt| (newest.change, &newest.error) == (attempt.change, &attempt.error);
-        !attempt.is_done() && lock(&self.attempts).front().is_some_and(same)
+        let same = |earlier: &Attempt| (earlier.change, &earlier.error) == (attempt.change, &attempt.error);
+        !attempt.is_done() && lock(&self.attempts).iter().take_while(|earlier| !earlier.is_done()).any(same)
     }
 
     fn count(&self, attempt: &Attempt) {
@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn a_change_is_called_the_same_everywhere() {
-        use Change::{Activate, Begin, Canary, Promote, RollBack, Shadow};
-        for change in [Activate, RollBack, Canary, Promote, Shadow, Begin] {
+        use Change::{Activate, Begin, Canary, Layers, Promote, RollBack, Shadow};
+        for change in [Activate, RollBack, Canary, Promote, Shadow, Begin, Layers] {
             assert_eq!(serde_json::to_value(change).unwrap(), change.name());
         }
     }

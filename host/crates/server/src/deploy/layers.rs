@@ -1,8 +1,8 @@
 //! Lanes beside the active bundle: one for each tenant with a layer, and the reduced one for requests that come while many wait.
 
-use super::{deployer::Deployer, error::DeployError, history::Change};
-use crate::settings::Tenant;
-use inferenceguard_bundle::{Bundle, Layer, SettingValue};
+use super::{deployer::Deployer, error::DeployError, history::Change, source::OpenError};
+use crate::{locks::lock, settings::Tenant};
+use inferenceguard_bundle::{Bundle, BundleError, Digest, Layer, SettingValue};
 use inferenceguard_host::{Generation, Prepared, methods::Methods};
 use std::path::Path;
 
@@ -14,6 +14,8 @@ pub(super) struct PreparedLane {
     lane: String,
     pub(super) bundle: Bundle,
     prepared: Prepared,
+    /// The tenant and the digest of its layer; none for the reduced lane.
+    layer: Option<(String, Digest)>,
 }
 
 impl Deployer {
@@ -30,11 +32,40 @@ impl Deployer {
         let bundles = self.lock_bundles();
         self.history.attempt(Change::Layers, || {
             let layers = self.prepare_layers(&bundles.active)?;
-            layers.iter().try_for_each(|layer| self.save_bundle(&layer.bundle))?;
-            self.save_numbers()?;
-            self.install_layers(layers);
-            Ok(self.engine.generation())
+            self.replace_layers(layers)
         })
+    }
+
+    /// Lays one tenant's layer, which was opened before, over the active bundle. The other lanes stay.
+    pub(crate) fn activate_layer(
+        &self,
+        tenant: &str,
+        opened: Result<Layer, OpenError>,
+    ) -> Result<Generation, DeployError> {
+        let bundles = self.lock_bundles();
+        // A watched layer is retried again and again.
+        self.history.retry(Change::Layers, || {
+            let layer = self.prepare_layer(tenant, &opened?, &bundles.active)?;
+            self.replace_layers(vec![layer])
+        })
+    }
+
+    /// Saves lanes over the active bundle, then installs them.
+    fn replace_layers(&self, layers: Vec<PreparedLane>) -> Result<Generation, DeployError> {
+        layers.iter().try_for_each(|layer| self.save_bundle(&layer.bundle))?;
+        self.save_numbers()?;
+        self.install_layers(layers);
+        Ok(self.engine.generation())
+    }
+
+    /// Reads a tenant's layer, and activates nothing.
+    pub(crate) fn open_layer(&self, tenant: &str) -> Result<Layer, OpenError> {
+        self.read_layer(tenant).map_err(OpenError::new)
+    }
+
+    /// The digest of the layer that decides for a tenant.
+    pub(crate) fn active_layer(&self, tenant: &str) -> Option<Digest> {
+        lock(&self.active_layers).get(tenant).copied()
     }
 
     /// Whether a tenant has a layer.
@@ -43,7 +74,10 @@ impl Deployer {
     }
 
     pub(super) fn install_layers(&self, layers: Vec<PreparedLane>) {
-        layers.into_iter().for_each(|layer| drop(self.engine.install(Some(&layer.lane), layer.prepared)));
+        for PreparedLane { lane, prepared, layer, .. } in layers {
+            drop(self.engine.install(Some(&lane), prepared));
+            lock(&self.active_layers).extend(layer);
+        }
     }
 
     /// Compiles and checks the bundle of every lane over `bundle`. Saves nothing.
@@ -51,7 +85,7 @@ impl Deployer {
         let mut layers = Vec::new();
         for (name, tenant) in &self.tenants {
             match &tenant.layer {
-                Some(path) => layers.push(self.prepare_layer(name, tenant, path, bundle)?),
+                Some(_) => layers.push(self.prepare_layer(name, &self.read_layer(name)?, bundle)?),
                 None => tenant.check_budgets(name, bundle)?,
             }
         }
@@ -60,36 +94,44 @@ impl Deployer {
             let prepared = self.engine.prepare(&reduced);
             let prepared = prepared.map_err(|error| DeployError::ReducedDoesNotFit(Box::new(error)))?;
             let prepared = self.fit_for_faces(prepared)?;
-            layers.push(PreparedLane { lane: REDUCED_LANE.to_owned(), bundle: reduced, prepared });
+            layers.push(PreparedLane { lane: REDUCED_LANE.to_owned(), bundle: reduced, prepared, layer: None });
         }
         Ok(layers)
     }
 
-    fn prepare_layer(
-        &self,
-        name: &str,
-        tenant: &Tenant,
-        path: &Path,
-        bundle: &Bundle,
-    ) -> Result<PreparedLane, DeployError> {
-        let (name_of, path_of) = (|| name.to_owned(), || path.to_owned());
-        let layered = Layer::open_with(path, &self.lender)
-            .and_then(|layer| layer.over(bundle))
-            .map_err(|source| DeployError::BadLayer { tenant: name_of(), path: path_of(), source: Box::new(source) })?;
+    fn read_layer(&self, name: &str) -> Result<Layer, DeployError> {
+        let (_, path) = self.layered(name)?;
+        Layer::open_with(path, &self.lender).map_err(|source| bad_layer(name, path, source))
+    }
+
+    fn prepare_layer(&self, name: &str, layer: &Layer, bundle: &Bundle) -> Result<PreparedLane, DeployError> {
+        let (tenant, path) = self.layered(name)?;
+        let layered = layer.over(bundle).map_err(|source| bad_layer(name, path, source))?;
         tenant.check_budgets(name, &layered)?;
         let prepared = self.engine.prepare(&layered).map_err(|source| DeployError::LayerDoesNotFit {
-            tenant: name_of(),
-            path: path_of(),
+            tenant: name.to_owned(),
+            path: path.to_owned(),
             source: Box::new(source),
         })?;
         let prepared = self.fit_for_faces(prepared)?;
-        Ok(PreparedLane { lane: tenant_lane(name), bundle: layered, prepared })
+        let layer = Some((name.to_owned(), layer.digest()));
+        Ok(PreparedLane { lane: tenant_lane(name), bundle: layered, prepared, layer })
+    }
+
+    /// A tenant with a layer, and the layer's folder.
+    fn layered(&self, name: &str) -> Result<(&Tenant, &Path), DeployError> {
+        let found = self.tenants.get(name).and_then(|tenant| Some((tenant, tenant.layer.as_deref()?)));
+        found.ok_or_else(|| DeployError::NoLayer { tenant: name.to_owned() })
     }
 
     /// The lane of a request that comes while this many choices wait; none if the bundle itself decides.
     pub(crate) fn reduced_lane(&self, waiting: usize) -> Option<String> {
         self.overload.filter(|overload| waiting >= overload.waiting).map(|_| REDUCED_LANE.to_owned())
     }
+}
+
+fn bad_layer(tenant: &str, path: &Path, source: BundleError) -> DeployError {
+    DeployError::BadLayer { tenant: tenant.to_owned(), path: path.to_owned(), source: Box::new(source) }
 }
 
 impl Tenant {

@@ -6,7 +6,7 @@
 //! | what | in memory | on disk | changed by |
 //! |---|---|---|---|
 //! | the active bundle and those before it | `ActiveBundles` | `active.json`, `bundles/` | activate, roll back, promote |
-//! | lanes of tenants' layers, the reduced lane | the engine | `bundles/` | the same |
+//! | lanes of tenants' layers, the reduced lane | the engine | `bundles/` | the same, reload of layers, change of one |
 //! | the canary, the shadow | `Canary`, `Shadow` | the numbers of their generations, in `active.json` | start, end; they do not outlive the server |
 //! | the denial | `Denial` | `active.json` | deny, allow |
 //! | attempts to change any of it | `History` | `swaps.jsonl` | every attempt |
