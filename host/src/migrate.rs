@@ -3,14 +3,14 @@
 use crate::{
     CancelToken, Engine, EngineError, Migration, Request, Terms,
     conversation::{Spent, allowed, left_of},
-    deployment::Deployment,
+    deployment::{Deployment, Ready},
     driver::{Driver, More},
     instances::Wait,
     request::margin,
 };
 use inferenceguard_model::Caller;
-use inferenceguard_search::{PricedConstraint, RoleFailure, SearchError, Session};
-use std::sync::Arc;
+use inferenceguard_search::{CostInfo, PricedConstraint, RoleFailure, SearchError, Session};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One request, and the newest bundle of its lane that it has seen.
 pub(crate) struct Migrator<'e> {
@@ -35,6 +35,10 @@ impl<'e> Migrator<'e> {
     }
 
     /// Adds the constraints of the bundle that is active now, if that is new and the request migrates.
+    ///
+    /// # Errors
+    /// Where no instance of the new bundle's components is free ([`EngineError::may_succeed_later`]), or where its earlier turns
+    /// cannot be priced. The request ends with the error, although its own bundle could go on: the new one would not hold.
     pub(crate) fn catch_up(
         &mut self,
         session: &mut Session,
@@ -67,21 +71,20 @@ impl<'e> Migrator<'e> {
         driver: &mut Driver<'_>,
         cancel: &CancelToken,
     ) -> Result<(), EngineError> {
-        let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
         let method = next.default_method();
         let ready = next.method(method)?;
-        let named = |name: &str| format!("{name}@{}", next.generation);
-        let constraints: Vec<PricedConstraint> =
-            next.config.constraints.iter().map(|one| self.renamed(one, &named, &spent)).collect();
+        let infos = infos(next, ready);
+        let handles = self.engine.handles(&Caller::default());
+        let margin = margin(&next.config, &ready.info, next.networks_rounding, &handles);
+        drop(handles);
+        // What cannot price the text so far is refused before it prices earlier turns.
+        session.may_tighten(self.constraints(next, &Spent::new()), infos.clone(), margin)?;
+        let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
+        let constraints = self.constraints(next, &spent);
         let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
-        let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
-        let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
-        let infos = infos.map(|(name, info)| (named(name), info.clone())).collect();
-        let models = self.engine.handles(&Caller::default());
-        let margin = margin(&next.config, &ready.info, next.networks_rounding, &models);
         session.tighten(constraints, infos, margin)?;
         let roles = ready.roles.open()?;
-        let costs = roles.costs.into_iter().map(|(name, cost)| (named(&name), cost)).collect();
+        let costs = roles.costs.into_iter().map(|(name, cost)| (named(next, &name), cost)).collect();
         driver.more.push(More { constraints: names, tracker: roles.tracker, costs });
         self.generations.push(next.generation);
         let (number, bundle, method) = (next.generation, next.identity.clone(), method.to_owned());
@@ -90,12 +93,28 @@ impl<'e> Migrator<'e> {
         Ok(())
     }
 
-    /// Under a name of its own, no looser than the request asked for, and without what earlier turns spent.
-    fn renamed(&self, one: &PricedConstraint, named: &impl Fn(&str) -> String, spent: &Spent) -> PricedConstraint {
-        let mut renamed = one.clone();
-        let (name, budget) = (&one.constraint.name, one.constraint.budget);
-        renamed.constraint.budget = left_of(allowed(budget, name, self.request, self.terms), name, spent);
-        (renamed.constraint.name, renamed.cost) = (named(&one.constraint.name), named(&one.cost));
-        renamed
+    /// The constraints of a bundle, each under a name of its own, no looser than the request asked for, and without what earlier
+    /// turns spent.
+    fn constraints(&self, next: &Deployment, spent: &Spent) -> Vec<PricedConstraint> {
+        let renamed = |one: &PricedConstraint| {
+            let mut renamed = one.clone();
+            let (name, budget) = (&one.constraint.name, one.constraint.budget);
+            renamed.constraint.budget = left_of(allowed(budget, name, self.request, self.terms), name, spent);
+            (renamed.constraint.name, renamed.cost) = (named(next, name), named(next, &one.cost));
+            renamed
+        };
+        next.config.constraints.iter().map(renamed).collect()
     }
+}
+
+/// The name of a constraint or a cost in a request that began with another bundle.
+fn named(next: &Deployment, name: &str) -> String {
+    format!("{name}@{}", next.generation)
+}
+
+/// The costs that price the constraints of a bundle.
+fn infos(next: &Deployment, ready: &Ready) -> BTreeMap<String, CostInfo> {
+    let used = |cost: &str| next.config.constraints.iter().any(|one| one.cost == cost);
+    let infos = ready.info.costs.iter().filter(|(name, _)| used(name));
+    infos.map(|(name, info)| (named(next, name), info.clone())).collect()
 }

@@ -238,6 +238,30 @@ fn a_new_bundle_that_cannot_price_the_text_so_far_does_not_hold_running_requests
 }
 
 #[test]
+fn a_new_bundle_that_cannot_price_the_text_so_far_prices_no_earlier_turns() {
+    // The first call that prices anything fails; the first bundle prices nothing.
+    let script = format!("{SCRIPT}\nfault cost 1: error");
+    let (head, tail) = MANIFEST.split_once("[[constraints]]").unwrap();
+    let (_, limits) = tail.split_once("[limits]").unwrap();
+    let unguarded = bundle_with(&format!("unguarded = true\n{head}[limits]{limits}"), &[]);
+    let blind = "[costs.blind]\ncomponent = \"linear-cost.wasm\"\n[networks.probe]\nfile = \"probe.safetensors\"\n\
+                 [[constraints]]\nname = \"blind\"\ncost = \"blind\"\nbudget = 4\n";
+    let next = bundle_with(&format!("{MANIFEST}{blind}"), &[("probe", linear(&[(&[0.0; 5], 0.0)]))]);
+    let terms = Terms { migrate: true, ..conversation() };
+    let mut later = 0;
+    for seed in 0..20 {
+        let engine = engine(&script, "", &[], &["inference-guard"]);
+        engine.activate(&unguarded).unwrap();
+        let history = vec![turn("user", "ask"), turn("assistant", "good")];
+        let asked = Request { history, ..request(seed) };
+        let output = asked_under(&engine, &terms, asked, || drop(engine.activate(&next).unwrap()));
+        assert_eq!((output.status, output.generations), (Status::Unguarded, vec![2]));
+        later += usize::from(output.tokens.len() > 1);
+    }
+    assert!(later > 5, "{later} answers went on after the activation");
+}
+
+#[test]
 fn where_nothing_is_left_of_a_conversation_the_answer_is_a_refusal() {
     let engine = engine(SCRIPT, "", &[], &["inference-guard"]);
     engine.activate(&bundle(12.0)).unwrap();

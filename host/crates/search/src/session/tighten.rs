@@ -2,7 +2,7 @@
 
 use super::{Phase, Session};
 use crate::{
-    CostInfo, PricedConstraint, SearchConfig, SearchError,
+    CostInfo, PricedConstraint, RolesInfo, SearchConfig, SearchError,
     beam::{Ledger, Recheck},
 };
 use std::collections::BTreeMap;
@@ -33,16 +33,7 @@ impl Session {
         costs: BTreeMap<String, CostInfo>,
         margin: f64,
     ) -> Result<(), SearchError> {
-        let (mut config, mut roles) = (self.config.clone(), self.roles.clone());
-        config.constraints.extend(constraints);
-        config.margin = config.margin.max(margin);
-        self.can_look_back(&costs)?;
-        if let Some(taken) = costs.keys().find(|name| roles.costs.contains_key(*name)) {
-            let found = format!("the cost `{taken}`, which is there already");
-            return Err(later(found, "costs under names of their own"));
-        }
-        roles.costs.extend(costs);
-        config.validate(&roles)?;
+        let (config, roles) = self.tightened(constraints, costs, margin)?;
         self.constraints = config.constraints.iter().map(|priced| priced.constraint.clone()).collect();
         (self.config, self.roles) = (config, roles);
         self.raise_margin();
@@ -50,6 +41,40 @@ impl Session {
             self.phase = Phase::Start;
         }
         Ok(())
+    }
+
+    /// Whether [`Session::tighten`] would add these. Changes nothing, so that a caller need not work out budgets for constraints that
+    /// are refused.
+    ///
+    /// # Errors
+    /// As [`Session::tighten`].
+    pub fn may_tighten(
+        &self,
+        constraints: Vec<PricedConstraint>,
+        costs: BTreeMap<String, CostInfo>,
+        margin: f64,
+    ) -> Result<(), SearchError> {
+        self.tightened(constraints, costs, margin).map(drop)
+    }
+
+    /// The settings and roles with these constraints and costs.
+    fn tightened(
+        &self,
+        constraints: Vec<PricedConstraint>,
+        costs: BTreeMap<String, CostInfo>,
+        margin: f64,
+    ) -> Result<(SearchConfig, RolesInfo), SearchError> {
+        self.can_look_back(&costs)?;
+        let (mut config, mut roles) = (self.config.clone(), self.roles.clone());
+        if let Some(taken) = costs.keys().find(|name| roles.costs.contains_key(*name)) {
+            let found = format!("the cost `{taken}`, which is there already");
+            return Err(later(found, "costs under names of their own"));
+        }
+        config.constraints.extend(constraints);
+        config.margin = config.margin.max(margin);
+        roles.costs.extend(costs);
+        config.validate(&roles)?;
+        Ok((config, roles))
     }
 
     /// Holds every beam to the margin of the settings.
