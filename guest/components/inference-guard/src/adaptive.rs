@@ -30,29 +30,23 @@ impl AdaptiveWidth {
             .setting("sure", Value::Number(0.9), "At risk, with a critic: P(safe to the end) at most this; 0 to 1.")
     }
 
-    /// `None` if the width is not adaptive.
-    pub(crate) fn configure(settings: &Settings, n: u32) -> Result<Option<Self>, String> {
+    /// The width with a task cost, and the one where no task cost ranks answers; `None` if that width is not adaptive.
+    ///
+    /// Without a task cost it is one candidate, unless the operator chose a number, or no retry would sample all `n` candidates.
+    pub(crate) fn configure(settings: &Settings, n: u32) -> Result<(Option<Self>, Option<Self>), String> {
         let (width, older) = (settings.integer("adaptive-width", 0..=n)?, settings.integer("few", 0..=n)?);
         if width > 0 && older > 0 {
             return Err("adaptive-width: given under its older name `few` as well; give it once".to_owned());
         }
-        let candidates = width.max(older);
-        if candidates > 0 && settings.integer("retries", 0..)? == 0 {
+        let (candidates, retried) = (width.max(older), settings.integer("retries", 0..)? > 0);
+        if candidates > 0 && !retried {
             let name = if older > 0 { "few" } else { "adaptive-width" };
             return Err(format!("{name}: expected at least one retry, because a retry tries all n; found retries 0"));
         }
         let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
-        Ok((candidates > 0).then_some(Self { candidates, comfort, sure }))
-    }
-
-    /// The width where no task cost ranks answers: one candidate, unless the operator chose a number, or no retry would sample all
-    /// `n` candidates.
-    pub(crate) fn unranked(settings: &Settings, n: u32) -> Result<Option<Self>, String> {
-        let chosen = Self::configure(settings, n)?;
-        let (comfort, sure) = (settings.number("comfort", 0.0..=1.0)?, settings.number("sure", 0.0..=1.0)?);
-        let alone = Self { candidates: 1, comfort, sure };
-        let retried = settings.integer("retries", 0..)? > 0;
-        Ok(chosen.or_else(|| retried.then_some(alone)))
+        let of = |candidates| Self { candidates, comfort, sure };
+        let chosen = (candidates > 0).then(|| of(candidates));
+        Ok((chosen, chosen.or_else(|| retried.then(|| of(1)))))
     }
 
     /// Whether no live beam is at risk.

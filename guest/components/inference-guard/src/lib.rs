@@ -62,12 +62,13 @@ impl Setup for InferenceGuard {
         let n = settings.integer("n", 1..=4096)?;
         let threshold = settings.number("threshold", 0.0..=1.0)?;
         let keep = width(settings.integer("keep", 0..=n)?, n);
+        let (adaptive, unranked) = AdaptiveWidth::configure(settings, n)?;
         Ok(Self {
             n,
             keep,
             keep_now: keep,
-            adaptive: AdaptiveWidth::configure(settings, n)?,
-            unranked: AdaptiveWidth::unranked(settings, n)?,
+            adaptive,
+            unranked,
             chunk_len: settings.integer("chunk-len", 1..)?,
             retries: settings.integer("retries", 0..)?,
             retry: Retry {
