@@ -106,7 +106,7 @@ pub struct Shared {
     pub kind: Mutex<Kind>,
     pub seen: Mutex<Vec<Seen>>,
     pub rule: Mutex<Option<Rule>>,
-    /// Requests that are being answered.
+    /// Requests that are being answered: each counts from before its rule is asked until its answer is complete.
     pub running: AtomicUsize,
     /// The texts that `/pooling` read, by salt.
     pub read: Mutex<Vec<(String, Vec<Token>)>>,
@@ -151,13 +151,15 @@ impl Fake {
         self.runtime = Some(runtime);
     }
 
-    /// Kills it: connections break.
+    /// Kills it: connections break, and nothing is answered any more when this returns.
     pub fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
         let address = ("127.0.0.1", self.port);
         until("the port is closed", || std::net::TcpStream::connect(address).is_err());
+        // The runtime drops what it was answering on threads of its own.
+        until("no request is being answered", || self.running() == 0);
     }
 
     pub fn url(&self) -> String {
@@ -218,7 +220,7 @@ impl Drop for Running {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     shared.running.fetch_add(1, Ordering::SeqCst);
-    let _running = Running(Arc::clone(&shared));
+    let running = Running(Arc::clone(&shared));
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -242,7 +244,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Act::Half => {
             let head = [("content-length", "1000")];
             let begun = std::iter::once(Ok::<_, std::io::Error>(Bytes::from("{\"choices\":")));
-            let body = Body::from_stream(Begun(begun.collect()));
+            let body = Body::from_stream(Begun { parts: begun.collect(), _running: running });
             (StatusCode::OK, head, body).into_response()
         }
         Act::Never => std::future::pending().await,
@@ -257,8 +259,11 @@ fn reply(status: u16, text: String) -> Response {
     (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], text).into_response()
 }
 
-/// A body that gives its parts and then nothing.
-struct Begun(Vec<Result<Bytes, std::io::Error>>);
+/// A body that gives its parts and then nothing; it is being answered until its connection is closed.
+struct Begun {
+    parts: Vec<Result<Bytes, std::io::Error>>,
+    _running: Running,
+}
 
 impl futures_util::Stream for Begun {
     type Item = Result<Bytes, std::io::Error>;
@@ -267,7 +272,7 @@ impl futures_util::Stream for Begun {
         mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.pop().map_or(std::task::Poll::Pending, |part| std::task::Poll::Ready(Some(part)))
+        self.parts.pop().map_or(std::task::Poll::Pending, |part| std::task::Poll::Ready(Some(part)))
     }
 }
 
