@@ -2,15 +2,14 @@
 
 mod common;
 
-use common::{
-    MANIFEST, Running, TEMPLATE_SCRIPT, bundle, exposition, faces, hooked::Hooked, sha256, start, start_faces,
-};
+use common::{MANIFEST, Running, TEMPLATE_SCRIPT, bundle, exposition, faces, sha256, start, start_faces};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_gateways::{Conversation, Judge, OnUnsafe, Part, Question, Refused, Standing, Verdict};
 use inferenceguard_host::EngineBuilder;
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_server::{Face, Server, ServerConfig, ServerError};
 use inferenceguard_testkit::components;
+use inferenceguard_testkit::hooked_score::HookedScore;
 use serde_json::{Value, json};
 use std::{sync::Arc, thread, time::Duration};
 
@@ -310,7 +309,7 @@ fn every_request_ends_once() {
 #[test]
 fn a_model_that_panicked_is_not_ready() {
     let toy = ToyScript::parse(TEMPLATE_SCRIPT).unwrap();
-    let panics = |score| Hooked::new(score, || panic!("as scripted"));
+    let panics = |score| HookedScore::before(score, || panic!("as scripted"));
     let builder = EngineBuilder::new().bundle(&bundle(MANIFEST)).model(Box::new(toy.model()));
     let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(panics(score))));
     let engine = Arc::new(builder.build().unwrap());
@@ -329,7 +328,7 @@ fn a_model_that_panicked_is_not_ready() {
 fn a_judgement_that_takes_too_long_is_no_pass() {
     let toy = ToyScript::parse(TEMPLATE_SCRIPT).unwrap();
     let slow = |score| {
-        Hooked::new(score, || {
+        HookedScore::before(score, || {
             thread::sleep(Duration::from_millis(100));
             Ok(())
         })

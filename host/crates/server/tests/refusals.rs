@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{MANIFEST, SCRIPT, chat, engine, hooked::Hooked, start, start_with, with};
+use common::{MANIFEST, SCRIPT, chat, engine, start, start_with, with};
 use inferenceguard_host::{CancelToken, EngineBuilder, Request};
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_server::Settings;
+use inferenceguard_testkit::hooked_score::HookedScore;
 use serde_json::json;
 use std::{
     io::{Read, Write},
@@ -267,7 +268,7 @@ fn a_server_whose_model_panicked_says_that_it_is_not_ready() {
     let toy = ToyScript::parse(SCRIPT).unwrap();
     let builder = EngineBuilder::new().model(Box::new(toy.model())).bundle(&common::bundle(MANIFEST));
     let scores = toy.scores().into_iter();
-    let broken = |score| Box::new(Hooked::new(score, || panic!("a bug in the back end")));
+    let broken = |score| Box::new(HookedScore::before(score, || panic!("a bug in the back end")));
     let builder = scores.fold(builder, |builder, score| builder.score_model(broken(score)));
     let server = start_with(Arc::new(builder.build().unwrap()), Settings::default());
     assert_eq!(server.get("/ready").text, "ready\n");

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{MANIFEST, Running, SCRIPT, bundle, chat, hooked::Hooked, start_with, with};
+use common::{MANIFEST, Running, SCRIPT, bundle, chat, start_with, with};
 use inferenceguard_host::EngineBuilder;
 use inferenceguard_model::{ModelError, ScoreModel, toy::ToyScript};
+use inferenceguard_testkit::hooked_score::HookedScore;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, mpsc},
@@ -22,7 +23,7 @@ fn server(mut calls: usize, settings: &str) -> (Running, mpsc::Receiver<()>, mps
     for score in scores {
         builder = builder.score_model(Box::new(score));
     }
-    let short = Hooked::new(inner, move || {
+    let short = HookedScore::before(inner, move || {
         began.send(()).unwrap_or(());
         go.recv().unwrap_or(());
         calls = calls.checked_sub(1).ok_or(ModelError::ContextExceeded { found: 65, limit: 64 })?;

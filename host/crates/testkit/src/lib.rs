@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `components` | first-party components and misbehaving guests, built once per process (feature `components`) |
 //! | [`hooked`] | a toy model around whose calls a test does something |
+//! | [`hooked_score`] | a toy score model around whose calls a test does something |
 //! | [`player`] | searches over the toy model, played with roles in plain Rust |
 //! | [`roles`] | roles in plain Rust, and a search configuration |
 //! | [`manifest!`] | the manifest of a toy deployment |
@@ -12,6 +13,7 @@
 #[cfg(feature = "components")]
 pub mod components;
 pub mod hooked;
+pub mod hooked_score;
 mod manifest;
 pub mod player;
 pub mod roles;

@@ -3,11 +3,14 @@
 
 use inferenceguard_model::{
     BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, GrownRow, Growth, Model, ModelError, Pick, Reading, Rows,
-    SampleRequest, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored, Token, Tokenizer,
+    SampleRequest, ScoreId, ScoreModel, ScoreOpening, ScoreRow, Scored, Token,
     toy::{ToyModel, ToyScore, ToyScript},
 };
 use inferenceguard_schedule::{Limits, Scheduler};
-use inferenceguard_testkit::hooked::{Hooked, Hooks};
+use inferenceguard_testkit::{
+    hooked::{Hooked, Hooks},
+    hooked_score::{HookedScore, ScoreHooks},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex},
@@ -147,44 +150,33 @@ impl Hooks for Gated {
     }
 }
 
-/// A toy score model that writes down its slices, and may panic at one.
-pub(crate) struct Watched {
-    pub(crate) inner: ToyScore,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) panics: bool,
+/// Writes down the slices of a score model, and may panic at one.
+struct WatchedScore {
+    gate: Arc<Gate>,
+    panics: bool,
 }
 
-impl ScoreModel for Watched {
-    fn info(&self) -> &ScoreInfo {
-        self.inner.info()
-    }
-    fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        self.inner.open(prompt, language)
-    }
-    fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {
-        self.inner.fork(parents)
-    }
-    fn open_part(&mut self, opening: &mut ScoreOpening, most: usize) -> Result<Option<ScoreId>, ModelError> {
+impl ScoreHooks for WatchedScore {
+    fn open_part(
+        &mut self,
+        score: &mut ToyScore,
+        opening: &mut ScoreOpening,
+        most: usize,
+    ) -> Result<Option<ScoreId>, ModelError> {
         let words = opening.messages.iter().flat_map(|message| message.content.split(' ')).count();
         self.gate.add(Event::Opening(words));
         let before = opening.kept.take().and_then(|kept| kept.downcast::<usize>().ok()).map_or(0, |read| *read);
         if before + most >= words {
-            return self.inner.open_chat(&opening.messages, Arc::clone(&opening.language)).map(Some);
+            return score.open_chat(&opening.messages, Arc::clone(&opening.language)).map(Some);
         }
         opening.kept = Some(Box::new(before + most));
         Ok(None)
     }
-    fn extend(&mut self, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
+    fn extend(&mut self, score: &mut ToyScore, rows: &[ScoreRow]) -> Result<Vec<Scored>, ModelError> {
         assert!(!self.panics, "a bug in the score model");
         let positions = rows.iter().map(|row| row.tokens.len()).sum();
         rows.first().into_iter().for_each(|row| self.gate.add(Event::Score(positions, row.id)));
-        self.inner.extend(rows)
-    }
-    fn release(&mut self, rows: &[ScoreId]) {
-        self.inner.release(rows);
-    }
-    fn live_rows(&self) -> usize {
-        self.inner.live_rows()
+        score.extend(rows)
     }
 }
 
@@ -192,9 +184,9 @@ impl ScoreModel for Watched {
 pub(crate) fn scheduler(gate: &Arc<Gate>, limits: Limits, wrong: Wrong, judge_panics: bool) -> Scheduler {
     let model = Hooked::new(script().model(), Gated { gate: Arc::clone(gate), wrong });
     let scores = ["cost", "judge"].map(|name| {
-        let inner = script().score(name).expect("in the script");
-        let watched = Watched { inner, gate: Arc::clone(gate), panics: judge_panics && name == "judge" };
-        (name.to_owned(), Box::new(watched) as Box<dyn ScoreModel>)
+        let hooks = WatchedScore { gate: Arc::clone(gate), panics: judge_panics && name == "judge" };
+        let score = HookedScore::new(script().score(name).expect("in the script"), hooks);
+        (name.to_owned(), Box::new(score) as Box<dyn ScoreModel>)
     });
     Scheduler::start(Some(Box::new(model)), BTreeMap::from(scores), limits).expect("a thread")
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "every test file uses another part")]
 
 pub(crate) mod exposition;
-pub(crate) mod hooked;
 
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
