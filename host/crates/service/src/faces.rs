@@ -1,8 +1,9 @@
 //! Gateways beside clients: which are served, and the listener for Envoy.
 
-use crate::ServiceError;
-#[cfg(feature = "gateways")]
-use crate::envoy::with_envoy;
+use crate::{
+    ServiceError,
+    envoy::{self, with_envoy},
+};
 use inferenceguard_server::{Face, Server};
 use std::{future::Future, str::FromStr};
 use tokio::net::TcpListener;
@@ -50,15 +51,12 @@ fn expected(found: &str) -> String {
 /// # Errors
 /// [`ServiceError::SecondEnvoy`], [`ServiceError::NoEnvoy`].
 pub(crate) fn check(faces: &[FaceOption]) -> Result<(), ServiceError> {
-    match envoy(faces)? {
-        Some(_) if cfg!(not(feature = "gateways")) => Err(ServiceError::NoEnvoy),
-        _ => Ok(()),
-    }
+    envoy_address(faces)?.map_or(Ok(()), |_| envoy::check())
 }
 
 /// The listener for Envoy, if it is served.
 pub(crate) async fn listen(faces: &[FaceOption]) -> Result<Option<TcpListener>, ServiceError> {
-    match envoy(faces)? {
+    match envoy_address(faces)? {
         None => Ok(None),
         Some(address) => crate::listen(address, "--face envoy=").await.map(Some),
     }
@@ -68,7 +66,7 @@ pub(crate) async fn listen(faces: &[FaceOption]) -> Result<Option<TcpListener>, 
 ///
 /// # Errors
 /// [`ServiceError::SecondEnvoy`].
-fn envoy(faces: &[FaceOption]) -> Result<Option<&str>, ServiceError> {
+fn envoy_address(faces: &[FaceOption]) -> Result<Option<&str>, ServiceError> {
     let mut addresses = faces.iter().filter_map(|face| match face {
         FaceOption::Envoy(address) => Some(address.as_str()),
         FaceOption::Route(_) => None,
@@ -92,17 +90,6 @@ pub(crate) async fn run(
     }
 }
 
-/// This build has no Envoy, so that [`check`] refuses it before.
-#[cfg(not(feature = "gateways"))]
-async fn with_envoy(
-    _: &Server,
-    _: (TcpListener, Option<TcpListener>),
-    _: TcpListener,
-    _: impl Future<Output = ()>,
-) -> Result<(), ServiceError> {
-    Err(ServiceError::NoEnvoy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,8 +110,8 @@ mod tests {
             assert_eq!(text.parse().ok(), face, "{text}");
         }
         let twice = ["a:1", "b:2"].map(|address| FaceOption::Envoy(address.to_owned()));
-        assert!(envoy(&twice).unwrap_err().to_string().contains("b:2"));
-        assert_eq!(envoy(&twice[..1]).unwrap(), Some("a:1"));
+        assert!(envoy_address(&twice).unwrap_err().to_string().contains("b:2"));
+        assert_eq!(envoy_address(&twice[..1]).unwrap(), Some("a:1"));
         let error = "\u{1b}[2J".parse::<FaceOption>().unwrap_err();
         assert!(!error.contains('\u{1b}') && error.contains("envoy=ADDRESS"), "{error}");
     }

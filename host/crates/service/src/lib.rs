@@ -9,6 +9,9 @@
 
 #[cfg(feature = "gateways")]
 mod envoy;
+#[cfg(not(feature = "gateways"))]
+#[path = "without_envoy.rs"]
+mod envoy;
 mod error;
 mod faces;
 mod reload;
