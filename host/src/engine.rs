@@ -12,9 +12,9 @@ use crate::{
     templates,
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer};
+use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer, lock};
 use inferenceguard_search::{Ran, RolesInfo, Sampling};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// How many requests run at once by default.
 const MAX_LIVE: usize = 8;
@@ -184,7 +184,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::EngineBuilder::build`]; the old bundle then stays.
     pub fn activate(&self, bundle: &Bundle) -> Result<Generation, EngineError> {
-        let _one = self.activating.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.activating);
         Ok(self.install(None, self.prepare(bundle)?))
     }
 

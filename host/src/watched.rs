@@ -1,6 +1,7 @@
 //! A state that threads wait on until it changes, without looking at it in between.
 
 use crate::CancelToken;
+use inferenceguard_model::lock;
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -24,7 +25,7 @@ pub(crate) struct Watched<T> {
 
 impl<T: Send + 'static> Watched<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Changes the state and wakes all that wait.

@@ -4,6 +4,7 @@ use crate::{
     CandleError, split_names,
     stored::{Content, digest},
 };
+use inferenceguard_model::lock;
 use memmap2::Mmap;
 use serde_json::Value;
 use std::{
@@ -11,7 +12,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Weights as safetensors: one file, or an index of several.
@@ -135,7 +136,7 @@ impl ModelFiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 
     /// A JSON file.

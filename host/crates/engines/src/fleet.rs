@@ -6,12 +6,12 @@ use crate::{
     identity::weight,
     replica::Replica,
 };
-use inferenceguard_model::{Drain, ReplicaReport, ReplicaRole};
+use inferenceguard_model::{Drain, ReplicaReport, ReplicaRole, lock};
 use std::{
     cmp::Reverse,
     future::{Future, pending, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     task::Poll,
 };
 use tokio::time::{sleep, timeout};
@@ -238,7 +238,7 @@ impl<C: Check> Fleet<C> {
 
     /// As [`BackEnd::drain`](inferenceguard_model::BackEnd::drain).
     pub(crate) fn drain(&self, url: &str, drained: bool) -> Drain {
-        let _one = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.draining);
         let found = self.replicas.iter().position(|replica| replica.endpoint.to_string() == url);
         let Some(found) = found else { return Drain::Unknown };
         let mut others = self.replicas.iter().enumerate().filter(|(at, _)| *at != found);

@@ -1,10 +1,10 @@
 //! One replica: whether it may be used, and how many rows it computes for this side.
 
 use crate::{Deadlines, Endpoint, Fault};
-use inferenceguard_model::ReplicaState;
+use inferenceguard_model::{ReplicaState, lock};
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -77,7 +77,7 @@ impl<F: Clone> Replica<F> {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State<F>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// A check that is older than twice `every` does not count any more. A request never checks a replica that is down.

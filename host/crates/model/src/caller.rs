@@ -1,10 +1,11 @@
 //! Who a handle works for, and how its calls and waits are ended from another thread.
 
+use crate::lock;
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -26,7 +27,7 @@ struct Signal {
 
 impl Signal {
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.calls)
     }
 }
 

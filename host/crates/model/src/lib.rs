@@ -12,6 +12,7 @@
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`dense`]: networks of components on the back end's device.
 //! - [`LockedBackEnd`]: a model for several callers, without a thread.
+//! - [`lock`]: a mutex that outlives a panic.
 //! - [`toy`]: a scripted back end in memory.
 //! - [`fake`]: a remote engine for tests that gives bad answers.
 //! - [`conformance`]: what every back end must show.
@@ -31,6 +32,7 @@ mod grow;
 mod identity;
 mod language;
 mod locked;
+mod locks;
 mod message;
 mod native;
 mod owned;
@@ -50,6 +52,7 @@ pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo, Reading};
 pub use locked::LockedBackEnd;
+pub use locks::lock;
 pub use message::Message;
 pub use native::{Appending, Growing, Native, Phase, Turn};
 pub use owned::{ForeignRows, OwnBeams};

@@ -2,11 +2,11 @@
 
 use crate::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
 };
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// A back end for tests and tools. Calls wait for each other and share no step; a scheduler does better.
@@ -57,7 +57,7 @@ impl BackEnd for LockedBackEnd {
     }
 
     fn live_beams(&self) -> usize {
-        self.native.lock().unwrap_or_else(PoisonError::into_inner).live_beams()
+        lock(&self.native).live_beams()
     }
 
     fn broken(&self) -> Option<String> {

@@ -7,6 +7,7 @@ use crate::{
     file::{Open, Room},
 };
 use inferenceguard_bundle::{SignatureError, SigningKey, VerifyingKey};
+use inferenceguard_model::lock;
 use inferenceguard_search::Output;
 use std::{
     ffi::OsString,
@@ -14,7 +15,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError,
+        Mutex, MutexGuard, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -168,7 +169,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

@@ -2,10 +2,11 @@
 //! activated.
 
 use crate::state::State;
+use inferenceguard_model::lock;
 use sha2::{Digest, Sha256};
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 use wasmtime::component::InstancePre;
 
@@ -37,7 +38,7 @@ impl Compiled {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Key, InstancePre<State>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn find(&self, key: &Key) -> Option<InstancePre<State>> {

@@ -6,10 +6,11 @@ use crate::{
     runtime::{Room, Runtime},
     state::State,
 };
+use inferenceguard_model::lock;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -107,7 +108,7 @@ impl std::fmt::Debug for Sandbox {
 impl Family {
     /// The engine with this room that is in use, or a new one.
     fn runtime(&self, room: &Room) -> Result<Arc<Runtime>, SandboxError> {
-        let mut all = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.runtimes);
         all.retain(|one| one.strong_count() > 0);
         if let Some(found) = all.iter().filter_map(Weak::upgrade).find(|one| one.room == *room) {
             return Ok(found);

@@ -6,6 +6,7 @@ use crate::{
     limits::{Counters, Counts},
     score::Score,
 };
+use inferenceguard_model::lock;
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc::SyncSender},
     thread::JoinHandle,
@@ -33,7 +34,7 @@ impl Shared {
 
     /// The thread to wait for at the end.
     pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *lock(&self.thread) = Some(thread);
     }
 
     /// What the thread did so far.

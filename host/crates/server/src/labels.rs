@@ -1,6 +1,6 @@
 //! Values of labels that come from outside, such as names in bundles.
 
-use crate::locks::lock;
+use inferenceguard_model::lock;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 use std::{
     collections::BTreeSet,

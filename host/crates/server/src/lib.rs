@@ -46,7 +46,6 @@ mod exposition;
 mod judge;
 mod labels;
 mod live;
-mod locks;
 mod metrics;
 mod middleware;
 mod openai;

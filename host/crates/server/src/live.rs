@@ -1,7 +1,7 @@
 //! The list of running requests, for the status page and to cancel them.
 
-use crate::locks::lock;
 use inferenceguard_host::{CancelToken, Progress};
+use inferenceguard_model::lock;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

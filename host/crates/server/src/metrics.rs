@@ -4,11 +4,11 @@ use crate::{
     end::End,
     exposition::Format,
     labels::{Names, Text},
-    locks::lock,
     replica_metrics::Replicas,
     totals::Totals,
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
+use inferenceguard_model::lock;
 use inferenceguard_search::{ConstraintReport, Finish, RoleFailure, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},

@@ -1,7 +1,8 @@
 //! How many choices one client may ask for, at once and in a minute.
 
-use crate::{error::ApiError, locks::lock};
+use crate::error::ApiError;
 use axum::http::StatusCode;
+use inferenceguard_model::lock;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

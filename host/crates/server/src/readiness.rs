@@ -1,7 +1,8 @@
 //! Checks whether records can be written. Any client may ask at any rate, so the check runs on another thread, one at a time, and a
 //! good result holds for a moment.
 
-use crate::{app::App, locks::lock};
+use crate::app::App;
+use inferenceguard_model::lock;
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},

@@ -4,11 +4,11 @@
 //!
 //! [`Settings::trace_content`]: crate::Settings::trace_content
 
-use crate::{app::App, end::End, locks::lock, metrics, openai::finish_reason};
+use crate::{app::App, end::End, metrics, openai::finish_reason};
 use axum::http::HeaderMap;
 use inferenceguard_gateways::{Verdict, litellm};
 use inferenceguard_host::{Output, Request};
-use inferenceguard_model::Message;
+use inferenceguard_model::{Message, lock};
 use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;

@@ -1,8 +1,8 @@
 //! Which slot reads what.
 
 use super::CHECKS;
-use inferenceguard_model::Token;
-use std::sync::{Mutex, PoisonError};
+use inferenceguard_model::{Token, lock};
+use std::sync::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The slots of a server that rows may have, each with the tokens that it read last.
@@ -27,7 +27,7 @@ impl Slots {
     }
 
     fn read(&self) -> std::sync::MutexGuard<'_, Vec<Option<Vec<Token>>>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.read)
     }
 
     /// A free slot, that in which most of the beginning of these tokens lies; waits for one.

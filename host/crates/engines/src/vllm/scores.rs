@@ -18,12 +18,12 @@ use crate::{
 };
 use inferenceguard_model::{
     BeamId, Caller, Cancel, Drain, Message, ModelError, ReplicaReport, ReplicaRole, ScoreBackEnd, ScoreId, ScoreInfo,
-    ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    ScoreModel, ScoreRow, Scored, Token, Tokenizer, lock,
 };
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -180,7 +180,7 @@ impl Core {
 
     /// The scores that are known. All are forgotten once a server could not be used unchecked: it may have had another model.
     fn known(&self) -> std::sync::MutexGuard<'_, ScoreCache> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         known.renew(self.pooling.fleet.changes());
         known
     }

@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
 };
 use std::{
     collections::BTreeMap,
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -41,7 +41,7 @@ struct State {
 impl State {
     /// The fault of the next call of this kind.
     fn strike(&self, call: Call) -> Option<Fault> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = lock(&self.calls);
         let number = calls.entry(call).or_default();
         *number += 1;
         self.faults.get(&(call, *number)).copied()
@@ -49,7 +49,7 @@ impl State {
 
     /// Calls of this kind so far.
     fn calls(&self, call: Call) -> u64 {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied().unwrap_or_default()
+        lock(&self.calls).get(&call).copied().unwrap_or_default()
     }
 }
 

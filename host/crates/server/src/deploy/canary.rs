@@ -7,9 +7,10 @@ use super::{
     source::BundleSource,
     trial::{Share, TrialReport},
 };
-use crate::{end::End, locks::lock, settings::CanarySettings};
+use crate::{end::End, settings::CanarySettings};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineError, Generation, Prepared, Terms};
+use inferenceguard_model::lock;
 use serde::Serialize;
 
 /// The lane of the canary.

@@ -1,6 +1,6 @@
 //! The operator's denial of all requests.
 
-use crate::locks::lock;
+use inferenceguard_model::lock;
 use std::sync::Mutex;
 
 /// Whether requests are denied, and why. Its lock is held for a moment only: every request reads it.

@@ -14,12 +14,12 @@ use super::{
     writer::{StateUpdate, StateWriter},
 };
 use crate::{
-    locks::lock,
     metrics::Metrics,
     settings::{CanarySettings, Overload, Settings, Tenant},
 };
 use inferenceguard_bundle::{Bundle, Digest};
 use inferenceguard_host::{Engine, Generation, Prepared};
+use inferenceguard_model::lock;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -1,9 +1,10 @@
 //! The history: every attempt to change what decides, done or not.
 
 use super::{error::DeployError, store::Store};
-use crate::{locks::lock, metrics::Metrics};
+use crate::metrics::Metrics;
 use inferenceguard_bundle::seconds_since_1970;
 use inferenceguard_host::Generation;
+use inferenceguard_model::lock;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,

@@ -1,9 +1,10 @@
 //! Lanes beside the active bundle: one for each tenant with a layer, and the reduced one for requests that come while many wait.
 
 use super::{deployer::Deployer, error::DeployError, history::Change, source::OpenError};
-use crate::{locks::lock, settings::Tenant};
+use crate::settings::Tenant;
 use inferenceguard_bundle::{Bundle, BundleError, Digest, Layer, SettingValue};
 use inferenceguard_host::{Generation, Prepared, methods::Methods};
+use inferenceguard_model::lock;
 use std::path::Path;
 
 /// The lane of requests that come while many wait.

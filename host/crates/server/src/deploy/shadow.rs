@@ -7,9 +7,8 @@ use super::{
     source::BundleSource,
     trial::{Share, TrialReport},
 };
-use crate::locks::lock;
 use inferenceguard_host::{Generation, Prepared, Request};
-use inferenceguard_model::Token;
+use inferenceguard_model::{Token, lock};
 use inferenceguard_search::Status;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -5,9 +5,9 @@ use super::{
     history::Attempt,
     store::{Store, StoreError},
 };
-use crate::locks::lock;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::Engine;
+use inferenceguard_model::lock;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The store, and the state that it holds.

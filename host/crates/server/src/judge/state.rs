@@ -1,9 +1,10 @@
 //! What the server remembers of gateways between two calls.
 
 use super::JudgeSettings;
-use crate::{auth::Client, error::ApiError, locks::lock};
+use crate::{auth::Client, error::ApiError};
 use axum::http::StatusCode;
 use inferenceguard_gateways::{Conversation, Joins};
+use inferenceguard_model::lock;
 use std::{sync::Mutex, time::Instant};
 
 /// What the server remembers of gateways.

@@ -4,11 +4,12 @@ use super::{BenchOptions, models::MeasuredModels};
 use crate::TrialError;
 use inferenceguard_candle::{Demand, Roofline};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Profile, Request};
+use inferenceguard_model::lock;
 use inferenceguard_search::{Release, Usage};
 use serde::Serialize;
 use std::{
     fs,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -113,8 +114,8 @@ impl Case<'_> {
             for done in (0..).take_while(|done| more(*done)) {
                 let seed = Some((client as u64) << 32 | done);
                 match time(engine, Request { seed, ..Request::new(prompt) }) {
-                    Ok(one) => hold(&timed).push(one),
-                    Err(error) => return *hold(&failed) = Some(error),
+                    Ok(one) => lock(&timed).push(one),
+                    Err(error) => return *lock(&failed) = Some(error),
                 }
             }
         };
@@ -123,8 +124,8 @@ impl Case<'_> {
                 scope.spawn(move || client(number));
             }
         });
-        let failed = hold(&failed).take();
-        failed.map_or_else(|| Ok(std::mem::take(&mut *hold(&timed))), Err)
+        let failed = lock(&failed).take();
+        failed.map_or_else(|| Ok(std::mem::take(&mut *lock(&timed))), Err)
     }
 
     /// The lower bound of seconds per prompt. Requests at the same time read the weights together, in the language model and in
@@ -152,11 +153,6 @@ fn median(timed: &[Timed], of: impl Fn(&Timed) -> f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or_default();
     f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
-}
-
-/// Locks. A client that panicked has not damaged the results of the others.
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn time(engine: &Engine, request: Request) -> Result<Timed, TrialError> {
