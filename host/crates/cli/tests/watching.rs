@@ -205,7 +205,7 @@ fn a_layer_that_changes_is_activated_and_a_broken_one_leaves_the_old_one() {
     server.says("activated       the layer of tenant kitchen, over generation 1");
     a_while();
     assert_eq!((server.generation(), changes_of_layers(&server)), (1, vec![Value::Null]), "once, and the bundle stays");
-    // A layer that would loosen the bundle, and one that cannot be read.
+    // A layer that would loosen the bundle, and then a file that is no layer.
     edit_layer(&layer, "11.0");
     server.says("error: the layer of tenant kitchen was not activated; the old one stays: ");
     server.says("at most 10");

@@ -43,8 +43,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether [`Session::tighten`] would add these. Changes nothing, so that a caller need not work out budgets for constraints that
-    /// are refused.
+    /// Whether [`Session::tighten`] would add these. Changes nothing, so that a caller need not work out budgets for constraints
+    /// that are refused.
     ///
     /// # Errors
     /// As [`Session::tighten`].
