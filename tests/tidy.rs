@@ -119,7 +119,35 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-bundle",
             "inferenceguard-catalog",
             "inferenceguard-host",
+            "inferenceguard-model",
             "inferenceguard-record",
+            "inferenceguard-sandbox",
+            "inferenceguard-search",
+        ],
+    ),
+    // A conversation opens its model and its bundle by name, records its answers, and explains them in words.
+    (
+        "inferenceguard-chat",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-catalog",
+            "inferenceguard-console",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-record",
+            "inferenceguard-search",
+        ],
+    ),
+    // Bundles and components are named, made, tried and put into words.
+    (
+        "inferenceguard-workshop",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-catalog",
+            "inferenceguard-componentize",
+            "inferenceguard-console",
+            "inferenceguard-host",
+            "inferenceguard-model",
             "inferenceguard-sandbox",
             "inferenceguard-search",
         ],
@@ -154,6 +182,23 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-model",
             "inferenceguard-sandbox",
             "inferenceguard-search",
+        ],
+    ),
+    // What is trained is named; the paper's settings are those of its evaluation.
+    (
+        "inferenceguard-training",
+        &[
+            "inferenceguard-bundle",
+            "inferenceguard-candle",
+            "inferenceguard-catalog",
+            "inferenceguard-critic",
+            "inferenceguard-demo",
+            "inferenceguard-eval",
+            "inferenceguard-host",
+            "inferenceguard-model",
+            "inferenceguard-sandbox",
+            "inferenceguard-search",
+            "inferenceguard-trials",
         ],
     ),
     ("inferenceguard-ffi", &["inferenceguard-bundle", "inferenceguard-host", "inferenceguard-search"]),
@@ -199,7 +244,19 @@ const FOR_TESTS: &[(&str, &str)] = &[
 ];
 
 /// The crates that the program is made of, and that print nothing themselves.
-const PROGRAM: [&str; 8] = ["catalog", "cli", "console", "registry", "replay", "service", "telemetry", "trials"];
+const PROGRAM: [&str; 11] = [
+    "catalog",
+    "chat",
+    "cli",
+    "console",
+    "registry",
+    "replay",
+    "service",
+    "telemetry",
+    "training",
+    "trials",
+    "workshop",
+];
 
 /// Writes log lines to the standard error, each with control characters escaped.
 const TELEMETRY_WRITER: &str = "host/crates/telemetry/src/lib.rs";
@@ -222,7 +279,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wit-bindgen", &["inferenceguard-guest"]),
     // The network.
     ("hf-hub", &["inferenceguard-catalog"]),
-    ("ureq", &["inferenceguard", "inferenceguard-registry"]),
+    ("ureq", &["inferenceguard-registry", "inferenceguard-service"]),
     ("oci-client", &["inferenceguard-registry"]),
     ("reqwest", &["inferenceguard-engines"]),
     // Async.

@@ -137,6 +137,14 @@ pub enum CatalogError {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("{} could not be written", path.display())]
+    FileWrite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// No key could be made.
     #[error(transparent)]
     NewKey(Box<SignatureError>),
@@ -246,6 +254,14 @@ pub enum CatalogError {
     NotFinite {
         /// The text.
         text: &'static str,
+    },
+    /// Two devices do not compute the same.
+    #[error("{devices} are further apart than {most}, as a share of the largest number")]
+    Apart {
+        /// The two devices.
+        devices: String,
+        /// The most.
+        most: f32,
     },
     /// A model that was loaded fails.
     #[error(transparent)]

@@ -2,18 +2,50 @@
 
 use crate::{CatalogError, Loading, LoadingOptions, hub, language_model, score_model};
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, DecoderConfig, Facts, Head, HfTokenizer, ModelFiles, Template,
+    CandleModel, CandleScoreModel, DecoderConfig, Fact, Facts, Head, HfTokenizer, ModelFiles, Template,
 };
 use inferenceguard_model::{Model, ModelParts, ScoreModel, ScoreRow};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Loads a model by name and runs one word, as a request would. Returns a JSON object of what the model is, and where its files
-/// state it.
+/// What a model is, and where its files state it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelReport {
+    /// A JSON object of what it is.
+    report: Value,
+    facts: Facts,
+}
+
+impl ModelReport {
+    /// One JSON object.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut report = self.report.clone();
+        report["facts"] = json!(self.facts.taken());
+        report
+    }
+
+    /// In words: each value, then each fact with the files that state it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let values = self.report.as_object().into_iter().flatten();
+        let values = values.map(|(name, value)| format!("{name:<12} {}", plain(value)));
+        values.chain(self.facts.taken().iter().map(sourced)).collect()
+    }
+}
+
+/// A fact, and the files that state it.
+fn sourced(fact: &Fact) -> String {
+    let from = if fact.from.is_empty() { "no file says".to_owned() } else { fact.from.join(", ") };
+    format!("{:<12} {}  ({from})", fact.name, fact.value)
+}
+
+/// Loads a model by name and runs one word, as a request would.
 ///
 /// # Errors
 /// A model that cannot be found or loaded, or whose logits are not finite.
-pub fn inspect(name: &str, options: &LoadingOptions) -> Result<(Value, Facts), CatalogError> {
+pub fn inspect(name: &str, options: &LoadingOptions) -> Result<ModelReport, CatalogError> {
     let (folder, loading) = (hub::folder(name, options.note)?, Loading::new(options, None)?);
     loading.check([].iter())?;
     let load = loading.language();
@@ -24,12 +56,12 @@ pub fn inspect(name: &str, options: &LoadingOptions) -> Result<(Value, Facts), C
         Head::Language => {
             let model = language_model(&files, &load, options.note)?;
             let facts = model.facts().clone();
-            Ok((language(model)?, facts))
+            Ok(ModelReport { report: language(model)?, facts })
         }
         Head::Score(_) | Head::Classification => {
             let model = score_model(&files, &load, &*tokenizer, options.note)?;
             let facts = model.facts().clone();
-            Ok((score(model, tokenizer)?, facts))
+            Ok(ModelReport { report: score(model, tokenizer)?, facts })
         }
     }
 }

@@ -7,8 +7,8 @@
 //! - [`inspect()`], [`probe`]: what a model is, and what it computes along a text;
 //! - [`bundles`], [`Starter`]: a bundle by folder or file, or the demonstration's; first bundles of one's own;
 //! - [`TextJudge`]: a bundle that prices texts without a model;
-//! - [`keys`], [`journals`]: keys and files of records by path;
-//! - [`SignsOfLife`]: words to the person who waits;
+//! - [`keys`], [`journals`], [`write_file`]: keys, files of records and other files by path;
+//! - [`SignsOfLife`], [`progress_line`]: words to the person who waits;
 //! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
 //!
 //! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file; and [`remote`], for the
@@ -19,6 +19,7 @@ pub mod embedded;
 mod engine_probes;
 mod engines;
 mod error;
+mod files;
 pub mod hub;
 mod inspect;
 pub mod journals;
@@ -35,10 +36,11 @@ mod text_judge;
 
 pub use engines::{Choice, build, cache, language_files, score_files, score_places, with_components};
 pub use error::CatalogError;
-pub use inspect::inspect;
+pub use files::write_file;
+pub use inspect::{ModelReport, inspect};
 pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
-pub use patience::SignsOfLife;
+pub use patience::{SignsOfLife, progress_line};
 pub use pin::{Pinned, pinned};
 pub use remote::EngineOptions;
 pub use starters::Starter;

@@ -42,6 +42,13 @@ impl Drop for SignsOfLife {
     }
 }
 
+/// How far work has come that takes long, as a line of a log.
+#[must_use]
+pub fn progress_line(position: u64, length: Option<u64>, message: &str) -> String {
+    let of = length.filter(|length| *length > 0).map(|length| format!(" of {length}")).unwrap_or_default();
+    format!("... {position}{of} {message}").trim_end().to_owned()
+}
+
 /// Runs work. If it takes longer than two seconds, it is named, and again every ten seconds.
 pub(crate) fn while_waiting<T>(what: &str, note: Note, work: impl FnOnce() -> T) -> T {
     let line = format!("{what} ...");
@@ -49,4 +56,16 @@ pub(crate) fn while_waiting<T>(what: &str, note: Note, work: impl FnOnce() -> T)
     let done = work();
     drop(signs);
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_the_work_is_and_what_it_is() {
+        assert_eq!(progress_line(3, Some(0), ""), "... 3");
+        assert_eq!(progress_line(3, None, ""), "... 3");
+        assert_eq!(progress_line(3, Some(8), "answers"), "... 3 of 8 answers");
+    }
 }

@@ -1,9 +1,10 @@
 //! What a model computes at every position of a text, and how far two devices are apart.
 
-use inferenceguard_candle::{HfTokenizer, Probe};
+use crate::CatalogError;
+use inferenceguard_candle::{HfTokenizer, LoadOptions, Probe, Prober};
 use inferenceguard_model::{Token, Tokenizer, top_k};
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, path::Path};
 
 /// What a model computes along a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +48,52 @@ impl Report {
     #[must_use]
     pub fn new(model: &str, probe: &Probe, tokenizer: &HfTokenizer, top: usize) -> Self {
         Self { model: model.to_owned(), positions: positions(probe, tokenizer, top) }
+    }
+}
+
+/// How far two devices are apart on one text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apart {
+    /// The two devices.
+    devices: String,
+    latents: f32,
+    heads: f32,
+}
+
+/// The largest allowed difference between two devices, as a share of the largest number.
+const FAR: f32 = 0.02;
+
+impl Apart {
+    /// Compares what was found on the device `here` with what the device `there` computes in f32.
+    ///
+    /// # Errors
+    /// [`CatalogError::Model`] for a device that is not there, or a model that it cannot run.
+    pub fn measure(
+        folder: &Path,
+        text: &str,
+        (here, found): (&str, &Probe),
+        there: &str,
+    ) -> Result<Self, CatalogError> {
+        let reference = LoadOptions { device: there.parse()?, ..LoadOptions::default() };
+        let expected = Prober::load(folder, &reference)?.run(text)?;
+        let (latents, heads) = differences(found, &expected);
+        Ok(Self { devices: format!("{here} and {there}"), latents, heads })
+    }
+
+    /// Refuses more than 2 %.
+    ///
+    /// # Errors
+    /// [`CatalogError::Apart`].
+    pub fn check(&self) -> Result<(), CatalogError> {
+        let fits = self.latents <= FAR && self.heads <= FAR;
+        fits.then_some(()).ok_or_else(|| CatalogError::Apart { devices: self.devices.clone(), most: FAR })
+    }
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { devices, latents, heads } = self;
+        write!(f, "{devices}: latents {latents:.2e} apart, logits or scores {heads:.2e}")
     }
 }
 

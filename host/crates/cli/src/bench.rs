@@ -67,9 +67,7 @@ pub(crate) struct BenchArguments {
 pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     let report = bench::run(&options(arguments))?;
     if let Some(path) = &arguments.plot {
-        let picture = inferenceguard_eval::plots::bars(&report.bars())?;
-        let png = path.extension().is_some_and(|extension| extension == "png");
-        output::file(path, if png { &picture.png } else { picture.svg.as_bytes() })?;
+        report.draw(path)?;
     }
     match arguments.json {
         true => output::json(&report),

@@ -1,25 +1,17 @@
 //! `train cost`: a cost on a language model's own latents, from labelled answers.
 
 use crate::{
-    critic,
     flags::{DeviceArguments, Named, one_of},
     output,
-    progress::Shown,
+    progress::under_bar,
 };
-use anyhow::{Context, ensure};
 use clap::Args;
-use inferenceguard_bundle::{Bundle, MANIFEST, network::Network};
-use inferenceguard_catalog::{Loading, bundles, language_model};
 use inferenceguard_critic::{
     Recipe, Shares,
-    cost::{self, BundleOptions, CostObjective, CostOptions, CostReport, Places, Source, cost_recipe},
+    cost::{CostObjective, Places, Source, cost_recipe, settings},
 };
-use inferenceguard_model::{Generator, ModelInfo, Native};
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use inferenceguard_training::cost::{CostRun, Given, GivenBundle};
+use std::path::PathBuf;
 
 const OBJECTIVES: &[Named<CostObjective>] = &[
     ("survival", "A hazard at every token; a budget bounds the modelled probability of harm", CostObjective::Survival),
@@ -129,85 +121,34 @@ struct TrainingArguments {
 
 /// Reads, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
-    arguments.bundle.bundle.as_deref().map_or(Ok(()), check_folder)?;
-    let units = cost::read(&arguments.data, &arguments.text_prompt)?;
-    let load = Loading::new(&arguments.device.loading(), None)?;
-    let options = options(arguments, &load);
-    let files = critic::files(arguments.model.as_deref(), load.note())?;
-    let mut model = Native::new(Box::new(language_model(&files, &load.language(), load.note())?));
-    let shown = Shown::begin("{bar:32} {pos}/{len} {msg} {eta}")?;
-    let trained = cost::train(&options, &mut model, &units, shown.bar());
-    drop(shown);
-    let (network, report) = trained?;
-    if let Some(folder) = &arguments.bundle.bundle {
-        write_bundle(folder, arguments, &network, (&report, model.info()))?;
+    let mut run = CostRun::open(given(arguments))?;
+    let trained = under_bar("{bar:32} {pos}/{len} {msg} {eta}", |bar| run.train(bar))?;
+    if let Some((folder, digest)) = run.write_bundle(&trained)? {
+        output::note(format_args!("{}: {digest}", folder.display()));
     }
-    let settings = cost::settings(&report, "cost");
-    output::note(format_args!(
-        "{}: settings of linear-cost.wasm: {settings}",
-        options.out.join(cost::NETWORK).display()
-    ));
-    if arguments.json { output::json(&report) } else { output::result(&report) }
+    let settings = settings(&trained.report, "cost");
+    output::note(format_args!("{}: settings of linear-cost.wasm: {settings}", run.network().display()));
+    if arguments.json { output::json(&trained.report) } else { output::result(&trained.report) }
 }
 
-fn options(arguments: &CostArguments, load: &Loading) -> CostOptions {
+fn given(arguments: &CostArguments) -> Given {
     let TrainingArguments { depth, hidden, rate, weight_decay, epochs, patience, batch, validation, test, seed } =
         arguments.training;
-    CostOptions {
+    let BundleArguments { budget, n: candidates, chunk_len: chunk, .. } = arguments.bundle;
+    let bundle = arguments.bundle.bundle.clone();
+    Given {
+        data: arguments.data.clone(),
+        text_prompt: arguments.text_prompt.clone(),
+        model: arguments.model.clone(),
+        loading: arguments.device.loading(),
         out: arguments.out.clone(),
         objective: arguments.objective,
         readings: arguments.latents.clone(),
         max_tokens: arguments.max_tokens,
-        threshold: arguments.harmful_from,
+        harmful_from: arguments.harmful_from,
         balanced: !arguments.unbalanced,
         shares: Shares { validation, test, seed },
         recipe: Recipe { hidden, depth, rate, weight_decay, epochs, patience, batch, seed, ..cost_recipe() },
-        device: load.language().device,
+        bundle: bundle.map(|folder| GivenBundle { folder, budget, candidates, chunk }),
     }
-}
-
-/// Refuses a folder without a name, and one with a bundle that this did not write: before the training, not after it.
-fn check_folder(folder: &Path) -> anyhow::Result<()> {
-    bundle_name(folder)?;
-    let path = folder.join(MANIFEST);
-    let there = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        there => there.with_context(|| format!("--bundle {}", path.display()))?,
-    };
-    let manifest: toml::Table = toml::from_str(&there).with_context(|| format!("--bundle {}", path.display()))?;
-    let is_trained = manifest.get("networks").is_some_and(|networks| networks.get("cost").is_some());
-    ensure!(
-        is_trained,
-        "--bundle {}: found a bundle without [networks.cost]; expected a new folder, or a bundle of `train cost`",
-        folder.display()
-    );
-    Ok(())
-}
-
-fn bundle_name(folder: &Path) -> anyhow::Result<String> {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.with_context(|| format!("--bundle {}: expected a folder with a name", folder.display()))
-}
-
-/// Writes manifest and network, if they make a bundle.
-fn write_bundle(
-    folder: &Path,
-    arguments: &CostArguments,
-    network: &Network,
-    (report, model): (&CostReport, &ModelInfo),
-) -> anyhow::Result<()> {
-    let name = bundle_name(folder)?;
-    let BundleArguments { budget, n, chunk_len, .. } = arguments.bundle;
-    // Hazards of longer answers than those that were read are not calibrated.
-    let max_tokens = u32::try_from(arguments.max_tokens).unwrap_or(u32::MAX);
-    let options = BundleOptions { name, budget, candidates: n, chunk: chunk_len, max_tokens };
-    let (text, bytes) = (cost::manifest(report, model, &options)?, network.to_bytes()?);
-    let mut all = BTreeMap::from([(cost::NETWORK.to_owned(), bytes.clone())]);
-    all.extend(bundles::first_party());
-    let bundle = Bundle::from_parts(&text, &all)?;
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    output::file(&folder.join(cost::NETWORK), &bytes)?;
-    output::file(&folder.join(MANIFEST), text.as_bytes())?;
-    output::note(format_args!("{}: {}", folder.display(), bundle.digest()));
-    Ok(())
 }

@@ -3,15 +3,14 @@
 use crate::{
     flags::{GuardArguments, Named, one_of},
     output,
-    progress::Shown,
+    progress::under_bar,
 };
-use anyhow::bail;
 use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_demo::world::Split;
-use inferenceguard_eval::{Baseline, Report};
-use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, evaluate};
-use std::path::{Path, PathBuf};
+use inferenceguard_eval::Report;
+use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, baseline, evaluate};
+use std::path::PathBuf;
 
 /// Parts of the demonstration's prompts.
 const SPLITS: &[Named<Split>] =
@@ -117,10 +116,8 @@ pub(crate) struct EvalArguments {
 
 /// Answers every prompt by every method of every model, prints the figures, and writes the report.
 pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
-    let shown = Shown::begin("{bar:32} {pos}/{len} {msg}, {eta} left")?;
-    let report = evaluate(&options(arguments, shown.bar().clone()));
-    drop(shown);
-    finish(arguments, &report?)
+    let evaluated = |bar: &ProgressBar| evaluate(&options(arguments, bar.clone()));
+    finish(arguments, &under_bar("{bar:32} {pos}/{len} {msg}, {eta} left", evaluated)?)
 }
 
 fn options(arguments: &EvalArguments, progress: ProgressBar) -> EvalOptions {
@@ -163,30 +160,9 @@ fn finish(arguments: &EvalArguments, report: &Report) -> anyhow::Result<()> {
     }
     output::tables(report)?;
     if let Some(path) = &arguments.baseline {
-        compare(report, path, arguments.update)?;
+        let changes = baseline::changes(report, path, arguments.update)?;
+        changes.iter().for_each(output::note);
+        baseline::settle(report, path, &changes, arguments.update)?;
     }
-    match report.violations() {
-        0 => Ok(()),
-        count => bail!("{count} answers with status within_budget exceed it when priced from scratch; this is a bug"),
-    }
-}
-
-/// Shows what changed; fails if a figure is worse, unless this run is to be recorded.
-fn compare(report: &Report, path: &Path, update: bool) -> anyhow::Result<()> {
-    let changes = match Baseline::read(path).and_then(|baseline| baseline.compare(report, path)) {
-        Ok(changes) => changes,
-        // A baseline that is replaced may be missing, or of other prompts.
-        Err(_) if update => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    changes.iter().for_each(output::note);
-    if update {
-        Baseline::of(report).write(path)?;
-        return Ok(());
-    }
-    let worse: Vec<String> = changes.iter().filter(|change| change.worse).map(|change| change.what.clone()).collect();
-    if worse.is_empty() {
-        return Ok(());
-    }
-    bail!("worse than recorded in {}: {}", path.display(), worse.join("; "))
+    Ok(baseline::confirmed(report)?)
 }

@@ -6,7 +6,8 @@
 //!
 //! Each command has a file or folder of its own, with its arguments. Options that several commands share lie in `flags`; only
 //! `output` prints. What commands do is in libraries: models and bundles by name in `catalog`, the server's process in `service`,
-//! evaluations and benches in `trials`, records in `replay`, registries in `registry`, and texts for people in `console`.
+//! conversations in `chat`, bundles and components in `workshop`, evaluations and benches in `trials`, critics and costs in
+//! `training`, records in `replay`, registries in `registry`, and texts for people in `console`.
 
 // Doc comments of arguments are the text of `--help`, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are no links")]

@@ -6,13 +6,11 @@ use crate::{
     output,
 };
 use clap::{Args, Subcommand};
-use inferenceguard_candle::{Fact, Facts};
 use inferenceguard_catalog::{
     Choice, hub, inspect,
     remote::{ProbeKind, probe_of},
 };
 use inferenceguard_console::escape;
-use serde_json::Value;
 use std::path::PathBuf;
 
 /// What a probe is made of.
@@ -111,8 +109,8 @@ fn megabytes(bytes: u64) -> String {
 
 /// Loads the model, runs one word, and shows what the model is.
 fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let (report, facts) = inspect(&arguments.model, &arguments.device.loading())?;
-    print(report, &facts, arguments.json)
+    let report = inspect(&arguments.model, &arguments.device.loading())?;
+    if arguments.json { output::json(&report.json()) } else { output::result(escape::lines(report.lines())) }
 }
 
 /// Lets the model write a few answers, and keeps their log-probabilities.
@@ -126,25 +124,4 @@ fn probe(arguments: &ProbeArguments) -> anyhow::Result<()> {
         engines: arguments.engines.options(),
     };
     output::file(&arguments.out, probe_of(&choice, arguments.kind)?.to_json().as_bytes())
-}
-
-fn print(mut report: Value, facts: &Facts, json: bool) -> anyhow::Result<()> {
-    if json {
-        report["facts"] = serde_json::to_value(facts.taken())?;
-        return output::json(&report);
-    }
-    let lines = report.as_object().into_iter().flatten();
-    let mut lines: Vec<String> = lines.map(|(name, value)| format!("{name:<12} {}", plain(value))).collect();
-    lines.extend(facts.taken().iter().map(sourced));
-    output::result(escape::lines(lines))
-}
-
-/// A fact, and the files that state it.
-fn sourced(fact: &Fact) -> String {
-    let from = if fact.from.is_empty() { "no file says".to_owned() } else { fact.from.join(", ") };
-    format!("{:<12} {}  ({from})", fact.name, fact.value)
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

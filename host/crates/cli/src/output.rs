@@ -1,10 +1,10 @@
 //! The only place that prints: results to stdout, messages to stderr, and files, whole or not at all. Characters that a terminal
 //! would obey are escaped.
 
-use anyhow::Context;
-use inferenceguard_console::escape;
+use inferenceguard_catalog::write_file;
 #[cfg(feature = "evaluation")]
 use inferenceguard_console::tables;
+use inferenceguard_console::{escape, failure};
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal, Write},
@@ -50,18 +50,9 @@ pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Shows why the command failed: the error, then each cause that the line above does not hold already.
+/// Shows why the command failed.
 pub(crate) fn report(error: &anyhow::Error) {
-    let mut shown = error.to_string();
-    // Lines of a message are indented, so that quoted lines cannot look like messages.
-    let indented = |text: &str| text.trim_end().replace('\n', "\n    ");
-    note(format_args!("error: {}", indented(&shown)));
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !shown.contains(&cause) {
-            note(format_args!("  because: {}", indented(&cause)));
-        }
-        shown = cause;
-    }
+    failure::lines(error.as_ref()).into_iter().for_each(note);
 }
 
 /// Whether the reader of stdout closed it, as `head` does. That is no error.
@@ -72,21 +63,5 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Writes a file whole or not at all.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = temporary(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().with_context(|| format!("{} could not be written", path.display()))
-}
-
-/// A temporary file with the usual rights, not only for its owner.
-fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    Ok(write_file(path, bytes)?)
 }

@@ -1,14 +1,14 @@
 //! `probe`: what a model computes at every position of a text.
 
 use crate::{flags::ModelArguments, output};
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use clap::Args;
-use inferenceguard_candle::{LoadOptions, Probe, Prober};
+use inferenceguard_candle::Prober;
 use inferenceguard_catalog::{
     Loading, hub,
-    probe::{Report, differences},
+    probe::{Apart, Report},
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArguments {
@@ -41,25 +41,13 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let mut prober = Prober::load(&folder, &Loading::new(&loading, None)?.language())?;
     let probe = prober.run(&arguments.text)?;
     if let Some(device) = &arguments.against {
-        return compare(arguments, &folder, device, &probe);
+        let apart = Apart::measure(&folder, &arguments.text, (&loading.device, &probe), device)?;
+        output::result(&apart)?;
+        return Ok(apart.check()?);
     }
     if let Some(path) = &arguments.full {
         output::file(path, &probe.to_safetensors()?)?;
     }
     let report = Report::new(&arguments.model.model, &probe, prober.tokenizer(), arguments.top);
     if arguments.json { output::json(&report) } else { output::result(&report) }
-}
-
-/// The largest allowed difference between two devices, as a share of the largest number.
-const FAR: f32 = 0.02;
-
-/// How far another device's numbers are from these.
-fn compare(arguments: &ProbeArguments, folder: &Path, device: &str, found: &Probe) -> anyhow::Result<()> {
-    let reference = LoadOptions { device: device.parse()?, ..LoadOptions::default() };
-    let expected = Prober::load(folder, &reference)?.run(&arguments.text)?;
-    let (latents, heads) = differences(found, &expected);
-    let devices = format!("{} and {device}", arguments.model.device.loading().device);
-    output::result(format_args!("{devices}: latents {latents:.2e} apart, logits or scores {heads:.2e}"))?;
-    ensure!(latents <= FAR && heads <= FAR, "{devices} are further apart than {FAR}, as a share of the largest number");
-    Ok(())
 }

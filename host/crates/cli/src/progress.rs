@@ -2,11 +2,23 @@
 
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
-use inferenceguard_catalog::SignsOfLife;
+use inferenceguard_catalog::{SignsOfLife, progress_line};
 use std::time::Duration;
 
 /// How long a log stays silent.
 const SILENCE: Duration = Duration::from_secs(10);
+
+#[cfg(feature = "evaluation")]
+/// Runs work that takes long under a bar with this template of indicatif.
+pub(crate) fn under_bar<T, E: Into<anyhow::Error>>(
+    template: &str,
+    work: impl FnOnce(&ProgressBar) -> Result<T, E>,
+) -> anyhow::Result<T> {
+    let shown = Shown::begin(template)?;
+    let done = work(shown.bar());
+    drop(shown);
+    done.map_err(Into::into)
+}
 
 /// A bar that is shown until this is dropped.
 pub(crate) struct Shown {
@@ -37,26 +49,6 @@ impl Drop for Shown {
 }
 
 fn lines(bar: ProgressBar) -> SignsOfLife {
-    SignsOfLife::begin(SILENCE, move || output::note(line(&bar)))
-}
-
-/// The bar as a line of text.
-fn line(bar: &ProgressBar) -> String {
-    let of = bar.length().filter(|length| *length > 0).map(|length| format!(" of {length}")).unwrap_or_default();
-    format!("... {}{of} {}", bar.position(), bar.message()).trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_says_how_far_the_work_is_and_what_it_is() {
-        let bar = ProgressBar::hidden();
-        bar.inc(3);
-        assert_eq!(line(&bar), "... 3");
-        bar.set_length(8);
-        bar.set_message("answers");
-        assert_eq!(line(&bar), "... 3 of 8 answers");
-    }
+    let line = move || output::note(progress_line(bar.position(), bar.length(), &bar.message()));
+    SignsOfLife::begin(SILENCE, line)
 }

@@ -1,10 +1,9 @@
-//! What a user asks: the options that `run` and `chat` share, the request that they make, and its answer as it comes.
+//! What a user asks: the options that `run` and `chat` share, and the prompt.
 
-use crate::output;
 use anyhow::{Context, bail};
 use clap::Args;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Output, Progress, Request};
-use inferenceguard_model::{Message, SamplingSettings};
+use inferenceguard_chat::Asked;
+use inferenceguard_model::SamplingSettings;
 use std::io::{self, Read};
 
 /// What an answer may cost, how it is sampled, and what stands before the conversation.
@@ -31,58 +30,12 @@ pub(crate) struct PromptArguments {
 }
 
 impl PromptArguments {
-    /// Refuses more tokens than the bundle allows.
-    pub(crate) fn check(&self, engine: &Engine) -> anyhow::Result<()> {
-        let most = engine.max_tokens();
-        match self.max_tokens.filter(|tokens| *tokens > most) {
-            Some(tokens) => {
-                bail!("--max-tokens: found {tokens}; expected at most {most}, the `max_tokens` of the bundle")
-            }
-            None => Ok(()),
-        }
+    /// As a conversation takes them.
+    pub(crate) fn asked(&self) -> Asked {
+        let Self { seed, temperature, top_p, max_tokens, .. } = *self;
+        let sampling = SamplingSettings { temperature, top_p, ..Default::default() };
+        Asked { seed, sampling, system: self.system.clone(), max_tokens }
     }
-
-    /// The turns before the first prompt.
-    pub(crate) fn opening(&self) -> Vec<Message> {
-        let system = |text: &String| Message { role: "system".to_owned(), content: text.clone() };
-        self.system.iter().map(system).collect()
-    }
-
-    /// A request with these options.
-    pub(crate) fn request(&self, prompt: &str, history: Vec<Message>) -> Request {
-        let sampling = SamplingSettings { temperature: self.temperature, top_p: self.top_p, ..Default::default() };
-        let (seed, max_tokens) = (Some(self.seed), self.max_tokens);
-        Request { history, sampling, max_tokens, seed, ..Request::new(prompt) }
-    }
-}
-
-/// Answers a request. Text is printed while it is released, if the request says when; then a line break follows it, also before
-/// an error. The outer error is one of the standard output.
-pub(crate) fn stream(
-    engine: &Engine,
-    request: Request,
-    on_progress: impl Fn(&Progress),
-) -> anyhow::Result<Result<Output, EngineError>> {
-    let (prints, cancel) = (request.release.is_some(), CancelToken::new());
-    let (mut printed, mut broken) = (false, None);
-    let answered = engine.stream(request, &cancel, |event| match event {
-        Event::Progress(progress) => on_progress(&progress),
-        Event::Released { text } if prints => {
-            printed |= !text.is_empty();
-            if let Err(error) = output::part(&text) {
-                broken = Some(error);
-                cancel.cancel();
-            }
-        }
-        _ => {}
-    });
-    if let Some(error) = broken {
-        return Err(error);
-    }
-    if prints && (printed || answered.is_ok()) {
-        output::result("")?;
-    }
-    Ok(answered)
 }
 
 /// The prompt as it is given, or from the standard input for `-`.

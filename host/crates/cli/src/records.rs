@@ -4,15 +4,13 @@ use crate::{
     flags::{DeviceArguments, GuardArguments},
     output,
 };
-use anyhow::ensure;
 use clap::Args;
-use inferenceguard_bundle::seconds_since_1970;
-use inferenceguard_catalog::{CatalogError, Loading, keys::verifying_key, language_files, language_model};
-use inferenceguard_console::record::{self, Language};
-use inferenceguard_model::{Model, ModelIdentity};
-use inferenceguard_replay::{bodies, models};
+use inferenceguard_catalog::{CatalogError, keys::verifying_key};
+use inferenceguard_console::record;
+use inferenceguard_record::{Body, Header};
+use inferenceguard_replay::{Speller, models, show};
 use serde_json::json;
-use std::{cell::OnceCell, path::PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
@@ -81,52 +79,16 @@ pub(crate) struct ExplainArguments {
 
 /// Explains one record of a file, or all.
 pub(crate) fn explain(arguments: &ExplainArguments) -> anyhow::Result<()> {
-    let (mut skipped, mut explained, language) = (0, 0, OnceCell::new());
-    for one in bodies(&arguments.file, &mut skipped)? {
-        let (header, body) = one?;
-        if arguments.record.is_some_and(|wanted| wanted != header.sequence) {
-            continue;
-        }
-        explained += 1;
+    let speller = Speller::new(arguments.model.clone(), arguments.device.loading());
+    let explain = &mut |header: &Header, body: &Body| -> anyhow::Result<()> {
         if arguments.json {
-            let (header, steps, nearest) = (&header, body.steps(), body.nearest());
-            output::json(&json!({"header": header, "steps": steps, "nearest": nearest}))?;
-        } else {
-            // The record's own text will do where a cost read all of it.
-            let own = body.nearest().is_none_or(|nearest| nearest.texts.is_some());
-            let spelled = if own { None } else { loaded(&language, arguments)?.as_ref() };
-            output::result(record::words(&header, &body, models(&header), spelled))?;
+            let (steps, nearest) = (body.steps(), body.nearest());
+            return output::json(&json!({"header": header, "steps": steps, "nearest": nearest}));
         }
-    }
-    ensure!(explained > 0, "{}: no such record with a body ({skipped} without)", arguments.file.display());
-    Ok(())
-}
-
-/// The model, loaded when it is needed first.
-fn loaded<'a>(
-    cell: &'a OnceCell<Option<Language>>,
-    arguments: &ExplainArguments,
-) -> anyhow::Result<&'a Option<Language>> {
-    match cell.get() {
-        Some(language) => Ok(language),
-        None => {
-            let language = language(arguments)?;
-            Ok(cell.get_or_init(|| language))
-        }
-    }
-}
-
-fn language(arguments: &ExplainArguments) -> anyhow::Result<Option<Language>> {
-    let loading = Loading::new(&arguments.device.loading(), None)?;
-    let files = match language_files(arguments.model.as_deref(), loading.note()) {
-        Err(CatalogError::NoDemoModel) => return Ok(None),
-        files => files?,
+        output::result(record::words(header, body, models(header), speller.of(body)?))
     };
-    let model = language_model(&files, &loading.language(), loading.note())?;
-    Ok(Some((model.tokenizer(), ModelIdentity::from(model.info()))))
+    show(&arguments.file, arguments.record, explain)
 }
-
-const DAY: u64 = 24 * 60 * 60;
 
 #[derive(Debug, Args)]
 pub(crate) struct ForgetArguments {
@@ -140,10 +102,8 @@ pub(crate) struct ForgetArguments {
 
 /// Removes the bodies of records that are too old.
 pub(crate) fn forget(arguments: &ForgetArguments) -> anyhow::Result<()> {
-    // With --keep 0, records of this second are removed as well.
-    let before = (seconds_since_1970() + 1).saturating_sub(arguments.keep.saturating_mul(DAY));
     for path in &arguments.files {
-        let forgotten = inferenceguard_record::forget(path, before)?;
+        let forgotten = inferenceguard_record::forget_older(path, arguments.keep)?;
         output::result(format_args!("{}: {forgotten} bodies removed, the chain is as it was", path.display()))?;
     }
     Ok(())

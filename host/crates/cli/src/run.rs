@@ -4,18 +4,18 @@ use crate::{
     flags::GuardArguments,
     output,
     progress::Shown,
-    prompt::{PromptArguments, prompt, stream},
+    prompt::{PromptArguments, prompt},
 };
-use anyhow::bail;
 use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_catalog::{
     journals::{self, Damaged},
     keys::signing_key,
 };
+use inferenceguard_chat::{stream, succeeded};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
-use inferenceguard_search::{Release, Status};
+use inferenceguard_search::Release;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -58,12 +58,13 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         methods.push(BASE.to_owned());
     }
     let engine = arguments.guard.choice().engine(&methods, &arguments.asked.budgets)?;
-    arguments.asked.check(&engine)?;
+    let asked = arguments.asked.asked();
+    asked.check(&engine)?;
     let request = |method: &str| Request {
         method: Some(method.to_owned()),
         release: arguments.stream.then_some(Release::Agreement),
         record: arguments.record.is_some(),
-        ..arguments.asked.request(&prompt, arguments.asked.opening())
+        ..asked.request(&prompt, asked.opening())
     };
     // Before the answer, so that a file that cannot be written is reported at once.
     let key = arguments.record_key.as_deref().map(signing_key).transpose()?;
@@ -83,16 +84,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     } else {
         print(arguments, &guarded)?;
     }
-    succeeded(&guarded)
-}
-
-/// A failed request is an error, also after it was shown.
-fn succeeded(guarded: &Output) -> anyhow::Result<()> {
-    if guarded.status == Status::Failed {
-        let reasons: Vec<String> = guarded.failures.iter().map(ToString::to_string).collect();
-        bail!("the request failed, and no answer was emitted: {}", reasons.join("; "));
-    }
-    Ok(())
+    // A failed request is an error, also after it was shown.
+    Ok(succeeded(&guarded)?)
 }
 
 /// The answer goes to stdout, everything about it to stderr.
@@ -110,9 +103,8 @@ fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
 fn generate(engine: &Engine, request: Request) -> anyhow::Result<Output> {
     // Text on a terminal and a bar would overwrite each other.
     let shown = request.release.is_none().then(|| Shown::begin("{bar:24} {pos}/{len} tokens  {msg}")).transpose()?;
-    let answered = stream(engine, request, |progress| {
-        shown.iter().for_each(|shown| advance(shown.bar(), progress));
-    });
+    let advance = |progress: &Progress| shown.iter().for_each(|shown| advance(shown.bar(), progress));
+    let answered = stream(engine, request, advance, output::part);
     drop(shown);
     Ok(answered??)
 }
@@ -120,8 +112,5 @@ fn generate(engine: &Engine, request: Request) -> anyhow::Result<Output> {
 fn advance(bar: &ProgressBar, progress: &Progress) {
     bar.set_length(u64::from(progress.max_depth));
     bar.set_position(u64::from(progress.depth));
-    let left = progress.best.as_ref().and_then(|best| best.margins.iter().copied().reduce(f64::min));
-    let left = left.map(|left| format!(", budget left {left:.2}")).unwrap_or_default();
-    let attempt = if progress.attempt > 0 { format!(", retry {}", progress.attempt) } else { String::new() };
-    bar.set_message(format!("{} of {} safe{attempt}{left}", progress.safe, progress.candidates));
+    bar.set_message(answer::progress(progress));
 }

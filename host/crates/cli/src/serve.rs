@@ -2,7 +2,7 @@
 
 use crate::flags::GuardArguments;
 use clap::Args;
-use inferenceguard_service::{FaceOption, ServeOptions, serve as run};
+use inferenceguard_service::{FaceOption, ServeOptions, address, serve as run};
 use std::path::PathBuf;
 
 /// See `serve`.
@@ -80,22 +80,11 @@ pub(crate) struct ServeArguments {
     verbose: bool,
 }
 
-impl ServeArguments {
-    fn address(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host.trim_matches(['[', ']']))
-        } else {
-            self.host.clone()
-        };
-        self.listen.clone().unwrap_or_else(|| format!("{host}:{}", self.port))
-    }
-}
-
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     Ok(run(ServeOptions {
         choice: arguments.guard.choice(),
-        listen: arguments.address(),
+        listen: arguments.listen.unwrap_or_else(|| address(&arguments.host, arguments.port)),
         admin_listen: Some(arguments.admin_listen).filter(|_| !arguments.no_admin),
         config: arguments.config,
         methods: arguments.methods,

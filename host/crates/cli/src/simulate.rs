@@ -1,13 +1,9 @@
 //! `simulate`: answers a second over many replicas, from measured times.
 
 use crate::output;
-use anyhow::Context;
 use clap::Args;
 use inferenceguard_scaling::{Sweep, Times};
 use std::path::PathBuf;
-
-/// The times that are taken if no file is named.
-const TIMES: &str = include_str!("../../scaling/times.toml");
 
 /// See `simulate`.
 #[derive(Debug, Args)]
@@ -35,12 +31,9 @@ pub(crate) struct SimulateArguments {
 /// Simulates every case, prints the table, and writes files.
 pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<()> {
     let SimulateArguments { times, replicas, scores, ns, engines_faster, out } = arguments;
-    let text = match times {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
-        None => TIMES.to_owned(),
-    };
+    let times = Times::read(times.as_deref())?.with_faster_engines(*engines_faster)?;
     let sweep = Sweep { replicas: replicas.clone(), scores: scores.clone(), ns: ns.clone() };
-    let report = sweep.run(&Times::parse(&text)?.with_faster_engines(*engines_faster)?)?;
+    let report = sweep.run(&times)?;
     if let Some(folder) = out {
         output::file(&folder.join("scaling.csv"), report.csv().as_bytes())?;
         output::file(&folder.join("scaling.md"), report.markdown().as_bytes())?;

@@ -4,7 +4,7 @@ use crate::{
     cost::{self, CostArguments},
     critic::{self, CriticArguments},
     output,
-    progress::Shown,
+    progress::under_bar,
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -49,8 +49,5 @@ fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, ..options };
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("{} could not be made", arguments.out.display()))?;
-    let shown = Shown::begin("{bar:32} {pos}/{len} {msg} {eta}")?;
-    let report = train(&options, shown.bar());
-    drop(shown);
-    output::result(&report?)
+    output::result(under_bar("{bar:32} {pos}/{len} {msg} {eta}", |bar| train(&options, bar))?)
 }

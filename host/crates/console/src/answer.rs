@@ -1,7 +1,7 @@
 //! An output in words: its status, and the budget as it was spent.
 
 use crate::escape;
-use inferenceguard_host::Output;
+use inferenceguard_host::{Output, Progress};
 use inferenceguard_search::{ConstraintReport, Finish, RepeatsFrom, Status};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
 
@@ -49,6 +49,15 @@ pub fn brief(output: &Output) -> String {
     }));
     lines.extend(output.failures.iter().map(|failure| format!("[failed: {failure}]")));
     escape::lines(lines)
+}
+
+/// Where a running request stands: its safe candidates, the retry, and the budget that the best one has left.
+#[must_use]
+pub fn progress(progress: &Progress) -> String {
+    let left = progress.best.as_ref().and_then(|best| best.margins.iter().copied().reduce(f64::min));
+    let left = left.map(|left| format!(", budget left {left:.2}")).unwrap_or_default();
+    let attempt = if progress.attempt > 0 { format!(", retry {}", progress.attempt) } else { String::new() };
+    format!("{} of {} safe{attempt}{left}", progress.safe, progress.candidates)
 }
 
 /// What is left of a budget, or how much more was spent.

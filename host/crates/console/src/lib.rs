@@ -6,6 +6,7 @@
 //! - [`bundle`], [`roles`]: what a bundle decides, and what its components see and may do;
 //! - [`price`]: what a text costs, token by token;
 //! - [`tables`]: Markdown tables as columns of a terminal;
+//! - [`failure`]: an error and its causes;
 //! - [`component`]: what a component is, and what a check of it found.
 //!
 //! **Invariant**: nothing here prints; text from components, bundles, records and models is escaped.
@@ -14,6 +15,7 @@ pub mod answer;
 pub mod bundle;
 pub mod component;
 pub mod escape;
+pub mod failure;
 pub mod price;
 pub mod record;
 pub mod roles;

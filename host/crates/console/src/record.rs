@@ -1,6 +1,7 @@
 //! A record in words: the decisions, and where the budget went.
 
 use crate::{answer, escape};
+use inferenceguard_host::Judgement;
 use inferenceguard_model::{ModelIdentity, Token, Tokenizer};
 use inferenceguard_record::{Body, Candidate, Header, Span, Step};
 use inferenceguard_search::Found;
@@ -39,6 +40,21 @@ pub fn words(
 
 /// Stands where the tokens of a record cannot be spelled.
 const OTHER: &str = "  another model answered (name it with --model): tokens are shown by their ids";
+
+/// A recorded answer that two bundles do not judge the same: which way, and what each bundle charges.
+#[must_use]
+pub fn judged_apart(number: u64, text: &str, old: &Judgement, new: &Judgement) -> String {
+    let way = if new.within_budget { "would pass now" } else { "would not pass any more" };
+    let text: String = text.chars().take(80).collect();
+    let (old, new) = (spent(old), spent(new));
+    format!("record {number}: {way}\n  old: {old}\n  new: {new}\n  {text:?}")
+}
+
+fn spent(judged: &Judgement) -> String {
+    let one = judged.constraints.iter();
+    let one = one.map(|c| format!("{} {:.2} of {}", escape::line(&c.name), c.max_cost, c.budget));
+    one.collect::<Vec<_>>().join(", ")
+}
 
 /// What was decided about an answer, and where its budgets went. Tokens are spelled with the tokenizer of the model that answered.
 #[must_use]

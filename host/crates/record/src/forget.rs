@@ -4,11 +4,23 @@ use crate::{
     RecordError,
     chain::{Written, read},
 };
+use inferenceguard_bundle::seconds_since_1970;
 use std::{
     fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     path::Path,
 };
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// As [`forget`], for records that are older than this many days; 0 removes all bodies.
+///
+/// # Errors
+/// As [`forget`].
+pub fn forget_older(path: &Path, days: u64) -> Result<u64, RecordError> {
+    // With 0 days, records of this second are removed as well.
+    forget(path, (seconds_since_1970() + 1).saturating_sub(days.saturating_mul(DAY)))
+}
 
 /// Removes the bodies of all records written before this time (seconds since 1970), and says how many there were. Headers
 /// stay as they are, byte for byte. The file is checked first, and replaced whole; nobody may be writing to it.

@@ -15,7 +15,7 @@
 //! - [`Journal`]: appends records; a line torn by a kill is cut off when it is opened again, and a file that another program
 //!   emptied or moved is noticed.
 //! - [`read`]: the lines of a file, with their chain checked.
-//! - [`forget`]: removes bodies when their time is over.
+//! - [`forget()`], [`forget_older`]: removes bodies when their time is over.
 //! - [`Body::verify`]: adds up the recorded costs again and compares them with what the answer claims. It needs no model
 //!   and no component.
 //! - [`Body::replay`]: the components of the bundle decide again, from the recorded inputs, bit for bit; numbers of networks that
@@ -39,6 +39,6 @@ pub use body::{Body, Header};
 pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
 pub use explain::{Candidate, Span, Step};
-pub use forget::forget;
+pub use forget::{forget, forget_older};
 pub use journal::{Journal, holds_signatures};
 pub use replay::{Deciders, Replayed};

@@ -23,6 +23,14 @@ pub enum ReplayError {
         /// What is wrong.
         source: Box<ReplayError>,
     },
+    /// No record that was asked for has a body.
+    #[error("{}: no such record with a body ({skipped} without)", path.display())]
+    NotShown {
+        /// The file.
+        path: PathBuf,
+        /// The records without a body.
+        skipped: u64,
+    },
     /// The folder of a server's store cannot be read.
     #[error("{}", path.display())]
     Store {

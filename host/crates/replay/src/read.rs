@@ -1,5 +1,6 @@
 //! The records of a file, and the models that they name.
 
+use crate::ReplayError;
 use inferenceguard_record::{Body, Header, RecordError, read};
 use std::path::Path;
 
@@ -19,6 +20,29 @@ pub fn bodies<'a>(
         }
         Err(error) => Some(Err(error)),
     }))
+}
+
+/// Shows the record of this number, or every record, as far as it has a body.
+///
+/// # Errors
+/// [`ReplayError::NotShown`] if there is none; a file that cannot be read, or whose chain breaks; what `show` returns.
+pub fn show<E: From<ReplayError>>(
+    path: &Path,
+    number: Option<u64>,
+    show: &mut dyn FnMut(&Header, &Body) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut skipped, mut shown) = (0, 0);
+    for record in bodies(path, &mut skipped).map_err(ReplayError::from)? {
+        let (header, body) = record.map_err(ReplayError::from)?;
+        if number.is_none_or(|number| number == header.sequence) {
+            shown += 1;
+            show(&header, &body)?;
+        }
+    }
+    match shown {
+        0 => Err(ReplayError::NotShown { path: path.to_owned(), skipped }.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Every model that a header names (`language model NAME`, `score model NAME`), and its fingerprint, without control

@@ -1,6 +1,7 @@
 //! What can be wrong with times and cases.
 
 use inferenceguard_eval::EvalError;
+use std::{io, path::PathBuf};
 
 /// Why nothing can be simulated.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,14 @@ pub enum ScalingError {
     /// The file is not as the page of [`crate::Times`] describes it.
     #[error("the times cannot be read: {0}")]
     Times(#[from] toml::de::Error),
+    /// The file of times cannot be read.
+    #[error("{} cannot be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A number that cannot be simulated.
     #[error("`{name}` is {found}; expected {expected}")]
     Number {

@@ -2,6 +2,7 @@
 
 use crate::ScalingError;
 use serde::Deserialize;
+use std::{fs, path::Path};
 
 /// The most candidates, tokens and rows: far beyond any engine, and small enough to simulate.
 const MOST: usize = 1 << 20;
@@ -79,10 +80,20 @@ pub struct Search {
 }
 
 impl Times {
-    /// Reads a file of times.
+    /// Reads a file of times; those of SCALING.md if none is named.
     ///
     /// # Errors
-    /// [`ScalingError`] for a file that is not of this form, and for numbers that cannot be.
+    /// [`ScalingError::File`], and as [`Times::parse`].
+    pub fn read(path: Option<&Path>) -> Result<Self, ScalingError> {
+        let Some(path) = path else { return Self::parse(include_str!("../times.toml")) };
+        let unread = |source| ScalingError::File { path: path.to_owned(), source };
+        Self::parse(&fs::read_to_string(path).map_err(unread)?)
+    }
+
+    /// Reads the text of a file of times.
+    ///
+    /// # Errors
+    /// [`ScalingError`] for a text that is not of this form, and for numbers that cannot be.
     pub fn parse(text: &str) -> Result<Self, ScalingError> {
         let times: Self = toml::from_str(text)?;
         times.check()?;

@@ -5,8 +5,11 @@
 //! 3. Once models, bundle, settings and addresses are accepted, the file of records is opened, then the state is saved.
 //! 4. `reload` activates the bundle again on SIGHUP, and `watch` when it changes; both do so for the tenants' layers.
 //!
+//! [`administration`] is the other side of a running server: what administrators ask of it.
+//!
 //! **Invariant**: a server that is refused before step 3 has changed neither the records nor the saved state.
 
+pub mod administration;
 #[cfg(feature = "gateways")]
 mod envoy;
 #[cfg(not(feature = "gateways"))]
@@ -77,6 +80,15 @@ pub struct ServeOptions {
     pub api_key: Option<String>,
     /// Whether every request has a log line.
     pub verbose: bool,
+}
+
+/// A host and a port as an address; a host with colons is an address of IPv6.
+#[must_use]
+pub fn address(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{}]:{port}", host.trim_matches(['[', ']'])),
+        false => format!("{host}:{port}"),
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.

@@ -3,12 +3,15 @@
 use crate::{TrialError, eval::demonstration_prompts};
 use indicatif::ProgressBar;
 use inferenceguard_bundle::Bundle;
-use inferenceguard_catalog::{Choice, build};
+use inferenceguard_catalog::{Choice, build, write_file};
 use inferenceguard_demo::world::{Split, World};
-use inferenceguard_eval::{Curve, Dataset, Ending, Prompt, Tried};
+use inferenceguard_eval::{Curve, Dataset, Ending, Prompt, Tried, plots};
 use inferenceguard_host::{Engine, OWN_METHOD, Request};
 use inferenceguard_search::Status;
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The method that answers without a guard.
 const PLAIN: &str = "base";
@@ -58,6 +61,19 @@ pub fn calibrate(options: &CalibrateOptions) -> Result<Curve, TrialError> {
     let guarded = budgets.iter().map(|budget| Ok((*budget, ask(OWN_METHOD, *budget)?)));
     let guarded = guarded.collect::<Result<Vec<_>, TrialError>>()?;
     Ok(Curve::new(&constraint, &plain, &guarded, options.refusals)?)
+}
+
+/// Writes the table and the plot of a curve into a folder, which is made.
+///
+/// # Errors
+/// A plot that cannot be drawn, a file that cannot be written.
+pub fn write(curve: &Curve, folder: &Path) -> Result<(), TrialError> {
+    fs::create_dir_all(folder).map_err(TrialError::file(folder))?;
+    let picture = plots::curve(curve)?;
+    write_file(&folder.join("calibration.md"), format!("{curve}\n").as_bytes())?;
+    write_file(&folder.join("calibration.json"), &serde_json::to_vec_pretty(curve)?)?;
+    write_file(&folder.join("calibration.svg"), picture.svg.as_bytes())?;
+    Ok(write_file(&folder.join("calibration.png"), &picture.png)?)
 }
 
 fn prompts(options: &CalibrateOptions) -> Result<Vec<Prompt>, TrialError> {

@@ -96,6 +96,20 @@ pub enum TrialError {
     /// A baseline cannot be compared with.
     #[error("a baseline is recorded with --update")]
     Baseline(#[source] EvalError),
+    /// Answers that are within budget, and beyond it when they are priced from scratch.
+    #[error("{count} answers with status within_budget exceed it when priced from scratch; this is a bug")]
+    Unconfirmed {
+        /// How many.
+        count: usize,
+    },
+    /// Figures are worse than recorded.
+    #[error("worse than recorded in {}: {worse}", path.display())]
+    Worse {
+        /// The baseline's file.
+        path: PathBuf,
+        /// Each figure, its old value, and its new value.
+        worse: String,
+    },
     /// Multipliers would be chosen on prompts that are evaluated.
     #[error(
         "--tune-lambda: {prompt:?} is a prompt of the evaluation too; tune on others (--tune-prompts FILE, or leave out --split validation)"

@@ -1,11 +1,9 @@
 //! `bundle calibrate`: what budgets do, for this model and this bundle.
 
 use crate::{flags::GuardArguments, output, progress::Shown};
-use anyhow::Context;
 use clap::Args;
-use inferenceguard_eval::{Curve, plots};
 use inferenceguard_trials::calibrate::{self, CalibrateOptions};
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArguments {
@@ -45,16 +43,8 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
     });
     drop(shown);
     let curve = curve?;
-    write(arguments, &curve)?;
+    if let Some(folder) = &arguments.out {
+        calibrate::write(&curve, folder)?;
+    }
     output::tables(&curve)
-}
-
-fn write(arguments: &CalibrateArguments, curve: &Curve) -> anyhow::Result<()> {
-    let Some(folder) = &arguments.out else { return Ok(()) };
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let picture = plots::curve(curve)?;
-    output::file(&folder.join("calibration.md"), format!("{curve}\n").as_bytes())?;
-    output::file(&folder.join("calibration.json"), &serde_json::to_vec_pretty(curve)?)?;
-    output::file(&folder.join("calibration.svg"), picture.svg.as_bytes())?;
-    output::file(&folder.join("calibration.png"), &picture.png)
 }

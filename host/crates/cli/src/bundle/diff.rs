@@ -2,8 +2,7 @@
 
 use crate::{flags::GuardArguments, output};
 use clap::Args;
-use inferenceguard_console::escape;
-use inferenceguard_host::Judgement;
+use inferenceguard_console::{escape, record::judged_apart};
 use inferenceguard_replay::{Compared, diff as compare};
 use serde_json::json;
 use std::path::PathBuf;
@@ -34,28 +33,16 @@ pub(super) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
 }
 
 fn show(as_json: bool, compared: &Compared<'_>) -> anyhow::Result<()> {
-    let (header, body, old, new) = match compared {
+    match compared {
         Compared::Failed { record, failure } => {
             output::note(format_args!("record {record}: not judged: {}", escape::line(failure)));
-            return Ok(());
+            Ok(())
         }
-        Compared::Differs { header, body, old, new } => (header, body, old, new),
-    };
-    if as_json {
-        return output::json(&json!({"record": header.sequence, "old": old, "new": new}));
+        Compared::Differs { header, old, new, .. } if as_json => {
+            output::json(&json!({"record": header.sequence, "old": old, "new": new}))
+        }
+        Compared::Differs { header, body, old, new } => {
+            output::result(judged_apart(header.sequence, &body.outcome.text, old, new))
+        }
     }
-    let way = if new.within_budget { "would pass now" } else { "would not pass any more" };
-    let text: String = body.outcome.text.chars().take(80).collect();
-    output::result(format_args!(
-        "record {}: {way}\n  old: {}\n  new: {}\n  {text:?}",
-        header.sequence,
-        spent(old),
-        spent(new)
-    ))
-}
-
-fn spent(judged: &Judgement) -> String {
-    let one = judged.constraints.iter();
-    let one = one.map(|c| format!("{} {:.2} of {}", escape::line(&c.name), c.max_cost, c.budget));
-    one.collect::<Vec<_>>().join(", ")
 }

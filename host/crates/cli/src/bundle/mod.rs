@@ -7,7 +7,6 @@ mod diff;
 mod inspect;
 mod keys;
 mod make;
-mod price;
 #[cfg(feature = "oci")]
 mod registry;
 
@@ -16,10 +15,9 @@ use activate::{ActivateArguments, ServerArguments};
 use calibrate::CalibrateArguments;
 use clap::Subcommand;
 use diff::DiffArguments;
-use inspect::{CheckArguments, InspectArguments, PinArguments};
+use inspect::{CheckArguments, InspectArguments, PinArguments, PriceArguments};
 use keys::{KeygenArguments, SignArguments, VerifyArguments};
 use make::{InitArguments, PackArguments};
-use price::PriceArguments;
 #[cfg(feature = "oci")]
 use registry::{PullArguments, PushArguments};
 
@@ -66,7 +64,7 @@ pub(crate) fn command(command: &BundleCommand) -> anyhow::Result<()> {
         BundleCommand::Init(arguments) => make::init(arguments),
         BundleCommand::Inspect(arguments) => inspect::inspect(arguments),
         BundleCommand::Check(arguments) => inspect::check(arguments),
-        BundleCommand::Price(arguments) => price::price(arguments),
+        BundleCommand::Price(arguments) => inspect::price(arguments),
         BundleCommand::Pin(arguments) => inspect::pin(arguments),
         BundleCommand::Keygen(arguments) => keys::generate(arguments),
         BundleCommand::Sign(arguments) => keys::sign(arguments),

@@ -4,6 +4,7 @@ use crate::output;
 use clap::Args;
 use inferenceguard_catalog::bundles::{self, Fallback};
 use inferenceguard_registry::{self as registry, BundleReference};
+use inferenceguard_workshop::bundle::packed;
 use std::path::PathBuf;
 
 /// A bundle's place in an OCI registry.
@@ -54,9 +55,7 @@ pub(super) fn push(arguments: &PushArguments) -> anyhow::Result<()> {
 /// Fetches a bundle from a registry into one file.
 pub(super) fn pull(arguments: &PullArguments) -> anyhow::Result<()> {
     let bundle = registry::pull(&arguments.registry.bundle_reference())?;
-    let manifest = bundle.manifest();
-    let own = || format!("{}-{}.tar", manifest.name, manifest.version).into();
-    let out = arguments.out.clone().unwrap_or_else(own);
+    let out = arguments.out.clone().unwrap_or_else(|| packed(&bundle));
     output::file(&out, &bundle.pack()?)?;
     output::result(format_args!("{}  {}", out.display(), bundle.digest()))
 }

@@ -1,9 +1,11 @@
 //! Rows as a table and as JSON, and how time grows with N.
 
 use super::{measure::Row, peer::PeerRow};
-use inferenceguard_eval::plots::Bars;
+use crate::TrialError;
+use inferenceguard_catalog::write_file;
+use inferenceguard_eval::plots::{self, Bars};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 /// Everything that a bench measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,6 +93,16 @@ fn exponent<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> Option<f64> {
 }
 
 impl Report {
+    /// Draws where the time of each row went, as PNG or SVG by the ending of the file.
+    ///
+    /// # Errors
+    /// A plot that cannot be drawn, a file that cannot be written.
+    pub fn draw(&self, path: &Path) -> Result<(), TrialError> {
+        let picture = plots::bars(&self.bars())?;
+        let is_png = path.extension().is_some_and(|extension| extension == "png");
+        Ok(write_file(path, if is_png { &picture.png } else { picture.svg.as_bytes() })?)
+    }
+
     /// A picture of where the time of each row went.
     #[must_use]
     pub fn bars(&self) -> Bars {

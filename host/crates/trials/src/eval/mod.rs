@@ -4,7 +4,9 @@
 //! 2. With `tune_lambda`, `tune` chooses the multipliers of Lagrangian rows on other prompts.
 //! 3. `stage` builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
 //!    scratch (`pricer`).
+//! 4. [`baseline`] compares the report with a recorded one.
 
+pub mod baseline;
 mod contestants;
 mod demonstration;
 mod options;

@@ -1,11 +1,15 @@
-//! The arguments of `train critic`.
+//! `train critic`: a critic, or RE-Control's value network, for a language model and a bundle.
 
-use super::options::Preset;
-use crate::flags::{DeviceArguments, Named, one_of};
+use crate::{
+    flags::{DeviceArguments, Named, one_of},
+    output,
+    progress::under_bar,
+};
 use clap::Args;
 use inferenceguard_bundle::network::LayerActivation;
 use inferenceguard_critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
-use inferenceguard_search::{ConstraintMode, CostClip};
+use inferenceguard_search::{ConstraintMode, CostClip, SamplingSettings};
+use inferenceguard_training::critic::{CriticRun, Given, GivenAnswers, GivenTargets, GivenTraining, Preset};
 use std::path::PathBuf;
 
 const PRESETS: &[Named<Preset>] = &[
@@ -42,156 +46,223 @@ const SCHEDULES: &[Named<Schedule>] =
 pub(crate) struct CriticArguments {
     /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given
     #[arg(long, value_name = "DIR|ID")]
-    pub(crate) model: Option<String>,
+    model: Option<String>,
     /// A score model under the name that the bundle's costs use; may be repeated
     #[arg(long = "score", value_name = "NAME=DIR|ID")]
-    pub(crate) scores: Vec<String>,
+    scores: Vec<String>,
     /// A bundle's folder, whose costs price the answers and whose constraints are learnt; the demonstration's if not
     /// given
     #[arg(long, value_name = "DIR")]
-    pub(crate) bundle: Option<PathBuf>,
+    bundle: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) device: DeviceArguments,
+    device: DeviceArguments,
     /// The folder to write: trajectories, and per latent a network, plots and a checkpoint. A run that was stopped goes
     /// on there
     #[arg(long, value_name = "DIR", default_value = "critic")]
-    pub(crate) out: PathBuf,
+    out: PathBuf,
     /// Prompts, gzipped or not: .jsonl with `text`, PKU-SafeRLHF records, or one prompt per line; the demonstration's
     /// training prompts if not given
     #[arg(long, value_name = "FILE")]
-    pub(crate) prompts: Option<PathBuf>,
+    prompts: Option<PathBuf>,
     /// The most prompts, spread evenly over all
     #[arg(long)]
-    pub(crate) limit: Option<usize>,
+    limit: Option<usize>,
     /// Where values come from that are not given: `paper` is table 3, with the constraints, sampling and lengths of the
     /// paper's recipes (`eval --recipe`), whatever the bundle says
     #[arg(long, default_value = "default", value_parser = one_of(PRESETS))]
-    pub(crate) preset: Preset,
+    preset: Preset,
     /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
-    pub(crate) latents: Vec<Reading>,
+    latents: Vec<Reading>,
     /// Trains RE-Control's value network instead: the reward of the finished answer, estimated from the latent
     #[arg(long)]
-    pub(crate) value: bool,
+    value: bool,
     /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the safety cost
     #[arg(long, value_name = "LAMBDA", conflicts_with = "value")]
-    pub(crate) lagrangian: Option<f64>,
+    lagrangian: Option<f64>,
     /// What LAMBDA weighs: the cost at the answer's end, which is the cost model's score of the answer, or the sum over its
     /// tokens
     #[arg(long, value_name = "end|sum", default_value = "end", requires = "lagrangian", value_parser = one_of(WEIGHED))]
-    pub(crate) lagrangian_cost: Weighed,
+    lagrangian_cost: Weighed,
     #[command(flatten)]
-    pub(crate) answers: AnswerArguments,
+    answers: AnswerArguments,
     #[command(flatten)]
-    pub(crate) targets: TargetArguments,
+    targets: TargetArguments,
     #[command(flatten)]
-    pub(crate) training: TrainingArguments,
+    training: TrainingArguments,
     /// Prints the whole report as one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// How answers are sampled.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Answers")]
-pub(crate) struct AnswerArguments {
+struct AnswerArguments {
     /// Answers per prompt [default: 5]
     #[arg(long)]
-    pub(crate) answers: Option<usize>,
+    answers: Option<usize>,
     /// The most answer tokens [default: the bundle's]
     #[arg(long)]
-    pub(crate) max_tokens: Option<usize>,
+    max_tokens: Option<usize>,
     /// Latents are kept at every multiple of this many tokens, and at the answer's end [default: 8; paper: 32]
     #[arg(long)]
-    pub(crate) every: Option<usize>,
+    every: Option<usize>,
     /// Divides the logits; 0 = greedy [default: the bundle's]
     #[arg(long)]
-    pub(crate) temperature: Option<f32>,
+    temperature: Option<f32>,
     /// Only this many most likely tokens; 0 = all [default: the bundle's]
     #[arg(long)]
-    pub(crate) top_k: Option<u32>,
+    top_k: Option<u32>,
     /// Only the most likely tokens that together hold this probability [default: the bundle's]
     #[arg(long)]
-    pub(crate) top_p: Option<f32>,
+    top_p: Option<f32>,
     /// Only tokens at least this share as probable as the most likely one; 0 = all [default: the bundle's]
     #[arg(long)]
-    pub(crate) min_p: Option<f32>,
+    min_p: Option<f32>,
     /// Divides the positive logits of earlier tokens, and multiplies their negative logits; 1 = off
     /// [default: the bundle's]
     #[arg(long)]
-    pub(crate) repetition_penalty: Option<f32>,
+    repetition_penalty: Option<f32>,
     /// Prompts answered at once, and kept in one file [default: 16]
     #[arg(long)]
-    pub(crate) prompts_at_once: Option<usize>,
+    prompts_at_once: Option<usize>,
 }
 
 /// What a critic learns.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Targets")]
-pub(crate) struct TargetArguments {
+struct TargetArguments {
     /// The range of budgets, one for all constraints or one each [default: a quarter to four times the bundle's budget;
     /// paper: 10..10]
     #[arg(long, value_name = "LOW..HIGH", value_delimiter = ',')]
-    pub(crate) budgets: Vec<String>,
+    budgets: Vec<String>,
     /// The discount of all constraints [default: the bundle's; paper: 0.999 for the first]
     #[arg(long)]
-    pub(crate) gamma: Option<f64>,
+    gamma: Option<f64>,
     /// When all constraints must hold [default: the bundle's; paper: anytime for the first]
     #[arg(long, value_parser = one_of(MODES))]
-    pub(crate) mode: Option<ConstraintMode>,
+    mode: Option<ConstraintMode>,
     /// What becomes of negative costs of all constraints [default: the bundle's; paper: none for the first]
     #[arg(long, value_parser = one_of(CLIPS))]
-    pub(crate) clip: Option<CostClip>,
+    clip: Option<CostClip>,
     /// Tokens of a chunk: the critic is asked at its end [default: 32]
     #[arg(long)]
-    pub(crate) chunk_len: Option<usize>,
+    chunk_len: Option<usize>,
     /// The budget that a critic sees: at the chunk's start, as in the host, or after all costs up to the position, as in the
     /// paper's formula [default: chunk-start]
     #[arg(long, value_parser = one_of(SEEN))]
-    pub(crate) z: Option<BudgetSeen>,
+    z: Option<BudgetSeen>,
     /// Scales the task cost by gamma^T, as in the paper's formula; the preset `paper` does
     #[arg(long)]
-    pub(crate) discount_cost: bool,
+    discount_cost: bool,
 }
 
 /// How networks are trained.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
-pub(crate) struct TrainingArguments {
+struct TrainingArguments {
     /// Width of the hidden layers [default: 128; paper: 4096]
     #[arg(long)]
-    pub(crate) hidden: Option<usize>,
+    hidden: Option<usize>,
     /// Hidden layers [default: 1; paper: 1, values 2]
     #[arg(long)]
-    pub(crate) depth: Option<usize>,
+    depth: Option<usize>,
     /// What follows a hidden layer [default: silu; paper: relu]
     #[arg(long, value_parser = one_of(ACTIVATIONS))]
-    pub(crate) activation: Option<LayerActivation>,
+    activation: Option<LayerActivation>,
     /// The learning rate [default: 0.001; paper: 0.00001, values 0.0001]
     #[arg(long)]
-    pub(crate) rate: Option<f64>,
+    rate: Option<f64>,
     /// How the learning rate changes [default: cosine; paper: constant]
     #[arg(long, value_parser = one_of(SCHEDULES))]
-    pub(crate) schedule: Option<Schedule>,
+    schedule: Option<Schedule>,
     /// The weight decay [default: 0.01; paper: 0]
     #[arg(long)]
-    pub(crate) weight_decay: Option<f64>,
+    weight_decay: Option<f64>,
     /// The most passes over all answers [default: 40; paper: 50, values 100]
     #[arg(long)]
-    pub(crate) epochs: Option<usize>,
+    epochs: Option<usize>,
     /// Stops after this many epochs without a better validation loss; 0 = never [default: 8; paper: 0]
     #[arg(long)]
-    pub(crate) patience: Option<usize>,
+    patience: Option<usize>,
     /// Answers per step [default: 32; paper: 8, values 512]
     #[arg(long)]
-    pub(crate) batch: Option<usize>,
+    batch: Option<usize>,
     /// The share of prompts for early stopping and calibration [default: 0.15]
     #[arg(long)]
-    pub(crate) validation: Option<f64>,
+    validation: Option<f64>,
     /// The share of prompts that the report measures on [default: 0.15]
     #[arg(long)]
-    pub(crate) test: Option<f64>,
+    test: Option<f64>,
     /// The seed of answers, splits, budgets, weights and orders
     #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
+    seed: u64,
+}
+
+/// Samples, trains, measures, writes, and prints the measurements.
+pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
+    let mut run = CriticRun::open(&given(arguments))?;
+    let report = under_bar("{bar:32} {pos}/{len} {msg} {eta}", |bar| run.train(bar))?;
+    for (reading, path) in run.networks() {
+        output::note(format_args!("{reading}: {}", path.display()));
+    }
+    if arguments.json { output::json(&report) } else { output::result(&report) }
+}
+
+fn given(arguments: &CriticArguments) -> Given {
+    Given {
+        model: arguments.model.clone(),
+        scores: arguments.scores.clone(),
+        bundle: arguments.bundle.clone(),
+        loading: arguments.device.loading(),
+        out: arguments.out.clone(),
+        prompts: arguments.prompts.clone(),
+        limit: arguments.limit,
+        preset: arguments.preset,
+        readings: arguments.latents.clone(),
+        value: arguments.value,
+        lagrangian: arguments.lagrangian,
+        lagrangian_cost: arguments.lagrangian_cost,
+        answers: arguments.answers.given(),
+        targets: arguments.targets.given(),
+        training: arguments.training.given(),
+    }
+}
+
+impl AnswerArguments {
+    fn given(&self) -> GivenAnswers {
+        let Self { answers, max_tokens, every, prompts_at_once, .. } = *self;
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty, .. } = *self;
+        let sampling = SamplingSettings { temperature, top_k, top_p, min_p, repetition_penalty };
+        GivenAnswers { answers, max_tokens, every, sampling, prompts_at_once }
+    }
+}
+
+impl TargetArguments {
+    fn given(&self) -> GivenTargets {
+        let Self { gamma, mode, clip, chunk_len, z: seen, discount_cost, .. } = *self;
+        GivenTargets { budgets: self.budgets.clone(), gamma, mode, clip, chunk_len, seen, discount_cost }
+    }
+}
+
+impl TrainingArguments {
+    fn given(&self) -> GivenTraining {
+        let Self { hidden, depth, activation, rate, schedule, weight_decay, .. } = *self;
+        let Self { epochs, patience, batch, validation, test, seed, .. } = *self;
+        GivenTraining {
+            hidden,
+            depth,
+            activation,
+            rate,
+            schedule,
+            weight_decay,
+            epochs,
+            patience,
+            batch,
+            validation,
+            test,
+            seed,
+        }
+    }
 }

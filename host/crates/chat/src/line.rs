@@ -1,7 +1,7 @@
 //! What a line of a chat means: a command, or what the user says.
 
 /// The commands.
-pub(super) const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 /method NAME      how the next answers are found: bundle, base (no guard), best-of-n ...
 /budget [NAME=]D  a smaller budget for the next answers
 /why              what was decided about the last answer, and what it cost
@@ -10,7 +10,7 @@ pub(super) const HELP: &str = "\
 
 /// A line of a chat.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// Another method.
     Method(&'a str),
     /// A smaller budget: `[NAME=]D`.
@@ -29,7 +29,7 @@ pub(super) enum Line<'a> {
 
 impl<'a> Line<'a> {
     /// Reads a line; the error is a message for the user.
-    pub(super) fn read(line: &'a str) -> Result<Self, String> {
+    pub(crate) fn read(line: &'a str) -> Result<Self, String> {
         let text = line.trim();
         let Some(command) = text.strip_prefix('/') else { return Ok(Self::Text(text)) };
         if command.starts_with('/') {

@@ -1,0 +1,47 @@
+//! What can go wrong in a conversation.
+
+use inferenceguard_catalog::CatalogError;
+use inferenceguard_host::EngineError;
+use inferenceguard_record::RecordError;
+
+/// A conversation that cannot begin, or a line that cannot be followed. Each variant says what was found and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatError {
+    /// More answer tokens than the bundle allows.
+    #[error("--max-tokens: found {found}; expected at most {most}, the `max_tokens` of the bundle")]
+    MaxTokens {
+        /// What was given.
+        found: u32,
+        /// The most.
+        most: u32,
+    },
+    /// A request that failed, which is no answer and no refusal.
+    #[error("the request failed, and no answer was emitted: {reasons}")]
+    Failed {
+        /// What failed, and why.
+        reasons: String,
+    },
+    /// A model or bundle cannot be opened, or a budget cannot be read.
+    #[error(transparent)]
+    Catalog(Box<CatalogError>),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(Box<EngineError>),
+    /// An answer was not recorded, so it cannot be explained.
+    #[error(transparent)]
+    Record(Box<RecordError>),
+}
+
+/// Converts errors of other crates, boxed because they are large.
+macro_rules! from_boxed {
+    ($($variant:ident($error:ty)),*) => {$(
+        impl From<$error> for ChatError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+from_boxed!(Catalog(CatalogError), Engine(EngineError), Record(RecordError));

@@ -1,0 +1,35 @@
+//! `chat`: a conversation under guard, turn by turn.
+
+use crate::{flags::GuardArguments, output, prompt::PromptArguments};
+use clap::Args;
+use inferenceguard_chat::{Chat, Taken};
+use std::io::{self, BufRead};
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArguments {
+    #[command(flatten)]
+    guard: GuardArguments,
+    /// Methods that /method may choose beside the bundle's own
+    #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,beam")]
+    methods: Vec<String>,
+    #[command(flatten)]
+    asked: PromptArguments,
+}
+
+/// Answers every line of the standard input, until it ends or `/bye`.
+pub(crate) fn chat(arguments: &ChatArguments) -> anyhow::Result<()> {
+    let ChatArguments { guard, methods, asked } = arguments;
+    let mut chat = Chat::open(&guard.choice(), methods, &asked.budgets, asked.asked())?;
+    output::note(chat.greeting());
+    let mut lines = io::stdin().lock().lines();
+    loop {
+        output::ask("> ");
+        let Some(line) = lines.next().transpose()? else { return Ok(()) };
+        match chat.take(&line, output::part)? {
+            Taken::Done => {}
+            Taken::Note(text) => output::note(text),
+            Taken::Failed(error) => output::report(&error.into()),
+            Taken::Bye => return Ok(()),
+        }
+    }
+}

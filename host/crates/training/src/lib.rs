@@ -1,0 +1,14 @@
+//! Training by name: critics and costs for the models, bundles and answers that an operator names.
+//!
+//! - [`critic`]: a critic, or RE-Control's value network, from a model's own answers, with presets and the bundle's settings;
+//! - [`cost`]: a cost on a model's own latents, from labelled answers, and the bundle around it.
+//!
+//! What trains is the crate `inferenceguard-critic`. Options are plain structs, and results are reports; nothing here prints,
+//! except notes through the function that the options name, and progress goes to the bar that the caller hands in.
+
+pub mod cost;
+pub mod critic;
+mod error;
+mod files;
+
+pub use error::TrainingError;

@@ -1,0 +1,105 @@
+//! Components as they are, above all those that the program carries.
+
+use crate::WorkshopError;
+use inferenceguard_catalog::{cache, embedded};
+use inferenceguard_componentize::{self as componentize, Inspection};
+use inferenceguard_console::{component, escape, roles};
+use inferenceguard_sandbox::{Component, Limits, Sandbox};
+use inferenceguard_search::Needs;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path};
+
+/// A component, as its file and as itself say what it is.
+pub struct Inspected {
+    name: String,
+    found: Inspection,
+    /// It, if it runs.
+    loaded: Result<Component, WorkshopError>,
+}
+
+/// Looks at a component: a file, or one that the program carries.
+///
+/// # Errors
+/// What is no component of the contract. One that does not run is still shown.
+pub fn inspect(name: &str) -> Result<Inspected, WorkshopError> {
+    let bytes = embedded::read_component(name)?;
+    let found = componentize::inspect(&bytes).map_err(WorkshopError::of_contract(name))?;
+    let loaded = sandbox().and_then(|sandbox| Ok(sandbox.load(name, &bytes)?));
+    Ok(Inspected { name: name.to_owned(), found, loaded })
+}
+
+impl Inspected {
+    /// Why it does not describe itself, if it does not.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        self.loaded.as_ref().err().map(|error| format!("it does not describe itself: {}", error.with_causes()))
+    }
+
+    /// As a JSON object.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let (found, loaded) = (&self.found, self.loaded.as_ref().ok());
+        let settings = loaded.map(|one| one.description().settings.clone());
+        let needs = loaded.and_then(|one| needs(one).ok());
+        json!({
+            "role": found.role.name(), "contract": found.contract, "size": found.size,
+            "imports": found.imports, "exports": found.exports,
+            "settings": settings, "needs": needs,
+        })
+    }
+
+    /// In words: what it is, what it reads and takes, and the part of a bundle that names it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let own = self.loaded.as_ref().ok();
+        let about = own.map(Component::description);
+        let head = about.map(|about| format!("{} {}: {}", about.name, about.version, about.summary));
+        let mut lines: Vec<String> = head.into_iter().chain([component::describe(&self.found)]).collect();
+        lines.extend(self.found.imports.iter().map(|name| format!("imports {name}")));
+        lines.extend(self.found.exports.iter().map(|name| format!("exports {name}")));
+        lines.extend(own.into_iter().flat_map(|own| self.taken(own)));
+        escape::lines(lines)
+    }
+
+    /// What it reads and takes, and the part of a bundle.
+    fn taken(&self, own: &Component) -> Vec<String> {
+        let mut lines = vec![match needs(own) {
+            Ok(needs) => format!("reads {}", reads(&needs)),
+            Err(error) => format!("what it reads depends on its settings: {}", error.with_causes()),
+        }];
+        lines.extend(component::settings(own.description()));
+        lines.push(String::new());
+        let stem = Path::new(&self.name).file_stem();
+        let file = stem.map_or_else(|| self.name.clone(), |stem| stem.to_string_lossy().into_owned());
+        let example = component::example(&file, self.found.role, own.description());
+        lines.extend(example.lines().map(str::to_owned));
+        lines
+    }
+}
+
+fn sandbox() -> Result<Sandbox, WorkshopError> {
+    Ok(Sandbox::new(Limits { instances: 8, ..Limits::default() }, cache().as_deref())?)
+}
+
+/// What it reads with its default settings.
+fn needs(component: &Component) -> Result<Needs, WorkshopError> {
+    Ok(component.activate(&BTreeMap::new())?.needs().clone())
+}
+
+fn reads(needs: &Needs) -> String {
+    let reads = roles::reads(needs);
+    if reads.is_empty() { "what every component of its role gets".to_owned() } else { reads.join(", ") }
+}
+
+/// The components that the program carries, each with its role and one sentence.
+///
+/// # Errors
+/// A component that does not run.
+pub fn list() -> Result<String, WorkshopError> {
+    let (sandbox, mut lines) = (sandbox()?, Vec::new());
+    for (name, bytes) in embedded::components() {
+        let role = componentize::inspect(bytes)?.role;
+        lines.push(format!("{name:<16} {:<9} {}", role.name(), sandbox.load(name, bytes)?.description().summary));
+    }
+    Ok(escape::lines(lines))
+}
