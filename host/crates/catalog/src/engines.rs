@@ -31,6 +31,12 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// A language model alone, with the demonstration's bundle.
+    #[must_use]
+    pub fn of_model(model: &str, loading: LoadingOptions, engines: EngineOptions) -> Self {
+        Self { model: Some(model.to_owned()), scores: Vec::new(), bundle: None, n: None, loading, engines }
+    }
+
     /// Opens an engine with these methods (the bundle's own if there are none) and these budgets, `[NAME=]D`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Files of records that answers are appended to.
 
-use crate::{CatalogError, Note};
+use crate::{CatalogError, Note, keys::signing_key};
 use inferenceguard_bundle::SigningKey;
 use inferenceguard_record::{Journal, holds_signatures};
 use std::path::Path;
@@ -12,6 +12,15 @@ pub enum Damaged {
     Refused,
     /// It is renamed, and a new file takes its place, so that a server starts.
     SetAside,
+}
+
+/// Opens the file for the record of one answer, if one is named; the key that signs it is in a file.
+///
+/// # Errors
+/// As [`open`], and a key that cannot be used.
+pub fn of_answer(path: Option<&Path>, key: Option<&Path>, note: Note) -> Result<Option<Journal>, CatalogError> {
+    let key = key.map(signing_key).transpose()?;
+    path.map(|path| open(path, true, key, Damaged::Refused, note)).transpose()
 }
 
 /// Opens a file to append to; signs the records if a key is given. `bodies`: whether records hold prompts and answers.

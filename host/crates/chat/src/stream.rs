@@ -7,7 +7,7 @@ use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Output, Progr
 /// before an error. The request is cancelled when `print` fails.
 ///
 /// # Errors
-/// The outer error is that of `print`, the inner one that of the request.
+/// The outer error comes from `print`, the inner one from the request.
 pub fn stream<E>(
     engine: &Engine,
     request: Request,

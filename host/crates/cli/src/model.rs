@@ -93,18 +93,13 @@ fn list() -> anyhow::Result<()> {
     if all.is_empty() {
         output::note("no model was fetched yet; `inferguard model pull ID` fetches one");
     }
-    let line = |one: &hub::Held| format!("{:>9}  {}", megabytes(one.bytes), escape::line(&one.id));
-    all.iter().try_for_each(|one| output::result(line(one)))
+    all.iter().try_for_each(|one| output::result(escape::line(&one.to_string())))
 }
 
 /// Removes a model from the hub's cache.
 fn remove(model: &str) -> anyhow::Result<()> {
     let bytes = hub::remove(model)?;
-    output::result(format_args!("{model} removed, {}", megabytes(bytes)))
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+    output::result(format_args!("{model} removed, {}", hub::megabytes(bytes)))
 }
 
 /// Loads the model, runs one word, and shows what the model is.
@@ -115,13 +110,6 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
 
 /// Lets the model write a few answers, and keeps their log-probabilities.
 fn probe(arguments: &ProbeArguments) -> anyhow::Result<()> {
-    let choice = Choice {
-        model: Some(arguments.model.clone()),
-        scores: Vec::new(),
-        bundle: None,
-        n: None,
-        loading: arguments.device.loading(),
-        engines: arguments.engines.options(),
-    };
+    let choice = Choice::of_model(&arguments.model, arguments.device.loading(), arguments.engines.options());
     output::file(&arguments.out, probe_of(&choice, arguments.kind)?.to_json().as_bytes())
 }

@@ -52,7 +52,7 @@ pub(crate) fn is_terminal() -> bool {
 
 /// Shows why the command failed.
 pub(crate) fn report(error: &anyhow::Error) {
-    failure::lines(error.as_ref()).into_iter().for_each(note);
+    failure::lines(&**error).into_iter().for_each(note);
 }
 
 /// Whether the reader of stdout closed it, as `head` does. That is no error.

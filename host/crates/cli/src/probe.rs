@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let mut prober = Prober::load(&folder, &Loading::new(&loading, None)?.language())?;
     let probe = prober.run(&arguments.text)?;
     if let Some(device) = &arguments.against {
-        let apart = Apart::measure(&folder, &arguments.text, (&loading.device, &probe), device)?;
+        let apart = Apart::measure(&folder, &arguments.text, (loading.device.as_str(), &probe), device)?;
         output::result(&apart)?;
         return Ok(apart.check()?);
     }

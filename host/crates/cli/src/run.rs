@@ -8,10 +8,7 @@ use crate::{
 };
 use clap::Args;
 use indicatif::ProgressBar;
-use inferenceguard_catalog::{
-    journals::{self, Damaged},
-    keys::signing_key,
-};
+use inferenceguard_catalog::journals;
 use inferenceguard_chat::{stream, succeeded};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
@@ -67,10 +64,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         ..asked.request(&prompt, asked.opening())
     };
     // Before the answer, so that a file that cannot be written is reported at once.
-    let key = arguments.record_key.as_deref().map(signing_key).transpose()?;
-    let open = |path| journals::open(path, true, key, Damaged::Refused, |text| output::note(text));
-    let journal = arguments.record.as_deref().map(open);
-    let journal = journal.transpose()?;
+    let (path, key) = (arguments.record.as_deref(), arguments.record_key.as_deref());
+    let journal = journals::of_answer(path, key, |text| output::note(text))?;
     let guarded = generate(&engine, request(&own))?;
     if let Some(journal) = journal {
         journal.append(&guarded)?;

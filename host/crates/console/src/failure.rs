@@ -9,7 +9,7 @@ pub fn lines(error: &(dyn Error + 'static)) -> Vec<String> {
     let indented = |text: &str| text.trim_end().replace('\n', "\n    ");
     let mut shown = error.to_string();
     let mut lines = vec![format!("error: {}", indented(&shown))];
-    for cause in successors(error.source(), |cause| cause.source()).map(ToString::to_string) {
+    for cause in successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
         if !shown.contains(&cause) {
             lines.push(format!("  because: {}", indented(&cause)));
         }

@@ -40,7 +40,7 @@ pub enum AdministrationError {
         source: Box<ureq::Error>,
     },
     /// The token is missing or wrong.
-    #[error("{url}: it needs the administrators' token; set the variable {TOKEN}")]
+    #[error("{url}: it needs the administrators' token; set the variable INFERGUARD_ADMIN_TOKEN")]
     Token {
         /// Where.
         url: String,

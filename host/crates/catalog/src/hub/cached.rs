@@ -2,7 +2,7 @@
 
 use super::{HubError, parse};
 use hf_hub::{Cache, Repo, RepoType};
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 /// What the folders of models begin with.
 const MODELS: &str = "models--";
@@ -14,6 +14,18 @@ pub struct Held {
     pub id: String,
     /// The size of its files, in bytes.
     pub bytes: u64,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9}  {}", megabytes(self.bytes), self.id)
+    }
+}
+
+/// A size in words.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// All models in the cache, by id.

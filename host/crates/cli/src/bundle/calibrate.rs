@@ -1,7 +1,8 @@
 //! `bundle calibrate`: what budgets do, for this model and this bundle.
 
-use crate::{flags::GuardArguments, output, progress::Shown};
+use crate::{flags::GuardArguments, output, progress::under_bar};
 use clap::Args;
+use indicatif::ProgressBar;
 use inferenceguard_trials::calibrate::{self, CalibrateOptions};
 use std::path::PathBuf;
 
@@ -31,18 +32,18 @@ pub(crate) struct CalibrateArguments {
 
 /// Asks every prompt under every budget, shows the curve, and suggests a budget.
 pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
-    let shown = Shown::begin("{bar:32} {pos}/{len} {eta}")?;
-    let curve = calibrate::calibrate(&CalibrateOptions {
-        choice: arguments.guard.choice(),
-        prompts: arguments.prompts.clone(),
-        limit: arguments.limit,
-        constraint: arguments.constraint.clone(),
-        budgets: arguments.budgets.clone(),
-        refusals: arguments.refusals,
-        progress: shown.bar().clone(),
-    });
-    drop(shown);
-    let curve = curve?;
+    let calibrated = |bar: &ProgressBar| {
+        calibrate::calibrate(&CalibrateOptions {
+            choice: arguments.guard.choice(),
+            prompts: arguments.prompts.clone(),
+            limit: arguments.limit,
+            constraint: arguments.constraint.clone(),
+            budgets: arguments.budgets.clone(),
+            refusals: arguments.refusals,
+            progress: bar.clone(),
+        })
+    };
+    let curve = under_bar("{bar:32} {pos}/{len} {eta}", calibrated)?;
     if let Some(folder) = &arguments.out {
         calibrate::write(&curve, folder)?;
     }

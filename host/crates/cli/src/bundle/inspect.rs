@@ -20,7 +20,7 @@ pub(crate) struct InspectArguments {
 /// Shows a bundle.
 pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     let opened = bundles::open(arguments.bundle.as_deref(), Fallback::Plain)?;
-    if arguments.json { output::json(&bundle::json(&opened)) } else { output::result(describe(&opened)) }
+    if arguments.json { output::json(&bundle::object(&opened)) } else { output::result(describe(&opened)) }
 }
 
 #[derive(Debug, Args)]

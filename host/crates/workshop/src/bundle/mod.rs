@@ -5,7 +5,7 @@ mod shown;
 mod signing;
 
 pub use price::price;
-pub use shown::{check, json, pin};
+pub use shown::{check, object, pin};
 pub use signing::{sign, trusted, verify};
 
 use crate::WorkshopError;

@@ -6,7 +6,7 @@ use inferenceguard_catalog::{
     bundles::{self, Fallback},
     words,
 };
-use inferenceguard_console::price::{self, Line};
+use inferenceguard_console::price::{Line, costs};
 use inferenceguard_host::{Engine, Judgement, Request};
 use inferenceguard_model::{GrowingText, Token};
 use inferenceguard_search::{ConstraintReport, PricedText, TextPiece};
@@ -63,7 +63,7 @@ fn by_model(choice: &Choice, prompt: &str, text: &str) -> Result<Vec<Line>, Work
         budget: report.budget,
         spent: report.max_cost,
         holds: holds(&judged, report),
-        tokens: texts.iter().cloned().zip(price::costs(&report.z, gamma)).collect(),
+        tokens: texts.iter().cloned().zip(costs(&report.z, gamma)).collect(),
         found: Vec::new(),
     };
     Ok(judged.constraints.iter().zip(gammas).map(line).collect())

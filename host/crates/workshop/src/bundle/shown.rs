@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::Path};
 
 /// A bundle as a JSON object.
 #[must_use]
-pub fn json(bundle: &Bundle) -> Value {
+pub fn object(bundle: &Bundle) -> Value {
     let digests: BTreeMap<&String, String> = bundle.digests().iter().map(|(k, v)| (k, v.to_string())).collect();
     json!({
         "digest": bundle.digest().to_string(), "files": digests, "manifest": bundle.manifest(),

@@ -17,10 +17,10 @@ pub struct Inspected {
     loaded: Result<Component, WorkshopError>,
 }
 
-/// Looks at a component: a file, or one that the program carries.
+/// Looks at a component: a file, or a component of the program.
 ///
 /// # Errors
-/// What is no component of the contract. One that does not run is still shown.
+/// What is no component of the contract. A component that does not run is still shown.
 pub fn inspect(name: &str) -> Result<Inspected, WorkshopError> {
     let bytes = embedded::read_component(name)?;
     let found = componentize::inspect(&bytes).map_err(WorkshopError::of_contract(name))?;

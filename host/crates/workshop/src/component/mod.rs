@@ -92,8 +92,8 @@ impl Checked {
     }
 }
 
-/// Runs every function of a component twice on made-up rows, under limits `NAME=VALUE`. The component is a file, or one that the
-/// program carries.
+/// Runs every function of a component twice on made-up rows, under limits `NAME=VALUE`. The component is a file, or a
+/// component of the program.
 ///
 /// # Errors
 /// A component that breaks the contract or fails, or limits that no bundle has.
