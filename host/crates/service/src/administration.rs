@@ -55,9 +55,9 @@ pub enum AdministrationError {
     },
 }
 
-/// In what part a bundle is activated.
+/// Of how many requests a bundle is activated.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Part {
+pub enum Share {
     /// It decides all requests.
     Whole,
     /// As a canary, it decides this share of the requests.
@@ -83,16 +83,16 @@ pub struct Installed {
 ///
 /// # Errors
 /// [`AdministrationError`].
-pub fn activate(server: &str, bundle: &Path, part: Part) -> Result<Installed, AdministrationError> {
+pub fn activate(server: &str, bundle: &Path, share: Share) -> Result<Installed, AdministrationError> {
     // The server may have another working folder.
     let path = if bundle.exists() { absolute(bundle)? } else { bundle.to_owned() };
     if !path.is_absolute() {
         return Err(AdministrationError::NotHere { bundle: bundle.to_owned() });
     }
-    let (route, body) = match part {
-        Part::Whole => ("bundle", json!({"path": path})),
-        Part::Canary(share) => ("canary", json!({"path": path, "share": share})),
-        Part::Shadow(share) => ("shadow", json!({"path": path, "share": share})),
+    let (route, body) = match share {
+        Share::Whole => ("bundle", json!({"path": path})),
+        Share::Canary(share) => ("canary", json!({"path": path, "share": share})),
+        Share::Shadow(share) => ("shadow", json!({"path": path, "share": share})),
     };
     let url = url(server, route);
     installed(&url, authorized(agent().put(&url)).send(body.to_string()))

@@ -165,3 +165,15 @@ async fn listen(address: &str, option: &'static str) -> Result<TcpListener, Serv
     let wrong = |source| ServiceError::Listen { option, address: address.to_owned(), source };
     TcpListener::bind(address).await.map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn addresses_of_ipv6_stand_in_brackets() {
+        assert_eq!(address("0.0.0.0", 80), "0.0.0.0:80");
+        assert_eq!(address("::1", 80), "[::1]:80");
+        assert_eq!(address("[::1]", 80), "[::1]:80");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::output;
 use clap::Args;
 use inferenceguard_console::escape;
-use inferenceguard_service::administration::{self, Installed, Part};
+use inferenceguard_service::administration::{self, Installed, Share};
 use std::path::PathBuf;
 
 /// A running server.
@@ -30,12 +30,12 @@ pub(crate) struct ActivateArguments {
 
 /// Activates a bundle, or starts it as a canary or shadow.
 pub(super) fn activate(arguments: &ActivateArguments) -> anyhow::Result<()> {
-    let (part, role) = match (arguments.canary, arguments.shadow) {
-        (Some(share), _) => (Part::Canary(share), "canary, "),
-        (None, Some(share)) => (Part::Shadow(share), "shadow, "),
-        (None, None) => (Part::Whole, ""),
+    let (share, role) = match (arguments.canary, arguments.shadow) {
+        (Some(share), _) => (Share::Canary(share), "canary, "),
+        (None, Some(share)) => (Share::Shadow(share), "shadow, "),
+        (None, None) => (Share::Whole, ""),
     };
-    show(role, &administration::activate(&arguments.server.server, &arguments.bundle, part)?)
+    show(role, &administration::activate(&arguments.server.server, &arguments.bundle, share)?)
 }
 
 /// Activates the bundle that was active before.

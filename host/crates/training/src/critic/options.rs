@@ -144,3 +144,18 @@ fn recipe(given: &Given) -> Recipe {
         seed: given.seed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn a_range_of_budgets_has_two_ends() {
+        assert_eq!(range("2..40").unwrap(), (2.0, 40.0));
+        assert_eq!(range("0.5 .. 1e3").unwrap(), (0.5, 1000.0));
+        for wrong in ["", "2", "2..", "..40", "two..40"] {
+            let error = range(wrong).unwrap_err().to_string();
+            assert_eq!(error, format!("--budgets {wrong}: expected LOW..HIGH, such as 2..40"));
+        }
+    }
+}

@@ -117,7 +117,7 @@ fn limited(given: &[String]) -> Result<Limits, WorkshopError> {
         let wrong = || WorkshopError::Limit { found: found.clone() };
         let (name, value) = found.split_once('=').ok_or_else(wrong)?;
         let no_number = |source| WorkshopError::LimitValue { found: found.clone(), source };
-        let value: i64 = value.trim().parse().map_err(no_number)?;
+        let value = value.trim().parse::<i64>().map_err(no_number)?;
         table.insert(name.trim().to_owned(), value.into());
     }
     table.try_into().map_err(|error| WorkshopError::Limits(Box::new(error)))
