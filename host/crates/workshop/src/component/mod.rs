@@ -151,8 +151,7 @@ impl Export {
 /// [`WorkshopError::NoComponent`], or a folder that cannot be made.
 pub fn exports(name: Option<&str>, dir: &Path) -> Result<Vec<Export>, WorkshopError> {
     let chosen = embedded::components().iter().filter(|(known, _)| name.is_none_or(|name| *known == name));
-    let export =
-        |(known, bytes): &(&str, &'static [u8])| Export { path: dir.join(format!("{known}.wasm")), bytes: *bytes };
+    let export = |(known, bytes): &(&str, &'static [u8])| Export { path: dir.join(format!("{known}.wasm")), bytes };
     let exports: Vec<Export> = chosen.map(export).collect();
     if exports.is_empty() {
         let name = name.unwrap_or("--all").to_owned();
