@@ -272,7 +272,7 @@ pub enum EngineError {
     },
     /// A request wants a larger budget than the deployment allows.
     #[error(
-        "the request gives `{constraint}` a budget of {found}, the deployment allows at most {allowed}; a request can only \
+        "the request gives `{constraint}` a budget of {found:?}, the deployment allows at most {allowed:?}; a request can only \
          tighten: ask for less, or change the deployment"
     )]
     LooserBudget {
@@ -285,7 +285,7 @@ pub enum EngineError {
     },
     /// The audit's margin is larger than this budget: no answer would be safe.
     #[error(
-        "no answer can be safe under a budget of {found} for `{constraint}`: {margin} of 1 + budget is kept to spare for \
+        "no answer can be safe under a budget of {found:?} for `{constraint}`: {margin:?} of 1 + budget is kept to spare for \
          rounding; give a larger budget, or load the models in a number format that rounds less"
     )]
     BudgetWithinMargin {
