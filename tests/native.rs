@@ -55,6 +55,9 @@ proptest! {
         for critic in [false, true] {
             let settings = [("critic", SettingValue::Flag(critic)), ("keep", SettingValue::Integer(2))];
             policy::<inference_guard::InferenceGuard>("inference-guard", &settings, &rows);
+            let settings = [("critic", SettingValue::Flag(critic)), ("threshold", SettingValue::Number(0.6))];
+            policy::<value_filtered_decoding::ValueFilteredDecoding>("value-filtered-decoding", &settings, &rows);
+            policy::<dynamic_abstention::DynamicAbstention>("dynamic-abstention", &settings, &rows);
         }
     }
 

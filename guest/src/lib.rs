@@ -11,6 +11,7 @@ pub mod bindings;
 mod convert;
 mod dense;
 mod double;
+pub mod harm;
 mod host;
 pub mod log;
 mod passage;

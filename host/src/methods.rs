@@ -1,5 +1,6 @@
 //! Methods by name: which components play each of them, and with which settings. They are data: `methods.toml` beside this
-//! file holds the rows of the paper's table 2, an embedder may give another table, and a bundle adds or replaces methods.
+//! file holds the rows of the paper's table 2 and two later methods, an embedder may give another table, and a bundle adds or
+//! replaces methods.
 //!
 //! ```toml
 //! [methods.cautious]                   # in a bundle: a method of its own
@@ -52,7 +53,7 @@ pub struct Method {
     pub candidates: Option<String>,
 }
 
-/// A table of methods, in its own order. The default is the paper's.
+/// A table of methods, in its own order. The default has the paper's, and two later ones.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Methods {
@@ -79,7 +80,7 @@ impl Methods {
         toml::from_str(text).map_err(|error| EngineError::MethodTable { problem: error.to_string() })
     }
 
-    /// The paper's methods, and those of this bundle.
+    /// The methods of this crate's table, and those of this bundle.
     #[must_use]
     pub fn of(manifest: &Manifest) -> Self {
         Self::default().with(manifest)
@@ -205,11 +206,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_papers_table_is_whole() {
+    fn the_table_is_whole() {
         let table = Methods::parse(PAPER).unwrap();
-        assert_eq!((table.all.len(), &table), (14, &Methods::default()));
+        assert_eq!((table.all.len(), &table), (18, &Methods::default()));
         assert!(table.find("inference-guard+critic").unwrap().critic);
-        assert_eq!(table.find("args").unwrap().candidates.as_deref(), Some("k"));
+        for method in ["args", "value-filtered-decoding"] {
+            assert_eq!(table.find(method).unwrap().candidates.as_deref(), Some("k"), "{method}");
+        }
+        let abstention = table.find("dynamic-abstention+critic").unwrap();
+        assert_eq!((abstention.critic, &abstention.candidates), (true, &None));
         assert!(table.find("magic").unwrap_err().to_string().contains("inference-guard"));
     }
 

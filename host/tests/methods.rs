@@ -1,4 +1,4 @@
-//! Every method of the paper's table, end to end on the toy, with all roles in the sandbox: cases where the right answer
+//! Every method of the table, end to end on the toy, with all roles in the sandbox: cases where the right answer
 //! is known.
 
 mod deployment;

@@ -9,11 +9,12 @@ use std::{
 };
 
 /// The packages in `guest/components`.
-const FIRST_PARTY: [&str; 12] = [
+const FIRST_PARTY: [&str; 14] = [
     "args",
     "base",
     "beam-search",
     "best-of-n",
+    "dynamic-abstention",
     "inference-guard",
     "keyword-cost",
     "latent-critic",
@@ -22,6 +23,7 @@ const FIRST_PARTY: [&str; 12] = [
     "re-control",
     "safety-budget",
     "score-cost",
+    "value-filtered-decoding",
 ];
 
 /// The packages in `tests/guests`: components that misbehave on purpose.

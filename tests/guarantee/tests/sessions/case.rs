@@ -102,6 +102,7 @@ impl Case {
     fn policy_settings(&self, dice: &mut Dice) -> Vec<(&'static str, Value)> {
         vec![
             ("n", Value::Integer(self.candidates.into())),
+            ("k", Value::Integer(self.candidates.into())),
             ("keep", Value::Integer(self.keep.into())),
             ("chunk-len", Value::Integer(self.chunk_len.into())),
             ("retries", Value::Integer(dice.whole(0, 2))),
@@ -142,6 +143,7 @@ impl Case {
     pub(crate) fn planned_chunk(&self) -> u32 {
         match self.player {
             Player::Method(name) if name == "base" || name.starts_with("best-of-n") => self.config.max_tokens,
+            Player::Method(name) if name.starts_with("value-filtered-decoding") => 1,
             _ => self.chunk_len,
         }
     }

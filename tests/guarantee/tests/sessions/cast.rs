@@ -24,6 +24,8 @@ impl Cast for OnThisMachine {
             "best-of-n" => policy::<best_of_n::BestOfN>(settings),
             "beam-search" => policy::<beam_search::BeamSearch>(settings),
             "inference-guard" => policy::<inference_guard::InferenceGuard>(settings),
+            "value-filtered-decoding" => policy::<value_filtered_decoding::ValueFilteredDecoding>(settings),
+            "dynamic-abstention" => policy::<dynamic_abstention::DynamicAbstention>(settings),
             other => unknown(other),
         }
     }
@@ -51,6 +53,8 @@ pub(crate) fn settings_of(component: &str) -> Vec<Setting> {
         "best-of-n" => best_of_n::BestOfN::describe().settings,
         "beam-search" => beam_search::BeamSearch::describe().settings,
         "inference-guard" => inference_guard::InferenceGuard::describe().settings,
+        "value-filtered-decoding" => value_filtered_decoding::ValueFilteredDecoding::describe().settings,
+        "dynamic-abstention" => dynamic_abstention::DynamicAbstention::describe().settings,
         other => unknown(other),
     }
 }

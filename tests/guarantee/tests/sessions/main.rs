@@ -37,7 +37,7 @@ fn methods(guarded: bool) -> Vec<Player> {
     chosen.map(Player::Method).collect()
 }
 
-/// The paper's methods.
+/// The methods that every engine knows.
 pub(crate) static TABLE: LazyLock<Methods> = LazyLock::new(Methods::default);
 
 /// Methods whose decisions are all the policy's: no steering, and no forced expansion, which `Player::Forced` plays.

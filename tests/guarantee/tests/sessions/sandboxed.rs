@@ -14,8 +14,17 @@ use inferenceguard_search::{Cost, Policy, Tracker};
 use inferenceguard_testkit::components::first_party;
 use std::{collections::BTreeMap, sync::Arc};
 
-const PACKAGES: [&str; 7] =
-    ["base", "beam-search", "best-of-n", "inference-guard", "keyword-cost", "safety-budget", "score-cost"];
+const PACKAGES: [&str; 9] = [
+    "base",
+    "beam-search",
+    "best-of-n",
+    "dynamic-abstention",
+    "inference-guard",
+    "keyword-cost",
+    "safety-budget",
+    "score-cost",
+    "value-filtered-decoding",
+];
 
 /// Components, loaded once.
 struct InSandbox(BTreeMap<&'static str, Component>);

@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(listed("mine", &[&own]).unwrap(), ["mine"]);
         assert!(listed("mine", &[&own, &plain]).is_err() && listed("mine", &[&plain]).is_err());
         let all = |manifests: &[&Manifest]| listed(ALL, manifests).unwrap();
-        assert_eq!((all(&[&plain]).len(), all(&[&own]).len()), (15, 16));
+        assert_eq!((all(&[&plain]).len(), all(&[&own]).len()), (19, 20));
         assert_eq!(all(&[&own, &plain]), all(&[&plain]));
     }
 
