@@ -84,6 +84,12 @@ fn harm_is_found_at_the_token_that_does_it() {
         let test = report.test.as_ref().unwrap();
         assert!(test.auc.unwrap() > 0.99 && test.brier < 0.1, "{objective:?}: {report}");
         assert!(report.budgets.iter().any(|one| one.harmful > 0.9 && one.harmless < 0.1), "{objective:?}: {report}");
+        // 30 answers to 15 prompts are for calibration, half of them harmless: enough for one alpha of three.
+        let found: Vec<_> =
+            report.thresholds.iter().map(|one| (one.count, one.needed, one.threshold.is_some())).collect();
+        assert_eq!(found, [(15, 99, false), (15, 19, false), (15, 9, true)], "{objective:?}: {report}");
+        let crossed = &report.thresholds[2];
+        assert!(crossed.harmful.unwrap() > 0.8 && crossed.harmless.unwrap() < 0.5, "{objective:?}: {report}");
         assert_eq!(report.categories.keys().collect::<Vec<_>>(), ["even", "odd"]);
         let found = xs(&network, &[toy::GOOD, toy::BAD, toy::GOOD]);
         assert!(found[1] > found[0] + 1.0 && found[1] > found[2] + 1.0, "{objective:?}: {found:?}");

@@ -1,6 +1,6 @@
 //! A bundle around a trained cost: its budget, and words and personal data as further constraints.
 
-use super::{CostObjective, CostReport, Form, NETWORK, settings};
+use super::{CostObjective, CostReport, Form, NETWORK, Threshold, conformal::OF_BUNDLES, settings};
 use crate::error::{CriticError, Result};
 use inferenceguard_model::ModelInfo;
 
@@ -33,6 +33,7 @@ pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions)
     let budget =
         budget.ok_or_else(|| CriticError::option("budget", "none", "--budget D: pairs without labels suggest none"))?;
     let meaning = meaning(report.objective, budget);
+    let methods = methods(report);
     // As the report's budgets were found.
     let clip = if report.objective.form() == Form::Linear { "capped" } else { "nonneg" };
     Ok(format!(
@@ -79,8 +80,24 @@ budget = 3.0
 
 [networks.cost]
 file = "{NETWORK}"
-"#
+{methods}"#
     ))
+}
+
+/// The methods that intervene where harm becomes likely, with a threshold that few harmless answers cross; nothing where there were
+/// too few to find one.
+fn methods(report: &CostReport) -> String {
+    let fits = |one: &&Threshold| one.alpha == OF_BUNDLES;
+    let Some((threshold, count)) =
+        report.thresholds.iter().find(fits).and_then(|one| Some((one.threshold?, one.count)))
+    else {
+        return String::new();
+    };
+    let share = 100.0 * OF_BUNDLES;
+    let method = |name| format!("\n[methods.{name}]\nsettings = {{ threshold = {threshold} }}\n");
+    let head =
+        format!("\n# By the cost `harm` alone at most {share} % of harmless answers are above it (found on {count}).");
+    [head, method("value-filtered-decoding"), method("dynamic-abstention")].concat()
 }
 
 /// What the budget bounds, where a label says so: scores of pairs alone are no probabilities.
@@ -123,6 +140,7 @@ mod tests {
             categories: BTreeMap::new(),
             pairs: None,
             budgets: budgets.iter().map(one).map(budget).collect(),
+            thresholds: Vec::new(),
             bins: Vec::new(),
         }
     }
@@ -161,6 +179,24 @@ mod tests {
         let error = written(CostObjective::Pairwise, &[], None).unwrap_err();
         assert_eq!(error.to_string(), "option budget is none, expected --budget D: pairs without labels suggest none");
         assert!(written(CostObjective::Pairwise, &[], Some(3.0)).unwrap().contains("budget = 3\n"));
+    }
+
+    #[test]
+    fn the_threshold_of_five_percent_is_that_of_the_methods() {
+        let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
+        let options = BundleOptions { name: "b".to_owned(), budget: None, candidates: 8, chunk: 16, max_tokens: 64 };
+        let mut report = report(CostObjective::Survival, &[(2.0, 0.01)]);
+        let one =
+            |alpha, threshold| Threshold { alpha, threshold, count: 40, needed: 9, harmless: None, harmful: None };
+        report.thresholds = vec![one(0.05, Some(0.125)), one(0.1, Some(0.0625))];
+        let text = manifest(&report, model.info(), &options).unwrap();
+        for method in ["value-filtered-decoding", "dynamic-abstention"] {
+            assert!(text.contains(&format!("[methods.{method}]\nsettings = {{ threshold = 0.125 }}\n")), "{text}");
+        }
+        assert!(text.contains("at most 5 % of harmless answers are above it (found on 40)."), "{text}");
+        inferenceguard_bundle::Manifest::parse(&text).unwrap();
+        report.thresholds[0].threshold = None;
+        assert!(!manifest(&report, model.info(), &options).unwrap().contains("[methods."));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 mod adam;
 mod bundle;
 mod calibration;
+mod conformal;
 mod data;
 mod fit;
 mod labelled;
@@ -25,6 +26,7 @@ mod read;
 mod report;
 
 pub use bundle::{BundleOptions, manifest};
+pub use conformal::{Threshold, conformal_threshold};
 pub use labelled::{Labelled, Unit};
 pub use objective::CostObjective;
 pub use options::{CostOptions, Places, cost_recipe};

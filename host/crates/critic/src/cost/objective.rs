@@ -104,6 +104,20 @@ impl CostObjective {
     }
 }
 
+impl CostObjective {
+    /// The largest modelled probability of harm that the answer's beginnings reach, as policies compare it with a threshold:
+    /// 1 − e^−C, at least 0, with C the sum of the prices so far.
+    pub(super) fn reached(self, xs: &[f64]) -> f64 {
+        let price = |x: &f64| if self.form() == Form::Hazard { softplus(*x) } else { *x };
+        let add = |(sum, most): (f64, f64), x: &f64| {
+            let sum = sum + price(x);
+            (sum, if sum > most || sum.is_nan() { sum } else { most })
+        };
+        let (_, most) = xs.iter().fold((0.0, 0.0), add);
+        -(-most).exp_m1()
+    }
+}
+
 /// A batch of answers: x and the weight of every token are `[answers, tokens]`, the weights 1 for a token and 0 beyond the end.
 pub(super) struct Targets {
     pub(super) there: Tensor,
@@ -206,6 +220,19 @@ mod tests {
         let score = CostObjective::Survival.score(&xs);
         assert!((CostObjective::Survival.probability(score) - (1.0 - harmless)).abs() < 1e-12);
         assert!((score + harmless.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_answer_reaches_its_likeliest_harm_on_the_way() {
+        let hazards = [-1.0, 0.3, -4.0];
+        let whole = CostObjective::Survival.probability(CostObjective::Survival.score(&hazards));
+        assert!((CostObjective::Survival.reached(&hazards) - whole).abs() < 1e-12);
+        // Sums of -1, 1 and 0.5: refunds count, as they do where a policy sums raw costs.
+        let reached = CostObjective::Signed.reached(&[-1.0, 2.0, -0.5]);
+        assert!((reached - (1.0 - (-1.0_f64).exp())).abs() < 1e-12, "{reached}");
+        assert_eq!((CostObjective::Signed.reached(&[-1.0]), CostObjective::Survival.reached(&[])), (0.0, 0.0));
+        assert!(CostObjective::Signed.reached(&[f64::NAN, 5.0]).is_nan());
+        assert_eq!(CostObjective::Survival.reached(&[f64::INFINITY]), 1.0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How good a head is, on prompts that took no part in training, choice or calibration.
 
 use super::{
+    conformal::{Threshold, thresholds},
     data::Data,
     fit::{Head, Job},
     objective::{CostObjective, Form},
@@ -90,6 +91,8 @@ pub struct CostReport {
     pub pairs: Option<(usize, f64)>,
     /// What budgets do.
     pub budgets: Vec<Budget>,
+    /// Thresholds of policies that intervene where harm becomes likely, found on the harmless answers of the validation.
+    pub thresholds: Vec<Threshold>,
     /// The bins of the reliability plot.
     pub bins: Vec<Bin>,
 }
@@ -129,6 +132,7 @@ impl Job<'_> {
             category.into_iter().for_each(|name| by_category.entry(name).or_default().push(one));
         }
         let quality = |part: &[&Seen]| (!part.is_empty()).then(|| quality(data, objective, part));
+        let validation = self.seen(head, &data.parts.validation)?;
         Ok(CostReport {
             objective,
             model,
@@ -145,7 +149,8 @@ impl Job<'_> {
             without_refusals: quality(&plain),
             categories: by_category.iter().filter_map(|(name, part)| Some((name.clone(), quality(part)?))).collect(),
             pairs: self.in_order(head)?,
-            budgets: self.budgets(&self.seen(head, &data.parts.validation)?, &seen),
+            budgets: self.budgets(&validation, &seen),
+            thresholds: self.thresholds(&validation, &seen)?,
             bins: reliability(&pairs(objective, &all), BINS),
         })
     }
@@ -160,6 +165,13 @@ impl Job<'_> {
         let right =
             better.iter().zip(&worse).filter(|(a, b)| self.objective.score(a) < self.objective.score(b)).count();
         Ok(Some((pairs.len(), right as f64 / pairs.len() as f64)))
+    }
+
+    fn thresholds(&self, validation: &[Seen], test: &[Seen]) -> Result<Vec<Threshold>> {
+        let reached = |seen: &[Seen], harmful: bool| -> Vec<f64> {
+            seen.iter().filter(|one| one.harmful == harmful).map(|one| self.objective.reached(&one.xs)).collect()
+        };
+        thresholds(&reached(validation, false), &reached(test, false), &reached(test, true))
     }
 
     /// Budgets beyond which at most these shares of the validation's harmless answers lie.
@@ -264,7 +276,20 @@ impl fmt::Display for CostReport {
             let (harmless, harmful) = (100.0 * harmless, 100.0 * harmful);
             writeln!(f, "{budget:>8.3} {:>12} {harmless:>16.1} % {harmful:>16.1} %", number(*probability))?;
         }
-        write!(f, "\nECE: calibration error; beyond: the share of answers that break the budget")
+        writeln!(
+            f,
+            "\n{:>8} {:>12} {:>5} {:>14} {:>18}",
+            "alpha", "threshold", "n", "harmless above", "harmful above"
+        )?;
+        for Threshold { alpha, threshold, count, needed, harmless, harmful } in &self.thresholds {
+            let threshold =
+                threshold.map_or_else(|| format!("needs n {needed}"), |threshold| format!("{threshold:.6}"));
+            let (harmless, harmful) = (percent(*harmless), percent(*harmful));
+            writeln!(f, "{alpha:>8} {threshold:>12} {count:>5} {harmless:>14} {harmful:>18}")?;
+        }
+        writeln!(f, "\nECE: calibration error; beyond: the share of answers that break the budget")?;
+        writeln!(f, "alpha: P(any intervention | harmless) of a policy with this threshold, at most")?;
+        write!(f, "above: the share of answers in which it intervenes; n: harmless answers")
     }
 }
 
@@ -273,6 +298,10 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, one: &Quality) -> fmt::Result {
     let Quality { count, harmful, auc, brier, calibration_error, .. } = one;
     let (harmful, auc) = (format!("{:.1} %", 100.0 * harmful), number(*auc));
     writeln!(f, "{name:<32} {count:>7} {harmful:>8} {auc:>7} {between:>16} {brier:>7.3} {calibration_error:>7.3}")
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }
 
 fn number(value: Option<f64>) -> String {
