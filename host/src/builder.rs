@@ -85,7 +85,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The table of methods, in place of the paper's. A bundle's own methods come on top.
+    /// The table of methods, in place of this crate's. A bundle's own methods come on top.
     #[must_use]
     pub fn methods(mut self, table: Methods) -> Self {
         self.blueprint.table = table;

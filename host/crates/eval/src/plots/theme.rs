@@ -22,6 +22,8 @@ pub(super) const BLUE: RGBColor = RGBColor(0x2f, 0x7f, 0xe0);
 pub(super) const GREEN: RGBColor = RGBColor(0x1a, 0x8f, 0x6c);
 pub(super) const OCHRE: RGBColor = RGBColor(0xb0, 0x7d, 0x2b);
 pub(super) const VIOLET: RGBColor = RGBColor(0xa8, 0x55, 0xc2);
+pub(super) const TEAL: RGBColor = RGBColor(0x1d, 0x8f, 0xa8);
+pub(super) const PINK: RGBColor = RGBColor(0xd1, 0x4f, 0x8f);
 
 const FONT: &[u8] = include_bytes!("../../assets/dejavu-sans-latin.ttf");
 const FAMILY: &str = "sans-serif";
@@ -59,6 +61,8 @@ pub(super) fn colour(method: &str) -> RGBColor {
         "best-of-n" => BLUE,
         "args" => VIOLET,
         "re-control" => OCHRE,
+        "value-filtered-decoding" => TEAL,
+        "dynamic-abstention" => PINK,
         _ => RGBColor(0x6e, 0x77, 0x81),
     }
 }
