@@ -109,6 +109,12 @@ pub fn reconstruction(method: &str) -> Option<&'static str> {
         ("re-control", "lagrangian") => {
             Some("as RE-Control, and how the cost enters the value network's target is inferred")
         }
+        ("value-filtered-decoding", _) => Some(
+            "how the paper draws is inferred; it samples among all tokens that pass, and this takes the safest of k",
+        ),
+        ("dynamic-abstention", _) => {
+            Some("known by its description; what its value reads, and its threshold, are ours")
+        }
         ("inference-guard", "") => {
             Some("the retry's penalty, how M counts, and what is emitted when retries run out are recalled or inferred")
         }
