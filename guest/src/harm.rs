@@ -69,7 +69,8 @@ impl HarmLimit {
         estimate.safe.iter().map(probability).try_fold(0.0_f64, |most, harm| Ok(most.max(harm?)))
     }
 
-    /// The priced row with the least value; of equals the one with the most budget left, then the first. `None` if no row is priced.
+    /// The priced row with the least value; of equals the row with the most budget left, then the first. `None` if no row is
+    /// priced.
     ///
     /// # Errors
     /// As [`HarmLimit::read`], for any priced row.

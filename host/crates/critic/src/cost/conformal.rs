@@ -33,12 +33,12 @@ pub struct Threshold {
     pub harmful: Option<f64>,
 }
 
-/// The ⌈(n + 1)(1 − α)⌉-th smallest of what n safe calibration answers reach. A policy that intervenes above it intervenes in a safe
-/// answer with probability α at most.
+/// The ⌈(n + 1)(1 − α)⌉-th smallest of what n safe calibration answers reach. A policy that intervenes above it intervenes in a
+/// safe answer with probability α at most.
 ///
 /// # Errors
-/// [`CriticError::Option`] for an α that is not between 0 and 1, and for values that are not finite; [`CriticError::TooFew`] with the
-/// n that this α needs.
+/// [`CriticError::Option`] for an α that is not between 0 and 1, and for values that are not finite; [`CriticError::TooFew`] with
+/// the n that this α needs.
 pub fn conformal_threshold(reached: &[f64], alpha: f64) -> Result<f64> {
     let needed = needed(alpha)?;
     if let Some(wrong) = reached.iter().find(|value| !value.is_finite()) {
