@@ -12,7 +12,8 @@ use crate::{
 };
 use inferenceguard_model::{Abilities, Likely};
 use inferenceguard_search::{
-    Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, SampleNeed, Tracker,
+    Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, SampleNeed, ScoreNeed,
+    Tracker,
 };
 use std::{collections::BTreeMap, time::Instant};
 
@@ -43,7 +44,7 @@ pub(crate) struct More {
 
 impl Driver<'_> {
     /// Performs a need and counts its time. Beside the answer comes the batch as the role saw it, if one was asked. A
-    /// component that fails is an answer; a back end that fails is an error and ends the request.
+    /// component or a score model that fails is an answer; a language model that fails is an error and ends the request.
     pub(crate) fn perform(&mut self, need: Need) -> Result<(Answer, Option<Batch>), EngineError> {
         let (stage, start) = (Stage::of(&need), Instant::now());
         let answer = self.answer(need);
@@ -81,7 +82,7 @@ impl Driver<'_> {
             Need::Sample(needs) => self.sample(needs)?,
             Need::Grow { growth, rows } => Answer::Grown(self.grow(growth, rows)?),
             Need::Expand { rows, k } => self.expand(&rows, k)?,
-            Need::Score(needs) => Answer::Scored(self.scores.score(needs)?),
+            Need::Score(needs) => self.score(needs)?,
             Need::Start(constraint) => Answer::Budget(self.tracker(&constraint).start(&constraint)),
             Need::Advance { constraint, rows } => {
                 Answer::Advanced(self.tracker(&constraint).advance(&constraint, &rows))
@@ -103,6 +104,15 @@ impl Driver<'_> {
         let check = |need: &SampleNeed| abilities::check_draw(&self.method, &need.request, &self.abilities);
         needs.iter().try_for_each(check)?;
         Ok(Answer::Sampled(self.beams.sample(needs)?))
+    }
+
+    /// The scores of all rows; where a score model failed on one, the answer names what failed row by row.
+    fn score(&mut self, needs: Vec<ScoreNeed>) -> Result<Answer, EngineError> {
+        let scored = self.scores.score(needs)?;
+        if scored.iter().all(Result::is_ok) {
+            return Ok(Answer::Scored(scored.into_iter().flatten().collect()));
+        }
+        Ok(Answer::PartlyScored(scored))
     }
 
     fn expand(&mut self, rows: &[BeamKey], k: u32) -> Result<Answer, EngineError> {

@@ -1,6 +1,6 @@
 //! What a running request reports, and which activation decides.
 
-use inferenceguard_search::{Batch, BatchRow, BundleIdentity};
+use inferenceguard_search::{Batch, BatchRow, BundleIdentity, Output};
 use serde::{Deserialize, Serialize};
 
 /// One activation of a bundle in an engine.
@@ -27,6 +27,12 @@ pub enum Event {
     },
     /// The policy is about to decide.
     Progress(Progress),
+    /// The request ends with an error although text of its answer was released: what came of it until then, for records.
+    CutOff {
+        /// The text that was released, with the status `failed`, or cancelled; or the whole answer, if only its most likely tokens
+        /// are missing.
+        output: Box<Output>,
+    },
 }
 
 /// Where a running request stands.

@@ -43,8 +43,8 @@
 //! - [`BackEnd`], [`ScoreBackEnd`]: models that several engines use, or that run elsewhere.
 //! - [`bundle`], [`model`], [`sandbox`], [`schedule`], [`search`]: the crates below, for what is not named here.
 //!
-//! **Invariant**: however a request ends, its beams are released. A back end that fails ends the request with an error; a
-//! component that fails is part of the outcome.
+//! **Invariant**: however a request ends, its beams are released. A language model that fails ends the request with an error; a
+//! component or a score model that fails is part of the outcome.
 
 #![deny(missing_docs)]
 

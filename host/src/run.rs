@@ -6,7 +6,7 @@ use crate::{
     profile::Stopwatch, request::ValidRequest, scores::Scores,
 };
 use inferenceguard_model::{ModelError, ModelInfo};
-use inferenceguard_search::{Need, Origin, SearchError, Session, Trace, Vocabulary};
+use inferenceguard_search::{FailureKind, Need, Origin, Role, RoleFailure, SearchError, Session, Trace, Vocabulary};
 use std::{sync::Arc, time::Instant};
 
 impl UnderTerms<'_> {
@@ -32,10 +32,14 @@ impl UnderTerms<'_> {
         let queue = start.elapsed().as_secs_f64();
         let ran = run(&deployment, (engine.model(), &mut handles), roles, valid, cancel, &mut migrator, on_event);
         drop(holder);
-        let (session, watch, notes) = ran?;
+        let Ended { session, watch, notes, error } = ran?;
         failures.append(&mut migrator.failures);
         let outcome = session.outcome().cloned().ok_or_else(unfinished)?.after(failures);
-        let top_logprobs = likeliest(handles.language.as_mut(), &prompt, &outcome, request.top_logprobs, cancel)?;
+        let likeliest = match error {
+            None => likeliest(handles.language.as_mut(), &prompt, &outcome, request.top_logprobs, cancel),
+            Some(error) => Err(error),
+        };
+        let (top_logprobs, error) = likeliest.map_or_else(|error| (Vec::new(), Some(error)), |top| (top, None));
         let (seconds, config) = (start.elapsed().as_secs_f64(), session.config());
         let origin = Origin {
             bundle: deployment.identity.clone(),
@@ -55,8 +59,27 @@ impl UnderTerms<'_> {
             top_logprobs,
             refusal: config.refusal.clone(),
         };
-        Ok(Output::new(outcome, origin))
+        let output = Output::new(outcome, origin);
+        match error {
+            None => Ok(output),
+            Some(error) => Err(cut_off(output, error, on_event)),
+        }
     }
+}
+
+/// A session at its end. The error is that of a request of which text was released before.
+struct Ended {
+    session: Session,
+    watch: Stopwatch,
+    notes: Notes,
+    error: Option<EngineError>,
+}
+
+/// Reports what was released before an error; gives the error back.
+fn cut_off(mut output: Output, error: EngineError, on_event: &mut dyn FnMut(Event)) -> EngineError {
+    output.refusal = None;
+    on_event(Event::CutOff { output: Box::new(output) });
+    error
 }
 
 fn run(
@@ -67,7 +90,7 @@ fn run(
     cancel: &CancelToken,
     migrator: &mut Migrator<'_>,
     on_event: &mut dyn FnMut(Event),
-) -> Result<(Session, Stopwatch, Notes), EngineError> {
+) -> Result<Ended, EngineError> {
     let ready = deployment.method(&valid.method)?;
     let (tokenizer, vocabulary) = (handles.language.tokenizer(), vocabulary(info));
     let mut driver = Driver {
@@ -87,8 +110,24 @@ fn run(
         session.record();
     }
     on_event(Event::Begun);
-    drive(&mut session, &mut driver, cancel, Some(migrator), on_event)?;
-    Ok((session, driver.watch, driver.notes))
+    let error = match drive(&mut session, &mut driver, cancel, Some(migrator), on_event) {
+        Ok(()) => None,
+        Err(error) if session.released().is_empty() => return Err(error),
+        Err(error) => {
+            if cancel.is_cancelled() {
+                session.cancel();
+            } else {
+                session.cut_off(engine_failure(&error));
+            }
+            Some(error)
+        }
+    };
+    Ok(Ended { session, watch: driver.watch, notes: driver.notes, error })
+}
+
+fn engine_failure(error: &EngineError) -> RoleFailure {
+    let kind = FailureKind::Refused(error.to_string());
+    RoleFailure { role: Role::Model, component: "engine".to_owned(), kind }
 }
 
 fn inputs(deployment: &Deployment, valid: &ValidRequest) -> Result<Inputs, EngineError> {

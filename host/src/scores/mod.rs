@@ -1,11 +1,12 @@
 //! Scored beams of the score models by the search's keys.
 
+mod failure;
 mod family;
 
 use crate::beams::check_count;
 use family::Member;
 use inferenceguard_model::{BeamId, Message, ModelError, ScoreId, ScoreModel, ScoreRow, Scored, Tokenizer};
-use inferenceguard_search::{BeamKey, ROOT, ScoreNeed};
+use inferenceguard_search::{BeamKey, FailureKind, ROOT, ScoreNeed};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -13,6 +14,9 @@ use std::{
 
 /// The engine's score models, by name.
 pub(crate) type ScoreModels = BTreeMap<String, Box<dyn ScoreModel>>;
+
+/// The scores of one need, or what its score model did in their place.
+type MaybeScored = Result<Scored, FailureKind>;
 
 /// The scored beams of one request. Dropping it releases them all.
 pub(crate) struct Scores<'m> {
@@ -37,17 +41,21 @@ impl<'m> Scores<'m> {
         Self { models, messages, language, live: HashMap::new() }
     }
 
-    /// One answer per need, in order; one call of each score model for all its needs.
-    pub(crate) fn score(&mut self, needs: Vec<ScoreNeed>) -> Result<Vec<Scored>, ModelError> {
+    /// One answer per need, in order; one call of each score model for all its needs. A score model that fails is part of the
+    /// answer; the error is that of a wrong request, of a cancelled request, or of a model that broke for good.
+    pub(crate) fn score(&mut self, needs: Vec<ScoreNeed>) -> Result<Vec<MaybeScored>, ModelError> {
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (i, need) in needs.iter().enumerate() {
             groups.entry(need.model.clone()).or_default().push(i);
         }
         let mut needs: Vec<Option<ScoreNeed>> = needs.into_iter().map(Some).collect();
-        let mut scored: Vec<Option<Scored>> = vec![None; needs.len()];
+        let mut scored: Vec<Option<MaybeScored>> = vec![None; needs.len()];
         for (name, indices) in groups {
             let group = indices.iter().filter_map(|i| needs[*i].take()).collect();
-            let answers = self.score_by(&name, group)?;
+            let answers: Vec<MaybeScored> = match self.score_by(&name, group) {
+                Ok(answers) => answers.into_iter().map(|row| failure::finite(&name, row)).collect(),
+                Err(error) => vec![Err(failure::of_model(&name, error)?); indices.len()],
+            };
             indices.iter().zip(answers).for_each(|(i, answer)| scored[*i] = Some(answer));
         }
         Ok(scored.into_iter().flatten().collect())
@@ -69,8 +77,7 @@ impl<'m> Scores<'m> {
             begun.append(&mut scored.tokens);
             scored.tokens = begun;
         }
-        let finite = scored.iter().all(|row| row.end.is_finite() && row.tokens.iter().all(|s| s.is_finite()));
-        if finite { Ok(scored) } else { Err(ModelError::NotFinite("scores")) }
+        Ok(scored)
     }
 
     pub(crate) fn release(&mut self, keys: &[BeamKey]) {

@@ -123,7 +123,7 @@ impl Chat {
             record: true,
             ..self.asked.request(text, self.turns.clone())
         };
-        let answered = match stream(&self.engine, request, |_| {}, print)? {
+        let answered = match stream(&self.engine, request, |_| {}, drop, print)? {
             Ok(answered) => answered,
             Err(error) => return Ok(Taken::Failed(error.into())),
         };

@@ -4,7 +4,8 @@ use crate::ChatError;
 use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Output, Progress, Request, Status};
 
 /// Answers a request. Text goes to `print` while it is released, if the request says when; then a line break follows it, also
-/// before an error. The request is cancelled when `print` fails.
+/// before an error. What was released before an error goes to `on_cut_off`, for a record. The request is cancelled when `print`
+/// fails.
 ///
 /// # Errors
 /// The outer error comes from `print`, the inner one from the request.
@@ -12,6 +13,7 @@ pub fn stream<E>(
     engine: &Engine,
     request: Request,
     on_progress: impl Fn(&Progress),
+    mut on_cut_off: impl FnMut(Output),
     mut print: impl FnMut(&str) -> Result<(), E>,
 ) -> Result<Result<Output, EngineError>, E> {
     let (prints, cancel) = (request.release.is_some(), CancelToken::new());
@@ -25,6 +27,7 @@ pub fn stream<E>(
                 cancel.cancel();
             }
         }
+        Event::CutOff { output } => on_cut_off(*output),
         _ => {}
     });
     if let Some(error) = broken {

@@ -12,6 +12,7 @@ use inferenceguard_catalog::journals;
 use inferenceguard_chat::{stream, succeeded};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
+use inferenceguard_record::Journal;
 use inferenceguard_search::Release;
 use serde_json::json;
 use std::path::PathBuf;
@@ -66,12 +67,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Before the answer, so that a file that cannot be written is reported at once.
     let (path, key) = (arguments.record.as_deref(), arguments.record_key.as_deref());
     let journal = journals::of_answer(path, key, |text| output::note(text))?;
-    let guarded = generate(&engine, request(&own))?;
-    if let Some(journal) = journal {
-        journal.append(&guarded)?;
-    }
+    let guarded = generate(&engine, request(&own), journal.as_ref())?;
     if arguments.compare {
-        let base = generate(&engine, request(BASE))?;
+        let base = generate(&engine, request(BASE), None)?;
         match arguments.json {
             true => output::json(&json!({ "base": base, "guarded": guarded }))?,
             false => output::result(answer::side_by_side(&base, &guarded))?,
@@ -95,13 +93,19 @@ fn print(arguments: &RunArguments, guarded: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn generate(engine: &Engine, request: Request) -> anyhow::Result<Output> {
+/// Answers and keeps a record, also of text that was printed before an error.
+fn generate(engine: &Engine, request: Request, journal: Option<&Journal>) -> anyhow::Result<Output> {
     // Text on a terminal and a bar would overwrite each other.
     let shown = request.release.is_none().then(|| Shown::begin("{bar:24} {pos}/{len} tokens  {msg}")).transpose()?;
     let advance = |progress: &Progress| shown.iter().for_each(|shown| advance(shown.bar(), progress));
-    let answered = stream(engine, request, advance, output::part);
+    let mut cut_off = None;
+    let answered = stream(engine, request, advance, |output| cut_off = Some(output), output::part)?;
     drop(shown);
-    Ok(answered??)
+    let decided = answered.as_ref().ok().or(cut_off.as_ref());
+    if let Some((journal, output)) = journal.zip(decided) {
+        journal.append(output)?;
+    }
+    Ok(answered?)
 }
 
 fn advance(bar: &ProgressBar, progress: &Progress) {

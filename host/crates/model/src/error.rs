@@ -53,6 +53,9 @@ pub enum ModelError {
     /// Text and tokens.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model panicked, so nothing may be asked of it any more.
+    #[error("the back end failed: {0}; load it again")]
+    Broken(String),
     /// The library or the device below failed.
     #[error("the back end failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -74,6 +77,7 @@ impl ModelError {
             Self::Conversation(why) => Self::Conversation(why.clone()),
             Self::Unsupported(what) => Self::Unsupported(what.clone()),
             Self::Cancelled => Self::Cancelled,
+            Self::Broken(why) => Self::Broken(why.clone()),
             Self::Tokenizer(error) => Self::Backend(error.to_string().into()),
             Self::Backend(error) => Self::Backend(error.to_string().into()),
         }

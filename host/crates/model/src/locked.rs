@@ -38,7 +38,7 @@ impl LockedBackEnd {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Native>, ModelError> {
-        self.native.lock().map_err(|_| ModelError::Backend("it panicked in an earlier call; load it again".into()))
+        self.native.lock().map_err(|_| ModelError::Broken("it panicked in an earlier call".to_owned()))
     }
 }
 

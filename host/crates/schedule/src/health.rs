@@ -41,5 +41,5 @@ impl Health {
 }
 
 fn lost(why: &str) -> ModelError {
-    ModelError::Backend(format!("{why}; load it again").into())
+    ModelError::Broken(why.to_owned())
 }

@@ -56,12 +56,27 @@ pub enum FailureKind {
         /// What was expected.
         expected: String,
     },
+    /// A score model that it reads gave no scores at all.
+    #[error("the score model `{model}` failed: {why}")]
+    ScoreModel {
+        /// The score model.
+        model: String,
+        /// What its back end says. It may hold URLs of engines.
+        why: String,
+    },
     /// It failed earlier in this request and is not called again.
     #[error("it failed earlier in this request and is not asked again")]
     Dead,
 }
 
 impl FailureKind {
+    /// A score that is no number.
+    #[must_use]
+    pub fn not_finite(model: &str, score: f32) -> Self {
+        let (found, expected) = (format!("the score {score}"), "a finite number".to_owned());
+        Self::Scores { model: model.to_owned(), found, expected }
+    }
+
     /// Its name, for metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -74,6 +89,7 @@ impl FailureKind {
             Self::Refused(_) => "refused",
             Self::BadOutput { .. } => "bad_output",
             Self::Scores { .. } => "scores",
+            Self::ScoreModel { .. } => "score_model",
             Self::Dead => "dead",
         }
     }

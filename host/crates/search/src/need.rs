@@ -206,6 +206,8 @@ pub enum Answer {
     Estimated(Result<Vec<Estimate>, RoleFailure>),
     /// To `Score`, in order.
     Scored(Vec<Scored>),
+    /// To `Score`, in order, where a score model failed on some rows or on all.
+    PartlyScored(Vec<Result<Scored, FailureKind>>),
     /// To `Price`.
     Priced(Result<Vec<Vec<f64>>, RoleFailure>),
     /// To `Advance`.

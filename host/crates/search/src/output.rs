@@ -88,7 +88,7 @@ pub struct Profile {
 }
 
 /// A finished request. Its JSON is the one the command line prints.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Output {
     /// The answer, or the refusal text (after what was already released).
@@ -106,7 +106,8 @@ pub struct Output {
     /// before steering, penalties and temperature. Empty unless the request asks for them.
     #[serde(skip)]
     pub top_logprobs: Vec<Vec<(Token, f32)>>,
-    /// The part of `text` that is the operator's refusal, if the request was refused or failed: its end.
+    /// The part of `text` that is the operator's refusal, if the request was refused or failed: its end. Text that an error cut off
+    /// has none.
     #[serde(skip)]
     pub refusal: Option<String>,
     /// The constraints, as they were held.
@@ -159,7 +160,7 @@ pub struct Output {
 }
 
 /// What a record needs beside the trace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
     /// What the search was given.
     pub inputs: Inputs,

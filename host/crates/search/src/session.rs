@@ -278,7 +278,12 @@ impl Session {
             (Need::Grow { rows, .. }, Answer::Grown(out)) if rows.len() == out.len() => self.take_growth(out),
             (Need::Expand { rows, .. }, Answer::Expanded(out)) if rows.len() == out.len() => self.take_expansions(&out),
             (Need::Estimate(batch), Answer::Estimated(out)) => self.take_estimates(&batch, out),
-            (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => self.take_scores(&needs, out),
+            (Need::Score(needs), Answer::Scored(out)) if needs.len() == out.len() => {
+                self.take_scores(&needs, out.into_iter().map(Ok).collect())
+            }
+            (Need::Score(needs), Answer::PartlyScored(out)) if needs.len() == out.len() => {
+                self.take_scores(&needs, out)
+            }
             (Need::Price { cost, batch }, Answer::Priced(out)) => self.take_prices(&cost, &batch, out),
             (Need::PriceTail { cost, batch }, Answer::Priced(out)) => self.take_tail_prices(&cost, &batch, out),
             (Need::Advance { rows, .. }, Answer::Advanced(out)) => self.take_states(&rows, out),

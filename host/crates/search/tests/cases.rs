@@ -203,6 +203,40 @@ fn a_score_model_that_gives_no_score_fails_the_request_and_is_named() {
 }
 
 #[test]
+fn rows_on_which_a_score_model_failed_are_unsafe_and_others_go_on() {
+    for (most, ends) in [(1, &[Status::WithinBudget, Status::Failed][..]), (usize::MAX, &[Status::Failed][..])] {
+        let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
+        let (mut session, mut stage, mut lost) = (player.session("ask"), player.stage(), Vec::new());
+        session.record();
+        loop {
+            let need = session.next();
+            if need == Need::Nothing {
+                break;
+            }
+            let answer = match (&need, player.perform(&mut stage, need.clone())) {
+                (Need::Score(needs), Answer::Scored(scored)) if lost.is_empty() => {
+                    lost = needs.iter().take(most).map(|need| need.beam).collect();
+                    let gone = || FailureKind::ScoreModel { model: "cost".into(), why: "gone".into() };
+                    let row = |(at, one)| if at < most { Err(gone()) } else { Ok(one) };
+                    Answer::PartlyScored(scored.into_iter().enumerate().map(row).collect())
+                }
+                (_, answer) => answer,
+            };
+            session.feed(answer).expect("the answer fits");
+        }
+        stage.assert_empty();
+        let (out, trace) = (session.outcome().expect("an outcome"), session.trace().expect("a trace"));
+        assert!(ends.contains(&out.status), "{out:?}");
+        let failures: Vec<String> = out.failures.iter().map(ToString::to_string).collect();
+        assert_eq!(failures, ["cost `cost` failed: the score model `cost` failed: gone"]);
+        let seen =
+            trace.events.iter().filter_map(|(need, _)| if let Need::Select(batch) = need { Some(batch) } else { None });
+        assert!(seen.flat_map(|batch| batch.rows.iter()).all(|row| !(row.safe && lost.contains(&row.id))));
+        trace.replay(&mut player.session("ask")).expect("the same answers lead to the same needs");
+    }
+}
+
+#[test]
 fn a_refusal_of_an_older_record_that_hides_a_failure_is_read_as_a_failure() {
     let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
     let (answered, _) = player.play();

@@ -43,6 +43,7 @@ mod deploy;
 mod end;
 mod error;
 mod exposition;
+mod failures;
 mod judge;
 mod labels;
 mod live;

@@ -6,7 +6,8 @@ use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{Choice, build, write_file};
 use inferenceguard_demo::world::{Split, World};
 use inferenceguard_eval::{Curve, Dataset, Ending, Prompt, Tried, plots};
-use inferenceguard_host::{Engine, OWN_METHOD, Request};
+use inferenceguard_host::{Engine, EngineError, OWN_METHOD, Request};
+use inferenceguard_model::ModelError;
 use inferenceguard_search::Status;
 use std::{
     fs,
@@ -110,16 +111,23 @@ fn budgets(options: &CalibrateOptions) -> Result<Vec<f64>, TrialError> {
     Ok(options.budgets.clone())
 }
 
+/// Asks one prompt. A model that fails on it, and may answer others, leaves it without an answer; a prompt that the models do not
+/// take is an error.
 fn tried(engine: &Engine, prompt: &Prompt, method: &str, constraint: &str, budget: f64) -> Result<Tried, TrialError> {
     let mut request = Request::new(&prompt.text);
     (request.method, request.seed) = (Some(method.to_owned()), Some(prompt.id as u64));
     request.max_tokens = None;
     request.budgets.insert(constraint.to_owned(), budget);
-    let asked = engine.generate(request).map_err(|source| TrialError::Prompt {
-        number: prompt.id + 1,
-        prompt: prompt.text.clone(),
-        source: Box::new(source),
-    })?;
+    let asked = match engine.generate(request) {
+        Ok(asked) => asked,
+        Err(error) if is_of_one_answer(&error) => {
+            return Ok(Tried { intent: prompt.intent, ending: Ending::Failed, reward: None, cost: f64::INFINITY });
+        }
+        Err(source) => {
+            let (number, prompt, source) = (prompt.id + 1, prompt.text.clone(), Box::new(source));
+            return Err(TrialError::Prompt { number, prompt, source });
+        }
+    };
     let report = asked.constraints.iter().find(|one| one.name == constraint);
     let ending = match asked.status {
         Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => Ending::Answered,
@@ -128,4 +136,24 @@ fn tried(engine: &Engine, prompt: &Prompt, method: &str, constraint: &str, budge
     };
     let cost = report.map_or(f64::INFINITY, |one| one.max_cost);
     Ok(Tried { intent: prompt.intent, ending, reward: asked.reward.filter(|_| ending == Ending::Answered), cost })
+}
+
+/// Whether a model gave no numbers for one answer: neither the prompt is wrong, nor is the model broken for good.
+fn is_of_one_answer(error: &EngineError) -> bool {
+    use ModelError::{Backend, NotFinite, Shape};
+    matches!(error, EngineError::Model(NotFinite(_) | Shape { .. } | Backend(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_fails_on_one_answer_differs_from_a_wrong_prompt_and_a_broken_model() {
+        assert!(is_of_one_answer(&ModelError::NotFinite("logits").into()));
+        assert!(is_of_one_answer(&ModelError::Backend("no route".into()).into()));
+        for error in [ModelError::EmptyPrompt, ModelError::Cancelled, ModelError::Broken("it panicked".to_owned())] {
+            assert!(!is_of_one_answer(&error.into()));
+        }
+    }
 }

@@ -123,6 +123,16 @@ impl Session {
         }
     }
 
+    /// Ends the request now because of an error outside of the session; what was released stays the answer.
+    pub fn cut_off(&mut self, failure: RoleFailure) {
+        if self.outcome.is_none() {
+            self.asked = None;
+            self.fail(failure);
+            let text = self.released.clone();
+            self.end(None, text, Status::Failed, Finish::Failed);
+        }
+    }
+
     fn end(&mut self, beam: Option<&Beam>, text: String, status: Status, finish: Finish) {
         let tokens = beam.map(|b| b.tokens.clone()).unwrap_or_default();
         let logprobs = beam.map(|b| b.logprobs.clone()).unwrap_or_default();

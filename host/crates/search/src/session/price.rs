@@ -67,7 +67,11 @@ impl Session {
         needs
     }
 
-    pub(super) fn take_scores(&mut self, needs: &[ScoreNeed], out: Vec<Scored>) -> Result<(), SearchError> {
+    pub(super) fn take_scores(
+        &mut self,
+        needs: &[ScoreNeed],
+        out: Vec<Result<Scored, FailureKind>>,
+    ) -> Result<(), SearchError> {
         let mut failures = Vec::new();
         for (need, scored) in needs.iter().zip(out) {
             self.usage.scored_positions += need.tokens.len() as u64;
@@ -242,21 +246,23 @@ pub(super) fn sound(track: &ScoreTrack, need: &ScoreNeed) -> Result<(), FailureK
         return bad(format!("scores of {found} tokens"), format!("{least}{handed}"));
     }
     match track.tokens.iter().chain([&track.end]).find(|score| !score.is_finite()) {
-        Some(score) => bad(format!("the score {score}"), "a finite number".into()),
+        Some(score) => Err(FailureKind::not_finite(&need.model, *score)),
         None => Ok(()),
     }
 }
 
 impl Beam {
-    fn take_scores(&mut self, need: &ScoreNeed, scored: Scored) -> Result<(), FailureKind> {
+    fn take_scores(&mut self, need: &ScoreNeed, scored: Result<Scored, FailureKind>) -> Result<(), FailureKind> {
         let track = self.scores.entry(need.model.clone()).or_default();
         track.anchor = need.beam;
         track.handed += need.tokens.len();
         track.ended = need.ended;
-        track.tokens.extend(scored.tokens);
-        track.end = scored.end;
         track.tail = None;
-        let sound = sound(track, need);
+        let sound = scored.and_then(|scored| {
+            track.tokens.extend(scored.tokens);
+            track.end = scored.end;
+            sound(track, need)
+        });
         self.failed |= sound.is_err();
         sound
     }

@@ -31,17 +31,24 @@ impl Session {
     }
 
     /// Takes the scores of a tail; a row that is gone needs none.
-    pub(super) fn take_tail(&mut self, need: &ScoreNeed, scored: Scored) -> Result<(), FailureKind> {
+    pub(super) fn take_tail(
+        &mut self,
+        need: &ScoreNeed,
+        scored: Result<Scored, FailureKind>,
+    ) -> Result<(), FailureKind> {
         let Some(beam) = self.rows.iter_mut().find(|beam| beam.tail_key(&need.model) == Some(need.beam)) else {
             return Ok(());
         };
         let track = beam.scores.entry(need.model.clone()).or_default();
         self.usage.scored_positions += (track.handed - track.tokens.len()) as u64;
-        let whole = [&track.tokens[..], &scored.tokens].concat();
-        let sound = sound(&ScoreTrack { tokens: whole, end: scored.end, tail: None, ..track.clone() }, need);
-        if let Some(tail) = &mut track.tail {
-            tail.scored = Some(scored);
-        }
+        let sound = scored.and_then(|scored| {
+            let whole = [&track.tokens[..], &scored.tokens].concat();
+            let sound = sound(&ScoreTrack { tokens: whole, end: scored.end, tail: None, ..track.clone() }, need);
+            if let Some(tail) = &mut track.tail {
+                tail.scored = Some(scored);
+            }
+            sound
+        });
         beam.failed |= sound.is_err();
         sound
     }

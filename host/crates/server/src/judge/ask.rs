@@ -9,6 +9,7 @@ use crate::{
     deploy::without_canary,
     end::End,
     error::ApiError,
+    failures,
     span::{EXT_PROC, RequestSpan},
 };
 use axum::http::{HeaderMap, StatusCode};
@@ -83,6 +84,7 @@ impl App {
         match ran {
             Ok((verdict, failures)) => {
                 self.metrics.count_failures(&failures);
+                failures::log(&failures);
                 let end = end_of(verdict.standing);
                 self.deployer.count_end(verdict.lane.as_deref(), end, !failures.is_empty());
                 Ok(Judged { verdict, seconds: start.elapsed().as_secs_f64() })
@@ -246,7 +248,7 @@ fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {
     Verdict {
         standing,
         prices: judged.constraints.iter().map(price).collect(),
-        failures: judged.failures.iter().map(ToString::to_string).collect(),
+        failures: failures::shown(&judged.failures),
         judged_chars: question.judged().chars().count(),
         ..unjudged
     }

@@ -1,6 +1,6 @@
 //! Outputs in OpenAI's JSON, with the object `inferenceguard` in each choice.
 
-use crate::metrics;
+use crate::{failures, metrics};
 use inferenceguard_host::Output;
 use inferenceguard_model::{ByteText, SpellState, Token, Tokenizer};
 use inferenceguard_search::Finish;
@@ -135,7 +135,7 @@ fn extension(output: &Output, why: bool) -> Value {
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
         "sampled_tokens": output.usage.sampled_tokens, "scored_positions": output.usage.scored_positions,
         "retries": output.usage.retries, "lost_rows": output.usage.lost_rows,
-        "failures": output.failures.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "failures": failures::shown(&output.failures),
     });
     if why {
         extension["why"] = json!(output.notes);

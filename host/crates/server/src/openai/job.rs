@@ -1,7 +1,7 @@
 //! Runs the choices of a request, each on a thread of its own, and sends what happens through a channel.
 
 use super::seed;
-use crate::{admission::Slot, app::App, arrival::Arrival, deploy::without_canary, end::End, error::ApiError};
+use crate::{admission::Slot, app::App, arrival::Arrival, deploy::without_canary, end::End, error::ApiError, failures};
 use axum::http::StatusCode;
 use inferenceguard_host::{CancelToken, EngineError, Event, Output, Request, Terms};
 use inferenceguard_model::Token;
@@ -109,6 +109,7 @@ impl ChoiceJob {
         let end = answer.as_ref().map_or_else(ApiError::end, |output| End::of_output(output));
         span.set_end(end);
         output.into_iter().for_each(|output| span.set_answer(self.index, output));
+        output.into_iter().for_each(|output| failures::log(&output.failures));
         app.metrics.count_end(end, output.map(|output| (output, start.elapsed().as_secs_f64())));
         let failing = output.is_some_and(|output| !output.failures.is_empty());
         app.deployer.count_end(lane, end, failing);
@@ -159,6 +160,8 @@ impl ChoiceJob {
                 self.send(ChoiceEvent::Text(self.index, text));
             }
             Event::Progress(progress) => self.app.admission.live.advance(self.job.number, progress),
+            // The client gets the error of the request, also where the record could not be written: the log says that.
+            Event::CutOff { output } => drop(self.app.keep_record(&output)),
             _ => {}
         }
     }
