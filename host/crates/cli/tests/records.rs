@@ -3,6 +3,11 @@
 mod common;
 
 use common::{run, text};
+use inferenceguard_catalog::bundles::{self, Fallback};
+use inferenceguard_host::{CancelToken, EngineBuilder, Event, Request};
+use inferenceguard_model::toy::ToyScript;
+use inferenceguard_record::Journal;
+use inferenceguard_search::Finish;
 use std::{fs, path::Path};
 
 const PROMPT: &str = "How do I clean a knife?";
@@ -171,4 +176,34 @@ fn costs_of_text_alone_are_compared_without_a_model() {
     let scored = dir.path().join("scored.jsonl");
     answer(&scored, "1", &[]);
     run(&["bundle", "diff", text(&loose), text(&strict), "--records", text(&scored)]).refuses("name the model");
+}
+
+/// Records an answer that was cancelled before anything was decided.
+fn cancelled(bundle: &Path, records: &Path) {
+    let toy = ToyScript::parse("vocab: <eos>* ask good\ncontext: 512\nafter : good 1").unwrap();
+    let bundle = bundles::open(Some(bundle), Fallback::Plain).unwrap();
+    let engine = EngineBuilder::new().model(Box::new(toy.model())).bundle(&bundle).build().unwrap();
+    let (cancel, request) = (CancelToken::new(), Request { record: true, ..Request::new("ask") });
+    let leave = |event| {
+        if matches!(event, Event::Begun) {
+            cancel.cancel();
+        }
+    };
+    let output = engine.stream(request, &cancel, leave).unwrap();
+    assert_eq!(output.finish, Finish::Cancelled);
+    Journal::open(records, true).unwrap().append(&output).unwrap();
+}
+
+#[test]
+fn a_cancelled_request_is_no_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, loose) = (dir.path().join("records.jsonl"), words(dir.path(), "loose", "1000.0"));
+    cancelled(&loose, &records);
+    let ran = run(&["verify", text(&records)]);
+    assert!(ran.stdout.contains("0 refused, 0 failed, 1 cancelled"), "{}{}", ran.stdout, ran.stderr);
+    let ran = run(&["explain", text(&records), "--record", "1"]);
+    assert!(ran.stdout.contains("record 1: cancelled"), "{}{}", ran.stdout, ran.stderr);
+    let ran = run(&["bundle", "diff", text(&loose), text(&loose), "--records", text(&records)]);
+    let counts = "0 refusals, 0 failed requests, 1 cancelled requests";
+    assert!(ran.stderr.contains(counts), "{}{}", ran.stdout, ran.stderr);
 }

@@ -21,7 +21,7 @@ pub fn summary(output: &Output) -> String {
     let mut lines = vec![
         format!(
             "status  {} ({}, {tokens} tokens, {:.2} s)",
-            status(output.status),
+            status(output.status, output.finish),
             finish(output.finish),
             output.seconds
         ),
@@ -41,7 +41,8 @@ pub fn summary(output: &Output) -> String {
 #[must_use]
 pub fn brief(output: &Output) -> String {
     let (tokens, sampled) = (output.usage.completion_tokens, output.usage.sampled_tokens);
-    let (status, finish, seconds) = (status(output.status), finish(output.finish), output.seconds);
+    let (status, finish) = (status(output.status, output.finish), finish(output.finish));
+    let seconds = output.seconds;
     let mut lines = vec![format!("[{status}; {finish}; {tokens} tokens of {sampled} sampled; {seconds:.2} s]")];
     lines.extend(output.constraints.iter().map(|one| {
         let left = left(one.budget - one.max_cost, one.budget);
@@ -84,15 +85,16 @@ fn budget(constraint: &ConstraintReport) -> [String; 2] {
     ]
 }
 
-/// A status in words.
+/// A status in words. That of a cancelled answer says nothing: the search did not end.
 #[must_use]
-pub fn status(status: Status) -> &'static str {
-    match status {
-        Status::WithinBudget => "within budget",
-        Status::BudgetExceeded => "budget exceeded",
-        Status::NoSafeCandidate => "no safe candidate: refused",
-        Status::Failed => "failed: something did not work, and no answer was emitted",
-        Status::Unguarded => "unguarded: the bundle has no constraints",
+pub fn status(status: Status, finish: Finish) -> &'static str {
+    match (finish, status) {
+        (Finish::Cancelled, _) => "cancelled: no answer was decided on",
+        (_, Status::WithinBudget) => "within budget",
+        (_, Status::BudgetExceeded) => "budget exceeded",
+        (_, Status::NoSafeCandidate) => "no safe candidate: refused",
+        (_, Status::Failed) => "failed: something did not work, and no answer was emitted",
+        (_, Status::Unguarded) => "unguarded: the bundle has no constraints",
     }
 }
 
@@ -170,6 +172,12 @@ mod tests {
         assert_eq!(bar(&[10.0, 1.0, 10.0, 10.0], 10.0, 2), "▁█");
         assert_eq!(bar(&[12.0, f64::NAN], 10.0, 2), "█✗");
         assert_eq!(bar(&[], 10.0, 4), "");
+    }
+
+    #[test]
+    fn a_cancelled_answer_is_no_refusal() {
+        assert!(status(Status::NoSafeCandidate, Finish::Refused).contains("refused"));
+        assert!(status(Status::NoSafeCandidate, Finish::Cancelled).starts_with("cancelled"));
     }
 
     #[test]

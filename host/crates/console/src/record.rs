@@ -24,7 +24,7 @@ pub fn words(
         format!(
             "record {}: {}, {}",
             header.sequence,
-            answer::status(body.outcome.ending()),
+            answer::status(body.outcome.ending(), header.finish),
             answer::finish(header.finish)
         ),
         format!("  by {} of {} {} (generation {:?})", header.method, bundle.name, bundle.version, header.generations),

@@ -89,7 +89,7 @@ pub fn outcome(output: &Output) -> String {
         output.failures.iter().map(|failure| format!("\n  {}", escape::line(&failure.to_string()))).collect();
     format!(
         "trial: {} after {} tokens in {:.2} s, {} failures{}",
-        answer::status(output.status),
+        answer::status(output.status, output.finish),
         output.tokens.len(),
         output.seconds,
         failures.len(),

@@ -7,7 +7,7 @@ use inferenceguard_catalog::{
 };
 use inferenceguard_host::{Engine, Judgement, Prepared, Request};
 use inferenceguard_record::{Body, Header};
-use inferenceguard_search::Status;
+use inferenceguard_search::{Finish, Status};
 use std::{fmt, path::Path};
 
 /// How the two bundles judge the answers, in numbers of answers.
@@ -23,6 +23,8 @@ pub struct Judged {
     pub refusals: u64,
     /// Failed requests, which hold no answer either.
     pub failures: u64,
+    /// Cancelled requests, which hold no answer either.
+    pub cancelled: u64,
     /// Answers on which a component of one of the bundles failed.
     pub unjudged: u64,
     /// Records without a body.
@@ -31,12 +33,12 @@ pub struct Judged {
 
 impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { same, stricter, looser, refusals, failures, unjudged, skipped } = self;
+        let Self { same, stricter, looser, refusals, failures, cancelled, unjudged, skipped } = self;
         write!(
             f,
             "{same} answers are judged the same, {stricter} would not pass any more, {looser} would pass now; {refusals} refusals, \
-             {failures} failed requests and {skipped} records without a body are not judged, nor are {unjudged} answers on \
-             which a component failed"
+             {failures} failed requests, {cancelled} cancelled requests and {skipped} records without a body are not judged, nor \
+             are {unjudged} answers on which a component failed"
         )
     }
 }
@@ -80,8 +82,9 @@ pub fn diff<E: From<ReplayError>>(
     for record in bodies(records, &mut skipped).map_err(ReplayError::from)? {
         let (header, body) = record.map_err(ReplayError::from)?;
         if body.outcome.tokens.is_empty() {
-            match body.outcome.ending() {
-                Status::Failed => counted.failures += 1,
+            match (body.outcome.finish, body.outcome.ending()) {
+                (Finish::Cancelled, _) => counted.cancelled += 1,
+                (_, Status::Failed) => counted.failures += 1,
                 _ => counted.refusals += 1,
             }
             continue;

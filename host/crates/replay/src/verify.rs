@@ -3,7 +3,7 @@
 use crate::{ReplayError, models};
 use inferenceguard_bundle::VerifyingKey;
 use inferenceguard_record::{Wrong, read};
-use inferenceguard_search::Status;
+use inferenceguard_search::{Finish, Status};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -28,6 +28,8 @@ pub struct Verified {
     pub no_safe_candidate: u64,
     /// Failed requests.
     pub failed: u64,
+    /// Cancelled requests: what they would have answered is not known.
+    pub cancelled: u64,
     /// Answers that no constraint priced.
     pub unguarded: u64,
     /// Every model that records name, and in how many of them: `language model NAME FINGERPRINT`, `score model …`.
@@ -61,12 +63,15 @@ pub fn verify(path: &Path, keys: &[VerifyingKey]) -> Result<Verified, ReplayErro
             None => counted.without_body += 1,
         }
         // A header of an older version calls a failure a refusal; the body has the true status.
-        match line.body.as_ref().map_or(header.status, |body| body.outcome.ending()) {
-            Status::WithinBudget => counted.within_budget += 1,
-            Status::BudgetExceeded => counted.budget_exceeded += 1,
-            Status::NoSafeCandidate => counted.no_safe_candidate += 1,
-            Status::Failed => counted.failed += 1,
-            Status::Unguarded => counted.unguarded += 1,
+        let status = line.body.as_ref().map_or(header.status, |body| body.outcome.ending());
+        match (header.finish, status) {
+            // Its status says that nothing fit was found; it was not looked for to the end.
+            (Finish::Cancelled, _) => counted.cancelled += 1,
+            (_, Status::WithinBudget) => counted.within_budget += 1,
+            (_, Status::BudgetExceeded) => counted.budget_exceeded += 1,
+            (_, Status::NoSafeCandidate) => counted.no_safe_candidate += 1,
+            (_, Status::Failed) => counted.failed += 1,
+            (_, Status::Unguarded) => counted.unguarded += 1,
         }
         for (what, fingerprint) in models(header) {
             *counted.models.entry(format!("{what} {fingerprint}")).or_default() += 1;
@@ -82,8 +87,13 @@ impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verified { file, records, verified, without_body, signed, last, .. } = self;
         let statuses = format!(
-            "{} within budget, {} beyond, {} refused, {} failed, {} unguarded",
-            self.within_budget, self.budget_exceeded, self.no_safe_candidate, self.failed, self.unguarded
+            "{} within budget, {} beyond, {} refused, {} failed, {} cancelled, {} unguarded",
+            self.within_budget,
+            self.budget_exceeded,
+            self.no_safe_candidate,
+            self.failed,
+            self.cancelled,
+            self.unguarded
         );
         let models = self.models.iter().map(|(model, count)| format!("\n  {model} in {count}"));
         let not_named = self.not_named.iter().map(|(what, count)| format!("\n  {count} do not name {what}"));

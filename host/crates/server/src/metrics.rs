@@ -134,7 +134,7 @@ fn line(end: End, answer: Option<(&Output, f64)>) {
         tracing::info!(target: REQUEST_LINES, "{}", end.name());
         return;
     };
-    let (status, finish, usage) = (status(output.status), finish(output.finish), &output.usage);
+    let (status, finish, usage) = (ended(output.status, output.finish), finish(output.finish), &output.usage);
     let (tokens, sampled) = (usage.completion_tokens, usage.sampled_tokens);
     tracing::info!(target: REQUEST_LINES, status, finish, tokens, sampled, seconds = format!("{seconds:.2}"), "{}", end.name());
 }
@@ -225,7 +225,7 @@ impl Metrics {
         match (end, answer) {
             (end, _) if end.is_error() => drop(self.errors.get_or_create(&KindLabels { kind: end.name() }).inc()),
             (End::Cancelled, _) | (_, None) => self.count_request(cancelled),
-            (_, Some((output, _))) => self.count_request((status(output.status), finish(output.finish))),
+            (_, Some((output, _))) => self.count_request((ended(output.status, output.finish), finish(output.finish))),
         }
         line(end, answer);
         lock(&self.totals).take(end, answer);
@@ -366,6 +366,11 @@ pub(crate) fn is_decided(output: &Output) -> bool {
     matches!(output.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
 }
 
+/// The status in metrics, log lines and spans. A cancelled answer is no refusal, whatever its status is.
+pub(crate) fn ended(of: Status, how: Finish) -> &'static str {
+    if how == Finish::Cancelled { finish(how) } else { status(of) }
+}
+
 pub(crate) fn status(status: Status) -> &'static str {
     match status {
         Status::WithinBudget => "within_budget",
@@ -384,5 +389,17 @@ pub(crate) fn finish(finish: Finish) -> &'static str {
         Finish::Refused => "refused",
         Finish::Failed => "failed",
         Finish::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_answer_counts_as_cancelled_and_not_as_a_refusal() {
+        assert_eq!(ended(Status::NoSafeCandidate, Finish::Cancelled), "cancelled");
+        assert_eq!(ended(Status::NoSafeCandidate, Finish::Refused), "no_safe_candidate");
+        assert_eq!(ended(Status::WithinBudget, Finish::Eos), "within_budget");
     }
 }

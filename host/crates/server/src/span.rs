@@ -119,7 +119,7 @@ impl RequestSpan {
     /// Sets the answer of a choice.
     pub(crate) fn set_answer(&self, index: usize, output: &Output) {
         let span = &self.span;
-        span.set_attribute("inferenceguard.status", metrics::status(output.status));
+        span.set_attribute("inferenceguard.status", metrics::ended(output.status, output.finish));
         span.set_attribute("inferenceguard.method", output.method.clone());
         span.set_attribute("inferenceguard.bundle.name", output.bundle.name.clone());
         span.set_attribute("inferenceguard.bundle.digest", output.bundle.digest.clone());
