@@ -56,6 +56,15 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", BROKEN)
     }
 
+    /// The same error by the names of another interface: each pair is the name of a field, and its name there.
+    pub(crate) fn renamed(mut self, names: &[(&str, &str)]) -> Self {
+        let there = |param: &String| names.iter().find(|(name, _)| *name == param.as_str());
+        if let Some((_, name)) = self.param.as_ref().and_then(there) {
+            self.param = Some((*name).to_owned());
+        }
+        self
+    }
+
     /// OpenAI's name for this kind of error.
     fn kind(&self) -> &'static str {
         match self.status.as_u16() {

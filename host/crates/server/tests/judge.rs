@@ -196,6 +196,30 @@ fn wrong_questions_are_refused() {
 }
 
 #[test]
+fn errors_name_the_field_that_the_gateway_sent() {
+    let server = start_faces("", &words());
+    let names = |path: &str, body: Value, param: &str| {
+        let got = server.post(path, body);
+        assert!([400, 404].contains(&got.status), "{}", got.text);
+        assert_eq!(got.json()["error"]["param"], param, "{}", got.text);
+    };
+    for wrong in ["unheard", &"good ".repeat(70)] {
+        names(JUDGE, asked(wrong), "answer");
+        names(JUDGE, json!({"answer": wrong}), "answer");
+        names(JUDGE, json!({"messages": [{"role": "user", "content": wrong}], "answer": "good"}), "messages");
+        names(MODERATIONS, json!({"input": wrong}), "input");
+        names(MODERATIONS, json!({"input": ["good", wrong]}), "input");
+        names(LITELLM, call("response", "1", json!([wrong])), "texts");
+    }
+    names(JUDGE, with(asked("good"), "bundle", json!("other")), "bundle");
+    names(MODERATIONS, json!({"input": "good", "inferenceguard": {"bundle": "other"}}), "inferenceguard.bundle");
+    // A score model takes no empty prompt.
+    let server = plain();
+    let got = server.post(MODERATIONS, json!({"input": "good"}));
+    assert_eq!((got.status, &got.json()["error"]["param"]), (400, &json!("input")), "{}", got.text);
+}
+
+#[test]
 fn a_face_that_is_off_is_not_there() {
     let server = start("");
     for path in [JUDGE, MODERATIONS, LITELLM] {

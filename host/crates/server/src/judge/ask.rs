@@ -174,14 +174,19 @@ impl Work {
 
 /// Why a question has no verdict.
 enum AskError {
+    /// The text to judge cannot be read.
+    Text(EngineError),
     Engine(EngineError),
-    OtherBundle { wanted: String, active: String },
+    OtherBundle {
+        wanted: String,
+        active: String,
+    },
 }
 
 impl AskError {
     fn engine(&self) -> Option<&EngineError> {
         match self {
-            Self::Engine(error) => Some(error),
+            Self::Text(error) | Self::Engine(error) => Some(error),
             Self::OtherBundle { .. } => None,
         }
     }
@@ -196,6 +201,8 @@ impl From<EngineError> for AskError {
 impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
+            AskError::Text(error) => Self::from(error).renamed(&[("messages", "answer")]),
+            AskError::Engine(error) if is_of_the_text(&error) => Self::from(error).renamed(&[("messages", "answer")]),
             AskError::Engine(error) => error.into(),
             AskError::OtherBundle { wanted, active } => {
                 let message = format!("the bundle `{wanted}` does not decide here; `{active}` does");
@@ -203,6 +210,15 @@ impl From<AskError> for ApiError {
                 Self { param: Some("bundle".to_owned()), ..error }
             }
         }
+    }
+}
+
+/// Whether the conversation would fit without the text to judge.
+fn is_of_the_text(error: &EngineError) -> bool {
+    match error {
+        EngineError::DoesNotFit { prompt, context, .. } => prompt < context,
+        EngineError::Model(ModelError::ContextExceeded { .. }) => true,
+        _ => false,
     }
 }
 
@@ -221,15 +237,16 @@ fn judged(
     question: &Question,
     (prepared, terms): (&Prepared, &Terms),
     cancel: &CancelToken,
-) -> Result<Judgement, EngineError> {
-    let tokens = engine.tokenizer().encode_continued(question.judged()).map_err(ModelError::from)?;
+) -> Result<Judgement, AskError> {
+    let tokens = engine.tokenizer().encode_continued(question.judged());
+    let tokens = tokens.map_err(|error| AskError::Text(ModelError::from(error).into()))?;
     let request = match &question.conversation {
         Some(conversation) => {
             Request { history: conversation.history.clone(), ..Request::new(conversation.prompt.clone()) }
         }
         None => Request::default(),
     };
-    engine.under(terms).judge_answer(prepared, &request, &tokens, cancel)
+    Ok(engine.under(terms).judge_answer(prepared, &request, &tokens, cancel)?)
 }
 
 fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {

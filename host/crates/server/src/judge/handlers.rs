@@ -4,7 +4,7 @@ use super::{Face, ask::Judged};
 use crate::{app::App, arrival::Arrival, auth::Client, error::ApiError};
 use axum::{Extension, Json, body::Bytes, extract::State};
 use inferenceguard_gateways::{
-    Question, Verdict,
+    Part, Question, Verdict,
     judge::JudgeRequest,
     moderations::{self, ModerationRequest},
 };
@@ -43,6 +43,19 @@ fn none() -> ApiError {
     ApiError::bad("input", "there is no text")
 }
 
+/// What an interface calls the fields of `/v1/judge`.
+fn fields(face: Face, part: Part) -> &'static [(&'static str, &'static str)] {
+    const BUNDLE: (&str, &str) = ("bundle", "additional_provider_specific_params.bundle");
+    match (face, part) {
+        (Face::Moderations, _) => &[("answer", "input"), ("messages", "input"), ("bundle", "inferenceguard.bundle")],
+        (Face::Litellm, Part::Prompt) => {
+            &[("answer", "structured_messages"), ("messages", "structured_messages"), BUNDLE]
+        }
+        (Face::Litellm, _) => &[("answer", "texts"), ("messages", "structured_messages"), BUNDLE],
+        _ => &[],
+    }
+}
+
 impl App {
     /// The verdicts on all questions of a request, in order. Their ends are counted once all of them are there; if one fails,
     /// the request ends with its error.
@@ -56,7 +69,8 @@ impl App {
         let mut all: Vec<(_, Judged)> = Vec::new();
         for question in questions {
             let part = question.part;
-            all.push((part, self.ask(client, Ok(question), arrival).await?));
+            let judged = self.ask(client, Ok(question), arrival).await;
+            all.push((part, judged.map_err(|error| error.renamed(fields(face, part)))?));
         }
         all.iter().for_each(|(part, judged)| self.report(face, *part, judged, arrival));
         Ok(all.into_iter().map(|(_, judged)| judged.verdict).collect())

@@ -41,10 +41,8 @@ pub(crate) async fn completions(
 ) -> Result<Response, ApiError> {
     let answered = answer(app, &client, arrival, Style::Completion, &body).await;
     // The engine names the conversation; here the prompt is all of it.
-    answered.map_err(|error| match error.param.as_deref() {
-        Some("messages") if matches!(error.code, "invalid_value" | "context_length_exceeded") => {
-            ApiError { param: Some("prompt".into()), ..error }
-        }
+    answered.map_err(|error| match error.code {
+        "invalid_value" | "context_length_exceeded" => error.renamed(&[("messages", "prompt")]),
         _ => error,
     })
 }
