@@ -103,6 +103,29 @@ fn several_choices_stops_lengths_and_logprobs() {
 }
 
 #[test]
+fn logprobs_end_where_a_stop_text_cut_the_answer() {
+    let server = start("");
+    let text = |tokens: &Value| tokens.as_array().unwrap().iter().filter_map(Value::as_str).collect::<String>();
+    let mut cut = 0;
+    for stop in ["good", "oo", " ", "lai"] {
+        let body = with(with(chat("ask"), "stop", json!([stop])), "logprobs", json!(true));
+        let choice = server.post("/v1/chat/completions", body).json()["choices"][0].clone();
+        let tokens = choice["logprobs"]["content"].as_array().unwrap().iter().map(|token| token["token"].clone());
+        let content = choice["message"]["content"].as_str().unwrap();
+        assert_eq!(text(&tokens.collect()), content, "{stop:?}: {choice}");
+        cut += usize::from(choice["inferenceguard"]["finish"] == "stop");
+
+        let body = json!({"prompt": "ask", "seed": 1, "stop": [stop], "logprobs": 0});
+        let choice = server.post("/v1/completions", body).json()["choices"][0].clone();
+        let logprobs = &choice["logprobs"];
+        assert_eq!(text(&logprobs["tokens"]), choice["text"].as_str().unwrap(), "{stop:?}: {choice}");
+        let count = |name: &str| logprobs[name].as_array().unwrap().len();
+        assert_eq!((count("token_logprobs"), count("text_offset")), (count("tokens"), count("tokens")));
+    }
+    assert!(cut > 0, "a stop text came up");
+}
+
+#[test]
 fn completions_answer_in_their_own_shape() {
     let server = start("");
     let body = json!({"prompt": "ask", "seed": 1, "logprobs": 0});

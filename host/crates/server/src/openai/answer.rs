@@ -163,7 +163,8 @@ struct TokenBytes {
     likeliest: Vec<(Vec<u8>, f32)>,
 }
 
-/// The bytes of each token. Together they are the text; those of one token may be a part of a character.
+/// The bytes of each token. Together they are the text; those of one token may be a part of a character. What lies beyond the text,
+/// a stop text or a part of a character, is left out.
 fn token_bytes(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<TokenBytes> {
     let mut state = SpellState::default();
     let one = |(at, (token, logprob)): (usize, (&Token, &f32))| {
@@ -172,7 +173,36 @@ fn token_bytes(output: &Output, tokenizer: &dyn Tokenizer) -> Vec<TokenBytes> {
         let likeliest = likeliest.collect();
         TokenBytes { bytes: bytes(tokenizer, &mut state, *token), logprob: *logprob, likeliest }
     };
-    output.tokens.iter().zip(&output.logprobs).enumerate().map(one).collect()
+    cut(output.tokens.iter().zip(&output.logprobs).enumerate().map(one).collect(), output.text.len())
+}
+
+/// The tokens up to the end of a text of this length, which may lie within the last one. Tokens without bytes stay.
+fn cut(tokens: Vec<TokenBytes>, text: usize) -> Vec<TokenBytes> {
+    let mut left = bytes_of_text(tokens.iter().flat_map(|token| token.bytes.iter().copied()), text);
+    let one = |mut token: TokenBytes| {
+        if left == 0 && !token.bytes.is_empty() {
+            return None;
+        }
+        token.bytes.truncate(left);
+        left -= token.bytes.len();
+        Some(token)
+    };
+    tokens.into_iter().map_while(one).collect()
+}
+
+/// How many of these bytes spell the first `length` bytes of their text. A byte that is no character takes three bytes there.
+fn bytes_of_text(bytes: impl Iterator<Item = u8>, length: usize) -> usize {
+    let (mut text, mut fitting) = (ByteText::default(), 0);
+    for (at, byte) in bytes.enumerate() {
+        if text.text().len() == length && text.held().is_empty() {
+            return at;
+        }
+        text.push(&[byte]);
+        if text.text().len() <= length {
+            fitting = at + 1;
+        }
+    }
+    fitting
 }
 
 /// The bytes that a token adds to the text so far. A token without a spelling has no bytes.
@@ -202,8 +232,9 @@ fn completion_logprobs(output: &Output, tokenizer: &dyn Tokenizer) -> Value {
     });
     let offsets: Vec<usize> = offsets.collect();
     let tokens: Vec<_> = token_bytes.iter().map(|token| String::from_utf8_lossy(&token.bytes)).collect();
+    let logprobs: Vec<f32> = token_bytes.iter().map(|token| token.logprob).collect();
     let top = (!output.top_logprobs.is_empty()).then(|| token_bytes.iter().map(by_text).collect::<Vec<_>>());
-    json!({"tokens": tokens, "token_logprobs": output.logprobs, "text_offset": offsets, "top_logprobs": top})
+    json!({"tokens": tokens, "token_logprobs": logprobs, "text_offset": offsets, "top_logprobs": top})
 }
 
 /// The likeliest tokens by their texts, and the token itself. Of several tokens with the same text, the likeliest is shown.
@@ -214,4 +245,35 @@ fn by_text(token: &TokenBytes) -> Map<String, Value> {
         texts.entry(String::from_utf8_lossy(bytes)).or_insert_with(|| json!(logprob));
     }
     texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut_at(length: usize, tokens: &[&[u8]]) -> Vec<Vec<u8>> {
+        let token = |bytes: &&[u8]| TokenBytes { bytes: bytes.to_vec(), logprob: -1.0, likeliest: Vec::new() };
+        cut(tokens.iter().map(token).collect(), length).into_iter().map(|token| token.bytes).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_all_tokens_are_the_text() {
+        let cases: [(usize, &[&[u8]], &[&[u8]]); 9] = [
+            (3, &[b"one", b", ", b"two"], &[b"one"]),
+            (3, &[b"one, two"], &[b"one"]),
+            (0, &[b", one"], &[]),
+            (7, &[b"one", b" two"], &[b"one", b" two"]),
+            // An end token.
+            (3, &[b"one", b""], &[b"one", b""]),
+            // A character of two tokens, whole and cut off.
+            (3, &[b"\xe2", b"\x82\xac"], &[b"\xe2", b"\x82\xac"]),
+            (1, &[b"a", b"\xe2\x82"], &[b"a"]),
+            // Bytes that are no character, before a stop text.
+            (4, &[b"\xff", b"b", b","], &[b"\xff", b"b"]),
+            (3, &[b"\xe2", b"b"], &[b"\xe2"]),
+        ];
+        for (length, tokens, expected) in cases {
+            assert_eq!(cut_at(length, tokens), expected, "{length} of {tokens:?}");
+        }
+    }
 }
