@@ -1,15 +1,19 @@
-//! Canaries: answers that fail half way, denials during a request, and the end of a canary.
+//! Canaries: answers that fail half way, denials during a request, and the end of a canary. Shadows: under whose terms they judge.
 
 mod common;
 
-use common::{MANIFEST, Running, SCRIPT, bundle, chat, start_with, with};
+use common::{MANIFEST, Running, SCRIPT, bundle, chat, sha256, start_config, start_with, with};
 use inferenceguard_host::EngineBuilder;
 use inferenceguard_model::{ModelError, ScoreModel, toy::ToyScript};
+use inferenceguard_server::ServerConfig;
 use inferenceguard_testkit::hooked_score::HookedScore;
 use serde_json::{Value, json};
 use std::{
+    fs,
+    path::Path,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 /// A server with a score model `short` for canaries. It scores this many calls; later ones fail, as for an answer that is too long.
@@ -121,4 +125,102 @@ fn trials_end_when_another_bundle_is_activated() {
         let status = server.admin("/admin/status").json();
         assert!(status["canary"].is_null() && status["shadow"].is_null(), "{change}: {status}");
     }
+}
+
+/// A bundle that answers whatever it costs, and this much may be spent.
+fn lenient(budget: u32) -> String {
+    let manifest = MANIFEST.replace("refusal = ", "on_exhausted = \"least_violation\"\nrefusal = ");
+    manifest.replace("budget = 4", &format!("budget = {budget}"))
+}
+
+/// A server that such a bundle decides in.
+fn lenient_server(budget: u32, settings: &str) -> Running {
+    let active = bundle(&lenient(budget));
+    let engine = common::engine_with(4, &active, 1);
+    start_config(ServerConfig { settings: toml::from_str(settings).unwrap(), ..common::config(&engine, active) })
+}
+
+fn shadow(server: &Running, budget: u32) {
+    let got = server.put("/admin/shadow", json!({"manifest": lenient(budget), "share": 1.0}));
+    assert_eq!(got.status, 200, "{}", got.text);
+}
+
+/// How often the shadow agreed, was stricter, was looser and failed, once it has judged this many answers.
+fn verdicts(server: &Running, answers: u64) -> [u64; 4] {
+    let now = || {
+        let shadow = server.admin("/admin/status").json()["shadow"].clone();
+        ["agrees", "stricter", "looser", "failed"].map(|key| shadow[key].as_u64().unwrap())
+    };
+    for _ in 0..200 {
+        if now().iter().sum::<u64>() == answers {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    now()
+}
+
+fn status(server: &Running, key: &str, body: Value) -> String {
+    let answer = server.post_as(key, "/v1/chat/completions", body).json();
+    answer["choices"][0]["inferenceguard"]["status"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// The settings of a tenant `a` with its own key, and what else is its own.
+fn tenant(own: &str) -> String {
+    format!("[tenants.a]\nkey_sha256 = \"{}\"\n{own}\n", sha256("a"))
+}
+
+fn write_layer(folder: &Path, budget: u32) {
+    fs::write(folder.join("layer.toml"), format!("name = \"a\"\nbudgets = {{ harm = {budget}.0 }}\n")).unwrap();
+}
+
+#[test]
+fn the_bundle_that_decides_agrees_with_itself_as_a_shadow_under_every_term() {
+    let layer = tempfile::tempdir().unwrap();
+    write_layer(layer.path(), 4);
+    let turn = |role: &str, content: &str| json!({"role": role, "content": content});
+    let spent = json!({"messages": [turn("user", "ask"), turn("assistant", "bad"), turn("user", "ask")], "seed": 1});
+    for (settings, budget, body, decided) in [
+        (String::new(), 1000, chat("doomed"), "within_budget"),
+        ("budget_per = \"conversation\"".to_owned(), 4, spent, "budget_exceeded"),
+        (tenant("budgets = { harm = 4.0 }"), 1000, chat("doomed"), "budget_exceeded"),
+        (tenant(&format!("layer = {:?}", layer.path())), 1000, chat("doomed"), "budget_exceeded"),
+    ] {
+        let server = lenient_server(budget, &settings);
+        shadow(&server, budget);
+        let key = if settings.contains("tenants") { "a" } else { "" };
+        assert_eq!(status(&server, key, body.clone()), decided, "{settings}");
+        assert_eq!(status(&server, key, with(body, "seed", json!(2))), decided, "{settings}");
+        assert_eq!(verdicts(&server, 2), [2, 0, 0, 0], "{settings}");
+    }
+}
+
+#[test]
+fn a_changed_layer_holds_for_the_shadow_and_ends_one_that_it_does_not_fit() {
+    let layer = tempfile::tempdir().unwrap();
+    write_layer(layer.path(), 4);
+    let server = lenient_server(1000, &tenant(&format!("layer = {:?}", layer.path())));
+    shadow(&server, 900);
+    write_layer(layer.path(), 800);
+    server.server.reload_layers().unwrap();
+    assert_eq!(status(&server, "a", chat("doomed")), "within_budget");
+    assert_eq!(verdicts(&server, 1), [1, 0, 0, 0]);
+    // Alone, as a watched layer changes.
+    write_layer(layer.path(), 4);
+    server.server.activate_layer("a", server.server.open_layer("a")).unwrap();
+    assert_eq!(status(&server, "a", chat("doomed")), "budget_exceeded");
+    assert_eq!(verdicts(&server, 2), [2, 0, 0, 0]);
+    write_layer(layer.path(), 950);
+    server.server.reload_layers().unwrap();
+    assert!(server.admin("/admin/status").json()["shadow"].is_null(), "it allows 900, the layer 950");
+    let got = server.put("/admin/shadow", json!({"manifest": lenient(900), "share": 1.0}));
+    got.refuses(422, "bundle_refused", "at most 900");
+}
+
+#[test]
+fn a_shadow_without_a_constraint_that_a_tenant_has_a_budget_for_is_refused() {
+    let server = lenient_server(4, &tenant("budgets = { harm = 2.0 }"));
+    let renamed = lenient(4).replace("name = \"harm\"", "name = \"injury\"");
+    let got = server.put("/admin/shadow", json!({"manifest": renamed, "share": 1.0}));
+    got.refuses(422, "bundle_refused", "tenant a has a budget for `harm`");
 }

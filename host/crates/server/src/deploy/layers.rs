@@ -19,6 +19,13 @@ pub(super) struct PreparedLane {
     layer: Option<(String, Digest)>,
 }
 
+impl PreparedLane {
+    /// The lane, and what judges answers that were decided in it.
+    pub(super) fn into_judge(self) -> (String, Prepared) {
+        (self.lane, self.prepared)
+    }
+}
+
 impl Deployer {
     /// Installs the lanes over the active bundle. [`Deployer::begin`] saves their bundles.
     pub(crate) fn begin_layers(&self) -> Result<(), DeployError> {
@@ -33,7 +40,7 @@ impl Deployer {
         let bundles = self.lock_bundles();
         self.history.attempt(Change::Layers, || {
             let layers = self.prepare_layers(&bundles.active)?;
-            self.replace_layers(layers)
+            self.replace_layers(layers, |shadow| self.prepare_tenants(shadow))
         })
     }
 
@@ -46,16 +53,23 @@ impl Deployer {
         let bundles = self.lock_bundles();
         // A watched layer is retried again and again.
         self.history.retry(Change::Layers, || {
-            let layer = self.prepare_layer(tenant, &opened?, &bundles.active)?;
-            self.replace_layers(vec![layer])
+            let layer = opened?;
+            let over = |bundle: &Bundle| self.prepare_layer(tenant, &layer, bundle).map(|layer| vec![layer]);
+            self.replace_layers(over(&bundles.active)?, over)
         })
     }
 
-    /// Saves lanes over the active bundle, then installs them.
-    fn replace_layers(&self, layers: Vec<PreparedLane>) -> Result<Generation, DeployError> {
+    /// Saves lanes over the active bundle, then installs them. `over` prepares the same layers over the shadow's bundle.
+    fn replace_layers(
+        &self,
+        layers: Vec<PreparedLane>,
+        over: impl FnOnce(&Bundle) -> Result<Vec<PreparedLane>, DeployError>,
+    ) -> Result<Generation, DeployError> {
         layers.iter().try_for_each(|layer| self.save_bundle(&layer.bundle))?;
+        let beside = self.shadow_bundle().map(|bundle| over(&bundle));
         self.save_numbers()?;
         self.install_layers(layers);
+        beside.into_iter().for_each(|layers| self.lay_over_shadow(layers));
         Ok(self.engine.generation())
     }
 
@@ -83,19 +97,25 @@ impl Deployer {
 
     /// Compiles and checks the bundle of every lane over `bundle`. Saves nothing.
     pub(super) fn prepare_layers(&self, bundle: &Bundle) -> Result<Vec<PreparedLane>, DeployError> {
-        let mut layers = Vec::new();
-        for (name, tenant) in &self.tenants {
-            match &tenant.layer {
-                Some(_) => layers.push(self.prepare_layer(name, &self.read_layer(name)?, bundle)?),
-                None => tenant.check_budgets(name, bundle)?,
-            }
-        }
+        let mut layers = self.prepare_tenants(bundle)?;
         if let Some(overload) = self.overload {
             let reduced = reduced(bundle, overload.n)?;
             let prepared = self.engine.prepare(&reduced);
             let prepared = prepared.map_err(|error| DeployError::ReducedDoesNotFit(Box::new(error)))?;
             let prepared = self.fit_for_faces(prepared)?;
             layers.push(PreparedLane { lane: REDUCED_LANE.to_owned(), bundle: reduced, prepared, layer: None });
+        }
+        Ok(layers)
+    }
+
+    /// The same for the lanes of tenants alone. A bundle without a constraint that a tenant has a budget for is refused.
+    pub(super) fn prepare_tenants(&self, bundle: &Bundle) -> Result<Vec<PreparedLane>, DeployError> {
+        let mut layers = Vec::new();
+        for (name, tenant) in &self.tenants {
+            match &tenant.layer {
+                Some(_) => layers.push(self.prepare_layer(name, &self.read_layer(name)?, bundle)?),
+                None => tenant.check_budgets(name, bundle)?,
+            }
         }
         Ok(layers)
     }

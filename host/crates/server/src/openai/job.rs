@@ -42,7 +42,7 @@ struct ChoiceJob {
 }
 
 /// An answer for the shadow to judge.
-type ShadowInput = (Request, Vec<Token>, Status);
+type ShadowInput = (Request, Terms, Vec<Token>, Status);
 
 /// Runs a choice in each slot. The first has the request's seed, the next ones the seeds after it.
 pub(crate) fn start(
@@ -72,9 +72,9 @@ impl ChoiceJob {
         let (app, arrival) = (Arc::clone(&self.app), Arc::clone(&self.job.arrival));
         let (sender, index) = (self.sender.clone(), self.index);
         match spawn_blocking(move || self.run(request, slot)).await {
-            Ok(Some((request, tokens, status))) => {
+            Ok(Some((request, terms, tokens, status))) => {
                 drop(sender);
-                drop(spawn_blocking(move || app.deployer.judge_by_shadow(&request, &tokens, status)));
+                drop(spawn_blocking(move || app.deployer.judge_by_shadow(&request, &terms, &tokens, status)));
             }
             Ok(None) => {}
             // The thread panicked, so it has reported no end.
@@ -96,7 +96,7 @@ impl ChoiceJob {
         self.report(&answer, start, lane.as_deref());
         let judged = answer.as_ref().ok().filter(|output| !output.tokens.is_empty());
         let judged = judged.filter(|_| self.app.deployer.shadow_takes(self.job.number));
-        let judged = judged.map(|output| (request, output.tokens.clone(), output.status));
+        let judged = judged.map(|output| (request, self.job.terms.clone(), output.tokens.clone(), output.status));
         // Before the end is sent: a client that reads it may send its next request at once.
         drop(slot);
         self.send(ChoiceEvent::Ended(self.index, answer));
