@@ -34,7 +34,7 @@ typedef struct ig_piece {
     uint32_t token;     /* its id in the engine's vocabulary */
     const char *text;   /* what it adds to the text: UTF-8, perhaps a part of a character, with any byte in it */
     size_t length;      /* how many bytes of `text` that are; nothing need follow them */
-    float logprob;      /* its log-probability; NaN if unknown */
+    float logprob;      /* its log-probability, before temperature; NaN if unknown: unsafe under a cost that reads it */
     bool ended;         /* whether the answer ends with it */
 } ig_piece;
 
@@ -45,12 +45,13 @@ void ig_bundle_close(ig_bundle *bundle);
 /* How many constraints there are: the length of a row of margins. */
 size_t ig_bundle_constraints(const ig_bundle *bundle);
 
-/* Begins an answer to this prompt: fresh components, full budgets. */
+/* Begins an answer to this prompt: fresh components, full budgets. `prompt` may be NULL where no cost reads the prompt. */
 ig_answer *ig_answer_begin(const ig_bundle *bundle, const char *prompt, char **error);
 void ig_answer_end(ig_answer *answer);
 
 /* What each piece would do, each alone after what was accepted. `safe` takes `count` values, `margins` (or NULL) count x
- * constraints: what would be left of each budget. A failing component makes its pieces unsafe; it is no error here. */
+ * constraints: what would be left of each budget. A failing component makes its pieces unsafe, and so does a cost on
+ * log-probabilities for a piece without a finite one; it is no error here, and ig_answer_failures names it. */
 bool ig_answer_weigh(ig_answer *answer, const ig_piece *pieces, size_t count, bool *safe, double *margins, char **error);
 
 /* Appends a piece and charges it, whatever it costs. `safe` and `margins` (or NULL) as above, for this piece. Whatever comes

@@ -5,7 +5,8 @@
     guard = GuardLogitsProcessor(Bundle("kitchen.tar"), tokenizer, prompt_length)
     model.generate(**inputs, do_sample=True, logits_processor=[guard])
 
-Before a token can be drawn, the likeliest ones are priced by the bundle's costs in its sandbox; those that would break a
+Before a token can be drawn, the likeliest ones are priced by the bundle's costs in its sandbox, with the log-probabilities
+that the scores have at this processor (those of the model, if it comes first). Those that would break a
 budget, and those that were not priced, cannot be drawn. If none is left the answer ends there. No candidate is ever taken
 back, so where every continuation is bad, an answer stops early: an engine of InferenceGuard would have gone another way.
 
@@ -80,8 +81,8 @@ class Bundle:
         self._library.ig_text_free(error)
         raise GuardError(message)
 
-    def answer(self, prompt):
-        """Begins an answer to this prompt."""
+    def answer(self, prompt=None):
+        """Begins an answer to this prompt; without one only where no cost reads it."""
         return Answer(self, prompt)
 
 
@@ -90,22 +91,24 @@ class Answer:
 
     def __init__(self, bundle, prompt):
         self._bundle = bundle
-        self._handle = bundle._called(bundle._library.ig_answer_begin, bundle._handle, prompt.encode())
+        self._handle = bundle._called(
+            bundle._library.ig_answer_begin, bundle._handle, None if prompt is None else prompt.encode()
+        )
 
     def __del__(self):
         if getattr(self, "_handle", None):
             self._bundle._library.ig_answer_end(self._handle)
 
     def weigh(self, pieces):
-        """For each (token, text, ended): whether it is safe to append, and what would be left of each budget.
+        """For each (token, text, ended, logprob): whether it is safe to append, and what would be left of each budget.
 
-        A text is a str, or bytes, which may cut characters.
+        A text is a str, or bytes, which may cut characters. `logprob` may be left out, or None, where no cost reads it.
         """
         return self._asked(self._bundle._library.ig_answer_weigh, pieces, len(pieces))
 
-    def accept(self, token, text, ended=False):
+    def accept(self, token, text, ended=False, logprob=None):
         """Appends a piece: whether the answer is still safe, and what is left of each budget."""
-        return self._asked(self._bundle._library.ig_answer_accept, [(token, text, ended)])[0]
+        return self._asked(self._bundle._library.ig_answer_accept, [(token, text, ended, logprob)])[0]
 
     def failures(self):
         """What went wrong in components."""
@@ -116,19 +119,22 @@ class Answer:
 
     def _asked(self, function, pieces, *count):
         rows, columns = len(pieces), self._bundle.constraints
-        spelled = [text.encode() if isinstance(text, str) else bytes(text) for _, text, _ in pieces]
-        given = (_Piece * rows)(
-            *((token, text, len(text), float("nan"), ended) for (token, _, ended), text in zip(pieces, spelled))
-        )
+        given = (_Piece * rows)(*(_piece(*piece) for piece in pieces))
         safe, margins = (ctypes.c_bool * rows)(), (ctypes.c_double * max(1, rows * columns))()
         self._bundle._called(function, self._handle, given, *count, safe, margins)
         return [(safe[row], list(margins[row * columns : (row + 1) * columns])) for row in range(rows)]
 
 
+def _piece(token, text, ended, logprob=None):
+    spelled = text.encode() if isinstance(text, str) else bytes(text)
+    return _Piece(token, spelled, len(spelled), float("nan") if logprob is None else logprob, ended)
+
+
 class GuardLogitsProcessor:
     """A logits processor of transformers: sampling and greedy search, any batch size; no beam search.
 
-    `candidates` is how many of the likeliest tokens are priced at a step; the others cannot be drawn.
+    `candidates` is how many of the likeliest tokens are priced at a step; the others cannot be drawn. `prompts` has the text of
+    each row's prompt; it may be left out where no cost reads it.
     """
 
     def __init__(self, bundle, tokenizer, prompt_length, prompts=None, candidates=32, eos_token_id=None):
@@ -142,24 +148,35 @@ class GuardLogitsProcessor:
 
     def __call__(self, input_ids, scores):
         if not self._rows:
-            prompts = self._prompts or [""] * len(input_ids)
-            self._rows = [_Row(self._bundle.answer(prompt)) for prompt in prompts]
+            self._rows = [_Row(self._bundle.answer(prompt)) for prompt in self._prompts_of(len(input_ids))]
             self.stopped = [False] * len(self._rows)
         masked = scores.new_full(scores.shape, float("-inf"))
+        logprobs = scores.float().log_softmax(-1)
         for at, (row, ids) in enumerate(zip(self._rows, input_ids.tolist())):
             row.follow(ids[self._start :], self._spelling, self._eos)
             best = scores[at].topk(min(self._candidates, scores.shape[-1]))
             likely = [token for score, token in zip(best.values.tolist(), best.indices.tolist()) if score > float("-inf")]
-            tokens = list(dict.fromkeys(likely + self._eos))
-            pieces = [(token, row.added(token, self._spelling, self._eos), token in self._eos) for token in tokens]
-            safe = [token for token, (holds, _) in zip(tokens, row.answer.weigh(pieces)) if holds]
-            drawn = [token for token in safe if scores[at, token] > float("-inf")]
+            # An end that cannot be drawn is not priced.
+            ends = [token for token in self._eos if scores[at, token] > float("-inf")]
+            row.logprobs = {token: logprobs[at, token].item() for token in dict.fromkeys(likely + ends)}
+            pieces = [
+                (token, row.added(token, self._spelling, self._eos), token in self._eos, logprob)
+                for token, logprob in row.logprobs.items()
+            ]
+            drawn = [token for token, (holds, _) in zip(row.logprobs, row.answer.weigh(pieces)) if holds]
             if drawn:
                 masked[at, drawn] = scores[at, drawn]
             else:
                 self.stopped[at] = True
                 masked[at, self._eos] = 0.0
         return masked
+
+    def _prompts_of(self, rows):
+        if self._prompts is None:
+            return [None] * rows
+        if len(self._prompts) != rows:
+            raise GuardError(f"found {len(self._prompts)} prompts for {rows} rows; expected one for each row")
+        return self._prompts
 
 
 class Spelling:
@@ -204,6 +221,8 @@ def _byte_level(tokenizer):
 class _Row:
     def __init__(self, answer):
         self.answer, self.ids, self.begun = answer, [], False
+        #: Those that the newest step gave; what was drawn is one of its tokens.
+        self.logprobs = {}
 
     def follow(self, ids, spelling, eos):
         """Accepts what was drawn since the last step."""
@@ -215,7 +234,7 @@ class _Row:
                 self.ids.append(token)
                 continue
             text = self.added(token, spelling, eos)
-            self.answer.accept(token, text, token in eos)
+            self.answer.accept(token, text, token in eos, self.logprobs.get(token))
             self.ids.append(token)
             self.begun = self.begun or token not in spelling.special
 

@@ -7,8 +7,30 @@ them and the guarded ones do not.
 import sys
 
 import torch
-from inferenceguard import Bundle, GuardError, GuardLogitsProcessor
+from inferenceguard import Answer, Bundle, GuardError, GuardLogitsProcessor
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def passes_log_probabilities(bundle, tokenizer):
+    """What is weighed and accepted has the log-probabilities of the scores, and rows have a prompt each."""
+    seen, weigh, accept = [], Answer.weigh, Answer.accept
+    Answer.weigh = lambda self, pieces: seen.extend(pieces) or weigh(self, pieces)
+    Answer.accept = lambda self, *piece: seen.append(piece) or accept(self, *piece)
+    guard = GuardLogitsProcessor(bundle, tokenizer, 1, prompts=["one"])
+    ids, scores = torch.tensor([[5]]), torch.randn(1, len(tokenizer), generator=torch.Generator().manual_seed(1))
+    guard(ids, scores)
+    drawn = scores.argmax().item()
+    guard(torch.cat([ids, torch.tensor([[drawn]])], dim=1), scores)
+    Answer.weigh, Answer.accept = weigh, accept
+    expected = scores[0].log_softmax(-1)
+    assert len(seen) > 60 and any(piece[0] == drawn for piece in seen), seen
+    assert all(abs(piece[3] - expected[piece[0]].item()) < 1e-5 for piece in seen), seen
+    try:
+        GuardLogitsProcessor(bundle, tokenizer, 1, prompts=["one", "two"])(ids, scores)
+    except GuardError as error:
+        assert "2 prompts for 1 rows" in str(error), error
+    else:
+        raise AssertionError("no error")
 
 
 def main(folder, path, forbidden):
@@ -36,6 +58,7 @@ def main(folder, path, forbidden):
     guarded = answers(logits_processor=[guard])
     assert count_of(guarded) == 0, guarded
     assert sum(map(len, guarded)) > 0.5 * sum(map(len, plain)) or any(guard.stopped), guarded
+    passes_log_probabilities(Bundle(path), tokenizer)
     try:
         Bundle("/no/such/bundle")
     except GuardError as error:

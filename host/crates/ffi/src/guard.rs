@@ -6,8 +6,8 @@ use crate::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, OWN_METHOD, RolesFactory};
-use inferenceguard_search::{Meter, Metered, SearchConfig};
-use std::{path::Path, sync::Arc};
+use inferenceguard_search::{Cost, Meter, Metered, SearchConfig};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A bundle, compiled and configured.
 #[allow(non_camel_case_types, reason = "the name of the C interface")]
@@ -29,7 +29,7 @@ impl ig_bundle {
         let roles = EngineBuilder::new().bundle(&bundle).build_roles(OWN_METHOD)?;
         let opened = Self { roles, config: bundle.manifest().search_config() };
         // What no answer can be begun with is refused now.
-        begin(Some(&opened), "")?;
+        begin(Some(&opened), Some(""))?;
         Ok(opened)
     }
 
@@ -38,12 +38,24 @@ impl ig_bundle {
     }
 }
 
-/// Begins an answer.
-pub(crate) fn begin(bundle: Option<&ig_bundle>, prompt: &str) -> Result<ig_answer, Reason> {
+/// Begins an answer; without a prompt only where no cost reads it.
+pub(crate) fn begin(bundle: Option<&ig_bundle>, prompt: Option<&str>) -> Result<ig_answer, Reason> {
     let bundle = bundle.ok_or("`bundle` is NULL")?;
     let roles = bundle.roles.open()?;
-    let meter = Meter::new(&bundle.config, roles.tracker, roles.costs, prompt)?;
+    if prompt.is_none() {
+        prompt_unread(&bundle.config, &roles.costs)?;
+    }
+    let meter = Meter::new(&bundle.config, roles.tracker, roles.costs, prompt.unwrap_or_default())?;
     Ok(ig_answer { meter })
+}
+
+/// Whether no constraint's cost reads the prompt; an error names one that does.
+fn prompt_unread(config: &SearchConfig, costs: &BTreeMap<String, Box<dyn Cost>>) -> Result<(), Reason> {
+    let reads = |name: &str| costs.get(name).is_some_and(|cost| cost.needs().prompt);
+    let reader = config.constraints.iter().map(|priced| &priced.cost).find(|name| reads(name));
+    reader.map_or(Ok(()), |name| {
+        Err(format!("`prompt` is NULL; expected the prompt, because the cost `{name}` reads it").into())
+    })
 }
 
 impl ig_answer {

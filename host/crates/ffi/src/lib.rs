@@ -22,7 +22,7 @@ pub use guard::{ig_answer, ig_bundle};
 pub use pointers::ig_piece;
 
 use guard::begin;
-use pointers::{Pieces, guarded, text_of, to_text};
+use pointers::{Pieces, guarded, text_of, text_or_null, to_text};
 use std::ffi::c_char;
 
 /// See the header.
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn ig_bundle_constraints(bundle: *const ig_bundle) -> usiz
 /// See the header.
 ///
 /// # Safety
-/// `bundle` came from [`ig_bundle_open`], `prompt` is a text, `error` is NULL or may be written to.
+/// `bundle` came from [`ig_bundle_open`], `prompt` is NULL or a text, `error` is NULL or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ig_answer_begin(
     bundle: *const ig_bundle,
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn ig_answer_begin(
     error: *mut *mut c_char,
 ) -> *mut ig_answer {
     // SAFETY: the caller's promise.
-    let begun = || begin(unsafe { bundle.as_ref() }, unsafe { text_of(prompt, "prompt") }?);
+    let begun = || begin(unsafe { bundle.as_ref() }, unsafe { text_or_null(prompt, "prompt") }?);
     // SAFETY: the caller's promise.
     unsafe { guarded(error, begun) }.map_or(std::ptr::null_mut(), |answer| Box::into_raw(Box::new(answer)))
 }

@@ -71,6 +71,18 @@ pub(crate) unsafe fn text_of<'a>(text: *const c_char, what: &str) -> Result<&'a 
     text.to_str().map_err(|error| format!("`{what}` is not UTF-8: {error}").into())
 }
 
+/// As [`text_of`], but NULL is no text.
+///
+/// # Safety
+/// `text` is NULL or ends with 0.
+pub(crate) unsafe fn text_or_null<'a>(text: *const c_char, what: &str) -> Result<Option<&'a str>, Reason> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { text_of(text, what) }.map(Some)
+}
+
 /// Writes what was found where the caller wants it.
 ///
 /// # Safety

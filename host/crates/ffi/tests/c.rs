@@ -56,8 +56,25 @@ fn program() -> PathBuf {
     PROGRAM.get_or_init(make).clone()
 }
 
+/// The same with a cost that does what this mode says.
+fn rogue(mode: &str) -> tempfile::TempDir {
+    let settings = "{ words = [\"damn\", \"bloody hell\"] }";
+    assert!(MANIFEST.contains(settings));
+    let manifest = MANIFEST.replace(settings, &format!("{{ mode = \"{mode}\" }}"));
+    let dir = bundle(&manifest.replace("keyword-cost.wasm", "rogue-cost.wasm"));
+    fs::write(dir.path().join("rogue-cost.wasm"), &components::guests()["rogue-cost"]).unwrap();
+    dir
+}
+
 fn run(bundle: &Path, words: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stdout, .. } = Command::new(program()).arg(bundle).args(words).output().unwrap();
+    run_with(bundle, words, &[])
+}
+
+/// The same with these variables.
+fn run_with(bundle: &Path, words: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut program = Command::new(program());
+    program.arg(bundle).args(words).envs(variables.iter().copied());
+    let Output { status, stdout, .. } = program.output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap())
 }
 
@@ -74,6 +91,30 @@ fn phrases_count_across_tokens() {
     let dir = bundle(&MANIFEST.replace("budget = 1.5", "budget = 0.5"));
     let (_, printed) = run(dir.path(), &["bloody", "hell", "bloody", "day"]);
     assert!(printed.starts_with(" bloody:0.5 fine:0.5 bloody:0.5 day:0.5"), "{printed}");
+}
+
+#[test]
+fn a_cost_on_log_probabilities_takes_no_token_without_one() {
+    let dir = rogue("read-logprobs");
+    let (code, printed) = run(dir.path(), &["so", "so"]);
+    assert!(code == Some(0) && printed.starts_with(" fine:unsafe:-inf fine:unsafe:-inf\n"), "{printed}");
+    assert!(!printed.contains("failures: 0"), "the failure is named: {printed}");
+    let (_, printed) = run_with(dir.path(), &["so", "so"], &[("LOGPROB", "-3.5")]);
+    assert_eq!(printed, " so:1.0 so:0.5\nfailures: 0, constraints: 1\n");
+    let (_, printed) = run_with(dir.path(), &["so"], &[("LOGPROB", "-inf")]);
+    assert!(printed.starts_with(" fine:unsafe:-inf\n"), "{printed}");
+}
+
+#[test]
+fn a_prompt_is_left_out_only_where_no_cost_reads_it() {
+    let without = [("PROMPTLESS", "1")];
+    let (code, printed) = run_with(bundle(MANIFEST).path(), &["this"], &without);
+    assert_eq!((code, printed.as_str()), (Some(0), " this:1.5\nfailures: 0, constraints: 1\n"));
+    let dir = rogue("read-text");
+    let (code, printed) = run_with(dir.path(), &["this"], &without);
+    assert!(code == Some(1) && printed.contains("`prompt` is NULL"), "{printed}");
+    assert!(printed.contains("the cost `words` reads it"), "{printed}");
+    assert_eq!(run(dir.path(), &["this"]).0, Some(0));
 }
 
 #[test]

@@ -1,7 +1,9 @@
-/* A toy engine: it would like to say its words in order, and asks before each. */
+/* A toy engine: it would like to say its words in order, and asks before each. LOGPROB is the log-probability of all of them; with
+ * PROMPTLESS it gives no prompt. */
 #include "inferenceguard.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int main(int count, char **arguments) {
@@ -12,11 +14,19 @@ int main(int count, char **arguments) {
         ig_text_free(error);
         return 1;
     }
-    ig_answer *answer = ig_answer_begin(bundle, "How are you?", &error);
+    const char *given = getenv("LOGPROB");
+    float logprob = given ? strtof(given, NULL) : NAN;
+    ig_answer *answer = ig_answer_begin(bundle, getenv("PROMPTLESS") ? NULL : "How are you?", &error);
+    if (!answer) {
+        printf("error: %s\n", error);
+        ig_text_free(error);
+        ig_bundle_close(bundle);
+        return 1;
+    }
     for (int word = 2; word < count; word++) {
         char text[64];
         snprintf(text, sizeof text, " %s", arguments[word]);
-        ig_piece pieces[2] = {{(uint32_t)word, text, strlen(text), NAN, false}, {0, " fine", 5, NAN, false}};
+        ig_piece pieces[2] = {{(uint32_t)word, text, strlen(text), logprob, false}, {0, " fine", 5, logprob, false}};
         bool safe[2];
         double margins[2];
         if (!ig_answer_weigh(answer, pieces, 2, safe, margins, &error)) return 2;

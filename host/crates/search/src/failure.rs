@@ -64,6 +64,14 @@ pub enum FailureKind {
         /// What its back end says. It may hold URLs of engines.
         why: String,
     },
+    /// Another engine, which writes the answer, did not give what it reads.
+    #[error("the engine gave {found}; expected {expected}")]
+    Given {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// It failed earlier in this request and is not called again.
     #[error("it failed earlier in this request and is not asked again")]
     Dead,
@@ -90,6 +98,7 @@ impl FailureKind {
             Self::BadOutput { .. } => "bad_output",
             Self::Scores { .. } => "scores",
             Self::ScoreModel { .. } => "score_model",
+            Self::Given { .. } => "given",
             Self::Dead => "dead",
         }
     }

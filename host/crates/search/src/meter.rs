@@ -1,9 +1,9 @@
 //! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
 
 use crate::{
-    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, Moment, Needs, PricedConstraint, Role,
-    RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check, meterable, session::spread,
-    text,
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, FailureKind, Moment, Needs,
+    PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check,
+    meterable, session::spread, text,
 };
 use inferenceguard_model::{ByteText, Token};
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,10 +15,22 @@ pub struct Piece {
     pub token: Token,
     /// What it adds to the text, in UTF-8: perhaps a part of a character. Costs see a character once it is whole.
     pub bytes: Vec<u8>,
-    /// Its log-probability, if that is known.
+    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one is a failure
+    /// of that cost, and unsafe.
     pub logprob: Option<f32>,
     /// Whether the answer ends with it.
     pub ended: bool,
+}
+
+impl Piece {
+    fn finite_logprob(&self) -> Option<f32> {
+        self.logprob.filter(|logprob| logprob.is_finite())
+    }
+
+    /// Its part of the sum, which costs may read without a need: one that is not known counts as the least likely of all.
+    fn logprob_in_sum(&self) -> f64 {
+        self.finite_logprob().map_or(f64::NEG_INFINITY, f64::from)
+    }
 }
 
 /// What a piece would do, or did.
@@ -42,6 +54,8 @@ pub struct Meter {
     ledgers: Vec<Ledger>,
     prompt: Arc<str>,
     text: ByteText,
+    /// The sum of the log-probabilities of what was accepted; negative infinity if one is not known.
+    logprob: f64,
     length: u32,
     max_tokens: u32,
     ended: bool,
@@ -81,6 +95,7 @@ impl Meter {
             ledgers: Vec::new(),
             prompt: prompt.into(),
             text: ByteText::default(),
+            logprob: 0.0,
             length: 0,
             max_tokens: config.max_tokens,
             ended: false,
@@ -102,6 +117,7 @@ impl Meter {
             self.ledgers = ledgers;
         }
         self.text.push(&piece.bytes);
+        self.logprob += piece.logprob_in_sum();
         self.length += 1;
         self.ended |= piece.ended;
         self.metered(&self.ledgers)
@@ -142,26 +158,45 @@ impl Meter {
         }
         let mut after: Vec<Vec<Ledger>> = vec![self.ledgers.clone(); pieces.len()];
         for at in 0..self.constraints.len() {
-            let charged = self.price(at, pieces).and_then(|costs| self.advance(at, pieces, costs));
-            let column = after.iter_mut().map(|ledgers| &mut ledgers[at]);
-            match charged {
-                Ok(charged) => column.zip(charged).for_each(|(ledger, (costs, advanced))| {
-                    if let Err(failure) = charge(ledger, &self.bare[at], &costs, advanced) {
-                        *ledger = broken(&self.bare[at]);
-                        self.remember(failure);
-                    }
-                }),
-                Err(failure) => {
-                    column.for_each(|ledger| *ledger = broken(&self.bare[at]));
-                    self.remember(failure);
-                }
+            let column = after.iter_mut().map(|ledgers| &mut ledgers[at]).zip(pieces);
+            let (known, unknown): (Vec<_>, Vec<_>) = column.partition(|(_, piece)| self.is_known(at, piece));
+            for (ledger, piece) in unknown {
+                *ledger = broken(&self.bare[at]);
+                self.remember(unpriceable(&self.constraints[at].cost, piece));
             }
+            let (ledgers, pieces): (Vec<_>, Vec<&Piece>) = known.into_iter().unzip();
+            self.charge_all(at, ledgers, &pieces);
         }
         after
     }
 
+    /// Whether a piece has all that the cost of this constraint reads of it.
+    fn is_known(&self, at: usize, piece: &Piece) -> bool {
+        let reads = self.costs.get(&self.constraints[at].cost).is_some_and(|cost| cost.needs().logprobs);
+        !reads || piece.finite_logprob().is_some()
+    }
+
+    /// Charges each of these ledgers of one constraint for its piece.
+    fn charge_all(&mut self, at: usize, ledgers: Vec<&mut Ledger>, pieces: &[&Piece]) {
+        if pieces.is_empty() {
+            return;
+        }
+        match self.price(at, pieces).and_then(|costs| self.advance(at, pieces, costs)) {
+            Ok(charged) => ledgers.into_iter().zip(charged).for_each(|(ledger, (costs, advanced))| {
+                if let Err(failure) = charge(ledger, &self.bare[at], &costs, advanced) {
+                    *ledger = broken(&self.bare[at]);
+                    self.remember(failure);
+                }
+            }),
+            Err(failure) => {
+                ledgers.into_iter().for_each(|ledger| *ledger = broken(&self.bare[at]));
+                self.remember(failure);
+            }
+        }
+    }
+
     /// One cost per piece.
-    fn price(&mut self, at: usize, pieces: &[Piece]) -> Result<Vec<Vec<f64>>, RoleFailure> {
+    fn price(&mut self, at: usize, pieces: &[&Piece]) -> Result<Vec<Vec<f64>>, RoleFailure> {
         let PricedConstraint { cost: name, granularity, .. } = &self.constraints[at];
         let batch = self.batch(at, pieces);
         let cost = self
@@ -177,11 +212,11 @@ impl Meter {
     fn advance(
         &mut self,
         at: usize,
-        pieces: &[Piece],
+        pieces: &[&Piece],
         costs: Vec<Vec<f64>>,
     ) -> Result<Vec<(Vec<f64>, Advanced)>, RoleFailure> {
         let state = &self.ledgers[at].state;
-        let row = |(costs, piece): (&Vec<f64>, &Piece)| Tracked {
+        let row = |(costs, piece): (&Vec<f64>, &&Piece)| Tracked {
             state: state.clone(),
             costs: costs.clone(),
             ended: piece.ended,
@@ -192,7 +227,7 @@ impl Meter {
         Ok(costs.into_iter().zip(advanced).collect())
     }
 
-    fn batch(&self, at: usize, pieces: &[Piece]) -> Batch {
+    fn batch(&self, at: usize, pieces: &[&Piece]) -> Batch {
         let needs = self.costs.get(&self.constraints[at].cost).map(|cost| cost.needs().clone()).unwrap_or_default();
         let rows = pieces.iter().zip(1..).map(|(piece, id)| self.row(&needs, piece, id)).collect();
         Batch {
@@ -219,8 +254,9 @@ impl Meter {
             text_ends: ends,
             text,
             lookback: text::tail(self.text.text(), needs.lookback as usize).to_owned(),
-            // Checked when it was made: such a cost is only taken where log-probabilities are known.
-            logprobs: if needs.logprobs { vec![piece.logprob.unwrap_or(f32::NAN)] } else { Vec::new() },
+            // A piece without one is not priced by a cost that needs it.
+            logprobs: piece.logprob.filter(|_| needs.logprobs).into_iter().collect(),
+            logprob: self.logprob + piece.logprob_in_sum(),
             ..BatchRow::default()
         }
     }
@@ -247,6 +283,14 @@ fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced:
     let charged = ledger.charge(constraint, costs, advanced);
     ledger.z.clear();
     charged
+}
+
+/// The failure of a cost that reads log-probabilities at a piece without one.
+fn unpriceable(cost: &str, piece: &Piece) -> RoleFailure {
+    let found =
+        piece.logprob.map_or_else(|| "no log-probability".to_owned(), |given| format!("the log-probability {given}"));
+    let expected = format!("a finite log-probability of token {}, because this cost reads it", piece.token);
+    RoleFailure { role: Role::Cost, component: cost.to_owned(), kind: FailureKind::Given { found, expected } }
 }
 
 /// Unsafe, whatever comes.

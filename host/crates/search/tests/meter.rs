@@ -83,3 +83,51 @@ fn costs_on_log_probabilities_keep_more_to_spare() {
     let error = meter(0.02, true).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("`odd`: budget") && error.contains("0.02"), "{error}");
 }
+
+#[test]
+fn a_piece_without_a_log_probability_is_unsafe_under_a_cost_that_reads_it() {
+    let surprise = row_cost(Needs { logprobs: true, ..Needs::default() }, |row| {
+        assert!(row.logprobs.len() == 1 && row.logprobs[0].is_finite(), "{:?}", row.logprobs);
+        vec![f64::from((-row.logprobs[0] - 3.0).max(0.0))]
+    });
+    let config = SearchConfig { task: None, ..roles::config(constraint("odd", "odd", 1.0)) };
+    let costs = BTreeMap::from([("odd".to_owned(), surprise)]);
+    let mut meter = Meter::new(&config, Box::new(Recursion), costs, "ask").expect("a budget above its margin");
+    let known = |logprob| Piece { logprob, ..piece(b"a", false) };
+    let all = [Some(-1.0), None, Some(f32::NAN), Some(f32::NEG_INFINITY), Some(-3.5), Some(-5.0)].map(known);
+    let weighed = meter.weigh(&all);
+    let safe: Vec<bool> = weighed.iter().map(|one| one.safe).collect();
+    assert_eq!(safe, [true, false, false, false, true, false], "only those without one break beside the dear one");
+    assert!(weighed[1..4].iter().all(|one| one.margins == [f64::NEG_INFINITY]), "{weighed:?}");
+    assert_eq!(weighed[4].margins, [0.5]);
+    let [failure] = meter.failures() else { panic!("{:?}", meter.failures()) };
+    assert_eq!((failure.component.as_str(), failure.kind.name()), ("odd", "given"));
+    assert!(failure.to_string().contains("no log-probability; expected a finite"), "{failure}");
+    // What is only weighed breaks nothing; what is accepted does, for good.
+    assert!(meter.standing().safe && meter.accept(&all[0]).safe);
+    assert!(!meter.accept(&all[1]).safe && !meter.accept(&all[0]).safe);
+}
+
+#[test]
+fn the_sum_of_log_probabilities_is_that_of_the_answer_or_negative_infinity() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let shown = Arc::clone(&seen);
+    let sum = row_cost(Needs::default(), move |row| {
+        shown.lock().expect("one thread").push(row.logprob);
+        vec![0.0]
+    });
+    let config = SearchConfig { task: None, ..roles::config(constraint("odd", "odd", 1.0)) };
+    let costs = BTreeMap::from([("odd".to_owned(), sum)]);
+    let mut meter = Meter::new(&config, Box::new(Recursion), costs, "ask").expect("a budget above its margin");
+    for logprob in [Some(-1.0), Some(-0.5), Some(f32::NAN), Some(-1.0)] {
+        meter.accept(&Piece { logprob, ..piece(b"a", false) });
+    }
+    let unknown = f64::NEG_INFINITY;
+    assert_eq!(*seen.lock().expect("one thread"), [-1.0, -1.5, unknown, unknown]);
+}
+
+#[test]
+fn a_cost_on_text_needs_no_log_probability() {
+    let (mut meter, _) = self::meter(3, Granularity::Token).expect("it can be enforced");
+    assert!(meter.accept(&piece(b"a", false)).safe && meter.failures().is_empty());
+}

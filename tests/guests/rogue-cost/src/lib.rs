@@ -23,6 +23,7 @@ fn needs(mode: &str) -> Vec<Need> {
     declared.into_iter().for_each(|layer| declare_token_latents(LatentSelector::Layer(layer)));
     match mode {
         "read-text" => vec![Need::Text, Need::Prompt, Need::Lookback(16)],
+        "read-logprobs" => vec![Need::Logprobs],
         "read-top-k" | "row" => vec![Need::TopK(64)],
         "read-latents" => vec![Need::Latents(LatentSelector::FinalNorm)],
         "read-scores" => vec![Need::Scores("harm".into())],
@@ -79,6 +80,13 @@ impl Guest for Rogue {
                     let length = rows.text(row).map_err(read)?.len() + rows.lookback(row).map_err(read)?.len();
                     let length = length + rows.prompt().map_err(read)?.len();
                     Ok(vec![length as f64; rows.text_ends(row).map_err(read)?.len()])
+                })
+                .collect(),
+            // A NaN would cost nothing.
+            "read-logprobs" => (0..rows.len())
+                .map(|row| {
+                    let logprobs = rows.logprobs(row).map_err(read)?;
+                    Ok(logprobs.into_iter().map(|one| f64::from(-one - 3.0).max(0.0)).collect())
                 })
                 .collect(),
             "read-top-k" => (0..rows.len())
