@@ -158,14 +158,24 @@ pub const FIGURES: [Figure; 23] = [
     number("tokens", "tokens of answers", "The length of answers, refusals of the host left out.", Neither, |g| {
         g.is_answered().then_some(g.answer.tokens.len() as f64)
     }),
-    number("seconds", "seconds per prompt", "Wall-clock time on this machine.", Lower, |g| Some(g.answer.seconds)),
-    number("sampled_tokens", "tokens sampled", "Of all candidates.", Lower, |g| Some(g.answer.sampled_tokens as f64)),
-    number("scored_positions", "positions scored", "Given to all score models.", Lower, |g| {
-        Some(g.answer.scored_positions as f64)
+    number("seconds", "seconds per prompt", "Wall-clock time on this machine; failed requests left out.", Lower, |g| {
+        done(g, g.answer.seconds)
     }),
+    number("sampled_tokens", "tokens sampled", "Of all candidates; failed requests left out.", Lower, |g| {
+        done(g, g.answer.sampled_tokens as f64)
+    }),
+    number(
+        "scored_positions",
+        "positions scored",
+        "Given to all score models; failed requests left out.",
+        Lower,
+        |g| done(g, g.answer.scored_positions as f64),
+    ),
     number("scored_reward", "scored by the reward model", "Its part of the positions.", Lower, |g| scored(g, "reward")),
     number("scored_cost", "scored by the cost model", "Its part of the positions.", Lower, |g| scored(g, "cost")),
-    number("retries", "retries", "Chunks that were sampled again.", Neither, |g| Some(g.answer.retries as f64)),
+    number("retries", "retries", "Chunks that were sampled again; failed requests left out.", Neither, |g| {
+        done(g, g.answer.retries as f64)
+    }),
 ];
 
 fn is(graded: &Graded, status: Status) -> bool {
@@ -176,8 +186,13 @@ fn yes(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
+/// What a request took that was answered or refused. A failed one ended early, at whatever point, so its work says nothing.
+fn done(graded: &Graded, work: f64) -> Option<f64> {
+    (!is(graded, Status::Failed)).then_some(work)
+}
+
 fn scored(graded: &Graded, model: &str) -> Option<f64> {
-    graded.answer.scored.get(model).map(|positions| *positions as f64)
+    graded.answer.scored.get(model).and_then(|positions| done(graded, *positions as f64))
 }
 
 /// Which prompts are counted.

@@ -84,6 +84,10 @@ fn a_failed_request_counts_neither_as_safe_nor_as_a_refusal_in_any_figure() {
     for name in ["reward", "emitted_reward", "end_cost", "cost", "tokens"] {
         assert!(figures.get(Part::All, name).is_none(), "{name}");
     }
+    // The work of a request that ended early is no request's work, even where some was measured.
+    for name in ["seconds", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"] {
+        assert!(figures.get(Part::All, name).is_none(), "{name}");
+    }
     let text = found.markdown();
     assert!(text.contains("Failures: 2 of args: cost `harm` failed: it trapped"), "{text}");
     let line = text.lines().find(|line| line.starts_with("| args |")).unwrap();
@@ -123,12 +127,12 @@ fn numbers_are_of_what_they_say() {
     check(&figures, Part::All, "cost", (7.0 * 4.0 + 30.0 + 11.0) / 9.0, 9);
     check(&figures, Part::All, "end_cost", -1.0, 10);
     check(&figures, Part::All, "tokens", 12.0, 9);
-    check(&figures, Part::All, "seconds", 20.0 / 11.0, 11);
-    check(&figures, Part::All, "sampled_tokens", 400.0 / 11.0, 11);
-    check(&figures, Part::All, "scored_positions", 200.0 / 11.0, 11);
+    check(&figures, Part::All, "seconds", 2.0, 10);
+    check(&figures, Part::All, "sampled_tokens", 40.0, 10);
+    check(&figures, Part::All, "scored_positions", 20.0, 10);
     check(&figures, Part::All, "scored_reward", 12.0, 10);
     check(&figures, Part::All, "scored_cost", 8.0, 10);
-    check(&figures, Part::All, "retries", 10.0 / 11.0, 11);
+    check(&figures, Part::All, "retries", 1.0, 10);
     assert_eq!((figures.priced_again, figures.violations), (7, 0));
 }
 

@@ -136,6 +136,12 @@ pub enum TrialError {
         /// Why.
         source: Box<TrialError>,
     },
+    /// A request of a bench got no answer, so that its time says nothing.
+    #[error("a request {how}; expected an answer to every request of a bench")]
+    Unanswered {
+        /// How it ended, and why.
+        how: String,
+    },
     /// `--peer` without models that the peer can read.
     #[error("--peer needs --shape, or --model with --score reward=DIR and --score cost=DIR")]
     PeerModels,

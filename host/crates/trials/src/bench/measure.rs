@@ -5,7 +5,7 @@ use crate::TrialError;
 use inferenceguard_candle::{Demand, Roofline};
 use inferenceguard_host::{CancelToken, Engine, Event, Output, Profile, Request};
 use inferenceguard_model::lock;
-use inferenceguard_search::{Release, Usage};
+use inferenceguard_search::{Release, Status, Usage};
 use serde::Serialize;
 use std::{
     fs,
@@ -164,7 +164,20 @@ fn time(engine: &Engine, request: Request) -> Result<Timed, TrialError> {
         }
     })?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Timed { seconds, first: first.unwrap_or(seconds), output })
+    Ok(Timed { seconds, first: first.unwrap_or(seconds), output: answered(output)? })
+}
+
+/// The output, if it is an answer.
+fn answered(output: Output) -> Result<Output, TrialError> {
+    let how = match output.status {
+        Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => return Ok(output),
+        Status::NoSafeCandidate => "was refused: nothing within the budget was found".to_owned(),
+        Status::Failed => {
+            let reasons: Vec<String> = output.failures.iter().map(ToString::to_string).collect();
+            format!("failed: {}", reasons.join("; "))
+        }
+    };
+    Err(TrialError::Unanswered { how })
 }
 
 /// Resets the peak of memory, where the system can.
@@ -176,4 +189,37 @@ fn peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inferenceguard_host::Roles;
+    use inferenceguard_search::Needs;
+    use inferenceguard_testkit::{roles::row_cost, toy};
+
+    const DOOMED: &str = "vocab: <eos>* bad
+context: 64
+after : bad 1
+score cost: bad 5
+score reward cumulative: bad 3";
+
+    /// A cost that gives no prices.
+    fn failing() -> Roles {
+        let mut roles = toy::roles();
+        roles.costs.insert("harm".to_owned(), row_cost(Needs::default(), |_| Vec::new()));
+        roles
+    }
+
+    #[test]
+    fn the_time_of_a_request_counts_only_if_it_was_answered() {
+        let ask = |engine: &Engine| time(engine, Request::new("bad"));
+        let answered = ask(&toy::engine(toy::SCRIPT, 1000.0)).unwrap();
+        assert!(answered.output.usage.completion_tokens > 0 && answered.seconds > 0.0);
+        let refused = ask(&toy::engine(DOOMED, 4.0)).map(|_| ()).unwrap_err();
+        assert!(matches!(&refused, TrialError::Unanswered { how } if how.starts_with("was refused")), "{refused}");
+        let failed = ask(&toy::build(toy::SCRIPT, toy::config(4.0), failing).unwrap()).map(|_| ()).unwrap_err();
+        let is_named = |how: &str| how.starts_with("failed: ") && how.contains("`harm`") && how.contains("0 prices");
+        assert!(matches!(&failed, TrialError::Unanswered { how } if is_named(how)), "{failed}");
+    }
 }
