@@ -242,3 +242,16 @@ impl Block {
         stream + self.down.forward(&x)?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_format_has_the_margin_that_the_guarantee_names() {
+        for (dtype, margin) in [(DType::F32, 1e-4), (DType::F16, 5e-3), (DType::BF16, 3e-2)] {
+            let format = |direct| Format { dtype, direct, rounded: false };
+            assert_eq!((format(false).rounding(), format(true).rounding()), (margin, 0.0), "{dtype:?}");
+        }
+    }
+}

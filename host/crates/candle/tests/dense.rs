@@ -41,6 +41,7 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 #[test]
 fn the_margin_covers_what_the_device_rounds_and_the_reference_rounds_nothing() {
     assert_eq!((CpuDense.rounding(), DeviceDense::on_cpu().rounding()), (0.0, DeviceDense::TOLERANCE));
+    assert_eq!(DeviceDense::TOLERANCE, 1e-4, "what the page of the guarantee names");
 }
 
 proptest! {

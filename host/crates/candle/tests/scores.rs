@@ -4,9 +4,9 @@ mod common;
 
 use common::golden;
 use inferenceguard_candle::{
-    CandleError, CandleModel, CandleScoreModel, HfTokenizer, LoadOptions, Prober, TemplateChoice,
+    CandleError, CandleModel, CandleScoreModel, HfTokenizer, Kernels, LoadOptions, Prober, TemplateChoice,
 };
-use inferenceguard_model::{ModelError, ScoreModel, ScoreRow, Scored, Token, Tokenizer};
+use inferenceguard_model::{Model, ModelError, ScoreModel, ScoreRow, Scored, Token, Tokenizer};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -204,5 +204,17 @@ fn a_row_that_does_not_fit_leaves_all_of_them_as_they_were() {
         let error = model.extend(&[row(first, "le boils and"), row(second, &long)]).unwrap_err();
         assert!(matches!(error, ModelError::ContextExceeded { .. }), "{error}");
         assert_eq!(one(&mut model, row(first, "le boils and")), one(&mut alone, row(single, "le boils and")));
+    }
+}
+
+#[test]
+fn models_and_score_models_have_the_margin_of_their_format() {
+    let language = tokenizer("qwen2");
+    for (kernels, margin) in [(Kernels::Tensors, 1e-4), (Kernels::Direct, 0.0)] {
+        let plain = LoadOptions { kernels, ..LoadOptions::default() };
+        let model = CandleModel::load(&golden("llama2-gqa"), &plain).unwrap();
+        let beaver = LoadOptions { kernels, ..options() };
+        let score = CandleScoreModel::load(&golden("score-llama-cost"), &beaver, &*language).unwrap();
+        assert_eq!((model.rounding(), score.rounding()), (margin, margin), "{kernels:?}");
     }
 }

@@ -25,6 +25,7 @@ fn a_new_bundle_is_checked_signed_packed_and_verified() {
         "kitchen 1.0.0  sha256:",
         "not signed",
         "cost `safety`: sees the scores of cost. It prices every token against a budget",
+        "discount 0.999 (effective horizon 1000 tokens: costs weigh a half from token 693 on, a twentieth from token 2995 on)",
         "none of them reaches files, network, clock or each other",
         "trial: ",
     ] {

@@ -109,6 +109,28 @@ pub fn models(manifest: &Manifest, models: &Models) -> String {
 mod tests {
     use super::*;
 
+    const MANIFEST: &str = r#"
+name = "kitchen"
+version = "1.0.0"
+policy = { component = "p.wasm" }
+tracker = { component = "t.wasm" }
+costs.c = { component = "c.wasm" }
+constraints = [
+    { name = "near", cost = "c", budget = 1.0, gamma = 0.5 },
+    { name = "far", cost = "c", budget = 1.0, gamma = 1.0 },
+]
+"#;
+
+    #[test]
+    fn a_bundle_in_words_says_of_each_constraint_how_far_it_sees() {
+        let files = ["p.wasm", "t.wasm", "c.wasm"].map(|file| (file.to_owned(), vec![0]));
+        let words = describe(&Bundle::from_parts(MANIFEST, &files.into()).unwrap());
+        for (name, gamma) in [("near", 0.5), ("far", 1.0)] {
+            let line = words.lines().find(|line| line.starts_with("constraint") && line.contains(name)).unwrap();
+            assert!(line.contains(&format!("discount {gamma} ({}), ", horizon(gamma))), "{words}");
+        }
+    }
+
     #[test]
     fn a_horizon_says_from_where_on_harm_hardly_counts() {
         assert_eq!(horizon(1.0), "every token weighs the same");

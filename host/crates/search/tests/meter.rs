@@ -80,6 +80,8 @@ fn costs_on_log_probabilities_keep_more_to_spare() {
         assert_eq!(meter.accept(&piece).safe, safe, "0.03 of 2 is left, and 0.06 must be: {logprobs}");
     }
     assert!(meter(0.02, false).is_ok());
+    // 3 % of 1 + 0.0309 is a little more than 0.0309, and 3 % of 1.031 a little less than 0.031.
+    assert!(meter(0.0309, true).is_err() && meter(0.031, true).is_ok());
     let error = meter(0.02, true).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("`odd`: budget") && error.contains("0.02"), "{error}");
 }

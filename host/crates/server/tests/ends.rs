@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{MANIFEST, Running, chat, exposition, start, start_recording, start_with, with};
+use common::{MANIFEST, Running, chat, exposition, start, start_config, start_recording, start_with, with};
+use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{CancelToken, Request};
+use inferenceguard_testkit::components;
 use serde_json::{Value, json};
 use std::{fs, io::Write, net::TcpStream, sync::mpsc, thread, time::Duration};
 
@@ -104,6 +106,30 @@ fn a_request_that_is_cancelled_or_not_admitted_is_counted_once() {
     assert_eq!(server.admin_delete("/admin/denial").status, 204);
     ends_as(&server, "within_budget", || assert_eq!(server.post(CHAT, chat("ask")).status, 200));
     ends_as(&server, "no_safe_candidate", || assert_eq!(server.post(CHAT, chat("doomed")).status, 200));
+}
+
+/// A bundle with one candidate, whose cost gives no number where it is asked about one row.
+fn failing() -> Bundle {
+    let cost = "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }";
+    assert!(MANIFEST.contains(cost) && MANIFEST.contains("n = 8, keep = 2"));
+    let manifest = MANIFEST.replace(cost, "component = \"rogue-cost.wasm\"\nsettings = { mode = \"nan-of-one\" }");
+    let mut files = components::files().clone();
+    files.insert("rogue-cost.wasm".to_owned(), components::guests()["rogue-cost"].clone());
+    Bundle::from_parts(&manifest.replace("n = 8, keep = 2", "n = 1, keep = 1"), &files).unwrap()
+}
+
+#[test]
+fn a_request_whose_cost_fails_is_counted_as_failed_and_as_nothing_else() {
+    let active = failing();
+    let engine = common::engine_with(4, &active, 1);
+    let server = start_config(common::config(&engine, active));
+    ends_as(&server, "failed", || {
+        let got = server.post(CHAT, chat("ask")).json();
+        assert_eq!(got["choices"][0]["inferenceguard"]["status"], "failed", "{got}");
+    });
+    let page = exposition::page(&server.admin("/metrics").text);
+    let failures = page.iter().find(|sample| sample.name == "inferenceguard_policy_failures_total").unwrap();
+    assert!(failures.labels.contains(&("role".to_owned(), "cost".to_owned())), "{:?}", failures.labels);
 }
 
 #[test]
