@@ -27,6 +27,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
         "{% macro turn(m) %}{{ m.content.upper() }}{% endmacro %}{{ turn(messages[0]) }}",
         "{% if messages[0].content == messages[1].content %}{{ raise_exception('no') }}{% endif %}",
+        "{% if documents is not none %}{{ documents | length }}{% endif %}{{ messages[-1].content.rsplit(' ', 1)[0] }}",
+        "{{ bos_token }}{{ messages[0].content.replace('|', '').rstrip() }}{{ {'b': 1, 'a': '<'} | tojson }}{{ eos_token }}",
         "{% for i in range(100000) %}{{ messages[0].content * 1000 }}{% endfor %}",
     ];
     let texts = [own.as_str(), chatml].into_iter().chain(pieces);

@@ -7,6 +7,7 @@
 //! | target | what the bytes are |
 //! |---|---|
 //! | [`archive`] | a packed bundle |
+//! | [`lists`] | the file of a bundle's word list |
 //! | [`manifest`] | `bundle.toml`, `layer.toml`, `trust.toml`, keys and signatures |
 //! | [`weights`] | the header of a safetensors file: a language model, its index, a network of a bundle |
 //! | [`model_files`] | `config.json`, `generation_config.json`, `tokenizer_config.json`, and two more files of tokens |
@@ -18,6 +19,9 @@
 //! | [`request`] | the body of a client's or an administrator's HTTP request |
 //! | [`heads`] | the head of an HTTP request: key, origin, encoding, trace |
 //! | [`settings`] | `server.toml`; a probe of an engine |
+//! | [`state`] | `active.json` and `swaps.jsonl`, which a server leaves for the next one |
+//! | [`training`] | shards and checkpoints of a training |
+//! | [`times`] | measured times for `simulate`, and what a peer of `bench` prints |
 //! | [`data`] | prompts, labelled answers, and the files of an evaluation: `answers.jsonl`, `run.json` |
 //! | [`gateway`] | what gateways send: bodies, streams of events, chats, Envoy's messages |
 //! | [`engine`] | what vLLM and llama.cpp's server answer: tokens, scores and latents |
@@ -33,6 +37,7 @@ pub mod engine;
 pub mod gateway;
 pub mod gguf;
 pub mod heads;
+pub mod lists;
 pub mod manifest;
 pub mod model_files;
 pub mod record;
@@ -41,7 +46,10 @@ pub mod request;
 pub mod returned;
 pub mod search;
 pub mod settings;
+pub mod state;
+pub mod times;
 pub mod tokenizer;
+pub mod training;
 pub mod weights;
 
 mod bytes;
@@ -61,7 +69,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 22] = [
     Target { name: "archive", run: archive::run, seeds: archive::seeds },
     Target { name: "chat_template", run: chat_template::run, seeds: chat_template::seeds },
     Target { name: "component", run: component::run, seeds: component::seeds },
@@ -70,6 +78,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "gateway", run: gateway::run, seeds: gateway::seeds },
     Target { name: "gguf", run: gguf::run, seeds: gguf::seeds },
     Target { name: "heads", run: heads::run, seeds: heads::seeds },
+    Target { name: "lists", run: lists::run, seeds: lists::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "model_files", run: model_files::run, seeds: model_files::seeds },
     Target { name: "record", run: record::run, seeds: record::seeds },
@@ -78,7 +87,10 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "returned", run: returned::run, seeds: returned::seeds },
     Target { name: "search", run: search::run, seeds: search::seeds },
     Target { name: "settings", run: settings::run, seeds: settings::seeds },
+    Target { name: "state", run: state::run, seeds: state::seeds },
+    Target { name: "times", run: times::run, seeds: times::seeds },
     Target { name: "tokenizer", run: tokenizer::run, seeds: tokenizer::seeds },
+    Target { name: "training", run: training::run, seeds: training::seeds },
     Target { name: "weights", run: weights::run, seeds: weights::seeds },
 ];
 

@@ -61,8 +61,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 mode = \"terminal\"\ngranularity = \"chunk\"\n\n[limits]\nfuel = 1000\nmemory = 1048576\n\n[sampling]\n\
                 temperature = 0.5\ntop_p = 0.9\ntop_k = 40\n\n[methods.base]\npolicy = { n = 1 }\n";
     let signed = signed().join(&0);
+    // Names with marks, ends of lines of other systems, numbers of another kind, a key twice, and a layer that takes a cost over.
+    let quoted = guests::MANIFEST.replace("\"harm\"\ncost", "'ha\"rm\\ {x} \u{7f}'\ncost");
+    let windows = format!("\u{feff}{}", guests::MANIFEST.replace('\n', "\r\n").replace("budget = 4", "budget = 4.0"));
+    let numbers = guests::MANIFEST.replace("n = 4", "n = 4.0").replace("12", "18446744073709551616");
+    let twice = guests::MANIFEST.replace("budget = 4", "budget = 4\nbudget = 1e308");
+    let taking = layer.replace("costs.words", "costs.harm").replace("max_tokens = 8", "max_tokens = 4096");
     [(0, guests::MANIFEST.as_bytes()), (0, more.as_bytes()), (1, layer.as_bytes()), (2, &signed)]
         .into_iter()
+        .chain([&quoted, &windows, &numbers, &twice].map(|text| (0, text.as_bytes())))
+        .chain([(1, taking.as_bytes())])
         .map(|(kind, text)| [&[kind], text].concat())
         .chain([[&[0], guests::MANIFEST.as_bytes(), more.as_bytes()].concat()])
         .collect()

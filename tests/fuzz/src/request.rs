@@ -90,6 +90,11 @@ pub(crate) fn check(status: StatusCode, answer: &[u8]) {
 /// Requests with every field that is understood, and some that are not.
 pub fn seeds() -> Vec<Vec<u8>> {
     let chat = [
+        // A budget twice, nulls within objects, numbers of another kind, and text that no encoding has.
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":0.5,"harm":4.0},"release":null}}"#,
+        r#"{"messages":[{"role":"user","content":"ask","name":null}],"stream":true,"n":1.0,
+            "stream_options":{"include_usage":null}}"#,
+        r#"{"messages":[{"role":"user","content":"\ud800 ask \u0000"}],"seed":-1,"max_tokens":1e2,"stop":["","\n"]}"#,
         r#"{"model":"toy","messages":[{"role":"user","content":"ask"}],"max_tokens":4,"seed":1}"#,
         r#"{"model":"toy","messages":[{"role":"system","content":"ask"},{"role":"user","content":[{"type":"text","text":"ask"}]}],
             "stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":0.9,"stop":["bad"],"n":2}"#,

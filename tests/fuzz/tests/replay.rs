@@ -90,6 +90,7 @@ targets!(
     gateway,
     gguf,
     heads,
+    lists,
     manifest,
     model_files,
     record,
@@ -98,6 +99,9 @@ targets!(
     returned,
     search,
     settings,
+    state,
+    times,
     tokenizer,
+    training,
     weights
 );

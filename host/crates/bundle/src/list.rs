@@ -39,13 +39,14 @@ fn is_remark(line: &str) -> bool {
 
 fn entry(file: &str, line: &str, number: usize) -> Result<(String, Option<f64>), BundleError> {
     let Some((text, weight)) = line.split_once('\t') else { return Ok((line.trim().to_owned(), None)) };
-    match weight.trim().parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok((text.trim().to_owned(), Some(number))),
-        _ => Err(BundleError::Manifest {
-            file: file.to_owned(),
-            line: number,
-            key: text.trim().to_owned(),
-            problem: format!("found the weight {:?}; expected a finite number behind the tab", weight.trim()),
-        }),
+    let (text, weight) = (text.trim(), weight.trim());
+    let wrong =
+        |problem: String| BundleError::Manifest { file: file.to_owned(), line: number, key: text.to_owned(), problem };
+    if text.is_empty() {
+        return Err(wrong(format!("found no text before the tab and {weight:?}; expected one")));
+    }
+    match weight.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((text.to_owned(), Some(number))),
+        _ => Err(wrong(format!("found the weight {weight:?}; expected a finite number behind the tab"))),
     }
 }

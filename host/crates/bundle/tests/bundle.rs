@@ -227,6 +227,8 @@ fn odd_lists_are_refused_by_file_and_line() {
     let message = listed(b"knife\nstep\tmuch").unwrap_err().to_string();
     assert!(message.contains("words.txt, line 2, key `step`: found the weight \"much\""), "{message}");
     assert!(listed(b"a\tNaN").is_err() && listed(b"a\t").is_err());
+    let message = listed(b"knife\n\t5").unwrap_err().to_string();
+    assert!(message.contains("words.txt, line 2") && message.contains("no text before the tab"), "{message}");
     assert!(listed(b"\xff").unwrap_err().to_string().contains("words.txt"));
     let twice = MANIFEST.replacen("words = [\"a\"] }", "words = [\"a\"] }\nlists = { words = \"words.txt\" }", 1);
     assert!(

@@ -37,7 +37,7 @@ mod split;
 pub mod targets;
 
 pub use error::{CriticError, Result};
-pub use fit::{Recipe, Schedule};
+pub use fit::{Progress, Recipe, Schedule};
 pub use options::CriticOptions;
 pub use reading::Reading;
 pub use run::{network, network_path, train};

@@ -7,6 +7,11 @@ use std::{fs, path::Path};
 /// The most candidates, tokens and rows: far beyond any engine, and small enough to simulate.
 const MOST: usize = 1 << 20;
 
+/// The most seconds of one thing, twelve days, and the least of a step or a decision: what is far outside of them was not measured,
+/// and would leave no figures.
+const MOST_SECONDS: f64 = 1e6;
+const LEAST_SECONDS: f64 = 1e-9;
+
 /// What was measured. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,15 +153,16 @@ pub(crate) fn is_count(name: &'static str, value: usize) -> Result<(), ScalingEr
 }
 
 fn is_time(name: &'static str, value: f64) -> Result<(), ScalingError> {
-    let fine = value.is_finite() && value >= 0.0;
-    if fine { Ok(()) } else { Err(ScalingError::number(name, value, "seconds, not negative")) }
+    let fine = (0.0..=MOST_SECONDS).contains(&value);
+    if fine { Ok(()) } else { Err(ScalingError::number(name, value, "seconds from 0 to 1000000")) }
 }
 
 fn line(name: &'static str, places: &[(usize, f64)]) -> Result<(), ScalingError> {
-    const EXPECTED: &str =
-        "a list of [COUNT, SECONDS] with rising counts from 1 on, and seconds above 0 that do not fall";
+    const EXPECTED: &str = "a list of [COUNT, SECONDS] with rising counts from 1 to 1048576, and seconds from 1e-9 to 1e6 that \
+                            do not fall";
     let rising = places.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1);
-    let fine = places.iter().all(|(count, seconds)| *count > 0 && seconds.is_finite() && *seconds > 0.0);
+    let times = LEAST_SECONDS..=MOST_SECONDS;
+    let fine = places.iter().all(|(count, seconds)| (1..=MOST).contains(count) && times.contains(seconds));
     if !places.is_empty() && rising && fine {
         return Ok(());
     }

@@ -5,7 +5,7 @@ mod common;
 use common::{MANIFEST, SCRIPT, bundle, chat, config, start, start_stored, start_stored_with};
 use inferenceguard_bundle::{Bundle, NewKey, SigningKey, Statement};
 use inferenceguard_server::{DeployError, OpenError, Server, ServerConfig, Settings, Store, StoreError};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
@@ -381,4 +381,33 @@ fn a_server_does_not_begin_with_a_bundle_it_does_not_trust() {
     let config = ServerConfig { settings, ..config(&common::engine(1), bundle(MANIFEST)) };
     let error = Server::new(config).unwrap_err().to_string();
     assert!(error.contains("the first bundle is refused") && error.contains("is not signed"), "{error}");
+}
+
+#[test]
+fn a_history_that_a_kill_cut_off_and_a_disk_damaged_goes_on_on_a_line_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = || json!({"path": "/there/is/no/bundle"});
+    let first = start_stored(dir.path());
+    assert_eq!(first.put("/admin/bundle", wrong()).status, 422);
+    drop(first);
+    let path = dir.path().join("swaps.jsonl");
+    let bytes = [&b"\xff\n"[..], &fs::read(&path).unwrap(), b"{\"at\":1,\"chan"].concat();
+    fs::write(&path, bytes).unwrap();
+    let second = start_stored(dir.path());
+    assert_eq!(second.put("/admin/bundle", wrong()).status, 422);
+    drop(second);
+    let swaps = start_stored(dir.path()).admin("/admin/swaps").json();
+    assert_eq!(swaps.as_array().unwrap().len(), 2, "{swaps}");
+}
+
+#[test]
+fn a_state_behind_whose_generation_no_number_is_left_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(start_stored(dir.path()));
+    let path = dir.path().join("active.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["newest"] = json!(u64::MAX);
+    fs::write(&path, state.to_string()).unwrap();
+    let error = Store::open(dir.path()).unwrap().state().unwrap_err().to_string();
+    assert!(error.contains("found the generation 18446744073709551615; expected at most"), "{error}");
 }

@@ -9,7 +9,7 @@ mod sample;
 mod shard;
 
 pub use options::CollectOptions;
-pub use shard::{LatentTable, Trajectory};
+pub use shard::{LatentTable, Shard, Trajectory};
 
 use super::{
     error::{CriticError, Result, beginning},
@@ -19,7 +19,7 @@ use super::{
 use indicatif::ProgressBar;
 use inferenceguard_model::{LatentSelector, Model, ModelInfo, Token};
 use sample::Sampled;
-pub(crate) use shard::{Shard, Store};
+pub(crate) use shard::Store;
 use std::path::Path;
 
 /// All trajectories of a run, in memory.

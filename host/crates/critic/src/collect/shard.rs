@@ -44,6 +44,15 @@ pub struct Trajectory {
     pub positions: Vec<usize>,
 }
 
+impl Trajectory {
+    /// Whether costs are numbers, and latents ascend within the answer.
+    fn is_whole(&self) -> bool {
+        let mut costs = self.costs.iter().flatten().chain([&self.task_cost]);
+        let within = self.positions.last().is_none_or(|last| *last <= self.tokens.len());
+        costs.all(|cost| cost.is_finite()) && self.positions.is_sorted() && within
+    }
+}
+
 /// Latents of one kind, one row per position of every trajectory, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LatentTable {
@@ -55,19 +64,23 @@ pub struct LatentTable {
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Shard {
-    pub(crate) trajectories: Vec<Trajectory>,
+pub struct Shard {
+    /// The answers.
+    pub trajectories: Vec<Trajectory>,
     /// One table per latent selector, in the order of the setting.
-    pub(crate) tables: Vec<LatentTable>,
+    pub tables: Vec<LatentTable>,
     /// Prompts that leave no room for an answer.
-    pub(crate) skipped: Vec<usize>,
+    pub skipped: Vec<usize>,
 }
 
 type Raw = (String, Dtype, Vec<usize>, Vec<u8>);
 
 impl Shard {
-    /// The bytes of its file.
-    pub(super) fn to_bytes(
+    /// The bytes of its file; `metadata` says what it was made with.
+    ///
+    /// # Errors
+    /// If it is too large for a file.
+    pub fn to_bytes(
         &self,
         latents: &[LatentSelector],
         constraints: usize,
@@ -111,13 +124,17 @@ impl Shard {
         raw
     }
 
+    /// Reads the bytes of a file, whatever it was made with; none if the file was cut short. `path` is for error messages.
+    ///
+    /// # Errors
+    /// [`CriticError::Damaged`] if what it holds does not fit together.
+    pub fn parse(bytes: &[u8], latents: &[LatentSelector], constraints: usize, path: &Path) -> Result<Option<Self>> {
+        let Ok(file) = SafeTensors::deserialize(bytes) else { return Ok(None) };
+        Self::read(&file, latents, constraints, path).map(Some)
+    }
+
     /// Reads a whole file.
-    pub(super) fn read(
-        file: &SafeTensors<'_>,
-        latents: &[LatentSelector],
-        constraints: usize,
-        path: &Path,
-    ) -> Result<Self> {
+    fn read(file: &SafeTensors<'_>, latents: &[LatentSelector], constraints: usize, path: &Path) -> Result<Self> {
         let reader = Reader { file, path };
         let (prompts, lengths, rows) = (reader.u32s("prompts")?, reader.u32s("lengths")?, reader.u32s("rows")?);
         let mut tokens = Pieces(reader.u32s("tokens")?);
@@ -143,6 +160,8 @@ impl Shard {
             });
             start = end;
         }
+        let whole = trajectories.iter().all(Trajectory::is_whole);
+        reader.ensure(whole, "costs that are no numbers, or latents out of order", "answers as they were sampled")?;
         let tables = latents.iter().map(|selector| reader.table(*selector, all_rows)).collect::<Result<_>>()?;
         Ok(Self { trajectories, tables, skipped: reader.u32s("skipped")? })
     }
@@ -199,7 +218,7 @@ impl Reader<'_> {
     fn table(&self, selector: LatentSelector, rows: usize) -> Result<LatentTable> {
         let tensor = self.tensor(&table_name(selector), Dtype::F16)?;
         let width = tensor.shape().last().copied().unwrap_or(0);
-        let fits = tensor.shape().len() == 2 && tensor.shape()[0] == rows;
+        let fits = tensor.shape().len() == 2 && tensor.shape()[0] == rows && (width > 0 || rows == 0);
         self.ensure(fits, "latents of another number of rows", "one row per position")?;
         let data = tensor.data().as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
         Ok(LatentTable { width, data })

@@ -5,6 +5,7 @@ pub(super) mod checkpoint;
 mod recipe;
 
 pub(super) use arithmetic::{entropy, sigmoid, softplus};
+pub use checkpoint::Progress;
 pub use recipe::{Recipe, Schedule};
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 use candle_core::{Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use checkpoint::{Checkpoint, Progress};
+use checkpoint::Checkpoint;
 use indicatif::ProgressBar;
 use inferenceguard_bundle::network::Layer;
 use inferenceguard_dice::Dice;

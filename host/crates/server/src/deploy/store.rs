@@ -15,13 +15,15 @@ use inferenceguard_model::{ModelIdentity, OtherModel};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 const ACTIVE: &str = "active.json";
 const SWAPS: &str = "swaps.jsonl";
 const BUNDLES: &str = "bundles";
+/// The largest number of a generation in a saved state: far beyond any, and a whole number in every program that reads JSON.
+const MOST_GENERATIONS: u64 = 1 << 53;
 /// How many bundles are kept beside those that the saved state names.
 const KEPT: usize = 1000;
 
@@ -139,10 +141,14 @@ impl Store {
         };
         let damaged = |problem: String| StoreError::Damaged { path: path.clone(), problem };
         let found: SavedState = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if (1..=SavedState::FORMAT).contains(&found.format) {
-            return Ok(Some(found));
+        if !(1..=SavedState::FORMAT).contains(&found.format) {
+            return Err(damaged(format!("found the format {}; expected at most {}", found.format, SavedState::FORMAT)));
         }
-        Err(damaged(format!("found the format {}; expected at most {}", found.format, SavedState::FORMAT)))
+        let newest = found.newest.max(found.generation);
+        if newest > MOST_GENERATIONS {
+            return Err(damaged(format!("found the generation {newest}; expected at most {MOST_GENERATIONS}")));
+        }
+        Ok(Some(found))
     }
 
     /// A saved bundle by its digest, which is checked.
@@ -199,21 +205,24 @@ impl Store {
         others[..most].iter().try_for_each(|(_, path)| fs::remove_file(path))
     }
 
-    /// Appends to the history.
+    /// Appends to the history, on a line of its own.
     pub(super) fn append(&self, attempt: &Attempt) -> Result<(), StoreError> {
         let path = self.dir.join(SWAPS);
         let write = || -> io::Result<()> {
-            let mut line = serde_json::to_vec(attempt)?;
+            let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+            let mut line = if is_cut(&mut file)? { b"\n".to_vec() } else { Vec::new() };
+            serde_json::to_writer(&mut line, attempt)?;
             line.push(b'\n');
-            OpenOptions::new().create(true).append(true).open(&path)?.write_all(&line)
+            file.write_all(&line)
         };
         write().map_err(|source| file(&path, source))
     }
 
-    /// The newest attempts of the history, the newest first. A line that a kill cut off is left out.
+    /// The newest attempts of the history, the newest first. A line that a kill cut off is left out, and so is a damaged one.
     pub(super) fn history(&self, most: usize) -> Vec<Attempt> {
-        let text = fs::read_to_string(self.dir.join(SWAPS)).unwrap_or_default();
-        text.lines().rev().filter_map(|line| serde_json::from_str(line).ok()).take(most).collect()
+        let bytes = fs::read(self.dir.join(SWAPS)).unwrap_or_default();
+        let lines = bytes.split(|byte| *byte == b'\n').rev();
+        lines.filter_map(|line| serde_json::from_slice(line).ok()).take(most).collect()
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -221,6 +230,17 @@ impl Store {
         let hex = digest.strip_prefix("sha256:").unwrap_or(digest).replace(|c: char| !c.is_ascii_hexdigit(), "-");
         self.dir.join(BUNDLES).join(format!("{hex}.tar"))
     }
+}
+
+/// Whether the last line of a file has no end, because a kill cut it off.
+fn is_cut(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Replaces a file as a whole; it is on the disk when this returns.

@@ -25,6 +25,35 @@ pub struct PeerRow {
 }
 
 impl PeerRow {
+    /// Reads what the peer `name` printed on its standard output for the case of one of our rows.
+    ///
+    /// # Errors
+    /// [`TrialError::PeerAnswer`] for something else than JSON; [`TrialError::Peer`] for something else than an object with a time
+    /// above 0.
+    pub fn read(name: &str, row: &Row, stdout: &[u8]) -> Result<Self, TrialError> {
+        let wrong = |problem: String| TrialError::Peer { peer: name.to_owned(), problem };
+        let no_json = |source| TrialError::PeerAnswer { peer: name.to_owned(), source };
+        let printed: serde_json::Value = serde_json::from_slice(stdout).map_err(no_json)?;
+        if !printed.is_object() {
+            return Err(wrong("it printed JSON that is no object".to_owned()));
+        }
+        let Measured { seconds_per_prompt } =
+            Measured::deserialize(&printed).map_err(|error| wrong(error.to_string()))?;
+        let times_ours = seconds_per_prompt / row.seconds_per_prompt;
+        if !(seconds_per_prompt > 0.0 && times_ours.is_finite()) {
+            return Err(wrong(format!("found seconds_per_prompt = {seconds_per_prompt}; expected a time above 0")));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            method: row.method.clone(),
+            n: row.n,
+            prompt_tokens: row.prompt_tokens,
+            seconds_per_prompt,
+            times_ours,
+            printed,
+        })
+    }
+
     /// A text that the peer printed about itself.
     pub(super) fn text(&self, name: &str) -> &str {
         self.printed.get(name).and_then(serde_json::Value::as_str).unwrap_or("not given")
@@ -59,18 +88,7 @@ pub(super) fn run(peer: &str, row: &Row, folders: &Folders, options: &BenchOptio
         let last = stderr.lines().last().unwrap_or_default();
         return Err(wrong(format!("{}; its last line: {last}", output.status)));
     }
-    let no_object = |source| TrialError::PeerAnswer { peer: name.to_owned(), source };
-    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(no_object)?;
-    let Measured { seconds_per_prompt } = Measured::deserialize(&printed).map_err(|error| wrong(error.to_string()))?;
-    Ok(PeerRow {
-        name: name.to_owned(),
-        method: row.method.clone(),
-        n: row.n,
-        prompt_tokens: row.prompt_tokens,
-        seconds_per_prompt,
-        times_ours: seconds_per_prompt / row.seconds_per_prompt,
-        printed,
-    })
+    PeerRow::read(name, row, &output.stdout)
 }
 
 /// The peer's command with our options added, except those that the command names itself.
