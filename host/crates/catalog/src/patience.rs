@@ -46,6 +46,9 @@ impl Drop for SignsOfLife {
 #[must_use]
 pub fn progress_line(position: u64, length: Option<u64>, message: &str) -> String {
     let of = length.filter(|length| *length > 0).map(|length| format!(" of {length}")).unwrap_or_default();
+    if position == 0 && of.is_empty() && message.is_empty() {
+        return "... preparing".to_owned();
+    }
     format!("... {position}{of} {message}").trim_end().to_owned()
 }
 
@@ -64,6 +67,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_the_work_is_and_what_it_is() {
+        assert_eq!(progress_line(0, Some(0), ""), "... preparing");
         assert_eq!(progress_line(3, Some(0), ""), "... 3");
         assert_eq!(progress_line(3, None, ""), "... 3");
         assert_eq!(progress_line(3, Some(8), "answers"), "... 3 of 8 answers");

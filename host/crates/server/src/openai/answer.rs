@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn the_bytes_of_all_tokens_are_the_text() {
-        let cases: [(usize, &[&[u8]], &[&[u8]]); 9] = [
+        type Tokens = &'static [&'static [u8]];
+        let cases: [(usize, Tokens, Tokens); 9] = [
             (3, &[b"one", b", ", b"two"], &[b"one"]),
             (3, &[b"one, two"], &[b"one"]),
             (0, &[b", one"], &[]),
