@@ -81,6 +81,12 @@ struct BundleArguments {
     /// Tokens of a chunk
     #[arg(long, default_value_t = 16, requires = "bundle")]
     chunk_len: u32,
+    /// How the bundle samples, 0 to 2; what the model's authors recommend if not given
+    #[arg(long, requires = "bundle")]
+    temperature: Option<f64>,
+    /// Only the likeliest tokens that together hold this probability are sampled
+    #[arg(long, requires = "bundle")]
+    top_p: Option<f64>,
 }
 
 /// How heads are trained.
@@ -134,7 +140,7 @@ pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
 fn given(arguments: &CostArguments) -> Given {
     let TrainingArguments { depth, hidden, rate, weight_decay, epochs, patience, batch, validation, test, seed } =
         arguments.training;
-    let BundleArguments { budget, n: candidates, chunk_len: chunk, .. } = arguments.bundle;
+    let BundleArguments { budget, n: candidates, chunk_len: chunk, temperature, top_p, .. } = arguments.bundle;
     let bundle = arguments.bundle.bundle.clone();
     Given {
         data: arguments.data.clone(),
@@ -149,6 +155,6 @@ fn given(arguments: &CostArguments) -> Given {
         balanced: !arguments.unbalanced,
         shares: Shares { validation, test, seed },
         recipe: Recipe { hidden, depth, rate, weight_decay, epochs, patience, batch, seed, ..cost_recipe() },
-        bundle: bundle.map(|folder| GivenBundle { folder, budget, candidates, chunk }),
+        bundle: bundle.map(|folder| GivenBundle { folder, budget, candidates, chunk, temperature, top_p }),
     }
 }

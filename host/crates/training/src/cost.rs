@@ -57,6 +57,10 @@ pub struct GivenBundle {
     pub candidates: u32,
     /// Tokens of a chunk.
     pub chunk: u32,
+    /// How it samples; as the model's files say if `None`.
+    pub temperature: Option<f64>,
+    /// How much probability the sampled tokens hold; as the model's files say if `None`.
+    pub top_p: Option<f64>,
 }
 
 /// A training whose answers were read and whose model is open.
@@ -121,11 +125,20 @@ impl CostRun {
     /// # Errors
     /// [`TrainingError::Critic`] where the report has no budget; a bundle that does not hold, or cannot be written.
     pub fn write_bundle(&self, trained: &Trained) -> Result<Option<(&Path, Digest)>, TrainingError> {
-        let Some(GivenBundle { folder, budget, candidates, chunk }) = &self.bundle else { return Ok(None) };
+        let Some(GivenBundle { folder, budget, candidates, chunk, temperature, top_p }) = &self.bundle else {
+            return Ok(None);
+        };
         // Hazards of longer answers than those that were read are not calibrated.
         let max_tokens = u32::try_from(self.options.max_tokens).unwrap_or(u32::MAX);
-        let (budget, candidates, chunk) = (*budget, *candidates, *chunk);
-        let options = BundleOptions { name: bundle_name(folder)?, budget, candidates, chunk, max_tokens };
+        let options = BundleOptions {
+            name: bundle_name(folder)?,
+            budget: *budget,
+            candidates: *candidates,
+            chunk: *chunk,
+            max_tokens,
+            temperature: *temperature,
+            top_p: *top_p,
+        };
         let text = cost::manifest(&trained.report, self.model.info(), &options)?;
         let bytes = trained.network.to_bytes()?;
         let mut all = BTreeMap::from([(cost::NETWORK.to_owned(), bytes.clone())]);

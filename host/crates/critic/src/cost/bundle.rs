@@ -20,6 +20,10 @@ pub struct BundleOptions {
     pub chunk: u32,
     /// The most tokens of an answer.
     pub max_tokens: u32,
+    /// How it samples; as the model's files say if `None`.
+    pub temperature: Option<f64>,
+    /// How much probability the sampled tokens hold; as the model's files say if `None`.
+    pub top_p: Option<f64>,
 }
 
 /// The manifest of a bundle with the network [`NETWORK`] and first-party components, for this model.
@@ -33,7 +37,7 @@ pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions)
     let budget =
         budget.ok_or_else(|| CriticError::option("budget", "none", "--budget D: pairs without labels suggest none"))?;
     let meaning = meaning(report.objective, budget);
-    let methods = methods(report);
+    let (sampling, methods) = (sampling(options), methods(report));
     // As the report's budgets were found.
     let clip = if report.objective.form() == Form::Linear { "capped" } else { "nonneg" };
     Ok(format!(
@@ -80,8 +84,15 @@ budget = 3.0
 
 [networks.cost]
 file = "{NETWORK}"
-{methods}"#
+{sampling}{methods}"#
     ))
+}
+
+/// The settings of the sampler that were given.
+fn sampling(options: &BundleOptions) -> String {
+    let line = |key: &str, value: Option<f64>| value.map(|value| format!("{key} = {value:?}\n")).unwrap_or_default();
+    let lines = [line("temperature", options.temperature), line("top_p", options.top_p)].concat();
+    if lines.is_empty() { lines } else { format!("\n[sampling]\n{lines}") }
 }
 
 /// The methods that intervene where harm becomes likely, with a threshold that few harmless answers cross; nothing where there were
@@ -145,10 +156,21 @@ mod tests {
         }
     }
 
+    fn options(budget: Option<f64>) -> BundleOptions {
+        BundleOptions {
+            name: "b".to_owned(),
+            budget,
+            candidates: 8,
+            chunk: 16,
+            max_tokens: 64,
+            temperature: Some(0.0),
+            top_p: None,
+        }
+    }
+
     fn written(objective: CostObjective, budgets: &[(f64, f64)], budget: Option<f64>) -> Result<String> {
         let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
-        let options = BundleOptions { name: "b".to_owned(), budget, candidates: 8, chunk: 16, max_tokens: 64 };
-        manifest(&report(objective, budgets), model.info(), &options)
+        manifest(&report(objective, budgets), model.info(), &options(budget))
     }
 
     #[test]
@@ -184,7 +206,7 @@ mod tests {
     #[test]
     fn the_threshold_of_five_percent_is_that_of_the_methods() {
         let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
-        let options = BundleOptions { name: "b".to_owned(), budget: None, candidates: 8, chunk: 16, max_tokens: 64 };
+        let options = options(None);
         let mut report = report(CostObjective::Survival, &[(2.0, 0.01)]);
         let one =
             |alpha, threshold| Threshold { alpha, threshold, count: 40, needed: 9, harmless: None, harmful: None };
@@ -197,6 +219,13 @@ mod tests {
         inferenceguard_bundle::Manifest::parse(&text).unwrap();
         report.thresholds[0].threshold = None;
         assert!(!manifest(&report, model.info(), &options).unwrap().contains("[methods."));
+    }
+
+    #[test]
+    fn only_settings_of_the_sampler_that_were_given_are_written() {
+        let text = written(CostObjective::Survival, &[], Some(1.0)).unwrap();
+        assert!(text.ends_with("\n[sampling]\ntemperature = 0.0\n"), "{text}");
+        inferenceguard_bundle::Manifest::parse(&text).unwrap();
     }
 
     #[test]
