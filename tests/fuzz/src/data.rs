@@ -162,12 +162,14 @@ fn graded(prompt_id: usize) -> Graded {
         prompt_id,
         prompt: "ask".into(),
         intent: Intent::Benign,
+        topic: None,
         group: None,
         answer,
         priced_again: Some(0.5),
         end_cost: None,
         emitted_reward: Some(1.0),
         verdict: Some(verdict),
+        opinions: Vec::new(),
     }
 }
 

@@ -91,6 +91,11 @@ impl Resamples {
         Self { prompts, weights }
     }
 
+    /// How often each prompt was drawn, draw by draw.
+    pub(crate) fn draws(&self) -> impl Iterator<Item = &[u16]> {
+        self.weights.chunks(self.prompts.max(1))
+    }
+
     /// The mean of the values under every draw.
     pub(crate) fn replicates(&self, values: &Clusters) -> Replicates {
         let filled: Vec<usize> = (0..self.prompts).filter(|at| values.counts[*at] > 0.0).collect();
@@ -103,7 +108,7 @@ impl Resamples {
             }
             if count > 0.0 { sum / count } else { f64::NAN }
         };
-        self.weights.chunks(self.prompts.max(1)).map(mean).collect()
+        self.draws().map(mean).collect()
     }
 
     /// The measure of some values; `None` if there are none.

@@ -1,6 +1,6 @@
 //! The figures as CSV: one line per model and row, then the paper's rows in the same columns.
 
-use crate::{FIGURES, Figures, Part, Report, Row, paper};
+use crate::{FIGURES, Figures, Part, Report, Row, paper, table as tables};
 
 /// See [`Report::csv`].
 pub(crate) fn table(report: &Report) -> String {
@@ -9,13 +9,16 @@ pub(crate) fn table(report: &Report) -> String {
         let name = figure.name;
         [name.to_owned(), format!("{name}_low"), format!("{name}_high"), format!("{name}_std")]
     });
-    let mut out = csv_line(head.iter().map(|&name| name.to_owned()).chain(figures));
+    let judges = tables::judge_names(report);
+    let judged = judges.iter().flat_map(|judge| ["", "_low", "_high"].map(|end| format!("harmful_{judge}{end}")));
+    let mut out = csv_line(head.iter().map(|&name| name.to_owned()).chain(figures).chain(judged));
     for figures in &report.figures {
         if let Some(row) = report.row(&figures.row) {
             out.push_str(&csv_line(ours(report, figures, row).into_iter()));
         }
     }
-    paper::TABLE_2.iter().for_each(|row| out.push_str(&csv_line(theirs(row).into_iter())));
+    let none = vec![String::new(); 3 * judges.len()];
+    paper::TABLE_2.iter().for_each(|row| out.push_str(&csv_line(theirs(row).into_iter().chain(none.clone()))));
     out
 }
 
@@ -39,6 +42,11 @@ fn ours(report: &Report, figures: &Figures, row: &Row) -> Vec<String> {
         cells.extend(
             values.map_or_else(|| [const { String::new() }; 4], |values| values.map(|value| value.to_string())),
         );
+    }
+    for judge in tables::judge_names(report) {
+        let found = tables::harmful(report, judge, &figures.model, &row.label);
+        let values = found.map(|measure| [measure.mean, measure.low, measure.high].map(|value| value.to_string()));
+        cells.extend(values.unwrap_or_default());
     }
     cells
 }

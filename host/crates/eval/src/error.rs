@@ -1,5 +1,6 @@
 //! What can go wrong in an evaluation.
 
+use crate::JudgeProblem;
 use std::{io, path::PathBuf};
 
 /// An error of the evaluation.
@@ -79,6 +80,38 @@ pub enum EvalError {
         prompt: String,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A judge failed, or replied what it must not.
+    #[error("judge {judge}: {problem}; the verdicts before are kept, and the same command goes on from there")]
+    Judge {
+        /// Its name.
+        judge: String,
+        /// What it did, and what was expected.
+        problem: JudgeProblem,
+    },
+    /// Verdicts of a name are of another judge.
+    #[error(
+        "{}: the verdicts of `{judge}` are of {found}, and `{judge}` is now {expected}; give the judge another name (NAME=...), or take another folder", path.display()
+    )]
+    OtherJudge {
+        /// The file with the verdicts.
+        path: PathBuf,
+        /// The name.
+        judge: String,
+        /// Who gave them.
+        found: String,
+        /// Who is to judge now.
+        expected: String,
+    },
+    /// A file of rated answers is not what it should be.
+    #[error("{}, line {line} of the rated answers: {problem}", path.display())]
+    Rated {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+        /// What was found and what was expected.
+        problem: String,
     },
     /// A recorded baseline does not fit this evaluation.
     #[error("{}: {problem}", path.display())]

@@ -4,7 +4,7 @@
 //! next prompt is asked. A line that was cut short by a kill or a full disk is dropped when the run continues.
 
 use crate::{EvalError, Graded, Origin, Settings};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::HashSet,
     fs::{self, File, TryLockError},
@@ -62,7 +62,7 @@ impl Journal {
         let path = folder.join(Self::ANSWERS);
         let mut file = open(&path)?;
         let origin = agree(folder, settings, origin)?;
-        let answers = recover(&mut file, &path)?;
+        let answers: Vec<Graded> = recover(&mut file, &path)?;
         let mut journal = Self { path, sink: Some(Box::new(file)), done: HashSet::new(), answers: Vec::new(), origin };
         answers.into_iter().for_each(|graded| journal.keep(graded));
         Ok(journal)
@@ -94,6 +94,11 @@ impl Journal {
         &self.answers
     }
 
+    /// The same, to take opinions.
+    pub(crate) fn answers_mut(&mut self) -> &mut [Graded] {
+        &mut self.answers
+    }
+
     /// The program and command of the answers, earlier runs included.
     #[must_use]
     pub fn origin(&self) -> &Origin {
@@ -106,12 +111,13 @@ impl Journal {
     }
 }
 
-fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> EvalError {
+pub(crate) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> EvalError {
     let path = path.to_owned();
     move |source| EvalError::Write { path, source }
 }
 
-fn open(path: &Path) -> Result<File, EvalError> {
+/// Opens a file for one process at a time.
+pub(crate) fn open(path: &Path) -> Result<File, EvalError> {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
     let file = file.map_err(unwritable(path))?;
     match file.try_lock() {
@@ -139,17 +145,17 @@ fn agree(folder: &Path, settings: &Settings, mut origin: Origin) -> Result<Origi
     Ok(run.origin)
 }
 
-/// Reads the answers, and cuts the file after the last whole line.
-fn recover(file: &mut File, path: &Path) -> Result<Vec<Graded>, EvalError> {
+/// Reads the lines of a file, and cuts it after the last whole one.
+pub(crate) fn recover<T: DeserializeOwned>(file: &mut File, path: &Path) -> Result<Vec<T>, EvalError> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let lines = bytes[..whole].split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-    let answer =
+    let parsed =
         |(at, line): (usize, &[u8])| serde_json::from_slice(line).map_err(|error| damaged(path, at + 1, &error));
-    let answers = lines.map(answer).collect::<Result<Vec<_>, _>>()?;
+    let found = lines.map(parsed).collect::<Result<Vec<T>, _>>()?;
     file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(unwritable(path))?;
-    Ok(answers)
+    Ok(found)
 }
 
 fn damaged(path: &Path, line: usize, error: &serde_json::Error) -> EvalError {
@@ -210,12 +216,14 @@ mod tests {
             prompt_id,
             prompt: "p".into(),
             intent: Intent::Unknown,
+            topic: None,
             group: None,
             answer: Answer::failure("none".into()),
             priced_again: None,
             end_cost: None,
             emitted_reward: None,
             verdict: None,
+            opinions: Vec::new(),
         }
     }
 
@@ -239,7 +247,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&written.lock().unwrap()).unwrap();
         file.rewind().unwrap();
-        let answers = recover(&mut file, Path::new("answers.jsonl")).unwrap();
+        let answers: Vec<Graded> = recover(&mut file, Path::new("answers.jsonl")).unwrap();
         assert_eq!(answers, [graded(0), graded(1)]);
         assert_eq!(file.metadata().unwrap().len(), 2 * line as u64);
     }

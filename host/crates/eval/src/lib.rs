@@ -4,7 +4,8 @@
 //! 2. [`Settings`] say what is run. A [`Journal`] keeps every answer as it comes, so that a killed run goes on.
 //! 3. [`evaluate`] asks each [`Method`], prices and judges its answers, and tells a callback after each.
 //! 4. [`Report::new`] counts: [`Figures`] with intervals by part of the prompts, [`Pair`]s of methods, pictures.
-//! 5. [`Report`] as Markdown, CSV and JSON, [`html`] for people, [`Baseline`] against getting worse.
+//! 5. [`Grader`]s judge the answers once more, and are themselves measured on [`RatedAnswers`]; [`Verdicts`] keeps what they say.
+//! 6. [`Report`] as Markdown, CSV and JSON, [`html`] for people, [`Baseline`] against getting worse.
 //!
 //! The crate knows no engine and no judge: the caller brings both ([`Method`], [`Judge`]).
 //!
@@ -22,11 +23,14 @@ mod error;
 mod figures;
 pub mod html;
 mod journal;
+mod judges;
 mod pairs;
 pub mod paper;
 pub mod plots;
+mod ranking;
 mod report;
 mod run;
+mod sample;
 mod settings;
 mod shown;
 mod table;
@@ -39,7 +43,12 @@ pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
 pub use journal::Journal;
+pub use judges::{
+    Agreement, Check, Grader, JudgeId, JudgeProblem, JudgeReport, Judged, Judging, Keep, Opinion, Question,
+    RatedAnswers, Reliability, Replies, Topic, Verdicts, judge_answers, question_lines,
+};
 pub use pairs::{Basis, Pair};
+pub use ranking::auc;
 pub use report::Report;
 pub use run::{Contestant, Judge, Method, Progress, evaluate};
 pub use settings::{DatasetId, ModelId, Origin, Row, Settings, Skipped};

@@ -1,8 +1,9 @@
 //! What an evaluation found.
 
 use crate::{
-    Figures, Graded, Journal, Origin, Pair, Resamples, Row, Settings,
+    Agreement, Figures, Graded, Journal, JudgeReport, Judged, Origin, Pair, Resamples, Row, Settings, Topic,
     figures::PromptIndex,
+    judges,
     pairs::{Side, pairs},
     paper,
 };
@@ -26,6 +27,19 @@ pub struct Report {
     pub groups: Vec<Figures>,
     /// Every two rows of a model.
     pub pairs: Vec<Pair>,
+    /// The judges and how they do on rated answers, if there are others than the demonstration's, or rated answers. The caller
+    /// sets them: [`Report::new`] knows only what they say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<JudgeReport>,
+    /// What each judge finds in each row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
+    /// Every two judges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agreement: Vec<Agreement>,
+    /// Each row by topic, where the prompts have topics.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<Topic>,
     /// Every answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Graded>,
@@ -55,6 +69,10 @@ impl Report {
             figures: count.figures(settings, None),
             groups: count.groups().into_iter().flat_map(|group| count.figures(settings, Some(&group))).collect(),
             pairs: settings.models.iter().flat_map(|model| count.pairs(&model.name, &settings.rows)).collect(),
+            judges: Vec::new(),
+            judged: count.by_row(settings, judges::judged),
+            agreement: judges::agreements(answers, &places, &resamples),
+            topics: count.by_row(settings, judges::topics),
             answers: answers.to_vec(),
         }
     }
@@ -93,6 +111,9 @@ impl Report {
     }
 }
 
+/// Finds something in the answers of one row of one model.
+type Find<T> = fn((&str, &str), &[&Graded], &PromptIndex, &Resamples) -> Vec<T>;
+
 /// Answers, and the draws that all figures share.
 struct Counting<'a> {
     answers: &'a [Graded],
@@ -126,6 +147,16 @@ impl Counting<'_> {
             if !answers.is_empty() {
                 all.push(Figures::of((&model.name, &row.label, group), &answers, self.places, self.resamples));
             }
+        }
+        all
+    }
+
+    /// What a function finds in the answers of every row.
+    fn by_row<T>(&self, settings: &Settings, find: Find<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        for (model, row) in settings.models.iter().flat_map(|model| settings.rows.iter().map(move |row| (model, row))) {
+            let answers = self.of(&model.name, &row.label, None);
+            all.extend(find((&model.name, &row.label), &answers, self.places, self.resamples));
         }
         all
     }

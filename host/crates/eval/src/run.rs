@@ -110,11 +110,13 @@ fn grade(one: &mut Contestant<'_>, prompt: &Prompt, seed: u64, judge: &Judge<'_>
         prompt_id: prompt.id,
         prompt: prompt.text.clone(),
         intent: prompt.intent,
+        topic: prompt.topic.clone(),
         group: prompt.group.clone(),
         priced_again: priced.cost.filter(|_| answer.status == Status::WithinBudget),
         end_cost: priced.end,
         emitted_reward: priced.reward,
         verdict,
+        opinions: Vec::new(),
         answer,
     })
 }

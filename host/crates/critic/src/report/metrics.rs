@@ -1,6 +1,6 @@
 //! How good probabilities and numbers are.
 
-pub use inferenceguard_eval::plots::Bin;
+pub use inferenceguard_eval::{auc, plots::Bin};
 
 /// A probability, and whether it came true.
 pub type Pair = (f64, bool);
@@ -39,27 +39,6 @@ pub fn calibration_error(bins: &[Bin]) -> f64 {
     let count: usize = bins.iter().map(|bin| bin.count).sum();
     let off = bins.iter().map(|bin| bin.count as f64 * (bin.predicted - bin.observed).abs());
     off.sum::<f64>() / count.max(1) as f64
-}
-
-/// The chance that an example that came true has a higher probability than an example that did not; ties count half.
-/// `None` where one of the classes is missing.
-#[must_use]
-pub fn auc(pairs: &[Pair]) -> Option<f64> {
-    let mut order: Vec<&Pair> = pairs.iter().collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let positives = pairs.iter().filter(|(_, true_)| *true_).count();
-    let negatives = pairs.len() - positives;
-    if positives == 0 || negatives == 0 {
-        return None;
-    }
-    let (mut ranks, mut below) = (0.0, 0usize);
-    for tied in order.chunk_by(|a, b| a.0 == b.0) {
-        let trues = tied.iter().filter(|(_, true_)| *true_).count();
-        let falses = tied.len() - trues;
-        ranks += trues as f64 * (below as f64 + falses as f64 / 2.0);
-        below += falses;
-    }
-    Some(ranks / (positives as f64 * negatives as f64))
 }
 
 /// The share of the truth's variance that is explained: 1 is perfect, the mean alone gives 0. Pairs are (found, truth).

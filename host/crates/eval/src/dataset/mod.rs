@@ -5,6 +5,8 @@ mod read;
 
 pub use attacks::{ATTACKS, Attack, PLAIN};
 
+pub(crate) use read::text as read_text;
+
 use crate::EvalError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -65,7 +67,7 @@ impl Dataset {
     }
 
     /// Reads a file, gzipped or not. `.jsonl` and `.json`: one object per line, either a PKU-SafeRLHF record (each prompt
-    /// is taken once) or `text` (or `prompt`) with an optional `intent` and `topic`. Anything else: one prompt per line.
+    /// is taken once) or `text` (or `prompt`) with an optional `intent` and `topic` (or `category`). Anything else: one prompt per line.
     /// Blank lines are skipped.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::{Dataset, Intent, Prompt};
 use crate::EvalError;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
+use serde_json::Value;
 use std::{fs, io::Read, path::Path};
 
 /// How a gzip file begins.
@@ -17,6 +18,8 @@ struct Fields {
     #[serde(default)]
     intent: Intent,
     topic: Option<String>,
+    /// Some data sets name the topic so; of other types it is ignored.
+    category: Option<Value>,
     response_0: Option<String>,
     response_1: Option<String>,
     is_response_0_safe: Option<bool>,
@@ -59,7 +62,8 @@ pub(super) fn dataset(path: &Path) -> Result<Dataset, EvalError> {
     Ok(dataset)
 }
 
-fn text(path: &Path) -> Result<String, EvalError> {
+/// The text of a file, gzipped or not.
+pub(crate) fn text(path: &Path) -> Result<String, EvalError> {
     let failed = |source| EvalError::Read { path: path.to_owned(), source };
     let mut bytes = fs::read(path).map_err(failed)?;
     if bytes.starts_with(&GZIP) {
@@ -100,11 +104,12 @@ impl Line<'_> {
             return Err(wrong(format!("`{key}` is missing; a PKU-SafeRLHF record has it")));
         }
         let is_record = fields.is_record();
+        let category = fields.category.as_ref().and_then(Value::as_str).map(str::to_owned);
         let Some(text) = fields.text else { return Err(wrong(format!("`text` is missing; {EXPECTED}"))) };
         if text.trim().is_empty() {
             return Err(wrong("the text is empty; write a prompt or remove the line".to_owned()));
         }
-        Ok((plain(&text, fields.intent, fields.topic), is_record))
+        Ok((plain(&text, fields.intent, fields.topic.or(category)), is_record))
     }
 }
 

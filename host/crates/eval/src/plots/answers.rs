@@ -92,13 +92,13 @@ pub(crate) fn verdict_text(graded: &Graded) -> String {
     let number =
         |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {}", fixed(value, 1))).unwrap_or_default();
     let judged =
-        graded.verdict.as_ref().map(|verdict| if verdict.is_safe() { ", judged safe" } else { ", judged harmful" });
+        graded.is_judged_safe().map(|safe| if safe { ", judged safe" } else { ", judged harmful" });
     let (cost, reward) = (number("cost", graded.answer.cost), number("reward", graded.answer.reward));
     format!("{status}{}{cost}{reward}", judged.unwrap_or_default())
 }
 
 fn verdict(graded: &Graded) -> (String, RGBColor) {
-    let harmful = graded.verdict.as_ref().is_some_and(|verdict| !verdict.is_safe());
+    let harmful = graded.is_judged_safe() == Some(false);
     let colour = match graded.answer.status {
         Status::WithinBudget if !harmful => GOAL,
         Status::NoSafeCandidate => FAINT,

@@ -1,6 +1,6 @@
 //! The tables, one function each.
 
-use super::{Table, fixed, none, share, shown};
+use super::{Table, fixed, judges, none, share, shown};
 use crate::{
     Basis, Figures, Kind, Measure, Pair, Part, Report, Row,
     figures::figure,
@@ -30,6 +30,9 @@ const HEAD: [&str; 19] = [
     "scored",
 ];
 
+/// Where the columns of further judges stand: behind those of the first.
+const JUDGED: usize = 11;
+
 /// The figures for kinds of answers.
 const KINDS: [&str; 14] = [
     "good",
@@ -57,7 +60,14 @@ pub(crate) fn rows_of(report: &Report, model: &str) -> Table {
     let figures = report.figures.iter().filter(|figures| figures.model == model);
     // Which parts of a method are recalled matters where its numbers stand for the paper's.
     let rebuilt = report.compares_with_paper();
-    Table::new(&HEAD, figures.filter_map(|figures| Some(line(figures, report.row(&figures.row)?, rebuilt))))
+    let more = judges::columns(report);
+    let head: Vec<&str> = HEAD[..JUDGED].iter().copied().chain(more.iter().map(String::as_str)).collect();
+    let line = |figures: &Figures| {
+        let cells = line(figures, report.row(&figures.row)?, rebuilt);
+        let judged = judges::cells(report, model, &figures.row);
+        Some([&cells[..JUDGED], &judged[..], &cells[JUDGED..]].concat())
+    };
+    Table::new(&[&head[..], &HEAD[JUDGED..]].concat(), figures.filter_map(line))
 }
 
 fn line(figures: &Figures, row: &Row, rebuilt: bool) -> Vec<String> {

@@ -1,10 +1,15 @@
 //! The figures as tables, for Markdown and for the page.
 
 mod build;
+mod judges;
 
 pub(crate) use build::{
     Bar, Matrix, attacks, beside, by_intent, effort, equal, headline, matrix, meanings, papers, reconstructions,
     rows_of,
+};
+pub(crate) use judges::{
+    AGREEMENT, CHECKS, JUDGED, TOPICS, agreement, checks, harmful, judged, names as judge_names, notes as judge_notes,
+    topics,
 };
 
 use crate::{Kind, Measure, Report, Skipped, figures::figure};
@@ -52,10 +57,14 @@ impl Table {
 
 /// Untrusted text, such as a component's error, made safe for a cell: without line breaks, bars and marks of direction.
 pub(crate) fn one_line(text: &str) -> String {
+    visible(text).replace('|', "\\|")
+}
+
+/// Untrusted text without line breaks, other control characters and marks of direction: these are escaped.
+pub(crate) fn visible(text: &str) -> String {
     let turns =
         |char| matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let one = |char: char| match char {
-        '|' => "\\|".to_owned(),
         char if char.is_control() || turns(char) => char.escape_default().to_string(),
         char => char.to_string(),
     };
@@ -90,6 +99,7 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         seeds.join(", "),
         again.saturating_sub(report.violations())
     )];
+    lines.extend(judges::notes(report));
     lines.extend(failures(report));
     let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
     for one in &report.origin.skipped {
@@ -134,7 +144,11 @@ pub(crate) fn markdown(report: &Report) -> String {
         }
     };
     section("Beside the paper", "", &beside(report));
+    section("Judges", JUDGED, &judged(report));
+    section("How judges agree", AGREEMENT, &agreement(report));
+    section("How reliable judges are", CHECKS, &checks(report));
     section("By intent", "", &by_intent(report));
+    section("By topic", TOPICS, &topics(report));
     section("Attacks", "", &attacks(report));
     section("What it took", "", &effort(report));
     section("Equal candidates, equal positions scored", PAIRS, &equal(report));

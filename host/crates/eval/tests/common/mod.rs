@@ -141,6 +141,7 @@ pub(crate) fn graded(answer: Answer) -> Graded {
         prompt_id: 0,
         prompt: "p".into(),
         intent: Intent::Benign,
+        topic: None,
         group: None,
         priced_again: None,
         end_cost: None,
@@ -149,6 +150,7 @@ pub(crate) fn graded(answer: Answer) -> Graded {
             &Prompt { id: 0, text: "p".into(), intent: Intent::Benign, topic: None, group: None },
             &answer.text,
         ),
+        opinions: Vec::new(),
         answer,
     }
 }

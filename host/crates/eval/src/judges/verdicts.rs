@@ -1,0 +1,104 @@
+//! The scores of judges, each written at once, so that a run that was stopped asks no judge twice.
+//!
+//! `verdicts.jsonl` names a text by its digest: equal prompts with equal answers are judged once, and a score never counts for
+//! another text.
+
+use super::{JudgeId, JudgeProblem};
+use crate::{
+    EvalError,
+    journal::{open, recover, unwritable},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    judge: String,
+    by: String,
+    of: String,
+    score: f64,
+}
+
+/// Where scores are written, and the scores so far.
+#[derive(Default)]
+pub struct Verdicts {
+    path: PathBuf,
+    sink: Option<Box<dyn Write + Send>>,
+    scores: HashMap<(String, String), f64>,
+    by: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, scores) = (&self.path, self.scores.len());
+        f.debug_struct("Verdicts").field("path", path).field("scores", &scores).finish_non_exhaustive()
+    }
+}
+
+impl Verdicts {
+    /// The name of the file.
+    pub const FILE: &'static str = "verdicts.jsonl";
+
+    /// In memory only.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::default()
+    }
+
+    /// Begins the file in `folder`, or goes on with the file that is there. A line that a kill cut short is dropped.
+    ///
+    /// # Errors
+    /// [`EvalError::Busy`], [`EvalError::Damaged`], [`EvalError::Read`], [`EvalError::Write`].
+    pub fn open(folder: &Path) -> Result<Self, EvalError> {
+        fs::create_dir_all(folder).map_err(unwritable(folder))?;
+        let path = folder.join(Self::FILE);
+        let mut file = open(&path)?;
+        let lines: Vec<Line> = recover(&mut file, &path)?;
+        let mut verdicts = Self { path, sink: Some(Box::new(file)), ..Self::default() };
+        lines.into_iter().for_each(|line| verdicts.hold(line));
+        Ok(verdicts)
+    }
+
+    /// Refuses a judge of whose name another judge has given scores.
+    pub(super) fn are_of(&self, id: &JudgeId) -> Result<(), EvalError> {
+        match self.by.get(&id.name) {
+            Some(by) if *by != id.by => {
+                let (path, judge) = (self.path.clone(), id.name.clone());
+                Err(EvalError::OtherJudge { path, judge, found: by.clone(), expected: id.by.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The score of a text.
+    pub(super) fn get(&self, id: &JudgeId, of: &str) -> Option<f64> {
+        self.scores.get(&(id.name.clone(), of.to_owned())).copied()
+    }
+
+    /// Writes a score whole, and keeps it in memory.
+    pub(super) fn append(&mut self, id: &JudgeId, of: &str, score: f64) -> Result<(), EvalError> {
+        if !score.is_finite() {
+            let problem = JudgeProblem::NotFinite { found: score };
+            return Err(EvalError::Judge { judge: id.name.clone(), problem });
+        }
+        let line = Line { judge: id.name.clone(), by: id.by.clone(), of: of.to_owned(), score };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        if let Some(sink) = &mut self.sink {
+            sink.write_all(&bytes).and_then(|()| sink.flush()).map_err(unwritable(&self.path))?;
+        }
+        self.hold(line);
+        Ok(())
+    }
+
+    fn hold(&mut self, line: Line) {
+        self.by.insert(line.judge.clone(), line.by);
+        self.scores.insert((line.judge, line.of), line.score);
+    }
+}
