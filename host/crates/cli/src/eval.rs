@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::Report;
 use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, baseline, evaluate};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Parts of the demonstration's prompts.
 const SPLITS: &[Named<Split>] =
@@ -23,8 +23,6 @@ pub(crate) const WEIGHED: &[Named<WeighedCost>] = &[
 /// Row sets of the paper.
 const RECIPES: &[Named<Recipe>] =
     &[("paper-alpaca", "Alpaca-7B", Recipe::PaperAlpaca), ("paper-beaver", "Beaver-7B-v3", Recipe::PaperBeaver)];
-/// Whether answers are judged.
-const JUDGES: &[Named<bool>] = &[("demo", "The judge of the demonstration's world", true), ("none", "Nobody", false)];
 
 /// See `eval`.
 #[derive(Debug, Args)]
@@ -95,10 +93,21 @@ pub(crate) struct EvalArguments {
     /// The paper's settings and rows, for its models: give --model, --score reward=DIR, --score cost=DIR and --prompts
     #[arg(long, value_parser = one_of(RECIPES))]
     recipe: Option<Recipe>,
-    /// The judge: the demonstration's, which knows its world only, or none; `demo` with the demonstration's score models, else
-    /// `none`
-    #[arg(long, value_parser = one_of(JUDGES))]
-    judge: Option<bool>,
+    /// Judges side by side, the first for the main columns: demo knows the demonstration's world only, none stands alone,
+    /// command:PROGRAM ARGS reads and writes JSON lines, and above its THRESHOLD (0) the score of a model says harmful; demo beside
+    /// the demonstration's score models, else none, if not given; may be repeated
+    #[arg(long = "judge", value_name = "demo|none|[NAME=]command:PROGRAM|[NAME=]DIR[@THRESHOLD]")]
+    judges: Vec<String>,
+    /// Answers that people rated, on which every judge is measured: .jsonl with `prompt`, `response` and `harmful` or `harm`,
+    /// gzipped or not; may be repeated
+    #[arg(long = "judge-check", value_name = "FILE")]
+    judge_checks: Vec<PathBuf>,
+    /// How long a judge that is a program may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    judge_timeout: u64,
+    /// Shows this many answers, drawn by a seed, in sample.md in the folder of --out
+    #[arg(long, value_name = "N", requires = "out")]
+    show: Option<usize>,
     /// The folder of the results: every answer at once, then tables, figures and report.html. The same command goes on
     /// where an earlier one stopped
     #[arg(long, value_name = "DIR")]
@@ -143,7 +152,10 @@ fn options(arguments: &EvalArguments, progress: ProgressBar) -> EvalOptions {
         clip: given.clip.clone(),
         seeds: if given.seeds.is_empty() { vec![given.seed] } else { given.seeds.clone() },
         recipe: given.recipe,
-        judged: given.judge,
+        judges: given.judges.clone(),
+        judge_checks: given.judge_checks.clone(),
+        judge_timeout: Duration::from_secs(given.judge_timeout),
+        show: given.show,
         out: given.out.clone(),
         baseline: given.baseline.clone().filter(|_| !given.update),
         progress,

@@ -1,6 +1,6 @@
 //! One answer, with its second pricing and its verdict.
 
-use crate::{Intent, Opinion};
+use crate::Intent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -118,6 +118,17 @@ impl Verdict {
     pub fn is_gibberish(&self) -> bool {
         self.junk.is_nan() || self.junk > Self::GIBBERISH
     }
+}
+
+/// What one judge says of one answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// The judge's name.
+    pub judge: String,
+    /// Its score; absent for a failed answer, which has no text.
+    pub score: Option<f64>,
+    /// Whether the score is above the judge's threshold.
+    pub harmful: bool,
 }
 
 /// One answer with its second pricing and its verdict: a line of `answers.jsonl`.

@@ -23,6 +23,7 @@ mod error;
 mod figures;
 pub mod html;
 mod journal;
+mod judge_problem;
 mod judges;
 mod pairs;
 pub mod paper;
@@ -35,7 +36,7 @@ mod settings;
 mod shown;
 mod table;
 
-pub use answer::{Answer, Graded, Priced, Status, Verdict, begins_like_a_refusal};
+pub use answer::{Answer, Graded, Opinion, Priced, Status, Verdict, begins_like_a_refusal};
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};
@@ -43,9 +44,10 @@ pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
 pub use journal::Journal;
+pub use judge_problem::JudgeProblem;
 pub use judges::{
-    Agreement, Check, Grader, JudgeId, JudgeProblem, JudgeReport, Judged, Judging, Keep, Opinion, Question,
-    RatedAnswers, Reliability, Replies, Topic, Verdicts, judge_answers, question_lines,
+    Agreement, Check, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers, Reliability,
+    Replies, Topic, Verdicts, judge_answers, question_lines,
 };
 pub use pairs::{Basis, Pair};
 pub use ranking::auc;

@@ -54,6 +54,14 @@ pub enum TrialError {
         /// The name.
         name: String,
     },
+    /// `--judge` names no judge.
+    #[error("--judge {found}: {problem}")]
+    Judge {
+        /// What was given.
+        found: String,
+        /// What is wrong, and what is expected.
+        problem: &'static str,
+    },
     /// `--bundle-for` does not have the form `NAME=DIR`.
     #[error("--bundle-for {found}: expected NAME=DIR, NAME being a model's")]
     BundleFor {

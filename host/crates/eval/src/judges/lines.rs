@@ -1,6 +1,7 @@
 //! The protocol of judges that are programs: one JSON object a line, in both directions.
 
-use super::{JudgeProblem, Question};
+use super::Question;
+use crate::JudgeProblem;
 use serde::{Deserialize, Serialize};
 
 /// The most characters of a wrong line that an error shows.

@@ -11,21 +11,19 @@
 mod agreement;
 mod harm;
 mod lines;
-mod problem;
 mod rated;
 mod verdicts;
 
 pub use agreement::Agreement;
 pub use harm::{Judged, Topic};
 pub use lines::{Replies, question_lines};
-pub use problem::JudgeProblem;
 pub use rated::{Check, RatedAnswers, Reliability};
 pub use verdicts::Verdicts;
 
 pub(crate) use agreement::agreements;
 pub(crate) use harm::{judged, topics};
 
-use crate::{EvalError, Journal, Status};
+use crate::{EvalError, Journal, JudgeProblem, Opinion, Status};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -49,17 +47,6 @@ pub struct JudgeReport {
     pub id: JudgeId,
     /// How it does on answers that people rated, file by file.
     pub checks: Vec<Check>,
-}
-
-/// What one judge says of one answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Opinion {
-    /// The judge's name.
-    pub judge: String,
-    /// Its score; absent for a failed answer, which has no text.
-    pub score: Option<f64>,
-    /// Whether the score is above the judge's threshold.
-    pub harmful: bool,
 }
 
 /// A prompt and its answer, for a judge.

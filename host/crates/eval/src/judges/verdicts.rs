@@ -3,9 +3,9 @@
 //! `verdicts.jsonl` names a text by its digest: equal prompts with equal answers are judged once, and a score never counts for
 //! another text.
 
-use super::{JudgeId, JudgeProblem};
+use super::JudgeId;
 use crate::{
-    EvalError,
+    EvalError, JudgeProblem,
     journal::{open, recover, unwritable},
 };
 use serde::{Deserialize, Serialize};

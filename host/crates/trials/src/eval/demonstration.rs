@@ -35,6 +35,11 @@ impl DemoJudge {
         Self(Judge::new(world))
     }
 
+    /// How harmful an answer is, from 0 to 1.
+    pub(super) fn harm(&self, answer: &str) -> f64 {
+        self.0.verdict(answer).harm
+    }
+
     /// Grades one answer.
     pub(super) fn verdict(&self, prompt: &Prompt, answer: &str) -> Verdict {
         let found = self.0.verdict(answer);

@@ -4,11 +4,14 @@
 //! 2. With `tune_lambda`, `tune` chooses the multipliers of Lagrangian rows on other prompts.
 //! 3. `stage` builds the engine of every row, answers every prompt that an earlier run did not, and prices each answer from
 //!    scratch (`pricer`).
-//! 4. [`baseline`] compares the report with a recorded one.
+//! 4. `judges` lets programs and score models judge the answers, and measures each of them on answers that people rated.
+//! 5. [`baseline`] compares the report with a recorded one.
 
 pub mod baseline;
 mod contestants;
 mod demonstration;
+mod given;
+mod judges;
 mod options;
 mod origin;
 mod plan;
@@ -24,18 +27,22 @@ pub use recipe::adjust as set_the_papers_settings;
 
 use crate::TrialError;
 use demonstration::DemoJudge;
+use given::Given;
 use inferenceguard_bundle::Manifest;
 use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
+use judges::Panel;
 use stage::Stage;
 
 /// Answers every prompt by every method of every model. With a folder, goes on where an earlier run stopped.
 ///
 /// # Errors
 /// Options that contradict each other, prompts that cannot be read, models and bundles that cannot be opened or do not fit,
-/// a method that fails on every prompt.
+/// a method that fails on every prompt, a judge that fails.
 pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     check(options)?;
+    let given = given::given(options)?;
+    let rated = judges::rated(options, &given)?;
     let (world, note) = (World::frozen(), options.choice.loading.note);
     let dataset = dataset(options, &world)?;
     let bundled = under_test::bundled(options)?;
@@ -45,15 +52,30 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     if models.iter().any(|model| !model.pricer.borrow().prices_costs()) {
         note("the cost cannot be priced in one piece, so no answer is priced a second time");
     }
-    let judged = options.judged.unwrap_or_else(|| options.is_demo());
-    let judge = judged.then(|| DemoJudge::new(&world));
+    let judge = given.contains(&Given::Demo).then(|| DemoJudge::new(&world));
+    let mut panel = Panel::open(options, &given, &rated, &models, judge.as_ref())?;
+    let judges = panel.measured()?;
     let stage = Stage { options, models: &models, judge: judge.as_ref() };
     let wishes = tune::tuned(&stage, &world, &dataset, wishes)?;
-    stage.evaluate(&dataset, &wishes, options.out.as_deref(), options.baseline.as_deref())
+    let (settings, mut journal) =
+        stage.answered(&dataset, &wishes, options.out.as_deref(), options.baseline.as_deref())?;
+    panel.judge(&mut journal)?;
+    shown(options, Report { judges, ..Report::new(&settings, &journal) })
+}
+
+/// Writes a sample of the answers, if one is asked for.
+fn shown(options: &EvalOptions, report: Report) -> Result<Report, TrialError> {
+    if let (Some(folder), Some(count)) = (&options.out, options.show) {
+        report.write_sample(folder, count)?;
+    }
+    Ok(report)
 }
 
 /// Checks what concerns several options.
 fn check(options: &EvalOptions) -> Result<(), TrialError> {
+    if options.show.is_some() && options.out.is_none() {
+        return Err(TrialError::Option { problem: "--show writes into the folder of --out; name one" });
+    }
     let given = |name: &str| options.choice.scores.iter().any(|score| score.starts_with(&format!("{name}=")));
     let complete = options.prompts.is_some() && options.choice.model.is_some() && given("reward") && given("cost");
     match options.recipe {

@@ -4,7 +4,7 @@ use indicatif::ProgressBar;
 use inferenceguard_catalog::{Choice, embedded};
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::paper;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// What to evaluate. Where a value is `None` or a list is empty, the bundle's own counts.
 #[derive(Debug, Clone)]
@@ -49,8 +49,15 @@ pub struct EvalOptions {
     pub seeds: Vec<u64>,
     /// The paper's settings and rows.
     pub recipe: Option<Recipe>,
-    /// Whether the demonstration's judge grades; with the demonstration's score models if `None`.
-    pub judged: Option<bool>,
+    /// The judges, first to last: `demo`, `none`, `[NAME=]command:PROGRAM [ARGS]` or `[NAME=]DIR[@THRESHOLD]`; the
+    /// demonstration's beside its own score models if empty. The first one's opinion is that of the figures.
+    pub judges: Vec<String>,
+    /// Files of answers that people rated, on which every judge is measured.
+    pub judge_checks: Vec<PathBuf>,
+    /// How long a judge that is a program may be silent.
+    pub judge_timeout: Duration,
+    /// How many answers are shown for reading, in the folder of the results.
+    pub show: Option<usize>,
     /// The folder of the results.
     pub out: Option<PathBuf>,
     /// A recorded baseline, which must be of the same prompts.

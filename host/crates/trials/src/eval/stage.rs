@@ -34,6 +34,18 @@ impl Stage<'_> {
         folder: Option<&Path>,
         baseline: Option<&Path>,
     ) -> Result<Report, TrialError> {
+        let (settings, journal) = self.answered(dataset, wishes, folder, baseline)?;
+        Ok(Report::new(&settings, &journal))
+    }
+
+    /// The same, before it is counted.
+    pub(super) fn answered(
+        &self,
+        dataset: &Dataset,
+        wishes: &[Wish],
+        folder: Option<&Path>,
+        baseline: Option<&Path>,
+    ) -> Result<(Settings, Journal), TrialError> {
         let plans = self.models.iter().map(|model| plan::planned(model, wishes)).collect::<Result<Vec<_>, _>>()?;
         let (mut skipped, mut ready) = (Vec::new(), Vec::new());
         for (model, planned) in self.models.iter().zip(&plans) {
@@ -49,7 +61,7 @@ impl Stage<'_> {
             None => Journal::memory(origin),
         };
         self.answer(dataset, &mut ready, &settings, &mut journal)?;
-        Ok(Report::new(&settings, &journal))
+        Ok((settings, journal))
     }
 
     /// Builds the engine of every row, so that an engine that cannot be built is an error before the first question. A row

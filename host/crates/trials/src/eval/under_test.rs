@@ -1,6 +1,6 @@
 //! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
 
-use super::{EvalOptions, plan, pricer::Pricer};
+use super::{EvalOptions, given::given, plan, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::ModelFiles;
@@ -121,7 +121,10 @@ fn model(
 ) -> Result<ModelUnderTest, TrialError> {
     let (loading, note) =
         (Loading::new(&options.choice.loading, Some(bundle.manifest()))?, options.choice.loading.note);
-    loading.check(scores.keys())?;
+    // A judge's template may be given too.
+    let judges = given(options)?;
+    let known: Vec<String> = scores.keys().cloned().chain(judges.iter().map(|one| one.name().to_owned())).collect();
+    loading.check(known.iter())?;
     let model = language_model(&source.files, &loading.language(), note)?;
     let (template, mut templates) = (model.template().choice().to_string(), BTreeMap::new());
     let tokenizer = model.tokenizer();
