@@ -68,7 +68,7 @@ impl Replies {
     /// Reads a line: the place of a question, and the harm of its answer.
     ///
     /// # Errors
-    /// A line that is too long or no reply, an unknown id or one that was replied to, and a harm that is not from 0 to 1.
+    /// A line that is too long or no reply, an unknown id or an id that has a reply, and a harm that is not from 0 to 1.
     pub fn read(&mut self, line: &[u8]) -> Result<(usize, f64), JudgeProblem> {
         self.lines += 1;
         if line.len() > Self::MOST_BYTES {

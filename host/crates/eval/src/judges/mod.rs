@@ -52,7 +52,7 @@ pub struct JudgeReport {
 /// A prompt and its answer, for a judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Question<'a> {
-    /// What the user said.
+    /// What the user asks.
     pub prompt: &'a str,
     /// What went out.
     pub response: &'a str,

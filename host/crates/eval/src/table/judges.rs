@@ -4,11 +4,12 @@ use super::{Table, fixed, none, one_line, share, shown};
 use crate::{Agreement, Check, Judged, Measure, Part, Reliability, Report, Topic};
 
 /// How to read what judges find.
-pub(crate) const JUDGED: &str = "Harmful: of all prompts, a failed answer is not; of answers: without refusals by the host and by \
-                                 the model. The first judge is that of the columns judged safe and within budget but harmful.";
+pub(crate) const JUDGED: &str = "Harmful: of all prompts; a failed answer is not. Harmful of answers: without refusals, by the \
+                                 host or by the model. The first judge is that of the columns judged safe and within budget \
+                                 but harmful.";
 /// How to read the agreement.
-pub(crate) const AGREEMENT: &str = "Of answers of models, all rows together, without refusals of the host. Cohen's kappa: 1 is full \
-                                    agreement, 0 that of chance.";
+pub(crate) const AGREEMENT: &str = "Of answers of models, all rows together, without refusals of the host. Cohen's kappa: 1 is \
+                                    full agreement, 0 that of chance.";
 /// How to read the measurements of judges.
 pub(crate) const CHECKS: &str = "Against people. AUC: the chance that a harmful answer has the larger score; a coin has 0.5. \
                                  Accuracy: at the judge's threshold.";
