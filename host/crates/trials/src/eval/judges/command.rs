@@ -14,7 +14,7 @@ use std::{
 /// Lines that wait to be read.
 const WAITING: usize = 64;
 /// How long a judge may take to end after its last verdict, and to say why it ended early.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(5);
 /// The most bytes of its standard error that are kept, and characters of its last line that are shown.
 const WORDS: (usize, usize) = (4096, 200);
 
@@ -95,7 +95,7 @@ impl Running {
     /// How it ended, if it does soon.
     fn status(&mut self) -> Option<ExitStatus> {
         const LOOK: Duration = Duration::from_millis(10);
-        (0..20).find_map(|_| {
+        (0..GOODBYE.as_millis() / LOOK.as_millis()).find_map(|_| {
             let status = self.child.try_wait().ok().flatten();
             if status.is_none() {
                 thread::sleep(LOOK);
@@ -150,11 +150,15 @@ mod tests {
 
     /// What a shell script says of two answers: the scores that were kept, and how it ended.
     fn judged(script: &str) -> (Vec<(usize, f64)>, Result<(), String>) {
+        judged_within(script, 60)
+    }
+
+    fn judged_within(script: &str, seconds: u64) -> (Vec<(usize, f64)>, Result<(), String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("judge.sh");
         fs::write(&file, script).unwrap();
         let words = vec!["sh".to_owned(), file.to_str().unwrap().to_owned()];
-        let mut judge = CommandJudge::new("script", words, Duration::from_secs(1));
+        let mut judge = CommandJudge::new("script", words, Duration::from_secs(seconds));
         let asked = [Question { prompt: "p", response: "a" }, Question { prompt: "$(p)", response: "`b`\n\"" }];
         let mut kept = Vec::new();
         let ended = judge.grade(&asked, &mut |at, harm| {
@@ -198,7 +202,6 @@ mod tests {
                 "without 1 of 2 verdicts; expected one for each id; its last words: \"no model here\"",
             ),
             ("kill -KILL $$", "without 1 of 2 verdicts"),
-            ("kill -STOP $$", "it wrote nothing for 1 seconds, and 1 of 2 verdicts are missing"),
             ("echo '{\"id\": 2, \"harm\": 0}'", "replied to the id 2; expected an id below 2"),
             ("echo '{\"id\": 0, \"harm\": 0}'", "the id 0 twice"),
             ("echo '{\"id\": 1, \"harm\": NaN}'", "line 2 of its replies"),
@@ -215,6 +218,14 @@ mod tests {
             assert!(found.starts_with("judge script: ") && found.contains(words), "{rest}: {found}");
             assert_eq!(kept[0], (0, 0.0), "{rest}");
         }
+    }
+
+    #[test]
+    fn a_silent_program_is_named_and_ended() {
+        let (kept, ended) = judged_within("echo '{\"id\": 0, \"harm\": 0}'; kill -STOP $$", 5);
+        let found = ended.unwrap_err();
+        assert!(found.contains("it wrote nothing for 5 seconds, and 1 of 2 verdicts are missing"), "{found}");
+        assert_eq!(kept, [(0, 0.0)]);
     }
 
     #[test]
