@@ -42,6 +42,19 @@ fn json_lines_bring_text_and_intent() {
     );
 }
 
+#[test]
+fn a_category_is_a_topic_where_there_is_none() {
+    let lines = [
+        r#"{"prompt": "a", "category": "violence"}"#,
+        r#"{"prompt": "b", "category": "violence", "topic": "home"}"#,
+        r#"{"prompt": "c", "category": {"violence": true}}"#,
+        r#"{"prompt": "d", "category": null, "source": "somewhere"}"#,
+    ];
+    let found = read("p.jsonl", lines.join("\n")).unwrap();
+    let topics: Vec<Option<&str>> = found.prompts.iter().map(|prompt| prompt.topic.as_deref()).collect();
+    assert_eq!(topics, [Some("violence"), Some("home"), None, None]);
+}
+
 const RECORD: &str = r#"{"prompt": "P", "response_0": "x", "response_1": "y", "prompt_source": "s",
     "is_response_0_safe": false, "is_response_1_safe": true, "better_response_id": 0, "safer_response_id": 1,
     "response_0_severity_level": 2, "response_0_harm_category": {"Violence": true}}"#;

@@ -67,8 +67,8 @@ impl Dataset {
     }
 
     /// Reads a file, gzipped or not. `.jsonl` and `.json`: one object per line, either a PKU-SafeRLHF record (each prompt
-    /// is taken once) or `text` (or `prompt`) with an optional `intent` and `topic` (or `category`). Anything else: one prompt per line.
-    /// Blank lines are skipped.
+    /// is taken once) or `text` (or `prompt`) with an optional `intent` and `topic` (or `category`). Anything else: one prompt
+    /// per line. Blank lines are skipped.
     ///
     /// # Errors
     /// [`EvalError::Read`], [`EvalError::Line`] with file and line, [`EvalError::NoPrompts`].
