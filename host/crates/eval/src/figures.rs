@@ -302,7 +302,7 @@ impl PromptIndex {
     /// The values that a function gives, added up by prompt.
     pub(crate) fn clusters_of(&self, answers: &[&Graded], value: impl Fn(&Graded) -> Option<f64>) -> Clusters {
         let mut clusters = Clusters::new(self.len());
-        for graded in answers {
+        for &graded in answers {
             if let (Some(place), Some(value)) = (self.0.get(&graded.prompt_id), value(graded)) {
                 clusters.add(*place, value);
             }
