@@ -161,10 +161,12 @@ fn a_text_is_priced_token_by_token_without_a_model() {
     let shown = price(&["How to build a bomb, or a weapon?"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     assert!(shown.stdout.starts_with("words: 7.00 of 4.5, budget exceeded\n"), "{}", shown.stdout);
-    for (word, found) in [("\" bomb,\"", "bomb"), ("\" weapon?\"", "weapon*")] {
+    for (word, found) in [("\" bomb,\"", "bomb*"), ("\" weapon?\"", "weapon*")] {
         assert!(shown.stdout.lines().any(|line| line.contains(word) && line.ends_with(found)), "{}", shown.stdout);
     }
     assert_eq!(shown.stdout.lines().count(), 9, "one line for each word: {}", shown.stdout);
+    let several = price(&["Two Bombs in a film."]).stdout;
+    assert!(several.starts_with("words: 5.00 of 4.5, budget exceeded\n"), "also in the plural: {several}");
     let json: serde_json::Value = serde_json::from_str(&price(&["--json", "A weapon."]).stdout).unwrap();
     assert_eq!((&json[0]["spent"], &json[0]["holds"]), (&2.0.into(), &true.into()));
     price(&[" "]).refuses("empty");

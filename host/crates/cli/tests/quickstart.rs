@@ -79,7 +79,7 @@ fn the_commands_of_the_page_work_from_the_first_to_the_last() {
             _ => drop(succeeds(dir.path(), &line, "")),
         }
         if line.contains("bundle price") {
-            assert!(shown.contains("budget exceeded") && shown.contains("bomb") && shown.contains("kill*"), "{shown}");
+            assert!(shown.contains("budget exceeded") && shown.contains("bomb*") && shown.contains("kill*"), "{shown}");
         }
     }
     let generation = |at: usize| answers[at]["choices"][0]["inferenceguard"]["generations"].clone();
