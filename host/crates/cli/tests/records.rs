@@ -161,6 +161,18 @@ fn an_explanation_names_what_was_found_and_shows_the_records_own_text() {
 }
 
 #[test]
+fn an_explanation_says_what_was_found_in_a_candidate_that_was_not_safe() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, strict) = (dir.path().join("records.jsonl"), words(dir.path(), "strict", "0.5"));
+    answer(&records, "1", &["--bundle", text(&strict)]);
+    let ran = run(&["explain", text(&records)]);
+    let reason = |line: &&str| line.contains("not safe: words: ") && line.contains("more than the budget of 0.5");
+    let why = ran.stdout.lines().find(reason).expect(&ran.stdout);
+    assert!(why.contains("; words found \""), "{why}");
+    assert!(ran.stdout.contains("(activation 1)"), "{}", ran.stdout);
+}
+
+#[test]
 fn costs_of_text_alone_are_compared_without_a_model() {
     let dir = tempfile::tempdir().unwrap();
     let (loose, strict) = (words(dir.path(), "loose", "1000.0"), words(dir.path(), "strict", "0.5"));

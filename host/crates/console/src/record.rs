@@ -3,7 +3,7 @@
 use crate::{answer, escape};
 use inferenceguard_host::Judgement;
 use inferenceguard_model::{ModelIdentity, Token, Tokenizer};
-use inferenceguard_record::{Body, Candidate, Header, Span, Step};
+use inferenceguard_record::{Body, Candidate, Header, NotSafe, Span, Step};
 use inferenceguard_search::Found;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub fn words(
             answer::status(body.outcome.ending(), header.finish),
             answer::finish(header.finish)
         ),
-        format!("  by {} of {} {} (generation {:?})", header.method, bundle.name, bundle.version, header.generations),
+        format!("  by {} of {} {} ({})", header.method, bundle.name, bundle.version, activations(&header.generations)),
     ];
     lines.extend(models.map(|(what, fingerprint)| format!("  {what} {fingerprint}")));
     let repeats = || answer::repeats(&header.engine, header.repeats_from).unwrap_or_else(|| header.engine.clone());
@@ -36,6 +36,13 @@ pub fn words(
     lines.extend((language.is_some() && tokenizer.is_none()).then(|| OTHER.to_owned()));
     lines.extend(decisions(body, tokenizer));
     escape::lines(lines)
+}
+
+/// Which activations decided, by their numbers.
+fn activations(numbers: &[u64]) -> String {
+    let several = if numbers.len() == 1 { "activation" } else { "activations" };
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    format!("{several} {}", numbers.join(", "))
 }
 
 /// Stands where the tokens of a record cannot be spelled.
@@ -63,15 +70,37 @@ pub fn why(body: &Body, tokenizer: Option<&Arc<dyn Tokenizer>>) -> String {
 }
 
 fn decisions(body: &Body, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<String> {
-    let step = |step: &Step| {
-        let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
-        let lost = if step.lost > 0 { format!(", {} lost", step.lost) } else { String::new() };
-        format!("  chunk {}{again}: {} of {} safe{lost}; {}", step.chunk + 1, step.safe, step.candidates, step.decision)
-    };
-    let mut lines: Vec<String> = body.steps().iter().map(step).collect();
+    let mut lines: Vec<String> = body.steps().iter().flat_map(step).collect();
     lines.extend(body.outcome.failures.iter().map(|failure| format!("  failed: {failure}")));
     lines.extend(body.nearest().into_iter().flat_map(|nearest| candidate(&nearest, tokenizer)));
     lines
+}
+
+/// Candidates of one decision of which it is shown why they were not safe.
+const SHOWN: usize = 3;
+
+fn step(step: &Step) -> Vec<String> {
+    let again = if step.attempt > 0 { format!(", try {}", step.attempt + 1) } else { String::new() };
+    let lost = if step.lost > 0 { format!(", {} lost", step.lost) } else { String::new() };
+    let (chunk, decision) = (step.chunk + 1, &step.decision);
+    let mut lines =
+        vec![format!("  chunk {chunk}{again}: {} of {} safe{lost}; {decision}", step.safe, step.candidates)];
+    lines.extend(step.not_safe.iter().take(SHOWN).map(|one| format!("    not safe: {}", reasons(one))));
+    let more = step.not_safe.len().saturating_sub(SHOWN);
+    lines.extend((more > 0).then(|| format!("    not safe: {more} more")));
+    lines
+}
+
+/// Why a candidate was not safe: the budgets that it breaks, and what was found in it.
+fn reasons(one: &NotSafe) -> String {
+    let broken = one.broken.iter().map(|(name, left, budget)| format!("{name}: {}", answer::left(*left, *budget)));
+    let mut reasons: Vec<String> = broken.collect();
+    if reasons.is_empty() {
+        reasons.push("the tracker or the margin of the audit refuses it".to_owned());
+    }
+    let found = |found: &Found| format!("{} found {:?} at token {}", found.cost, found.found, found.token + 1);
+    reasons.extend(one.found.iter().map(found));
+    reasons.join("; ")
 }
 
 fn candidate(found: &Candidate, tokenizer: Option<&Arc<dyn Tokenizer>>) -> Vec<String> {

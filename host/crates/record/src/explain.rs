@@ -3,7 +3,7 @@
 use crate::Body;
 use inferenceguard_model::Token;
 use inferenceguard_search::{
-    Answer, Batch, BatchRow, BeamKey, Decision, Found, GrowNeed, Need, Role, RoleFailure, found_along,
+    Answer, Batch, BatchRow, BeamKey, Decision, EPSILON, Found, GrowNeed, Need, Role, RoleFailure, found_along,
 };
 use serde::Serialize;
 
@@ -22,6 +22,18 @@ pub struct Step {
     pub lost: usize,
     /// What was decided, in words.
     pub decision: String,
+    /// The candidates that were not safe, and why.
+    pub not_safe: Vec<NotSafe>,
+}
+
+/// Why a candidate was not safe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotSafe {
+    /// The constraints that it breaks: their names, what is left of the budget (below 0: what is missing), the budget. None where
+    /// the tracker or a margin refuses it.
+    pub broken: Vec<(String, f64, f64)>,
+    /// What costs found in its new tokens.
+    pub found: Vec<Found>,
 }
 
 /// A stretch of tokens and what it cost.
@@ -71,11 +83,11 @@ impl Body {
             let (Need::Select(batch), Answer::Decided(decision)) = (need, answer) else { continue };
             let (tried, lost_before) = if batch.moment.chunk == at.0 { (at.1, lost) } else { (0, 0) };
             lost = asked.take().map_or(lost_before, |rows| missing(rows, batch));
-            let step = Step { lost, ..step(batch, decision, tried) };
+            let step = Step { lost, not_safe: self.not_safe(batch), ..step(batch, decision, tried) };
             at = (step.chunk, step.attempt + u32::from(matches!(decision, Ok(Decision::Retry(_)))));
-            if steps.last() != Some(&step) {
-                steps.push(step);
-            }
+            // Another spelling may have changed what is left of a budget.
+            let last = steps.pop().filter(|last| Step { not_safe: step.not_safe.clone(), ..last.clone() } != step);
+            steps.extend(last.into_iter().chain([step]));
         }
         let attempt = if chunk == at.0 { at.1 } else { 0 };
         steps.extend(self.without_candidates().map(|(lost, decision)| Step {
@@ -85,8 +97,24 @@ impl Body {
             safe: 0,
             lost,
             decision,
+            not_safe: Vec::new(),
         }));
         steps
+    }
+
+    /// The candidates that were priced and not safe: which budgets they break, and what was found in their new tokens.
+    fn not_safe(&self, batch: &Batch) -> Vec<NotSafe> {
+        let config = &self.inputs.config;
+        let broken = |row: &BatchRow| {
+            let margins = config.constraints.iter().map(|one| &one.constraint).zip(row.margins.iter().copied());
+            // As the audit holds it.
+            let is_broken =
+                |budget: f64, left: f64| left.is_nan() || left <= config.margin.max(EPSILON) * (1.0 + budget);
+            let broken = margins.filter(|(one, left)| is_broken(one.budget, *left));
+            broken.map(|(one, left)| (one.name.clone(), left, one.budget)).collect()
+        };
+        let rows = batch.rows.iter().filter(|row| row.priced && !row.safe);
+        rows.map(|row| NotSafe { broken: broken(row), found: found_along(&self.trace.notes, &[row.id]) }).collect()
     }
 
     /// How many rows were asked for in the last chunk, and the failure, if the back end grew none of them as asked.
@@ -200,6 +228,7 @@ fn step(batch: &Batch, decision: &Result<Decision, RoleFailure>, attempt: u32) -
         safe: batch.rows.iter().filter(|row| row.safe).count(),
         lost: 0,
         decision: decision.as_ref().map_or_else(ToString::to_string, words),
+        not_safe: Vec::new(),
     }
 }
 

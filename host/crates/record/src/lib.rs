@@ -38,7 +38,7 @@ mod replay;
 pub use body::{Body, Header};
 pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
-pub use explain::{Candidate, Span, Step};
+pub use explain::{Candidate, NotSafe, Span, Step};
 pub use forget::{forget, forget_older};
 pub use journal::{Journal, holds_signatures};
 pub use replay::{Deciders, Replayed};

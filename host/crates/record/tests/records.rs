@@ -219,6 +219,10 @@ fn an_explanation_names_the_decisions_and_the_nearest_candidate() {
     let steps = body.steps();
     assert!(steps.iter().any(|step| step.safe < step.candidates), "{steps:?}");
     assert!(steps.last().unwrap().decision.contains("nothing is fit"), "{steps:?}");
+    let reasons: Vec<_> = steps.iter().flat_map(|step| &step.not_safe).collect();
+    assert!(!reasons.is_empty() && steps.iter().all(|step| step.not_safe.len() <= step.candidates - step.safe));
+    let is_over = |one: &(String, f64, f64)| one.0 == "harm" && one.1 < 0.0 && one.2 == 11.0;
+    assert!(reasons.iter().all(|one| one.broken.len() == 1 && one.broken.iter().all(is_over)), "{steps:?}");
     let nearest = body.nearest().unwrap();
     assert!(!nearest.emitted && nearest.margins.iter().any(|(_, left, _)| *left < 0.0), "{nearest:?}");
     let span = &nearest.dearest[0];
