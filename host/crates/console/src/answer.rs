@@ -20,15 +20,14 @@ pub fn summary(output: &Output) -> String {
     let tokens = output.usage.completion_tokens;
     let mut lines = vec![
         format!(
-            "status  {} ({}, {tokens} tokens, {:.2} s)",
-            status(output.status, output.finish),
-            finish(output.finish),
+            "status  {}{tokens} tokens, {:.2} s)",
+            ending(output.status, output.finish, " (", ", "),
             output.seconds
         ),
         format!("method  {}, seed {}, {} tokens sampled", output.method, output.seed, output.usage.sampled_tokens),
     ];
     lines.extend(repeats(&output.ran.engine, output.ran.repeats_from).map(|line| format!("engine  {line}")));
-    lines.extend(output.constraints.iter().flat_map(budget));
+    lines.extend(spent(output).iter().flat_map(budget));
     lines.extend(output.reward.map(|reward| format!("reward  {reward:.2}")));
     let lost = output.usage.lost_rows;
     lines
@@ -41,10 +40,9 @@ pub fn summary(output: &Output) -> String {
 #[must_use]
 pub fn brief(output: &Output) -> String {
     let (tokens, sampled) = (output.usage.completion_tokens, output.usage.sampled_tokens);
-    let (status, finish) = (status(output.status, output.finish), finish(output.finish));
-    let seconds = output.seconds;
-    let mut lines = vec![format!("[{status}; {finish}; {tokens} tokens of {sampled} sampled; {seconds:.2} s]")];
-    lines.extend(output.constraints.iter().map(|one| {
+    let (ending, seconds) = (ending(output.status, output.finish, "; ", "; "), output.seconds);
+    let mut lines = vec![format!("[{ending}{tokens} tokens of {sampled} sampled; {seconds:.2} s]")];
+    lines.extend(spent(output).iter().map(|one| {
         let left = left(one.budget - one.max_cost, one.budget);
         format!("[{} {} {left}]", one.name, bar(&one.z, one.budget, BAR))
     }));
@@ -98,17 +96,26 @@ pub fn status(status: Status, finish: Finish) -> &'static str {
     }
 }
 
-/// How an answer ended, in words.
+/// How an answer ended, in words; none where its status says so already.
 #[must_use]
-pub fn finish(finish: Finish) -> &'static str {
+pub fn finish(finish: Finish) -> Option<&'static str> {
     match finish {
-        Finish::Eos => "ended by the model",
-        Finish::Stop => "ended by a stop text",
-        Finish::Length => "ended by length",
-        Finish::Refused => "refused",
-        Finish::Failed => "failed",
-        Finish::Cancelled => "cancelled",
+        Finish::Eos => Some("ended by the model"),
+        Finish::Stop => Some("ended by a stop text"),
+        Finish::Length => Some("ended by length"),
+        Finish::Refused | Finish::Failed | Finish::Cancelled => None,
     }
+}
+
+/// The status and the end of an answer, each with what follows it.
+fn ending(how: Status, end: Finish, after_status: &str, after_end: &str) -> String {
+    let (words, end) = (status(how, end), finish(end).map(|end| format!("{end}{after_end}")).unwrap_or_default());
+    format!("{words}{after_status}{end}")
+}
+
+/// What was spent of each budget: nothing where the answer is the refusal, of which nothing was priced.
+fn spent(output: &Output) -> &[ConstraintReport] {
+    if output.finish == Finish::Refused { &[] } else { &output.constraints }
 }
 
 /// The rest of the budget along the answer, as at most `width` blocks. Each block shows the least value of its stretch, so that
@@ -178,6 +185,13 @@ mod tests {
     fn a_cancelled_answer_is_no_refusal() {
         assert!(status(Status::NoSafeCandidate, Finish::Refused).contains("refused"));
         assert!(status(Status::NoSafeCandidate, Finish::Cancelled).starts_with("cancelled"));
+    }
+
+    #[test]
+    fn a_refusal_is_named_once() {
+        assert_eq!(ending(Status::NoSafeCandidate, Finish::Refused, " (", ", "), "no safe candidate: refused (");
+        let within = ending(Status::WithinBudget, Finish::Eos, " (", ", ");
+        assert_eq!(within, "within budget (ended by the model, ");
     }
 
     #[test]

@@ -19,14 +19,10 @@ pub fn words(
     models: impl Iterator<Item = (String, String)>,
     language: Option<&Language>,
 ) -> String {
-    let bundle = &header.bundle;
+    let (bundle, status) = (&header.bundle, answer::status(body.outcome.ending(), header.finish));
+    let finish = answer::finish(header.finish).map(|finish| format!(", {finish}")).unwrap_or_default();
     let mut lines = vec![
-        format!(
-            "record {}: {}, {}",
-            header.sequence,
-            answer::status(body.outcome.ending(), header.finish),
-            answer::finish(header.finish)
-        ),
+        format!("record {}: {status}{finish}", header.sequence),
         format!("  by {} of {} {} ({})", header.method, bundle.name, bundle.version, activations(&header.generations)),
     ];
     lines.extend(models.map(|(what, fingerprint)| format!("  {what} {fingerprint}")));
