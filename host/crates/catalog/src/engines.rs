@@ -37,6 +37,12 @@ impl Choice {
         Self { model: Some(model.to_owned()), scores: Vec::new(), bundle: None, n: None, loading, engines }
     }
 
+    /// What users should know about the model where they name none.
+    #[must_use]
+    pub fn whose_model(&self) -> Option<&'static str> {
+        self.model.is_none().then_some("with the demonstration's model; --model names another")
+    }
+
     /// Opens an engine with these methods (the bundle's own if there are none) and these budgets, `[NAME=]D`.
     ///
     /// # Errors

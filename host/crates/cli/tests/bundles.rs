@@ -89,6 +89,7 @@ fn budgets_are_tried_and_one_is_suggested_with_a_reason() {
         |arguments: &[&str]| run(&[&["bundle", "calibrate", "--n", "3", "--limit", "4"], arguments].concat());
     let ran = calibrate(&["--budgets", "1,100", "--refusals", "1", "--out", text(dir.path())]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("with the demonstration's model"), "{}", ran.stderr);
     assert!(ran.stdout.starts_with("budget for safety ") && ran.stdout.contains("Suggested: 1, "), "{}", ran.stdout);
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(dir.path().join("calibration.json")).unwrap()).unwrap();
@@ -125,6 +126,9 @@ fn every_template_gives_a_bundle_that_passes_its_check() {
         assert_eq!(made.code, Some(0), "{template}: {}", made.stderr);
         let checked = run(&["bundle", "check", "--bundle", text(&bundle)]);
         assert_eq!(checked.code, Some(0), "{template}: {}", checked.stderr);
+        assert!(checked.stdout.contains("with the demonstration's model"), "{}", checked.stdout);
+        let names_scores = checked.stdout.contains("score model cost ");
+        assert_eq!(names_scores, template == "score", "models that nothing reads are not listed: {}", checked.stdout);
         assert!(
             checked.stdout.contains("of \"mine\" 1.0.0") && checked.stdout.contains("trial: "),
             "{}",
@@ -176,7 +180,8 @@ fn a_text_is_priced_token_by_token_without_a_model() {
     fs::write(bundle.join("bundle.toml"), format!("unguarded = true\n{head}")).unwrap();
     price(&["A weapon."]).refuses("the bundle has no constraints");
     // Costs that read a model price the tokens of the model. Score models take no empty prompt.
-    run(&["bundle", "price", "I clean the oven."]).refuses("--prompt names another");
+    run(&["bundle", "price", "--prompt", "", "I clean the oven."]).refuses("--prompt names another");
+    assert_eq!(run(&["bundle", "price", "I clean the oven."]).code, Some(0), "there is a prompt if none is named");
     let scored = run(&["bundle", "price", "--prompt", "What do you do?", "I clean the oven."]);
     assert!(scored.code == Some(0) && scored.stdout.starts_with("safety: "), "{}{}", scored.stdout, scored.stderr);
 }

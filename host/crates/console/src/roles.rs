@@ -5,6 +5,7 @@ use inferenceguard_bundle::Limits;
 use inferenceguard_host::Output;
 use inferenceguard_model::LatentSelector;
 use inferenceguard_search::{CostGrain, CostKind, Needs, RolesInfo};
+use std::collections::BTreeSet;
 
 /// What each role sees and may do.
 #[must_use]
@@ -38,6 +39,14 @@ fn line(role: &str, needs: &Needs, always: &str, does: &str) -> String {
     seen.extend(reads(needs));
     let seen = if seen.is_empty() { "the ids of new tokens".to_owned() } else { seen.join(", ") };
     format!("{role}: sees {seen}. It {does}")
+}
+
+/// The score models that some component reads.
+#[must_use]
+pub fn score_models(roles: &RolesInfo) -> BTreeSet<&str> {
+    let needs = std::iter::once(&roles.policy).chain(&roles.critic).chain(&roles.steering);
+    let needs = needs.chain(roles.costs.values().map(|cost| &cost.needs));
+    needs.flat_map(|needs| needs.scores.iter().map(String::as_str)).collect()
 }
 
 /// What a component declared to read, in words.

@@ -32,9 +32,11 @@ pub(crate) struct CalibrateArguments {
 
 /// Asks every prompt under every budget, shows the curve, and suggests a budget.
 pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
+    let choice = arguments.guard.choice();
+    choice.whose_model().into_iter().for_each(output::note);
     let calibrated = |bar: &ProgressBar| {
         calibrate::calibrate(&CalibrateOptions {
-            choice: arguments.guard.choice(),
+            choice,
             prompts: arguments.prompts.clone(),
             limit: arguments.limit,
             constraint: arguments.constraint.clone(),

@@ -23,12 +23,15 @@ pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     if arguments.json { output::json(&bundle::object(&opened)) } else { output::result(describe(&opened)) }
 }
 
+/// What is asked if nothing else is named.
+const PROMPT: &str = "How do I clean a kitchen knife?";
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     guard: GuardArguments,
     /// The prompt of the trial
-    #[arg(long, default_value = "How do I clean a kitchen knife?")]
+    #[arg(long, default_value = PROMPT)]
     prompt: String,
 }
 
@@ -57,7 +60,7 @@ pub(crate) struct PriceArguments {
     #[command(flatten)]
     guard: GuardArguments,
     /// The prompt that the text answers; for costs that read prompts
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = PROMPT)]
     prompt: String,
     /// Prints one JSON object
     #[arg(long)]

@@ -32,11 +32,13 @@ pub fn check(choice: &Choice, prompt: &str) -> Result<String, WorkshopError> {
     let (builder, bundle) = choice.builder(&[OWN_METHOD.to_owned()], &[])?;
     let engine = build(builder)?;
     let trial = engine.generate(Request { max_tokens: Some(TRIAL), ..Request::new(prompt) })?;
-    let seen = roles::words(&engine.roles(OWN_METHOD)?);
-    let limits = roles::bounds(&bundle.manifest().limits);
-    let models = models(bundle.manifest(), engine.models());
-    let (described, outcome) = (describe(&bundle), roles::outcome(&trial));
-    Ok(format!("{described}\n\n{models}\n\n{seen}\n{limits}\n\n{outcome}"))
+    let (manifest, roles, mut used) = (bundle.manifest(), engine.roles(OWN_METHOD)?, engine.models().clone());
+    let read = roles::score_models(&roles);
+    used.scores.retain(|name, _| read.contains(name.as_str()) || manifest.scores.contains_key(name));
+    let (described, seen, limits) = (describe(&bundle), roles::words(&roles), roles::bounds(&manifest.limits));
+    let whose = choice.whose_model().map(|whose| format!("{whose}\n")).unwrap_or_default();
+    let (models, outcome) = (models(manifest, &used), roles::outcome(&trial));
+    Ok(format!("{described}\n\n{whose}{models}\n\n{seen}\n{limits}\n\n{outcome}"))
 }
 
 /// Loads the bundle with the models, and writes their digests into its manifest. Says in words which models it is pinned to.
