@@ -20,6 +20,8 @@ pub struct Chat {
     engine: Engine,
     bundle: Bundle,
     method: String,
+    /// The largest budgets, by constraint.
+    allowed: BTreeMap<String, f64>,
     /// Budgets that were tightened, by constraint.
     budgets: BTreeMap<String, f64>,
     /// The turns before, the system message first.
@@ -41,18 +43,33 @@ pub enum Taken {
 }
 
 impl Chat {
-    /// Opens a model and a bundle with its own method and these, under these budgets, `[NAME=]D`.
+    /// Opens a model and a bundle with its own method and these, under these budgets, `[NAME=]D`. The first answer is found by
+    /// `method`, or the bundle's own.
     ///
     /// # Errors
     /// What cannot be opened or does not fit together; [`ChatError::MaxTokens`].
-    pub fn open(choice: &Choice, others: &[String], budgets: &[String], asked: Asked) -> Result<Self, ChatError> {
+    pub fn open(
+        choice: &Choice,
+        method: Option<&str>,
+        others: &[String],
+        budgets: &[String],
+        asked: Asked,
+    ) -> Result<Self, ChatError> {
+        let method = method.unwrap_or(OWN_METHOD).to_owned();
         let mut methods = vec![OWN_METHOD.to_owned()];
-        methods.extend(others.iter().filter(|name| *name != OWN_METHOD).cloned());
+        for name in std::iter::once(&method).chain(others) {
+            if !methods.contains(name) {
+                methods.push(name.clone());
+            }
+        }
         let (builder, bundle) = choice.builder(&methods, budgets)?;
         let engine = build(builder)?;
         asked.check(&engine)?;
-        let (method, turns) = (OWN_METHOD.to_owned(), asked.opening());
-        Ok(Self { asked, engine, bundle, method, budgets: BTreeMap::new(), turns, last: None })
+        let constraints = bundle.manifest().constraints.iter();
+        let mut allowed: BTreeMap<String, f64> = constraints.map(|one| (one.name.clone(), one.budget)).collect();
+        allowed.extend(bundles::budgets(&bundle, budgets)?);
+        let turns = asked.opening();
+        Ok(Self { asked, engine, bundle, method, allowed, budgets: BTreeMap::new(), turns, last: None })
     }
 
     /// Who speaks, and what guards it.
@@ -100,10 +117,14 @@ impl Chat {
     }
 
     fn tighten(&mut self, given: &str) -> Taken {
-        match bundles::budgets(&self.bundle, &[given.to_owned()]) {
-            Ok(budgets) => self.budgets.extend(budgets),
+        let budgets = match bundles::budgets(&self.bundle, &[given.to_owned()]) {
+            Ok(budgets) => budgets,
             Err(error) => return Taken::Failed(error.into()),
+        };
+        if let Some(error) = budgets.iter().find_map(|(name, budget)| unfit(&self.allowed, name, *budget)) {
+            return Taken::Failed(error);
         }
+        self.budgets.extend(budgets);
         Taken::Done
     }
 
@@ -132,5 +153,35 @@ impl Chat {
         let brief = answer::brief(&answered);
         self.last = Some(answered);
         Ok(Taken::Note(brief))
+    }
+}
+
+/// Why a budget cannot count for the next answers, if it cannot.
+fn unfit(allowed: &BTreeMap<String, f64>, name: &str, found: f64) -> Option<ChatError> {
+    let Some(most) = allowed.get(name).copied() else {
+        let known = allowed.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Some(ChatError::UnknownConstraint { found: name.to_owned(), known });
+    };
+    let fits = found > 0.0 && found <= most;
+    (!fits).then(|| ChatError::Budget { name: name.to_owned(), found, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_checked_when_it_is_typed() {
+        let allowed = [("words".to_owned(), 4.5)].into();
+        assert!(unfit(&allowed, "words", 4.5).is_none());
+        for (name, found, words) in [
+            ("words", 9.0, "at most 4.5"),
+            ("words", 0.0, "above 0"),
+            ("words", f64::NAN, "above 0"),
+            ("harm", 1.0, "expected one of: words"),
+        ] {
+            let error = unfit(&allowed, name, found).unwrap().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -16,6 +16,26 @@ pub enum ChatError {
         /// The most.
         most: u32,
     },
+    /// A budget for a constraint that is not there.
+    #[error("/budget: found no constraint `{found}`; expected one of: {known}")]
+    UnknownConstraint {
+        /// The name that was given.
+        found: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A budget that is none, or larger than that of the conversation.
+    #[error(
+        "/budget: found {found} for `{name}`; expected a number above 0, at most {most}: `chat --budget` begins with more"
+    )]
+    Budget {
+        /// The constraint.
+        name: String,
+        /// What was given.
+        found: f64,
+        /// The most.
+        most: f64,
+    },
     /// A request that failed, which is no answer and no refusal.
     #[error("the request failed, and no answer was emitted: {reasons}")]
     Failed {

@@ -9,6 +9,9 @@ use std::io::{self, BufRead};
 pub(crate) struct ChatArguments {
     #[command(flatten)]
     guard: GuardArguments,
+    /// The method of the first answers; the bundle's own if not given
+    #[arg(long)]
+    method: Option<String>,
     /// Methods that /method may choose beside the bundle's own
     #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,beam")]
     methods: Vec<String>,
@@ -18,8 +21,8 @@ pub(crate) struct ChatArguments {
 
 /// Answers every line of the standard input, until it ends or `/bye`.
 pub(crate) fn chat(arguments: &ChatArguments) -> anyhow::Result<()> {
-    let ChatArguments { guard, methods, asked } = arguments;
-    let mut chat = Chat::open(&guard.choice(), methods, &asked.budgets, asked.asked())?;
+    let ChatArguments { guard, method, methods, asked } = arguments;
+    let mut chat = Chat::open(&guard.choice(), method.as_deref(), methods, &asked.budgets, asked.asked())?;
     output::note(chat.greeting());
     let mut lines = io::stdin().lock().lines();
     loop {

@@ -61,6 +61,12 @@ fn a_chat_keeps_its_turns_and_takes_commands() {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     assert!(!ran.stdout.contains('[') && ran.stdout.lines().count() >= 2, "answers alone: {}", ran.stdout);
+    let ran = with_input(&["chat", "--method", "base", "--n", "4"], "/budget 999\n/budget harm=1\n/bye\n");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for words in ["/budget: found 999 for `safety`; expected a number above 0", "no constraint `harm`"] {
+        assert!(ran.stderr.contains(words), "at once, not at the next question: {}", ran.stderr);
+    }
+    run(&["chat", "--method", "magic", "--n", "4"]).refuses("no method `magic`");
 }
 
 #[test]
