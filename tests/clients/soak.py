@@ -104,7 +104,7 @@ class Load:
 def main(program, minutes):
     with tempfile.TemporaryDirectory() as folder:
         server, clients, admin = start(program, folder)
-        subprocess.run([program, "bundle", "init", f"{folder}/kitchen"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, "bundle", "init", f"{folder}/kitchen", "--template", "score"], check=True, stdout=subprocess.DEVNULL)
         with open(f"{folder}/kitchen/bundle.toml") as manifest:
             text = manifest.read()
         load = Load(clients, admin, time.time() + 60 * minutes)

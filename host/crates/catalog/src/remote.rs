@@ -26,7 +26,10 @@ use std::{
 };
 
 /// The variable with the key of engines, where no file is named.
-pub const KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
+pub const KEY: &str = "INFERGUARD_ENGINE_KEY";
+
+/// The name of [`KEY`] in earlier versions, which is read where that is not set.
+const EARLIER_KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
 
 /// What marks a score model of `--score` that runs in vLLM.
 const VLLM: &str = "vllm:";
@@ -112,7 +115,7 @@ impl EngineOptions {
     fn key(&self) -> Result<Option<Key>, CatalogError> {
         let text = match &self.key_file {
             Some(path) => Some(read(path)?),
-            None => std::env::var(KEY).ok().filter(|key| !key.is_empty()),
+            None => [KEY, EARLIER_KEY].iter().find_map(|name| std::env::var(name).ok().filter(|key| !key.is_empty())),
         };
         Ok(text.map(|text| Key::new(&text)).transpose()?)
     }

@@ -74,7 +74,7 @@ pub(crate) struct CriticArguments {
     /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Reading>,
-    /// Trains RE-Control's value network instead: the reward of the finished answer, estimated from the latent
+    /// Trains RE-Control's value network instead, by which it changes latents: the reward of the finished answer, from the latent
     #[arg(long)]
     value: bool,
     /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the safety cost

@@ -54,7 +54,7 @@ pub(crate) struct EvalArguments {
     /// Numbers of candidates to compare, instead of the bundle's
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["n", "recipe"])]
     ns: Vec<u32>,
-    /// Multipliers of the Lagrangian rows to compare, instead of the bundle's
+    /// Multipliers of the Lagrangian rows (reward less multiplier times cost) to compare, instead of the bundle's
     #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
     lambdas: Vec<f64>,
     /// Chooses the multiplier of every Lagrangian row among these, on other prompts: the demonstration's validation

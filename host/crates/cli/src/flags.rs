@@ -13,15 +13,16 @@ use std::path::PathBuf;
 pub(crate) struct GuardArguments {
     /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given. With
     /// --engine the folder of the model that the engine serves: its weights are not read
-    #[arg(long, value_name = "DIR|ID")]
+    #[arg(long, value_name = "DIR|ID", help_heading = "Model")]
     pub(crate) model: Option<String>,
     /// A score model under the name that the bundle's costs use; may be repeated. NAME=vllm:URL[,URL...],DIR runs in vLLM
-    #[arg(long = "score", value_name = "NAME=DIR|ID")]
+    #[arg(long = "score", value_name = "NAME=DIR|ID", help_heading = "Model")]
     pub(crate) scores: Vec<String>,
     /// A bundle's folder or file; the demonstration's if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Candidates per chunk (best-of-n: answers; args: tokens tried), instead of the bundle's number
+    /// Candidates for each chunk (the tokens between two decisions), instead of the bundle's number; whole answers under the method
+    /// best-of-n, tokens to choose from under args
     #[arg(long, short)]
     pub(crate) n: Option<u32>,
     #[command(flatten)]
@@ -34,37 +35,37 @@ pub(crate) struct GuardArguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArguments {
     /// The language model runs in this engine: vllm=URL[,URL...], the same model at each URL, or llamacpp=URL. Needs --model
-    #[arg(long, value_name = "KIND=URL[,URL...]", requires = "model")]
+    #[arg(long, value_name = "KIND=URL[,URL...]", requires = "model", help_heading = "Engine")]
     engine: Option<String>,
     /// The name under which the engine serves the model; its only name if not given
-    #[arg(long, value_name = "NAME", requires = "engine")]
+    #[arg(long, value_name = "NAME", requires = "engine", help_heading = "Engine")]
     engine_model: Option<String>,
-    /// vLLM servers with the same weights that give latents (--runner pooling, token_embed)
-    #[arg(long, value_name = "URL[,URL...]", requires = "engine")]
+    /// vLLM servers with the same weights that give latents, the model's hidden states (--runner pooling, token_embed)
+    #[arg(long, value_name = "URL[,URL...]", requires = "engine", help_heading = "Engine")]
     latents: Option<String>,
-    /// The file with the key of all engines; if not given, the variable INFERENCEGUARD_ENGINE_KEY
-    #[arg(long, value_name = "FILE")]
+    /// The file with the key of all engines; if not given, the variable INFERGUARD_ENGINE_KEY
+    #[arg(long, value_name = "FILE", help_heading = "Engine")]
     engine_key_file: Option<PathBuf>,
     /// A probe file from `model probe`; the engine's model must match it. With NAME= for the score model of that name, with
     /// latents= for the servers of --latents; may be repeated
-    #[arg(long = "probe", value_name = "[NAME=]FILE")]
+    #[arg(long = "probe", value_name = "[NAME=]FILE", help_heading = "Engine")]
     probes: Vec<String>,
     /// The number format that engines compute in: f32, bf16 (the default), f16, q8_0 or q4. It says how close they must come to a
     /// probe
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Engine")]
     engine_precision: Option<String>,
     /// The most rows that are in flight at one replica of an engine (the default is 256); at most its --max-num-seqs
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", help_heading = "Engine")]
     engine_rows: Option<usize>,
     /// The file with the certificates (PEM) that are believed at https URLs of engines, in place of the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Engine")]
     engine_ca: Option<PathBuf>,
     /// Seconds that an engine may take to begin its answer to a row (the default is 120); a row with all its retries may take two and
     /// a half times as long
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Engine")]
     engine_timeout: Option<u32>,
     /// Accepts versions of engines that were not tested
-    #[arg(long)]
+    #[arg(long, help_heading = "Engine")]
     engine_any_version: bool,
 }
 
@@ -114,25 +115,25 @@ pub(crate) struct ModelArguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArguments {
     /// Where models run: cpu, cuda or cuda:N; auto takes the first GPU that this build can use, else the CPU
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) device: String,
     /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded. auto takes
     /// bf16 on a GPU and f32 on the CPU
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) precision: String,
     /// Megabytes per model that keep recent prompts, so that a prompt with the same beginning is read from there on. A client
     /// that can measure response times can then find out whether a beginning was asked before
-    #[arg(long, value_name = "MB", default_value_t = 0)]
+    #[arg(long, value_name = "MB", default_value_t = 0, help_heading = "Model")]
     pub(crate) prompt_cache: usize,
     /// The prompt template: chat (the model's own), beaver, hh, plain, or a text with {prompt} in it; with NAME= for the score
     /// model of that name. The bundle's, or the model's own, if not given; may be repeated
-    #[arg(long = "template", value_name = "[NAME=]T")]
+    #[arg(long = "template", value_name = "[NAME=]T", help_heading = "Model")]
     pub(crate) templates: Vec<String>,
     /// The date that chat templates show, such as 2024-07-26 (the default). It is never today's, so that prompts can be repeated
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", help_heading = "Model")]
     pub(crate) template_date: Option<String>,
     /// Also reads every tensor whole, for the full digest of each model: as long as reading the files takes
-    #[arg(long)]
+    #[arg(long, help_heading = "Model")]
     pub(crate) full_digest: bool,
 }
 

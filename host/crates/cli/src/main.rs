@@ -60,7 +60,7 @@ use train::TrainCommand;
 
 /// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
 #[derive(Debug, Parser)]
-#[command(name = "inferguard", version, about)]
+#[command(name = "inferguard", version, about, after_help = "Glossary of beam, chunk, latent: host/ARCHITECTURE.md")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

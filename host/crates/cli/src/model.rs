@@ -61,8 +61,11 @@ pub(crate) struct ProbeArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]
-    #[arg(value_name = "DIR|ID")]
-    model: String,
+    #[arg(value_name = "DIR|ID", required_unless_present = "named")]
+    model: Option<String>,
+    /// The same, as other commands take it
+    #[arg(long = "model", value_name = "DIR|ID", conflicts_with = "model")]
+    named: Option<String>,
     #[command(flatten)]
     device: DeviceArguments,
     /// Prints one JSON object
@@ -104,7 +107,8 @@ fn remove(model: &str) -> anyhow::Result<()> {
 
 /// Loads the model, runs one word, and shows what the model is.
 fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let report = inspect(&arguments.model, &arguments.device.loading())?;
+    let model = arguments.model.as_ref().or(arguments.named.as_ref());
+    let report = inspect(model.map_or("", String::as_str), &arguments.device.loading())?;
     if arguments.json { output::json(&report.json()) } else { output::result(escape::lines(report.lines())) }
 }
 

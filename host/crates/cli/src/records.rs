@@ -65,7 +65,7 @@ pub(crate) struct ExplainArguments {
     /// The number of a record; all if not given
     #[arg(long, short)]
     record: Option<u64>,
-    /// The model that answered, for the spelling of tokens that no cost read as text; the demonstration's if not given
+    /// The model that answered (--model model.gguf), to show tokens that no cost read as text; the demonstration's if not given
     #[arg(long, value_name = "DIR|ID")]
     model: Option<String>,
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub(crate) struct RunArguments {
     /// Also answers without guard, and shows both side by side
     #[arg(long)]
     compare: bool,
-    /// Prints text as soon as all kept beams agree on it
+    /// Prints text as soon as it can no longer change
     #[arg(long, conflicts_with_all = ["json", "compare"])]
     stream: bool,
     /// Appends a record of the answer to this file

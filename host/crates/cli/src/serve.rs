@@ -38,7 +38,7 @@ pub(crate) struct ServeArguments {
     /// Saves in this folder what is active. The next server with the same model goes on with it, in place of --bundle
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Begins with --bundle in place of the bundle in --state, unless a server with this model has begun with it before
+    /// Begins with --bundle, not with what --state holds, unless a server with this model has begun with that bundle before
     #[arg(long, alias = "anew", requires_all = ["state", "bundle"])]
     fresh: bool,
     /// Goes on from --state with other score models than those that ran last

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(crate) enum TrainCommand {
     /// Trains the demonstration's models from text it generates itself, and measures them
     Demo(DemoArguments),
-    /// Trains a critic, or RE-Control's value network, for a model and a bundle, and measures it
+    /// Trains a critic (how will an answer end?), or RE-Control's value network, for a model and a bundle, and measures it
     Critic(Box<CriticArguments>),
     /// Trains a cost that prices every token by the model's own latents, from labelled answers, and measures it
     Cost(Box<CostArguments>),

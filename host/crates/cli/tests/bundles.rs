@@ -15,9 +15,9 @@ fn a_new_bundle_is_checked_signed_packed_and_verified() {
     let path = |name: &str| dir.path().join(name);
     let (bundle, key, public, packed) = (path("kitchen"), path("k"), path("k.pub"), path("kitchen.tar"));
 
-    let made = run(&["bundle", "init", text(&bundle)]);
+    let made = run(&["bundle", "init", text(&bundle), "--template", "score"]);
     assert!(made.code == Some(0) && made.stdout.contains("bundle check"), "{}", made.stderr);
-    run(&["bundle", "init", text(&bundle)]).refuses("not empty");
+    run(&["bundle", "init", text(&bundle), "--template", "score"]).refuses("not empty");
 
     let checked = quick(&bundle);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
@@ -62,7 +62,7 @@ fn a_new_bundle_is_checked_signed_packed_and_verified() {
 fn keys_with_passwords_open_with_them_only() {
     let dir = tempfile::tempdir().unwrap();
     let (bundle, key) = (dir.path().join("b"), dir.path().join("k"));
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let with = |password: &str, arguments: &[&str]| -> common::Ran {
         command(arguments).env("INFERGUARD_KEY_PASSWORD", password).output().unwrap().into()
     };
@@ -138,6 +138,9 @@ fn every_template_gives_a_bundle_that_passes_its_check() {
     let new = dir.path().join("new");
     run(&["bundle", "init", text(&new), "--template", "latent"]).refuses("--network FILE");
     run(&["bundle", "init", text(&new), "--template", "words", "--network", text(&probe)]).refuses("leave it out");
+    let plain = dir.path().join("plain");
+    assert_eq!(run(&["bundle", "init", text(&plain)]).code, Some(0));
+    assert!(plain.join("keyword-cost.wasm").exists(), "without a template, a bundle that every model can run");
     let unknown = run(&["bundle", "init", text(&new), "--template", "magic"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("privacy"), "{}", unknown.stderr);
     assert!(!new.exists(), "nothing is written");

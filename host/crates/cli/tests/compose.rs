@@ -73,7 +73,7 @@ fn names_ports_and_paths_agree() {
         assert!(inside.iter().any(|at| path.starts_with(at)), "--{option}={path} is in none of {inside:?}");
     }
     let key = |part| text.split(part).nth(1).expect("the variable").lines().next().expect("a line").to_owned();
-    assert_eq!(key("VLLM_API_KEY:"), key("INFERENCEGUARD_ENGINE_KEY:"), "one key");
+    assert_eq!(key("VLLM_API_KEY:"), key("INFERGUARD_ENGINE_KEY:"), "one key");
     for port in list("  guard:", "ports") {
         assert!(port.starts_with("\"127.0.0.1:"), "{port}: not beyond this machine");
     }

@@ -42,7 +42,7 @@ fn blind() -> TempDir {
 /// A bundle that is pinned to the demonstration's models.
 fn pinned(dir: &TempDir) -> PathBuf {
     let bundle = dir.path().join("pinned");
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let ran = run(&["bundle", "pin", "--bundle", text(&bundle)]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     bundle
@@ -160,7 +160,7 @@ fn a_full_digest_is_computed_on_demand_and_can_be_pinned() {
     }
     assert_eq!((&plain["precision"], &plain["device"]), (&"f32".into(), &"cpu".into()));
     let bundle = dir.path().join("whole");
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let bundle = ["--bundle", text(&bundle)];
     assert_eq!(run(&[&["bundle", "pin", "--full-digest"], &bundle[..]].concat()).code, Some(0));
     assert_eq!(answer(&[&bundle[..], &["--full-digest"]].concat()).code, Some(0));

@@ -138,7 +138,7 @@ fn wrong_options_of_a_server_are_refused_before_a_model_is_loaded() {
     let port = taken.local_addr().unwrap().port().to_string();
     // There is no such model: what is reported is found before it is looked for.
     let model = ["--model", "/no/such/model"];
-    serve(&[&["--port", &port][..], &model].concat()).refuses("--listen");
+    serve(&[&["--port", &port][..], &model].concat()).refuses("choose another address with --port or --listen");
     serve(&[&["--listen", "8000"][..], &model].concat()).refuses("--listen");
     serve(&["--port", "0", "--api-key", " "]).refuses("the key is empty");
     let both = serve(&["--listen", "127.0.0.1:0", "--port", "0"]);

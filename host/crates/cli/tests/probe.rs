@@ -80,6 +80,9 @@ fn a_table_is_printed_for_people() {
 fn both_kinds_of_model_pass_the_check() {
     let language = run(&["model", "check", text(&golden("qwen2")), "--json"]).json();
     assert_eq!((&language["kind"], &language["name"]), (&json!("language model"), &json!("qwen2")));
+    let named = run(&["model", "check", "--model", text(&golden("qwen2")), "--json"]).json();
+    assert_eq!(named, language, "--model names it as well");
+    assert_eq!(run(&["model", "check"]).code, Some(2));
     assert!(language["vocab"].as_u64() > Some(0));
     let score = run(&["model", "check", text(&golden("score-qwen2-class")), "--json"]);
     // A classifier without chat template cannot know how to lay out prompt and answer.

@@ -95,7 +95,7 @@ fn another_bundle_is_compared_on_what_was_answered() {
     }
     let (old, new) = (dir.path().join("old"), dir.path().join("new"));
     for bundle in [&old, &new] {
-        assert_eq!(run(&["bundle", "init", text(bundle)]).code, Some(0));
+        assert_eq!(run(&["bundle", "init", text(bundle), "--template", "score"]).code, Some(0));
     }
     let diff = || run(&["bundle", "diff", text(&old), text(&new), "--records", text(&records)]);
     assert!(diff().stderr.contains("3 answers are judged the same"), "{}", diff().stderr);

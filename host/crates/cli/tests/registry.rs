@@ -55,7 +55,7 @@ impl Drop for Registry {
 
 fn bundle(dir: &Path) -> PathBuf {
     let (bundle, key) = (dir.join("kitchen"), dir.join("k"));
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     assert_eq!(run(&["bundle", "keygen", text(&key)]).code, Some(0));
     assert_eq!(run(&["bundle", "sign", text(&bundle), "--key", text(&key)]).code, Some(0));
     bundle

@@ -25,7 +25,7 @@ use std::{
 fn bundles_are_activated_tried_and_rolled_back_from_the_command_line() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path().join("kitchen");
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let server = Server::start(&[]);
     let tell = |arguments: &[&str]| run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
     let ran = tell(&["activate", text(&bundle)]);
@@ -52,7 +52,7 @@ fn limits_of_a_bundle_that_is_activated_hold_at_once_and_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let make = |name: &str, more: &str| {
-        assert_eq!(run(&["bundle", "init", text(&path(name))]).code, Some(0));
+        assert_eq!(run(&["bundle", "init", text(&path(name)), "--template", "score"]).code, Some(0));
         let file = path(name).join("bundle.toml");
         let manifest = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{manifest}\n{more}")).unwrap();
@@ -145,7 +145,7 @@ fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
     let dir = tempfile::tempdir().unwrap();
     let (state, records, bundle) =
         (dir.path().join("state"), dir.path().join("records.jsonl"), dir.path().join("kitchen"));
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let server = Server::start(&["--state", text(&state), "--records", text(&records)]);
     let tell = |arguments: &[&str]| {
         let ran = run(&[&["bundle"], arguments, &["--server", &server.admin]].concat());
@@ -168,7 +168,7 @@ fn every_bundle_that_decided_is_there_for_the_records_that_name_it() {
 fn the_saved_bundle_decides_unless_a_server_begins_fresh() {
     let dir = tempfile::tempdir().unwrap();
     let (state, bundle) = (dir.path().join("state"), dir.path().join("kitchen"));
-    assert_eq!(run(&["bundle", "init", text(&bundle)]).code, Some(0));
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let active = |more: &[&str]| {
         let server = Server::start(&[&["--state", text(&state)], more].concat());
         let generation = server.status()["generation"].clone();
@@ -350,7 +350,7 @@ fn a_model_comes_back_with_the_template_of_its_own_bundle() {
     let [reward, cost] = ["reward", "cost"].map(|name| format!("{name}={}", text(&demo(name))));
     let bundle = |name: &str, template: &str| {
         let path = dir.path().join(name);
-        assert_eq!(run(&["bundle", "init", text(&path)]).code, Some(0));
+        assert_eq!(run(&["bundle", "init", text(&path), "--template", "score"]).code, Some(0));
         let manifest = fs::read_to_string(path.join("bundle.toml")).unwrap();
         fs::write(path.join("bundle.toml"), format!("{manifest}\n[model]\ntemplate = \"{template}\"\n")).unwrap();
         path

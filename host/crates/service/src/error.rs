@@ -56,9 +56,9 @@ pub enum ServiceError {
     #[error("a server cannot begin with the saved bundle; --bundle BUNDLE --fresh begins with another one")]
     Saved(#[source] Box<ServiceError>),
     /// An address cannot be listened on.
-    #[error("{option} {address}: cannot listen there")]
+    #[error("{address}: cannot listen there; choose another address with {option}")]
     Listen {
-        /// The option.
+        /// The option, or options.
         option: &'static str,
         /// Its value.
         address: String,

@@ -146,7 +146,7 @@ async fn run(
 async fn listeners(
     options: &ServeOptions,
 ) -> Result<(TcpListener, Option<TcpListener>, Option<TcpListener>), ServiceError> {
-    let clients = listen(&options.listen, "--listen").await?;
+    let clients = listen(&options.listen, "--port or --listen").await?;
     let admin = match &options.admin_listen {
         None => None,
         Some(address) => Some(listen(address, "--admin-listen").await?),

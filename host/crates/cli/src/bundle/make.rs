@@ -17,7 +17,7 @@ pub(crate) struct InitArguments {
     #[arg(long)]
     name: Option<String>,
     /// What it guards against, and by what
-    #[arg(long, default_value = "score", value_parser = one_of(TEMPLATES))]
+    #[arg(long, default_value = "words", value_parser = one_of(TEMPLATES))]
     template: Starter,
     /// The weights of a probe, for --template latent
     #[arg(long, value_name = "FILE")]
@@ -40,7 +40,7 @@ const TEMPLATES: &[Named<Starter>] = &[
     ("secrets", "Access keys and other secrets; no score model", Starter::Secrets),
     (
         "score",
-        "What the score model `cost` dislikes, with answers ranked by `reward`: the demonstration's",
+        "What the score model `cost` dislikes, with answers ranked by `reward`; needs --score, or the demonstration's",
         Starter::Score,
     ),
     ("latent", "What a probe on the model's latents dislikes; needs --network", Starter::Latent),
