@@ -32,11 +32,9 @@ pub(crate) struct CalibrateArguments {
 
 /// Asks every prompt under every budget, shows the curve, and suggests a budget.
 pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
-    let choice = arguments.guard.choice();
-    choice.whose_model().into_iter().for_each(output::note);
     let calibrated = |bar: &ProgressBar| {
         calibrate::calibrate(&CalibrateOptions {
-            choice,
+            choice: arguments.guard.choice(),
             prompts: arguments.prompts.clone(),
             limit: arguments.limit,
             constraint: arguments.constraint.clone(),
@@ -49,5 +47,6 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
     if let Some(folder) = &arguments.out {
         calibrate::write(&curve, folder)?;
     }
+    arguments.guard.choice().whose_model().into_iter().for_each(output::note);
     output::tables(&curve)
 }

@@ -30,6 +30,7 @@ pub(crate) enum BundleCommand {
     /// Loads a bundle with a model, runs it once, and shows what each of its components sees and may do
     Check(Box<CheckArguments>),
     /// Shows what a text would cost, token by token; no model is needed where costs read text alone
+    #[command(mut_arg("n", |arg| arg.hide(true)))]
     Price(Box<PriceArguments>),
     /// Writes into a bundle which models it was made for; from then on, other models are refused
     Pin(Box<PinArguments>),
@@ -51,6 +52,7 @@ pub(crate) enum BundleCommand {
     /// Shows what budgets refuse and what answers are worth under them, and suggests a budget
     Calibrate(Box<CalibrateArguments>),
     /// Shows which recorded answers another bundle would have judged differently
+    #[command(mut_arg("bundle", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
     Diff(Box<DiffArguments>),
     /// Activates a bundle in a running server
     Activate(ActivateArguments),
