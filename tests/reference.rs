@@ -64,3 +64,14 @@ fn the_dashboard_shows_metrics_that_a_server_has() {
     let unknown: Vec<&&str> = used.iter().filter(|word| !known.contains(&bare(word))).collect();
     assert!(unknown.is_empty(), "host/grafana.json shows {unknown:?}; there are {known:?}");
 }
+
+#[test]
+fn the_dashboard_shows_zero_where_nothing_was_refused_and_nothing_failed() {
+    let dashboard: serde_json::Value = serde_json::from_str(&source::text("host/grafana.json")).unwrap();
+    for title in ["Refused and failed, share of all", "Components that failed"] {
+        let panel = dashboard["panels"].as_array().unwrap().iter().find(|panel| panel["title"] == title);
+        let targets = panel.unwrap_or_else(|| panic!("no panel {title}"))["targets"].as_array().unwrap();
+        let without = targets.iter().find(|target| !target["expr"].as_str().unwrap().contains("vector(0)"));
+        assert!(!targets.is_empty() && without.is_none(), "{title}: {without:?} shows nothing before the first");
+    }
+}
