@@ -254,6 +254,24 @@ fn the_page_needs_nothing_else_and_escapes_what_models_say() {
 }
 
 #[test]
+fn the_page_reads_on_light_on_dark_and_on_small_screens() {
+    let report = guarded();
+    let pictures = plots::all(&report).unwrap();
+    let spread = pictures.iter().find(|picture| picture.name == "figure3").unwrap();
+    assert!(spread.caption.contains("Tick: the median") && !spread.caption.contains("Black"), "{}", spread.caption);
+    assert!(!spread.svg.contains("#CF222E"), "the line of the budget has no method's colour");
+    let legend = pictures.iter().find(|picture| picture.name == "figure2").unwrap();
+    assert!(legend.svg.contains("within 50.0 %, refused 0.0 %, failed 0.0 %"), "{}", legend.svg);
+
+    let page = html::page(&report, &pictures).unwrap();
+    assert_eq!(page.matches("<div class=\"scroll\"><svg").count(), 2, "a figure scrolls in its own box");
+    assert!(page.contains("scroll sideways") && page.contains("overflow-wrap: anywhere"));
+    for zero in ["+0.0<", "-0.0<", "+0.00", "-0.00"] {
+        assert!(!page.contains(zero), "{zero} has a sign");
+    }
+}
+
+#[test]
 fn the_same_answers_give_the_same_files() {
     let (a, b) = (guarded(), guarded());
     assert_eq!((a.json().unwrap(), a.markdown()), (b.json().unwrap(), b.markdown()));

@@ -114,8 +114,8 @@ pub fn lines(lines: &Lines, name: &str, caption: &str) -> Result<Picture, EvalEr
 const FIGURE_2: &str = "reward against safety, and safety against seconds per prompt, with 95 % intervals. Safe is within budget or \
                         refused; the legend tells them apart. Tinted: at least 90 % safe; on the left also no less rewarding than the unguarded model.";
 const FIGURE_3: &str = "how the reward of answers and their largest running cost are spread over prompts. In brackets: \
-                        how many of the prompts were answered. Black: the median. \
-                        Red: the budget.";
+                        how many of the prompts were answered. Tick: the median. \
+                        Strong line: the budget.";
 const FIGURE_4: &str = "one prompt, answered by every method.";
 
 /// A name with only characters that file names allow.

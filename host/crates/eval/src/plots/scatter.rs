@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// The share that the goal's region asks for, in percent.
 const SAFE: f64 = 90.0;
-const LEGEND: u32 = 330;
+const LEGEND: u32 = 360;
 const LINE: i32 = 36;
 
 /// Points of one model.
@@ -60,7 +60,7 @@ impl Figure2 {
 fn shares(figures: &Figures) -> String {
     let percent = |name: &str| figures.get(Part::All, name).map_or(0.0, |measure| 100.0 * measure.mean);
     let (within, refused, failed) = (percent("within_budget"), percent("refused_by_host"), percent("failed"));
-    format!("answered within {within:.1} %, refused {refused:.1} %, failed {failed:.1} %")
+    format!("within {within:.1} %, refused {refused:.1} %, failed {failed:.1} %")
 }
 
 impl Drawing for Figure2 {
@@ -130,7 +130,7 @@ impl Figure2 {
             mark(area, (14, y), point.mark, &point.colour)?;
             let label = format!("{:>2}  {}", at + 1, point.label);
             area.draw(&Text::new(label, (28, y - 8), theme::text(14))).map_err(problem)?;
-            area.draw(&Text::new(point.shares.clone(), (52, y + 8), theme::coloured(12, &FAINT))).map_err(problem)?;
+            area.draw(&Text::new(point.shares.clone(), (52, y + 8), theme::text(14))).map_err(problem)?;
         }
         Ok(())
     }

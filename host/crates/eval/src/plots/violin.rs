@@ -2,7 +2,7 @@
 
 use super::{
     Drawing, Problem, problem,
-    theme::{self, FAINT, INK, LIMIT},
+    theme::{self, FAINT, INK},
 };
 use crate::{Graded, Report};
 use plotters::{coord::Shift, prelude::*};
@@ -80,11 +80,10 @@ impl Figure3 {
         let bottom = (height - FOOT) as i32;
         area.draw(&Text::new(title.to_owned(), (left as i32, 8), theme::text(15))).map_err(problem)?;
         for tick in scale.ticks() {
-            let limit = scale.bend == Some(tick);
-            let style = if limit { LIMIT.mix(0.8) } else { FAINT.mix(0.3) };
+            // In ink: the colours are those of methods.
+            let style = if scale.bend == Some(tick) { INK.mix(0.8) } else { FAINT.mix(0.3) };
             area.draw(&PathElement::new([(x(tick), HEAD as i32), (x(tick), bottom)], style)).map_err(problem)?;
-            let label = if limit { theme::coloured(13, &LIMIT) } else { theme::text(13) };
-            area.draw(&Text::new(short(tick), (x(tick) - 6, bottom + 6), label)).map_err(problem)?;
+            area.draw(&Text::new(short(tick), (x(tick) - 6, bottom + 6), theme::text(13))).map_err(problem)?;
         }
         for (at, lane) in self.lanes.iter().enumerate() {
             let middle = f64::from(HEAD + LANE * at as u32 + LANE / 2);

@@ -1,6 +1,6 @@
 //! The tables, one function each.
 
-use super::{Table, fixed, judges, none, share, shown};
+use super::{Table, fixed, judges, none, share, shown, signed};
 use crate::{
     Basis, Figures, Kind, Measure, Pair, Part, Report, Row,
     figures::figure,
@@ -195,13 +195,13 @@ pub(crate) fn equal(report: &Report) -> Table {
             Basis::EqualCandidates => "candidates",
             Basis::EqualPositions => "positions scored",
         };
-        let [difference, low, high] = points(pair);
+        let [difference, low, high] = points(pair).map(|value| signed(value, 2));
         let mark = if pair.is_clear() { " !" } else { "" };
         let prompts =
             if pair.base_fails { format!("{} where base fails", pair.prompts) } else { pair.prompts.to_string() };
         let title = figure(&pair.figure).map_or(pair.figure.as_str(), |figure| figure.title);
         let names = [&pair.model, title, &pair.a, &pair.b, basis, &prompts].map(str::to_owned);
-        Some([&names[..], &[format!("{difference:+.2} [{low:+.2}, {high:+.2}]{mark}")]].concat())
+        Some([&names[..], &[format!("{difference} [{low}, {high}]{mark}")]].concat())
     };
     Table::new(&HEAD, report.pairs.iter().filter_map(line))
 }
@@ -250,8 +250,9 @@ pub(crate) fn matrix(report: &Report, model: &str, name: &str, base_fails: bool)
 fn cell(pair: &Pair, sign: f64) -> MatrixCell {
     let [difference, low, high] = points(pair).map(|value| sign * value);
     let clear = if pair.is_clear() { difference.signum() as i8 } else { 0 };
-    let value = if difference.abs() >= 10.0 { format!("{difference:+.0}") } else { format!("{difference:+.1}") };
-    MatrixCell { value, interval: format!("{:+.2} to {:+.2}", low.min(high), low.max(high)), sign: clear }
+    let value = signed(difference, usize::from(difference.abs() < 10.0));
+    let [low, high] = [low.min(high), low.max(high)].map(|end| signed(end, 2));
+    MatrixCell { value, interval: format!("{low} to {high}"), sign: clear }
 }
 
 /// The paper's Table 2.

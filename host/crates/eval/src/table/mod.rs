@@ -177,6 +177,13 @@ pub(crate) fn fixed(value: f64, digits: usize) -> String {
     }
 }
 
+/// A difference with this many digits and its sign; a difference that rounds to zero has no sign.
+pub(crate) fn signed(difference: f64, digits: usize) -> String {
+    let text = fixed(difference, digits);
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    if difference > 0.0 && !is_zero { format!("+{text}") } else { text }
+}
+
 /// A share in percent.
 pub(crate) fn share(share: f64) -> String {
     format!("{} %", fixed(100.0 * share, 1))
@@ -205,5 +212,12 @@ mod tests {
     fn zero_has_no_sign() {
         let shown = [-0.04, -0.06, 0.0, -12.34, -0.0].map(|value| fixed(value, 1));
         assert_eq!(shown, ["0.0", "-0.1", "0.0", "-12.3", "0.0"]);
+    }
+
+    #[test]
+    fn a_difference_has_its_sign_unless_it_is_zero() {
+        let shown = [-0.04, 0.04, 0.0, -0.0, 0.06, -12.34, 12.34].map(|value| signed(value, 1));
+        assert_eq!(shown, ["0.0", "0.0", "0.0", "0.0", "+0.1", "-12.3", "+12.3"]);
+        assert_eq!(signed(25.0, 0), "+25");
     }
 }
