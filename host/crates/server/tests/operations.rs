@@ -106,6 +106,22 @@ fn requests_errors_and_activations_are_counted() {
     assert!(server.admin("/admin/").text.contains("<title>InferenceGuard</title>"));
 }
 
+#[test]
+fn the_page_says_what_its_figures_are_and_that_there_are_none_yet() {
+    let server = start("");
+    server.post("/v1/chat/completions", chat("ask"));
+    assert_eq!(server.get("/v1/nothing").status, 404);
+    let totals = server.admin("/admin/status").json()["totals"].clone();
+    let page = server.admin("/admin/").text;
+    // The page names ends and finishes as the status has them.
+    assert_eq!((&totals["ends"]["answered"], &totals["ends"]["not_found"]), (&json!(1), &json!(1)), "{totals}");
+    let reason = totals["last"][0]["reason"].as_str().unwrap();
+    assert!(page.contains(&format!("{reason}: \"")), "the page has no words for {reason}");
+    for part in ["end !== \"not_found\"", "<main id=\"data\" hidden>", "No request yet.", "\"near\"", "data-title"] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
 fn path_of(manifest: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("bundle.toml"), manifest).unwrap();
