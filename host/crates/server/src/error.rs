@@ -157,6 +157,11 @@ impl From<DeployError> for ApiError {
         match error {
             DeployError::Store(error) => Self { message: refused, ..error.into() },
             DeployError::NoTrial { .. } => Self::new(StatusCode::NOT_FOUND, "no_trial", error.to_string()),
+            DeployError::NothingBefore => Self::new(StatusCode::CONFLICT, "nothing_before", error.to_string()),
+            DeployError::NoTrustFile { .. } | DeployError::BadTrustFile { .. } => {
+                tracing::error!(%error, "the file of trusted keys cannot be used, so no bundle is trusted");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "trust_error", refused)
+            }
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle_refused", refused),
         }
     }
@@ -191,7 +196,7 @@ mod tests {
     use crate::deploy::OpenError;
     use inferenceguard_bundle::{Bundle, SignatureError};
     use inferenceguard_model::ModelError;
-    use std::io;
+    use std::{io, path::PathBuf};
 
     fn file_error(kind: io::ErrorKind) -> StoreError {
         StoreError::File { path: "state/active.json".into(), source: kind.into() }
@@ -211,15 +216,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_bundle_is_a_422_and_a_full_disk_a_500() {
+    fn a_bad_bundle_is_a_422_and_a_full_disk_or_a_bad_trust_file_a_500() {
         let no_bundle = Bundle::from_parts("name = 5", &Default::default()).unwrap_err();
         let untrusted = SignatureError::Trust("is not signed".to_owned());
+        let path = PathBuf::from("trust.toml");
+        let no_trust_file = DeployError::NoTrustFile { path: path.clone(), source: io::ErrorKind::NotFound.into() };
+        let bad = Box::new(SignatureError::Trust("has no keys".to_owned()));
+        let bad_trust_file = DeployError::BadTrustFile { path, source: bad };
         for (error, status, code, words) in [
             (OpenError::new("/no/such/folder").into(), 422, "bundle_refused", "/no/such/folder"),
             (no_bundle.into(), 422, "bundle_refused", "name"),
             (untrusted.into(), 422, "bundle_refused", "is not signed"),
             (EngineError::UnknownLane { found: "x".into() }.into(), 422, "bundle_refused", "`x`"),
-            (DeployError::NothingBefore, 422, "bundle_refused", "there is no earlier bundle to go back to"),
+            (DeployError::NothingBefore, 409, "nothing_before", "there is no earlier bundle to go back to"),
+            (no_trust_file, 500, "trust_error", "trust.toml"),
+            (bad_trust_file, 500, "trust_error", "the old one stays"),
             (DeployError::Store(file_error(io::ErrorKind::StorageFull)), 500, "store_error", "active.json"),
             (DeployError::Store(file_error(io::ErrorKind::PermissionDenied)), 500, "store_error", "the old one stays"),
             (DeployError::NoTrial { what: "canary" }, 404, "no_trial", "no canary is running"),

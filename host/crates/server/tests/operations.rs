@@ -145,7 +145,7 @@ fn ask(server: &common::Running) -> (u64, serde_json::Value) {
 #[test]
 fn a_roll_back_can_be_repeated() {
     let server = start("");
-    server.admin_post("/admin/rollback").refuses(422, "bundle_refused", "there is no earlier bundle to go back to");
+    server.admin_post("/admin/rollback").refuses(409, "nothing_before", "there is no earlier bundle to go back to");
     // Activating the same bundle again adds nothing to roll back to.
     for budget in [3, 2, 2] {
         let dir = path_of(&MANIFEST.replace("budget = 4", &format!("budget = {budget}")));
@@ -157,7 +157,7 @@ fn a_roll_back_can_be_repeated() {
     assert_eq!(budget(), 3.0);
     assert_eq!(server.admin_post("/admin/rollback").status, 200);
     assert_eq!(budget(), 4.0);
-    server.admin_post("/admin/rollback").refuses(422, "bundle_refused", "there is no earlier bundle to go back to");
+    server.admin_post("/admin/rollback").refuses(409, "nothing_before", "there is no earlier bundle to go back to");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_model_comes_back_with_the_bundle_it_ran_with() {
 
     let new = start_stored_with(dir.path(), &other, None);
     assert_eq!(budget(&new), (3.0, 2), "a model that is new here continues with the active bundle");
-    new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "there is no earlier bundle to go back to");
+    new.admin_post("/admin/rollback").refuses(409, "nothing_before", "there is no earlier bundle to go back to");
     activate(&new, 2);
     drop(new);
 
@@ -110,7 +110,7 @@ fn a_server_that_begins_with_another_bundle_can_roll_back_to_the_saved_one() {
 
     let new = start_stored_with(dir.path(), &other, Some(bundle(&manifest(2))));
     assert_eq!(budget(&new), (2.0, 4));
-    new.admin_post("/admin/rollback").refuses(422, "bundle_refused", "there is no earlier bundle to go back to");
+    new.admin_post("/admin/rollback").refuses(409, "nothing_before", "there is no earlier bundle to go back to");
     let text = new.admin("/metrics").text;
     assert!(text.contains("policy_swaps_total{change=\"begin\",result=\"done\"} 1"), "{text}");
     assert_eq!(new.put("/admin/denial", json!({"reason": "a leak"})).status, 204);
@@ -336,7 +336,9 @@ fn only_trusted_bundles_are_activated_and_trust_changes_without_a_restart() {
     trust(&file, &mallory, "require_signature = true");
     put(&signed(2, &alice, None)).refuses(422, "bundle_refused", "none of the 1 that are trusted");
     fs::remove_file(&file).unwrap();
-    put(&signed(2, &alice, None)).refuses(422, "bundle_refused", "trust.toml");
+    put(&signed(2, &alice, None)).refuses(500, "trust_error", "trust.toml");
+    fs::write(&file, "keys = 1").unwrap();
+    put(&signed(2, &alice, None)).refuses(500, "trust_error", "the old one stays");
     assert_eq!(budget(&running).0, 3.0);
 }
 
@@ -369,7 +371,7 @@ fn promoted_bundles_can_be_rolled_back_like_others() {
     for _ in 0..5 {
         assert_eq!(running.admin_post("/admin/rollback").status, 200);
     }
-    running.admin_post("/admin/rollback").refuses(422, "bundle_refused", "there is no earlier bundle to go back to");
+    running.admin_post("/admin/rollback").refuses(409, "nothing_before", "there is no earlier bundle to go back to");
 }
 
 #[test]

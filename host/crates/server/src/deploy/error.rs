@@ -103,7 +103,7 @@ pub enum DeployError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no bundle to roll back to.
-    #[error("there is no earlier bundle to go back to")]
+    #[error("there is no earlier bundle to go back to; the active one stays")]
     NothingBefore,
     /// There is no canary or no shadow.
     #[error("no {what} is running")]
