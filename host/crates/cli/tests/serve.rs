@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    run,
+    command, run,
     served::{MANIFEST, Server, question, signal},
     text,
 };
@@ -16,6 +16,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
+    process::Stdio,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
@@ -45,6 +46,47 @@ fn the_command_line_names_the_variable_of_the_administrators_token() {
     fs::write(&config, format!("admin_token_sha256 = \"{}\"\n", "0".repeat(64))).unwrap();
     let server = Server::start(&["--config", text(&config)]);
     run(&["bundle", "rollback", "--server", &server.admin]).refuses("INFERGUARD_ADMIN_TOKEN");
+}
+
+/// The block of `OPERATIONS.md` in this language that begins so.
+fn block_of_the_page(language: &str, begins: &str) -> String {
+    const PAGE: &str = include_str!("../../../OPERATIONS.md");
+    let opening = format!("```{language}\n");
+    let mut blocks = PAGE.split(opening.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    blocks.find(|block| block.starts_with(begins)).expect("the page has the block").to_owned()
+}
+
+/// Starts a server with these settings as its only options, and ends it once it listens.
+fn starts_with_settings(config: &Path) {
+    let doors = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config", text(config)];
+    let server = Server::of(command(&doors).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!(server.generation(), 1);
+}
+
+#[test]
+fn a_server_starts_with_the_settings_that_the_page_of_operations_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.toml");
+    fs::write(&config, block_of_the_page("toml", "max_waiting")).unwrap();
+    starts_with_settings(&config);
+}
+
+#[test]
+fn a_server_starts_with_all_lines_of_the_page_once_digests_files_and_the_layer_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.toml");
+    let block = block_of_the_page("toml", "max_waiting");
+    let lines: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    assert!(lines.contains(&"[tenants.kitchen]"), "{block}");
+    // The token stays out: with one, the test could not ask for the status.
+    let settings = lines.join("\n").replace('…', &"0".repeat(64)).replace("admin_token_sha256", "# admin_token_sha256");
+    fs::write(&config, settings).unwrap();
+    let trust = block_of_the_page("toml", "require_signature").replace("= true", "= false");
+    fs::write(dir.path().join("trust.toml"), trust).unwrap();
+    fs::create_dir(dir.path().join("kitchen-layer")).unwrap();
+    let layer = block_of_the_page("toml", "name = \"kitchen\"\nmax_tokens");
+    fs::write(dir.path().join("kitchen-layer/layer.toml"), layer).unwrap();
+    starts_with_settings(&config);
 }
 
 #[test]
