@@ -1,11 +1,12 @@
 //! The deployments of an engine: one in the main lane, for requests that name no lane, and one in each other lane.
 
 use crate::{EngineError, Generation, deployment::Deployment};
+use inferenceguard_model::unpoisoned;
 use inferenceguard_search::RolesInfo;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -96,10 +97,10 @@ impl Lanes {
 
 /// Reads, also after a thread panicked: no value here is half changed.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(lock.read())
 }
 
 /// Writes, as [`read`] reads.
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(lock.write())
 }

@@ -1,9 +1,9 @@
 //! A state that threads wait on until it changes, without looking at it in between.
 
 use crate::CancelToken;
-use inferenceguard_model::lock;
+use inferenceguard_model::{lock, unpoisoned};
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Instant,
 };
 
@@ -55,10 +55,10 @@ impl<T: Send + 'static> Watched<T> {
     fn woken<'a>(&'a self, state: MutexGuard<'a, T>, end: End<'_>) -> Option<MutexGuard<'a, T>> {
         match end {
             End::Cancelled(token) if token.is_cancelled() => None,
-            End::Cancelled(_) => Some(self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)),
+            End::Cancelled(_) => Some(unpoisoned(self.changed.wait(state))),
             End::At(moment) => {
                 let left = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-                Some(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+                Some(unpoisoned(self.changed.wait_timeout(state, left)).0)
             }
         }
     }

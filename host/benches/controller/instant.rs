@@ -4,7 +4,6 @@ use inferenceguard_host::model::{
     Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, Grown, GrownRow, Growth, LatentSelector, Likely,
     Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel,
     ScoreRow, Scored, Token, Tokenizer,
-    dense::{CpuDense, Dense},
     toy::{ToyScript, ToyTokenizer},
 };
 use std::sync::{
@@ -77,10 +76,6 @@ impl BackEnd for InstantModel {
 
     fn broken(&self) -> Option<String> {
         None
-    }
-
-    fn dense(&self) -> Arc<dyn Dense> {
-        Arc::new(CpuDense)
     }
 
     fn rounding(&self) -> f64 {

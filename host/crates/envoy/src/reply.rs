@@ -4,7 +4,7 @@ use crate::proto::{
     BodyMode, BodyMutation, CommonResponse, HeaderMutation, HeaderValue, HeaderValueOption, HttpStatus,
     ImmediateResponse, NewBody, Outgoing, PartResponse, ProcessingMode, ProcessingResponse, TrailersResponse,
 };
-use inferenceguard_gateways::{Problem, Refused, chat};
+use inferenceguard_gateways::{Problem, Refused, chat, error_kind};
 
 /// Replaces earlier values of a header.
 const OVERWRITE: i32 = 2;
@@ -48,21 +48,9 @@ impl Blocked {
         of(Outgoing::ImmediateResponse(ImmediateResponse {
             status: Some(HttpStatus { code: self.status.into() }),
             headers: Some(HeaderMutation { set_headers: headers, remove_headers: Vec::new() }),
-            body: chat::error(self.kind(), self.code, &self.message).to_string().into_bytes(),
+            body: chat::error(error_kind(self.status), self.code, &self.message).to_string().into_bytes(),
             details: format!("inferenceguard_{}", self.code),
         }))
-    }
-
-    /// OpenAI's name for this kind of error.
-    fn kind(&self) -> &'static str {
-        match self.status {
-            401 => "authentication_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            429 => "rate_limit_error",
-            500..=599 => "server_error",
-            _ => "invalid_request_error",
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{
     BeamId, Caller, Drain, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, ReplicaReport, Rows,
-    SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    SampleRequest, Sampled, Token, Tokenizer,
+    dense::{CpuDense, Dense},
 };
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -210,8 +211,10 @@ pub trait BackEnd: Send + Sync {
     /// Why it can give no answer until an operator acts, such as a model that panicked or is another than it was.
     fn broken(&self) -> Option<String>;
 
-    /// The device that runs networks of costs, critics and steering.
-    fn dense(&self) -> Arc<dyn Dense>;
+    /// The device that runs networks of costs, critics and steering; the processor, unless the back end has another one.
+    fn dense(&self) -> Arc<dyn Dense> {
+        Arc::new(CpuDense)
+    }
 
     /// As [`Model::rounding`](crate::Model::rounding).
     fn rounding(&self) -> f64;

@@ -52,7 +52,7 @@ pub use grow::{GrowRow, Grown, Growth};
 pub use identity::{ModelIdentity, ModelParts, OtherModel};
 pub use language::{BeamId, LatentSelector, Model, ModelInfo, Reading};
 pub use locked::LockedBackEnd;
-pub use locks::lock;
+pub use locks::{lock, unpoisoned};
 pub use message::Message;
 pub use native::{Appending, Growing, Native, Phase, Turn};
 pub use owned::{ForeignRows, OwnBeams};

@@ -8,7 +8,7 @@ use crate::{
 };
 use inferenceguard_model::lock;
 use std::{
-    sync::{Arc, Mutex, PoisonError, mpsc::SyncSender},
+    sync::{Arc, Mutex, mpsc::SyncSender},
     thread::JoinHandle,
 };
 
@@ -53,7 +53,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.jobs = None;
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

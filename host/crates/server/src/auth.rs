@@ -105,8 +105,7 @@ fn unauthorized(message: &str) -> ApiError {
 
 /// Bytes of pairs of hexadecimal digits, which [`Settings::validate`] has checked.
 fn from_hex(text: &str) -> Vec<u8> {
-    let pairs = text.as_bytes().chunks_exact(2);
-    pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    hex::decode(text).expect("settings with other texts are refused")
 }
 
 #[cfg(test)]

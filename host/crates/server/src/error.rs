@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use inferenceguard_gateways::{Problem, Refused};
+use inferenceguard_gateways::{Problem, Refused, error_kind};
 use inferenceguard_host::EngineError;
 use inferenceguard_search::SearchError;
 use serde_json::{Value, json};
@@ -65,18 +65,6 @@ impl ApiError {
         self
     }
 
-    /// OpenAI's name for this kind of error.
-    fn kind(&self) -> &'static str {
-        match self.status.as_u16() {
-            401 => "authentication_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            429 => "rate_limit_error",
-            500..=599 => "server_error",
-            _ => "invalid_request_error",
-        }
-    }
-
     /// How a request with this error ended.
     pub(crate) fn end(&self) -> End {
         End::of_error(self.code, self.status)
@@ -85,7 +73,7 @@ impl ApiError {
     /// The body in OpenAI's shape.
     pub(crate) fn body(&self) -> Value {
         json!({ "error": {
-            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
+            "message": self.message, "type": error_kind(self.status.as_u16()), "param": self.param, "code": self.code,
         } })
     }
 }

@@ -14,10 +14,7 @@ use crate::{
     identity::{identify, rounding, unique},
     worker::Worker,
 };
-use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole,
-    dense::{CpuDense, Dense},
-};
+use inferenceguard_model::{Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole};
 use std::sync::{Arc, atomic::Ordering};
 
 /// A language model on one llama.cpp server. Others that use the same server take slots away, and with them what was read there.
@@ -90,10 +87,6 @@ impl BackEnd for LlamaCpp {
 
     fn broken(&self) -> Option<String> {
         self.core.fleet.broken()
-    }
-
-    fn dense(&self) -> Arc<dyn Dense> {
-        Arc::new(CpuDense)
     }
 
     fn rounding(&self) -> f64 {

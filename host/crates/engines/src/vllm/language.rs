@@ -13,10 +13,7 @@ use crate::{
     identity::{identify, rounding},
     worker::Worker,
 };
-use inferenceguard_model::{
-    Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole,
-    dense::{CpuDense, Dense},
-};
+use inferenceguard_model::{Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole};
 use std::sync::{Arc, atomic::Ordering};
 
 /// A language model on one or more vLLM servers, each with the same weights.
@@ -116,10 +113,6 @@ impl BackEnd for Vllm {
     fn broken(&self) -> Option<String> {
         let latents = || self.core.latents.as_ref().and_then(Latents::broken);
         self.core.fleet.broken().or_else(latents)
-    }
-
-    fn dense(&self) -> Arc<dyn Dense> {
-        Arc::new(CpuDense)
     }
 
     fn rounding(&self) -> f64 {
