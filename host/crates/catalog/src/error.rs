@@ -6,7 +6,7 @@ use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
 use inferenceguard_componentize::ComponentError;
 use inferenceguard_engines::{ProbeError, RemoteError};
 use inferenceguard_host::EngineError;
-use inferenceguard_model::{ModelError, TokenizerError};
+use inferenceguard_model::{ModelError, TokenizerError, from_boxed};
 use inferenceguard_record::RecordError;
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::RoleFailure;
@@ -330,18 +330,8 @@ pub enum CatalogError {
     Text(#[from] std::string::FromUtf8Error),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for CatalogError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
 from_boxed!(
+    CatalogError:
     Bundle(BundleError),
     Model(CandleError),
     Remote(RemoteError),

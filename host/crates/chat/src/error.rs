@@ -2,6 +2,7 @@
 
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_host::EngineError;
+use inferenceguard_model::from_boxed;
 use inferenceguard_record::RecordError;
 
 /// A conversation that cannot begin, or a line that cannot be followed. Each variant says what was found and what to do.
@@ -53,15 +54,4 @@ pub enum ChatError {
     Record(Box<RecordError>),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for ChatError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
-from_boxed!(Catalog(CatalogError), Engine(EngineError), Record(RecordError));
+from_boxed!(ChatError: Catalog(CatalogError), Engine(EngineError), Record(RecordError));

@@ -2,6 +2,7 @@
 
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_host::EngineError;
+use inferenceguard_model::from_boxed;
 use inferenceguard_record::{RecordError, Wrong};
 use inferenceguard_sandbox::SandboxError;
 use std::{
@@ -100,18 +101,7 @@ pub enum ReplayError {
     Sandbox(Box<SandboxError>),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for ReplayError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
-from_boxed!(Catalog(CatalogError), Engine(EngineError), Sandbox(SandboxError));
+from_boxed!(ReplayError: Catalog(CatalogError), Engine(EngineError), Sandbox(SandboxError));
 
 impl ReplayError {
     /// For `map_err`: names the record that an error concerns.

@@ -5,6 +5,7 @@ use inferenceguard_catalog::CatalogError;
 use inferenceguard_critic::{CriticError, labels::LabelError};
 use inferenceguard_eval::EvalError;
 use inferenceguard_host::EngineError;
+use inferenceguard_model::from_boxed;
 use inferenceguard_sandbox::SandboxError;
 use std::{io, path::PathBuf};
 
@@ -100,18 +101,8 @@ pub enum TrainingError {
     Network(#[from] WriteError),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for TrainingError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
 from_boxed!(
+    TrainingError:
     Catalog(CatalogError),
     Critic(CriticError),
     Eval(EvalError),

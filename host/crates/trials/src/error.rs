@@ -5,7 +5,7 @@ use inferenceguard_candle::CandleError;
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::EvalError;
 use inferenceguard_host::{EngineError, schedule::StartError};
-use inferenceguard_model::{ModelError, TokenizerError};
+use inferenceguard_model::{ModelError, TokenizerError, from_boxed};
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::RoleFailure;
 use std::{
@@ -250,18 +250,8 @@ pub enum TrialError {
     Json(#[from] serde_json::Error),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for TrialError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
 from_boxed!(
+    TrialError:
     Catalog(CatalogError),
     Eval(EvalError),
     Engine(EngineError),

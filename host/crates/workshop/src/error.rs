@@ -4,7 +4,7 @@ use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_componentize::ComponentError;
 use inferenceguard_host::EngineError;
-use inferenceguard_model::TokenizerError;
+use inferenceguard_model::{TokenizerError, from_boxed};
 use inferenceguard_sandbox::SandboxError;
 use std::{
     error::Error,
@@ -182,18 +182,8 @@ pub enum WorkshopError {
     Signature(Box<SignatureError>),
 }
 
-/// Converts errors of other crates, boxed because they are large.
-macro_rules! from_boxed {
-    ($($variant:ident($error:ty)),*) => {$(
-        impl From<$error> for WorkshopError {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        }
-    )*};
-}
-
 from_boxed!(
+    WorkshopError:
     Catalog(CatalogError),
     Component(ComponentError),
     Sandbox(SandboxError),

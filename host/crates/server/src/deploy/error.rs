@@ -3,6 +3,7 @@
 use super::{source::OpenError, store::StoreError};
 use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_host::EngineError;
+use inferenceguard_model::from_boxed;
 use std::{io, path::PathBuf};
 
 /// Why a bundle was not activated, rolled back to, promoted or put on trial. What decided before still decides.
@@ -113,20 +114,4 @@ pub enum DeployError {
     },
 }
 
-impl From<EngineError> for DeployError {
-    fn from(error: EngineError) -> Self {
-        Self::DoesNotFit(Box::new(error))
-    }
-}
-
-impl From<BundleError> for DeployError {
-    fn from(error: BundleError) -> Self {
-        Self::Invalid(Box::new(error))
-    }
-}
-
-impl From<SignatureError> for DeployError {
-    fn from(error: SignatureError) -> Self {
-        Self::Untrusted(Box::new(error))
-    }
-}
+from_boxed!(DeployError: DoesNotFit(EngineError), Invalid(BundleError), Untrusted(SignatureError));
