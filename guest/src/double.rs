@@ -1,6 +1,6 @@
 //! A batch in plain Rust, so that a component's logic is tested without wasm.
 //!
-//! What a test leaves out does not exist: reading it is the same [`ReadError`] that the host would give.
+//! Reading what a test leaves out gives the [`ReadError`] that the host gives.
 
 use crate::{BatchView, BudgetState, Constraint, Estimate, ReadError, Token};
 

@@ -5,7 +5,7 @@ use crate::{EngineError, back_ends, deployment::Ready, probe, roles::readers};
 use inferenceguard_model::{Abilities, Growth, LatentSelector, SampleRequest, Token};
 use inferenceguard_search::{Needs, Role, SearchConfig, Source};
 
-/// Something that an engine cannot do: what the role does with it, and what to do about it.
+/// A missing ability: the role's need and the remedy.
 pub(crate) struct Lack {
     need: String,
     remedy: &'static str,
@@ -53,7 +53,7 @@ pub(crate) fn check(
 }
 
 fn lack(needs: &Needs, vocab: usize, abilities: &Abilities) -> Option<Lack> {
-    let layer = needs.latents.iter().chain(&needs.token_latents).find_map(inner);
+    let layer = needs.latents.iter().chain(&needs.token_latents).find_map(inner_layer);
     if let (Some(layer), false) = (layer, abilities.layers) {
         return Some(Lack::new(format!("reads latents of layer {layer}"), LATENTS));
     }
@@ -70,7 +70,7 @@ fn lack(needs: &Needs, vocab: usize, abilities: &Abilities) -> Option<Lack> {
 }
 
 /// The layer, if this is no final norm.
-pub(crate) fn inner(place: &LatentSelector) -> Option<u32> {
+pub(crate) fn inner_layer(place: &LatentSelector) -> Option<u32> {
     match place {
         LatentSelector::Layer(layer) => Some(*layer),
         LatentSelector::FinalNorm => None,
@@ -105,11 +105,12 @@ fn check_policy(
     lack.map_or(Ok(()), |lack| Err(lack.of((method, Role::Policy, "policy"), abilities)))
 }
 
-/// The same growth, if the engine can lower tokens by offset or nothing is lowered.
+/// Checks that the engine can lower tokens by offset, or that the growth lowers none. Gives the growth, without penalties of 0
+/// for an engine that has none.
 ///
 /// # Errors
 /// [`EngineError::Unable`] for a policy that retries with a penalty although it did not on made-up rows.
-pub(crate) fn penalised(method: &str, mut growth: Growth, abilities: &Abilities) -> Result<Growth, EngineError> {
+pub(crate) fn check_penalties(method: &str, mut growth: Growth, abilities: &Abilities) -> Result<Growth, EngineError> {
     if !abilities.penalties {
         growth.penalties.iter().try_for_each(|lowered| no_penalty(method, lowered, abilities))?;
         growth.penalties.clear();
@@ -117,7 +118,7 @@ pub(crate) fn penalised(method: &str, mut growth: Growth, abilities: &Abilities)
     Ok(growth)
 }
 
-/// As [`penalised`], for one draw.
+/// As [`check_penalties`], for one draw.
 pub(crate) fn check_draw(method: &str, request: &SampleRequest, abilities: &Abilities) -> Result<(), EngineError> {
     if abilities.penalties { Ok(()) } else { no_penalty(method, &request.penalties, abilities) }
 }

@@ -6,7 +6,7 @@ use inferenceguard_model::{
     Tokenizer,
 };
 use inferenceguard_schedule::{Limits, Scheduler};
-use inferenceguard_search::{Ran, RepeatsFrom};
+use inferenceguard_search::{EngineRun, RepeatsFrom};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The most characters of an engine's name in outputs and errors.
@@ -95,11 +95,11 @@ impl BackEnds {
     }
 
     /// What ran the language model. The same seed gives the same answer where the scores are the same, too.
-    pub(crate) fn ran(&self) -> Ran {
+    pub(crate) fn ran(&self) -> EngineRun {
         let abilities = self.language.abilities();
         let repeats = abilities.repeats && self.scores.values().all(|scores| scores.repeats());
         let repeats_from = if repeats { RepeatsFrom::Seed } else { RepeatsFrom::Record };
-        Ran { engine: engine(&abilities.engine), repeats_from }
+        EngineRun { engine: engine(&abilities.engine), repeats_from }
     }
 
     pub(crate) fn held(&self) -> Held {

@@ -2,7 +2,7 @@
 
 use crate::{
     BundleIdentity, EngineError, Generation, Models, Request, RolesFactory,
-    abilities::{self, inner},
+    abilities::{self, inner_layer},
     back_ends::Handles,
     networks::{self, Networks},
     pins::Pins,
@@ -136,7 +136,7 @@ fn check_scores(info: &RolesInfo, scores: &ScoreModels) -> Result<(), EngineErro
 fn check_layers(info: &RolesInfo, model: &mut dyn Generator) -> Result<(), EngineError> {
     for (role, component, needs) in readers(info) {
         let places = needs.latents.iter().chain(&needs.token_latents);
-        for layer in places.filter_map(inner) {
+        for layer in places.filter_map(inner_layer) {
             let component = component.to_owned();
             let refused = |source| EngineError::NoLayer { role, component, layer, source };
             probe_layer(model, layer).map_err(refused)?;

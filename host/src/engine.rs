@@ -13,7 +13,7 @@ use crate::{
 };
 use inferenceguard_bundle::Bundle;
 use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer, lock};
-use inferenceguard_search::{Ran, RolesInfo, Sampling};
+use inferenceguard_search::{EngineRun, RolesInfo, Sampling};
 use std::sync::{Arc, Mutex};
 
 /// How many requests run at once by default.
@@ -269,7 +269,7 @@ impl Engine {
     }
 
     /// What runs the language model.
-    pub(crate) fn ran(&self) -> Ran {
+    pub(crate) fn ran(&self) -> EngineRun {
         self.back_ends.ran()
     }
 

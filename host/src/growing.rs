@@ -55,7 +55,7 @@ impl Driver<'_> {
     ) -> Result<Vec<Result<Grown, FailureKind>>, EngineError> {
         match &mut self.forced {
             None => {
-                let growth = abilities::penalised(&self.method, growth, &self.abilities)?;
+                let growth = abilities::check_penalties(&self.method, growth, &self.abilities)?;
                 Ok(self.beams.grow(&growth, needs)?)
             }
             Some(forced) => Ok(taken(&mut self.beams, &growth, needs, forced)?.into_iter().map(Ok).collect()),

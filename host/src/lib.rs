@@ -102,6 +102,6 @@ pub use inferenceguard_model::{
 pub use inferenceguard_sandbox::{self as sandbox, Limits, Sandbox, SettingValue};
 pub use inferenceguard_schedule as schedule;
 pub use inferenceguard_search::{
-    self as search, BundleIdentity, ConstraintReport, Finish, Inputs, Migration, Models, Output, Profile, Ran,
+    self as search, BundleIdentity, ConstraintReport, EngineRun, Finish, Inputs, Migration, Models, Output, Profile,
     Recorded, Release, RepeatsFrom, Roles, Sampling, SamplingSettings, SearchConfig, Status, VERSION,
 };

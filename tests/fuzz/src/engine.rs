@@ -2,7 +2,7 @@
 
 use inferenceguard_engines::{
     llamacpp::LlamaCpp,
-    vllm::{SameTokens, ScoreText, ScoreTexts, Scores, Vllm},
+    vllm::{SameTokens, ScoreFormat, ScoredText, Scores, Vllm},
 };
 use inferenceguard_fake_engines::{
     Act, Fake, Kind, growth, local,
@@ -102,12 +102,12 @@ fn latents(fakes: &[Fake; 2], lie: &dyn Fn()) {
 /// A score model that reads bytes.
 struct Texts;
 
-impl ScoreTexts for Texts {
+impl ScoreFormat for Texts {
     fn tokenizer(&self) -> Arc<dyn Tokenizer> {
         Arc::new(Bytewise)
     }
 
-    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError> {
+    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
         let text: String = messages.iter().map(|one| one.content.as_str()).collect();
         Ok(Box::new(SameTokens::new(Bytewise.encode(&text)?)?))
     }

@@ -45,8 +45,8 @@ pub(crate) fn file_of(
     match inside(root, key, file) {
         Ok(path) => read_limited(&path, limit),
         Err(missing @ BundleError::Missing { .. }) => {
-            let lent = lend(file).ok_or(missing)?;
-            within(Path::new(file), lent.len() as u64, limit).map(|()| lent)
+            let bytes = lend(file).ok_or(missing)?;
+            within(Path::new(file), bytes.len() as u64, limit).map(|()| bytes)
         }
         Err(error) => Err(error),
     }

@@ -99,7 +99,7 @@ impl Layer {
         self.digest
     }
 
-    /// Every file that it names, by path, those that were lent among them.
+    /// Every file that it names, by path, also those that are not in its folder.
     #[must_use]
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files

@@ -167,9 +167,9 @@ fn lent_files_fill_gaps_and_keep_the_limits() {
     let dir = folder(&MANIFEST.replace("fuel = 1000000", "component = 1024"));
     fs::remove_file(dir.path().join("cost.wasm")).unwrap();
     assert!(matches!(Bundle::open(dir.path()).unwrap_err(), BundleError::Missing { .. }));
-    let lent = |size: usize| Bundle::open_with(dir.path(), move |file| (file == "cost.wasm").then(|| vec![7; size]));
-    assert_eq!(lent(1024).unwrap().file("cost.wasm"), Some(&[7; 1024][..]));
-    assert!(matches!(lent(1025).unwrap_err(), BundleError::TooLarge { found: 1025, limit: 1024, .. }));
+    let given = |size: usize| Bundle::open_with(dir.path(), move |file| (file == "cost.wasm").then(|| vec![7; size]));
+    assert_eq!(given(1024).unwrap().file("cost.wasm"), Some(&[7; 1024][..]));
+    assert!(matches!(given(1025).unwrap_err(), BundleError::TooLarge { found: 1025, limit: 1024, .. }));
     // A file that is there is never replaced.
     let theirs = Bundle::open_with(dir.path(), |_| Some(vec![7; 1])).unwrap();
     assert_ne!(theirs.file("policy.wasm"), Some(&[7_u8][..]));

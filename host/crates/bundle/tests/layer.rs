@@ -35,18 +35,18 @@ fn the_digest_of_a_layer_is_that_of_its_text_and_of_every_file_that_it_names() {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     put("layer.toml", LAYER);
-    let open = |lent: &str| Layer::open_with(dir.path(), |_| Some(lent.as_bytes().to_vec())).unwrap();
-    let lent = open("words");
-    assert_eq!(lent.files().keys().collect::<Vec<_>>(), ["words.wasm"]);
-    assert_ne!(open("others").digest(), lent.digest());
+    let open = |given: &str| Layer::open_with(dir.path(), |_| Some(given.as_bytes().to_vec())).unwrap();
+    let given = open("words");
+    assert_eq!(given.files().keys().collect::<Vec<_>>(), ["words.wasm"]);
+    assert_ne!(open("others").digest(), given.digest());
     put("words.wasm", "words");
     put("beside.txt", "x");
-    assert_eq!(open("others").digest(), lent.digest(), "the same bytes");
+    assert_eq!(open("others").digest(), given.digest(), "the same bytes");
     put("words.wasm", "edited");
-    assert_ne!(open("others").digest(), lent.digest());
+    assert_ne!(open("others").digest(), given.digest());
     put("words.wasm", "words");
     put("layer.toml", &LAYER.replace("harm = 5.0", "harm = 4.0"));
-    assert_ne!(open("others").digest(), lent.digest());
+    assert_ne!(open("others").digest(), given.digest());
 }
 
 fn platform() -> Bundle {

@@ -1,17 +1,17 @@
 //! Text with a note of who wrote what: the scaffold of a template, and the words of clients and models.
 //!
-//! Only the scaffold may spell control tokens. While a template is rendered, words are dyed: each character except
+//! Only the scaffold may spell control tokens. While a template is rendered, words are marked: each character except
 //! whitespace becomes a code point that Unicode has not assigned, so wherever a template puts it, it is still known as
 //! a word, and no token is spelled with it.
 
 use std::ops::Range;
 
-/// Where dyed characters begin, and where they end.
-const DYED: Range<u32> = 0x4_0000..0xB_0000;
+/// Where marked characters begin, and where they end.
+const MARKED: Range<u32> = 0x4_0000..0xB_0000;
 /// Code points of the last three planes come after those of the first four.
 const LATE: u32 = 0xE_0000;
-/// The late ones, dyed.
-const LATE_DYED: u32 = 0x8_0000;
+/// The late ones, marked.
+const LATE_MARKED: u32 = 0x8_0000;
 
 /// A text, and which parts of it are words of clients or models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,13 +56,13 @@ impl Marked {
         &self.text
     }
 
-    /// From a text in which words are dyed.
-    pub(crate) fn from_dyed(dyed: &str) -> Self {
+    /// From a text in which words are marked.
+    pub(crate) fn from_marks(text: &str) -> Self {
         let mut marked = Self::default();
-        for c in dyed.chars() {
+        for c in text.chars() {
             let from = marked.text.len();
             marked.text.push(plain(c));
-            if !is_dyed(c) {
+            if !is_marked(c) {
                 continue;
             }
             let to = marked.text.len();
@@ -107,45 +107,45 @@ fn filler(bytes: usize) -> char {
     }
 }
 
-/// What Python calls whitespace; it is never dyed, so that templates can trim and split.
+/// What Python calls whitespace; it is never marked, so that templates can trim and split.
 pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-pub(crate) fn is_dyed(c: char) -> bool {
-    DYED.contains(&u32::from(c))
+pub(crate) fn is_marked(c: char) -> bool {
+    MARKED.contains(&u32::from(c))
 }
 
 /// A character of a word. Code points of planes that Unicode has not assigned become U+FFFD.
-pub(crate) fn dyed(c: char) -> char {
+pub(crate) fn mark_char(c: char) -> char {
     let code = u32::from(c);
-    let dyed = match code {
+    let marked = match code {
         _ if is_blank(c) => code,
-        LATE.. => code - LATE + LATE_DYED,
-        code if code < DYED.start => code + DYED.start,
-        _ => u32::from(char::REPLACEMENT_CHARACTER) + DYED.start,
+        LATE.. => code - LATE + LATE_MARKED,
+        code if code < MARKED.start => code + MARKED.start,
+        _ => u32::from(char::REPLACEMENT_CHARACTER) + MARKED.start,
     };
-    char::from_u32(dyed).unwrap_or(char::REPLACEMENT_CHARACTER)
+    char::from_u32(marked).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// The character that was dyed; others are as they are.
+/// The character that was marked; others are as they are.
 pub(crate) fn plain(c: char) -> char {
     let code = u32::from(c);
     let plain = match code {
-        _ if !is_dyed(c) => code,
-        LATE_DYED.. => code - LATE_DYED + LATE,
-        _ => code - DYED.start,
+        _ if !is_marked(c) => code,
+        LATE_MARKED.. => code - LATE_MARKED + LATE,
+        _ => code - MARKED.start,
     };
     char::from_u32(plain).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 /// A text as words.
-pub(crate) fn dye(text: &str) -> String {
-    text.chars().map(dyed).collect()
+pub(crate) fn mark(text: &str) -> String {
+    text.chars().map(mark_char).collect()
 }
 
-/// The text that was dyed.
-pub(crate) fn undye(text: &str) -> String {
+/// The text that was marked.
+pub(crate) fn unmark(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
@@ -155,18 +155,18 @@ mod tests {
 
     #[test]
     fn every_character_comes_back() {
-        let all = (0..=u32::from(char::MAX)).filter(|code| !DYED.contains(code) && !(0xB_0000..LATE).contains(code));
+        let all = (0..=u32::from(char::MAX)).filter(|code| !MARKED.contains(code) && !(0xB_0000..LATE).contains(code));
         for c in all.filter_map(char::from_u32) {
-            assert_eq!(plain(dyed(c)), c, "{c:?}");
-            assert_eq!(is_dyed(dyed(c)), !is_blank(c), "{c:?}");
+            assert_eq!(plain(mark_char(c)), c, "{c:?}");
+            assert_eq!(is_marked(mark_char(c)), !is_blank(c), "{c:?}");
         }
-        assert_eq!(plain(dyed('\u{50000}')), '\u{fffd}');
+        assert_eq!(plain(mark_char('\u{50000}')), '\u{fffd}');
     }
 
     #[test]
     fn words_are_found_again() {
-        let text = format!("<s>{}</s>{}\n", dye("é <s>\n"), dye("b"));
-        let marked = Marked::from_dyed(&text);
+        let text = format!("<s>{}</s>{}\n", mark("é <s>\n"), mark("b"));
+        let marked = Marked::from_marks(&text);
         assert_eq!(marked.text(), "<s>é <s>\n</s>b\n");
         assert_eq!(marked.masked().len(), marked.text().len());
         assert_eq!(marked.masked(), "<s>\u{378} \u{1}\u{1}\u{1}\n</s>\u{1}\n");

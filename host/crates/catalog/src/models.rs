@@ -1,6 +1,6 @@
 //! How models are loaded: on which device, in which number format, with which prompt template.
 
-use crate::{CatalogError, Note, Templates, patience::while_waiting};
+use crate::{CatalogError, Note, Templates, progress::while_waiting};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_candle::{
     CandleModel, CandleScoreModel, DeviceChoice, Facts, LoadOptions, ModelFiles, Precision, PromptDate,

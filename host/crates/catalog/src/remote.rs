@@ -10,7 +10,7 @@ use inferenceguard_candle::{AnswerText, LoadOptions, ModelFiles, TextSide};
 use inferenceguard_engines::{
     Authority, Deadlines, Endpoint, Key, Local, Probe, Prompts, Remote,
     llamacpp::LlamaCpp,
-    vllm::{Due, SameTokens, ScoreText, ScoreTexts, Scores, Vllm},
+    vllm::{Due, SameTokens, ScoreFormat, ScoredText, Scores, Vllm},
 };
 use inferenceguard_host::{
     EngineError,
@@ -263,12 +263,12 @@ impl Prompts for Texts {
     }
 }
 
-impl ScoreTexts for Texts {
+impl ScoreFormat for Texts {
     fn tokenizer(&self) -> Arc<dyn Tokenizer> {
         self.0.tokenizer()
     }
 
-    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError> {
+    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
         if language.fingerprint() == self.0.tokenizer().fingerprint() {
             return Ok(Box::new(SameTokens::new(self.0.encode_chat(messages)?)?));
         }
@@ -287,8 +287,8 @@ impl ScoreTexts for Texts {
 /// An answer that is encoded again in the score model's tokens.
 struct Retokenized(AnswerText);
 
-impl ScoreText for Retokenized {
-    fn copy(&self) -> Box<dyn ScoreText> {
+impl ScoredText for Retokenized {
+    fn copy(&self) -> Box<dyn ScoredText> {
         Box::new(Self(self.0.clone()))
     }
 

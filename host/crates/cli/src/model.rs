@@ -92,7 +92,7 @@ fn pull(model: &str) -> anyhow::Result<()> {
 
 /// Shows the models in the hub's cache.
 fn list() -> anyhow::Result<()> {
-    let all = hub::held()?;
+    let all = hub::cached_models()?;
     if all.is_empty() {
         output::note("no model was fetched yet; `inferguard model pull ID` fetches one");
     }

@@ -14,7 +14,7 @@ use std::{error::Error, future::Future, time::Duration};
 use tokio::time::timeout;
 
 /// The longest that a busy engine may ask this side to wait.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// What a call needs beside its URL.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ impl Http {
             return Ok(self.body(response, call.limit).await?);
         }
         let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let wait = wait.map(|seconds| Duration::from_secs(seconds).min(PATIENCE));
+        let wait = wait.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
         let body = self.body(response, Call::SMALL).await.unwrap_or_default();
         Err(Failed { fault: refused(call.path, status, &body), wait })
     }

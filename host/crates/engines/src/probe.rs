@@ -3,7 +3,7 @@
 //! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
 //! model, and every replica must agree with it before it is used.
 
-use crate::{identity::digest, measure::Measure, vllm::ScoreTexts};
+use crate::{identity::digest, measure::Measure, vllm::ScoreFormat};
 use inferenceguard_model::{
     Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
     ScoreInfo, ScoreModel, ScoreRow, Token,
@@ -189,7 +189,7 @@ impl Probe {
     ///
     /// # Errors
     /// A failure of the model.
-    pub fn of_scores(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts) -> Result<Self, ModelError> {
+    pub fn of_scores(model: &mut dyn ScoreModel, texts: &dyn ScoreFormat) -> Result<Self, ModelError> {
         let sequences = PROMPTS.iter().map(|prompt| scored(model, texts, prompt)).collect::<Result<_, _>>()?;
         let ScoreInfo { name, parts, .. } = model.info();
         let (model, precision, base) = (name.clone(), parts.precision.clone(), parts.base.clone());
@@ -254,7 +254,7 @@ fn latent(generator: &mut dyn Generator, prompt: &str) -> Result<Sequence, Model
     Ok(Sequence { prompt, tokens: vec![last], values })
 }
 
-fn scored(model: &mut dyn ScoreModel, texts: &dyn ScoreTexts, prompt: &str) -> Result<Sequence, ModelError> {
+fn scored(model: &mut dyn ScoreModel, texts: &dyn ScoreFormat, prompt: &str) -> Result<Sequence, ModelError> {
     let (messages, own) = ([Message::user(prompt)], texts.tokenizer());
     let prompt = texts.open(&messages, Arc::clone(&own))?.extend(&[], false)?.tokens;
     let tokens = own.encode(ANSWER)?;

@@ -2,7 +2,7 @@
 
 use inferenceguard_engines::{
     Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence,
-    vllm::{SameTokens, ScoreText, ScoreTexts, Scores},
+    vllm::{SameTokens, ScoreFormat, ScoredText, Scores},
 };
 use inferenceguard_fake_engines::{
     Act, Fake, Kind,
@@ -23,12 +23,12 @@ use std::{
 
 struct Texts;
 
-impl ScoreTexts for Texts {
+impl ScoreFormat for Texts {
     fn tokenizer(&self) -> Arc<dyn Tokenizer> {
         Arc::new(Bytewise)
     }
 
-    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError> {
+    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
         let text: String = messages.iter().map(|one| one.content.as_str()).collect();
         Ok(Box::new(SameTokens::new(Bytewise.encode(&text)?)?))
     }

@@ -19,7 +19,7 @@ pub struct ig_piece {
     pub token: u32,
     /// What it adds to the text: UTF-8, perhaps a part of a character.
     pub text: *const c_char,
-    /// How many bytes that are.
+    /// Its length in bytes.
     pub length: usize,
     /// Its log-probability; NaN if unknown.
     pub logprob: f32,
@@ -54,7 +54,7 @@ impl Pieces {
 unsafe fn bytes_of<'a>(text: *const c_char, length: usize) -> Result<&'a [u8], Reason> {
     match (text.is_null(), length) {
         (_, 0) => Ok(&[]),
-        (true, _) => Err("`text of a piece` is NULL".into()),
+        (true, _) => Err("`text` of a piece is NULL".into()),
         // SAFETY: the caller's promise.
         (false, _) => Ok(unsafe { slice::from_raw_parts(text.cast(), length) }),
     }
@@ -104,7 +104,7 @@ pub(crate) unsafe fn put(found: &[Metered], safe: *mut bool, margins: *mut f64) 
     Ok(())
 }
 
-/// Does it; a failure or a panic becomes a text for the caller.
+/// Runs `work`; a failure or a panic becomes a text for the caller.
 ///
 /// # Safety
 /// `error` is NULL or may be written to.

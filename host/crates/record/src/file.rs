@@ -30,7 +30,7 @@ pub(crate) struct Open {
 pub(crate) enum Room {
     /// Behind the last whole record.
     AtItsEnd,
-    /// The file was emptied meanwhile; what was written was taken out again.
+    /// The file is not as it was left. If it was emptied, the record was taken out again; otherwise it stays where it went.
     Elsewhere,
 }
 
@@ -64,14 +64,15 @@ impl Open {
         let failed = |source| RecordError::File { path: path.to_owned(), source };
         let own = self.file.metadata().map_err(failed)?;
         match fs::metadata(path) {
-            Ok(there) if is_same(&there, &own) => self.same_length(path, there.len()),
+            Ok(there) if is_same(&there, &own) => self.check_length(path, there.len()),
             Ok(_) => self.replace(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.replace(path),
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn same_length(&mut self, path: &Path, found: u64) -> Result<(), RecordError> {
+    /// Checks that the file has the length that it was left with. An emptied file begins a new chain.
+    fn check_length(&mut self, path: &Path, found: u64) -> Result<(), RecordError> {
         if self.torn && found > self.len {
             self.cut().map_err(|source| RecordError::File { path: path.to_owned(), source })?;
         } else if found == 0 && self.len > 0 {
@@ -110,7 +111,7 @@ impl Open {
         Ok(())
     }
 
-    /// Writes a record and waits until it is on the disk.
+    /// Appends a record, waits for the disk, and says whether the record stands behind the last whole one.
     pub(crate) fn write(&mut self, line: &[u8]) -> io::Result<Room> {
         let added = line.len() as u64;
         let done = self.file.write_all(line).and_then(|()| self.file.sync_data()).and_then(|()| self.file.metadata());
@@ -164,13 +165,13 @@ fn locked(path: &Path) -> Result<File, RecordError> {
         return Err(RecordError::Busy { path: path.to_owned() });
     }
     if new {
-        keep_in_folder(path).map_err(failed)?;
+        sync_folder(path).map_err(failed)?;
     }
     Ok(file)
 }
 
-/// Waits until a new file's name is on the disk.
-fn keep_in_folder(path: &Path) -> io::Result<()> {
+/// Waits until the name of a new file is on the disk, in its folder.
+fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -3,7 +3,7 @@
 use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Output, Request};
 use inferenceguard_record::{Deciders, Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
-use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, Needs, Ran, RepeatsFrom, RoleFailure};
+use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, EngineRun, Needs, RepeatsFrom, RoleFailure};
 use inferenceguard_testkit::toy::{SCRIPT, engine, roles};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -296,7 +296,7 @@ fn a_record_names_the_engine_and_says_so_where_it_does_not_repeat_from_the_seed(
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("records.jsonl");
         let mut output = outputs(11.0, 1).remove(0);
-        output.ran = Ran { engine: "vllm 0.32.0".to_owned(), repeats_from: from };
+        output.ran = EngineRun { engine: "vllm 0.32.0".to_owned(), repeats_from: from };
         Journal::open(&path, true).unwrap().append(&output).unwrap();
         let header = &lines(&path)[0].header;
         assert_eq!((header.engine.as_str(), header.repeats_from), ("vllm 0.32.0", from));

@@ -2,7 +2,7 @@
 
 use crate::{
     ReplayError, bodies,
-    source::{Opened, Source},
+    source::{DecidingBundle, Source},
 };
 use inferenceguard_catalog::{Choice, build};
 use inferenceguard_host::{Engine, Judgement, Migration, Request, Terms};
@@ -62,7 +62,7 @@ pub fn replay(choice: &Choice, state: Option<&Path>, with_model: bool, file: &Pa
     for record in bodies(file, &mut skipped)? {
         let (header, body) = record?;
         let mut again = || -> Result<(), ReplayError> {
-            let decided = source.decided(&header)?;
+            let decided = source.deciding_bundles(&header)?;
             all_named(&decided, &body)?;
             let replayed = body.replay(&mut deciders(&header, &decided)?)?;
             (calls.same, calls.skipped) = (calls.same + replayed.same, calls.skipped + replayed.skipped);
@@ -79,8 +79,8 @@ pub fn replay(choice: &Choice, state: Option<&Path>, with_model: bool, file: &Pa
 }
 
 /// Refuses a record that names other bundles than those whose constraints held.
-fn all_named(decided: &[(String, Rc<Opened>)], body: &Body) -> Result<(), ReplayError> {
-    let of = |(suffix, opened): &(String, Rc<Opened>)| {
+fn all_named(decided: &[(String, Rc<DecidingBundle>)], body: &Body) -> Result<(), ReplayError> {
+    let of = |(suffix, opened): &(String, Rc<DecidingBundle>)| {
         let constraints = opened.bundle.manifest().constraints.iter();
         constraints.map(|one| format!("{}{suffix}", one.name)).collect::<Vec<_>>()
     };
@@ -93,9 +93,10 @@ fn all_named(decided: &[(String, Rc<Opened>)], body: &Body) -> Result<(), Replay
     Err(ReplayError::Constraints { expected: list(&expected), found: list(&found) })
 }
 
-fn deciders(header: &Header, decided: &[(String, Rc<Opened>)]) -> Result<Deciders, ReplayError> {
+fn deciders(header: &Header, decided: &[(String, Rc<DecidingBundle>)]) -> Result<Deciders, ReplayError> {
     let [(_, first), later @ ..] = decided else { return Err(ReplayError::NoneDecided) };
-    let roles = |(migration, (_, opened)): (&Migration, &(String, Rc<Opened>))| Ok((migration.number, opened.roles()?));
+    let roles =
+        |(migration, (_, opened)): (&Migration, &(String, Rc<DecidingBundle>))| Ok((migration.number, opened.roles()?));
     let later = header.migrations.iter().zip(later).map(roles).collect::<Result<_, ReplayError>>()?;
     // The networks of a record run on the processor here.
     let tolerance = if on_processor(&header.model.parts.device) { 0.0 } else { ROUNDING };
@@ -115,7 +116,7 @@ struct Loaded<'a> {
 
 impl Loaded<'_> {
     /// With the templates of the bundle that a record began with.
-    fn made_for(&mut self, decided: &[(String, Rc<Opened>)]) -> Result<&Engine, ReplayError> {
+    fn made_for(&mut self, decided: &[(String, Rc<DecidingBundle>)]) -> Result<&Engine, ReplayError> {
         let (_, first) = decided.first().ok_or(ReplayError::NoneDecided)?;
         let manifest = first.bundle.manifest();
         let scores = manifest.scores.iter().map(|(name, entry)| format!("{name} {:?}", entry.template));
@@ -146,7 +147,7 @@ impl Priced {
     fn again(
         &mut self,
         engine: &Engine,
-        decided: &[(String, Rc<Opened>)],
+        decided: &[(String, Rc<DecidingBundle>)],
         header: &Header,
         body: &Body,
     ) -> Result<(), ReplayError> {
@@ -167,7 +168,13 @@ impl Priced {
     }
 
     /// The constraints of one bundle, whose names in the record end with `suffix`.
-    fn by_one(&mut self, engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> Result<(), ReplayError> {
+    fn by_one(
+        &mut self,
+        engine: &Engine,
+        opened: &DecidingBundle,
+        suffix: &str,
+        body: &Body,
+    ) -> Result<(), ReplayError> {
         let costs = opened.roles()?.info().costs;
         let judged = judged(engine, opened, suffix, body)?;
         for entry in &opened.bundle.manifest().constraints {
@@ -201,7 +208,7 @@ impl fmt::Display for Priced {
     }
 }
 
-fn judged(engine: &Engine, opened: &Opened, suffix: &str, body: &Body) -> Result<Judgement, ReplayError> {
+fn judged(engine: &Engine, opened: &DecidingBundle, suffix: &str, body: &Body) -> Result<Judgement, ReplayError> {
     let held = &body.inputs.config.constraints;
     let own = held.iter().filter_map(|one| {
         let name = one.constraint.name.strip_suffix(suffix)?;

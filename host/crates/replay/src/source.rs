@@ -24,20 +24,20 @@ pub(super) struct Source<'a> {
     choice: &'a Choice,
     /// The bundles in a server's store, as files.
     packed: Vec<PathBuf>,
-    opened: BTreeMap<(String, String), Rc<Opened>>,
+    opened: BTreeMap<(String, String), Rc<DecidingBundle>>,
     /// Shares compiled components between the bundles.
     sandbox: Sandbox,
 }
 
 /// A bundle that decided, ready to decide again.
-pub(super) struct Opened {
+pub(super) struct DecidingBundle {
     pub(super) bundle: Bundle,
     roles: Arc<dyn RolesFactory>,
-    /// For the one engine that judges.
+    /// As the engine that judges has it; filled at the first judgement.
     prepared: OnceCell<Prepared>,
 }
 
-impl Opened {
+impl DecidingBundle {
     /// Fresh roles as they decided.
     pub(super) fn roles(&self) -> Result<Roles, ReplayError> {
         Ok(self.roles.open()?)
@@ -86,7 +86,10 @@ impl<'a> Source<'a> {
     }
 
     /// All bundles that decided, each with the suffix of its constraints' names in the record.
-    pub(super) fn decided(&mut self, header: &Header) -> Result<Vec<(String, Rc<Opened>)>, ReplayError> {
+    pub(super) fn deciding_bundles(
+        &mut self,
+        header: &Header,
+    ) -> Result<Vec<(String, Rc<DecidingBundle>)>, ReplayError> {
         let mut decided = vec![(String::new(), self.open(&header.bundle, &header.method)?)];
         for later in &header.migrations {
             decided.push((format!("@{}", later.number), self.open(&later.bundle, &later.method)?));
@@ -94,7 +97,7 @@ impl<'a> Source<'a> {
         Ok(decided)
     }
 
-    fn open(&mut self, identity: &BundleIdentity, method: &str) -> Result<Rc<Opened>, ReplayError> {
+    fn open(&mut self, identity: &BundleIdentity, method: &str) -> Result<Rc<DecidingBundle>, ReplayError> {
         let key = (identity.digest.clone(), method.to_owned());
         if let Some(opened) = self.opened.get(&key) {
             return Ok(Rc::clone(opened));
@@ -103,7 +106,7 @@ impl<'a> Source<'a> {
         let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle).sandbox(self.sandbox.clone());
         let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
         let roles = with_components(builder)?.build_roles(method)?;
-        let opened = Rc::new(Opened { roles, bundle, prepared: OnceCell::new() });
+        let opened = Rc::new(DecidingBundle { roles, bundle, prepared: OnceCell::new() });
         self.opened.insert(key, Rc::clone(&opened));
         Ok(opened)
     }

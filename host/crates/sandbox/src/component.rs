@@ -4,11 +4,10 @@ use crate::{
     SandboxError, Setting, SettingValue,
     activation::Activation,
     bindings::exports::inferenceguard::guard::{cost, critic, policy, setup, steering, tracker},
-    convert,
-    engine::Sandbox,
-    inspect,
+    convert, inspect,
     instance::Guest,
     runtime,
+    sandbox::Sandbox,
     state::State,
 };
 use inferenceguard_model::dense::Networks;

@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     convert,
     dense_state::DenseState,
-    engine::Sandbox,
+    sandbox::Sandbox,
     state::{BatchHandle, State},
 };
 use inferenceguard_model::{LatentSelector, dense::Networks};

@@ -64,7 +64,7 @@ impl Scheduler {
         Some(Arc::new(LanguageBackEnd { shared: Arc::clone(&self.0), language }))
     }
 
-    /// The same model, none of whose tokens ends an answer: for measurements, where every answer is as long as it may be.
+    /// The language model without end tokens, for measurements: every answer is as long as it may be.
     #[must_use]
     pub fn endless(&self) -> Option<Arc<dyn BackEnd>> {
         let language = self.0.language.clone()?.endless();

@@ -53,7 +53,9 @@ pub use meter::{Meter, Metered, Piece};
 pub use need::{Answer, Expansion, GrowNeed, Need, SampleNeed, ScoreNeed};
 pub use notes::{Found, Note, Noted, found_along};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
-pub use output::{BundleIdentity, Inputs, Migration, Models, Origin, Output, Profile, Ran, Recorded, RepeatsFrom};
+pub use output::{
+    BundleIdentity, EngineRun, Inputs, Migration, Models, Origin, Output, Profile, Recorded, RepeatsFrom,
+};
 pub use roles::{
     Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan, Policy, Pricing, Retry, Role, Source,
     Steered, Steering, Tracked, Tracker,

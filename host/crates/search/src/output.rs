@@ -16,8 +16,7 @@ pub struct BundleIdentity {
     pub digest: String,
 }
 
-/// A bundle that was activated while a request ran and that held it to its constraints from then on: under names that end with
-/// `@` and the number.
+/// A bundle activated during the request, whose constraints were added under the suffix `@N`, where N is its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
     /// The number of its activation.
@@ -58,7 +57,7 @@ impl RepeatsFrom {
 
 /// What ran the language model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Ran {
+pub struct EngineRun {
     /// The engine and its version, such as `candle 0.11`.
     pub engine: String,
     /// What it takes to get its answer again.
@@ -139,7 +138,7 @@ pub struct Output {
     pub models: Models,
     /// What ran the language model.
     #[serde(flatten)]
-    pub ran: Ran,
+    pub ran: EngineRun,
     /// By which method.
     pub method: String,
     /// The seed of all draws: the same request with it gives the same tokens, if `ran` says so.
@@ -198,7 +197,7 @@ pub struct Origin {
     /// Which models spoke and scored.
     pub models: Models,
     /// What ran the language model.
-    pub ran: Ran,
+    pub ran: EngineRun,
     /// The method.
     pub method: String,
     /// The seed of all draws.

@@ -1,4 +1,4 @@
-//! Bundles and components at the bench: made, checked, priced, signed, packed and shown.
+//! Bundles and components of operators: made, checked, priced, signed, packed and shown.
 //!
 //! - [`bundle`]: first bundles, packed and signed ones, a trial with a model, and what a text would cost;
 //! - [`component`]: a component from its crate to its check, and those that the program carries.

@@ -1,13 +1,13 @@
-//! Filters and tests that look through the dye of words.
+//! Filters and tests that look through the marks of words.
 
 use super::{json, methods, text::Text};
-use crate::marked::{is_blank, undye};
+use crate::marked::{is_blank, unmark};
 use minijinja::{
     Environment, Error, ErrorKind, State, Value, filters, tests,
     value::{Kwargs, Rest, ValueKind},
 };
 
-/// Adds them, in place of those that would see the dye.
+/// Adds them, in place of those that would see the marks.
 pub(super) fn add(environment: &mut Environment<'static>) {
     for name in ["upper", "lower", "capitalize", "replace"] {
         environment.add_filter(name, move |state: &mut State, value: &Value, args: Rest<Value>| {
@@ -26,17 +26,17 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter(
         "int",
         |state: &State, value: &Value, default: Option<Value>, base: Option<u32>, named: Kwargs| {
-            filters::int(state, &undyed(value), default, base, named)
+            filters::int(state, &unmarked(value), default, base, named)
         },
     );
     environment.add_filter("float", |state: &State, value: &Value, default: Option<Value>, named: Kwargs| {
-        filters::float(state, &undyed(value), default, named)
+        filters::float(state, &unmarked(value), default, named)
     });
     for name in ["eq", "equalto", "=="] {
-        environment.add_test(name, |value: &Value, other: &Value| undyed(value) == undyed(other));
+        environment.add_test(name, |value: &Value, other: &Value| unmarked(value) == unmarked(other));
     }
     for name in ["ne", "!="] {
-        environment.add_test(name, |value: &Value, other: &Value| undyed(value) != undyed(other));
+        environment.add_test(name, |value: &Value, other: &Value| unmarked(value) != unmarked(other));
     }
     environment.add_test("iterable", |value: &Value| is_any(value, &[]));
     environment.add_test("sequence", |value: &Value| is_any(value, &[ValueKind::Iterable]));
@@ -44,7 +44,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         ValueKind::None | ValueKind::Bool | ValueKind::Number => {
             Err(Error::new(ErrorKind::InvalidOperation, format!("nothing is in a value of type {}", other.kind())))
         }
-        _ => tests::is_in(state, &undyed(value), &undyed(other)),
+        _ => tests::is_in(state, &unmarked(value), &unmarked(other)),
     });
 }
 
@@ -82,18 +82,18 @@ fn escaped(value: &Value) -> String {
     out
 }
 
-/// A value without dye, down to the texts in it.
-pub(super) fn undyed(value: &Value) -> Value {
+/// A value without marks, down to the texts in it.
+pub(super) fn unmarked(value: &Value) -> Value {
     match value.kind() {
-        ValueKind::String => value.as_str().map_or_else(|| value.clone(), |text| undye(text).into()),
+        ValueKind::String => value.as_str().map_or_else(|| value.clone(), |text| unmark(text).into()),
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter().map_or_else(|_| value.clone(), |items| items.map(|one| undyed(&one)).collect())
+            value.try_iter().map_or_else(|_| value.clone(), |items| items.map(|one| unmarked(&one)).collect())
         }
         ValueKind::Map => value.try_iter().map_or_else(
             |_| value.clone(),
             |keys| {
-                let one = |key: &Value| value.get_item(key).map_or(Value::UNDEFINED, |one| undyed(&one));
-                Value::from_pairs(keys.map(|key| (undyed(&key), one(&key))))
+                let one = |key: &Value| value.get_item(key).map_or(Value::UNDEFINED, |one| unmarked(&one));
+                Value::from_pairs(keys.map(|key| (unmarked(&key), one(&key))))
             },
         ),
         _ => value.clone(),

@@ -70,7 +70,7 @@ impl Style {
             ValueKind::Map => {
                 let mut keys: Vec<Value> = value.try_iter()?.collect();
                 if self.sorted {
-                    keys.sort_by_key(undyed);
+                    keys.sort_by_key(unmarked);
                 }
                 self.nested(('{', '}'), keys.len(), depth, out, |at, out| {
                     self.string(&key(&keys[at]), out);
@@ -110,7 +110,7 @@ impl Style {
         Ok(())
     }
 
-    /// Characters keep their dye; escapes are the template's and have none.
+    /// Characters keep their marks; escapes are the template's and have none.
     fn string(&self, text: &str, out: &mut String) {
         out.push('"');
         for shown in text.chars() {
@@ -137,8 +137,8 @@ fn escape(c: char, out: &mut String) {
     }
 }
 
-fn undyed(value: &Value) -> String {
-    crate::marked::undye(&value.to_string())
+fn unmarked(value: &Value) -> String {
+    crate::marked::unmark(&value.to_string())
 }
 
 /// A key as Python writes it.

@@ -1,7 +1,7 @@
-//! The methods of Python's strings, for texts of which some characters are dyed.
+//! The methods of Python's strings, for texts of which some characters are marked.
 
 use super::text::Text;
-use crate::marked::{dye, undye};
+use crate::marked::{mark, unmark};
 use minijinja::{
     Error, ErrorKind, State, Value,
     value::{Kwargs, ValueKind, from_args},
@@ -95,7 +95,7 @@ fn string(text: &Text, shown: &str, method: &str, args: &Arguments<'_>) -> Resul
         None => changing(text, method, args)?,
         found => found,
     };
-    let found = found.or_else(|| asking(&undye(shown), method));
+    let found = found.or_else(|| asking(&unmark(shown), method));
     found.ok_or_else(|| Error::from(ErrorKind::UnknownMethod))
 }
 
@@ -269,7 +269,7 @@ fn cased_title(before: Option<char>, c: char) -> Vec<char> {
     cased(!before.is_some_and(char::is_alphabetic), c)
 }
 
-/// A text without dye, as JSON or HTML need it, dyed as a whole.
+/// A text without marks, as JSON or HTML need it, marked as a whole.
 pub(super) fn as_words(value: &Value) -> String {
-    dye(&undye(&value.to_string()))
+    mark(&unmark(&value.to_string()))
 }

@@ -1,7 +1,7 @@
 //! Chat templates as transformers renders them, and with a note of who wrote what.
 //!
-//! The words of a conversation are dyed (see `marked`) before a template sees them. Methods, filters and tests look through
-//! the dye, so that a template can trim, split and compare the words. Wherever a template puts a character, the character keeps
+//! The words of a conversation are marked (see `marked`) before a template sees them. Methods, filters and tests look through
+//! the marks, so that a template can trim, split and compare the words. Wherever a template puts a character, the character keeps
 //! its author: a client or a model.
 
 mod date;
@@ -11,7 +11,7 @@ mod methods;
 mod source;
 mod text;
 
-use crate::marked::{Marked, dye, is_dyed};
+use crate::marked::{Marked, is_marked, mark};
 use inferenceguard_model::Message;
 use minijinja::{Environment, Error, ErrorKind, Value, escape_formatter, syntax::SyntaxConfig, value::ValueKind};
 
@@ -48,7 +48,7 @@ const FUEL: u64 = 50_000_000;
 impl ChatTemplate {
     /// Compiles a template. `tokens` are those that the model's files name; the others are undefined, as in transformers.
     pub(crate) fn new(source: &str, tokens: Vec<(&'static str, String)>, date: PromptDate) -> Result<Self, String> {
-        if source.chars().any(is_dyed) {
+        if source.chars().any(is_marked) {
             return Err("it holds code points that Unicode has not assigned".to_owned());
         }
         let environment = compile(source::prepared(source)?, date).map_err(|error| describe(&error))?;
@@ -58,16 +58,16 @@ impl ChatTemplate {
     /// The prompt of a conversation, up to where the answer begins.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<Marked, Refusal> {
         match self.fill(messages) {
-            Ok(text) => Ok(Marked::from_dyed(&text)),
+            Ok(text) => Ok(Marked::from_marks(&text)),
             Err(error) if is_raised(&error) => {
-                Err(Refusal::Raised(crate::marked::undye(error.detail().unwrap_or_default())))
+                Err(Refusal::Raised(crate::marked::unmark(error.detail().unwrap_or_default())))
             }
             Err(error) if error.kind() == ErrorKind::OutOfFuel && self.fill(&[Message::user("Hello.")]).is_ok() => {
                 Err(Refusal::Raised(
                     "the template takes too long for this conversation; shorten the conversation".to_owned(),
                 ))
             }
-            Err(error) => Err(Refusal::Failed(crate::marked::undye(&describe(&error)))),
+            Err(error) => Err(Refusal::Failed(crate::marked::unmark(&describe(&error)))),
         }
     }
 
@@ -84,8 +84,8 @@ impl ChatTemplate {
 
 /// A message as a template sees it.
 fn turn(message: &Message) -> Value {
-    let role = if ROLES.contains(&message.role.as_str()) { message.role.clone() } else { dye(&message.role) };
-    Value::from_pairs([("role", role), ("content", dye(&message.content))])
+    let role = if ROLES.contains(&message.role.as_str()) { message.role.clone() } else { mark(&message.role) };
+    Value::from_pairs([("role", role), ("content", mark(&message.content))])
 }
 
 fn compile(source: String, date: PromptDate) -> Result<Environment<'static>, Error> {
@@ -95,7 +95,7 @@ fn compile(source: String, date: PromptDate) -> Result<Environment<'static>, Err
     environment.set_unknown_method_callback(methods::call);
     environment.set_formatter(|out, state, value| match value.kind() {
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
-            escape_formatter(out, state, &methods::as_words(&filters::undyed(value)).into())
+            escape_formatter(out, state, &methods::as_words(&filters::unmarked(value)).into())
         }
         _ => escape_formatter(out, state, value),
     });

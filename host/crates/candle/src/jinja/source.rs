@@ -1,7 +1,7 @@
 //! The source of a chat template, made ready for the engine.
 //!
 //! `{% generation %}` blocks only matter in training: they become scopes. Comparisons and searches become calls of the
-//! tests `eq`, `ne` and `in`, because those know that words are dyed and operators do not.
+//! tests `eq`, `ne` and `in`, because those know that words are marked and operators do not.
 
 use std::ops::Range;
 

@@ -1,11 +1,11 @@
-//! A text in which some characters are dyed, as the methods of Python's strings see it.
+//! A text in which some characters are marked, as the methods of Python's strings see it.
 
-use crate::marked::{dyed, is_blank, is_dyed, plain};
+use crate::marked::{is_blank, is_marked, mark_char, plain};
 
 /// Characters as they are, and as they are written.
 #[derive(Clone)]
 pub(super) struct Text {
-    /// With their dye.
+    /// With their marks.
     shown: Vec<char>,
     /// Without.
     plain: Vec<char>,
@@ -26,7 +26,7 @@ impl Text {
         &self.plain
     }
 
-    /// A part of it, dyed as it was.
+    /// A part of it, marked as it was.
     pub(super) fn part(&self, from: usize, to: usize) -> String {
         self.shown[from.min(to)..to].iter().collect()
     }
@@ -56,13 +56,13 @@ impl Text {
         (from, self.len() - tail)
     }
 
-    /// Every character replaced by others, which are dyed if it was. `change` is also given the character before.
+    /// Every character replaced by others, which are marked if it was. `change` is also given the character before.
     pub(super) fn changed(&self, change: impl Fn(Option<char>, char) -> Vec<char>) -> String {
         let mut before = None;
         let mut out = String::new();
         for (shown, plain) in self.shown.iter().zip(&self.plain) {
             let new = change(before, *plain);
-            out.extend(new.into_iter().map(|c| if is_dyed(*shown) { dyed(c) } else { c }));
+            out.extend(new.into_iter().map(|c| if is_marked(*shown) { mark_char(c) } else { c }));
             before = Some(*plain);
         }
         out

@@ -9,14 +9,14 @@ const MODELS: &str = "models--";
 
 /// A model in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct CachedModel {
     /// Its id: `org/name`.
     pub id: String,
     /// The size of its files, in bytes.
     pub bytes: u64,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for CachedModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>9}  {}", megabytes(self.bytes), self.id)
     }
@@ -32,11 +32,11 @@ pub fn megabytes(bytes: u64) -> String {
 ///
 /// # Errors
 /// [`HubError::Cache`] if a folder cannot be read.
-pub fn held() -> Result<Vec<Held>, HubError> {
-    held_in(Cache::from_env().path())
+pub fn cached_models() -> Result<Vec<CachedModel>, HubError> {
+    cached_in(Cache::from_env().path())
 }
 
-fn held_in(cache: &Path) -> Result<Vec<Held>, HubError> {
+fn cached_in(cache: &Path) -> Result<Vec<CachedModel>, HubError> {
     let unreadable = |source| HubError::Cache { path: cache.to_owned(), source };
     let entries = match fs::read_dir(cache) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -47,7 +47,7 @@ fn held_in(cache: &Path) -> Result<Vec<Held>, HubError> {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some(id) = name.strip_prefix(MODELS) {
-            all.push(Held { id: id.replacen("--", "/", 1), bytes: size(&entry.path()).map_err(unreadable)? });
+            all.push(CachedModel { id: id.replacen("--", "/", 1), bytes: size(&entry.path()).map_err(unreadable)? });
         }
     }
     all.sort_by(|one, other| one.id.cmp(&other.id));
@@ -94,21 +94,21 @@ mod tests {
     #[test]
     fn models_are_listed_with_their_sizes_and_removed_by_their_ids_only() {
         let cache = tempfile::tempdir().unwrap();
-        assert_eq!(held_in(&cache.path().join("none")).unwrap(), []);
+        assert_eq!(cached_in(&cache.path().join("none")).unwrap(), []);
         for (model, bytes) in [("models--b--two", 5), ("models--a--one", 3), ("datasets--a--one", 9)] {
             let blobs = cache.path().join(model).join("blobs");
             fs::create_dir_all(&blobs).unwrap();
             fs::write(blobs.join("0"), vec![0; bytes]).unwrap();
         }
         let listed: Vec<(String, u64)> =
-            held_in(cache.path()).unwrap().into_iter().map(|one| (one.id, one.bytes)).collect();
+            cached_in(cache.path()).unwrap().into_iter().map(|one| (one.id, one.bytes)).collect();
         assert_eq!(listed, [("a/one".to_owned(), 3), ("b/two".to_owned(), 5)]);
         for bad in ["..", "a/..", "../a", "a", "a/one@main", "a/one:x.gguf", "/a/one", ""] {
             assert!(matches!(remove_from(cache.path(), bad), Err(HubError::NotAnId { .. })), "{bad}");
         }
         assert!(matches!(remove_from(cache.path(), "a/none"), Err(HubError::NotHeld { .. })));
         assert_eq!(remove_from(cache.path(), "a/one").unwrap(), 3);
-        assert_eq!(held_in(cache.path()).unwrap().len(), 1);
+        assert_eq!(cached_in(cache.path()).unwrap().len(), 1);
         assert!(cache.path().join("datasets--a--one").is_dir());
     }
 }

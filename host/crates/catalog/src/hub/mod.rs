@@ -5,7 +5,7 @@
 mod cached;
 mod fetching;
 
-pub use cached::{Held, held, megabytes, remove};
+pub use cached::{CachedModel, cached_models, megabytes, remove};
 
 use crate::Note;
 use fetching::Fetching;

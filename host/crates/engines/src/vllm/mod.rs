@@ -16,7 +16,7 @@ mod scores;
 mod wire;
 
 pub use language::Vllm;
-pub use score_text::{Due, SameTokens, ScoreText, ScoreTexts};
+pub use score_text::{Due, SameTokens, ScoreFormat, ScoredText};
 pub use scores::Scores;
 
 /// The most bytes of an answer: a row of tokens with likely ones, or the scores of a long text.

@@ -3,8 +3,8 @@
 use inferenceguard_model::{Message, ModelError, Scored, Token, Tokenizer};
 use std::sync::Arc;
 
-/// The texts of a score model, on this side: template and tokenizer.
-pub trait ScoreTexts: Send + Sync {
+/// How a score model reads conversations, on this side: template and tokenizer.
+pub trait ScoreFormat: Send + Sync {
     /// The score model's tokenizer.
     fn tokenizer(&self) -> Arc<dyn Tokenizer>;
 
@@ -13,7 +13,7 @@ pub trait ScoreTexts: Send + Sync {
     /// # Errors
     /// [`ModelError::EmptyPrompt`], [`ModelError::Conversation`], [`ModelError::Unsupported`] for another tokenizer, or a failure of
     /// template or tokenizer.
-    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoreText>, ModelError>;
+    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError>;
 
     /// As `ScoreModel::template`.
     fn template(&self) -> Option<String> {
@@ -36,9 +36,9 @@ pub struct Due {
 }
 
 /// One conversation and its answer, in the score model's tokens.
-pub trait ScoreText: Send {
+pub trait ScoredText: Send {
     /// A text of its own, equal to this one.
-    fn copy(&self) -> Box<dyn ScoreText>;
+    fn copy(&self) -> Box<dyn ScoredText>;
 
     /// Appends tokens of the language model, and gives what must be scored now.
     ///
@@ -56,7 +56,7 @@ pub struct SameTokens {
     tokens: Vec<Token>,
     /// Where the answer begins.
     prompt: usize,
-    /// The positions that are scored.
+    /// How many positions are scored.
     scored: usize,
     end: f32,
 }
@@ -73,8 +73,8 @@ impl SameTokens {
     }
 }
 
-impl ScoreText for SameTokens {
-    fn copy(&self) -> Box<dyn ScoreText> {
+impl ScoredText for SameTokens {
+    fn copy(&self) -> Box<dyn ScoredText> {
         Box::new(self.clone())
     }
 

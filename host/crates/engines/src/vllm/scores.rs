@@ -6,7 +6,7 @@
 use super::{
     pooling::{PoolCheck, Pooling},
     score_cache::ScoreCache,
-    score_text::{Due, ScoreText, ScoreTexts},
+    score_text::{Due, ScoreFormat, ScoredText},
 };
 use crate::{
     Contradiction, Fault, Remote, RemoteError,
@@ -43,7 +43,7 @@ pub struct Scores {
 struct Core {
     pooling: Pooling,
     info: ScoreInfo,
-    texts: Arc<dyn ScoreTexts>,
+    texts: Arc<dyn ScoreFormat>,
     known: Mutex<ScoreCache>,
     live: AtomicUsize,
     positions: AtomicU64,
@@ -59,7 +59,7 @@ impl Scores {
     ///
     /// # Errors
     /// A server that is not what it should be; no server that answers.
-    pub fn connect(remote: &Remote, mut info: ScoreInfo, texts: Arc<dyn ScoreTexts>) -> Result<Self, RemoteError> {
+    pub fn connect(remote: &Remote, mut info: ScoreInfo, texts: Arc<dyn ScoreFormat>) -> Result<Self, RemoteError> {
         let worker = Worker::new()?;
         let check = PoolCheck::new(remote, &*texts.tokenizer(), (Measure::Scores, "scores"), LEAST);
         let pooling = Pooling::connect(&worker, remote, check.map_err(|fault| fault.at("(this side)"))?)?;
@@ -190,29 +190,29 @@ struct Handle {
     core: Arc<Core>,
     session: Arc<Session>,
     cancel: Cancel,
-    answers: HashMap<ScoreId, Box<dyn ScoreText>>,
+    answers: HashMap<ScoreId, Box<dyn ScoredText>>,
     next: u64,
 }
 
 impl Handle {
-    fn add(&mut self, text: Box<dyn ScoreText>) -> ScoreId {
+    fn add(&mut self, text: Box<dyn ScoredText>) -> ScoreId {
         self.next += 1;
         self.answers.insert(ScoreId(self.next), text);
         self.core.live.fetch_add(1, Ordering::Relaxed);
         ScoreId(self.next)
     }
 
-    fn copy(&self, id: ScoreId) -> Result<Box<dyn ScoreText>, ModelError> {
+    fn copy(&self, id: ScoreId) -> Result<Box<dyn ScoredText>, ModelError> {
         self.answers.get(&id).map(|text| text.copy()).ok_or(ModelError::UnknownBeam(BeamId(id.0)))
     }
 
     /// A text with new tokens, and what is due of it.
     fn longer(
         &self,
-        mut text: Box<dyn ScoreText>,
+        mut text: Box<dyn ScoredText>,
         tokens: &[Token],
         ended: bool,
-    ) -> Result<(Box<dyn ScoreText>, Due), ModelError> {
+    ) -> Result<(Box<dyn ScoredText>, Due), ModelError> {
         let due = text.extend(tokens, ended)?;
         let (found, limit) = (due.tokens.len(), self.core.info.context);
         if found > limit { Err(ModelError::ContextExceeded { found, limit }) } else { Ok((text, due)) }

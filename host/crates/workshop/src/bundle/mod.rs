@@ -37,7 +37,7 @@ pub fn init(dir: &Path, name: Option<&str>, starter: Starter, network: Option<&P
     Ok(write_file(&dir.join(MANIFEST), text.as_bytes())?)
 }
 
-/// Writes the files of a bundle that its folder does not hold: components that the program lent it. Gives their paths.
+/// Writes the files of a bundle that its folder does not hold: components that the program provides. Gives their paths.
 fn complete(dir: &Path, bundle: &Bundle) -> Result<Vec<PathBuf>, WorkshopError> {
     let mut written = Vec::new();
     for (name, bytes) in bundle.files() {

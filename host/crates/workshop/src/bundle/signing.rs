@@ -28,7 +28,7 @@ pub fn sign(path: &Path, key: &Path, days: Option<u64>, note: Note) -> Result<Di
         write_file(path, &bundle.with_signature(Some(signature)).pack()?)?;
         return Ok(digest);
     }
-    // The folder must hold what was signed, also components that the program lent it.
+    // The folder must hold what was signed, also the components that the program provides.
     complete(path, &bundle)?.iter().for_each(|file| note(&format!("written: {}", file.display())));
     for (name, text) in signature.files() {
         write_file(&path.join(name), text.as_bytes())?;

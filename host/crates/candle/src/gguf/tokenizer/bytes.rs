@@ -1,6 +1,6 @@
 //! The kind `gpt2`: a text's bytes, as letters, merged pair by pair.
 
-use super::{Rules, Value, Vocabulary, words::Words};
+use super::{Rules, Value, Vocabulary, words::PreTokenizer};
 use crate::CandleError;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -34,13 +34,13 @@ pub(super) fn rules(vocabulary: &Vocabulary<'_>) -> Result<Rules, CandleError> {
 
 /// How texts come apart. A file that does not say is refused: with the wrong words a model reads other tokens than those it
 /// was trained on.
-fn words(vocabulary: &Vocabulary<'_>) -> Result<&'static Words, CandleError> {
+fn words(vocabulary: &Vocabulary<'_>) -> Result<&'static PreTokenizer, CandleError> {
     const KEY: &str = "tokenizer.ggml.pre";
     let words = match vocabulary.gguf.value(KEY) {
-        Some(Value::Text(name)) => Words::of(name),
+        Some(Value::Text(name)) => PreTokenizer::of(name),
         _ => None,
     };
-    let expected = || format!("one of {}; or a tokenizer.json beside the file", Words::names());
+    let expected = || format!("one of {}; or a tokenizer.json beside the file", PreTokenizer::names());
     words.ok_or_else(|| vocabulary.gguf.wrong(KEY, &expected()))
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 /// One pre-tokenizer.
-pub(super) struct Words {
+pub(super) struct PreTokenizer {
     /// Its names in GGUF files.
     names: &'static [&'static str],
     /// Expressions that split one after the other; what they do not match stays as it is.
@@ -13,7 +13,7 @@ pub(super) struct Words {
     digits: bool,
     /// Whether the expression of GPT-2 splits last.
     gpt2: bool,
-    /// Whether composed characters are made of those that come apart (NFC).
+    /// Whether text is normalised to NFC.
     pub(super) composed: bool,
     /// Whether a word that is a token is taken as it is, whatever the merges say.
     pub(super) whole_words: bool,
@@ -21,8 +21,15 @@ pub(super) struct Words {
     pub(super) begins: bool,
 }
 
-const PLAIN: Words =
-    Words { names: &[], splits: &[], digits: false, gpt2: true, composed: false, whole_words: false, begins: false };
+const PLAIN: PreTokenizer = PreTokenizer {
+    names: &[],
+    splits: &[],
+    digits: false,
+    gpt2: true,
+    composed: false,
+    whole_words: false,
+    begins: false,
+};
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str =
@@ -37,10 +44,10 @@ const DEFAULT: [&str; 4] = [
 ];
 const DEEPSEEK_CODER: [&str; 4] = [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[一-龥ࠀ-一가-퟿]+"];
 
-const KNOWN: [Words; 7] = [
-    Words { names: &["gpt-2"], ..PLAIN },
-    Words { names: &["smollm", "starcoder"], digits: true, ..PLAIN },
-    Words {
+const KNOWN: [PreTokenizer; 7] = [
+    PreTokenizer { names: &["gpt-2"], ..PLAIN },
+    PreTokenizer { names: &["smollm", "starcoder"], digits: true, ..PLAIN },
+    PreTokenizer {
         names: &["llama-bpe", "llama3", "llama-v3"],
         splits: &[LLAMA3],
         gpt2: false,
@@ -48,16 +55,16 @@ const KNOWN: [Words; 7] = [
         begins: true,
         ..PLAIN
     },
-    Words { names: &["qwen2", "deepseek-r1-qwen"], splits: &[QWEN2], gpt2: false, composed: true, ..PLAIN },
-    Words { names: &["tekken"], splits: &[TEKKEN], gpt2: false, whole_words: true, begins: true, ..PLAIN },
-    Words { names: &["deepseek-coder"], splits: &DEEPSEEK_CODER, digits: true, gpt2: false, ..PLAIN },
-    Words { names: &["default"], splits: &DEFAULT, gpt2: false, ..PLAIN },
+    PreTokenizer { names: &["qwen2", "deepseek-r1-qwen"], splits: &[QWEN2], gpt2: false, composed: true, ..PLAIN },
+    PreTokenizer { names: &["tekken"], splits: &[TEKKEN], gpt2: false, whole_words: true, begins: true, ..PLAIN },
+    PreTokenizer { names: &["deepseek-coder"], splits: &DEEPSEEK_CODER, digits: true, gpt2: false, ..PLAIN },
+    PreTokenizer { names: &["default"], splits: &DEFAULT, gpt2: false, ..PLAIN },
 ];
 
-impl Words {
+impl PreTokenizer {
     /// The pre-tokenizer of this name.
     pub(super) fn of(name: &str) -> Option<&'static Self> {
-        const ALL: &[Words] = &KNOWN;
+        const ALL: &[PreTokenizer] = &KNOWN;
         ALL.iter().find(|words| words.names.contains(&name))
     }
 
