@@ -59,7 +59,7 @@ impl Judgement {
         }
     }
 
-    /// The same after components failed on earlier turns: then nobody knows what is left of the budgets.
+    /// This judgement after components failed on earlier turns: then nobody knows what is left of the budgets.
     pub(crate) fn after(mut self, earlier: Vec<RoleFailure>) -> Self {
         self.within_budget &= earlier.is_empty();
         self.failures.extend(earlier);

@@ -32,7 +32,7 @@ pub struct InferenceGuard {
     threshold: Option<f64>,
     /// `None`: a chunk always has `n` candidates.
     adaptive: Option<AdaptiveWidth>,
-    /// The same where no task cost ranks answers.
+    /// The adaptive width where no task cost ranks answers.
     unranked: Option<AdaptiveWidth>,
     /// Beams kept after the first try of this chunk.
     keep_now: usize,

@@ -19,7 +19,7 @@ enum Spacing {
     Solid,
     /// A separator between all letters, but no space (`k.i.l.l`).
     Dotted,
-    /// The same, with apostrophes (`k'i'l'l`).
+    /// An apostrophe between all letters, but no space (`k'i'l'l`).
     Quoted,
     /// A space between all letters (`k i l l`).
     Spaced,

@@ -18,7 +18,7 @@ struct Format {
 enum Evidence {
     /// Its many different characters: no placeholder (`hf_xxxx…`) has as many.
     Varied,
-    /// The same, and digits in a piece that is long enough: everyday words follow this prefix too.
+    /// Its many different characters, and digits in a piece that is long enough: everyday words follow this prefix too.
     Digits,
 }
 

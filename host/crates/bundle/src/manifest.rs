@@ -390,7 +390,7 @@ pub(crate) fn is_name(found: &str) -> bool {
     unmarked("", found).is_ok()
 }
 
-/// The same without `@`, which marks what belongs to a bundle that was activated while a request ran.
+/// Checks a name, and that it has no `@`: that marks names of a bundle that was activated while a request ran.
 fn unmarked(key: &str, found: &str) -> Result<(), BundleError> {
     named(key, found)?;
     require(!found.contains('@'), key, &format!("{found:?}"), "a text without @")

@@ -189,7 +189,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The same file, inside one key that holds an object.
+    /// This file, inside one key that holds an object.
     pub(crate) fn inside(&self, key: &str) -> Result<Option<Fields<'a>>, CandleError> {
         match self.get(key) {
             None => Ok(None),

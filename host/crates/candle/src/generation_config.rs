@@ -26,8 +26,8 @@ impl GenerationConfig {
         Self::read_for(files, true, &mut Facts::default())
     }
 
-    /// The same for a model that samples, or for a score model, which needs no settings for it. Settings that would
-    /// change answers and are not honoured become warnings.
+    /// The settings of a model that samples, or of a score model, which needs none for it. Settings that would change
+    /// answers and are not honoured become warnings.
     pub(crate) fn read_for(files: &ModelFiles, samples: bool, facts: &mut Facts) -> Result<Self, CandleError> {
         if !files.has(GENERATION_CONFIG) {
             return Ok(Self::default());

@@ -153,7 +153,7 @@ impl HfTokenizer {
         self.encoding_with(edges, text, frame, offsets)
     }
 
-    /// The same, with what is done to a text before it is cut into words, and how that is done.
+    /// An encoding by another normalizer and another pre-tokenizer.
     fn encoding_with(
         &self,
         edges: (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>),

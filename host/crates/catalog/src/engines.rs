@@ -51,7 +51,7 @@ impl Choice {
         build(self.builder(methods, budgets)?.0)
     }
 
-    /// The same before it is built, and the bundle.
+    /// The builder of this engine, and its bundle.
     ///
     /// # Errors
     /// Whatever cannot be opened.

@@ -27,7 +27,7 @@ pub struct LoadingOptions {
 }
 
 impl LoadingOptions {
-    /// The same with what `auto` stands for: as the device the first GPU that this build can use, else the processor; as the
+    /// These options with what `auto` stands for: as the device the first GPU that this build can use, else the processor; as the
     /// number format `bf16` on a GPU and `f32` on the processor. `q8_0` runs on the processor.
     #[must_use]
     pub fn resolved(mut self) -> Self {

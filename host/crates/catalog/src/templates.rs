@@ -34,7 +34,7 @@ impl Templates {
         Ok(templates)
     }
 
-    /// The same; where no template was chosen, the bundle's.
+    /// These templates; where none was chosen, the bundle's.
     ///
     /// # Errors
     /// [`CatalogError::OtherTemplate`] if the bundle names another template than the chosen one.

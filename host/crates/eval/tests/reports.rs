@@ -26,7 +26,7 @@ fn half(prompt: &str, _: u64) -> Answer {
     }
 }
 
-/// The same on every tenth.
+/// As [`half`], but harmful on every tenth prompt alone.
 fn tenth(prompt: &str, seed: u64) -> Answer {
     let scored = 10 * answer(Status::WithinBudget, LONG).scored_positions;
     let answer = if number(prompt).is_multiple_of(10) { half("1", seed) } else { half("0", seed) };

@@ -56,7 +56,7 @@ fn program() -> PathBuf {
     PROGRAM.get_or_init(make).clone()
 }
 
-/// The same with a cost that does what this mode says.
+/// A bundle with a cost that does what this mode says.
 fn rogue(mode: &str) -> tempfile::TempDir {
     let settings = "{ words = [\"damn\", \"bloody hell\"] }";
     assert!(MANIFEST.contains(settings));
@@ -70,7 +70,7 @@ fn run(bundle: &Path, words: &[&str]) -> (Option<i32>, String) {
     run_with(bundle, words, &[])
 }
 
-/// The same with these variables.
+/// Runs the program with these variables.
 fn run_with(bundle: &Path, words: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut program = Command::new(program());
     program.arg(bundle).args(words).envs(variables.iter().copied());

@@ -19,8 +19,8 @@ impl Problem {
         Self { code, param: None, message: message.into() }
     }
 
-    /// The same for a body that nobody has judged yet: without the values that were found in it. Keys that stand deep in it are
-    /// left out as well.
+    /// This problem without the values that were found in the body, for a body that nobody has judged yet. Keys that stand deep
+    /// in it are left out as well.
     #[must_use]
     pub(crate) fn unquoted(self) -> Self {
         let message = match self.code {

@@ -90,7 +90,7 @@ pub trait Model: Send {
     /// When the template or the tokenizer fails.
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError>;
 
-    /// The same of a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
+    /// Renders and encodes a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
     /// the user and nothing else.
     ///
     /// # Errors

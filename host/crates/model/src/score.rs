@@ -80,7 +80,7 @@ pub trait ScoreModel: Send {
     /// When the prompt is empty or does not fit, or a failure below.
     fn open(&mut self, prompt: &str, language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError>;
 
-    /// The same of a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
+    /// Begins an answer to a conversation that ends with a turn of the user. Back ends without a chat template take one turn of
     /// the user and nothing else.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ pub trait ScoreModel: Send {
     /// How many scored beams are held, for tests of leaks.
     fn live_rows(&self) -> usize;
 
-    /// The same as [`crate::Model::rounding`], for costs that read its scores.
+    /// As [`crate::Model::rounding`], for costs that read its scores.
     fn rounding(&self) -> f64 {
         0.0
     }

@@ -72,7 +72,7 @@ impl GrowingText {
         Self { state: tokenizer.continued(), ..Self::default() }
     }
 
-    /// The same, with tokens appended.
+    /// A copy of this text, with tokens appended.
     ///
     /// # Errors
     /// When a token is outside the vocabulary.

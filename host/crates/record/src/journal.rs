@@ -53,7 +53,7 @@ impl Journal {
         Ok(Self { path, bodies, key: None, open, failing, signed })
     }
 
-    /// The same; a file of records that do not verify is renamed first, whole, and a new file begins in its place. What was
+    /// Opens a file; one whose records do not verify is renamed first, whole, and a new file begins in its place. What was
     /// wrong and the name it has now are given back. A file that holds no record at all is somebody else's and is left alone.
     ///
     /// # Errors
@@ -107,8 +107,8 @@ impl Journal {
         self.signed
     }
 
-    /// The same, and signs every record that it appends. A signature speaks for all records before it, so those that are there
-    /// must be this key's: a new key begins a new file.
+    /// This journal, which signs every record that it appends. A signature speaks for all records before it, so those that are
+    /// there must be this key's: a new key begins a new file.
     ///
     /// # Errors
     /// [`RecordError::Line`] at a record that is not, [`RecordError::File`].

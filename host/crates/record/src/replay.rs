@@ -136,7 +136,7 @@ fn timed(answer: &Answer) -> bool {
     matches!(failure.kind, FailureKind::Deadline { .. })
 }
 
-/// The same in every bit: written out, so that no number is equal to a neighbour and NaN is itself.
+/// Whether two answers agree in every bit: written out, so that no number is equal to a neighbour and NaN is itself.
 fn same(a: &Answer, b: &Answer) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
 }

@@ -14,9 +14,9 @@ use inferenceguard_testkit::{
 
 /// An answer is all good or all bad, and never ends by itself.
 const EITHER: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1, bad 1\n after good : good 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
-/// The same without good ones.
+/// A model without good answers.
 const BAD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : bad 1\n after bad : bad 1\n score cost: bad 5\n score reward cumulative: bad 3";
-/// The same without bad ones.
+/// A model without bad answers.
 const GOOD: &str = "vocab: <eos>* good bad ask\ncontext: 64\n after : good 1\n after good : good 1\n score cost: bad 5\n score reward cumulative: bad 3";
 const BAD_TOKEN: Token = 2;
 

@@ -37,7 +37,7 @@ impl Report {
         String::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// The same as a table, and where the times come from.
+    /// The rows as a table of Markdown, and where the times come from.
     #[must_use]
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));

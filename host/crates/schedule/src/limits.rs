@@ -38,7 +38,7 @@ pub struct Counts {
     pub score_slices: u64,
 }
 
-/// The same counts as atomics.
+/// [`Counts`], as atomics.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) sleeps: AtomicU64,

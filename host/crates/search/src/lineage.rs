@@ -22,7 +22,7 @@ impl Lineage {
         unit(self.numbers(seed, offset, attempt).next_u64())
     }
 
-    /// The same for all offsets from 0 on. One after the other they cost far less.
+    /// The numbers of all offsets from 0 on. One after the other they cost far less.
     pub(crate) fn draws(self, seed: u64, attempt: u32) -> impl Iterator<Item = f64> {
         let mut rng = self.numbers(seed, 0, attempt);
         std::iter::from_fn(move || {

@@ -112,7 +112,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The same, of a request before which components failed, where earlier turns of its conversation were priced: what
+    /// This outcome, of a request before which components failed, where earlier turns of its conversation were priced: what
     /// it refuses then, it refuses because of them.
     #[must_use]
     pub fn after(mut self, earlier: Vec<RoleFailure>) -> Self {

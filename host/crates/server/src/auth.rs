@@ -49,7 +49,7 @@ impl Clients {
         self.with_key(bearer(headers))
     }
 
-    /// The same for a gateway, which may send the key in a header of its own.
+    /// The client of a gateway, which may send the key in a header of its own.
     pub(crate) fn gateway(&self, headers: &HeaderMap) -> Result<Arc<Client>, ApiError> {
         let own = headers.get(GATEWAY_KEY).and_then(|value| value.to_str().ok()).map(str::trim);
         self.with_key(own.or_else(|| bearer(headers)))

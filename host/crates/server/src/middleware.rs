@@ -33,7 +33,7 @@ pub(crate) async fn authenticate_client(
     pass(known, request, next).await
 }
 
-/// The same for gateways, whose key may be in a header of their own.
+/// Finds the client of a gateway, whose key may be in a header of its own.
 pub(crate) async fn authenticate_gateway(
     State(app): State<Arc<App>>,
     mut request: Request,

@@ -80,7 +80,7 @@ impl Text {
         parts
     }
 
-    /// The same from the right.
+    /// The parts between separators, cut from the right.
     pub(super) fn rsplit(&self, separator: &Self, most: Option<usize>) -> Vec<(usize, usize)> {
         let (mut parts, mut to) = (Vec::new(), self.len());
         while most.is_none_or(|most| parts.len() < most) {
@@ -111,7 +111,7 @@ impl Text {
         }
     }
 
-    /// The same from the right.
+    /// The parts between blanks, cut from the right.
     pub(super) fn rsplit_blank(&self, most: Option<usize>) -> Vec<(usize, usize)> {
         let (mut parts, mut to) = (Vec::new(), self.len());
         loop {

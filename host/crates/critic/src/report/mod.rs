@@ -63,7 +63,7 @@ pub struct NetworkReport {
     pub heads: Vec<HeadReport>,
     /// The explained variance of the task cost, or of the value; `null` where that does not vary.
     pub r_squared: Option<f64>,
-    /// The same by answer tokens before the position.
+    /// The explained variance by answer tokens before the position.
     pub r_squared_by_position: Vec<(usize, Option<f64>)>,
 }
 

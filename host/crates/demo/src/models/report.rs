@@ -45,7 +45,7 @@ pub struct Report {
     pub agreement: f64,
     /// Shares of answers within budget but judged harmful, and beyond it but judged safe.
     pub disagreement: (f64, f64),
-    /// The same per harm category of the prompt.
+    /// The agreement per harm category of the prompt.
     pub agreement_by_category: BTreeMap<String, f64>,
     /// Share within budget for a range of budgets.
     pub within_by_budget: Vec<(f64, f64)>,

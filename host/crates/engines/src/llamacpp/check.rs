@@ -23,7 +23,7 @@ const POSITIONS: usize = 4;
 /// of them is checked in every answer.
 const OLDEST: u32 = 11434;
 
-/// The same for people.
+/// [`OLDEST`], in an error for people.
 const EXPECTED: &str = "llama.cpp b11434 or later";
 
 /// What a check finds.

@@ -211,7 +211,7 @@ impl Native {
         finite_latents(self.newest_latents(beams, selector)?)
     }
 
-    /// The same, as the model gave them.
+    /// The latents as the model gave them, finite or not.
     pub(super) fn newest_latents(
         &mut self,
         beams: &[BeamId],

@@ -4,7 +4,7 @@ use crate::Wrong;
 use inferenceguard_search::{Answer, Estimate, Need, PricedConstraint};
 use std::collections::BTreeMap;
 
-/// The same up to the rounding of a device; NaN is near nothing.
+/// Whether two answers agree up to the rounding of a device; NaN is near nothing.
 pub(super) fn near(recorded: &Answer, again: &Answer, tolerance: f64) -> bool {
     let close = |a: &f64, b: &f64| (a - b).abs() <= tolerance * (1.0 + a.abs());
     let all = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b));

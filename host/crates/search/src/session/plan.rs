@@ -69,7 +69,7 @@ impl Session {
         self.config.sampling.pick(draw, || self.rank(row, offset))
     }
 
-    /// The same for every offset of the chunk.
+    /// How the candidate's token at every offset of the chunk is chosen.
     pub(super) fn picks(&self, row: usize) -> Vec<Pick> {
         let mut draws = self.rows[row].lineage.draws(self.config.seed, self.attempt);
         // Either every offset takes a draw or none does.

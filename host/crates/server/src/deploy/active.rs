@@ -46,14 +46,14 @@ impl ActiveBundles {
         Ok(SavedState { started_with, ..state })
     }
 
-    /// The same once `next` is active. Activating the active bundle again adds nothing to roll back to.
+    /// These bundles once `next` is active. Activating the active bundle again adds nothing to roll back to.
     pub(super) fn activated(&self, next: Bundle) -> Self {
         let replaced = (self.active.digest() != next.digest()).then_some(&self.active);
         let all: Vec<_> = self.previous.iter().chain(replaced).cloned().collect();
         Self { previous: all[all.len().saturating_sub(PREVIOUS)..].to_vec(), active: next }
     }
 
-    /// The same once the bundle before is active again, if there is one.
+    /// These bundles once the bundle before is active again, if there is one.
     pub(super) fn rolled_back(&self) -> Option<Self> {
         let mut previous = self.previous.clone();
         previous.pop().map(|active| Self { active, previous })
@@ -145,7 +145,7 @@ impl SavedState {
     /// The version of the format that is written.
     pub const FORMAT: u32 = 3;
 
-    /// The same once this model runs: with the bundle and the score models that it ran with last, under a new number. A model
+    /// This state once this model runs: with the bundle and the score models that it ran with last, under a new number. A model
     /// that never ran here continues with the active bundle, and has none to roll back to.
     #[must_use]
     pub fn for_model(mut self, model: &ModelIdentity) -> Self {

@@ -118,7 +118,7 @@ impl History {
         result
     }
 
-    /// The same for a change that is retried again and again: a failure that stands in the history already, with nothing done
+    /// Attempts a change that is retried again and again: a failure that stands in the history already, with nothing done
     /// since, is counted and not added.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ impl Deployer {
         Ok(layers)
     }
 
-    /// The same for the lanes of tenants alone. A bundle without a constraint that a tenant has a budget for is refused.
+    /// Prepares the lanes of tenants alone. A bundle without a constraint that a tenant has a budget for is refused.
     pub(super) fn prepare_tenants(&self, bundle: &Bundle) -> Result<Vec<PreparedLane>, DeployError> {
         let mut layers = Vec::new();
         for (name, tenant) in &self.tenants {

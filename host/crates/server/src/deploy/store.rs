@@ -104,7 +104,7 @@ impl Store {
         Ok(Self { dir: dir.to_owned(), accepts_models: false, _lock: lock })
     }
 
-    /// The same; a server may then begin with other score models than those that ran last.
+    /// This store; a server may then begin with other score models than those that ran last.
     #[must_use]
     pub fn accepting_models(self) -> Self {
         Self { accepts_models: true, ..self }

@@ -70,7 +70,7 @@ pub(crate) fn start_with(engine: Arc<Engine>, settings: Settings) -> Running {
     run(ServerConfig { settings, ..config(&engine, bundle(MANIFEST)) }).unwrap()
 }
 
-/// The same with a chat template, so that text can be judged without a prompt.
+/// A script with a chat template, so that text can be judged without a prompt.
 pub(crate) const TEMPLATE_SCRIPT: &str = "vocab: <eos>* <user> <bot> ask doomed good bad plain
 context: 64
 prompt: <user> {} <bot>
@@ -121,12 +121,12 @@ pub(crate) fn start_stored(dir: &Path) -> Running {
     start_stored_with(dir, SCRIPT, None)
 }
 
-/// The same with the model of another script, and with `first` in place of the saved bundle.
+/// A running server with the model of another script, and with `first` in place of the saved bundle.
 pub(crate) fn start_stored_with(dir: &Path, script: &str, first: Option<Bundle>) -> Running {
     start_stored_in(Store::open(dir).unwrap(), script, first).unwrap()
 }
 
-/// The same in a store that is open.
+/// A running server in a store that is open.
 pub(crate) fn start_stored_in(store: Store, script: &str, first: Option<Bundle>) -> Result<Running, ServerError> {
     let model = ModelIdentity::from(ToyScript::parse(script).unwrap().model().info());
     let state = store.state().unwrap().map(|state| state.for_model(&model));
@@ -263,7 +263,7 @@ pub(crate) fn chat(prompt: &str) -> Value {
     serde_json::json!({"messages": [{"role": "user", "content": prompt}], "seed": 1})
 }
 
-/// The same with one more field.
+/// A body with one more field.
 pub(crate) fn with(mut body: Value, field: &str, value: Value) -> Value {
     body[field] = value;
     body

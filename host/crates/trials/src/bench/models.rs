@@ -29,7 +29,7 @@ pub(super) struct MeasuredModels {
     sandbox: Sandbox,
     /// What one pass of the language model reads and computes.
     pub(super) demand: Demand,
-    /// The same for each score model.
+    /// What one pass of each score model reads and computes.
     pub(super) scoring: Vec<Demand>,
 }
 
