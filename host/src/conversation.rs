@@ -83,7 +83,7 @@ impl Engine {
         for (at, turn) in history.iter().enumerate().filter(|(_, turn)| may_be_an_answer(turn)) {
             let tokens = self.tokenizer().encode(&turn.content).map_err(ModelError::from)?;
             let asked = before(&history[..at]);
-            let judged = self.judged(deployment, (&asked, &terms, wait), &tokens, cancel);
+            let judged = self.judge_admitted(deployment, (&asked, &terms, wait), &tokens, cancel);
             // A cancelled pricing is incomplete, so its result is not used.
             if cancel.is_cancelled() {
                 return Err(EngineError::CancelledWaiting);

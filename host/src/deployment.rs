@@ -73,7 +73,7 @@ impl Deployment {
     }
 
     /// The method that a request asks for.
-    pub(crate) fn asked(&self, request: &Request) -> Result<&Ready, EngineError> {
+    pub(crate) fn requested_method(&self, request: &Request) -> Result<&Ready, EngineError> {
         self.method(request.method.as_deref().unwrap_or(&self.default))
     }
 

@@ -58,13 +58,13 @@ impl Driver<'_> {
                 let growth = abilities::check_penalties(&self.method, growth, &self.abilities)?;
                 Ok(self.beams.grow(&growth, needs)?)
             }
-            Some(forced) => Ok(taken(&mut self.beams, &growth, needs, forced)?.into_iter().map(Ok).collect()),
+            Some(forced) => Ok(force_tokens(&mut self.beams, &growth, needs, forced)?.into_iter().map(Ok).collect()),
         }
     }
 }
 
 /// Grows every row with the next of the given tokens: the same for all rows.
-fn taken(
+fn force_tokens(
     beams: &mut Beams<'_>,
     growth: &Growth,
     needs: Vec<GrowNeed>,

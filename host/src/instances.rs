@@ -56,7 +56,7 @@ impl Instances {
     }
 
     /// The attempt of a request, see [`Instances::for_request`], repeated only where the caller may wait.
-    pub(crate) fn taken<T>(
+    pub(crate) fn take<T>(
         &self,
         wait: Wait,
         cancel: &CancelToken,
@@ -64,7 +64,7 @@ impl Instances {
     ) -> Result<(T, Holder<'_>), EngineError> {
         match wait {
             Wait::ForOthers => self.for_request(cancel, attempt),
-            Wait::Never => self.tried(&attempt),
+            Wait::Never => self.try_once(&attempt),
         }
     }
 
@@ -76,7 +76,7 @@ impl Instances {
         attempt: impl Fn() -> Result<T, EngineError>,
     ) -> Result<(T, Holder<'_>), EngineError> {
         if self.line.counts() == (0, 0) {
-            match self.tried(&attempt) {
+            match self.try_once(&attempt) {
                 Err(error) if error.may_succeed_later() => {}
                 other => return other,
             }
@@ -91,14 +91,14 @@ impl Instances {
     pub(crate) fn for_activation<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
         let late = End::At(Instant::now() + ACTIVATION);
         // The first attempt does not queue: it compiles, and requests would wait for it.
-        match self.tried(&attempt) {
+        match self.try_once(&attempt) {
             Err(error) if error.may_succeed_later() => {}
             other => return other.map(|(made, _)| made),
         }
         let made = match self.line.enter_until(late) {
             Ok(_first) => self.retried(attempt, late),
             // Its turn did not come in time: one more attempt gives the error.
-            Err(_) => self.tried(&attempt),
+            Err(_) => self.try_once(&attempt),
         };
         made.map(|(made, _)| made)
     }
@@ -112,7 +112,7 @@ impl Instances {
     ) -> Result<(T, Holder<'_>), EngineError> {
         loop {
             let before = self.held.lock().ended;
-            let error = match self.tried(&attempt) {
+            let error = match self.try_once(&attempt) {
                 Err(error) if error.may_succeed_later() => error,
                 other => return other,
             };
@@ -128,7 +128,7 @@ impl Instances {
     }
 
     /// One attempt, which counts as a holder from its start.
-    fn tried<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<(T, Holder<'_>), EngineError> {
+    fn try_once<T>(&self, attempt: impl Fn() -> Result<T, EngineError>) -> Result<(T, Holder<'_>), EngineError> {
         self.held.change(|held| held.holders += 1);
         let holder = Holder(&self.held);
         attempt().map(|made| (made, holder))

@@ -91,7 +91,7 @@ impl Engine {
 
     /// Same, for a caller that is admitted already. A cancelled call covers only part of the answer. The prompt may be
     /// empty, if the model's chat template takes that.
-    pub(crate) fn judged(
+    pub(crate) fn judge_admitted(
         &self,
         deployment: &Deployment,
         (request, terms, wait): (&Request, &Terms, Wait),
@@ -99,7 +99,7 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Judgement, EngineError> {
         let request = Request { method: None, max_tokens: None, release: Some(Release::AtEnd), ..request.clone() };
-        self.check_health(&deployment.asked(&request)?.info)?;
+        self.check_health(&deployment.requested_method(&request)?.info)?;
         if deployment.config.constraints.is_empty() {
             return Err(EngineError::Unguarded);
         }
@@ -115,7 +115,7 @@ impl Engine {
             return Ok(of_nothing(deployment.generation, &valid.config));
         }
         let ready = deployment.method(&valid.method)?;
-        let (mut roles, _holder) = self.instances().taken(wait, cancel, || ready.roles.open())?;
+        let (mut roles, _holder) = self.instances().take(wait, cancel, || ready.roles.open())?;
         (roles.policy, roles.critic, roles.steering) = (Box::new(KeepOnly(Needs::default())), None, None);
         let tokenizer = self.tokenizer();
         let vocabulary = ended_by_the_last(vocabulary(self.model()), tokens);

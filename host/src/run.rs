@@ -20,7 +20,7 @@ impl UnderTerms<'_> {
         let (start, engine) = (Instant::now(), self.engine);
         let _admission = engine.gate().enter(cancel)?;
         let deployment = engine.lanes().get(self.terms.lane.as_deref())?;
-        engine.check_health(&deployment.asked(request)?.info)?;
+        engine.check_health(&deployment.requested_method(request)?.info)?;
         let (terms, mut failures) = engine.less_spent(&deployment, request, self.terms, cancel)?;
         let mut handles = engine.handles(&terms.caller(cancel));
         let valid = ValidRequest::new(request, &terms, &deployment, &handles)?;

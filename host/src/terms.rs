@@ -88,7 +88,7 @@ impl UnderTerms<'_> {
     ) -> Result<Judgement, EngineError> {
         let cancel = CancelToken::new();
         let _admission = self.engine.gate().enter(&cancel)?;
-        self.engine.judged(&judge.0, (request, self.terms, Wait::ForOthers), tokens, &cancel)
+        self.engine.judge_admitted(&judge.0, (request, self.terms, Wait::ForOthers), tokens, &cancel)
     }
 
     /// Prices an answer under all of the terms, until `cancel` is used. Where budgets are those of the whole conversation, the
@@ -108,7 +108,7 @@ impl UnderTerms<'_> {
             true => (self.terms.clone(), Vec::new()),
             false => self.engine.less_spent(&judge.0, request, self.terms, cancel)?,
         };
-        let judged = self.engine.judged(&judge.0, (request, &terms, Wait::ForOthers), tokens, cancel);
+        let judged = self.engine.judge_admitted(&judge.0, (request, &terms, Wait::ForOthers), tokens, cancel);
         // A cancelled pricing covers only a part of the answer.
         if cancel.is_cancelled() {
             return Err(EngineError::CancelledWaiting);

@@ -41,7 +41,7 @@ impl AnswerText {
         }
         let eos = self.texts.info().eos.first().copied();
         self.due = Arc::new(self.retokenized.extend(&self.texts.tokenizer(), tokens, ended, eos)?);
-        whole.extend(self.retokenized.held().take(self.due.keep));
+        whole.extend(self.retokenized.scored_tokens().take(self.due.keep));
         let from = whole.len();
         whole.extend(&self.due.tokens);
         Ok((whole, from))

@@ -95,7 +95,7 @@ impl Retokenized {
     }
 
     /// The tokens after the prefix whose scores stay.
-    pub(crate) fn held(&self) -> impl Iterator<Item = Token> {
+    pub(crate) fn scored_tokens(&self) -> impl Iterator<Item = Token> {
         self.scored.iter().map(|scored| scored.token)
     }
 

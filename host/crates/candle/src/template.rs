@@ -366,13 +366,13 @@ fn chat(chat: Chat, tokens: Vec<(&'static str, String)>, date: PromptDate) -> Re
         Chat::Unusable(message) => return Err(format!("{message}; choose another template")),
     };
     let template = ChatTemplate::new(&source, tokens, date)?;
-    tried(&template)?;
+    check_renders(&template)?;
     Ok(template)
 }
 
 /// Renders the usual conversations, so that a template that fails is found before the first request. A template may refuse a
 /// system turn or earlier turns, but not a question.
-fn tried(template: &ChatTemplate) -> Result<(), String> {
+fn check_renders(template: &ChatTemplate) -> Result<(), String> {
     let turns = |roles: &[&str]| -> Vec<Message> {
         roles.iter().map(|role| Message { role: (*role).to_owned(), content: "Hello.".into() }).collect()
     };

@@ -7,8 +7,8 @@ use crate::{
     CandleError, ModelFiles, added,
     continued::Continued,
     gguf::Gguf,
-    guarded::{failed, guarded},
     marked::Marked,
+    panics::{catch_panics, failed},
     spelling::Spelling,
     words,
     words::Words,
@@ -87,7 +87,7 @@ impl HfTokenizer {
         match gguf.tokenizer()? {
             Some(json) => {
                 let read = || tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes()).and_then(Self::new);
-                let tokenizer = guarded(read).map_err(|e| not_usable(path, &e))?;
+                let tokenizer = catch_panics(read).map_err(|e| not_usable(path, &e))?;
                 gguf.same_tokens(|id| tokenizer.spelling(id))?;
                 Ok(tokenizer)
             }
@@ -101,9 +101,9 @@ impl HfTokenizer {
     fn named(files: &ModelFiles, name: &str) -> Result<Self, CandleError> {
         let bytes = files.read(name, "tokenizer.json (the fast tokenizer; convert a slow one with transformers)")?;
         let failed = |e| not_usable(files.path().join(name), &e);
-        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&bytes)).map_err(failed)?;
-        guarded(|| Ok(added::join(files, &mut inner))).map_err(failed)??;
-        guarded(|| Self::new(inner)).map_err(failed)
+        let mut inner = catch_panics(|| tokenizers::Tokenizer::from_bytes(&bytes)).map_err(failed)?;
+        catch_panics(|| Ok(added::join(files, &mut inner))).map_err(failed)??;
+        catch_panics(|| Self::new(inner)).map_err(failed)
     }
 
     fn new(mut inner: tokenizers::Tokenizer) -> tokenizers::Result<Self> {
@@ -127,7 +127,7 @@ impl HfTokenizer {
     /// # Errors
     /// When the text cannot be represented.
     pub fn encode_framed(&self, text: &str, frame: bool) -> Result<Vec<Token>, TokenizerError> {
-        let encoding = guarded(|| self.inner.encode_fast(text, frame)).map_err(failed)?;
+        let encoding = catch_panics(|| self.inner.encode_fast(text, frame)).map_err(failed)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -161,7 +161,7 @@ impl HfTokenizer {
         frame: bool,
         offsets: OffsetType,
     ) -> Result<Encoding, TokenizerError> {
-        guarded(|| self.encoded(edges, text, frame, offsets)).map_err(failed)
+        catch_panics(|| self.encoded(edges, text, frame, offsets)).map_err(failed)
     }
 
     fn encoded(
@@ -230,7 +230,7 @@ impl HfTokenizer {
 
     /// Makes sure that no words become these tokens, whatever the tokenizer says about them.
     pub(crate) fn keep_from_words(&mut self, tokens: &[Token]) -> Result<(), TokenizerError> {
-        let spelled = |id: &&Token| is_spelled(guarded(|| self.inner.decode(&[**id], false)));
+        let spelled = |id: &&Token| is_spelled(catch_panics(|| self.inner.decode(&[**id], false)));
         let more: Vec<Token> = tokens.iter().filter(|id| !self.control.contains(id)).filter(spelled).copied().collect();
         if more.is_empty() {
             return Ok(());
@@ -340,6 +340,6 @@ mod tests {
     fn a_token_that_cannot_be_decoded_counts_as_spelled() {
         assert!(is_spelled(Ok("</s>".to_owned())) && !is_spelled(Ok(" ".to_owned())));
         assert!(is_spelled(Err("no such token".into())));
-        assert!(is_spelled(guarded(|| panic!("the decoder"))));
+        assert!(is_spelled(catch_panics(|| panic!("the decoder"))));
     }
 }

@@ -108,9 +108,9 @@ fn nothing_is_asked_twice() {
         handle.extend(&[ScoreRow { id, tokens: bytes("an answer"), ended: true }]).unwrap().remove(0).tokens
     };
     let first = audit(None);
-    let asked = scores.asked();
+    let asked = scores.request_count();
     assert_eq!(audit(None), first);
-    assert_eq!(scores.asked(), asked, "the scores are known");
+    assert_eq!(scores.request_count(), asked, "the scores are known");
     // Another tenant shares nothing, and its salt keeps the server's cache apart too.
     fake.take();
     assert_eq!(audit(Some("b")), first);
@@ -265,9 +265,9 @@ fn scores_of_another_model_are_forgotten_when_it_is_found() {
     assert!(audit(&scores).is_err(), "prices of a model that is gone are not used");
     fake.change(|kind| kind.weights = Weights(1));
     until("the right one is back", || scores.broken().is_none());
-    let asked = scores.asked();
+    let asked = scores.request_count();
     assert_eq!(audit(&scores).unwrap(), right);
-    assert!(scores.asked() > asked, "the text is read again");
+    assert!(scores.request_count() > asked, "the text is read again");
 }
 
 #[test]

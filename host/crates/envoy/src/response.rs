@@ -97,7 +97,7 @@ impl Guarded {
             self.body = Body::Whole { bytes, pieces: pieces + 1 };
             return Ok(reply::body(Vec::new()));
         }
-        let changed = self.judged(&bytes, guard).await?;
+        let changed = self.judge_body(&bytes, guard).await?;
         Ok(match changed {
             Some(other) => reply::body(other),
             None if pieces == 0 => reply::same_body(),
@@ -106,7 +106,7 @@ impl Guarded {
     }
 
     /// Judges a whole body; gives another one to send in its place, if it may not go out as it is.
-    async fn judged<J: Judge>(&self, bytes: &[u8], guard: &Guard<J>) -> Result<Option<Vec<u8>>, Blocked> {
+    async fn judge_body<J: Judge>(&self, bytes: &[u8], guard: &Guard<J>) -> Result<Option<Vec<u8>>, Blocked> {
         if self.status >= 400 && chat::is_error(bytes) {
             return Ok(None);
         }

@@ -22,7 +22,7 @@ pub use guard::{ig_answer, ig_bundle};
 pub use pointers::ig_piece;
 
 use guard::begin;
-use pointers::{Pieces, guarded, text_of, text_or_null, to_text};
+use pointers::{Pieces, text_of, text_or_null, to_text};
 use std::ffi::c_char;
 
 /// See the header.
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn ig_bundle_open(path: *const c_char, error: *mut *mut c_
     // SAFETY: the caller's promise.
     let opened = || ig_bundle::open(unsafe { text_of(path, "path") }?);
     // SAFETY: the caller's promise.
-    unsafe { guarded(error, opened) }.map_or(std::ptr::null_mut(), |bundle| Box::into_raw(Box::new(bundle)))
+    unsafe { pointers::run(error, opened) }.map_or(std::ptr::null_mut(), |bundle| Box::into_raw(Box::new(bundle)))
 }
 
 /// See the header.
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn ig_answer_begin(
     // SAFETY: the caller's promise.
     let begun = || begin(unsafe { bundle.as_ref() }, unsafe { text_or_null(prompt, "prompt") }?);
     // SAFETY: the caller's promise.
-    unsafe { guarded(error, begun) }.map_or(std::ptr::null_mut(), |answer| Box::into_raw(Box::new(answer)))
+    unsafe { pointers::run(error, begun) }.map_or(std::ptr::null_mut(), |answer| Box::into_raw(Box::new(answer)))
 }
 
 /// See the header.
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn ig_answer_weigh(
         pointers::put(&weighed, safe, margins)
     };
     // SAFETY: the caller's promise.
-    unsafe { guarded(error, weigh) }.is_some()
+    unsafe { pointers::run(error, weigh) }.is_some()
 }
 
 /// See the header.
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn ig_answer_accept(
         pointers::put(&accepted, safe, margins)
     };
     // SAFETY: the caller's promise.
-    unsafe { guarded(error, accept) }.is_some()
+    unsafe { pointers::run(error, accept) }.is_some()
 }
 
 /// See the header.

@@ -108,7 +108,7 @@ pub(crate) unsafe fn put(found: &[Metered], safe: *mut bool, margins: *mut f64) 
 ///
 /// # Safety
 /// `error` is NULL or may be written to.
-pub(crate) unsafe fn guarded<T>(error: *mut *mut c_char, work: impl FnOnce() -> Result<T, Reason>) -> Option<T> {
+pub(crate) unsafe fn run<T>(error: *mut *mut c_char, work: impl FnOnce() -> Result<T, Reason>) -> Option<T> {
     let panicked = |_| Err("a bug of this library: it panicked".into());
     match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked) {
         Ok(value) => Some(value),

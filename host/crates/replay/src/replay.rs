@@ -176,7 +176,7 @@ impl Priced {
         body: &Body,
     ) -> Result<(), ReplayError> {
         let costs = opened.roles()?.info().costs;
-        let judged = judged(engine, opened, suffix, body)?;
+        let judged = judge_again(engine, opened, suffix, body)?;
         for entry in &opened.bundle.manifest().constraints {
             if costs.get(&entry.cost).is_none_or(|cost| cost.grain == CostGrain::Chunk) {
                 self.skipped += 1;
@@ -208,7 +208,7 @@ impl fmt::Display for Priced {
     }
 }
 
-fn judged(engine: &Engine, opened: &DecidingBundle, suffix: &str, body: &Body) -> Result<Judgement, ReplayError> {
+fn judge_again(engine: &Engine, opened: &DecidingBundle, suffix: &str, body: &Body) -> Result<Judgement, ReplayError> {
     let held = &body.inputs.config.constraints;
     let own = held.iter().filter_map(|one| {
         let name = one.constraint.name.strip_suffix(suffix)?;

@@ -100,7 +100,8 @@ pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
     let lines = if options.verbose { format!("warn,{REQUEST_LINES}=info") } else { "warn".to_owned() };
-    let telemetry = inferenceguard_telemetry::begin(Spans::asked(options.otlp.as_deref())?, REQUEST_SPANS, &lines)?;
+    let telemetry =
+        inferenceguard_telemetry::begin(Spans::from_environment(options.otlp.as_deref())?, REQUEST_SPANS, &lines)?;
     faces::check(&options.faces)?;
     let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
     // Before a large model is read, so that an address that is taken is reported at once.

@@ -33,7 +33,7 @@ impl Spans {
     ///
     /// # Errors
     /// [`TelemetryError::Variable`] for a value that this program does not support, [`TelemetryError::NoAddress`].
-    pub fn asked(option: Option<&str>) -> Result<Self, TelemetryError> {
+    pub fn from_environment(option: Option<&str>) -> Result<Self, TelemetryError> {
         Self::from(option, variable)
     }
 

@@ -54,7 +54,7 @@ pub fn calibrate(options: &CalibrateOptions) -> Result<Curve, TrialError> {
     let ask = |method: &str, budget| -> Result<Vec<Tried>, TrialError> {
         let one = |prompt| {
             bar.inc(1);
-            tried(&engine, prompt, method, &constraint, budget)
+            try_prompt(&engine, prompt, method, &constraint, budget)
         };
         prompts.iter().map(one).collect()
     };
@@ -113,7 +113,13 @@ fn budgets(options: &CalibrateOptions) -> Result<Vec<f64>, TrialError> {
 
 /// Asks one prompt. A model that fails on it, and may answer others, leaves it without an answer; a prompt that the models do not
 /// take is an error.
-fn tried(engine: &Engine, prompt: &Prompt, method: &str, constraint: &str, budget: f64) -> Result<Tried, TrialError> {
+fn try_prompt(
+    engine: &Engine,
+    prompt: &Prompt,
+    method: &str,
+    constraint: &str,
+    budget: f64,
+) -> Result<Tried, TrialError> {
     let mut request = Request::new(&prompt.text);
     (request.method, request.seed) = (Some(method.to_owned()), Some(prompt.id as u64));
     request.max_tokens = None;

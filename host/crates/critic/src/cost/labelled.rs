@@ -106,12 +106,12 @@ fn single(line: &Line, prompt: Option<&str>, answer: &str) -> Result<Unit, Strin
     if !(0.0..=1.0).contains(&harm) {
         return Err(format!("`harm` {harm}; expected a number from 0 to 1"));
     }
-    let turns = vec![Message::user(asked(prompt)?)];
+    let turns = vec![Message::user(required_prompt(prompt)?)];
     let category = line.category.clone();
     Ok(Unit::Single(Labelled { turns, answer: answer.to_owned(), harm: Some(harm), category, weight: 1.0 }))
 }
 
-fn asked(prompt: Option<&str>) -> Result<&str, String> {
+fn required_prompt(prompt: Option<&str>) -> Result<&str, String> {
     let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
     prompt.ok_or_else(|| "an answer without a `prompt`; expected a text".to_owned())
 }
@@ -120,7 +120,7 @@ fn record(line: &Line, [a, b]: [&String; 2]) -> Result<Vec<Unit>, String> {
     let (Some(first), Some(second)) = (line.is_response_0_safe, line.is_response_1_safe) else {
         return Err("a record without labels; expected `is_response_0_safe` and `is_response_1_safe`".to_owned());
     };
-    let turns = vec![Message::user(asked(line.prompt.as_deref())?)];
+    let turns = vec![Message::user(required_prompt(line.prompt.as_deref())?)];
     let answer = |answer: &String, safe: bool| {
         let harm = Some(f64::from(u8::from(!safe)));
         Labelled { turns: turns.clone(), answer: answer.clone(), harm, category: line.category.clone(), weight: 1.0 }
@@ -137,7 +137,7 @@ fn pair(prompt: Option<String>, texts: [String; 2]) -> Result<Unit, String> {
     let answer =
         |(turns, answer): (Vec<Message>, String)| Labelled { turns, answer, harm: None, category: None, weight: 1.0 };
     let read = |text: &String| match &prompt {
-        Some(prompt) => Ok((vec![Message::user(asked(Some(prompt))?)], text.clone())),
+        Some(prompt) => Ok((vec![Message::user(required_prompt(Some(prompt))?)], text.clone())),
         None => dialogue(text),
     };
     let [chosen, rejected] = texts;

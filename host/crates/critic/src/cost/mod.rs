@@ -86,7 +86,7 @@ pub fn train(
     for places in &options.readings {
         progress.set_position(0);
         let (job, head) = (job(places), job(places).fit(progress)?);
-        heads.push((job.tried(&head)?, job, head));
+        heads.push((job.validate(&head)?, job, head));
     }
     heads.sort_by(|a, b| a.0.loss.total_cmp(&b.0.loss));
     let tried = heads.iter().map(|(tried, ..)| tried.clone()).collect();

@@ -113,7 +113,7 @@ impl Job<'_> {
     }
 
     /// The AUC on the validation.
-    pub(super) fn tried(&self, head: &Head) -> Result<Tried> {
+    pub(super) fn validate(&self, head: &Head) -> Result<Tried> {
         let seen = self.seen(head, &self.data.parts.validation)?;
         let auc = auc(&pairs(self.objective, &seen.iter().collect::<Vec<_>>()));
         let epochs = (head.best_epoch + 1, head.history.len());

@@ -48,7 +48,7 @@ impl Core {
         self.slots.take(tokens).await.ok_or_else(|| Fault::Cancelled.at(&self.side.names))
     }
 
-    fn asked<'a>(&self, prompt: &'a [Token], max: u32, end: &'a [Token]) -> Asked<'a> {
+    fn query<'a>(&self, prompt: &'a [Token], max: u32, end: &'a [Token]) -> Asked<'a> {
         Asked { prompt, max: max as usize, end, vocab: self.side.info.vocab }
     }
 
@@ -115,7 +115,7 @@ impl Engine for Core {
         let mut slot = self.slot(prompt).await?;
         self.restore(session, &mut slot, &job.parent, &job.siblings).await;
         let request = Completion::new(prompt, max, &job.sampling, slot.number).seeded(job.seed);
-        let asked = self.asked(prompt, max, &growth.end);
+        let asked = self.query(prompt, max, &growth.end);
         let tokenizer = &*self.side.local.tokenizer;
         // What a call that is cancelled leaves in the slot is not known.
         slot.has_read(Vec::new());
@@ -130,7 +130,7 @@ impl Engine for Core {
         let request = Completion::likeliest(beam, k, &self.side.info.eos, slot.number);
         slot.has_read(Vec::new());
         let (mut best, cost) =
-            self.ask(session, request, |bytes| read::likely(bytes, self.asked(beam, 1, &[]))).await?;
+            self.ask(session, request, |bytes| read::likely(bytes, self.query(beam, 1, &[]))).await?;
         slot.has_read(beam.to_vec());
         if best.len() < k as usize {
             let wrong = Contradiction::Likely { found: best.len(), expected: k as usize };

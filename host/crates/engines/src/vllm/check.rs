@@ -74,7 +74,7 @@ impl LanguageCheck {
         })
     }
 
-    fn asked<'a>(&self, prompt: &'a [Token], max: usize) -> Asked<'a> {
+    fn query<'a>(&self, prompt: &'a [Token], max: usize) -> Asked<'a> {
         Asked { prompt, max, end: &[], vocab: self.vocab }
     }
 
@@ -170,7 +170,7 @@ impl On<'_> {
     async fn continuation(&self, penalties: &[Vec<(Token, f32)>], mass: f32) -> Result<Row, Fault> {
         let request = Completion { vllm_xargs: extra(penalties, 0, mass, self.check.vocab), ..self.greedy() };
         let bytes = self.send(&request).await?;
-        Ok(read::row(&bytes, self.check.asked(&self.check.beginning, LENGTH))?.value)
+        Ok(read::row(&bytes, self.check.query(&self.check.beginning, LENGTH))?.value)
     }
 
     /// The greedy continuation, with as many likely tokens as the server gives.
@@ -179,7 +179,7 @@ impl On<'_> {
         for k in LIKELIEST.map(|k| k.min(self.check.vocab as u32)) {
             match self.send(&Completion { logprobs: k, ..self.greedy() }).await {
                 Ok(bytes) => {
-                    let asked = self.check.asked(&self.check.beginning, LENGTH);
+                    let asked = self.check.query(&self.check.beginning, LENGTH);
                     let base = read::likely(&bytes, asked, k as usize)?;
                     return Ok((k, base.value.0.clone(), base));
                 }
@@ -195,7 +195,7 @@ impl On<'_> {
         let cold = Sampling { temperature: 0.25, ..Sampling::GREEDY };
         let request = Completion::new(self.model, &self.check.beginning, 1, &cold).seeded(1);
         let bytes = self.send(&Completion { logprobs: 2, ..request }).await?;
-        let now = read::likely(&bytes, self.check.asked(&self.check.beginning, 1), 2)?.value.0;
+        let now = read::likely(&bytes, self.check.query(&self.check.beginning, 1), 2)?.value.0;
         let far = |then: &Likely, now: &Likely| (then.logprob - now.logprob).abs() > NOISE;
         let changed = best.iter().zip(&now).any(|(then, now)| far(then, now));
         if changed { Err(Fault::ProcessedLogprobs) } else { Ok(()) }
@@ -229,7 +229,7 @@ impl On<'_> {
             let prompt = [one.prompt.as_slice(), &one.tokens].concat();
             let request = Completion::new(self.model, &prompt, 1, &Sampling::GREEDY);
             let bytes = self.send(&Completion { prompt_logprobs: Some(0), ..request }).await?;
-            let found = read::of_prompt(&bytes, self.check.asked(&prompt, 1), one.prompt.len())?.value;
+            let found = read::of_prompt(&bytes, self.check.query(&prompt, 1), one.prompt.len())?.value;
             pairs.extend(likeness.pairs(&found, &one.values));
         }
         likeness.judge(&pairs)

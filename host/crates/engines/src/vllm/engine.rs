@@ -40,7 +40,7 @@ impl Core {
             .await
     }
 
-    fn asked<'a>(&self, prompt: &'a [Token]) -> Asked<'a> {
+    fn query<'a>(&self, prompt: &'a [Token]) -> Asked<'a> {
         Asked { prompt, max: 1, end: &[], vocab: self.side.info.vocab }
     }
 
@@ -72,14 +72,14 @@ impl Engine for Core {
 
     async fn likeliest(&self, session: &Session, beam: &[Token], k: u32) -> Result<(Vec<Likely>, u64), RemoteError> {
         let request = Completion { logprobs: k, ..self.one_token(beam) };
-        let read = |bytes: &[u8]| read::likely(bytes, self.asked(beam), k as usize);
+        let read = |bytes: &[u8]| read::likely(bytes, self.query(beam), k as usize);
         let (best, row) = self.ask(session, request, read).await?;
         Ok((best, row.positions))
     }
 
     async fn logprob(&self, session: &Session, beam: &[Token], token: Token) -> Result<(f32, u64), RemoteError> {
         let request = Completion { logprob_token_ids: Some([token]), ..self.one_token(beam) };
-        self.ask(session, request, |bytes| read::named(bytes, self.asked(beam), token)).await
+        self.ask(session, request, |bytes| read::named(bytes, self.query(beam), token)).await
     }
 
     async fn latent(&self, session: &Session, beam: &[Token]) -> Result<Arc<[f32]>, RemoteError> {

@@ -88,7 +88,7 @@ impl Scores {
 
     /// How many texts the servers were asked for.
     #[must_use]
-    pub fn asked(&self) -> u64 {
+    pub fn request_count(&self) -> u64 {
         self.core.asked.load(Ordering::Relaxed)
     }
 }

@@ -102,7 +102,7 @@ impl ScoreWork {
     pub(super) fn now(&mut self) {
         self.calls.drop_cancelled();
         let work = std::mem::take(&mut self.now);
-        self.guarded(|model, _| work.into_iter().for_each(|work| work(model)));
+        self.run_work(|model, _| work.into_iter().for_each(|work| work(model)));
     }
 
     /// One slice: of a prompt, or rows of the calls that wait, as many as fit.
@@ -117,7 +117,7 @@ impl ScoreWork {
     /// One slice of the first prompt. The prompts behind it wait until all of it is read.
     fn read(&mut self) {
         let (Some(mut prompt), most) = (self.calls.prompts.pop_front(), self.limits.positions.max(1)) else { return };
-        self.guarded(|model, calls| match model.open_part(&mut prompt.work, most).transpose() {
+        self.run_work(|model, calls| match model.open_part(&mut prompt.work, most).transpose() {
             None => calls.prompts.push_front(prompt),
             Some(opened) => drop(prompt.answer.send(opened)),
         });
@@ -134,11 +134,11 @@ impl ScoreWork {
             let Some(next) = self.calls.answers.pop_front() else { break };
             parts.push(cut(next, &mut room, false));
         }
-        self.guarded(|model, calls| calls.answers.extend(score(model, parts)));
+        self.run_work(|model, calls| calls.answers.extend(score(model, parts)));
     }
 
     /// Runs work of the model; a panic breaks it, and fails all calls that wait for it.
-    fn guarded(&mut self, work: impl FnOnce(&mut dyn ScoreModel, &mut Calls)) {
+    fn run_work(&mut self, work: impl FnOnce(&mut dyn ScoreModel, &mut Calls)) {
         let (Some(model), health) = (&mut self.model, self.health.clone()) else { return };
         let calls = &mut self.calls;
         if health.guard(|| work(model.as_mut(), calls)).is_none() {

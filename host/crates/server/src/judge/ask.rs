@@ -149,7 +149,7 @@ impl Work {
             let reason = "the costs of this bundle read the prompt, and the prompt of this text is not known";
             return Ok((Verdict { reason: Some(reason.to_owned()), ..unjudged }, Vec::new()));
         }
-        let judged = judged(&self.app.engine, question, (&prepared, terms), &self.cancel)?;
+        let judged = judge_question(&self.app.engine, question, (&prepared, terms), &self.cancel)?;
         Ok((with(unjudged, question, &judged), judged.failures))
     }
 
@@ -232,7 +232,7 @@ fn reads_prompts(roles: &RolesInfo) -> bool {
     roles.costs.values().any(|cost| cost.needs.prompt || !cost.needs.scores.is_empty())
 }
 
-fn judged(
+fn judge_question(
     engine: &Engine,
     question: &Question,
     (prepared, terms): (&Prepared, &Terms),

@@ -57,12 +57,12 @@ impl Inspected {
         let mut lines: Vec<String> = head.into_iter().chain([component::describe(&self.found)]).collect();
         lines.extend(self.found.imports.iter().map(|name| format!("imports {name}")));
         lines.extend(self.found.exports.iter().map(|name| format!("exports {name}")));
-        lines.extend(own.into_iter().flat_map(|own| self.taken(own)));
+        lines.extend(own.into_iter().flat_map(|own| self.use_lines(own)));
         escape::lines(lines)
     }
 
     /// What it reads and takes, and the part of a bundle.
-    fn taken(&self, own: &Component) -> Vec<String> {
+    fn use_lines(&self, own: &Component) -> Vec<String> {
         let mut lines = vec![match needs(own) {
             Ok(needs) => format!("reads {}", reads(&needs)),
             Err(error) => format!("what it reads depends on its settings: {}", error.with_causes()),

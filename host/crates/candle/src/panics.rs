@@ -12,7 +12,7 @@ struct Panicked(String);
 ///
 /// # Errors
 /// Those of the work, and its panics. What the work changed must not be used after a panic.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+pub(crate) fn catch_panics<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Panicked(text.unwrap_or("without a text").to_owned()).into())
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn a_panic_is_a_broken_tokenizer_and_quotes_nothing() {
         let text = "a private word";
-        let error = guarded::<()>(|| panic!("inside 'ü' of `{text}`")).unwrap_err();
+        let error = catch_panics::<()>(|| panic!("inside 'ü' of `{text}`")).unwrap_err();
         assert!(error.to_string().contains(text), "an error of a file says all");
         let error = failed(error);
         assert!(matches!(error, TokenizerError::Broken) && !error.to_string().contains(text), "{error}");
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_library_is_about_the_text() {
-        let error = failed(guarded::<()>(|| Err("no unknown token".into())).unwrap_err());
+        let error = failed(catch_panics::<()>(|| Err("no unknown token".into())).unwrap_err());
         assert!(matches!(&error, TokenizerError::Refused(text) if text == "no unknown token"), "{error}");
     }
 }
