@@ -144,6 +144,66 @@ fn no_file_of_another_crate_is_compiled_in() {
     none(complaints);
 }
 
+/// Files and folders that other crates may read when they are compiled: pages that a test follows or that are documentation of
+/// code, the demonstration, and the models of tests.
+const READ_BY_OTHERS: [&str; 7] = [
+    "README.md",
+    "host/EMBEDDING.md",
+    "host/OPERATIONS.md",
+    "host/QUICKSTART.md",
+    "host/REQUESTS.md",
+    "host/demo/",
+    "tests/golden/",
+];
+
+/// The paths with `..` in them that a Rust file reads when it is compiled.
+fn included(text: &str) -> Vec<&str> {
+    let calls = ["include_bytes!(", "include_str!("].into_iter().flat_map(|call| text.split(call).skip(1));
+    let paths = calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+    paths.filter(|path| path.split('/').any(|part| part == "..")).collect()
+}
+
+/// (a Rust file, a file of another crate that it reads when it is compiled), both from the root.
+fn reads_of_other_crates() -> Vec<(String, String)> {
+    let root = root().canonicalize().unwrap();
+    let mut found = Vec::new();
+    for (path, text) in rust_files() {
+        for other in included(&text) {
+            let file = Path::new(&path).parent().unwrap().join(other);
+            if crate_of(&file) != crate_of(Path::new(&path)) {
+                let file = root.join(&file).canonicalize().unwrap();
+                found.push((path.clone(), file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn files_of_other_crates_that_are_read_are_listed() {
+    let found = reads_of_other_crates();
+    let is_listed = |file: &str| {
+        READ_BY_OTHERS.iter().any(|one| one.strip_suffix('/').map_or(file == *one, |_| file.starts_with(one)))
+    };
+    let unlisted = found.iter().filter(|(_, file)| !is_listed(file));
+    let mut complaints: Vec<String> = unlisted
+        .map(|(path, file)| format!("{path}: reads {file} of another crate; move it, or list it in READ_BY_OTHERS"))
+        .collect();
+    let unread = READ_BY_OTHERS.iter().filter(|one| !found.iter().any(|(_, file)| file.starts_with(**one)));
+    complaints.extend(unread.map(|one| format!("no other crate reads {one}: remove it from READ_BY_OTHERS")));
+    none(complaints);
+}
+
+#[test]
+fn the_search_for_files_that_are_read_finds_them() {
+    let found = |call: &str, path: &str| included(&format!("const A: &str = {call}!(\n    \"{path}\"\n);")).len();
+    assert_eq!((found("include_str", "../../a.toml"), found("include_bytes", "b/../c.bin")), (1, 1));
+    assert_eq!(
+        (found("include_str", "a.toml"), found("include_str", "a..b.toml"), found("text", "../a.toml")),
+        (0, 0, 0)
+    );
+}
+
 /// The folder of the crate that a file lies in.
 fn crate_of(file: &Path) -> PathBuf {
     let file = root().join(file).canonicalize().unwrap_or_else(|error| panic!("{}: {error}", file.display()));

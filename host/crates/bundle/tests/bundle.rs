@@ -163,7 +163,7 @@ fn large_files_and_absent_folders_are_refused() {
 }
 
 #[test]
-fn lent_files_fill_gaps_and_keep_the_limits() {
+fn given_files_fill_gaps_and_keep_the_limits() {
     let dir = folder(&MANIFEST.replace("fuel = 1000000", "component = 1024"));
     fs::remove_file(dir.path().join("cost.wasm")).unwrap();
     assert!(matches!(Bundle::open(dir.path()).unwrap_err(), BundleError::Missing { .. }));

@@ -49,7 +49,7 @@ pub(crate) fn begin(bundle: Option<&ig_bundle>, prompt: Option<&str>) -> Result<
     Ok(ig_answer { meter })
 }
 
-/// Whether no constraint's cost reads the prompt; an error names one that does.
+/// Whether no constraint's cost reads the prompt; an error names the first whose cost does.
 fn prompt_unread(config: &SearchConfig, costs: &BTreeMap<String, Box<dyn Cost>>) -> Result<(), Reason> {
     let reads = |name: &str| costs.get(name).is_some_and(|cost| cost.needs().prompt);
     let reader = config.constraints.iter().map(|priced| &priced.cost).find(|name| reads(name));

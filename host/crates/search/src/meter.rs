@@ -27,7 +27,7 @@ impl Piece {
         self.logprob.filter(|logprob| logprob.is_finite())
     }
 
-    /// Its part of the sum, which costs may read without a need: one that is not known counts as the least likely of all.
+    /// Its part of the sum, which costs may read without a need. An unknown log-probability counts as the least likely of all.
     fn logprob_in_sum(&self) -> f64 {
         self.finite_logprob().map_or(f64::NEG_INFINITY, f64::from)
     }

@@ -196,7 +196,7 @@ fn the_bundle_that_decides_agrees_with_itself_as_a_shadow_under_every_term() {
 }
 
 #[test]
-fn a_changed_layer_holds_for_the_shadow_and_ends_one_that_it_does_not_fit() {
+fn a_changed_layer_holds_for_the_shadow_and_ends_a_shadow_that_it_does_not_fit() {
     let layer = tempfile::tempdir().unwrap();
     write_layer(layer.path(), 4);
     let server = lenient_server(1000, &tenant(&format!("layer = {:?}", layer.path())));
