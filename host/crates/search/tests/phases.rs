@@ -1,8 +1,11 @@
 //! Sessions take no step that is not in the table of transitions.
 
+mod walker;
+
 use inferenceguard_search::*;
 use inferenceguard_testkit::player::{Loop, Player, Stage};
 use std::collections::BTreeSet;
+use walker::{Step, Walker};
 
 const SCRIPT: &str = "vocab: <eos>* ask good bad plain\nafter : good 3, plain 3, bad 3, <eos> 1\nscore cost: bad 5\n\
                       score reward cumulative: good 1, bad 3";
@@ -79,7 +82,7 @@ impl Kind {
     }
 
     /// Plays one session; all its steps.
-    fn steps(self, seed: u64) -> BTreeSet<(&'static str, &'static str, &'static str)> {
+    fn steps(self, seed: u64) -> BTreeSet<Step> {
         let mut player = self.player(seed);
         let (mut session, mut stage) = (self.session(&player), Stage::new(&player.script));
         let (mut steps, mut events) = (BTreeSet::new(), 0);
@@ -118,6 +121,21 @@ fn no_session_takes_a_step_that_is_not_in_the_table() {
         assert!(phases.contains(phase), "no session was in the phase {phase}");
     }
     assert!(phases.contains("select") && phases.contains("grow"));
+}
+
+/// Sessions that are answered at random. Rare steps need many of them.
+const WALKS: u64 = 6000;
+
+#[test]
+fn every_step_of_the_table_is_taken_by_a_session_and_no_other() {
+    let row = |(phase, event, next): &(&'static str, &'static str, &'static [&'static str])| -> Vec<Step> {
+        next.iter().map(|after| (*phase, *event, *after)).collect()
+    };
+    let table: BTreeSet<Step> = TRANSITIONS.iter().flat_map(row).collect();
+    let taken: BTreeSet<Step> = (0..WALKS).flat_map(|seed| Walker::new(seed).steps()).collect();
+    let (untaken, unknown) = (table.difference(&taken), taken.difference(&table));
+    let (untaken, unknown): (Vec<_>, Vec<_>) = (untaken.collect(), unknown.collect());
+    assert!(untaken.is_empty() && unknown.is_empty(), "no session takes {untaken:?}; not in the table: {unknown:?}");
 }
 
 #[test]

@@ -66,24 +66,20 @@ pub const TRANSITIONS: &[(&str, &str, &[&str])] = &[
     ("plan", "plan", &["step-parents", "grow", "sample", "expand", "done"]),
     ("step-parents", "step", &["grow", "steer", "sample", "expand"]),
     // A chunk; `done` where no row of it is left.
-    ("grow", "grow", &["step-newest", "estimate", "score", "price", "price-tail", "select", "done"]),
+    ("grow", "grow", &["step-newest", "score", "price", "select", "done"]),
     // Only token by token: where there is a steering role, and in replays of older traces.
     ("step-candidates", "step", &["steer", "sample"]),
     // Only where a role reads latents, logits or the most likely tokens.
-    ("step-newest", "step", &["steer", "estimate", "score", "price", "price-tail", "select"]),
-    ("steer", "steer", &["plan", "sample", "expand", "estimate", "score", "price", "price-tail", "select", "done"]),
-    (
-        "sample",
-        "sample",
-        &["step-candidates", "sample", "step-newest", "estimate", "score", "price", "price-tail", "select"],
-    ),
-    ("expand", "expand", &["step-newest", "estimate", "score", "price", "price-tail", "select"]),
-    ("estimate", "estimate", &["score", "price", "price-tail", "select"]),
+    ("step-newest", "step", &["steer", "estimate", "score", "price", "select"]),
+    ("steer", "steer", &["plan", "sample", "expand", "estimate", "score", "price", "select", "done"]),
+    ("sample", "sample", &["step-candidates", "step-newest", "score", "price", "select"]),
+    ("expand", "expand", &["step-newest", "score", "price", "select"]),
+    ("estimate", "estimate", &["score", "price", "select"]),
     // Per cost: scores, prices, the tracker, then what a score model withholds.
     ("score", "score", &["score", "price", "price-tail", "select"]),
     ("price", "price", &["advance", "score", "price", "price-tail", "select"]),
     ("advance", "advance", &["price-tail", "score", "price", "select"]),
     ("price-tail", "price-tail", &["score", "price", "price-tail", "select"]),
     // Keep, price, retry, check the answer, step back to the runners-up, or end.
-    ("select", "select", &["plan", "grow", "sample", "score", "price", "price-tail", "select", "done"]),
+    ("select", "select", &["plan", "grow", "sample", "score", "price", "select", "done"]),
 ];
