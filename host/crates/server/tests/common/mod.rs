@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part")]
 
 pub(crate) mod exposition;
+pub(crate) mod judgements;
 
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
