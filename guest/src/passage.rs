@@ -67,8 +67,7 @@ impl Passage {
         self.noted_prices(find, |_, _| {})
     }
 
-    /// The prices of [`Self::prices`]; `note` gets each pattern that costs something, and the token that pays for it, counted
-    /// among the new ones.
+    /// As [`Self::prices`]; `note` gets each pattern that costs something, and which of the new tokens pays for it.
     pub fn noted_prices(&self, find: impl Fn(&[char]) -> Vec<Span>, mut note: impl FnMut(u32, &Span)) -> Vec<f64> {
         let mut prices = vec![0.0; self.ends.len()];
         let before = find(&self.chars[..self.new]).into_iter();
