@@ -1,7 +1,7 @@
 //! `train cost`: a cost on a language model's own latents, from labelled answers.
 
 use crate::{
-    flags::{DeviceArguments, Named, one_of},
+    flags::{DeviceArguments, one_of},
     output,
     progress::under_bar,
 };
@@ -10,15 +10,11 @@ use inferenceguard_critic::{
     Recipe, Shares,
     cost::{CostObjective, Places, Source, cost_recipe, settings},
 };
-use inferenceguard_training::cost::{CostRun, Given, GivenBundle};
+use inferenceguard_training::{
+    cost::{CostRun, Given, GivenBundle},
+    names::OBJECTIVES,
+};
 use std::path::PathBuf;
-
-const OBJECTIVES: &[Named<CostObjective>] = &[
-    ("survival", "A hazard at every token; a budget bounds the modelled probability of harm", CostObjective::Survival),
-    ("pairwise", "The same hazards, from pairs of a less and a more harmful answer", CostObjective::Pairwise),
-    ("prefix", "The score of every beginning of an answer", CostObjective::Prefix),
-    ("signed", "Costs of either sign, whose sum is the score", CostObjective::Signed),
-];
 
 /// See `train cost`.
 #[derive(Debug, Args)]

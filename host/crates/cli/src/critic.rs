@@ -1,7 +1,7 @@
 //! `train critic`: a critic, or RE-Control's value network, for a language model and a bundle.
 
 use crate::{
-    flags::{DeviceArguments, Named, one_of},
+    flags::{DeviceArguments, one_of},
     output,
     progress::under_bar,
 };
@@ -9,37 +9,11 @@ use clap::Args;
 use inferenceguard_bundle::network::LayerActivation;
 use inferenceguard_critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
 use inferenceguard_search::{ConstraintMode, CostClip, SamplingSettings};
-use inferenceguard_training::critic::{CriticRun, Given, GivenAnswers, GivenTargets, GivenTraining, Preset};
+use inferenceguard_training::{
+    critic::{CriticRun, Given, GivenAnswers, GivenTargets, GivenTraining, Preset},
+    names::{ACTIVATIONS, CLIPS, MODES, PRESETS, SCHEDULES, SEEN, WEIGHED},
+};
 use std::path::PathBuf;
-
-const PRESETS: &[Named<Preset>] = &[
-    ("default", "Minutes on one core for small models", Preset::Default),
-    ("paper", "The paper's table 3", Preset::Paper),
-];
-const WEIGHED: &[Named<Weighed>] = &[
-    ("end", "The cost model's score of the answer", Weighed::End),
-    ("sum", "The sum of the costs of its tokens", Weighed::Sum),
-];
-const MODES: &[Named<ConstraintMode>] = &[
-    ("anytime", "At every token", ConstraintMode::Anytime),
-    ("terminal", "When the answer ends", ConstraintMode::Terminal),
-];
-const CLIPS: &[Named<CostClip>] = &[
-    ("none", "Costs are taken as they are", CostClip::None),
-    ("nonneg", "A negative cost counts as zero", CostClip::Nonneg),
-    ("capped", "The running sum never falls below zero", CostClip::Capped),
-];
-const SEEN: &[Named<BudgetSeen>] = &[
-    ("chunk-start", "Costs up to the start of the chunk are charged", BudgetSeen::ChunkStart),
-    ("newest", "All costs up to the position are charged", BudgetSeen::Newest),
-];
-const ACTIVATIONS: &[Named<LayerActivation>] = &[
-    ("relu", "max(0, x)", LayerActivation::Relu),
-    ("silu", "x · sigmoid(x)", LayerActivation::Silu),
-    ("tanh", "tanh x", LayerActivation::Tanh),
-];
-const SCHEDULES: &[Named<Schedule>] =
-    &[("constant", "Not at all", Schedule::Constant), ("cosine", "Down a cosine", Schedule::Cosine)];
 
 /// See `train critic`. What is left out comes from the preset, and what the preset leaves out from the bundle.
 #[derive(Debug, Args)]

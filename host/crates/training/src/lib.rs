@@ -1,7 +1,8 @@
 //! Training by name: critics and costs for the models, bundles and answers that an operator names.
 //!
 //! - [`critic`]: a critic, or RE-Control's value network, from a model's own answers, with presets and the bundle's settings;
-//! - [`cost`]: a cost on a model's own latents, from labelled answers, and the bundle around it.
+//! - [`cost`]: a cost on a model's own latents, from labelled answers, and the bundle around it;
+//! - [`names`]: values of options by name.
 //!
 //! What trains is the crate `inferenceguard-critic`. Options are plain structs, and results are reports; nothing here prints,
 //! except notes through the function that the options name, and progress goes to the bar that the caller hands in.
@@ -10,5 +11,6 @@ pub mod cost;
 pub mod critic;
 mod error;
 mod files;
+pub mod names;
 
 pub use error::TrainingError;

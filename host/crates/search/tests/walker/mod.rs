@@ -208,7 +208,7 @@ impl Walker {
     /// A decision that the contract allows for these rows.
     fn decision(&mut self, batch: &Batch) -> Decision {
         let rows = |fits: fn(&BatchRow) -> bool| -> Vec<u32> {
-            (0..).zip(&batch.rows).filter(|(_, row)| fits(row)).map(|(i, _)| i).collect()
+            (0..).zip(batch.rows.iter()).filter(|(_, row)| fits(row)).map(|(i, _)| i).collect()
         };
         let (priced, unpriced) = (rows(|row: &BatchRow| row.priced), rows(|row: &BatchRow| !row.priced));
         let ended = rows(|row: &BatchRow| row.priced && row.finished);
