@@ -70,17 +70,20 @@ component = "pattern-cost.wasm"
 name = "harm"
 cost = "harm"
 budget = {budget}
+gamma = 1.0
 clip = "{clip}"
 
 [[constraints]]
 name = "words"
 cost = "words"
 budget = 1.0
+gamma = 1.0
 
 [[constraints]]
 name = "personal-data"
 cost = "personal-data"
 budget = 3.0
+gamma = 1.0
 
 [networks.cost]
 file = "{NETWORK}"
@@ -182,7 +185,7 @@ mod tests {
             (CostObjective::Signed, "capped"),
         ] {
             let text = written(objective, &[(2.0, 0.01)], None).unwrap();
-            assert!(text.contains(&format!("budget = 2\nclip = \"{clip}\"\n")), "{objective:?}: {text}");
+            assert!(text.contains(&format!("budget = 2\ngamma = 1.0\nclip = \"{clip}\"\n")), "{objective:?}: {text}");
         }
     }
 
