@@ -1,6 +1,6 @@
 //! The keys of the files that an operator writes.
 
-use crate::source::{Kind, Member, defaults, kinds, returned};
+use crate::source::{Kind, Member, constant, defaults, kinds, returned};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// A file that an operator writes: its name, the type of the whole, and the tables in it by their keys.
@@ -137,7 +137,7 @@ fn default(types: &Types, (path, kind): (&str, &Kind), member: &Member, values: 
         return shown(&returned(path, function));
     }
     if let Some(value) = values.get(&member.name) {
-        return value_of(types, &member.of, value);
+        return value_of(types, &member.of, &constant(path, value));
     }
     let all = kind.attributes.contains("(default") || kind.attributes.contains(", default");
     let derived = member.attributes.contains("(default") || member.attributes.contains(", default");

@@ -28,6 +28,18 @@ pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The value of a constant of a file by its name; any other value as it is.
+pub(crate) fn constant(path: &str, value: &str) -> String {
+    if !value.starts_with(|first: char| first.is_ascii_uppercase()) || value.contains(|one: char| one.is_lowercase()) {
+        return value.to_owned();
+    }
+    let text = text(path);
+    let line = text.lines().find(|line| line.contains(&format!("const {value}: ")));
+    let found =
+        line.and_then(|line| line.split_once(" = ")).unwrap_or_else(|| panic!("{path} has no constant {value}"));
+    found.1.trim_end_matches(';').to_owned()
+}
+
 /// All files below a folder of the workspace that end in `.rs`.
 pub(crate) fn files(folder: &str) -> Vec<String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

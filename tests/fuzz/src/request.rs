@@ -4,7 +4,11 @@ use crate::guests;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    http::{Method, Request, StatusCode, header::CONTENT_TYPE, response::Parts},
+    http::{
+        Method, Request, StatusCode,
+        header::{CONTENT_TYPE, HOST},
+        response::Parts,
+    },
 };
 use inferenceguard_server::{Server, ServerConfig};
 use serde_json::Value;
@@ -61,7 +65,8 @@ pub(crate) fn answered(
     (method, path): (&Method, &str),
     body: &[u8],
 ) -> (StatusCode, Bytes) {
-    let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+    let request =
+        Request::builder().method(method).uri(path).header(HOST, "127.0.0.1").header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(body.to_vec())).expect("a request");
     let (head, answer) = exchanged(runtime, router, request);
     (head.status, answer)

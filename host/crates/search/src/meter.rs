@@ -158,6 +158,10 @@ impl Meter {
         }
         let mut after: Vec<Vec<Ledger>> = vec![self.ledgers.clone(); pieces.len()];
         for at in 0..self.constraints.len() {
+            // What is broken stays broken, and no tracker has a state for it.
+            if is_broken(&self.ledgers[at]) {
+                continue;
+            }
             let column = after.iter_mut().map(|ledgers| &mut ledgers[at]).zip(pieces);
             let (known, unknown): (Vec<_>, Vec<_>) = column.partition(|(_, piece)| self.is_known(at, piece));
             for (ledger, piece) in unknown {
@@ -291,6 +295,10 @@ fn unpriceable(cost: &str, piece: &Piece) -> RoleFailure {
         piece.logprob.map_or_else(|| "no log-probability".to_owned(), |given| format!("the log-probability {given}"));
     let expected = format!("a finite log-probability of token {}, because this cost reads it", piece.token);
     RoleFailure { role: Role::Cost, component: cost.to_owned(), kind: FailureKind::Given { found, expected } }
+}
+
+fn is_broken(ledger: &Ledger) -> bool {
+    ledger.state.z == f64::NEG_INFINITY
 }
 
 /// Unsafe, whatever comes.

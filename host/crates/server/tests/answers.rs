@@ -108,7 +108,7 @@ fn logprobs_end_where_a_stop_text_cut_the_answer() {
     let text = |tokens: &Value| tokens.as_array().unwrap().iter().filter_map(Value::as_str).collect::<String>();
     let mut cut = 0;
     for stop in ["good", "oo", " ", "lai"] {
-        let body = with(with(chat("ask"), "stop", json!([stop])), "logprobs", json!(true));
+        let body = with(with(with(chat("ask"), "stop", json!([stop])), "logprobs", json!(true)), "seed", json!(1));
         let choice = server.post("/v1/chat/completions", body).json()["choices"][0].clone();
         let tokens = choice["logprobs"]["content"].as_array().unwrap().iter().map(|token| token["token"].clone());
         let content = choice["message"]["content"].as_str().unwrap();

@@ -354,7 +354,7 @@ fn one_layer_changes_alone_and_what_is_broken_changes_nothing() {
     assert_eq!(server.active_layer("cellar"), None);
     // All are counted, and what failed in the same way as before stands in the history once.
     let counted = "inferenceguard_policy_swaps_total{change=\"layers\",result=\"refused\"} 4";
-    let metrics = running.get("/metrics").text;
+    let metrics = running.admin("/metrics").text;
     assert!(metrics.contains(counted), "{metrics}");
     let swaps = running.admin("/admin/swaps").json();
     let errors: Vec<bool> = swaps.as_array().unwrap().iter().map(|one| one["error"].is_string()).collect();
