@@ -80,13 +80,15 @@ pub(crate) fn exchanged(runtime: &Runtime, router: &Router, request: Request<Bod
     })
 }
 
-/// An answer in JSON or in events, or an error of the client's in words.
+/// An answer in JSON or in events, none where there is nothing to answer, or an error of the client's in words.
 pub(crate) fn check(status: StatusCode, answer: &[u8]) {
     let text = String::from_utf8(answer.to_vec()).expect("answers are text");
     assert!(!status.is_server_error(), "{status}: {text}");
     if status.is_client_error() {
         let error: Value = serde_json::from_str(&text).expect("errors are JSON");
         assert!(error["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{text}");
+    } else if status == StatusCode::NO_CONTENT {
+        assert!(text.is_empty(), "{text}");
     } else if !text.starts_with("data: ") {
         serde_json::from_str::<Value>(&text).expect("answers are JSON");
     }
