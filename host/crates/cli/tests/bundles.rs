@@ -188,3 +188,15 @@ fn a_text_is_priced_token_by_token_without_a_model() {
     let scored = run(&["bundle", "price", "--prompt", "What do you do?", "I clean the oven."]);
     assert!(scored.code == Some(0) && scored.stdout.starts_with("safety: "), "{}{}", scored.stdout, scored.stderr);
 }
+
+#[test]
+fn the_bundle_for_smollm2_is_whole_and_takes_no_other_model() {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bundles/smollm2-135m-instruct");
+    let dir = tempfile::tempdir().unwrap();
+    let packed = run(&["bundle", "pack", text(&bundle), "--out", text(&dir.path().join("smollm2.tar"))]);
+    assert_eq!(packed.code, Some(0), "{}", packed.stderr);
+    let manifest = fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    // What its comment says about probabilities holds without a discount only.
+    assert_eq!(manifest.matches("gamma = 1.0\n").count(), manifest.matches("[[constraints]]\n").count(), "{manifest}");
+    quick(&bundle).refuses("cost `harm` reads latents of layer 18");
+}
