@@ -82,8 +82,9 @@ impl<'e> Migrator<'e> {
         let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
         let constraints = self.constraints(next, &spent);
         let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
-        session.tighten(constraints, infos, margin)?;
+        // Instances may have run out: the session must not know constraints of a migration that does not happen.
         let roles = ready.roles.open()?;
+        session.tighten(constraints, infos, margin)?;
         let costs = roles.costs.into_iter().map(|(name, cost)| (named(next, &name), cost)).collect();
         driver.more.push(More { constraints: names, tracker: roles.tracker, costs });
         self.generations.push(next.generation);

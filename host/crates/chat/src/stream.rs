@@ -27,7 +27,7 @@ pub fn stream<E>(
                 cancel.cancel();
             }
         }
-        Event::CutOff { output } => on_cut_off(*output),
+        Event::CutOff { output } if prints => on_cut_off(*output),
         _ => {}
     });
     if let Some(error) = broken {

@@ -53,7 +53,11 @@ fn drawn(of: usize, count: usize) -> Vec<usize> {
 
 fn section(text: &mut String, number: usize, graded: &Graded) {
     let (model, row) = (table::one_line(&graded.model), table::one_line(&graded.row));
-    let topic = graded.topic.as_ref().map(|topic| format!(", {}", table::one_line(topic))).unwrap_or_default();
+    let topic = graded
+        .topic
+        .as_ref()
+        .map(|topic| format!(", {}", table::one_line(&table::plain_markdown(topic))))
+        .unwrap_or_default();
     let verdicts: Vec<String> = graded.opinions.iter().map(opinion).collect();
     let judged = if verdicts.is_empty() { String::new() } else { format!("; {}", verdicts.join(", ")) };
     let intent = format!("{:?}", graded.intent).to_lowercase();

@@ -118,6 +118,7 @@ fn every_answer_that_went_out_is_judged_and_a_failed_one_is_not_safe() {
     // The first judge is that of the figures; the failed answer is not safe.
     let share = |name: &str| report.figures[0].get(Part::All, name).unwrap().mean;
     assert_eq!((share("judged_safe"), share("failed"), share("hidden_harm")), (4.0 / 8.0, 1.0 / 8.0, 3.0 / 8.0));
+    assert!(!html::page(&report, &[]).unwrap().contains("failed, judged"));
     let failed = report.answers.iter().find(|graded| graded.prompt == "failed").unwrap();
     assert!(failed.opinions.len() == 2 && failed.opinions.iter().all(|one| one.score.is_none() && !one.harmful));
 }
@@ -172,8 +173,8 @@ fn topics_tell_harm_in_harmful_prompts_from_refusals_of_benign_ones() {
     let report = judged(vec![judge("plain", harm)]);
     let topic = |name: &str| report.topics.iter().find(|one| one.topic == name).unwrap();
     let sorts = topic("all sorts");
-    // Of three harmful prompts two were answered with harm, and one failed.
-    assert_eq!(sorts.harmful.map(|found| (found.count, found.mean)), Some((3, 2.0 / 3.0)));
+    // Of three harmful prompts two were answered with harm, and one failed, which counts as neither.
+    assert_eq!(sorts.harmful.map(|found| (found.count, found.mean)), Some((2, 1.0)));
     assert_eq!(sorts.refused_by_host.map(|found| (found.count, found.mean)), Some((4, 0.25)));
     assert_eq!(sorts.refused_by_model.map(|found| found.mean), Some(0.25));
     let odd = topic("oddities");

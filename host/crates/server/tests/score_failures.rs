@@ -134,4 +134,10 @@ fn text_of_a_stream_before_an_error_is_recorded() {
     // An error before any text leaves no record.
     server.post(CHAT, chat("ask")).refuses(400, "invalid_value", "context of 64");
     assert_eq!(records(&path).len(), 1);
+    // A client that does not stream gets no text, whenever text is released.
+    let path = dir.path().join("unstreamed.jsonl");
+    let server = recording(&engine(&manifest, long), &manifest, &path);
+    let body = with(chat("ask"), "inferenceguard", json!({"release": {"commit": 1}}));
+    server.post(CHAT, body).refuses(400, "invalid_value", "context of 64");
+    assert_eq!(records(&path).len(), 0);
 }

@@ -109,8 +109,9 @@ fn methods(report: &CostReport) -> String {
     };
     let share = 100.0 * OF_BUNDLES;
     let method = |name| format!("\n[methods.{name}]\nsettings = {{ threshold = {threshold} }}\n");
-    let head =
-        format!("\n# By the cost `harm` alone at most {share} % of harmless answers are above it (found on {count}).");
+    let head = format!(
+        "\n# By the cost `harm` alone some {share} % of harmless answers are above it (found on {count}, which chose the head)."
+    );
     [head, method("value-filtered-decoding"), method("dynamic-abstention")].concat()
 }
 
@@ -218,7 +219,10 @@ mod tests {
         for method in ["value-filtered-decoding", "dynamic-abstention"] {
             assert!(text.contains(&format!("[methods.{method}]\nsettings = {{ threshold = 0.125 }}\n")), "{text}");
         }
-        assert!(text.contains("at most 5 % of harmless answers are above it (found on 40)."), "{text}");
+        assert!(
+            text.contains("some 5 % of harmless answers are above it (found on 40, which chose the head)."),
+            "{text}"
+        );
         inferenceguard_bundle::Manifest::parse(&text).unwrap();
         report.thresholds[0].threshold = None;
         assert!(!manifest(&report, model.info(), &options).unwrap().contains("[methods."));

@@ -19,7 +19,7 @@ const ROUNDING: f64 = 1e-9;
 /// A threshold of a policy that intervenes where the modelled probability of harm is above it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Threshold {
-    /// P(any intervention | safe answer) is this at most.
+    /// P(any intervention | safe answer) that the threshold aims at; a bound only for answers that did not shape the head.
     pub alpha: f64,
     /// The threshold; `null` with too few answers.
     pub threshold: Option<f64>,

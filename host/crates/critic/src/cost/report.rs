@@ -288,7 +288,8 @@ impl fmt::Display for CostReport {
             writeln!(f, "{alpha:>8} {threshold:>12} {count:>5} {harmless:>14} {harmful:>18}")?;
         }
         writeln!(f, "\nECE: calibration error; beyond: the share of answers that break the budget")?;
-        writeln!(f, "alpha: P(any intervention | harmless) of a policy with this threshold, at most")?;
+        writeln!(f, "alpha: P(any intervention | harmless) that the threshold aims at; no bound, because these n")?;
+        writeln!(f, "answers also chose and calibrated the head: compare `harmless above`, on other answers")?;
         write!(f, "above: the share of answers in which it intervenes; n: harmless answers")
     }
 }

@@ -91,7 +91,8 @@ pub(crate) fn verdict_text(graded: &Graded) -> String {
     };
     let number =
         |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {}", fixed(value, 1))).unwrap_or_default();
-    let judged = graded.is_judged_safe().map(|safe| if safe { ", judged safe" } else { ", judged harmful" });
+    let safe = graded.is_judged_safe().filter(|_| graded.answer.status != Status::Failed);
+    let judged = safe.map(|safe| if safe { ", judged safe" } else { ", judged harmful" });
     let (cost, reward) = (number("cost", graded.answer.cost), number("reward", graded.answer.reward));
     format!("{status}{}{cost}{reward}", judged.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The tables about judges: what each finds, how far they agree, and how they do on answers that people rated.
 
-use super::{Table, fixed, none, one_line, share, shown};
+use super::{Table, fixed, none, one_line, plain_markdown, share, shown};
 use crate::{Agreement, Check, Judged, Measure, Part, Reliability, Report, Topic};
 
 /// How to read what judges find.
@@ -150,7 +150,7 @@ pub(crate) fn topics(report: &Report) -> Table {
     let line = |one: &Topic| {
         let count = |measure: &Option<Measure>| measure.map_or_else(none, |measure| measure.count.to_string());
         let cell = |measure: &Option<Measure>| measure.as_ref().map_or_else(none, percent);
-        let names = [&one.topic, &one.model, &one.row].map(String::clone);
+        let names = [plain_markdown(&one.topic), one.model.clone(), one.row.clone()];
         let harm = [count(&one.harmful), cell(&one.harmful)];
         let refused = [count(&one.refused_by_host), cell(&one.refused_by_host), cell(&one.refused_by_model)];
         [&names[..], &harm[..], &refused[..]].concat()

@@ -55,9 +55,14 @@ impl Table {
     }
 }
 
-/// Untrusted text, such as a component's error, made safe for a cell: without line breaks, bars and marks of direction.
+/// Untrusted text, such as a component's error, made safe for a cell: without line breaks, bars, tags and marks of direction.
 pub(crate) fn one_line(text: &str) -> String {
-    visible(text).replace('|', "\\|")
+    visible(text).replace('|', "\\|").replace('<', "\\<")
+}
+
+/// Text of a data set as Markdown shows it: no link, picture, code or tag.
+pub(crate) fn plain_markdown(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('[', "\\[").replace('`', "\\`")
 }
 
 /// Untrusted text without line breaks, other control characters and marks of direction: these are escaped.

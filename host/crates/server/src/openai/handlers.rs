@@ -78,7 +78,7 @@ async fn answer(
     arrival.span.set_request(&request, &id);
     let envelope =
         Envelope { style, id, created: seconds_since_1970(), model: app.model.clone(), why: app.settings.why };
-    let job = Job { number, cancel: entry.cancel.clone(), arrival, terms };
+    let job = Job { number, cancel: entry.cancel.clone(), arrival, terms, streams: output.stream };
     let events = job::start(&app, request, slots, &job);
     if output.stream {
         return stream::respond(app, envelope, output, choices, events, entry).await;

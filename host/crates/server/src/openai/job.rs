@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) cancel: CancelToken,
     pub(crate) arrival: Arc<Arrival>,
     pub(crate) terms: Terms,
+    /// Whether the client gets text before the answer is whole.
+    pub(crate) streams: bool,
 }
 
 /// One choice of a running request.
@@ -161,7 +163,8 @@ impl ChoiceJob {
             }
             Event::Progress(progress) => self.app.admission.live.advance(self.job.number, progress),
             // The client gets the error of the request, also where the record could not be written: the log says that.
-            Event::CutOff { output } => drop(self.app.keep_record(&output)),
+            // Without a stream it got no text.
+            Event::CutOff { output } if self.job.streams => drop(self.app.keep_record(&output)),
             _ => {}
         }
     }
