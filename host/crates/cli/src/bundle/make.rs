@@ -17,7 +17,7 @@ pub(crate) struct InitArguments {
     #[arg(long)]
     name: Option<String>,
     /// What it guards against, and by what
-    #[arg(long, default_value = "words", value_parser = one_of(TEMPLATES))]
+    #[arg(long, default_value = "score", value_parser = one_of(TEMPLATES))]
     template: Starter,
     /// The weights of a probe, for --template latent
     #[arg(long, value_name = "FILE")]
