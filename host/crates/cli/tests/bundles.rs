@@ -140,7 +140,7 @@ fn every_template_gives_a_bundle_that_passes_its_check() {
     run(&["bundle", "init", text(&new), "--template", "words", "--network", text(&probe)]).refuses("leave it out");
     let plain = dir.path().join("plain");
     assert_eq!(run(&["bundle", "init", text(&plain)]).code, Some(0));
-    assert!(plain.join("keyword-cost.wasm").exists(), "without a template, a bundle that every model can run");
+    assert!(plain.join("score-cost.wasm").exists(), "without a template, a bundle for the models in the program");
     let unknown = run(&["bundle", "init", text(&new), "--template", "magic"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("privacy"), "{}", unknown.stderr);
     assert!(!new.exists(), "nothing is written");
