@@ -2,17 +2,15 @@
 
 use inferenceguard_engines::{
     llamacpp::LlamaCpp,
-    vllm::{SameTokens, ScoreFormat, ScoredText, Scores, Vllm},
+    vllm::{Scores, Vllm},
 };
 use inferenceguard_fake_engines::{
-    Act, Fake, Kind, growth, local,
+    Act, Fake, Kind, Texts, growth, local,
     model::{Bytewise, HIDDEN, VOCAB},
     remote, row,
 };
-use inferenceguard_model::{
-    BackEnd, Caller, LatentSelector, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Tokenizer,
-};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use inferenceguard_model::{BackEnd, Caller, LatentSelector, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, lock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// Calls whose answers are read.
 const PATHS: [&str; 7] =
@@ -27,7 +25,7 @@ static FAKES: LazyLock<Mutex<[Fake; 2]>> =
 pub fn run(bytes: &[u8]) {
     let [kind, path, answer @ ..] = bytes else { return };
     let (path, answer) = (PATHS[usize::from(*path) % PATHS.len()], String::from_utf8_lossy(answer).into_owned());
-    let fakes = FAKES.lock().unwrap_or_else(PoisonError::into_inner);
+    let fakes = lock(&FAKES);
     fakes.iter().for_each(forget);
     let lie = || fakes.iter().for_each(|fake| lies(fake, path, &answer));
     if kind & 2 == 0 {
@@ -45,7 +43,7 @@ pub fn run(bytes: &[u8]) {
 fn forget(fake: &Fake) {
     fake.honest();
     drop(fake.take());
-    fake.shared.read.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    lock(&fake.shared.read).clear();
 }
 
 /// From now on this call gets this answer.
@@ -97,20 +95,6 @@ fn latents(fakes: &[Fake; 2], lie: &dyn Fn()) {
     }
     drop(handle);
     assert_eq!(engine.live_beams(), 0, "beams are left");
-}
-
-/// A score model that reads bytes.
-struct Texts;
-
-impl ScoreFormat for Texts {
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        Arc::new(Bytewise)
-    }
-
-    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
-        let text: String = messages.iter().map(|one| one.content.as_str()).collect();
-        Ok(Box::new(SameTokens::new(Bytewise.encode(&text)?)?))
-    }
 }
 
 /// Rows that an engine is believed have tokens and log-probabilities of the model.

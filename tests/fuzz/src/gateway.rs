@@ -12,14 +12,14 @@ use inferenceguard_server::{Face, Server, ServerConfig};
 use prost::Message;
 use serde_json::Value;
 use std::sync::LazyLock;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 const ROUTES: [&str; 3] = ["/v1/judge", "/v1/moderations", "/beta/litellm_basic_guardrail_api"];
 /// The most bytes of an event, and of the words of a stream.
 const MOST: usize = 1 << 14;
 
 static RUNNING: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = crate::guests::runtime();
     let faces = [Face::Judge, Face::Litellm, Face::Moderations].into();
     let config = ServerConfig { faces, ..ServerConfig::new(crate::guests::engine(), crate::guests::bundle()) };
     let server = Server::new(config).expect("a server");

@@ -3,7 +3,8 @@
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
 use inferenceguard_testkit::{components, toy};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use tokio::runtime::{Builder, Runtime};
 
 /// One policy, tracker, cost and reward; no limit is near.
 pub(crate) const MANIFEST: &str = r#"
@@ -40,6 +41,20 @@ context: 64
 after : good 3, plain 3, bad 3, <eos> 1
 score cost: bad 5
 score reward cumulative: good 1, bad 3";
+
+/// What servers of the targets are made from.
+pub(crate) struct Toy {
+    pub(crate) runtime: Runtime,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) bundle: Bundle,
+}
+
+pub(crate) static TOY: LazyLock<Toy> = LazyLock::new(|| Toy { runtime: runtime(), engine: engine(), bundle: bundle() });
+
+/// A runtime that answers one input after the other.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
 
 /// The bytes of a component of the tests, by its package.
 pub(crate) fn rogue(package: &str) -> &'static [u8] {

@@ -14,7 +14,7 @@ use axum::{
 use inferenceguard_server::{Face, Server, ServerConfig, Settings, Tenant};
 use serde_json::Value;
 use std::sync::LazyLock;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// Long enough that no mutation of anything else becomes one.
 const KEYS: [&str; 2] = ["the-key-of-the-first-client", "the-key-of-the-second-client"];
@@ -38,7 +38,7 @@ struct Running {
 }
 
 static RUNNING: LazyLock<Running> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = guests::runtime();
     let tenants = KEYS.map(|key| (key.to_owned(), Tenant::with_key(key)));
     let settings = Settings {
         max_body: MOST,

@@ -14,7 +14,7 @@ use std::{
     net::TcpListener,
     sync::{LazyLock, Mutex, PoisonError},
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 const TITLE: &str = "org.opencontainers.image.title";
 const PLACE: &str = "policies/toy";
@@ -47,7 +47,7 @@ static PUSHED: LazyLock<(String, Value, String)> = LazyLock::new(|| {
 
 /// A registry, and its port.
 static REGISTRY: LazyLock<(Runtime, u16)> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = guests::runtime();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.set_nonblocking(true).expect("a listener that does not block");
     let port = listener.local_addr().expect("an address").port();

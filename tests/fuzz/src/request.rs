@@ -13,7 +13,7 @@ use axum::{
 use inferenceguard_server::{Server, ServerConfig};
 use serde_json::Value;
 use std::sync::LazyLock;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
 const ROUTES: [(&str, Method); 2] = [("/v1/chat/completions", Method::POST), ("/v1/completions", Method::POST)];
@@ -36,7 +36,7 @@ struct Running {
 }
 
 static RUNNING: LazyLock<Running> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = guests::runtime();
     let server = Server::new(ServerConfig::new(guests::engine(), guests::bundle())).expect("a server");
     server.begin().expect("a server that begins");
     Running { runtime, clients: server.router(), admin: server.admin_router() }

@@ -1,29 +1,18 @@
 //! Files that operators keep beside a server: `server.toml`, and probes of engines. Refused in words, or they do what they say.
 
-use crate::{guests, request};
+use crate::{
+    guests::{TOY, Toy},
+    request,
+};
 use axum::http::{Method, StatusCode};
-use inferenceguard_bundle::Bundle;
 use inferenceguard_engines::Probe;
-use inferenceguard_host::Engine;
 use inferenceguard_server::{Server, ServerConfig, Settings, SettingsError, Tenant};
 use serde_json::Value;
-use std::sync::{Arc, LazyLock};
-use tokio::runtime::{Builder, Runtime};
+use std::sync::Arc;
 use toml::Table;
 
 /// A key that no table has.
 const UNKNOWN: &str = "no_such_key";
-
-struct Parts {
-    runtime: Runtime,
-    engine: Arc<Engine>,
-    bundle: Bundle,
-}
-
-static PARTS: LazyLock<Parts> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    Parts { runtime, engine: guests::engine(), bundle: guests::bundle() }
-});
 
 /// The first byte chooses the kind of file.
 pub fn run(bytes: &[u8]) {
@@ -73,7 +62,7 @@ fn names(error: &SettingsError) {
 
 /// A server takes settings that are valid; where clients have keys, nobody is served without one.
 fn serves(settings: Settings) {
-    let Parts { runtime, engine, bundle } = &*PARTS;
+    let Toy { runtime, engine, bundle } = &*TOY;
     // Files of this machine are no part of the input, and compiling a bundle for the reduced mode takes long.
     let mut settings = Settings { trust: None, overload: None, ..settings };
     settings.tenants.values_mut().for_each(|tenant| tenant.layer = None);

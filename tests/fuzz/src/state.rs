@@ -1,29 +1,14 @@
 //! What a server leaves for the next one, `active.json` and `swaps.jsonl`: refused in words, or the next one goes on from there.
 
-use crate::{guests, request, scratch};
+use crate::{
+    guests::{TOY, Toy},
+    request, scratch,
+};
 use axum::http::{Method, StatusCode};
-use inferenceguard_bundle::Bundle;
-use inferenceguard_host::Engine;
 use inferenceguard_model::ModelIdentity;
 use inferenceguard_server::{SavedState, Server, ServerConfig, Store, StoreError};
 use serde_json::Value;
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, LazyLock},
-};
-use tokio::runtime::{Builder, Runtime};
-
-struct Parts {
-    runtime: Runtime,
-    engine: Arc<Engine>,
-    bundle: Bundle,
-}
-
-static PARTS: LazyLock<Parts> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    Parts { runtime, engine: guests::engine(), bundle: guests::bundle() }
-});
+use std::{fs, path::Path, sync::Arc};
 
 /// The first byte chooses the file.
 pub fn run(bytes: &[u8]) {
@@ -65,7 +50,7 @@ fn history(bytes: &[u8]) {
     let before = {
         let server = server(&path);
         let before = listed(&server);
-        let (runtime, admin) = (&PARTS.runtime, server.admin_router());
+        let (runtime, admin) = (&TOY.runtime, server.admin_router());
         let wrong = br#"{"path":"/there/is/no/bundle"}"#;
         let (status, _) = request::answered(runtime, &admin, (&Method::PUT, "/admin/bundle"), wrong);
         assert!(status.is_client_error(), "{status}");
@@ -79,13 +64,13 @@ fn history(bytes: &[u8]) {
 
 fn listed(server: &Server) -> Vec<Value> {
     let swaps = (&Method::GET, "/admin/swaps");
-    let (status, answer) = request::answered(&PARTS.runtime, &server.admin_router(), swaps, b"");
+    let (status, answer) = request::answered(&TOY.runtime, &server.admin_router(), swaps, b"");
     assert_eq!(status, StatusCode::OK);
     serde_json::from_slice(&answer).expect("a list")
 }
 
 fn server(path: &Path) -> Server {
-    let Parts { engine, bundle, .. } = &*PARTS;
+    let Toy { engine, bundle, .. } = &*TOY;
     let store = Some(opened(path));
     Server::new(ServerConfig { store, ..ServerConfig::new(Arc::clone(engine), bundle.clone()) }).expect("a server")
 }

@@ -1,17 +1,12 @@
 //! Score models over `/pooling`: alignment from the end, nothing asked twice, and servers that lie.
 
-use inferenceguard_engines::{
-    Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence,
-    vllm::{SameTokens, ScoreFormat, ScoredText, Scores},
-};
+use inferenceguard_engines::{Contradiction, Deadlines, Fault, Probe, Remote, RemoteError, Sequence, vllm::Scores};
 use inferenceguard_fake_engines::{
-    Act, Fake, Kind,
+    Act, Fake, Kind, Texts,
     model::{Bytewise, EOS, Weights},
     remote, until,
 };
-use inferenceguard_model::{
-    Caller, Message, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Token, Tokenizer,
-};
+use inferenceguard_model::{Caller, ModelError, ModelParts, ScoreBackEnd, ScoreInfo, ScoreRow, Token, Tokenizer};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -20,19 +15,6 @@ use std::{
     },
     time::Duration,
 };
-
-struct Texts;
-
-impl ScoreFormat for Texts {
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        Arc::new(Bytewise)
-    }
-
-    fn open(&self, messages: &[Message], _: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
-        let text: String = messages.iter().map(|one| one.content.as_str()).collect();
-        Ok(Box::new(SameTokens::new(Bytewise.encode(&text)?)?))
-    }
-}
 
 fn info() -> ScoreInfo {
     ScoreInfo {

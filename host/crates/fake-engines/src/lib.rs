@@ -4,6 +4,9 @@
 
 pub mod llama;
 pub mod model;
+mod texts;
+
+pub use texts::Texts;
 
 use axum::{
     Router,

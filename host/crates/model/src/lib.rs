@@ -12,7 +12,8 @@
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`dense`]: networks of components on the back end's device.
 //! - [`LockedBackEnd`]: a model for several callers, without a thread.
-//! - [`lock`], [`unpoisoned`]: locks that outlive a panic; [`from_boxed!`]: errors that hold others in a box.
+//! - [`lock`], [`unpoisoned`]: locks that outlive a panic; [`from_boxed!`]: errors that hold others in a box;
+//! - [`with_causes`]: an error on one line.
 //! - [`toy`]: a scripted back end in memory.
 //! - [`fake`]: a remote engine for tests that gives bad answers.
 //! - [`conformance`]: what every back end must show.
@@ -27,6 +28,7 @@ pub mod fake;
 
 mod boxed;
 mod caller;
+mod causes;
 mod error;
 mod generator;
 mod grow;
@@ -47,6 +49,7 @@ mod tokenizer;
 pub mod toy;
 
 pub use caller::{Caller, Cancel, OnCancel};
+pub use causes::with_causes;
 pub use error::ModelError;
 pub use generator::{Abilities, BackEnd, Effort, Generator, GrownRow, Likely, ScoreBackEnd};
 pub use grow::{GrowRow, Grown, Growth};

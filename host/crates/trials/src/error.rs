@@ -9,7 +9,6 @@ use inferenceguard_model::{ModelError, TokenizerError, from_boxed};
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::RoleFailure;
 use std::{
-    error::Error,
     io,
     path::{Path, PathBuf},
 };
@@ -265,15 +264,5 @@ impl TrialError {
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path, source }
-    }
-
-    /// The error and its causes on one line.
-    pub(crate) fn with_causes(&self) -> String {
-        let (mut text, mut cause) = (self.to_string(), self.source());
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        text
     }
 }

@@ -7,7 +7,6 @@ use inferenceguard_host::EngineError;
 use inferenceguard_model::{TokenizerError, from_boxed};
 use inferenceguard_sandbox::SandboxError;
 use std::{
-    error::Error,
     io,
     num::ParseIntError,
     path::{Path, PathBuf},
@@ -209,15 +208,5 @@ impl WorkshopError {
     pub(crate) fn signed(path: &Path) -> impl FnOnce(SignatureError) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Signed { path, source: Box::new(source) }
-    }
-
-    /// The error and its causes on one line.
-    pub(crate) fn with_causes(&self) -> String {
-        let (mut text, mut cause) = (self.to_string(), self.source());
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        text
     }
 }

@@ -17,6 +17,7 @@ use inferenceguard_catalog::{
     Loading, LoadingOptions,
     bundles::{self, Fallback},
 };
+use inferenceguard_model::with_causes;
 use measure::Case;
 use models::MeasuredModels;
 use report::growth;
@@ -93,7 +94,7 @@ fn peers(options: &BenchOptions, rows: &[Row], folders: Option<&Folders>) -> Vec
             match peer::run(peer, row, folders, options) {
                 Ok(measured) => peers.push(measured),
                 Err(error) => {
-                    let (method, n, error) = (&row.method, row.n, error.with_causes());
+                    let (method, n, error) = (&row.method, row.n, with_causes(&error));
                     (options.loading.note)(&format!("left out: {method} N = {n}, {error}"));
                 }
             }

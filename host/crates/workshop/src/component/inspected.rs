@@ -4,6 +4,7 @@ use crate::WorkshopError;
 use inferenceguard_catalog::{cache, embedded};
 use inferenceguard_componentize::{self as componentize, Inspection};
 use inferenceguard_console::{component, escape, roles};
+use inferenceguard_model::with_causes;
 use inferenceguard_sandbox::{Component, Limits, Sandbox};
 use inferenceguard_search::Needs;
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ impl Inspected {
     /// Why it does not describe itself, if it does not.
     #[must_use]
     pub fn note(&self) -> Option<String> {
-        self.loaded.as_ref().err().map(|error| format!("it does not describe itself: {}", error.with_causes()))
+        self.loaded.as_ref().err().map(|error| format!("it does not describe itself: {}", with_causes(error)))
     }
 
     /// As a JSON object.
@@ -65,7 +66,7 @@ impl Inspected {
     fn use_lines(&self, own: &Component) -> Vec<String> {
         let mut lines = vec![match needs(own) {
             Ok(needs) => format!("reads {}", reads(&needs)),
-            Err(error) => format!("what it reads depends on its settings: {}", error.with_causes()),
+            Err(error) => format!("what it reads depends on its settings: {}", with_causes(&error)),
         }];
         lines.extend(component::settings(own.description()));
         lines.push(String::new());
