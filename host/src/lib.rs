@@ -49,6 +49,7 @@
 #![deny(missing_docs)]
 
 mod abilities;
+mod activation;
 mod back_ends;
 mod beams;
 mod blueprint;

@@ -30,6 +30,8 @@ mod pin;
 pub mod probe;
 mod progress;
 pub mod remote;
+mod remote_probe;
+mod remote_texts;
 mod starters;
 mod templates;
 mod text_judge;

@@ -2,7 +2,7 @@
 
 use crate::{
     BeamId, Effort, GrowRow, GrowingText, Grown, GrownRow, Growth, ModelError, SampleRequest, Sampled, Token,
-    Tokenizer, sampling::check, stop_at,
+    Tokenizer, sample_request::check, stop_at,
 };
 
 /// A call that grows rows: each has its own offset, and ends by itself.
