@@ -110,7 +110,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
-    ("inferenceguard-telemetry", &["inferenceguard-console"]),
+    ("inferenceguard-telemetry", &["inferenceguard-console", "inferenceguard-model"]),
     ("inferenceguard-registry", &["inferenceguard-bundle"]),
     // Records are decided again by engines, and found by the names of bundles and models.
     (

@@ -3,11 +3,10 @@
 use inferenceguard_host::{Held, Request, Roles, Terms};
 use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
-    Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
-    Steering,
+    Batch, Cost, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered, Steering,
 };
 use inferenceguard_testkit::{
-    roles::{BestSafe, ScoreCost},
+    roles::{BestSafe, ScoreCost, batch_cost},
     toy::{SCRIPT, build, config, roles},
 };
 
@@ -148,33 +147,9 @@ fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
     }
 }
 
-/// A safety cost that gives these prices.
-struct Odd {
-    needs: Needs,
-    prices: fn(&Batch) -> Vec<Vec<f64>>,
-}
-
-impl Cost for Odd {
-    fn needs(&self) -> &Needs {
-        &self.needs
-    }
-
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        Ok((self.prices)(rows))
-    }
-}
-
 fn priced(prices: fn(&Batch) -> Vec<Vec<f64>>) -> Roles {
     let costs: [(&str, Box<dyn Cost>); 2] = [
-        ("harm", Box::new(Odd { needs: Needs::default(), prices })),
+        ("harm", batch_cost(Needs::default(), move |rows| Ok(prices(rows)))),
         ("reward", ScoreCost::new("reward", CostKind::Task)),
     ];
     Roles { costs: costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect(), ..roles() }

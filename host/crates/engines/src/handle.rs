@@ -37,6 +37,32 @@ impl Sessions {
     }
 }
 
+/// What a back end says of its language model and makes for a caller, by its `core`: the same for every engine.
+macro_rules! back_end_of_core {
+    () => {
+        fn info(&self) -> &inferenceguard_model::ModelInfo {
+            &self.core.side.info
+        }
+
+        fn abilities(&self) -> &inferenceguard_model::Abilities {
+            &self.core.side.abilities
+        }
+
+        fn handle(&self, caller: &inferenceguard_model::Caller) -> Box<dyn inferenceguard_model::Generator> {
+            Box::new($crate::handle::Handle::new(std::sync::Arc::clone(&self.core), self.sessions.next(), caller))
+        }
+
+        fn live_beams(&self) -> usize {
+            self.core.side.live.load(std::sync::atomic::Ordering::Relaxed)
+        }
+
+        fn rounding(&self) -> f64 {
+            self.rounding
+        }
+    };
+}
+pub(crate) use back_end_of_core;
+
 /// A handle on an engine.
 pub(crate) struct Handle<E> {
     engine: Arc<E>,

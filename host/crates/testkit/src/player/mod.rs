@@ -87,17 +87,30 @@ impl Player {
         session.record();
         let mut stage = self.stage();
         let mut released = Vec::new();
-        loop {
-            let need = session.next();
-            if need == Need::Nothing {
-                break;
-            }
-            let answer = self.perform(&mut stage, need);
-            session.feed(answer).expect("the answer fits");
+        while self.turn(&mut session, &mut stage, |_, _, answer| answer) {
             released.push(session.released().to_owned());
         }
         stage.assert_empty();
         (session.outcome().expect("an outcome").clone(), session.trace().expect("a trace").clone(), released)
+    }
+
+    /// Answers the next need of a session as `change` makes it of the roles' or the models' answer; false if there is none.
+    ///
+    /// # Panics
+    /// If the answer does not fit the need.
+    pub fn turn(
+        &mut self,
+        session: &mut Session,
+        stage: &mut Stage,
+        change: impl FnOnce(&mut Stage, &Need, Answer) -> Answer,
+    ) -> bool {
+        let need = session.next();
+        if need == Need::Nothing {
+            return false;
+        }
+        let answer = self.perform(stage, need.clone());
+        session.feed(change(stage, &need, answer)).expect("the answer fits");
+        true
     }
 
     /// Fresh models.
