@@ -34,7 +34,7 @@ pub struct Engine {
 
 /// What the back ends hold for requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct LiveBeams {
     /// Beams of the language model.
     pub beams: usize,
     /// Scored beams of all score models.
@@ -129,8 +129,8 @@ impl Engine {
 
     /// What the back ends hold. Between requests: nothing.
     #[must_use]
-    pub fn held(&self) -> Held {
-        self.back_ends.held()
+    pub fn live_beams(&self) -> LiveBeams {
+        self.back_ends.live_beams()
     }
 
     /// The replicas on which models compute that run in engines elsewhere; none for models that compute here.

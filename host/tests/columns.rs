@@ -1,6 +1,6 @@
 //! What roles read of the language model, what steering writes, and what becomes of roles that answer nonsense.
 
-use inferenceguard_host::{Held, Request, Roles, Terms};
+use inferenceguard_host::{LiveBeams, Request, Roles, Terms};
 use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
     Batch, Cost, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered, Steering,
@@ -143,7 +143,7 @@ fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
         assert!(!output.failures.is_empty());
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
@@ -195,7 +195,7 @@ fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!(output.status, Status::Failed, "{output:?}");
         assert!(!output.failures.is_empty());
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
@@ -215,5 +215,5 @@ fn an_earlier_turn_that_could_not_be_priced_fails_the_request_and_is_no_refusal(
     let output = engine.under(&terms).generate(asked).unwrap();
     assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
     assert!(output.tokens.is_empty() && output.failures[0].to_string().contains("cost `harm` failed"), "{output:?}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     BundleError, SettingValue,
-    values::{named, require, value},
+    values::{check_name, require, value},
 };
 use inferenceguard_search::{Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ impl ModelEntry {
         for name in self.parts.keys() {
             require(Self::PARTS.contains(&name.as_str()), &format!("{key}.parts"), &format!("{name:?}"), &expected)?;
         }
-        self.digests().try_for_each(|(name, digest)| named(&format!("{key}.{name}"), digest))
+        self.digests().try_for_each(|(name, digest)| check_name(&format!("{key}.{name}"), digest))
     }
 }
 
@@ -155,7 +155,7 @@ fn default_gamma() -> f64 {
 }
 
 impl ConstraintEntry {
-    pub(crate) fn priced(&self) -> PricedConstraint {
+    pub(crate) fn to_constraint(&self) -> PricedConstraint {
         let constraint = Constraint {
             name: self.name.clone(),
             budget: self.budget,

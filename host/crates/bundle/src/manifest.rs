@@ -3,7 +3,7 @@
 use crate::{
     BundleError, ConstraintEntry, Limits, MANIFEST, MethodEntry, ModelEntry, NetworkEntry, RoleEntry,
     entries::stated_once,
-    values::{named, require, unmarked, value},
+    values::{check_name, check_unmarked, require, value},
 };
 use inferenceguard_search::{OnExhausted, OutOfRange, Release, Sampling, SamplingSettings, SearchConfig, SearchLimits};
 use serde::{Deserialize, Serialize};
@@ -128,7 +128,7 @@ impl Manifest {
     #[must_use]
     pub fn search_config(&self) -> SearchConfig {
         SearchConfig {
-            constraints: self.constraints.iter().map(ConstraintEntry::priced).collect(),
+            constraints: self.constraints.iter().map(ConstraintEntry::to_constraint).collect(),
             task: self.task.clone(),
             max_tokens: self.max_tokens,
             sampling: self.sampling.into(),
@@ -151,7 +151,7 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), BundleError> {
-        named("name", &self.name)?;
+        check_name("name", &self.name)?;
         let version = semver::Version::parse(&self.version);
         require(version.is_ok(), "version", &format!("{:?}", self.version), "a semantic version, such as 1.2.0")?;
         require(self.max_tokens > 0, "max_tokens", &self.max_tokens, "at least 1")?;
@@ -162,10 +162,10 @@ impl Manifest {
             self.check_cost("task", task)?;
         }
         self.check_templates()?;
-        self.networks.keys().try_for_each(|name| named("networks", name))?;
+        self.networks.keys().try_for_each(|name| check_name("networks", name))?;
         self.model.check("model")?;
         self.scores.iter().try_for_each(|(name, entry)| entry.check(&format!("scores.{name}")))?;
-        self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
+        self.costs.keys().try_for_each(|name| check_unmarked("costs", name))?;
         self.roles().into_iter().try_for_each(|(key, entry)| stated_once(&key, entry))?;
         self.methods.iter().try_for_each(|(name, entry)| entry.check(name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
@@ -196,7 +196,7 @@ impl Manifest {
 
     fn check_constraint(&self, index: usize, entry: &ConstraintEntry) -> Result<(), BundleError> {
         let key = |field: &str| format!("constraints[{index}].{field}");
-        unmarked(&key("name"), &entry.name)?;
+        check_unmarked(&key("name"), &entry.name)?;
         let unique = self.constraints[..index].iter().all(|other| other.name != entry.name);
         require(unique, &key("name"), &entry.name, "every name once")?;
         let budget = entry.budget;

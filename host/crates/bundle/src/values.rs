@@ -3,7 +3,7 @@
 use crate::{BundleError, MANIFEST};
 
 /// Checks a name.
-pub(crate) fn named(key: &str, found: &str) -> Result<(), BundleError> {
+pub(crate) fn check_name(key: &str, found: &str) -> Result<(), BundleError> {
     let fine = !found.trim().is_empty() && !found.chars().any(turns_text);
     require(fine, key, &format!("{found:?}"), NAME)
 }
@@ -20,12 +20,12 @@ pub(crate) fn turns_text(char: char) -> bool {
 
 /// Whether a cost or a constraint may have this name.
 pub(crate) fn is_name(found: &str) -> bool {
-    unmarked("", found).is_ok()
+    check_unmarked("", found).is_ok()
 }
 
 /// Checks a name, and that it has no `@`: that marks names of a bundle that was activated while a request ran.
-pub(crate) fn unmarked(key: &str, found: &str) -> Result<(), BundleError> {
-    named(key, found)?;
+pub(crate) fn check_unmarked(key: &str, found: &str) -> Result<(), BundleError> {
+    check_name(key, found)?;
     require(!found.contains('@'), key, &format!("{found:?}"), "a text without @")
 }
 

@@ -125,7 +125,7 @@ impl<E: Engine> Handle<E> {
     /// The beam of a row that came back, cut where a stop text is complete.
     fn settle(&mut self, parent: BeamId, text: GrowingText, row: Row, stop: &[String]) -> GrownRow {
         let Row { mut tokens, mut logprobs, .. } = row;
-        let kept = stops::kept(text, &*self.engine.side().local.tokenizer, &tokens, stop)?;
+        let kept = stops::length_to_stop(text, &*self.engine.side().local.tokenizer, &tokens, stop)?;
         tokens.truncate(kept);
         logprobs.truncate(kept);
         let parent = self.beams.tokens(parent)?;

@@ -73,7 +73,7 @@ impl ChatAnswer {
     /// [`Problem`] if it is no chat completion, if a message has content that is not text, or if the body has fields that could
     /// hold words of the model outside its messages. It repeats nothing of the answer.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
-        Self::read(body).map_err(Problem::unquoted)
+        Self::read(body).map_err(Problem::without_quotes)
     }
 
     fn read(body: &[u8]) -> Result<Self, Problem> {

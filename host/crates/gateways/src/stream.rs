@@ -79,7 +79,7 @@ impl ChatStream {
     /// stream must end then. It repeats nothing of the answer.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         let events = self.decoder.push(bytes)?;
-        events.into_iter().try_for_each(|data| self.take(data)).map_err(Problem::unquoted)
+        events.into_iter().try_for_each(|data| self.take(data)).map_err(Problem::without_quotes)
     }
 
     /// Takes the end of the body.
@@ -88,7 +88,7 @@ impl ChatStream {
     /// As [`ChatStream::push`].
     pub fn end(&mut self) -> Result<(), Problem> {
         let last = self.decoder.end()?;
-        last.map_or(Ok(()), |data| self.take(data)).map_err(Problem::unquoted)?;
+        last.map_or(Ok(()), |data| self.take(data)).map_err(Problem::without_quotes)?;
         self.ended = true;
         Ok(())
     }
@@ -148,7 +148,7 @@ impl ChatStream {
     }
 
     /// The text of a choice passed, and this many characters of it were judged.
-    pub fn passed(&mut self, index: u64, part: Part, judged_chars: usize) {
+    pub fn take_pass(&mut self, index: u64, part: Part, judged_chars: usize) {
         if let Some(choice) = self.choices.get_mut(&index) {
             choice.judged = choice.judged.max(judged_chars);
             choice.whole |= part == Part::Answer;

@@ -19,7 +19,7 @@ fn pass(stream: &mut ChatStream) -> Vec<(u64, String, Part)> {
     let asked = stream.questions();
     for (index, text, part) in &asked {
         let judged = if *part == Part::Prefix { certain(text) } else { text };
-        stream.passed(*index, *part, judged.chars().count());
+        stream.take_pass(*index, *part, judged.chars().count());
     }
     asked
 }
@@ -93,9 +93,9 @@ fn choices_are_judged_apart_and_events_stay_in_order() {
         asked.iter().map(|(index, _, part)| (*index, *part)).collect::<Vec<_>>(),
         [(0, Part::Answer), (1, Part::Prefix)]
     );
-    stream.passed(1, Part::Prefix, 7);
+    stream.take_pass(1, Part::Prefix, 7);
     assert!(stream.release().is_empty(), "choice 0 came first");
-    stream.passed(0, Part::Answer, 7);
+    stream.take_pass(0, Part::Answer, 7);
     assert_eq!(words(&stream.release()), "a b c dx y z w");
 }
 
@@ -103,7 +103,7 @@ fn choices_are_judged_apart_and_events_stay_in_order() {
 fn the_end_waits_for_the_whole_answer() {
     let mut stream = ChatStream::new(LIMITS);
     stream.push((delta(0, "one two three ", None) + &delta(0, "", Some("stop"))).as_bytes()).unwrap();
-    stream.passed(0, Part::Prefix, 14);
+    stream.take_pass(0, Part::Prefix, 14);
     assert_eq!(words(&stream.release()), "one two three ");
     assert!(!stream.is_empty(), "the end of the choice");
 }
@@ -180,7 +180,7 @@ fn errors_repeat_nothing_of_an_event() {
 fn an_ending_refuses_every_open_choice() {
     let mut stream = ChatStream::new(LIMITS);
     stream.push((delta(0, "fine", Some("stop")) + &delta(1, "bad", None)).as_bytes()).unwrap();
-    stream.passed(0, Part::Answer, 4);
+    stream.take_pass(0, Part::Answer, 4);
     let replaced = String::from_utf8(stream.ending(OnUnsafe::Replace, "blocked", "No.")).unwrap();
     assert!(!replaced.contains("bad") && replaced.ends_with("data: [DONE]\n\n"), "{replaced}");
     let event: Value = serde_json::from_str(&Decoder::new(1000).push(replaced.as_bytes()).unwrap()[0]).unwrap();

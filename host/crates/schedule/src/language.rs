@@ -123,7 +123,7 @@ impl Handle {
         self.check()?;
         let (sender, answer) = mpsc::channel();
         self.shared.send(job(sender));
-        let (answer, effort) = answer.recv().map_err(|_| self.unanswered())?;
+        let (answer, effort) = answer.recv().map_err(|_| self.no_answer())?;
         self.effort += effort;
         answer
     }
@@ -149,11 +149,11 @@ impl Handle {
     }
 
     /// The error of a call that was dropped: the model panicked. The next job is handled after that was noted.
-    fn unanswered(&self) -> ModelError {
+    fn no_answer(&self) -> ModelError {
         let (sender, noted) = mpsc::channel::<()>();
         self.shared.send(Job::Now(Box::new(move |_| drop(sender))));
         let _ = noted.recv();
-        self.language.health.unanswered()
+        self.language.health.no_answer()
     }
 
     fn check(&self) -> Result<(), ModelError> {
@@ -185,7 +185,7 @@ impl Generator for Handle {
         self.check()?;
         let ((sender, answer), messages) = (mpsc::channel(), messages.to_vec());
         self.shared.send(Job::Now(Box::new(move |native| drop(sender.send(native.encode_chat(&messages))))));
-        answer.recv().map_err(|_| self.unanswered())?
+        answer.recv().map_err(|_| self.no_answer())?
     }
 
     fn template(&self) -> Option<String> {

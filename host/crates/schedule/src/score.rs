@@ -118,15 +118,15 @@ impl ScoreHandle {
         }
         let (sender, answer) = mpsc::channel();
         self.shared.send(Job::Score(self.index, job(sender)));
-        answer.recv().map_err(|_| self.unanswered())?
+        answer.recv().map_err(|_| self.no_answer())?
     }
 
     /// As of the language model's handle.
-    fn unanswered(&self) -> ModelError {
+    fn no_answer(&self) -> ModelError {
         let (sender, noted) = mpsc::channel::<()>();
         self.shared.send(Job::Score(self.index, ScoreJob::Now(Box::new(move |_| drop(sender)))));
         let _ = noted.recv();
-        self.score.health.unanswered()
+        self.score.health.no_answer()
     }
 
     fn check(&self, rows: impl IntoIterator<Item = ScoreId>) -> Result<(), ModelError> {

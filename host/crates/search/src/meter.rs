@@ -212,7 +212,7 @@ impl Meter {
     fn row(&self, needs: &Needs, piece: &Piece, id: u64) -> BatchRow {
         // Only the bytes that wait for the rest of their character are copied, however long the answer is.
         let mut new = ByteText::default();
-        new.push(self.text.held());
+        new.push(self.text.pending());
         new.push(&piece.bytes);
         let text = if needs.text || needs.lookback > 0 { new.text().to_owned() } else { String::new() };
         let ends = if text.is_empty() && !needs.text { Vec::new() } else { vec![text.chars().count() as u32] };

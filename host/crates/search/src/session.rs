@@ -216,7 +216,7 @@ impl Session {
             return Err(SearchError::Protocol { need: "to be asked first", answer: format!("{answer:?}") });
         };
         if let Some(trace) = &mut self.trace {
-            trace.events.push((need.clone().recorded(), answer.clone()));
+            trace.events.push((need.clone().for_trace(), answer.clone()));
         }
         self.take(need, answer)
     }

@@ -79,7 +79,7 @@ impl Engine for Core {
 
     async fn logprob(&self, session: &Session, beam: &[Token], token: Token) -> Result<(f32, u64), RemoteError> {
         let request = Completion { logprob_token_ids: Some([token]), ..self.one_token(beam) };
-        self.ask(session, request, |bytes| read::named(bytes, self.query(beam), token)).await
+        self.ask(session, request, |bytes| read::of_token(bytes, self.query(beam), token)).await
     }
 
     async fn latent(&self, session: &Session, beam: &[Token]) -> Result<Arc<[f32]>, RemoteError> {

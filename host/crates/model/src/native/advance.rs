@@ -239,7 +239,7 @@ impl Native {
             }
             Err(error) => {
                 for ((t, row), _) in new {
-                    turns[t].growing.rows[row].fail(error.repeated());
+                    turns[t].growing.rows[row].fail(error.for_another());
                 }
             }
         }

@@ -13,7 +13,7 @@ impl Trace {
             session.token_by_token();
         }
         for (event, (need, answer)) in self.events.iter().enumerate() {
-            let again = session.next().recorded();
+            let again = session.next().for_trace();
             same(event, need, &again)?;
             session.feed(answer.clone())?;
         }

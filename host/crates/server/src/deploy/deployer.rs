@@ -79,7 +79,7 @@ impl Deployer {
             overload: settings.overload,
             canary_settings: settings.canary,
             text_only,
-            denial: Denial::new(writer.as_ref().and_then(StateWriter::denied)),
+            denial: Denial::new(writer.as_ref().and_then(StateWriter::denial_reason)),
             history: History::new(Arc::clone(&metrics), store),
             bundles: Mutex::new(bundles),
             canary: Mutex::default(),
@@ -119,7 +119,7 @@ impl Deployer {
         let digest = bundle.digest().to_string();
         // Saved in the same write, so that the next server does not take this activation for a change of the folder.
         let watched = matches!(source, BundleSource::Opened(_)).then(|| digest.clone());
-        let next = bundles.activated(bundle);
+        let next = bundles.with_active(bundle);
         let generation = self.switch(bundles, next, prepared, watched)?;
         if let BundleSource::Path(path) = source {
             lock(&self.activated).insert(resolved(path), digest);
@@ -131,7 +131,7 @@ impl Deployer {
     pub(crate) fn roll_back(&self) -> Result<Generation, DeployError> {
         let mut bundles = lock(&self.bundles);
         let generation = self.history.attempt(Change::RollBack, || {
-            let previous = bundles.rolled_back().ok_or(DeployError::NothingBefore)?;
+            let previous = bundles.with_previous_active().ok_or(DeployError::NothingBefore)?;
             let prepared = self.check_and_compile(&previous.active)?;
             self.switch(&mut bundles, previous, prepared, None)
         })?;
@@ -145,7 +145,7 @@ impl Deployer {
         let mut bundles = lock(&self.bundles);
         self.history.attempt(Change::Promote, || {
             self.trust.check(&bundle)?;
-            let next = bundles.activated(bundle);
+            let next = bundles.with_active(bundle);
             self.switch(&mut bundles, next, prepared, None)
         })
     }

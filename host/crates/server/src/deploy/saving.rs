@@ -30,7 +30,7 @@ impl Deployer {
         let Some(mut update) = self.update() else { return Ok(()) };
         let attempt = update.apply(|last| {
             let watched = watched.or_else(|| last.watched.clone());
-            SavedState { denied: self.denial.reason(), watched, ..next.saved(last, number, &self.engine) }
+            SavedState { denied: self.denial.reason(), watched, ..next.state_to_save(last, number, &self.engine) }
         });
         drop(update);
         self.add(attempt?);

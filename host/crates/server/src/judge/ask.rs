@@ -185,7 +185,7 @@ fn judge_question(
     (prepared, terms): (&Prepared, &Terms),
     cancel: &CancelToken,
 ) -> Result<Judgement, AskError> {
-    let tokens = engine.tokenizer().encode_continued(question.judged());
+    let tokens = engine.tokenizer().encode_continued(question.judged_text());
     let tokens = tokens.map_err(|error| AskError::Text(ModelError::from(error).into()))?;
     let request = match &question.conversation {
         Some(conversation) => {
@@ -213,7 +213,7 @@ fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {
         standing,
         prices: judged.constraints.iter().map(price).collect(),
         failures: failures::shown(&judged.failures),
-        judged_chars: question.judged().chars().count(),
+        judged_chars: question.judged_text().chars().count(),
         ..unjudged
     }
 }

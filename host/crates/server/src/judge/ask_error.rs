@@ -34,8 +34,10 @@ impl From<EngineError> for AskError {
 impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Text(error) => Self::from(error).renamed(&[("messages", "answer")]),
-            AskError::Engine(error) if is_of_the_text(&error) => Self::from(error).renamed(&[("messages", "answer")]),
+            AskError::Text(error) => Self::from(error).rename_param(&[("messages", "answer")]),
+            AskError::Engine(error) if is_of_the_text(&error) => {
+                Self::from(error).rename_param(&[("messages", "answer")])
+            }
             AskError::Engine(error) => error.into(),
             AskError::OtherBundle { wanted, active } => {
                 let message = format!("the bundle `{wanted}` does not decide here; `{active}` does");

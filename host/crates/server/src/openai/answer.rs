@@ -194,7 +194,7 @@ fn cut(tokens: Vec<TokenBytes>, text: usize) -> Vec<TokenBytes> {
 fn bytes_of_text(bytes: impl Iterator<Item = u8>, length: usize) -> usize {
     let (mut text, mut fitting) = (ByteText::default(), 0);
     for (at, byte) in bytes.enumerate() {
-        if text.text().len() == length && text.held().is_empty() {
+        if text.text().len() == length && text.pending().is_empty() {
             return at;
         }
         text.push(&[byte]);
