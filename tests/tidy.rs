@@ -11,6 +11,8 @@ use std::{
 mod cycles;
 #[path = "tidy_support/edges.rs"]
 mod edges;
+#[path = "tidy_support/scripts.rs"]
+mod scripts;
 #[path = "tidy_support/sizes.rs"]
 mod sizes;
 #[path = "tidy_support/words.rs"]

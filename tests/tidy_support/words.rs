@@ -4,7 +4,7 @@ use super::{files, none, rust_files, text};
 
 /// In lower case. A plain sentence names who acts: the caller passes, the file names, the operator sets. Text is marked, and files
 /// are given.
-const BANNED: [&str; 10] =
+pub(super) const BANNED: [&str; 10] =
     ["anew", "as ever", "dyed", "lent", "one that", "said", "so many", "told", "undye", "whoever"];
 
 #[test]
@@ -78,7 +78,7 @@ impl Marker {
         match path.rsplit(['.', '/']).next()? {
             "md" => Some(Self::Page),
             "rs" | "wit" | "c" | "h" => Some(Self::Comment("//")),
-            "toml" | "py" | "run" => Some(Self::Comment("#")),
+            "toml" | "run" | "install" | "book" | "yaml" | "yml" | "Containerfile" => Some(Self::Comment("#")),
             _ => None,
         }
     }
@@ -92,13 +92,13 @@ impl Marker {
 }
 
 /// Without what stands between quotation marks or backticks.
-fn unquoted(line: &str) -> String {
+pub(super) fn unquoted(line: &str) -> String {
     let outside = |text: &str, quote: char| text.split(quote).step_by(2).collect::<Vec<_>>().join(" ");
     outside(&outside(line, '`'), '"')
 }
 
 /// True if the words stand in the text as whole words.
-fn holds(text: &str, words: &str) -> bool {
+pub(super) fn holds(text: &str, words: &str) -> bool {
     let is_edge = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
     text.match_indices(words)
         .any(|(at, _)| is_edge(text[..at].chars().next_back()) && is_edge(text[at + words.len()..].chars().next()))

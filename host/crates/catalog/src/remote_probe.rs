@@ -7,7 +7,7 @@ use inferenceguard_host::{
     EngineError,
     schedule::{Limits, Scheduler},
 };
-use inferenceguard_model::{BackEnd, Caller};
+use inferenceguard_model::Caller;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a probe is made of.
