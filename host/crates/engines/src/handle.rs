@@ -139,7 +139,7 @@ impl<E: Engine> Handle<E> {
 
     /// Refuses what asks no engine, so that nothing else would notice that the caller has gone.
     fn go_on(&self) -> Result<(), ModelError> {
-        if self.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+        self.cancel.check()
     }
 
     fn tokens_of(&self, beams: &[BeamId]) -> Result<Vec<Arc<Vec<Token>>>, ModelError> {

@@ -62,7 +62,7 @@ pub use locks::{lock, unpoisoned};
 pub use logits::{log_softmax, top_k};
 pub use message::Message;
 pub use native::{Appending, Growing, Native, Phase, Turn};
-pub use owned::{ForeignRows, OwnBeams};
+pub use owned::{ForeignRows, Holding, OwnBeams};
 pub use replicas::{Drain, ReplicaReport, ReplicaRole, ReplicaState};
 pub use rows::{DeviceRows, Rows};
 pub use sample_request::{Pick, REPETITION_PENALTIES, SampleRequest, Sampled};

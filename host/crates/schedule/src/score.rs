@@ -113,9 +113,7 @@ impl Drop for ScoreHandle {
 impl ScoreHandle {
     fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, ModelError>>) -> ScoreJob) -> Result<T, ModelError> {
         self.score.health.check()?;
-        if self.caller.cancel.is_cancelled() {
-            return Err(ModelError::Cancelled);
-        }
+        self.caller.cancel.check()?;
         let (sender, answer) = mpsc::channel();
         self.shared.send(Job::Score(self.index, job(sender)));
         answer.recv().map_err(|_| self.no_answer())?
