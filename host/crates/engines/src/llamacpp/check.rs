@@ -60,7 +60,7 @@ impl ServerCheck {
 
     async fn tokenizer(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
         let request = Tokenize { content: CANARY, add_special: false, parse_special: false };
-        let body = serde_json::to_vec(&request).unwrap_or_default();
+        let body = json(&request);
         let Tokenized { tokens } = unwrapped(http.json(at, Call::post("/tokenize", &body)).await)?;
         if tokens.iter().copied().eq(self.canary.iter().map(|token| i64::from(*token))) {
             return Ok(());
@@ -73,7 +73,7 @@ impl ServerCheck {
 
     /// Whether the server was started with a folder for the states of slots.
     async fn saves(&self, http: &Http, at: &Endpoint) -> Result<bool, Fault> {
-        let body = serde_json::to_vec(&File { filename: "ig-check.bin" }).unwrap_or_default();
+        let body = json(&File { filename: "ig-check.bin" });
         let suffix = format!("/{CHECKS}?action=save");
         match unwrapped(http.bytes(at, Call { suffix: &suffix, ..Call::post("/slots", &body) }).await) {
             Ok(_) => Ok(true),

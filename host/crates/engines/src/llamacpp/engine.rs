@@ -76,7 +76,7 @@ impl Core {
     }
 
     async fn action(&self, session: &Session, slot: usize, action: &str, file: &str) -> Result<(), RemoteError> {
-        let body = serde_json::to_vec(&File { filename: file }).unwrap_or_default();
+        let body = json(&File { filename: file });
         let suffix = format!("/{slot}?action={action}");
         let call = Call { suffix: &suffix, ..Call::post("/slots", &body) };
         self.fleet.call(&session.id, call, |_, _| Ok(Read { value: (), mark: None })).await
