@@ -29,6 +29,8 @@ struct Counts {
     retries: u64,
     lost_rows: u64,
     tempted: u64,
+    /// Tokens of prompts that were taken over from kept ones.
+    reused: u64,
 }
 
 #[test]
@@ -45,12 +47,12 @@ fn an_engine_elsewhere_that_loses_and_spoils_rows() {
 
 #[test]
 fn a_llama_on_the_processor() {
-    every_combination(EngineKind::Llama);
+    assert_eq!(every_combination(EngineKind::Llama).reused, 0);
 }
 
 #[test]
 fn a_llama_that_keeps_recent_prompts() {
-    every_combination(EngineKind::LlamaWithPrompts);
+    assert!(every_combination(EngineKind::LlamaWithPrompts).reused > 0);
 }
 
 #[test]
@@ -75,6 +77,7 @@ fn every_combination(kind: EngineKind) -> Counts {
             counts.combinations += 1;
         }
         counts.tempted += subject.tempted();
+        counts.reused += subject.engine.reused_positions();
     }
     check_records(&path, counts.requests);
     println!("{kind:?}: {counts:?}");

@@ -1,7 +1,7 @@
 //! Engines whose reward pays for forbidden tokens, and requests with a choice of features.
 
 use inferenceguard_bundle::Bundle;
-use inferenceguard_candle::{CandleModel, LoadOptions};
+use inferenceguard_candle::{CandleModel, LoadOptions, PromptCache};
 use inferenceguard_fake_engines::{Fake, Kind, connect};
 use inferenceguard_host::{
     CancelToken, Engine, EngineBuilder, EngineError, Event, Output, Release, Request, Roles, RolesFactory, Terms,
@@ -82,8 +82,8 @@ impl EngineKind {
         match self {
             Self::Toy => (builder.model(Box::new(ToyScript::parse(SCRIPT).unwrap().model())), None),
             Self::Lossy => (toy::faked(SCRIPT, |fake| fake.with_spoiled(lossy)), None),
-            Self::Llama => (builder.model(Box::new(llama(0))), None),
-            Self::LlamaWithPrompts => (builder.model(Box::new(llama(1 << 20))), None),
+            Self::Llama => (builder.model(Box::new(llama(PromptCache::default()))), None),
+            Self::LlamaWithPrompts => (builder.model(Box::new(llama(PromptCache::megabytes(1)))), None),
             Self::Vllm => {
                 let server = Fake::new(Kind::default());
                 (builder.back_end(Arc::new(connect(&[&server]))), Some(server))
@@ -92,7 +92,7 @@ impl EngineKind {
     }
 }
 
-fn llama(prompt_cache: usize) -> CandleModel {
+fn llama(prompt_cache: PromptCache) -> CandleModel {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/llama2-gqa");
     CandleModel::load(&folder, &LoadOptions { prompt_cache, ..LoadOptions::default() }).unwrap()
 }

@@ -78,7 +78,7 @@ fn counted_work(work: &mut dyn FnMut()) {
     }
 }
 
-/// Makes this thread the only one that computes: the counter watches one thread, and shares of work do not vary.
+/// Lets no other thread compute: the counter watches one thread, and shares of work do not vary.
 pub(crate) fn compute_here() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {

@@ -12,7 +12,7 @@ use crate::{
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
     layers::{Block, Embedding, Format, Loader, Norm, Qkv},
-    recent::Recent,
+    recent::{PromptCache, Recent},
     rope::{Angles, Table},
     weights::Weights,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Decoder {
     blocks: Vec<Block>,
     norm: Norm,
     angles: Table,
-    /// Recent prompts. A prompt that begins with the tokens of one of them is computed from there on.
+    /// Recent prompts. A prompt of the same tenant that begins with the tokens of one of them is computed from there on.
     recent: Recent,
     /// The kinds of windows among the layers.
     windows: Vec<Option<usize>>,
@@ -58,7 +58,11 @@ pub(crate) struct Pass {
 /// A prompt on its way: its keys and values so far.
 pub(crate) struct Prompt {
     pub(crate) prefix: Arc<Prefix>,
+    /// Whose it is.
+    tenant: Option<String>,
     keep: Keep,
+    /// How many of its first tokens were taken over from a recent prompt.
+    pub(crate) reused: usize,
     /// How many tokens are read.
     pub(crate) read: usize,
     latents: Vec<Tensor>,
@@ -87,13 +91,13 @@ impl Decoder {
         let mut windows = config.windows.clone();
         windows.sort_unstable();
         windows.dedup();
-        let (angles, recent) = (Table::new(config.rope.clone()), Recent::new(0));
+        let (angles, recent) = (Table::new(config.rope.clone()), Recent::default());
         Ok(Self { config, device: device.clone(), format, embedding, blocks, norm, angles, recent, windows })
     }
 
-    /// Keeps keys and values of recent prompts, at most this many bytes, for prompts that begin in the same way.
-    pub(crate) fn keep_prompts(&mut self, bytes: usize) {
-        self.recent = Recent::new(bytes);
+    /// Keeps keys and values of recent prompts, for prompts that begin in the same way.
+    pub(crate) fn keep_prompts(&mut self, cache: PromptCache) {
+        self.recent = Recent::new(cache);
     }
 
     /// The embedding, `[vocab, hidden]`: the LM head of tied models.
@@ -129,13 +133,13 @@ impl Decoder {
         }
     }
 
-    /// Runs a prompt; returns its keys and values, and latents.
+    /// Runs a prompt of no tenant; returns its keys and values, and latents.
     pub(crate) fn prefill(
         &mut self,
         tokens: &[Token],
         keep: Keep,
     ) -> std::result::Result<(Arc<Prefix>, Pass), ModelError> {
-        let mut prompt = self.begin(tokens, keep)?;
+        let mut prompt = self.begin(tokens, keep, None)?;
         loop {
             if let Some(pass) = self.read(&mut prompt, tokens, usize::MAX)? {
                 return Ok((prompt.prefix, pass));
@@ -143,16 +147,22 @@ impl Decoder {
         }
     }
 
-    /// Begins a prompt, from the end of what a recent one has in common with it.
-    pub(crate) fn begin(&self, tokens: &[Token], keep: Keep) -> std::result::Result<Prompt, ModelError> {
+    /// Begins a prompt, from the end of what a recent one of the same tenant has in common with it.
+    pub(crate) fn begin(
+        &mut self,
+        tokens: &[Token],
+        keep: Keep,
+        tenant: Option<&str>,
+    ) -> std::result::Result<Prompt, ModelError> {
         if tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
         self.check(tokens, tokens.len())?;
         let begun = Prefix::zeros(&self.shape(), tokens.len()).and_then(|prefix| {
             let prefix = Arc::new(prefix);
-            let read = self.begun(tokens, keep, &prefix)?;
-            Ok(Prompt { prefix, keep, read, latents: Vec::new() })
+            let reused = self.begun(tokens, keep, tenant, &prefix)?;
+            let tenant = tenant.map(str::to_owned);
+            Ok(Prompt { prefix, tenant, keep, reused, read: reused, latents: Vec::new() })
         });
         begun.map_err(crate::error::backend)
     }
@@ -189,17 +199,23 @@ impl Decoder {
             return Ok(None);
         }
         if tokens.len() <= self.config.rope.fixed_up_to() {
-            self.recent.keep(tokens, &prompt.prefix);
+            self.recent.keep(prompt.tenant.as_deref(), tokens, &prompt.prefix);
         }
         Ok(Some(Pass { latents: self.latents(&Tensor::cat(&prompt.latents, 0)?)?, inner }))
     }
 
     /// Takes over the beginning of a recent prompt; gives its length.
-    fn begun(&self, tokens: &[Token], keep: Keep, prefix: &Prefix) -> Result<usize> {
+    fn begun(&mut self, tokens: &[Token], keep: Keep, tenant: Option<&str>, prefix: &Prefix) -> Result<usize> {
         // Beyond this length keys depend on where the prompt ends; such a prompt is not kept either.
         let fixed = tokens.len() <= self.config.rope.fixed_up_to() && keep == Keep::Last;
-        let Some((known, len)) = self.recent.longest(tokens).filter(|_| fixed) else { return Ok(0) };
-        prefix.begin_as(&known, len)?;
+        let known = if fixed { self.recent.longest(tenant, tokens) } else { None };
+        let Some((known, common)) = known else { return Ok(0) };
+        // Our own kernels compute each token by itself. Those of the tensor library may round otherwise where blocks begin at
+        // other tokens, so whole blocks are taken over.
+        let len = if self.format.direct { common } else { common / BLOCK * BLOCK };
+        if len > 0 {
+            prefix.begin_as(&known, len)?;
+        }
         Ok(len)
     }
 

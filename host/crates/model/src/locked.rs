@@ -128,7 +128,8 @@ impl Generator for Handle {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
-        let beam = self.call(|native| native.open(prompt))?;
+        let tenant = self.caller.tenant.clone();
+        let beam = self.call(|native| native.open_for(tenant.as_deref(), prompt))?;
         self.beams.add([beam]);
         Ok(beam)
     }
