@@ -196,7 +196,7 @@ fn with_options(mut settings: Settings, options: &ServeOptions) -> Result<Settin
     Ok(settings)
 }
 
-/// Which prompts the models keep: those of tenants. A gateway's question has no tenant, and clients without keys are not told apart,
+/// Which prompts the models keep: those of tenants. A gateway's question has no tenant, and clients without keys look alike,
 /// so what they ask is kept only where there are no tenants and the operator wants it.
 fn prompt_cache(given: Option<PromptCache>, settings: &Settings) -> PromptCache {
     match (given, settings.tenants.is_empty()) {
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prompts_are_kept_by_default_only_where_clients_are_told_apart() {
+    fn prompts_are_kept_by_default_only_where_clients_have_keys() {
         let open = Settings::default();
         let tenants = [("one".to_owned(), Tenant::with_key("a")), ("two".to_owned(), Tenant::with_key("b"))].into();
         let keyed = Settings { tenants, ..Settings::default() };
