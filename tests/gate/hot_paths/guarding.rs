@@ -61,8 +61,9 @@ fn candidates() -> Roles {
 
 /// A cost in the sandbox prices 32 rows of 32 tokens.
 pub(crate) fn component() -> Work {
-    // A counter slows it down by far more than a deadline allows for.
-    let limits = Limits { instances: 8, deadline_ms: 600_000, ..Limits::default() };
+    // Under valgrind a process has less than 64 GB of addresses, of which each memory takes four; and it is slower by far more
+    // than a deadline allows for.
+    let limits = Limits { instances: 4, memories: 1, deadline_ms: 600_000, ..Limits::default() };
     let sandbox = Sandbox::new(limits, None).expect("a sandbox");
     let component = sandbox.load("score-cost", &first_party()["score-cost"]).expect("a component");
     let active = component.activate(&BTreeMap::new()).expect("settings");
