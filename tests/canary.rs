@@ -10,7 +10,7 @@
 mod canary_support;
 
 use canary_support::{EngineKind, Features, Heard, SEARCHES, Subject, features, is_forbidden};
-use inferenceguard_host::{Held, Output};
+use inferenceguard_host::Output;
 use inferenceguard_model::{GrowingText, Token, Tokenizer};
 use inferenceguard_record::{Journal, read};
 use inferenceguard_search::Status;
@@ -73,7 +73,6 @@ fn every_combination(kind: EngineKind) -> Counts {
                 check(kind, &subject, &heard, &features);
                 counts.add(&heard, &journal);
             }
-            assert_eq!(subject.engine.held(), Held::default(), "{kind:?} {search:?} {features:?}");
             counts.combinations += 1;
         }
         counts.tempted += subject.tempted();
