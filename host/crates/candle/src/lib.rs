@@ -18,6 +18,7 @@
 //! into memory. Products on the processor come from the crate `kernels`.
 
 mod added;
+mod added_spans;
 mod answer_text;
 mod attention;
 mod batch;
@@ -32,6 +33,7 @@ mod direct;
 mod draw;
 mod error;
 mod facts;
+mod fields;
 mod files;
 mod fingerprint;
 mod generation_config;
@@ -59,8 +61,10 @@ mod spelling;
 mod split_names;
 mod stored;
 mod template;
+mod template_choice;
 mod text_side;
 mod tokenizer;
+mod tokenizer_config;
 mod weights;
 mod words;
 
@@ -82,6 +86,7 @@ pub use recent::PromptCache;
 pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
-pub use template::{NoTemplate, Rendered, Template, TemplateChoice};
+pub use template::{Rendered, Template};
+pub use template_choice::{NoTemplate, TemplateChoice};
 pub use text_side::TextSide;
 pub use tokenizer::HfTokenizer;

@@ -11,7 +11,7 @@ use crate::{
     layers::Format,
     recent::PromptCache,
     special::{Basics, Special},
-    template::{SpecialNames, TokenizerConfig},
+    tokenizer_config::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
 use inferenceguard_model::{Message, ModelError, ModelParts};

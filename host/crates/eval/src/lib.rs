@@ -20,6 +20,7 @@ mod calibrate;
 mod csv_table;
 mod dataset;
 mod error;
+mod figure;
 mod figures;
 pub mod html;
 mod journal;
@@ -42,7 +43,8 @@ pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};
 pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
-pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
+pub use figure::{Better, FIGURES, Figure, Kind};
+pub use figures::{Figures, Part};
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{

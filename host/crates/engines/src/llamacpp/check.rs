@@ -9,7 +9,7 @@ use crate::{
     checks::{Asked, CANARY, unwrapped},
     error::quoted,
     fleet::Check,
-    http::{Call, Http},
+    http::{Call, Http, json},
     measure::Measure,
     open::Likeness,
 };
@@ -89,7 +89,7 @@ impl ServerCheck {
             for position in (0..one.tokens.len()).step_by(step.max(1)) {
                 let prompt = [one.prompt.as_slice(), &one.tokens[..position]].concat();
                 let request = Completion::likeliest(&prompt, LIKELIEST, &self.end, CHECKS);
-                let body = request.to_json();
+                let body = json(&request);
                 let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
                 let bytes = unwrapped(http.bytes(at, call).await)?;
                 let asked = Asked { prompt: &prompt, max: 1, end: &[], vocab: self.vocab };

@@ -12,7 +12,7 @@ use crate::{
     checks::Asked,
     engine::{Engine, Job, Row, Session, Siblings, Side},
     fleet::{Read, Shared},
-    http::Call,
+    http::{Call, json},
     sampling::{Dialect, Sampling},
 };
 use inferenceguard_model::{GrowRow, Growth, Likely, ModelError, Token};
@@ -38,7 +38,7 @@ impl Core {
         request: Completion<'_>,
         read: impl Fn(&[u8]) -> Result<T, Fault> + Sync,
     ) -> Result<T, RemoteError> {
-        let body = request.to_json();
+        let body = json(&request);
         let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
         let read = |_: &Facts, bytes: &[u8]| Ok(Read { value: read(bytes)?, mark: None });
         self.fleet.call(&session.id, call, read).await

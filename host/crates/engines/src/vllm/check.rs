@@ -12,7 +12,7 @@ use crate::{
     engine::Row,
     error::quoted,
     fleet::{Check, Read},
-    http::{Call, Http, Models},
+    http::{Call, Http, Models, json},
     measure::Measure,
     open::Likeness,
     sampling::Sampling,
@@ -158,7 +158,7 @@ impl On<'_> {
     }
 
     async fn send(&self, request: &Completion<'_>) -> Result<Vec<u8>, Fault> {
-        let body = request.to_json();
+        let body = json(request);
         let call = Call { limit: super::LIMIT, ..Call::post(COMPLETIONS, &body) };
         unwrapped(self.http.bytes(self.at, call).await)
     }
