@@ -146,6 +146,13 @@ impl Engine {
         self.back_ends.drain(url, drained)
     }
 
+    /// How many tokens of prompts the language model did not compute so far, because it keeps a prompt of the same tenant that begins
+    /// with them.
+    #[must_use]
+    pub fn reused_positions(&self) -> u64 {
+        self.back_ends.language.reused_positions()
+    }
+
     /// The most requests that run at once.
     #[must_use]
     pub fn max_live(&self) -> usize {

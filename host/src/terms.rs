@@ -22,8 +22,8 @@ pub struct Terms {
     /// conversation, the new bundle prices the earlier turns too, and takes their cost from its own budgets. Requests whose
     /// critic decides, and bundles with a cost that reads latents, do not migrate.
     pub migrate: bool,
-    /// Whose request it is. Engines elsewhere keep the prefix caches of tenants apart, so that no tenant can probe those of another
-    /// by timing. The prompt cache of the built-in engine is shared by all tenants.
+    /// Whose request it is. Back ends keep the prompts of tenants apart, here and in engines elsewhere, so that no tenant can find
+    /// out by timing what another one asked.
     pub tenant: Option<String>,
 }
 

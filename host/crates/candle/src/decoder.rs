@@ -15,7 +15,7 @@ use crate::{
     inner::Inner,
     kv::{self, Cache},
     layers::{Block, Embedding, Format, Loader, Norm, Qkv},
-    recent::Recent,
+    recent::{PromptCache, Recent},
     rope::{Angles, Table},
     weights::Weights,
 };
@@ -34,7 +34,7 @@ pub(crate) struct Decoder {
     blocks: Vec<Block>,
     norm: Norm,
     angles: Table,
-    /// Recent prompts. A prompt that begins with the tokens of one of them is computed from there on.
+    /// Recent prompts. A prompt of the same tenant that begins with the tokens of one of them is computed from there on.
     recent: Recent,
     /// The kinds of windows among the layers.
     windows: Vec<Option<usize>>,
@@ -71,13 +71,13 @@ impl Decoder {
         let mut windows = config.windows.clone();
         windows.sort_unstable();
         windows.dedup();
-        let (angles, recent) = (Table::new(config.rope.clone()), Recent::new(0));
+        let (angles, recent) = (Table::new(config.rope.clone()), Recent::default());
         Ok(Self { config, device: device.clone(), format, embedding, blocks, norm, angles, recent, windows })
     }
 
-    /// Keeps keys and values of recent prompts, at most this many bytes, for prompts that begin in the same way.
-    pub(crate) fn keep_prompts(&mut self, bytes: usize) {
-        self.recent = Recent::new(bytes);
+    /// Keeps keys and values of recent prompts, for prompts that begin in the same way.
+    pub(crate) fn keep_prompts(&mut self, cache: PromptCache) {
+        self.recent = Recent::new(cache);
     }
 
     /// The embedding, `[vocab, hidden]`: the LM head of tied models.

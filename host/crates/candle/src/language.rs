@@ -169,8 +169,9 @@ impl Model for CandleModel {
         let begun = reading.kept.take().and_then(|kept| kept.downcast::<Prompt>().ok());
         let mut prompt = match begun {
             Some(prompt) => prompt,
-            None => Box::new(self.decoder.begin(&reading.prompt, Keep::Last)?),
+            None => Box::new(self.decoder.begin(&reading.prompt, Keep::Last, reading.tenant.as_deref())?),
         };
+        reading.reused = prompt.reused;
         let pass = self.decoder.read(&mut prompt, &reading.prompt, most)?;
         reading.read = prompt.read;
         match pass {

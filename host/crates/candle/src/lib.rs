@@ -6,7 +6,7 @@
 //! - [`AnswerText`]: an answer in the tokens of a score model that another program runs.
 //! - [`TextSide`]: tokenizer, template and configuration of a folder whose weights another program runs.
 //! - [`ModelFiles`]: a folder, a GGUF file, or files in memory.
-//! - [`LoadOptions`]: device, number format, prompt template.
+//! - [`LoadOptions`]: device, number format, prompt template; [`PromptCache`]: which prompts are kept.
 //! - [`Facts`]: what was taken from which file.
 //! - [`Marked`]: a text, and which parts of it are words of clients or models.
 //! - [`Prober`]: what a model computes at every position of a text.
@@ -82,6 +82,7 @@ pub use language::CandleModel;
 pub use load::LoadOptions;
 pub use marked::Marked;
 pub use probe::{Probe, Prober, Table};
+pub use recent::PromptCache;
 pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;

@@ -9,6 +9,7 @@ use crate::{
     gguf::Gguf,
     jinja::PromptDate,
     layers::Format,
+    recent::PromptCache,
     special::{Basics, Special},
     tokenizer_config::{SpecialNames, TokenizerConfig},
     weights::Weights,
@@ -30,9 +31,8 @@ pub struct LoadOptions {
     pub own_template: Option<TemplateChoice>,
     /// The date that chat templates see.
     pub date: PromptDate,
-    /// Bytes of keys and values of recent prompts that are kept, so that a prompt with the same beginning is computed from there
-    /// on. A client that can measure the time of answers can then detect whether a beginning was asked before; 0 keeps none.
-    pub prompt_cache: usize,
+    /// Which prompts' keys and values are kept for later prompts with the same beginning; none by default.
+    pub prompt_cache: PromptCache,
     /// Its name; the folder's if empty.
     pub name: String,
     /// Also reads every tensor whole for [`ModelParts::full`], which takes as long as reading the files.

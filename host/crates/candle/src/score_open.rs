@@ -9,7 +9,7 @@ use crate::{
     score::{Answer, CandleScoreModel, Tokenization},
 };
 use candle_core::Tensor;
-use inferenceguard_model::{Message, ModelError, ScoreId, ScoreOpening, Token, Tokenizer};
+use inferenceguard_model::{ModelError, ScoreId, ScoreOpening, Token, Tokenizer};
 use std::sync::Arc;
 
 /// A prompt that is being read.
@@ -26,8 +26,9 @@ impl CandleScoreModel {
         let begun = opening.kept.take().and_then(|kept| kept.downcast::<Begun>().ok());
         let mut begun = match begun {
             Some(begun) => begun,
-            None => Box::new(self.begin(&opening.messages, Arc::clone(&opening.language))?),
+            None => Box::new(self.begin(opening)?),
         };
+        opening.reused = begun.prompt.reused;
         match self.decoder.read(&mut begun.prompt, &begun.tokens, most)? {
             Some(pass) => self.opened(*begun, &pass).map(Some),
             None => {
@@ -37,23 +38,25 @@ impl CandleScoreModel {
         }
     }
 
-    fn begin(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Begun, ModelError> {
+    fn begin(&mut self, opening: &ScoreOpening) -> Result<Begun, ModelError> {
+        let ScoreOpening { messages, language, .. } = opening;
         if messages.last().is_none_or(|message| message.content.is_empty()) {
             return Err(ModelError::EmptyPrompt);
         }
         let rendered = self.template.render(messages)?;
         if language.fingerprint() != self.tokenizer.fingerprint() {
-            return self.begin_retokenized(rendered.text, rendered.frame, language);
+            return self.begin_retokenized(rendered.text, rendered.frame, opening);
         }
         let tokens = self.tokenizer.encode_marked(&rendered.text, rendered.frame)?;
-        let prompt = self.decoder.begin(&tokens, Keep::Last)?;
+        let prompt = self.decoder.begin(&tokens, Keep::Last, opening.tenant.as_deref())?;
         Ok(Begun { tokens, prompt, retokenized: None })
     }
 
-    fn begin_retokenized(&self, text: Marked, frame: bool, language: Arc<dyn Tokenizer>) -> Result<Begun, ModelError> {
+    fn begin_retokenized(&mut self, text: Marked, frame: bool, opening: &ScoreOpening) -> Result<Begun, ModelError> {
+        let language = Arc::clone(&opening.language);
         let (retokenized, update) = Retokenized::new(language, &self.tokenizer, text, frame)?;
         let tokens = retokenized.prefix().to_vec();
-        let prompt = self.decoder.begin(&tokens, Keep::Last)?;
+        let prompt = self.decoder.begin(&tokens, Keep::Last, opening.tenant.as_deref())?;
         Ok(Begun { tokens, prompt, retokenized: Some((Box::new(retokenized), update)) })
     }
 

@@ -39,6 +39,7 @@ mod text_judge;
 pub use engines::{Choice, build, cache, language_files, score_files, score_places, with_components};
 pub use error::CatalogError;
 pub use files::write_file;
+pub use inferenceguard_candle::PromptCache;
 pub use inspect::{ModelReport, inspect};
 pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};

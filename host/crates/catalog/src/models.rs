@@ -3,7 +3,7 @@
 use crate::{CatalogError, Note, Templates, progress::while_waiting};
 use inferenceguard_bundle::Manifest;
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, DeviceChoice, Facts, LoadOptions, ModelFiles, Precision, PromptDate,
+    CandleModel, CandleScoreModel, DeviceChoice, Facts, LoadOptions, ModelFiles, Precision, PromptCache, PromptDate,
 };
 use inferenceguard_model::{Model, ScoreModel, Tokenizer};
 
@@ -14,8 +14,8 @@ pub struct LoadingOptions {
     pub device: String,
     /// `f32`, `f16`, `bf16` or `q8_0`.
     pub precision: String,
-    /// Megabytes of each model for the states of recent prompts.
-    pub prompt_cache: usize,
+    /// Which prompts each model keeps; if the operator does not say, none, except in a server that knows its tenants.
+    pub prompt_cache: Option<PromptCache>,
     /// `[NAME=]TEMPLATE`, each for the language model or for the score model of this name.
     pub templates: Vec<String>,
     /// The date that chat templates show, such as `2024-07-26`.
@@ -143,7 +143,7 @@ fn base(options: &LoadingOptions) -> Result<LoadOptions, CatalogError> {
         "q8_0" => Precision::Q8_0,
         other => return Err(CatalogError::Precision { found: other.to_owned() }),
     };
-    let prompt_cache = options.prompt_cache << 20;
+    let prompt_cache = options.prompt_cache.unwrap_or_default();
     let date = options.template_date.as_deref().map_or_else(|| Ok(PromptDate::default()), str::parse)?;
     let (device, full_digest) = (options.device.parse()?, options.full_digest);
     Ok(LoadOptions { device, precision, prompt_cache, date, full_digest, ..LoadOptions::default() })

@@ -192,7 +192,7 @@ mod tests {
         let options = LoadingOptions {
             device: "cpu".into(),
             precision: "f32".into(),
-            prompt_cache: 0,
+            prompt_cache: None,
             templates: vec![],
             template_date: None,
             full_digest: false,

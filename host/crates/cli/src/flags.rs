@@ -5,7 +5,7 @@ use clap::{
     Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use inferenceguard_catalog::{Choice, EngineOptions, LoadingOptions};
+use inferenceguard_catalog::{Choice, EngineOptions, LoadingOptions, PromptCache};
 use std::path::PathBuf;
 
 /// What answers, and what guards it.
@@ -121,10 +121,10 @@ pub(crate) struct DeviceArguments {
     /// bf16 on a GPU and f32 on the CPU
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) precision: String,
-    /// Megabytes per model that keep recent prompts, so that a prompt with the same beginning is read from there on. A client
-    /// that can measure response times can then find out whether a beginning was asked before
-    #[arg(long, value_name = "MB", default_value_t = 0, help_heading = "Model")]
-    pub(crate) prompt_cache: usize,
+    /// Megabytes per model and tenant that keep recent prompts, so that a prompt of the same tenant with the same beginning is read
+    /// from there on. 16 in a server with keys, else none: without keys a client could find out by timing what others asked
+    #[arg(long, value_name = "MB", help_heading = "Model")]
+    pub(crate) prompt_cache: Option<usize>,
     /// The prompt template: chat (the model's own), beaver, hh, plain, or a text with {prompt} in it; with NAME= for the score
     /// model of that name. The bundle's, or the model's own, if not given; may be repeated
     #[arg(long = "template", value_name = "[NAME=]T", help_heading = "Model")]
@@ -143,7 +143,7 @@ impl DeviceArguments {
         LoadingOptions {
             device: self.device.clone(),
             precision: self.precision.clone(),
-            prompt_cache: self.prompt_cache,
+            prompt_cache: self.prompt_cache.map(PromptCache::megabytes),
             templates: self.templates.clone(),
             template_date: self.template_date.clone(),
             full_digest: self.full_digest,

@@ -109,8 +109,8 @@ impl Cancel {
 /// Who a handle works for: one request.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
-    /// Whose request it is. Engines elsewhere keep the prefix caches of tenants apart, so that no tenant can probe those of another
-    /// by timing. The prompt cache of the built-in engine is shared by all tenants.
+    /// Whose request it is. Back ends keep the prompts of tenants apart, here and in engines elsewhere, so that no tenant can find
+    /// out by timing what another one asked.
     pub tenant: Option<String>,
     /// Ends what the handle computes. Beams can still be released.
     pub cancel: Cancel,

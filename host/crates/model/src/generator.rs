@@ -219,6 +219,12 @@ pub trait BackEnd: Send + Sync {
     /// As [`Model::rounding`](crate::Model::rounding).
     fn rounding(&self) -> f64;
 
+    /// How many tokens of prompts were not computed so far, because a prompt that is kept for the same tenant begins with them; 0
+    /// where nothing is kept, or nobody counts.
+    fn reused_positions(&self) -> u64 {
+        0
+    }
+
     /// The replicas on which it computes; none where it computes in this process.
     fn replicas(&self) -> Vec<ReplicaReport> {
         Vec::new()

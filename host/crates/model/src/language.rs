@@ -60,8 +60,12 @@ impl ModelInfo {
 pub struct Reading {
     /// The prompt.
     pub prompt: Vec<Token>,
+    /// Whose prompt it is. What a back end keeps of it for later prompts serves this tenant alone.
+    pub tenant: Option<String>,
     /// How many of its tokens are read.
     pub read: usize,
+    /// How many of its first tokens were not computed, because a prompt that the back end kept for the tenant begins with them.
+    pub reused: usize,
     /// What the back end keeps between two pieces.
     pub kept: Option<Box<dyn Any + Send>>,
 }

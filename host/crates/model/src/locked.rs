@@ -123,7 +123,8 @@ impl Generator for Handle {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
-        let beam = self.call(|native| native.open(prompt))?;
+        let tenant = self.own.caller.tenant.clone();
+        let beam = self.call(|native| native.open_for(tenant.as_deref(), prompt))?;
         self.own.beams.add([beam]);
         Ok(beam)
     }

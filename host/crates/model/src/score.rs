@@ -50,15 +50,19 @@ pub struct ScoreOpening {
     pub messages: Vec<Message>,
     /// Decodes the tokens of the answer.
     pub language: Arc<dyn Tokenizer>,
+    /// As [`Reading::tenant`](crate::Reading::tenant).
+    pub tenant: Option<String>,
+    /// As [`Reading::reused`](crate::Reading::reused).
+    pub reused: usize,
     /// What the back end keeps between two pieces.
     pub kept: Option<Box<dyn Any + Send>>,
 }
 
 impl ScoreOpening {
-    /// A prompt of which nothing is read.
+    /// A prompt of no tenant, of which nothing is read.
     #[must_use]
     pub fn new(messages: Vec<Message>, language: Arc<dyn Tokenizer>) -> Self {
-        Self { messages, language, kept: None }
+        Self { messages, language, tenant: None, reused: 0, kept: None }
     }
 }
 

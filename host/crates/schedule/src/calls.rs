@@ -20,7 +20,7 @@ pub(crate) enum Job {
     /// Short work of the language model, before the next step.
     Now(Now),
     /// Read a prompt.
-    Open { prompt: Vec<Token>, cancel: Cancel, answer: Sender<Answer<BeamId>> },
+    Open { prompt: Vec<Token>, tenant: Option<String>, cancel: Cancel, answer: Sender<Answer<BeamId>> },
     /// Append given tokens.
     Append { rows: Vec<(BeamId, Token)>, cancel: Cancel, answer: Sender<Answer<()>> },
     /// Grow rows.

@@ -91,6 +91,10 @@ impl BackEnd for LanguageBackEnd {
     fn rounding(&self) -> f64 {
         self.language.rounding
     }
+
+    fn reused_positions(&self) -> u64 {
+        self.shared.counts().reused_positions
+    }
 }
 
 /// What one request holds: a call waits for its answer, so there is one at a time.
@@ -194,8 +198,8 @@ impl Generator for Handle {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
-        let (prompt, cancel) = (prompt.to_vec(), self.own.caller.cancel.clone());
-        let beam = self.ask(|answer| Job::Open { prompt, cancel, answer })?;
+        let (prompt, caller) = (prompt.to_vec(), self.own.caller.clone());
+        let beam = self.ask(|answer| Job::Open { prompt, tenant: caller.tenant, cancel: caller.cancel, answer })?;
         self.own.beams.add([beam]);
         Ok(beam)
     }

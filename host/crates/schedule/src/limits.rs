@@ -34,6 +34,8 @@ pub struct Counts {
     pub rows: u64,
     /// Slices of prompts of the language model.
     pub prompt_slices: u64,
+    /// Tokens of prompts that the language model did not compute, because it keeps a prompt of the same tenant that begins with them.
+    pub reused_positions: u64,
     /// Slices of score models: of prompts, and of answers.
     pub score_slices: u64,
 }
@@ -46,6 +48,7 @@ pub(crate) struct Counters {
     pub(crate) turns: AtomicU64,
     pub(crate) rows: AtomicU64,
     pub(crate) prompt_slices: AtomicU64,
+    pub(crate) reused_positions: AtomicU64,
     pub(crate) score_slices: AtomicU64,
 }
 
@@ -62,6 +65,7 @@ impl Counters {
             turns: read(&self.turns),
             rows: read(&self.rows),
             prompt_slices: read(&self.prompt_slices),
+            reused_positions: read(&self.reused_positions),
             score_slices: read(&self.score_slices),
         }
     }

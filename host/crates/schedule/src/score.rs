@@ -149,7 +149,8 @@ impl ScoreModel for ScoreHandle {
     }
 
     fn open_chat(&mut self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<ScoreId, ModelError> {
-        let (opening, cancel) = (ScoreOpening::new(messages.to_vec(), language), self.caller.cancel.clone());
+        let (tenant, cancel) = (self.caller.tenant.clone(), self.caller.cancel.clone());
+        let opening = ScoreOpening { tenant, ..ScoreOpening::new(messages.to_vec(), language) };
         let id = self.ask(|answer| ScoreJob::Open { opening, cancel, answer })?;
         self.rows.insert(id);
         Ok(id)

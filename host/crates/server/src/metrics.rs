@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     step: Histogram,
     stages: Family<StageLabels, Counter<f64, AtomicU64>>,
     fuel: Counter,
+    reused: Counter,
     lost_rows: Counter,
     lost_spans: Counter,
     replicas: Replicas,
@@ -98,6 +99,7 @@ impl Metrics {
             step: Histogram::new(STEPS),
             stages: Family::default(),
             fuel: Counter::default(),
+            reused: Counter::default(),
             lost_rows: Counter::default(),
             lost_spans: Counter::default(),
             replicas: Replicas::default(),
@@ -144,6 +146,8 @@ impl Metrics {
         let help = "Time of requests by stage; steps of different requests overlap";
         r.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         r.register("policy_fuel", "Fuel that components used", self.fuel.clone());
+        let help = "Tokens of prompts that were not computed, since a prompt kept for the same tenant begins with them";
+        r.register("prompt_tokens_reused", help, self.reused.clone());
         let help = "Candidates that the language model's back end did not grow, or not as asked";
         r.register("candidates_lost", help, self.lost_rows.clone());
         r.register("spans_lost", "Spans that could not be sent to the collector", self.lost_spans.clone());
@@ -275,6 +279,7 @@ impl Metrics {
         self.live.set(i64::try_from(engine.live()).unwrap_or(i64::MAX));
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.fuel.inner().store(engine.fuel(), Ordering::Relaxed);
+        self.reused.inner().store(engine.reused_positions(), Ordering::Relaxed);
         self.lost_spans.inner().store(lost_spans, Ordering::Relaxed);
         engine.replicas().iter().for_each(|replica| self.replicas.set(replica));
         let mut text = String::new();

@@ -95,7 +95,7 @@ pub fn address(host: &str, port: u16) -> String {
 ///
 /// # Errors
 /// Whatever keeps the server from starting; an error of the listeners afterwards.
-pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
+pub fn serve(mut options: ServeOptions) -> Result<(), ServiceError> {
     // First, so that every signal finds a handler.
     let runtime = Runtime::new()?;
     let signals = Signals::listen(runtime.handle(), options.choice.loading.note)?;
@@ -106,7 +106,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
     let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
     // Before a large model is read, so that an address that is taken is reported at once.
     runtime.block_on(listeners(&options)).map(drop)?;
-    let (server, named) = start::server(&options, telemetry.lost_spans())?;
+    let (server, named) = start::server(&mut options, telemetry.lost_spans())?;
     let done = runtime.block_on(run(&options, &server, named, record_key, &signals));
     // All spans have ended before the last of them are sent.
     drop((server, runtime));

@@ -3,7 +3,7 @@
 use crate::{FaceOption, ServeOptions, ServiceError, watched::Identity};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::{
-    CatalogError, Language, build,
+    CatalogError, Language, PromptCache, build,
     bundles::{self, Fallback},
 };
 use inferenceguard_host::OWN_METHOD;
@@ -15,12 +15,18 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+/// Bytes per model and tenant for recent prompts, if the operator does not say.
+const PROMPT_CACHE: usize = 16 << 20;
+
 /// The server, and the identity of the named bundle if it was opened.
 pub(crate) fn server(
-    options: &ServeOptions,
+    options: &mut ServeOptions,
     lost_spans: Arc<AtomicU64>,
 ) -> Result<(Server, Option<Identity>), ServiceError> {
     let settings = with_options(options.config.as_deref().map_or_else(|| Ok(Settings::default()), settings)?, options)?;
+    let loading = &mut options.choice.loading;
+    loading.prompt_cache = Some(prompt_cache(loading.prompt_cache, &settings));
+    let options = &*options;
     let methods = if options.methods.is_empty() { vec![OWN_METHOD.to_owned()] } else { options.methods.clone() };
     let store = options.state.as_deref().map(Store::open).transpose()?;
     let store = store.map(|store| if options.accept_models { store.accepting_models() } else { store });
@@ -190,6 +196,15 @@ fn with_options(mut settings: Settings, options: &ServeOptions) -> Result<Settin
     Ok(settings)
 }
 
+/// Which prompts the models keep: those of tenants. A gateway's question has no tenant, and clients without keys look alike,
+/// so what they ask is kept only where there are no tenants and the operator wants it.
+fn prompt_cache(given: Option<PromptCache>, settings: &Settings) -> PromptCache {
+    match (given, settings.tenants.is_empty()) {
+        (given, true) => given.unwrap_or_default(),
+        (given, false) => PromptCache { bytes: given.map_or(PROMPT_CACHE, |given| given.bytes), unnamed: false },
+    }
+}
+
 fn settings(path: &Path) -> Result<Settings, ServiceError> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|source| ServiceError::SettingsFile { path: path.to_owned(), source })?;
@@ -201,4 +216,21 @@ fn settings(path: &Path) -> Result<Settings, ServiceError> {
     settings.tenants.values_mut().filter_map(|tenant| tenant.layer.as_mut()).for_each(beside);
     settings.validate().map_err(|source| ServiceError::Settings { path: path.to_owned(), source })?;
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_are_kept_by_default_only_where_clients_have_keys() {
+        let open = Settings::default();
+        let tenants = [("one".to_owned(), Tenant::with_key("a")), ("two".to_owned(), Tenant::with_key("b"))].into();
+        let keyed = Settings { tenants, ..Settings::default() };
+        let (none, given) = (PromptCache::default(), PromptCache::megabytes(3));
+        assert_eq!((prompt_cache(None, &open), prompt_cache(Some(given), &open)), (none, given));
+        for (asked, bytes) in [(None, PROMPT_CACHE), (Some(given), 3 << 20), (Some(none), 0)] {
+            assert_eq!(prompt_cache(asked, &keyed), PromptCache { bytes, unnamed: false });
+        }
+    }
 }

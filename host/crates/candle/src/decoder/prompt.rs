@@ -1,4 +1,4 @@
-//! Prompts: read block by block, from the end of what a recent prompt has in common with them.
+//! Prompts: read block by block, from the end of what a recent prompt of the same tenant has in common with them.
 
 use super::{BLOCK, Decoder, Pass, top};
 use crate::{
@@ -25,20 +25,24 @@ pub(crate) enum Keep {
 /// A prompt on its way: its keys and values so far.
 pub(crate) struct Prompt {
     pub(crate) prefix: Arc<Prefix>,
+    /// Whose it is.
+    tenant: Option<String>,
     keep: Keep,
+    /// How many of its first tokens were taken over from a recent prompt.
+    pub(crate) reused: usize,
     /// How many tokens are read.
     pub(crate) read: usize,
     latents: Vec<Tensor>,
 }
 
 impl Decoder {
-    /// Runs a prompt; returns its keys and values, and latents.
+    /// Runs a prompt of no tenant; returns its keys and values, and latents.
     pub(crate) fn prefill(
         &mut self,
         tokens: &[Token],
         keep: Keep,
     ) -> std::result::Result<(Arc<Prefix>, Pass), ModelError> {
-        let mut prompt = self.begin(tokens, keep)?;
+        let mut prompt = self.begin(tokens, keep, None)?;
         loop {
             if let Some(pass) = self.read(&mut prompt, tokens, usize::MAX)? {
                 return Ok((prompt.prefix, pass));
@@ -46,16 +50,22 @@ impl Decoder {
         }
     }
 
-    /// Begins a prompt, from the end of what a recent one has in common with it.
-    pub(crate) fn begin(&self, tokens: &[Token], keep: Keep) -> std::result::Result<Prompt, ModelError> {
+    /// Begins a prompt, from the end of what a recent one of the same tenant has in common with it.
+    pub(crate) fn begin(
+        &mut self,
+        tokens: &[Token],
+        keep: Keep,
+        tenant: Option<&str>,
+    ) -> std::result::Result<Prompt, ModelError> {
         if tokens.is_empty() {
             return Err(ModelError::EmptyPrompt);
         }
         self.check(tokens, tokens.len())?;
         let begun = Prefix::zeros(&self.shape(), tokens.len()).and_then(|prefix| {
             let prefix = Arc::new(prefix);
-            let read = self.begun(tokens, keep, &prefix)?;
-            Ok(Prompt { prefix, keep, read, latents: Vec::new() })
+            let reused = self.begun(tokens, keep, tenant, &prefix)?;
+            let tenant = tenant.map(str::to_owned);
+            Ok(Prompt { prefix, tenant, keep, reused, read: reused, latents: Vec::new() })
         });
         begun.map_err(crate::error::backend)
     }
@@ -92,17 +102,23 @@ impl Decoder {
             return Ok(None);
         }
         if tokens.len() <= self.config.rope.fixed_up_to() {
-            self.recent.keep(tokens, &prompt.prefix);
+            self.recent.keep(prompt.tenant.as_deref(), tokens, &prompt.prefix);
         }
         Ok(Some(Pass { latents: self.latents(&Tensor::cat(&prompt.latents, 0)?)?, inner }))
     }
 
     /// Takes over the beginning of a recent prompt; gives its length.
-    fn begun(&self, tokens: &[Token], keep: Keep, prefix: &Prefix) -> Result<usize> {
+    fn begun(&mut self, tokens: &[Token], keep: Keep, tenant: Option<&str>, prefix: &Prefix) -> Result<usize> {
         // Beyond this length keys depend on where the prompt ends; such a prompt is not kept either.
         let fixed = tokens.len() <= self.config.rope.fixed_up_to() && keep == Keep::Last;
-        let Some((known, len)) = self.recent.longest(tokens).filter(|_| fixed) else { return Ok(0) };
-        prefix.begin_as(&known, len)?;
+        let known = if fixed { self.recent.longest(tenant, tokens) } else { None };
+        let Some((known, common)) = known else { return Ok(0) };
+        // Our own kernels compute each token by itself. Those of the tensor library may round otherwise where blocks begin at
+        // other tokens, so whole blocks are taken over.
+        let len = if self.format.direct { common } else { common / BLOCK * BLOCK };
+        if len > 0 {
+            prefix.begin_as(&known, len)?;
+        }
         Ok(len)
     }
 

@@ -93,6 +93,19 @@ impl Native {
         Ok(Reading { prompt: prompt.to_vec(), ..Reading::default() })
     }
 
+    /// As [`Generator::open`], for a tenant.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_for(&mut self, tenant: Option<&str>, prompt: &[Token]) -> Result<BeamId, ModelError> {
+        let mut reading = Reading { tenant: tenant.map(str::to_owned), ..self.begin_prompt(prompt)? };
+        loop {
+            if let Some(beam) = self.read_prompt(&mut reading, usize::MAX)? {
+                return Ok(beam);
+            }
+        }
+    }
+
     /// Reads about `most` tokens more of a prompt; the beam, once all are read.
     ///
     /// # Errors
@@ -172,12 +185,7 @@ impl Generator for Native {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
-        let mut reading = self.begin_prompt(prompt)?;
-        loop {
-            if let Some(beam) = self.read_prompt(&mut reading, usize::MAX)? {
-                return Ok(beam);
-            }
-        }
+        self.open_for(None, prompt)
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {

@@ -92,8 +92,11 @@ impl LanguageWork {
         let (Some(native), calls) = (&self.native, &mut self.calls) else { return };
         match job {
             Job::Now(work) => calls.now.push(work),
-            Job::Open { prompt, cancel, answer } => match native.begin_prompt(&prompt) {
-                Ok(reading) => calls.prompts.push_back(Waiting::new(reading, cancel, answer)),
+            Job::Open { prompt, tenant, cancel, answer } => match native.begin_prompt(&prompt) {
+                Ok(reading) => {
+                    let reading = Reading { tenant, ..reading };
+                    calls.prompts.push_back(Waiting::new(reading, cancel, answer));
+                }
                 Err(error) => refuse(&answer, error),
             },
             Job::Append { rows, cancel, answer } => match native.begin_append(rows) {
@@ -210,7 +213,10 @@ impl Calls {
         prompt.effort += Effort { model: start.elapsed(), ..Effort::default() };
         match read.transpose() {
             None => self.prompts.push_front(prompt),
-            Some(read) => drop(prompt.answer.send((read, prompt.effort))),
+            Some(read) => {
+                count(&self.counters.reused_positions, prompt.work.reused);
+                drop(prompt.answer.send((read, prompt.effort)));
+            }
         }
     }
 }

@@ -169,7 +169,7 @@ fn contestants(options: &BenchOptions) -> Result<Vec<(&str, u32)>, TrialError> {
     require(!options.ns.contains(&0) && !options.concurrency.contains(&0), "--n and --concurrency: at least 1")?;
     require(options.seconds.is_finite() && options.seconds >= 0.0, "--seconds: a number of 0 or more")?;
     let no_cache = "--prompt-cache: requests of a bench have one prompt, it would be read once";
-    require(options.loading.prompt_cache == 0, no_cache)?;
+    require(options.loading.prompt_cache.unwrap_or_default().bytes == 0, no_cache)?;
     let mut ns = options.ns.clone();
     ns.sort_unstable();
     ns.dedup();
