@@ -3,7 +3,9 @@
 use crate::{
     CatalogError, EngineOptions, Language, Loading, LoadingOptions, Note,
     bundles::{self, Fallback},
-    embedded, hub, language_model, remote, score_model,
+    embedded,
+    engine_options::is_remote,
+    hub, language_model, score_model,
 };
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_candle::ModelFiles;
@@ -143,7 +145,7 @@ pub fn score_places(given: &[String]) -> (Vec<String>, BTreeMap<String, String>)
     let (mut here, mut elsewhere) = (Vec::new(), BTreeMap::new());
     for text in given {
         match text.split_once('=') {
-            Some((name, place)) if remote::is_remote(place) && !name.is_empty() => {
+            Some((name, place)) if is_remote(place) && !name.is_empty() => {
                 elsewhere.insert(name.to_owned(), place.to_owned());
             }
             _ => here.push(text.clone()),

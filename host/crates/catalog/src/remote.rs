@@ -2,7 +2,8 @@
 //! configuration.
 
 use crate::{
-    CatalogError, Choice, Language, Loading,
+    CatalogError, Choice, EngineOptions, Language, Loading, ProbeKind,
+    engine_options::VLLM,
     engine_probes::{LATENTS, unprobed},
     hub,
 };
@@ -17,47 +18,13 @@ use inferenceguard_host::{
     schedule::{Limits, Scheduler},
 };
 use inferenceguard_model::{BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 /// The variable with the key of engines, where no file is named.
 pub const KEY: &str = "INFERGUARD_ENGINE_KEY";
 
 /// The name of [`KEY`] in earlier versions, which is read where that is not set.
 const EARLIER_KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
-
-/// What marks a score model of `--score` that runs in vLLM.
-const VLLM: &str = "vllm:";
-
-/// What the command line says about engines elsewhere, as text.
-#[derive(Debug, Clone, Default)]
-pub struct EngineOptions {
-    /// `vllm=URL[,URL...]` or `llamacpp=URL`: where the language model runs; here if `None`.
-    pub engine: Option<String>,
-    /// The name under which it is served; if `None`, the server must serve a single model.
-    pub model: Option<String>,
-    /// URLs of vLLM servers with the same weights that pool `token_embed`, with commas between them.
-    pub latents: Option<String>,
-    /// The file with the key of all engines; the variable [`KEY`] if `None`.
-    pub key_file: Option<PathBuf>,
-    /// `[NAME=]FILE`: the probe of the language model, or of the score model of this name.
-    pub probes: Vec<String>,
-    /// The number format that engines compute in.
-    pub precision: Option<String>,
-    /// The most rows in flight at one replica.
-    pub rows: Option<usize>,
-    /// The file with the certificates that are believed at URLs of `https`, in place of the system's.
-    pub authority: Option<PathBuf>,
-    /// Seconds from the request for a row to the first byte of its answer.
-    pub timeout: Option<u32>,
-    /// Whether versions that were not tested are accepted.
-    pub any_version: bool,
-}
 
 impl EngineOptions {
     /// The language model in the engine that is named; nothing if none is. `model` names its folder.
@@ -145,22 +112,15 @@ impl EngineOptions {
     }
 }
 
-/// What a probe is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// Log-probabilities of a language model.
-    Language,
-    /// Latents of a language model.
-    Latents,
-    /// Scores of a score model, which is loaded here.
-    Score,
-}
-
-/// A probe of a model; the model of an engine must match it.
+/// The text of a probe file of a model; the model of an engine must match it.
 ///
 /// # Errors
 /// A model that cannot be opened or fails.
-pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
+pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<String, CatalogError> {
+    Ok(made(choice, kind)?.to_json())
+}
+
+fn made(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
     if kind == ProbeKind::Score {
         return probe_of_scores(choice);
     }
@@ -199,11 +159,6 @@ impl Kind {
             other => Err(CatalogError::UnknownEngine { found: other.to_owned() }),
         }
     }
-}
-
-/// Whether a place of `--score` is an engine's.
-pub(crate) fn is_remote(place: &str) -> bool {
-    place.starts_with(VLLM)
 }
 
 /// The most seconds that an engine may take for a row: a day.
@@ -306,6 +261,7 @@ impl ScoredText for Retokenized {
 mod tests {
     use super::*;
     use crate::LoadingOptions;
+    use std::path::PathBuf;
 
     fn loading() -> Loading {
         let options = LoadingOptions {

@@ -33,6 +33,7 @@ mod records;
 mod run;
 mod serve;
 mod shell;
+#[cfg(feature = "evaluation")]
 mod simulate;
 #[cfg(feature = "training")]
 mod train;
@@ -53,6 +54,7 @@ use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArgument
 use run::RunArguments;
 use serve::ServeArguments;
 use shell::{CompletionsArguments, ManArguments};
+#[cfg(feature = "evaluation")]
 use simulate::SimulateArguments;
 use std::process::ExitCode;
 #[cfg(feature = "training")]
@@ -80,6 +82,7 @@ enum Command {
     #[cfg(feature = "evaluation")]
     /// Times whole requests, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
+    #[cfg(feature = "evaluation")]
     /// Simulates how many answers a second many replicas of engines give, from measured times
     Simulate(SimulateArguments),
     #[cfg(feature = "training")]
@@ -146,6 +149,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => eval::run(&arguments),
         #[cfg(feature = "evaluation")]
         Command::Bench(arguments) => bench::run(&arguments),
+        #[cfg(feature = "evaluation")]
         Command::Simulate(arguments) => simulate::run(&arguments),
         #[cfg(feature = "training")]
         Command::Train(command) => train::command(&command),

@@ -6,10 +6,7 @@ use crate::{
     output,
 };
 use clap::{Args, Subcommand};
-use inferenceguard_catalog::{
-    Choice, hub, inspect,
-    remote::{ProbeKind, probe_of},
-};
+use inferenceguard_catalog::{Choice, ProbeKind, hub, inspect, remote::probe_of};
 use inferenceguard_console::escape;
 use std::path::PathBuf;
 
@@ -115,5 +112,5 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
 /// Lets the model write a few answers, and keeps their log-probabilities.
 fn probe(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let choice = Choice::of_model(&arguments.model, arguments.device.loading(), arguments.engines.options());
-    output::file(&arguments.out, probe_of(&choice, arguments.kind)?.to_json().as_bytes())
+    output::file(&arguments.out, probe_of(&choice, arguments.kind)?.as_bytes())
 }
