@@ -5,6 +5,7 @@ use crate::{
     folder::{self, Limit},
     list,
     manifest::turns_text,
+    places,
 };
 use inferenceguard_search::BundleIdentity;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -101,6 +102,15 @@ impl Bundle {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.contents.text
+    }
+
+    /// Where its manifest has a key, in words: "bundle.toml, line 14, key `costs.words.settings.words`". `path` leads there table by
+    /// table. `None` if there is no such key, or if a program wrote the manifest from values, so that nobody knows its lines.
+    #[must_use]
+    pub fn place(&self, path: &[&str]) -> Option<String> {
+        let by_program = toml::to_string(self.manifest()).is_ok_and(|text| text == self.text());
+        let line = places::line(self.text(), path).filter(|_| !by_program)?;
+        Some(format!("{MANIFEST}, line {line}, key `{}`", path.join(".")))
     }
 
     /// The signature it came with, unchecked: [`Trust`](crate::Trust) checks it.
