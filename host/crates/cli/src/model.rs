@@ -24,8 +24,10 @@ pub(crate) enum ModelCommand {
     /// Fetches a model from the Hugging Face hub, so that it is there when it is needed
     Pull(IdArguments),
     /// Shows the models that were fetched from the hub, and their sizes
+    #[command(visible_alias = "ls")]
     List,
     /// Removes a model that was fetched from the hub
+    #[command(visible_alias = "rm")]
     Remove(IdArguments),
     /// Writes a probe of a model, by which `--probe` recognises it in an engine
     Probe(Box<ProbeArguments>),
