@@ -104,8 +104,8 @@ impl Bundle {
         &self.contents.text
     }
 
-    /// Where its manifest has a key, in words: "bundle.toml, line 14, key `costs.words.settings.words`". `path` leads there table by
-    /// table. `None` if there is no such key, or if a program wrote the manifest from values, so that nobody knows its lines.
+    /// Where its manifest has a key, in words: "bundle.toml, line 14, key `costs.words.settings.words`". `path` leads there table
+    /// by table. `None` if there is no such key, or if a program wrote the manifest from values, so that nobody knows its lines.
     #[must_use]
     pub fn place(&self, path: &[&str]) -> Option<String> {
         let by_program = toml::to_string(self.manifest()).is_ok_and(|text| text == self.text());

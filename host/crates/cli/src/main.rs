@@ -46,6 +46,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use component::ComponentCommand;
 #[cfg(feature = "evaluation")]
 use eval::EvalArguments;
+use inferenceguard_console::help;
 use inferenceguard_server::REQUEST_SPANS;
 use inferenceguard_telemetry::Spans;
 use model::ModelCommand;
@@ -60,9 +61,9 @@ use std::process::ExitCode;
 #[cfg(feature = "training")]
 use train::TrainCommand;
 
-/// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
+/// Puts a budget on what a language model may say: components in a sandbox price every token, and only what they allow is written.
 #[derive(Debug, Parser)]
-#[command(name = "inferguard", version, about, after_help = "Glossary of beam, chunk, latent: host/ARCHITECTURE.md")]
+#[command(name = "inferguard", version, about, after_help = help::GLOSSARY)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -77,35 +78,35 @@ enum Command {
     /// Serves guarded answers over HTTP, for OpenAI's clients
     Serve(Box<ServeArguments>),
     #[cfg(feature = "evaluation")]
-    /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
+    /// Answers many prompts with and without guard, by several methods and models, and prints a table; with --out also a report
     Eval(Box<EvalArguments>),
     #[cfg(feature = "evaluation")]
-    /// Times whole requests, beside what the hardware allows and beside other programs
+    /// Measures how fast answers are, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
     #[cfg(feature = "evaluation")]
-    /// Simulates how many answers a second many replicas of engines give, from measured times
+    /// Computes from measured times how many answers a second many servers of models would give
     Simulate(SimulateArguments),
     #[cfg(feature = "training")]
-    /// Trains models
+    /// Trains what bundles read: costs from labelled answers, critics, the models of the demonstration
     #[command(subcommand)]
     Train(TrainCommand),
-    /// Makes, checks, signs and activates bundles
+    /// Makes, checks, signs and activates bundles: what is guarded against, and how
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Checks records: the chain, and that the costs of each answer add up to its status
+    /// Checks records of answers: that none was changed or removed, and that the costs of each answer add up to its status
     Verify(VerifyArguments),
-    /// Runs the components of a bundle again on recorded calls, and compares their answers
+    /// Decides recorded answers again, and compares with what was decided
     Replay(Box<ReplayArguments>),
-    /// Explains recorded answers: decisions, and where the budget went
+    /// Explains recorded answers: what was dropped and why, what was found, and where the budget went
     Explain(Box<ExplainArguments>),
     /// Removes prompts and answers from old records, which still verify
     Forget(ForgetArguments),
-    /// Shows what a model computes at every position of a text
+    /// Shows what a model computes at every token of a text: likely next tokens, scores, hidden states
     Probe(ProbeArguments),
     /// Checks models, and fetches, lists and removes those of the hub
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Makes and checks components
+    /// Makes, checks and lists components, the plugins of bundles that price, search and decide
     #[command(subcommand)]
     Component(ComponentCommand),
     /// Prints what a shell needs to complete the commands of this program

@@ -9,14 +9,14 @@ use std::io::{self, Read};
 /// What an answer may cost, how it is sampled, and what stands before the conversation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PromptArguments {
-    /// What an answer may cost: --budget 3, or --budget words=3 where there are several constraints; may be repeated
+    /// How much an answer may cost: --budget 3, or --budget words=3 where the bundle has several budgets; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     pub(crate) budgets: Vec<String>,
     /// The seed of all draws: the same prompts with the same seed give the same answers
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The temperature of sampling; 0 takes the likeliest token, except in a chunk that is sampled again. The bundle's, or that of
-    /// the model's authors, if not given
+    /// The temperature of sampling; 0 takes the likeliest token, except where a part is sampled again because none was safe. The
+    /// bundle's, or that of the model's authors, if not given
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
     /// Samples among the likeliest tokens that together have this probability. As --temperature if not given
