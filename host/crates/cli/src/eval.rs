@@ -17,7 +17,7 @@ const SPLITS: &[Named<Split>] =
     &[("validation", "For tuning", Split::Validation), ("test", "New to everything", Split::Test)];
 /// What the multiplier of a Lagrangian row weighs.
 pub(crate) const WEIGHED: &[Named<WeighedCost>] = &[
-    ("end", "The cost model's score of the answer", WeighedCost::End),
+    ("end", "The cost model's points for the whole answer", WeighedCost::End),
     ("sum", "The sum of the costs of its tokens", WeighedCost::Sum),
 ];
 /// The models of the paper's tables.
