@@ -191,7 +191,7 @@ fn pages(path: &[String], found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The options of a page of help that nothing is said of.
+/// The options of a page of help that have no text.
 fn silent(help: &str) -> Vec<&str> {
     let lines: Vec<&str> = help.lines().collect();
     // Values of an option stand further to the right.
