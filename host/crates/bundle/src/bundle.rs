@@ -47,7 +47,11 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`], naming file and key.
     pub fn open_with(path: &Path, lend: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, BundleError> {
-        if path.is_file() { archive::open(path) } else { folder::open(path, lend) }
+        match path.is_file() {
+            true if path.file_name().is_some_and(|name| name == MANIFEST) => Err(manifest_named(path)),
+            true => archive::open(path),
+            false => folder::open(path, lend),
+        }
     }
 
     /// One file of everything, the same bytes for the same bundle: an uncompressed tar, the manifest first, then its
@@ -177,6 +181,11 @@ impl Bundle {
         let Manifest { name, version, .. } = self.manifest();
         BundleIdentity { name: name.clone(), version: version.clone(), digest: self.digest().to_string() }
     }
+}
+
+fn manifest_named(path: &Path) -> BundleError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    BundleError::ManifestNamed { path: path.to_owned(), folder: folder.to_owned() }
 }
 
 /// The limit of the file that this key names.

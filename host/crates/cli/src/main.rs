@@ -42,7 +42,7 @@ mod train;
 use bench::BenchArguments;
 use bundle::BundleCommand;
 use chat::ChatArguments;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use component::ComponentCommand;
 #[cfg(feature = "evaluation")]
 use eval::EvalArguments;
@@ -116,7 +116,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = folded(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match begin(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -125,6 +126,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command whose help fits 80 columns.
+fn folded(command: clap::Command) -> clap::Command {
+    let about = command.get_about().map(|text| help::folded(&text.to_string(), help::COMMANDS));
+    let command = if let Some(text) = about { command.about(text) } else { command };
+    let below = !command.has_subcommands();
+    let command = command.next_line_help(below).mut_args(|arg| {
+        let text = arg.get_help().map(|text| help::folded(&text.to_string(), help::OPTIONS));
+        if let Some(text) = text { arg.help(text) } else { arg }
+    });
+    command.mut_subcommands(folded)
 }
 
 fn begin(command: Command) -> anyhow::Result<()> {

@@ -1,15 +1,10 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{
-    flags::GuardArguments,
-    output,
-    progress::Shown,
-    prompt::{PromptArguments, prompt},
-};
+use crate::{flags::GuardArguments, output, progress::Shown, prompt::PromptArguments};
 use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_catalog::journals;
-use inferenceguard_chat::{stream, succeeded};
+use inferenceguard_chat::{prompt, stream, succeeded};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
 use inferenceguard_record::Journal;
