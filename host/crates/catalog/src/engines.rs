@@ -9,7 +9,6 @@ use crate::{
 };
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_candle::ModelFiles;
-use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::Tokenizer;
 use inferenceguard_sandbox::Sandbox;
@@ -112,7 +111,7 @@ impl Choice {
         for (name, budget) in bundles::budgets(bundle, budgets)? {
             builder = builder.budget(name, budget);
         }
-        with_components(builder)
+        Ok(with_components(builder))
     }
 
     /// Adds the score models, here and elsewhere.
@@ -155,18 +154,16 @@ pub fn score_places(given: &[String]) -> (Vec<String>, BTreeMap<String, String>)
 }
 
 /// Adds the first-party components that methods consist of.
-///
-/// # Errors
-/// [`CatalogError::Component`].
-pub fn with_components(mut builder: EngineBuilder) -> Result<EngineBuilder, CatalogError> {
+#[must_use]
+pub fn with_components(mut builder: EngineBuilder) -> EngineBuilder {
     for (name, bytes) in embedded::components() {
-        builder = match componentize::inspect(bytes)?.role {
-            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
-            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
+        builder = match embedded::role(name) {
+            Some("policy") => builder.policy_component(*name, bytes.to_vec()),
+            Some("steering") => builder.steering_component(*name, bytes.to_vec()),
             _ => builder,
         };
     }
-    Ok(builder)
+    builder
 }
 
 /// Builds an engine. If a score model is missing, the error also says how to give one.

@@ -3,7 +3,6 @@
 use crate::hub::HubError;
 use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
-use inferenceguard_componentize::ComponentError;
 #[cfg(feature = "engines")]
 use inferenceguard_engines::{ProbeError, RemoteError};
 use inferenceguard_host::EngineError;
@@ -328,9 +327,6 @@ pub enum CatalogError {
     /// The sandbox does not start.
     #[error(transparent)]
     Sandbox(Box<SandboxError>),
-    /// A first-party component cannot be read.
-    #[error(transparent)]
-    Component(Box<ComponentError>),
     /// A changed manifest cannot be written.
     #[error(transparent)]
     Manifest(#[from] toml::ser::Error),
@@ -344,8 +340,7 @@ from_boxed!(
     Bundle(BundleError),
     Model(CandleError),
     Engine(EngineError),
-    Sandbox(SandboxError),
-    Component(ComponentError)
+    Sandbox(SandboxError)
 );
 
 #[cfg(feature = "engines")]
