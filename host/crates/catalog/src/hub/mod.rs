@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn ids_and_paths_differ() {
         let named = parse("org/name@v1.0").unwrap();
-        assert_eq!((named.repo.url().as_str(), named.repo.revision(), named.file), ("org/name", "v1.0", None));
+        let folder = "models--org--name".to_owned();
+        assert_eq!((named.repo.folder_name(), named.repo.revision(), named.file), (folder, "v1.0", None));
         assert_eq!(parse("org/name").unwrap().repo.revision(), "main");
         let bad = ["./org/name", "/org/name", "../name", "name", "a/b/c", "a/b@", "a/b@../x", "a b/c", ""];
         let files =
@@ -206,8 +207,8 @@ mod tests {
             ("org/name/sub/x.gguf", "main", "sub/x.gguf"),
         ] {
             let named = parse(id).unwrap();
-            let found = (named.repo.url(), named.repo.revision().to_owned(), named.file.unwrap());
-            assert_eq!(found, ("org/name".to_owned(), revision.to_owned(), file.to_owned()), "{id}");
+            let found = (named.repo.folder_name(), named.repo.revision().to_owned(), named.file.unwrap());
+            assert_eq!(found, ("models--org--name".to_owned(), revision.to_owned(), file.to_owned()), "{id}");
         }
         assert_eq!(parts("q/x-00002-of-00002.gguf"), ["q/x-00001-of-00002.gguf", "q/x-00002-of-00002.gguf"]);
     }
