@@ -234,7 +234,8 @@ const EDGES: &[(&str, &[&str])] = &[
 const TESTKIT: &str = "inferenceguard-testkit";
 
 /// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; an
-/// example embeds a model from disk; a bench measures the scheduler on real models; a server is tested in front of engines that go away.
+/// example embeds a model from disk; a bench measures the scheduler on real models; a server is tested in front of engines that go
+/// away.
 const FOR_TESTS: &[(&str, &str)] = &[
     ("inferenceguard-record", "inferenceguard-host"),
     ("inferenceguard-host", "inferenceguard-candle"),
