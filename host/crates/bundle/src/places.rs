@@ -19,18 +19,28 @@ pub(crate) fn line(text: &str, path: &[&str]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "name = \"a\"\n\n[costs.words]\nsettings = { words = [\"x\"],\n  wrods = 1 }\n\n[costs.\"my words\"]\n\
-                        component = \"b\"\nsettings.scale = 2\n\n[policy.settings]\nn = 8\n";
+    const TEXT: &str = r#"name = "a"
+
+[costs.words]
+settings = { words = ["x"], wrods = 1 }
+
+[costs."my words"]
+component = "b"
+settings.scale = 2
+
+[policy.settings]
+n = 8
+"#;
 
     #[test]
     fn keys_are_found_in_tables_of_every_form() {
         for (path, expected) in [
             (&["name"][..], Some(1)),
+            (&["costs", "words"], Some(3)),
             (&["costs", "words", "settings"], Some(4)),
-            (&["costs", "words", "settings", "words"], Some(4)),
-            (&["costs", "words", "settings", "wrods"], Some(5)),
-            (&["costs", "my words", "settings", "scale"], Some(9)),
-            (&["policy", "settings", "n"], Some(12)),
+            (&["costs", "words", "settings", "wrods"], Some(4)),
+            (&["costs", "my words", "settings", "scale"], Some(8)),
+            (&["policy", "settings", "n"], Some(11)),
             (&["policy", "settings", "m"], None),
             (&["name", "settings"], None),
             (&[], None),
