@@ -96,7 +96,7 @@ enum Command {
     /// Checks records of answers: that none was changed or removed, and that the costs of each answer add up to its status
     Verify(VerifyArguments),
     /// Decides recorded answers again, and compares with what was decided
-    #[command(mut_arg("n", |arg| arg.help("The number that the server was started with (serve --n), which makes it another bundle")))]
+    #[command(mut_arg("n", |arg| arg.help("The number of `serve --n`, if the server had one: it makes another bundle")))]
     Replay(Box<ReplayArguments>),
     /// Explains recorded answers: what was dropped and why, what was found, and where the budget went
     Explain(Box<ExplainArguments>),
