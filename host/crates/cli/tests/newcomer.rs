@@ -241,3 +241,18 @@ fn options_that_a_command_does_not_take_are_refused() {
         ["--n", "--candidates"].map(|name| run(&["run", name, "2", "--json", "--max-tokens", "8", "Hello"]));
     assert_eq!(long.json()["tokens"], other.json()["tokens"]);
 }
+
+#[test]
+fn a_mistake_in_a_bundle_is_named_by_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("mine");
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
+    let manifest = bundle.join("bundle.toml");
+    let wrong = fs::read_to_string(&manifest).unwrap().replace("{ words = {", "{ wrods = {");
+    fs::write(&manifest, &wrong).unwrap();
+    let line = wrong.lines().position(|line| line.contains("wrods")).unwrap() + 1;
+    let place = format!("bundle.toml, line {line}, key `costs.words.settings.wrods`: ");
+    let price = |bundle: &Path| run(&["bundle", "price", "--bundle", text(bundle), "They kill time."]);
+    price(&bundle).refuses(&format!("{place}`words` has no setting `wrods`; it has `words`"));
+    price(&manifest).refuses("expected its folder");
+}
