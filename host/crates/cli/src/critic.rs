@@ -45,7 +45,7 @@ pub(crate) struct CriticArguments {
     /// sampling of `eval --recipe`, whatever the bundle says
     #[arg(long, default_value = "default", value_parser = one_of(PRESETS))]
     preset: Preset,
-    /// What each network reads: final-norm (the last hidden state), layer:N, or none (budgets and length only, to compare with)
+    /// What a network reads, one for each: final-norm (the last hidden state), layer:N, or none (budgets and length, to compare)
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Reading>,
     /// Trains a value network instead, by which the method re-control changes hidden states: it foresees the reward of the answer

@@ -22,8 +22,8 @@ pub(crate) struct GuardArguments {
     /// The bundle that guards answers, a folder or file (`bundle init` writes one); the demonstration's if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// How many continuations are sampled and compared at every step, instead of the bundle's number: more cost time and find safe
-    /// answers more often. Under best-of-n whole answers, under args tokens. --max-tokens says how long an answer may be
+    /// How many continuations are sampled and compared at every step, instead of the bundle's number: more take longer and find
+    /// safe answers more often. Under best-of-n whole answers, under args tokens. --max-tokens says how long an answer may be
     #[arg(long, short, visible_alias = "candidates", value_name = "CANDIDATES")]
     pub(crate) n: Option<u32>,
     #[command(flatten)]
