@@ -235,10 +235,12 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Any crate's tests may use it, and nothing but tests.
 const TESTKIT: &str = "inferenceguard-testkit";
 
-/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; a bench
-/// measures the scheduler on real models; a server is tested in front of engines that go away.
+/// The crates of which the tests alone may use another one of ours beside the test kit: records are made by an engine; an
+/// example embeds a model from disk; a bench measures the scheduler on real models; a server is tested in front of engines that go
+/// away.
 const FOR_TESTS: &[(&str, &str)] = &[
     ("inferenceguard-record", "inferenceguard-host"),
+    ("inferenceguard-host", "inferenceguard-candle"),
     ("inferenceguard-candle", "inferenceguard-schedule"),
     ("inferenceguard-engines", "inferenceguard-fake-engines"),
     ("inferenceguard-server", "inferenceguard-engines"),

@@ -329,6 +329,14 @@ pub enum EngineError {
     /// A setting is out of range, or the search failed.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A component refuses a setting that the bundle's manifest gives it.
+    #[error("{place}: {problem}")]
+    Setting {
+        /// The file, the line and the key.
+        place: String,
+        /// Why it is refused.
+        problem: Box<SandboxError>,
+    },
     /// A component was refused, or no instance was free.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

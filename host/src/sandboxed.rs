@@ -16,6 +16,11 @@ use std::{
 
 type Settings = BTreeMap<String, SettingValue>;
 
+/// Tables of a manifest.
+const COSTS: &str = "costs";
+const SETTINGS: &str = "settings";
+const LISTS: &str = "lists";
+
 /// What every method of a bundle shares.
 struct Shared {
     tracker: Activation,
@@ -70,7 +75,10 @@ pub(crate) struct Activator<'a> {
 impl Activator<'_> {
     /// The one component of a role.
     fn only(&self, role: Role, entry: &RoleEntry) -> Result<Activation, EngineError> {
-        self.bytes(&role.to_string(), role, self.file(entry), &self.bundle.settings(entry))
+        let name = role.to_string();
+        let name = name.as_str();
+        let activation = self.bytes(name, role, self.file(entry), &self.bundle.settings(entry));
+        activation.map_err(|error| self.placed(error, &[&[name, SETTINGS], &[name, LISTS]]))
     }
 
     fn optional(&self, role: Role, entry: Option<&RoleEntry>) -> Result<Option<Activation>, EngineError> {
@@ -78,7 +86,24 @@ impl Activator<'_> {
     }
 
     fn cost(&self, name: &str, entry: &RoleEntry) -> Result<Activation, EngineError> {
-        self.bytes(name, Role::Cost, self.file(entry), &self.bundle.settings(entry))
+        let activation = self.bytes(name, Role::Cost, self.file(entry), &self.bundle.settings(entry));
+        activation.map_err(|error| self.placed(error, &[&[COSTS, name, SETTINGS], &[COSTS, name, LISTS]]))
+    }
+
+    /// Says where the manifest has a setting that a component refuses: in one of these tables, each named by the tables around it.
+    fn placed(&self, error: EngineError, tables: &[&[&str]]) -> EngineError {
+        let EngineError::Sandbox(problem) = error else { return error };
+        let setting = match &problem {
+            SandboxError::UnknownSetting { name, .. } | SandboxError::SettingType { name, .. } => Some(name.as_str()),
+            // A component says in its own words which one.
+            SandboxError::Configure { .. } => None,
+            _ => return problem.into(),
+        };
+        let place = |table: &&[&str]| self.bundle.place(&table.iter().copied().chain(setting).collect::<Vec<_>>());
+        match tables.iter().find_map(place) {
+            Some(place) => EngineError::Setting { place, problem: Box::new(problem) },
+            None => problem.into(),
+        }
     }
 
     fn bytes(&self, name: &str, role: Role, bytes: &[u8], settings: &Settings) -> Result<Activation, EngineError> {
@@ -152,7 +177,12 @@ impl<'a> Loader<'a> {
         let missing =
             || EngineError::NoComponent { method: method.to_owned(), role, component: part.component.clone() };
         let bytes = file.or_else(given).ok_or_else(missing)?;
-        self.activator.bytes(&role.to_string(), role, bytes, &part.settings)
+        let name = role.to_string();
+        let (activator, name) = (&self.activator, name.as_str());
+        let own = if role == Role::Steering { "steering" } else { SETTINGS };
+        let activation = activator.bytes(name, role, bytes, &part.settings);
+        activation
+            .map_err(|error| activator.placed(error, &[&["methods", method, own], &[name, SETTINGS], &[name, LISTS]]))
     }
 
     fn manifest(&self) -> &Manifest {

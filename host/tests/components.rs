@@ -95,6 +95,24 @@ fn the_same_seed_gives_the_same_tokens_in_another_engine() {
 }
 
 #[test]
+fn a_wrong_setting_is_named_by_its_line_and_key() {
+    for (from, to, key, problem) in [
+        ("n = 8", "m = 8", "policy.settings.m", "`policy` has no setting `m`"),
+        ("n = 8", "n = \"many\"", "policy.settings.n", "setting `n` of `policy` is a text"),
+        ("n = 8", "n = 0", "policy.settings", "`policy` refuses its settings"),
+        ("model = \"cost\"", "mdoel = \"cost\"", "costs.harm.settings.mdoel", "`harm` has no setting `mdoel`"),
+        ("]\nn = 4", "]\nm = 4", "methods.best-of-n.settings.m", "`policy` has no setting `m`"),
+    ] {
+        let text = MANIFEST.replace(from, to);
+        let line = text.lines().position(|line| line.contains(to.lines().last().unwrap())).unwrap() + 1;
+        let error = builder(&text).method(OWN_METHOD).method("best-of-n").build().unwrap_err();
+        assert!(matches!(error, EngineError::Setting { .. }), "{to}: {error}");
+        let words = error.to_string();
+        assert!(words.starts_with(&format!("bundle.toml, line {line}, key `{key}`: {problem}")), "{to}: {words}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_named_at_build_time() {
     let refused = |builder: EngineBuilder| builder.build().unwrap_err();
     let unknown = refused(builder(MANIFEST).method("magic"));

@@ -248,3 +248,45 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     let without = manifests.filter(|path| !fs::read_to_string(path).unwrap().contains("[lints]\nworkspace = true"));
     none(without.map(|path| format!("{path}: add `[lints]` with `workspace = true`")).collect());
 }
+
+/// Heavy parts of the program that a lean build does without.
+const NOT_LEAN: [&str; 9] = [
+    "inferenceguard-critic",
+    "inferenceguard-engines",
+    "inferenceguard-eval",
+    "oci-client",
+    "opentelemetry_sdk",
+    "plotters",
+    "reqwest",
+    "rustls",
+    "tonic",
+];
+
+/// The names of all packages that the program is built with.
+fn program(more: &[&str]) -> BTreeSet<String> {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "inferenceguard", "--edges", "normal,build", "--prefix", "none"])
+        .args(more)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+    let lines = String::from_utf8(cargo.stdout).unwrap();
+    lines.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_lean_build_leaves_heavy_parts_out() {
+    let (full, lean) = (program(&[]), program(&["--no-default-features"]));
+    assert!(lean.contains("wasmtime") && lean.contains("inferenceguard-server"), "the lean program serves: {lean:?}");
+    let mut complaints: Vec<String> = Vec::new();
+    for heavy in NOT_LEAN {
+        if !full.contains(heavy) {
+            complaints.push(format!("the full program is not built with {heavy}: remove it from NOT_LEAN"));
+        }
+        if lean.contains(heavy) {
+            complaints.push(format!("the lean program is built with {heavy}; put it behind a feature"));
+        }
+    }
+    none(complaints);
+}

@@ -1,6 +1,6 @@
 //! Compiles the first-party components and lists what the binary carries: components, demo models, default bundle.
 
-use inferenceguard_componentize::build_workspace_components;
+use inferenceguard_componentize::{build_workspace_components, inspect};
 use std::{
     env,
     error::Error,
@@ -31,6 +31,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
     let components = components(&root, &out)?;
     let mut table = String::new();
     write_table(&mut table, "COMPONENTS", "First-party components: name and bytes.", &components)?;
+    write_roles(&mut table, &components)?;
     for model in MODELS {
         let files = files(&root.join("host/demo").join(model))?;
         let about = format!("The files of the demo model `{model}`; none before it is trained.");
@@ -85,6 +86,16 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Box<dyn Error>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Which role each component fills, so that the program does not have to find out.
+fn write_roles(out: &mut String, components: &[(String, PathBuf)]) -> Result<(), Box<dyn Error>> {
+    writeln!(out, "/// The role of each first-party component.")?;
+    writeln!(out, "pub(crate) static ROLES: &[(&str, &str)] = &[")?;
+    for (name, path) in components {
+        writeln!(out, "    ({name:?}, {:?}),", inspect(&fs::read(path)?)?.role.name())?;
+    }
+    Ok(writeln!(out, "];")?)
 }
 
 fn write_table(out: &mut String, name: &str, about: &str, files: &[(String, PathBuf)]) -> Result<(), Box<dyn Error>> {

@@ -3,7 +3,7 @@
 use crate::{
     BundleError, Digest, Manifest, Network, RoleEntry, SettingValue, Signature, archive,
     folder::{self, Limit},
-    list,
+    list, places,
     values::turns_text,
 };
 use inferenceguard_search::BundleIdentity;
@@ -46,7 +46,11 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`], naming file and key.
     pub fn open_with(path: &Path, lend: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, BundleError> {
-        if path.is_file() { archive::open(path) } else { folder::open(path, lend) }
+        match path.is_file() {
+            true if path.file_name().is_some_and(|name| name == MANIFEST) => Err(manifest_named(path)),
+            true => archive::open(path),
+            false => folder::open(path, lend),
+        }
     }
 
     /// One file of everything, the same bytes for the same bundle: an uncompressed tar, the manifest first, then its
@@ -101,6 +105,15 @@ impl Bundle {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.contents.text
+    }
+
+    /// Where its manifest has a key, in words: "bundle.toml, line 14, key `costs.words.settings.words`". `path` leads there table
+    /// by table. `None` if there is no such key, or if a program wrote the manifest from values, so that nobody knows its lines.
+    #[must_use]
+    pub fn place(&self, path: &[&str]) -> Option<String> {
+        let by_program = toml::to_string(self.manifest()).is_ok_and(|text| text == self.text());
+        let line = places::line(self.text(), path).filter(|_| !by_program)?;
+        Some(format!("{MANIFEST}, line {line}, key `{}`", path.join(".")))
     }
 
     /// The signature it came with, unchecked: [`Trust`](crate::Trust) checks it.
@@ -167,6 +180,11 @@ impl Bundle {
         let Manifest { name, version, .. } = self.manifest();
         BundleIdentity { name: name.clone(), version: version.clone(), digest: self.digest().to_string() }
     }
+}
+
+fn manifest_named(path: &Path) -> BundleError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    BundleError::ManifestNamed { path: path.to_owned(), folder: folder.to_owned() }
 }
 
 /// The limit of the file that this key names.

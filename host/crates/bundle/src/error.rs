@@ -86,6 +86,14 @@ pub enum BundleError {
         /// What was expected.
         expected: String,
     },
+    /// A folder's manifest is named in place of the folder.
+    #[error("{}: found the manifest of a bundle; expected its folder, `{}`", path.display(), folder.display())]
+    ManifestNamed {
+        /// The manifest.
+        path: PathBuf,
+        /// The folder that it lies in.
+        folder: PathBuf,
+    },
     /// A network's file cannot be used.
     #[error("{file}, `[networks.{network}]`: {source}")]
     Network {

@@ -72,6 +72,7 @@ mod limits;
 mod list;
 mod manifest;
 pub mod network;
+mod places;
 mod setting_value;
 mod signature;
 mod trust;

@@ -239,3 +239,22 @@ fn odd_lists_are_refused_by_file_and_line() {
     let large = listed(&vec![b'a'; (16 << 20) + 1]).unwrap_err();
     assert!(matches!(large, BundleError::TooLarge { limit, .. } if limit == 16 << 20), "{large}");
 }
+
+#[test]
+fn a_manifest_in_place_of_its_folder_is_refused_with_the_folder() {
+    let dir = folder(MANIFEST);
+    let error = Bundle::open(&dir.path().join("bundle.toml")).unwrap_err();
+    assert!(matches!(&error, BundleError::ManifestNamed { folder, .. } if folder == dir.path()), "{error}");
+    assert!(error.to_string().ends_with(&format!("expected its folder, `{}`", dir.path().display())), "{error}");
+}
+
+#[test]
+fn a_key_is_found_in_the_text_of_people_and_not_of_programs() {
+    let bundle = Bundle::open(folder(MANIFEST).path()).unwrap();
+    let line = MANIFEST.lines().position(|line| line.starts_with("[policy]")).unwrap() + 1;
+    assert_eq!(bundle.place(&["policy"]), Some(format!("bundle.toml, line {line}, key `policy`")));
+    assert_eq!(bundle.place(&["policy", "none"]), None);
+    let written = toml::to_string(bundle.manifest()).unwrap();
+    let written = Bundle::from_parts(&written, bundle.files()).unwrap();
+    assert_eq!(written.place(&["policy"]), None);
+}

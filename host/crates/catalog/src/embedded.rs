@@ -45,6 +45,12 @@ pub fn components() -> &'static [(&'static str, &'static [u8])] {
     COMPONENTS
 }
 
+/// The role that a first-party component fills: `policy`, `tracker`, `critic`, `cost` or `steering`.
+#[must_use]
+pub fn role(name: &str) -> Option<&'static str> {
+    ROLES.iter().find(|(known, _)| *known == name).map(|(_, role)| *role)
+}
+
 /// A demo model by name: `weak`, `reward` or `cost`; `None` if this build carries none.
 #[must_use]
 pub fn model(name: &str) -> Option<ModelFiles> {
@@ -56,4 +62,19 @@ pub fn model(name: &str) -> Option<ModelFiles> {
     };
     let map = files.iter().map(|(file, bytes)| ((*file).to_owned(), Cow::Borrowed(*bytes)));
     (!files.is_empty()).then(|| ModelFiles::memory(name, map.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inferenceguard_componentize::inspect;
+
+    #[test]
+    fn components_fill_the_roles_that_are_noted() {
+        assert!(!components().is_empty());
+        for (name, bytes) in components() {
+            assert_eq!(role(name), Some(inspect(bytes).unwrap().role.name()), "{name}");
+        }
+        assert_eq!(role("none"), None);
+    }
 }

@@ -3,11 +3,12 @@
 use crate::{
     CatalogError, EngineOptions, Language, Loading, LoadingOptions, Note,
     bundles::{self, Fallback},
-    embedded, hub, language_model, remote, score_model,
+    embedded,
+    engine_options::is_remote,
+    hub, language_model, score_model,
 };
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_candle::ModelFiles;
-use inferenceguard_componentize as componentize;
 use inferenceguard_host::{Engine, EngineBuilder, EngineError};
 use inferenceguard_model::Tokenizer;
 use inferenceguard_sandbox::Sandbox;
@@ -110,7 +111,7 @@ impl Choice {
         for (name, budget) in bundles::budgets(bundle, budgets)? {
             builder = builder.budget(name, budget);
         }
-        with_components(builder)
+        Ok(with_components(builder))
     }
 
     /// Adds the score models, here and elsewhere.
@@ -143,7 +144,7 @@ pub fn score_places(given: &[String]) -> (Vec<String>, BTreeMap<String, String>)
     let (mut here, mut elsewhere) = (Vec::new(), BTreeMap::new());
     for text in given {
         match text.split_once('=') {
-            Some((name, place)) if remote::is_remote(place) && !name.is_empty() => {
+            Some((name, place)) if is_remote(place) && !name.is_empty() => {
                 elsewhere.insert(name.to_owned(), place.to_owned());
             }
             _ => here.push(text.clone()),
@@ -153,18 +154,16 @@ pub fn score_places(given: &[String]) -> (Vec<String>, BTreeMap<String, String>)
 }
 
 /// Adds the first-party components that methods consist of.
-///
-/// # Errors
-/// [`CatalogError::Component`].
-pub fn with_components(mut builder: EngineBuilder) -> Result<EngineBuilder, CatalogError> {
+#[must_use]
+pub fn with_components(mut builder: EngineBuilder) -> EngineBuilder {
     for (name, bytes) in embedded::components() {
-        builder = match componentize::inspect(bytes)?.role {
-            componentize::Role::Policy => builder.policy_component(*name, bytes.to_vec()),
-            componentize::Role::Steering => builder.steering_component(*name, bytes.to_vec()),
+        builder = match embedded::role(name) {
+            Some("policy") => builder.policy_component(*name, bytes.to_vec()),
+            Some("steering") => builder.steering_component(*name, bytes.to_vec()),
             _ => builder,
         };
     }
-    Ok(builder)
+    builder
 }
 
 /// Builds an engine. If a score model is missing, the error also says how to give one.

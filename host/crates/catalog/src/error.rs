@@ -3,7 +3,7 @@
 use crate::hub::HubError;
 use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_candle::{CandleError, NoDate, NoTemplate};
-use inferenceguard_componentize::ComponentError;
+#[cfg(feature = "engines")]
 use inferenceguard_engines::{ProbeError, RemoteError};
 use inferenceguard_host::EngineError;
 use inferenceguard_model::{ModelError, TokenizerError, from_boxed};
@@ -238,7 +238,14 @@ pub enum CatalogError {
         /// The option.
         option: &'static str,
     },
+    /// The program was built without the feature `engines`.
+    #[error("{option}: this build runs every model itself; build it with the feature engines, or leave it out")]
+    NoEngines {
+        /// The option or command.
+        option: String,
+    },
     /// A probe's file is no probe.
+    #[cfg(feature = "engines")]
     #[error("{}", path.display())]
     Probe {
         /// The file.
@@ -247,6 +254,7 @@ pub enum CatalogError {
         source: ProbeError,
     },
     /// An engine cannot be used.
+    #[cfg(feature = "engines")]
     #[error(transparent)]
     Remote(Box<RemoteError>),
     /// A model computes no numbers.
@@ -319,9 +327,6 @@ pub enum CatalogError {
     /// The sandbox does not start.
     #[error(transparent)]
     Sandbox(Box<SandboxError>),
-    /// A first-party component cannot be read.
-    #[error(transparent)]
-    Component(Box<ComponentError>),
     /// A changed manifest cannot be written.
     #[error(transparent)]
     Manifest(#[from] toml::ser::Error),
@@ -334,8 +339,9 @@ from_boxed!(
     CatalogError:
     Bundle(BundleError),
     Model(CandleError),
-    Remote(RemoteError),
     Engine(EngineError),
-    Sandbox(SandboxError),
-    Component(ComponentError)
+    Sandbox(SandboxError)
 );
+
+#[cfg(feature = "engines")]
+from_boxed!(CatalogError: Remote(RemoteError));

@@ -16,6 +16,8 @@
 
 pub mod bundles;
 pub mod embedded;
+mod engine_options;
+#[cfg(feature = "engines")]
 mod engine_probes;
 mod engines;
 mod error;
@@ -29,13 +31,20 @@ mod models;
 mod pin;
 pub mod probe;
 mod progress;
+#[cfg(feature = "engines")]
 pub mod remote;
+#[cfg(not(feature = "engines"))]
+#[path = "without_engines.rs"]
+pub mod remote;
+#[cfg(feature = "engines")]
 mod remote_probe;
+#[cfg(feature = "engines")]
 mod remote_texts;
 mod starters;
 mod templates;
 mod text_judge;
 
+pub use engine_options::{EngineOptions, ProbeKind};
 pub use engines::{Choice, build, cache, language_files, score_files, score_places, with_components};
 pub use error::CatalogError;
 pub use files::write_file;
@@ -45,7 +54,6 @@ pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
 pub use pin::{Pinned, pin};
 pub use progress::{SignsOfLife, progress_line};
-pub use remote::EngineOptions;
 pub use starters::Starter;
 pub use templates::Templates;
 pub use text_judge::{TextJudge, words};

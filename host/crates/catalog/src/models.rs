@@ -96,6 +96,7 @@ impl Loading {
     }
 
     /// Shows the warnings about a model.
+    #[cfg(feature = "engines")]
     pub(crate) fn warn(&self, name: &str, facts: &Facts) {
         warn(name, facts, self.note);
     }

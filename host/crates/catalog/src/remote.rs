@@ -1,10 +1,11 @@
 //! Models that run in engines elsewhere, as the command line names them. Their folders stay here: tokenizer, template,
 //! configuration.
 
-pub use crate::remote_probe::{ProbeKind, probe_of};
+pub use crate::remote_probe::probe_of;
 
 use crate::{
-    CatalogError, Loading,
+    CatalogError, EngineOptions, Loading,
+    engine_options::VLLM,
     engine_probes::{LATENTS, unprobed},
     hub,
     remote_texts::{Texts, local, score_info},
@@ -16,46 +17,13 @@ use inferenceguard_engines::{
     vllm::{Scores, Vllm},
 };
 use inferenceguard_model::{BackEnd, ScoreBackEnd, Tokenizer};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 /// The variable with the key of engines, where no file is named.
 pub const KEY: &str = "INFERGUARD_ENGINE_KEY";
 
 /// The name of [`KEY`] in earlier versions, which is read where that is not set.
 const EARLIER_KEY: &str = "INFERENCEGUARD_ENGINE_KEY";
-
-/// What marks a score model of `--score` that runs in vLLM.
-const VLLM: &str = "vllm:";
-
-/// What the command line says about engines elsewhere, as text.
-#[derive(Debug, Clone, Default)]
-pub struct EngineOptions {
-    /// `vllm=URL[,URL...]` or `llamacpp=URL`: where the language model runs; here if `None`.
-    pub engine: Option<String>,
-    /// The name under which it is served; if `None`, the server must serve a single model.
-    pub model: Option<String>,
-    /// URLs of vLLM servers with the same weights that pool `token_embed`, with commas between them.
-    pub latents: Option<String>,
-    /// The file with the key of all engines; the variable [`KEY`] if `None`.
-    pub key_file: Option<PathBuf>,
-    /// `[NAME=]FILE`: the probe of the language model, or of the score model of this name.
-    pub probes: Vec<String>,
-    /// The number format that engines compute in.
-    pub precision: Option<String>,
-    /// The most rows in flight at one replica.
-    pub rows: Option<usize>,
-    /// The file with the certificates that are believed at URLs of `https`, in place of the system's.
-    pub authority: Option<PathBuf>,
-    /// Seconds from the request for a row to the first byte of its answer.
-    pub timeout: Option<u32>,
-    /// Whether versions that were not tested are accepted.
-    pub any_version: bool,
-}
 
 impl EngineOptions {
     /// The language model in the engine that is named; nothing if none is. `model` names its folder.
@@ -160,11 +128,6 @@ impl Kind {
     }
 }
 
-/// Whether a place of `--score` is an engine's.
-pub(crate) fn is_remote(place: &str) -> bool {
-    place.starts_with(VLLM)
-}
-
 /// The most seconds that an engine may take for a row: a day.
 const LONGEST: u32 = 86_400;
 
@@ -187,6 +150,7 @@ pub(crate) fn read(path: &Path) -> Result<String, CatalogError> {
 mod tests {
     use super::*;
     use crate::LoadingOptions;
+    use std::path::PathBuf;
 
     fn loading() -> Loading {
         let options = LoadingOptions {

@@ -1,6 +1,6 @@
 //! Makes the probe of a model, which the model of an engine must match.
 
-use crate::{CatalogError, Choice, Language, Loading, remote_texts::Texts};
+use crate::{CatalogError, Choice, Language, Loading, ProbeKind, remote_texts::Texts};
 use inferenceguard_candle::TextSide;
 use inferenceguard_engines::Probe;
 use inferenceguard_host::{
@@ -10,22 +10,15 @@ use inferenceguard_host::{
 use inferenceguard_model::Caller;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What a probe is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// Log-probabilities of a language model.
-    Language,
-    /// Latents of a language model.
-    Latents,
-    /// Scores of a score model, which is loaded here.
-    Score,
-}
-
-/// A probe of a model; the model of an engine must match it.
+/// The text of a probe file of a model; the model of an engine must match it.
 ///
 /// # Errors
 /// A model that cannot be opened or fails.
-pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
+pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<String, CatalogError> {
+    Ok(made(choice, kind)?.to_json())
+}
+
+fn made(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
     if kind == ProbeKind::Score {
         return probe_of_scores(choice);
     }

@@ -27,7 +27,7 @@ impl TextJudge {
     /// a bundle without constraints; what keeps a component from running.
     pub fn open(bundle: &Bundle) -> Result<Self, CatalogError> {
         let sandbox = Sandbox::new(bundle.manifest().limits.clone(), cache().as_deref())?;
-        let builder = with_components(EngineBuilder::new().bundle(bundle).sandbox(sandbox))?;
+        let builder = with_components(EngineBuilder::new().bundle(bundle).sandbox(sandbox));
         let roles = builder.build_roles(OWN_METHOD)?;
         let (config, opened) = (bundle.manifest().search_config(), roles.open()?);
         if config.constraints.is_empty() {

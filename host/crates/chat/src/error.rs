@@ -4,6 +4,7 @@ use inferenceguard_catalog::CatalogError;
 use inferenceguard_host::EngineError;
 use inferenceguard_model::from_boxed;
 use inferenceguard_record::RecordError;
+use std::io;
 
 /// A conversation that cannot begin, or a line that cannot be followed. Each variant says what was found and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,12 @@ pub enum ChatError {
         /// The most.
         most: f64,
     },
+    /// A prompt without words.
+    #[error("the prompt is empty; give at least one word")]
+    EmptyPrompt,
+    /// The prompt cannot be read.
+    #[error("the standard input is no text in UTF-8")]
+    Input(#[source] io::Error),
     /// A request that failed, which is no answer and no refusal.
     #[error("the request failed, and no answer was emitted: {reasons}")]
     Failed {

@@ -2,6 +2,7 @@
 //!
 //! - [`Asked`]: the options of every request of a user;
 //! - [`stream()`], [`check_success`]: a request, answered, with its text as it is released; whether it failed;
+//! - [`prompt()`]: what is asked, as it is given or from the standard input;
 //! - [`Chat`]: a conversation that takes lines, each a command or what the user says.
 //!
 //! **Invariant**: nothing here prints. Released text goes to the function that the caller hands in, and everything else is returned.
@@ -10,9 +11,11 @@ mod asked;
 mod chat;
 mod error;
 mod line;
+mod prompt;
 mod stream;
 
 pub use asked::Asked;
 pub use chat::{Chat, Taken};
 pub use error::ChatError;
+pub use prompt::prompt;
 pub use stream::{check_success, stream};

@@ -24,7 +24,7 @@ pub(crate) struct BenchArguments {
     /// A score model under the name that the default bundle uses: reward=DIR and cost=DIR
     #[arg(long = "score", value_name = "NAME=DIR|ID")]
     scores: Vec<String>,
-    /// Random weights of this shape for all three models, instead of a checkpoint
+    /// Random weights of this size for the language model and both score models, instead of real ones
     #[arg(long, conflicts_with_all = ["model", "scores"], value_parser = one_of(SHAPES))]
     shape: Option<Shape>,
     /// Where models of a shape are written, or found from an earlier run; a temporary folder if not given
@@ -35,7 +35,7 @@ pub(crate) struct BenchArguments {
     /// The methods to measure
     #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,beam,inference-guard")]
     methods: Vec<String>,
-    /// Numbers of candidates
+    /// Numbers of candidates (continuations that are sampled and compared)
     #[arg(long = "n", value_delimiter = ',', default_value = "1,8,32")]
     ns: Vec<u32>,
     /// Tokens of the prompt
@@ -69,10 +69,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.plot {
         report.draw(path)?;
     }
-    match arguments.json {
-        true => output::json(&report),
-        false => output::tables(report.table()),
-    }
+    if arguments.json { output::json(&report) } else { output::tables(report.table()) }
 }
 
 fn options(arguments: &BenchArguments) -> BenchOptions {

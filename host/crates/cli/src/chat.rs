@@ -9,10 +9,10 @@ use std::io::{self, BufRead};
 pub(crate) struct ChatArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// The method of the first answers; the bundle's own if not given
+    /// How the first answers are searched for; the bundle's own way if not given
     #[arg(long)]
     method: Option<String>,
-    /// Methods that /method may choose beside the bundle's own
+    /// What /method may choose beside the bundle's own way: base has no guard
     #[arg(long, value_delimiter = ',', default_value = "base,best-of-n,beam")]
     methods: Vec<String>,
     #[command(flatten)]

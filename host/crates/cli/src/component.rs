@@ -12,9 +12,9 @@ pub(crate) enum ComponentCommand {
     New(NewArguments),
     /// Compiles a component's crate and checks the result
     Build(BuildArguments),
-    /// Makes a component out of a core module that another compiler built for a world of the contract
+    /// Makes a component out of a WebAssembly module that another compiler built, such as one of C
     Encode(EncodeArguments),
-    /// Checks a component: contract, imports, and that it answers the same twice
+    /// Checks a component: that it keeps the contract, asks for nothing it may not have, and answers the same twice
     Check(CheckArguments),
     /// Shows what a component is, what it reads and which settings it takes, with an example
     Inspect(FileArguments),
@@ -28,7 +28,8 @@ pub(crate) enum ComponentCommand {
 pub(crate) struct NewArguments {
     /// Its name: lower-case letters, digits and dashes
     name: String,
-    /// policy, tracker, critic, cost or steering
+    /// What it does: cost (prices tokens), policy (decides what to sample and keep), tracker (adds up costs), critic (foresees how
+    /// an answer ends) or steering (changes hidden states of the model)
     #[arg(long)]
     role: String,
     /// The folder to write; ./NAME if not given

@@ -37,13 +37,14 @@ pub(crate) struct CostArguments {
     /// What the head learns
     #[arg(long, default_value = "survival", value_parser = one_of(OBJECTIVES))]
     objective: CostObjective,
-    /// What a head reads: final-norm or layer:N, several joined by +; one head for each, the best on the validation is written
+    /// What a head (a small network) reads: final-norm (the last hidden state) or layer:N, several joined by +; one head is trained
+    /// for each, and the best is written
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Places>,
     /// The most tokens of an answer that are read
     #[arg(long, default_value_t = 96)]
     max_tokens: usize,
-    /// The least harm of a harmful answer
+    /// From which harm on, 0 to 1, an answer counts as harmful
     #[arg(long, value_name = "HARM", default_value_t = 0.5)]
     harmful_from: f64,
     /// Counts every answer by its weight alone; if not given, harmful and harmless answers count as much in sum

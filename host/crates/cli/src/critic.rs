@@ -41,20 +41,20 @@ pub(crate) struct CriticArguments {
     /// The most prompts, spread evenly over all
     #[arg(long)]
     limit: Option<usize>,
-    /// Where values come from that are not given: `paper` is table 3, with the constraints, sampling and lengths of the
-    /// paper's recipes (`eval --recipe`), whatever the bundle says
+    /// Where values come from that are not given: `paper` takes those of table 3 of arXiv 2502.01208, with the constraints and the
+    /// sampling of `eval --recipe`, whatever the bundle says
     #[arg(long, default_value = "default", value_parser = one_of(PRESETS))]
     preset: Preset,
-    /// What each network reads: final-norm, layer:N, or none (budgets and length only, a control); one network for each
+    /// What a network reads, one for each: final-norm (the last hidden state), layer:N, or none (budgets and length, to compare)
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Reading>,
-    /// Trains RE-Control's value network instead, by which it changes latents: the reward of the finished answer, from the latent
+    /// Trains a value network instead, by which the method re-control changes hidden states: it foresees the reward of the answer
     #[arg(long)]
     value: bool,
-    /// Trains the value network of RE-Control + Lagrangian: reward less LAMBDA times the safety cost
+    /// Trains the value network of the method re-control+lagrangian: it foresees reward less LAMBDA times the safety cost
     #[arg(long, value_name = "LAMBDA", conflicts_with = "value")]
     lagrangian: Option<f64>,
-    /// What LAMBDA weighs: the cost at the answer's end, which is the cost model's score of the answer, or the sum over its
+    /// Which cost LAMBDA weighs: the cost at the answer's end, which is the cost model's points for the answer, or the sum over its
     /// tokens
     #[arg(long, value_name = "end|sum", default_value = "end", requires = "lagrangian", value_parser = one_of(WEIGHED))]
     lagrangian_cost: Weighed,
@@ -114,7 +114,7 @@ struct TargetArguments {
     /// The discount of all constraints [default: the bundle's; paper: 0.999 for the first]
     #[arg(long)]
     gamma: Option<f64>,
-    /// When all constraints must hold [default: the bundle's; paper: anytime for the first]
+    /// When all constraints must hold: at every token, or at the end alone [default: the bundle's; paper: anytime for the first]
     #[arg(long, value_parser = one_of(MODES))]
     mode: Option<ConstraintMode>,
     /// What becomes of negative costs of all constraints [default: the bundle's; paper: none for the first]
@@ -127,7 +127,7 @@ struct TargetArguments {
     /// paper's formula [default: chunk-start]
     #[arg(long, value_parser = one_of(SEEN))]
     z: Option<BudgetSeen>,
-    /// Scales the task cost by gamma^T, as in the paper's formula; the preset `paper` does
+    /// Makes long answers count less: scales the task cost by gamma^T (T tokens), as the preset `paper` does
     #[arg(long)]
     discount_cost: bool,
 }

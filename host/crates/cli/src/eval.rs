@@ -17,10 +17,10 @@ const SPLITS: &[Named<Split>] =
     &[("validation", "For tuning", Split::Validation), ("test", "New to everything", Split::Test)];
 /// What the multiplier of a Lagrangian row weighs.
 pub(crate) const WEIGHED: &[Named<WeighedCost>] = &[
-    ("end", "The cost model's score of the answer", WeighedCost::End),
+    ("end", "The cost model's points for the whole answer", WeighedCost::End),
     ("sum", "The sum of the costs of its tokens", WeighedCost::Sum),
 ];
-/// Row sets of the paper.
+/// The models of the paper's tables.
 const RECIPES: &[Named<Recipe>] =
     &[("paper-alpaca", "Alpaca-7B", Recipe::PaperAlpaca), ("paper-beaver", "Beaver-7B-v3", Recipe::PaperBeaver)];
 
@@ -29,10 +29,10 @@ const RECIPES: &[Named<Recipe>] =
 pub(crate) struct EvalArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// Several models instead of one, as NAME=DIR, DIR or ID; `weak` alone is the demonstration's. All are held at once
+    /// Several language models instead of one, as NAME=DIR, DIR or ID; `weak` alone is the demonstration's. All are held at once
     #[arg(long, value_name = "[NAME=]DIR|ID", value_delimiter = ',', conflicts_with_all = ["model", "engine"])]
     models: Vec<String>,
-    /// A bundle for one of the models, such as one with its critic; may be repeated
+    /// A bundle for one of these models, such as one with a critic that was trained for it; may be repeated
     #[arg(long = "bundle-for", value_name = "NAME=DIR")]
     bundles: Vec<String>,
     /// Prompts, gzipped or not: .jsonl with `text` and `intent`, PKU-SafeRLHF records, or one prompt per line; the
@@ -54,25 +54,24 @@ pub(crate) struct EvalArguments {
     /// Numbers of candidates to compare, instead of the bundle's
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["n", "recipe"])]
     ns: Vec<u32>,
-    /// Multipliers of the Lagrangian rows (reward less multiplier times cost) to compare, instead of the bundle's
+    /// For methods whose names end in +lagrangian, which rank answers by reward less LAMBDA times cost: the LAMBDAs to compare
     #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
     lambdas: Vec<f64>,
-    /// Chooses the multiplier of every Lagrangian row among these, on other prompts: the demonstration's validation
-    /// prompts, or --tune-prompts. The most good answers win, or without a judge the most answers within budget; among equals the
-    /// larger reward
+    /// Chooses LAMBDA (see --lambdas) of every such method among these, on other prompts: the demonstration's validation prompts
+    /// or --tune-prompts. The most good answers win, or without a judge the most within budget; among equals the larger reward
     #[arg(long, value_name = "LAMBDA,...", value_delimiter = ',', conflicts_with = "lambdas")]
     tune_lambda: Vec<f64>,
-    /// The prompts that multipliers are chosen on; none of them may be evaluated
+    /// The prompts on which LAMBDA is chosen; none of them may be evaluated
     #[arg(long, value_name = "FILE", requires = "tune_lambda")]
     tune_prompts: Option<PathBuf>,
-    /// The most prompts that multipliers are chosen on, spread evenly over all
+    /// The most prompts on which LAMBDA is chosen, spread evenly over all
     #[arg(long, default_value_t = 100, requires = "tune_lambda")]
     tune_limit: usize,
-    /// What a multiplier weighs: the cost model's score of the answer, as in the paper, or the sum over its tokens; if
-    /// not given, what the bundle says of the method, else `end` where there is a score model `cost`
+    /// Which cost LAMBDA weighs: the cost model's points for the whole answer, or the sum over its tokens; if not given, what the
+    /// bundle says of the method, else `end` where there is a score model `cost`
     #[arg(long, value_name = "end|sum", conflicts_with = "recipe", value_parser = one_of(WEIGHED))]
     lagrangian_cost: Option<WeighedCost>,
-    /// Budgets of the first constraint to compare; the bundle's if not given
+    /// Budgets to compare, of the bundle's first constraint; the bundle's own if not given
     #[arg(long, value_delimiter = ',', conflicts_with = "recipe")]
     budgets: Vec<f64>,
     /// The most answer tokens, instead of the bundle's
@@ -81,16 +80,16 @@ pub(crate) struct EvalArguments {
     /// What is emitted when no candidate fits, instead of the bundle's choice
     #[arg(long, value_name = "refuse|least_violation|best_reward", conflicts_with = "recipe")]
     on_exhausted: Option<String>,
-    /// What becomes of negative costs of the first constraint, instead of the bundle's choice
+    /// Whether negative costs give budget back, for the bundle's first constraint, instead of the bundle's choice
     #[arg(long, value_name = "none|nonneg|capped", conflicts_with = "recipe")]
     clip: Option<String>,
-    /// The seed
+    /// The seed of all draws: the same command with the same seed gives the same answers
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Several seeds; each prompt is answered once for each
     #[arg(long, value_delimiter = ',', conflicts_with = "seed")]
     seeds: Vec<u64>,
-    /// The paper's settings and rows, for its models: give --model, --score reward=DIR, --score cost=DIR and --prompts
+    /// The settings and methods of the paper's tables (arXiv 2502.01208), for its models: give --model, both --score and --prompts
     #[arg(long, value_parser = one_of(RECIPES))]
     recipe: Option<Recipe>,
     /// Judges side by side, the first for the main columns: demo knows the demonstration's world only, none stands alone,
@@ -115,7 +114,7 @@ pub(crate) struct EvalArguments {
     /// Also writes the figures and every answer to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Fails if a figure is worse than recorded in this file, beyond its interval
+    /// Fails if a number is worse than recorded in this file, by more than chance explains
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Records the figures of this run in the baseline's file

@@ -2,7 +2,7 @@
 
 use crate::output;
 use clap::{
-    Args,
+    Arg, Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use inferenceguard_catalog::{Choice, EngineOptions, LoadingOptions, PromptCache};
@@ -11,19 +11,20 @@ use std::path::PathBuf;
 /// What answers, and what guards it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GuardArguments {
-    /// A Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model if not given. With
-    /// --engine the folder of the model that the engine serves: its weights are not read
+    /// The language model: a Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the demonstration model
+    /// if not given. With --engine the folder of the model that the engine serves: its weights are not read
     #[arg(long, value_name = "DIR|ID", help_heading = "Model")]
     pub(crate) model: Option<String>,
-    /// A score model under the name that the bundle's costs use; may be repeated. NAME=vllm:URL[,URL...],DIR runs in vLLM
+    /// A model that gives points to texts, such as a harm classifier or a reward model, under the name by which the bundle asks for
+    /// it; may be repeated. NAME=vllm:URL[,URL...],DIR runs in vLLM. Bundles of words, patterns or latents need none
     #[arg(long = "score", value_name = "NAME=DIR|ID", help_heading = "Model")]
     pub(crate) scores: Vec<String>,
-    /// A bundle's folder or file; the demonstration's if not given
+    /// The bundle that guards answers, a folder or file (`bundle init` writes one); the demonstration's if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Candidates for each chunk (the tokens between two decisions), instead of the bundle's number; whole answers under the method
-    /// best-of-n, tokens to choose from under args
-    #[arg(long, short)]
+    /// How many continuations are sampled and compared at every step, instead of the bundle's number: more take longer and find
+    /// safe answers more often. Under best-of-n whole answers, under args tokens. --max-tokens says how long an answer may be
+    #[arg(long, short, visible_alias = "candidates", value_name = "CANDIDATES")]
     pub(crate) n: Option<u32>,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
@@ -40,28 +41,29 @@ pub(crate) struct EngineArguments {
     /// The name under which the engine serves the model; its only name if not given
     #[arg(long, value_name = "NAME", requires = "engine", help_heading = "Engine")]
     engine_model: Option<String>,
-    /// vLLM servers with the same weights that give latents, the model's hidden states (--runner pooling, token_embed)
+    /// vLLM servers with the same weights that give latents, the model's hidden states, for bundles that read them. Start them with
+    /// --runner pooling and the task token_embed
     #[arg(long, value_name = "URL[,URL...]", requires = "engine", help_heading = "Engine")]
     latents: Option<String>,
     /// The file with the key of all engines; if not given, the variable INFERGUARD_ENGINE_KEY
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     engine_key_file: Option<PathBuf>,
-    /// A probe file from `model probe`; the engine's model must match it. With NAME= for the score model of that name, with
-    /// latents= for the servers of --latents; may be repeated
+    /// A file of `model probe`, by which it is checked that the engine serves the right weights. With NAME= for the score model of
+    /// that name, with latents= for the servers of --latents; may be repeated
     #[arg(long = "probe", value_name = "[NAME=]FILE", help_heading = "Engine")]
     probes: Vec<String>,
     /// The number format that engines compute in: f32, bf16 (the default), f16, q8_0 or q4. It says how close they must come to a
     /// probe
     #[arg(long, value_name = "FORMAT", help_heading = "Engine")]
     engine_precision: Option<String>,
-    /// The most rows that are in flight at one replica of an engine (the default is 256); at most its --max-num-seqs
+    /// The most texts that one replica of an engine continues at the same time (the default is 256); at most its --max-num-seqs
     #[arg(long, value_name = "ROWS", help_heading = "Engine")]
     engine_rows: Option<usize>,
     /// The file with the certificates (PEM) that are believed at https URLs of engines, in place of the system's
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     engine_ca: Option<PathBuf>,
-    /// Seconds that an engine may take to begin its answer to a row (the default is 120); a row with all its retries may take two and
-    /// a half times as long
+    /// Seconds that an engine may take to begin its answer to a call (the default is 120); a call with all its retries may take two
+    /// and a half times as long
     #[arg(long, value_name = "SECONDS", help_heading = "Engine")]
     engine_timeout: Option<u32>,
     /// Accepts versions of engines that were not tested
@@ -118,8 +120,8 @@ pub(crate) struct DeviceArguments {
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) device: String,
     /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded. auto takes
-    /// bf16 on a GPU and f32 on the CPU
-    #[arg(long, default_value = "auto", help_heading = "Model")]
+    /// bf16 on a GPU and f32 on the CPU; a GGUF file keeps the formats that are in it
+    #[arg(long, visible_alias = "dtype", default_value = "auto", help_heading = "Model")]
     pub(crate) precision: String,
     /// Megabytes per model and tenant that keep recent prompts, so that a prompt of the same tenant with the same beginning is read
     /// from there on. 16 in a server with keys, else none: without keys a client could find out by timing what others asked
@@ -132,7 +134,8 @@ pub(crate) struct DeviceArguments {
     /// The date that chat templates show, such as 2024-07-26 (the default). It is never today's, so that prompts can be repeated
     #[arg(long, value_name = "DATE", help_heading = "Model")]
     pub(crate) template_date: Option<String>,
-    /// Also reads every tensor whole, for the full digest of each model: as long as reading the files takes
+    /// Also reads all of every model's files, to find out that they are the same to the last number: it takes as long as reading
+    /// them. Needed for bundles that were pinned with it
     #[arg(long, help_heading = "Model")]
     pub(crate) full_digest: bool,
 }
@@ -163,4 +166,9 @@ pub(crate) fn one_of<T: Clone + Send + Sync>(values: &'static [Named<T>]) -> imp
         let value = values.iter().find(|(name, ..)| *name == found);
         value.map(|(.., value)| value.clone()).ok_or_else(|| format!("`{found}` is unknown"))
     })
+}
+
+/// Hides an option that a command does not take, and refuses it.
+pub(crate) fn not_taken<T: Clone + Send + Sync + 'static>(arg: Arg) -> Arg {
+    arg.hide(true).value_parser(|_: &str| Err::<T, _>("this command does not take it; leave it out"))
 }

@@ -33,6 +33,7 @@ mod records;
 mod run;
 mod serve;
 mod shell;
+#[cfg(feature = "evaluation")]
 mod simulate;
 #[cfg(feature = "training")]
 mod train;
@@ -41,10 +42,11 @@ mod train;
 use bench::BenchArguments;
 use bundle::BundleCommand;
 use chat::ChatArguments;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use component::ComponentCommand;
 #[cfg(feature = "evaluation")]
 use eval::EvalArguments;
+use inferenceguard_console::help;
 use inferenceguard_server::REQUEST_SPANS;
 use inferenceguard_telemetry::Spans;
 use model::ModelCommand;
@@ -53,14 +55,15 @@ use records::{ExplainArguments, ForgetArguments, ReplayArguments, VerifyArgument
 use run::RunArguments;
 use serve::ServeArguments;
 use shell::{CompletionsArguments, ManArguments};
+#[cfg(feature = "evaluation")]
 use simulate::SimulateArguments;
 use std::process::ExitCode;
 #[cfg(feature = "training")]
 use train::TrainCommand;
 
-/// Guarded generation: safety policies as sandboxed WebAssembly components around a language model.
+/// Puts a budget on what a language model may say: components in a sandbox price every token, and only what they allow is written.
 #[derive(Debug, Parser)]
-#[command(name = "inferguard", version, about, after_help = "Glossary of beam, chunk, latent: host/ARCHITECTURE.md")]
+#[command(name = "inferguard", version, about, after_help = help::GLOSSARY)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -75,34 +78,36 @@ enum Command {
     /// Serves guarded answers over HTTP, for OpenAI's clients
     Serve(Box<ServeArguments>),
     #[cfg(feature = "evaluation")]
-    /// Answers many prompts by several methods and models, and prints a table; with --out also figures and a report
+    /// Answers many prompts with and without guard, by several methods and models, and prints a table; with --out also a report
     Eval(Box<EvalArguments>),
     #[cfg(feature = "evaluation")]
-    /// Times whole requests, beside what the hardware allows and beside other programs
+    /// Measures how fast answers are, beside what the hardware allows and beside other programs
     Bench(Box<BenchArguments>),
-    /// Simulates how many answers a second many replicas of engines give, from measured times
+    #[cfg(feature = "evaluation")]
+    /// Computes from measured times how many answers a second many servers of models would give
     Simulate(SimulateArguments),
     #[cfg(feature = "training")]
-    /// Trains models
+    /// Trains what bundles read: costs from labelled answers, critics, the models of the demonstration
     #[command(subcommand)]
     Train(TrainCommand),
-    /// Makes, checks, signs and activates bundles
+    /// Makes, checks, signs and activates bundles: what is guarded against, and how
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Checks records: the chain, and that the costs of each answer add up to its status
+    /// Checks records of answers: that none was changed or removed, and that the costs of each answer add up to its status
     Verify(VerifyArguments),
-    /// Runs the components of a bundle again on recorded calls, and compares their answers
+    /// Decides recorded answers again, and compares with what was decided
+    #[command(mut_arg("n", |arg| arg.help("The number of `serve --n`, if the server had one: it makes another bundle")))]
     Replay(Box<ReplayArguments>),
-    /// Explains recorded answers: decisions, and where the budget went
+    /// Explains recorded answers: what was dropped and why, what was found, and where the budget went
     Explain(Box<ExplainArguments>),
     /// Removes prompts and answers from old records, which still verify
     Forget(ForgetArguments),
-    /// Shows what a model computes at every position of a text
+    /// Shows what a model computes at every token of a text: likely next tokens, scores, hidden states
     Probe(ProbeArguments),
     /// Checks models, and fetches, lists and removes those of the hub
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Makes and checks components
+    /// Makes, checks and lists components, the plugins of bundles that price, search and decide
     #[command(subcommand)]
     Component(ComponentCommand),
     /// Prints what a shell needs to complete the commands of this program
@@ -112,7 +117,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = folded(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match begin(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -121,6 +127,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command whose help fits 80 columns.
+fn folded(command: clap::Command) -> clap::Command {
+    let about = command.get_about().map(|text| help::folded(&text.to_string(), help::COMMANDS));
+    let command = if let Some(text) = about { command.about(text) } else { command };
+    let below = !command.has_subcommands();
+    let command = command.next_line_help(below).mut_args(|arg| {
+        let text = arg.get_help().map(|text| help::folded(&text.to_string(), help::OPTIONS));
+        if let Some(text) = text { arg.help(text) } else { arg }
+    });
+    command.mut_subcommands(folded)
 }
 
 fn begin(command: Command) -> anyhow::Result<()> {
@@ -146,6 +164,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => eval::run(&arguments),
         #[cfg(feature = "evaluation")]
         Command::Bench(arguments) => bench::run(&arguments),
+        #[cfg(feature = "evaluation")]
         Command::Simulate(arguments) => simulate::run(&arguments),
         #[cfg(feature = "training")]
         Command::Train(command) => train::command(&command),

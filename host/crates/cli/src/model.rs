@@ -6,10 +6,7 @@ use crate::{
     output,
 };
 use clap::{Args, Subcommand};
-use inferenceguard_catalog::{
-    Choice, hub, inspect,
-    remote::{ProbeKind, probe_of},
-};
+use inferenceguard_catalog::{Choice, ProbeKind, hub, inspect, remote::probe_of};
 use inferenceguard_console::escape;
 use std::path::PathBuf;
 
@@ -27,8 +24,10 @@ pub(crate) enum ModelCommand {
     /// Fetches a model from the Hugging Face hub, so that it is there when it is needed
     Pull(IdArguments),
     /// Shows the models that were fetched from the hub, and their sizes
+    #[command(visible_alias = "ls")]
     List,
     /// Removes a model that was fetched from the hub
+    #[command(visible_alias = "rm")]
     Remove(IdArguments),
     /// Writes a probe of a model, by which `--probe` recognises it in an engine
     Probe(Box<ProbeArguments>),
@@ -115,5 +114,5 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
 /// Lets the model write a few answers, and keeps their log-probabilities.
 fn probe(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let choice = Choice::of_model(&arguments.model, arguments.device.loading(), arguments.engines.options());
-    output::file(&arguments.out, probe_of(&choice, arguments.kind)?.to_json().as_bytes())
+    output::file(&arguments.out, probe_of(&choice, arguments.kind)?.as_bytes())
 }

@@ -17,14 +17,14 @@ pub(crate) struct ProbeArguments {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
-    /// Also writes tokens, latents, and logits or scores to this safetensors file
+    /// Also writes tokens, latents (hidden states), and logits or scores to this safetensors file
     #[arg(long, value_name = "FILE")]
     full: Option<PathBuf>,
     /// Also computes it on this device (cpu, cuda or cuda:N, in f32), and shows how far the two are apart; more than 2 % is an
     /// error
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "full"])]
     against: Option<String>,
-    /// How many logits to show per position
+    /// How many likely next tokens to show for each token
     #[arg(long, default_value_t = 5)]
     top: usize,
     /// The text; no template is applied

@@ -1,22 +1,20 @@
-//! What a user asks: the options that `run` and `chat` share, and the prompt.
+//! What a user asks: the options that `run` and `chat` share.
 
-use anyhow::{Context, bail};
 use clap::Args;
 use inferenceguard_chat::Asked;
 use inferenceguard_model::SamplingSettings;
-use std::io::{self, Read};
 
 /// What an answer may cost, how it is sampled, and what stands before the conversation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PromptArguments {
-    /// What an answer may cost: --budget 3, or --budget words=3 where there are several constraints; may be repeated
+    /// How much an answer may cost: --budget 3, or --budget words=3 where the bundle has several budgets; may be repeated
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     pub(crate) budgets: Vec<String>,
     /// The seed of all draws: the same prompts with the same seed give the same answers
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The temperature of sampling; 0 takes the likeliest token, except in a chunk that is sampled again. The bundle's, or that of
-    /// the model's authors, if not given
+    /// The temperature of sampling; 0 takes the likeliest token, except where a part is sampled again because none was safe. The
+    /// bundle's, or that of the model's authors, if not given
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
     /// Samples among the likeliest tokens that together have this probability. As --temperature if not given
@@ -37,20 +35,4 @@ impl PromptArguments {
         let sampling = SamplingSettings { temperature, top_p, ..Default::default() };
         Asked { seed, sampling, system: self.system.clone(), max_tokens }
     }
-}
-
-/// The prompt as it is given, or from the standard input for `-`.
-pub(crate) fn prompt(given: &str) -> anyhow::Result<String> {
-    let text = if given == "-" { from_input()? } else { given.to_owned() };
-    if text.trim().is_empty() {
-        bail!("the prompt is empty; give at least one word");
-    }
-    Ok(text)
-}
-
-fn from_input() -> anyhow::Result<String> {
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text).context("the standard input is no text in UTF-8")?;
-    // The line break that ends the input is not part of the prompt.
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
-    /// Files of records
+    /// Files of records, as `serve --records` and `run --record` write them
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Refuses records that this key (its public half) did not sign; may be repeated, then one of the keys must have signed
@@ -30,11 +30,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let keys = arguments.keys.iter().map(|path| verifying_key(path)).collect::<Result<Vec<_>, CatalogError>>()?;
     for path in &arguments.files {
         let found = inferenceguard_replay::verify(path, &keys)?;
-        if arguments.json {
-            output::json(&found)?;
-        } else {
-            output::result(&found)?;
-        }
+        if arguments.json { output::json(&found)? } else { output::result(&found)? }
     }
     Ok(())
 }
@@ -43,10 +39,10 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
 pub(crate) struct ReplayArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// A server's folder (`serve --state`) where the bundles that decided may be found
+    /// A server's folder (`serve --state`), which holds the bundles that decided
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Also lets the model read every answer again, and the costs price it from scratch
+    /// Also runs the model on every answer again, and prices the answer from scratch
     #[arg(long)]
     with_model: bool,
     /// A file of records

@@ -1,15 +1,10 @@
 //! `run`: one prompt, answered under guard.
 
-use crate::{
-    flags::GuardArguments,
-    output,
-    progress::Shown,
-    prompt::{PromptArguments, prompt},
-};
+use crate::{flags::GuardArguments, output, progress::Shown, prompt::PromptArguments};
 use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_catalog::journals;
-use inferenceguard_chat::{check_success, stream};
+use inferenceguard_chat::{check_success, prompt, stream};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
 use inferenceguard_record::Journal;
@@ -23,7 +18,7 @@ const BASE: &str = "base";
 pub(crate) struct RunArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// The method, such as base, re-control, best-of-n, beam, args or inference-guard; the bundle's own if not given
+    /// How answers are searched for, such as base (no guard), best-of-n (whole answers) or beam; the bundle's own way if not given
     #[arg(long)]
     method: Option<String>,
     #[command(flatten)]
@@ -34,10 +29,10 @@ pub(crate) struct RunArguments {
     /// Also answers without guard, and shows both side by side
     #[arg(long)]
     compare: bool,
-    /// Prints text as soon as it can no longer change
+    /// Prints text while the answer is written, as soon as it can no longer change
     #[arg(long, conflicts_with_all = ["json", "compare"])]
     stream: bool,
-    /// Appends a record of the answer to this file
+    /// Appends a record of the answer and of all decisions to this file, for `verify`, `replay` and `explain`
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     record: Option<PathBuf>,
     /// Signs the record with this key (its secret half; `bundle keygen` makes one)
@@ -70,10 +65,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let guarded = generate(&engine, request(&own), journal.as_ref())?;
     if arguments.compare {
         let base = generate(&engine, request(BASE), None)?;
-        match arguments.json {
-            true => output::json(&json!({ "base": base, "guarded": guarded }))?,
-            false => output::result(answer::side_by_side(&base, &guarded))?,
-        }
+        let columns = || output::result(answer::side_by_side(&base, &guarded));
+        if arguments.json { output::json(&json!({ "base": base, "guarded": guarded }))? } else { columns()? }
     } else {
         print(arguments, &guarded)?;
     }

@@ -28,11 +28,11 @@ pub(crate) struct ServeArguments {
     /// The server's settings (TOML): limits, tenants, the administrators' token
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Methods that requests may name, the first being the default; the bundle's own if not given
+    /// Ways of searching that requests may name, the first being the default; the bundle's own if not given. base has no guard
     #[arg(long, value_delimiter = ',')]
     methods: Vec<String>,
-    /// The budget of a constraint, of the first one if no name is given; may be repeated. It may loosen the bundle of --bundle, and
-    /// only tightens saved bundles and those that are activated later
+    /// How much an answer may cost: --budget words=3, or --budget 3 for the bundle's first budget; may be repeated. It may be more
+    /// than the bundle of --bundle says, and only lowers the budgets of saved bundles and those that are activated later
     #[arg(long = "budget", value_name = "[NAME=]D", allow_hyphen_values = true)]
     budgets: Vec<String>,
     /// Saves in this folder what is active. The next server with the same model goes on with it, in place of --bundle

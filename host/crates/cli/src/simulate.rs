@@ -11,16 +11,16 @@ pub(crate) struct SimulateArguments {
     /// A TOML file of measured times; those of SCALING.md if not given
     #[arg(long, value_name = "FILE")]
     times: Option<PathBuf>,
-    /// Numbers of language replicas
+    /// Numbers of servers of the language model
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32,64,128,256")]
     replicas: Vec<usize>,
-    /// Score replicas for each language replica
+    /// Servers of the score model for each server of the language model
     #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
     scores: Vec<usize>,
-    /// Numbers of candidates
+    /// Numbers of candidates (continuations that are sampled and compared)
     #[arg(long = "n", value_delimiter = ',', default_value = "8,32,128")]
     ns: Vec<usize>,
-    /// How many times as fast as the times say the engines are; the controller stays as it is
+    /// How many times as fast as measured these servers are; this program stays as it is
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     engines_faster: f64,
     /// Writes scaling.csv, scaling.md and scaling.svg into this folder, which must exist

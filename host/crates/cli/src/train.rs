@@ -15,9 +15,9 @@ use std::path::PathBuf;
 pub(crate) enum TrainCommand {
     /// Trains the demonstration's models from text it generates itself, and measures them
     Demo(DemoArguments),
-    /// Trains a critic (how will an answer end?), or RE-Control's value network, for a model and a bundle, and measures it
+    /// Trains a critic, which foresees how an answer will end, from the model's own answers
     Critic(Box<CriticArguments>),
-    /// Trains a cost that prices every token by the model's own latents, from labelled answers, and measures it
+    /// Trains a cost for a bundle from answers that people labelled: it prices every token by the model's hidden states (latents)
     Cost(Box<CostArguments>),
 }
 

@@ -171,3 +171,88 @@ fn models_of_the_hub_are_listed_and_removed() {
     model(&["remove", "org/name"]).refuses("not in the cache");
     model(&["pull", "org/name"]).refuses("HF_HUB_OFFLINE");
 }
+
+/// The commands that a page of help lists.
+fn listed(help: &str) -> Vec<String> {
+    let commands = help.split_once("\nCommands:\n").map(|(_, rest)| rest).unwrap_or_default();
+    let lines = commands.lines().take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
+    let names = lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.map(str::to_owned).collect()
+}
+
+/// The pages of help below a command, each with the words that lead there.
+fn pages(path: &[String], found: &mut Vec<(String, String)>) {
+    let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+    let ran = run(&words);
+    assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.stderr);
+    found.push((path.join(" "), ran.stdout.clone()));
+    for name in listed(&ran.stdout) {
+        pages(&[path, &[name]].concat(), found);
+    }
+}
+
+/// The options of a page of help that have no text.
+fn silent(help: &str) -> Vec<&str> {
+    let lines: Vec<&str> = help.lines().collect();
+    // Values of an option stand further to the right.
+    let is_option = |line: &str| line.trim_start().starts_with('-') && (2..=6).contains(&line.find('-').unwrap_or(0));
+    let says = |line: &str| line.trim_start().contains("  ");
+    let below =
+        |at: usize| lines.get(at + 1).is_some_and(|next| next.starts_with("          ") && !next.trim().is_empty());
+    let all = lines.iter().enumerate().filter(|(_, line)| is_option(line));
+    all.filter(|(at, line)| !says(line) && !below(*at)).map(|(_, line)| *line).collect()
+}
+
+#[test]
+fn every_command_explains_itself_in_words_of_the_glossary() {
+    let mut found = Vec::new();
+    pages(&[], &mut found);
+    let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    for expected in ["", "run", "serve", "bundle init", "bundle calibrate", "train cost", "model remove"] {
+        assert!(names.contains(&expected), "{expected:?} is not in {names:?}");
+    }
+    for (path, help) in &found {
+        assert_eq!(silent(help), [""; 0], "{path} --help");
+        // Methods and trainings of the paper are for those who look for them.
+        let research = ["eval", "train", "bench", "simulate"].iter().any(|command| path.starts_with(command));
+        for word in ["Lagrangian", "RE-Control", "the paper", "trajector", "z-score"] {
+            assert!(research || !help.contains(word), "{path} --help says {word:?}");
+        }
+    }
+    let glossary = found[0].1.split_once("Words of this help:").map(|(_, rest)| rest).unwrap_or_default();
+    for word in ["bundle", "constraint", "candidate", "chunk", "method", "component", "score model", "latent", "critic"]
+    {
+        assert!(glossary.contains(&format!("\n  {word} ")), "{word} is not explained in {glossary}");
+        assert!(found[1..].iter().any(|(_, help)| help.contains(word)), "no command says {word}");
+    }
+}
+
+#[test]
+fn options_that_a_command_does_not_take_are_refused() {
+    for arguments in [
+        &["bundle", "pin", "--n", "4"][..],
+        &["bundle", "price", "--n", "4", "text"],
+        &["bundle", "diff", "--bundle", "a", "--records", "r", "old", "new"],
+    ] {
+        let ran = run(arguments);
+        assert!(ran.code == Some(2) && ran.stderr.contains("does not take it"), "{arguments:?}: {}", ran.stderr);
+    }
+    let [long, other] =
+        ["--n", "--candidates"].map(|name| run(&["run", name, "2", "--json", "--max-tokens", "8", "Hello"]));
+    assert_eq!(long.json()["tokens"], other.json()["tokens"]);
+}
+
+#[test]
+fn a_mistake_in_a_bundle_is_named_by_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("mine");
+    assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "words"]).code, Some(0));
+    let manifest = bundle.join("bundle.toml");
+    let wrong = fs::read_to_string(&manifest).unwrap().replace("{ words = {", "{ wrods = {");
+    fs::write(&manifest, &wrong).unwrap();
+    let line = wrong.lines().position(|line| line.contains("wrods")).unwrap() + 1;
+    let place = format!("bundle.toml, line {line}, key `costs.words.settings.wrods`: ");
+    let price = |bundle: &Path| run(&["bundle", "price", "--bundle", text(bundle), "They kill time."]);
+    price(&bundle).refuses(&format!("{place}`words` has no setting `wrods`; it has `words`"));
+    price(&manifest).refuses("expected its folder");
+}

@@ -78,6 +78,42 @@ fn networks_of_the_papers_preset_play_every_row_of_both_recipes_on_the_papers_la
     }
 }
 
+/// A bundle of words alone: nothing ranks answers.
+const UNRANKED: &str = r#"name = "words"
+version = "1.0.0"
+max_tokens = 36
+
+[policy]
+component = "inference-guard.wasm"
+
+[tracker]
+component = "safety-budget.wasm"
+
+[costs.words]
+component = "keyword-cost.wasm"
+settings = { words = { "*a*" = 1.0, "*e*" = 1.0 } }
+
+[[constraints]]
+name = "words"
+cost = "words"
+budget = 2.5
+gamma = 1.0
+"#;
+
+#[test]
+fn a_bundle_without_a_reward_has_a_critic_and_no_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let [unranked, out, prompts] = ["unranked", "out", "prompts.txt"].map(|name| folder.path().join(name));
+    fs::write(&prompts, (0..24).map(|at| format!("Tell me about {at}\n")).collect::<String>()).unwrap();
+    bundle(&unranked, UNRANKED);
+    let command = ["train", "critic", "--model", text(&golden("llama1"))].map(str::to_owned);
+    let place = ["--bundle", text(&unranked), "--prompts", text(&prompts), "--out", text(&out)];
+    let small = ["--answers", "2", "--chunk-len", "8", "--every", "8", "--hidden", "8", "--epochs", "2"];
+    words(&[&command], &[&small[..], &place, &["--value"]].concat()).refuses("no reward to learn; a critic needs none");
+    succeeds(&words(&[&command], &[&small[..], &place].concat()));
+    assert!(out.join("final-norm/critic.safetensors").is_file());
+}
+
 fn every_row_is_played(models: &[String], recipe: &str, bundle: &Path, prompts: &Path, out: &Path) {
     let ran = evaluate(models, recipe, bundle, prompts, out);
     succeeds(&ran);

@@ -160,7 +160,7 @@ pub fn side_by_side(left: &Output, right: &Output) -> String {
 }
 
 /// Breaks lines at spaces; a word that is wider than the width stands alone. Widths are columns of a terminal.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let options = Options::new(width)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)

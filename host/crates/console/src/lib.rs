@@ -16,6 +16,7 @@ pub mod bundle;
 pub mod component;
 pub mod escape;
 pub mod failure;
+pub mod help;
 pub mod price;
 pub mod record;
 pub mod roles;

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, error::Error, sync::Arc};
 pub struct Label {
     /// Per constraint, the cost of every token, in the cost's unit; neither discounted nor clipped.
     pub costs: Vec<Vec<f64>>,
-    /// The task cost of the whole answer: lower is better, a negative reward.
+    /// The task cost of the whole answer: lower is better, a negative reward. 0 without a task cost.
     pub task_cost: f64,
 }
 
@@ -82,8 +82,10 @@ fn wrong(label: &Label, tokens: usize, constraints: usize) -> Option<(String, St
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
-    /// The bundle has no task cost.
-    #[error("the bundle names no `task` cost, so there is no reward to learn")]
+    /// The bundle has no task cost, and a value is to be learnt.
+    #[error(
+        "the bundle names no `task` cost, so there is no reward to learn; a critic needs none: leave out --value and --lagrangian"
+    )]
     NoTask,
     /// A score model is missing.
     #[error("a cost of the bundle reads the score model `{name}`; give it with --score {name}=DIR")]
@@ -145,7 +147,8 @@ pub type Scores = BTreeMap<String, CandleScoreModel>;
 pub struct BundleLabels {
     /// One per constraint.
     costs: Vec<Activation>,
-    task: Activation,
+    /// None where nothing ranks answers.
+    task: Option<Activation>,
     constraints: Arc<[Constraint]>,
     scores: Scores,
     tokenizer: Arc<dyn Tokenizer>,
@@ -153,10 +156,10 @@ pub struct BundleLabels {
 }
 
 impl BundleLabels {
-    /// Opens the costs of all constraints and the task.
+    /// Opens the costs of all constraints, and the task cost if the bundle names one.
     ///
     /// # Errors
-    /// A bundle without a task cost, a cost that needs more than a finished answer, a score model that is missing.
+    /// A cost that needs more than a finished answer, a score model that is missing.
     pub fn open(
         bundle: &Bundle,
         sandbox: &Sandbox,
@@ -165,12 +168,11 @@ impl BundleLabels {
     ) -> Result<Self, LabelError> {
         let manifest = bundle.manifest();
         let priced = manifest.search_config().constraints;
-        let task = manifest.task.as_ref().ok_or(LabelError::NoTask)?;
         let open = |name: &str, grain| open(bundle, sandbox, name, grain);
         let costs =
             priced.iter().map(|one| open(&one.cost, CostGrain::Token)).collect::<Result<Vec<_>, LabelError>>()?;
-        let task = open(task, CostGrain::Chunk)?;
-        let all = || costs.iter().chain([&task]);
+        let task = manifest.task.as_ref().map(|task| open(task, CostGrain::Chunk)).transpose()?;
+        let all = || costs.iter().chain(&task);
         if let Some(name) = all().flat_map(|cost| &cost.needs().scores).find(|name| !scores.contains_key(*name)) {
             return Err(LabelError::NoScoreModel { name: name.clone() });
         }
@@ -196,7 +198,7 @@ impl BundleLabels {
     }
 
     fn rows(&mut self, prompt: &str, answers: &[&[Token]]) -> Result<Vec<BatchRow>, LabelError> {
-        let needs: Vec<&Needs> = self.costs.iter().chain([&self.task]).map(Activation::needs).collect();
+        let needs: Vec<&Needs> = self.costs.iter().chain(&self.task).map(Activation::needs).collect();
         let text = needs.iter().any(|needs| needs.text || needs.lookback > 0);
         let read: Vec<String> = needs.iter().flat_map(|needs| needs.scores.iter().cloned()).collect();
         let mut rows = answers.iter().map(|tokens| self.row(tokens, text)).collect::<Result<Vec<_>, LabelError>>()?;
@@ -221,14 +223,17 @@ impl BundleLabels {
 
     fn labels(&mut self, prompt: &str, answers: &[&[Token]]) -> Result<Vec<Label>, LabelError> {
         let rows = self.rows(prompt, answers)?;
-        let task = self.prices(prompt, &rows, &self.task)?;
+        let task = self.task.as_ref().map(|task| self.prices(prompt, &rows, task)).transpose()?;
         let costs =
             self.costs.iter().map(|cost| self.prices(prompt, &rows, cost)).collect::<Result<Vec<_>, LabelError>>()?;
-        let label = |(at, task): (usize, Vec<f64>)| {
-            let task_cost = *task.first().ok_or(LabelError::NoReward)?;
+        let label = |at: usize| {
+            let task_cost = match &task {
+                Some(prices) => *prices[at].first().ok_or(LabelError::NoReward)?,
+                None => 0.0,
+            };
             Ok(Label { costs: costs.iter().map(|prices| prices[at].clone()).collect(), task_cost })
         };
-        task.into_iter().enumerate().map(label).collect()
+        (0..answers.len()).map(label).collect()
     }
 }
 

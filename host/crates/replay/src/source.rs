@@ -105,7 +105,7 @@ impl<'a> Source<'a> {
         let bundle = self.bundle(identity, method)?;
         let builder = inferenceguard_host::EngineBuilder::new().bundle(&bundle).sandbox(self.sandbox.clone());
         let builder = if method == OWN_METHOD { builder } else { builder.method(method) };
-        let roles = with_components(builder)?.build_roles(method)?;
+        let roles = with_components(builder).build_roles(method)?;
         let opened = Rc::new(DecidingBundle { roles, bundle, prepared: OnceCell::new() });
         self.opened.insert(key, Rc::clone(&opened));
         Ok(opened)

@@ -36,6 +36,11 @@ mod admin;
 mod admission;
 mod app;
 mod arrival;
+#[cfg(feature = "otlp")]
+mod attributes;
+#[cfg(not(feature = "otlp"))]
+#[path = "without_attributes.rs"]
+mod attributes;
 mod auth;
 mod config;
 mod connections;

@@ -29,6 +29,11 @@ use tokio::net::TcpListener;
 
 type Route = MethodRouter<Arc<App>>;
 
+/// What a person reads who opens the clients' address in a browser. It names no model and no tenant, because it needs no key.
+const ABOUT: &str = "InferenceGuard speaks OpenAI's API: POST /v1/chat/completions and /v1/completions.\n\
+    GET /v1/models names the model, and /ready says whether requests are taken.\n\
+    The status page is at the administrators' address.\n";
+
 impl Server {
     /// The routes for clients.
     pub fn router(&self) -> Router {
@@ -94,7 +99,9 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         self.begin()?;
-        let mut listeners = vec![(clients, self.router())];
+        // Not one of the routes for clients: a program that takes those may have a page of its own there.
+        let about = get(async || ABOUT).fallback(other_method);
+        let mut listeners = vec![(clients, self.router().route("/", about))];
         listeners.extend(admin.map(|listener| (listener, self.admin_router())));
         connections::serve(listeners, &self.app().settings, &self.app().metrics, stop).await?;
         Ok(())

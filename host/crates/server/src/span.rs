@@ -4,18 +4,20 @@
 //!
 //! [`Settings::trace_content`]: crate::Settings::trace_content
 
-use crate::{app::App, end::End, openai::finish_reason, outcome};
+use crate::{
+    app::App,
+    attributes::{self, Attributes, Value},
+    end::End,
+    openai::finish_reason,
+    outcome,
+};
 use axum::http::HeaderMap;
 use inferenceguard_gateways::{Verdict, litellm};
 use inferenceguard_host::{Output, Request};
 use inferenceguard_model::{Message, lock};
-use opentelemetry::{Array, StringValue, Value, propagation::TextMapPropagator};
-use opentelemetry_http::HeaderExtractor;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Mutex};
 use tracing::{Span, field::Empty, info_span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// The target of the spans of requests, and of no other span or event.
 pub const REQUEST_SPANS: &str = "inferenceguard::request";
@@ -58,8 +60,7 @@ impl RequestSpan {
             "gen_ai.response.model" = model,
             "gen_ai.response.id" = Empty,
         );
-        // This fails only if there is no OpenTelemetry layer.
-        let _ = span.set_parent(TraceContextPropagator::new().extract(&HeaderExtractor(headers)));
+        attributes::join(&span, headers);
         Self { span, content, answers }
     }
 
@@ -99,7 +100,7 @@ impl RequestSpan {
         span.set_attribute("inferenceguard.bundle.digest", verdict.bundle.digest.clone());
         self.set_models(&verdict.models.model, verdict.models.scores.iter());
         let generations = vec![i64::try_from(verdict.generation).unwrap_or(i64::MAX)];
-        span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
+        span.set_attribute("inferenceguard.generations", attributes::numbers(generations));
         for price in &verdict.prices {
             span.set_attribute(format!("inferenceguard.budget_remaining.{}", price.name), price.budget - price.worst());
         }
@@ -123,7 +124,7 @@ impl RequestSpan {
         let scores = output.models.scores.iter().map(|(name, one)| (name, &one.fingerprint));
         self.set_models(&output.models.model.fingerprint, scores);
         let generations: Vec<i64> = output.generations.iter().map(|number| *number as i64).collect();
-        span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
+        span.set_attribute("inferenceguard.generations", attributes::numbers(generations));
         for constraint in outcome::decided(output) {
             let left = constraint.budget - constraint.max_cost;
             span.set_attribute(format!("inferenceguard.budget_remaining.{}", constraint.name), left);
@@ -147,8 +148,8 @@ impl Drop for RequestSpan {
         span.set_attribute("gen_ai.usage.input_tokens", first.prompt_tokens as i64);
         let output: u64 = answers.iter().map(|answer| answer.completion_tokens).sum();
         span.set_attribute("gen_ai.usage.output_tokens", output as i64);
-        let reasons: Vec<StringValue> = answers.iter().map(|answer| answer.finish.into()).collect();
-        span.set_attribute("gen_ai.response.finish_reasons", Value::Array(Array::String(reasons)));
+        let reasons = answers.iter().map(|answer| answer.finish).collect();
+        span.set_attribute("gen_ai.response.finish_reasons", attributes::texts(reasons));
         if self.content {
             span.set_attribute("gen_ai.output.messages", outputs(&answers));
         }

@@ -62,6 +62,9 @@ fn wrong_bodies_are_refused_with_a_message() {
     server.get("/v1/nothing").refuses(404, "unknown_url", "no such path");
     server.get("/v1/chat/completions").refuses(405, "method_not_allowed", "another method");
     assert_eq!(server.get("/health").text, "ok\n");
+    let about = server.get("/");
+    assert!(about.status == 200 && about.text.contains("POST /v1/chat/completions"), "{}", about.text);
+    server.post("/", chat("ask")).refuses(405, "method_not_allowed", "another method");
     assert!(server.post("/v1/chat/completions", chat("ask")).status == 200, "the server goes on");
 }
 

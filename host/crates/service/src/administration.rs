@@ -24,7 +24,9 @@ pub enum AdministrationError {
     #[error(transparent)]
     Path(#[from] io::Error),
     /// Nobody answers.
-    #[error("{url}: no server answers there")]
+    #[error(
+        "{url}: no server answers there; start one with `inferguard serve`, or name its administrators' address with --server"
+    )]
     NoAnswer {
         /// Where.
         url: String,

@@ -3,16 +3,15 @@
 use crate::{SERVICE, TelemetryError, sending::Sending, spans};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{Sampler, SdkTracerProvider},
-};
+use opentelemetry_sdk::{Resource, trace::Sampler};
 use std::sync::{Arc, atomic::AtomicU64};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
+pub(crate) use opentelemetry_sdk::trace::SdkTracerProvider as Provider;
+
 /// What hands the spans with the target `spans_of` to a provider.
-pub(crate) fn layer<S>(provider: &SdkTracerProvider, spans_of: &'static str) -> impl Layer<S> + Send + Sync + use<S>
+pub(crate) fn layer<S>(provider: &Provider, spans_of: &'static str) -> impl Layer<S> + Send + Sync + use<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
@@ -22,7 +21,7 @@ where
 }
 
 /// Sends spans to this address.
-pub(crate) fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<SdkTracerProvider, TelemetryError> {
+pub(crate) fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<Provider, TelemetryError> {
     // Fails only if the process has a provider already, which will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let exporter =
@@ -34,10 +33,16 @@ pub(crate) fn provider(endpoint: &str, lost: Arc<AtomicU64>) -> Result<SdkTracer
         resource = resource.with_service_name(SERVICE);
     }
     let exporter = Sending::new(exporter, address, lost);
-    let mut provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build());
+    let mut provider = Provider::builder().with_batch_exporter(exporter).with_resource(resource.build());
     if spans::variable("OTEL_TRACES_SAMPLER")?.is_none() {
         // By default, a client could switch off the trace of its requests.
         provider = provider.with_sampler(Sampler::AlwaysOn);
     }
     Ok(provider.build())
+}
+
+/// Sends the last spans.
+pub(crate) fn end(provider: &Provider) {
+    // A failure was logged when the spans were sent.
+    let _ = provider.shutdown();
 }

@@ -16,10 +16,10 @@ mod spans;
 
 pub use spans::Spans;
 
+use exporting::Provider;
 use lines::OneLine;
 #[cfg(feature = "otlp")]
 use opentelemetry_otlp::ExporterBuildError;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::{
     io::stderr,
     sync::{Arc, atomic::AtomicU64},
@@ -71,7 +71,7 @@ pub enum TelemetryError {
 
 /// Telemetry that is on until this is dropped; then the last spans are sent.
 pub struct Telemetry {
-    provider: Option<SdkTracerProvider>,
+    provider: Option<Provider>,
     lost: Arc<AtomicU64>,
 }
 
@@ -91,10 +91,7 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // A failure was logged when the spans were sent.
-        if let Some(provider) = &self.provider {
-            let _ = provider.shutdown();
-        }
+        self.provider.iter().for_each(exporting::end);
     }
 }
 

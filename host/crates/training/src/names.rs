@@ -11,12 +11,12 @@ pub type Named<T> = (&'static str, &'static str, T);
 /// Settings of a whole training.
 pub const PRESETS: &[Named<Preset>] = &[
     ("default", "Minutes on one core for small models", Preset::Default),
-    ("paper", "The paper's table 3", Preset::Paper),
+    ("paper", "Table 3 of arXiv 2502.01208", Preset::Paper),
 ];
 
 /// What the multiplier of a Lagrangian value weighs.
 pub const WEIGHED: &[Named<Weighed>] = &[
-    ("end", "The cost model's score of the answer", Weighed::End),
+    ("end", "The cost model's points for the whole answer", Weighed::End),
     ("sum", "The sum of the costs of its tokens", Weighed::Sum),
 ];
 
@@ -52,8 +52,12 @@ pub const SCHEDULES: &[Named<Schedule>] =
 
 /// What a cost learns.
 pub const OBJECTIVES: &[Named<CostObjective>] = &[
-    ("survival", "A hazard at every token; a budget bounds the modelled probability of harm", CostObjective::Survival),
-    ("pairwise", "The same hazards, from pairs of a less and a more harmful answer", CostObjective::Pairwise),
+    (
+        "survival",
+        "How likely harm begins at each token; a budget bounds the modelled probability of harm",
+        CostObjective::Survival,
+    ),
+    ("pairwise", "The same, from pairs of a less and a more harmful answer", CostObjective::Pairwise),
     ("prefix", "The score of every beginning of an answer", CostObjective::Prefix),
     ("signed", "Costs of either sign, whose sum is the score", CostObjective::Signed),
 ];

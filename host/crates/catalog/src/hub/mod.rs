@@ -3,16 +3,21 @@
 //! Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
 
 mod cached;
+#[cfg(feature = "hub")]
+mod fetch;
+#[cfg(not(feature = "hub"))]
+#[path = "without_fetch.rs"]
+mod fetch;
+#[cfg(feature = "hub")]
 mod fetching;
 
 pub use cached::{CachedModel, cached_models, megabytes, remove};
 
 use crate::Note;
-use fetching::Fetching;
-use hf_hub::{
-    Cache, Repo, RepoType,
-    api::sync::{ApiBuilder, ApiError, ApiRepo},
-};
+use fetch::fetch;
+#[cfg(feature = "hub")]
+use hf_hub::api::sync::ApiError;
+use hf_hub::{Cache, Repo, RepoType};
 use inferenceguard_candle::ModelFiles;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +61,11 @@ pub enum HubError {
         /// The GGUF files it has.
         found: String,
     },
+    /// The program was built without the feature `hub`.
+    #[error("this build fetches nothing; build it with the feature hub, or give the folder or file of the model")]
+    NotBuilt,
     /// One file could not be fetched.
+    #[cfg(feature = "hub")]
     #[error("fetching {file}")]
     File {
         /// Which.
@@ -90,6 +99,7 @@ pub enum HubError {
         source: std::io::Error,
     },
     /// The hub does not answer.
+    #[cfg(feature = "hub")]
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
 }
@@ -169,81 +179,6 @@ fn parts(file: &str) -> Vec<String> {
     ModelFiles::parts(name).into_iter().map(path).collect()
 }
 
-fn fetch(named: &Named, note: Note) -> Result<PathBuf, HubError> {
-    let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
-    let mut builder = ApiBuilder::from_env().with_user_agent("inferguard", env!("CARGO_PKG_VERSION"));
-    if token.is_some() {
-        builder = builder.with_token(token);
-    }
-    let api = builder.build().map_err(Box::new)?.repo(named.repo.clone());
-    let info = match api.info() {
-        Ok(info) => info,
-        Err(error) => {
-            let Some(found) = cached(named) else { return Err(Box::new(error).into()) };
-            note(&format!("the hub does not answer ({error}); using what was fetched before"));
-            return Ok(found);
-        }
-    };
-    let names: Vec<String> = info.siblings.into_iter().map(|file| file.rfilename).collect();
-    match &named.file {
-        None => fetch_files((&api, note), named, &names),
-        Some(file) => fetch_gguf((&api, note), named, &names, file),
-    }
-}
-
-/// Fetches one GGUF file with the other parts of the same model, and no other file.
-fn fetch_gguf(hub: (&ApiRepo, Note), named: &Named, names: &[String], file: &str) -> Result<PathBuf, HubError> {
-    let mut first = None;
-    for part in parts(file) {
-        if !names.contains(&part) {
-            return Err(HubError::NoPart { part, found: ggufs(names) });
-        }
-        let path = fetch_file(hub, named, &part)?;
-        first.get_or_insert(path);
-    }
-    first.ok_or(HubError::NoFolder)
-}
-
-/// A file from the cache, or else from the hub; a file that was fetched in part is fetched to its end.
-fn fetch_file((api, note): (&ApiRepo, Note), named: &Named, file: &str) -> Result<PathBuf, HubError> {
-    if let Some(path) = Cache::from_env().repo(named.repo.clone()).get(file) {
-        return Ok(path);
-    }
-    let fetched = api.download_with_progress(file, Fetching::new(note));
-    fetched.map_err(|source| HubError::File { file: file.to_owned(), source: Box::new(source) })
-}
-
-fn ggufs(names: &[String]) -> String {
-    let found: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_gguf(name)).collect();
-    if found.is_empty() { "none".to_owned() } else { found.join(", ") }
-}
-
-fn fetch_files(hub: (&ApiRepo, Note), named: &Named, names: &[String]) -> Result<PathBuf, HubError> {
-    if !names.iter().any(|name| name == "config.json") && names.iter().any(|name| is_gguf(name)) {
-        return Err(HubError::NoFileNamed { found: ggufs(names) });
-    }
-    for name in names.iter().filter(|name| wanted(name)) {
-        fetch_file(hub, named, name)?;
-    }
-    fetch_file(hub, named, "config.json")?.parent().map(Path::to_owned).ok_or(HubError::NoFolder)
-}
-
-/// Whether a file belongs to a model folder; the same weights in other formats are not fetched.
-fn wanted(name: &str) -> bool {
-    const SETTINGS: [&str; 8] = [
-        "config.json",
-        "added_tokens.json",
-        "special_tokens_map.json",
-        "generation_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "chat_template.jinja",
-        "model.safetensors.index.json",
-    ];
-    let weights = name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/');
-    weights || SETTINGS.contains(&name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +186,8 @@ mod tests {
     #[test]
     fn ids_and_paths_differ() {
         let named = parse("org/name@v1.0").unwrap();
-        assert_eq!((named.repo.url().as_str(), named.repo.revision(), named.file), ("org/name", "v1.0", None));
+        let folder = "models--org--name".to_owned();
+        assert_eq!((named.repo.folder_name(), named.repo.revision(), named.file), (folder, "v1.0", None));
         assert_eq!(parse("org/name").unwrap().repo.revision(), "main");
         let bad = ["./org/name", "/org/name", "../name", "name", "a/b/c", "a/b@", "a/b@../x", "a b/c", ""];
         let files =
@@ -271,19 +207,9 @@ mod tests {
             ("org/name/sub/x.gguf", "main", "sub/x.gguf"),
         ] {
             let named = parse(id).unwrap();
-            let found = (named.repo.url(), named.repo.revision().to_owned(), named.file.unwrap());
-            assert_eq!(found, ("org/name".to_owned(), revision.to_owned(), file.to_owned()), "{id}");
+            let found = (named.repo.folder_name(), named.repo.revision().to_owned(), named.file.unwrap());
+            assert_eq!(found, ("models--org--name".to_owned(), revision.to_owned(), file.to_owned()), "{id}");
         }
         assert_eq!(parts("q/x-00002-of-00002.gguf"), ["q/x-00001-of-00002.gguf", "q/x-00002-of-00002.gguf"]);
-    }
-
-    #[test]
-    fn only_the_files_of_a_model_folder_are_fetched() {
-        for name in ["config.json", "model-00001-of-00002.safetensors", "tokenizer.json", "special_tokens_map.json"] {
-            assert!(wanted(name), "{name}");
-        }
-        for name in ["pytorch_model.bin", "consolidated.safetensors", "onnx/model.safetensors", "README.md"] {
-            assert!(!wanted(name), "{name}");
-        }
     }
 }

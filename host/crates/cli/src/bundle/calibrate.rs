@@ -16,13 +16,13 @@ pub(crate) struct CalibrateArguments {
     /// The most prompts
     #[arg(long, default_value_t = 200)]
     limit: usize,
-    /// The constraint; the only one if not given
+    /// Whose budget is tried, by the name in `[[constraints]]`; the only one's if not given
     #[arg(long)]
     constraint: Option<String>,
     /// The budgets to try
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20,50,100")]
     budgets: Vec<f64>,
-    /// The share of harmless prompts that may be refused
+    /// The share of harmless prompts that may be refused: 0.01 is one in a hundred
     #[arg(long, default_value_t = 0.01)]
     refusals: f64,
     /// A folder for the table and the plot

@@ -1,9 +1,10 @@
 //! `bundle inspect`, `check`, `pin` and `price`: what a bundle is, whether it runs with a model, for which models it is, and what a
 //! text would cost.
 
-use crate::{flags::GuardArguments, output, prompt::prompt};
+use crate::{flags::GuardArguments, output};
 use clap::Args;
 use inferenceguard_catalog::bundles::{self, Fallback};
+use inferenceguard_chat::prompt;
 use inferenceguard_console::{bundle::describe, price};
 use inferenceguard_workshop::bundle;
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ mod make;
 #[cfg(feature = "oci")]
 mod registry;
 
+use crate::flags::not_taken;
 use activate::{ActivateArguments, ServerArguments};
 #[cfg(feature = "evaluation")]
 use calibrate::CalibrateArguments;
@@ -20,41 +21,43 @@ use keys::{KeygenArguments, SignArguments, VerifyArguments};
 use make::{InitArguments, PackArguments};
 #[cfg(feature = "oci")]
 use registry::{PullArguments, PushArguments};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BundleCommand {
-    /// Writes a first bundle of one's own and its components: words, privacy, secrets, score or latent
+    /// Writes a first bundle, a folder with bundle.toml and its components: words, privacy, secrets, score or latent
     Init(InitArguments),
-    /// Shows what a bundle decides, and the digests of its files
+    /// Shows what a bundle guards against, with its budgets, and the digests of its files
     Inspect(InspectArguments),
     /// Loads a bundle with a model, runs it once, and shows what each of its components sees and may do
     Check(Box<CheckArguments>),
     /// Shows what a text would cost, token by token; no model is needed where costs read text alone
-    #[command(mut_arg("n", |arg| arg.hide(true)))]
+    #[command(mut_arg("n", not_taken::<u32>))]
     Price(Box<PriceArguments>),
     /// Writes into a bundle which models it was made for; from then on, other models are refused
+    #[command(mut_arg("n", not_taken::<u32>))]
     Pin(Box<PinArguments>),
     /// Makes a key to sign bundles with
     Keygen(KeygenArguments),
-    /// Signs a bundle
+    /// Signs a bundle, so that servers can refuse those of other people
     Sign(SignArguments),
     /// Checks a bundle's signature, its age and its version
     Verify(VerifyArguments),
-    /// Writes a bundle into one file
+    /// Writes a bundle's folder into one file, to copy or push
     Pack(PackArguments),
     #[cfg(feature = "oci")]
-    /// Puts a bundle into an OCI registry
+    /// Puts a bundle into an OCI registry, where container images lie as well
     Push(PushArguments),
     #[cfg(feature = "oci")]
     /// Fetches a bundle from an OCI registry into one file
     Pull(PullArguments),
     #[cfg(feature = "evaluation")]
-    /// Shows what budgets refuse and what answers are worth under them, and suggests a budget
+    /// Asks prompts under several budgets, shows how many each refuses and how good the answers are, and suggests one
     Calibrate(Box<CalibrateArguments>),
-    /// Shows which recorded answers another bundle would have judged differently
-    #[command(mut_arg("bundle", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
+    /// Shows which recorded answers a changed bundle would judge differently
+    #[command(mut_arg("bundle", not_taken::<PathBuf>), mut_arg("n", not_taken::<u32>))]
     Diff(Box<DiffArguments>),
-    /// Activates a bundle in a running server
+    /// Makes a bundle decide in a running server, at once or for a share of its requests
     Activate(ActivateArguments),
     /// Rolls a running server back to its previous bundle
     Rollback(ServerArguments),

@@ -16,8 +16,9 @@ use inferenceguard_catalog::{
 };
 use inferenceguard_critic::{
     self as critic, CriticOptions, Reading,
-    labels::{BundleLabels, Scores},
+    labels::{BundleLabels, LabelError, Scores},
     network_path,
+    objective::Objective,
     report::Report,
 };
 use inferenceguard_demo::world::{self, Split, World};
@@ -44,6 +45,9 @@ impl CriticRun {
     pub fn open(given: &Given) -> Result<Self, TrainingError> {
         let bundle = bundles::open(given.bundle.as_deref(), Fallback::Plain)?;
         let mut options = options::options(given, bundle.manifest())?;
+        if matches!(options.objective, Objective::Value { .. }) && bundle.manifest().task.is_none() {
+            return Err(LabelError::NoTask.into());
+        }
         let prompts = prompts(given)?;
         let load = Loading::new(&given.loading, Some(bundle.manifest()))?;
         let files = files::of_language(given.model.as_deref(), load.note())?;

@@ -71,7 +71,7 @@ impl MeasuredModels {
         let bundle = adjusted(options, method, n)?;
         let builder = EngineBuilder::new().back_end(Arc::clone(&self.language)).bundle(&bundle).method(method);
         let builder = builder.sandbox(self.sandbox.clone()).max_live(live);
-        let mut builder = with_components(builder)?;
+        let mut builder = with_components(builder);
         for scores in self.scheduler.score_back_ends().into_values() {
             builder = builder.score_back_end(scores);
         }

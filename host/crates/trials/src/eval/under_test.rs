@@ -146,7 +146,7 @@ impl ModelUnderTest {
     /// An engine for one method under one bundle.
     pub(super) fn engine(&self, bundle: &Bundle, method: &str) -> Result<Engine, CatalogError> {
         let builder = EngineBuilder::new().back_end(Arc::clone(&self.language)).bundle(bundle).method(method);
-        let mut builder = with_components(builder.sandbox(self.sandbox.clone()))?;
+        let mut builder = with_components(builder.sandbox(self.sandbox.clone()));
         for model in self.scores.values() {
             builder = builder.score_back_end(Arc::clone(model));
         }

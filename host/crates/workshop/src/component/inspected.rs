@@ -49,16 +49,17 @@ impl Inspected {
         })
     }
 
-    /// In words: what it is, what it reads and takes, and the part of a bundle that names it.
+    /// In words: what it is, what it reads and takes, the part of a bundle that names it, and which interfaces it has.
     #[must_use]
     pub fn words(&self) -> String {
         let own = self.loaded.as_ref().ok();
         let about = own.map(Component::description);
         let head = about.map(|about| format!("{} {}: {}", about.name, about.version, about.summary));
         let mut lines: Vec<String> = head.into_iter().chain([component::describe(&self.found)]).collect();
+        lines.extend(own.into_iter().flat_map(|own| self.use_lines(own)));
+        lines.push(String::new());
         lines.extend(self.found.imports.iter().map(|name| format!("imports {name}")));
         lines.extend(self.found.exports.iter().map(|name| format!("exports {name}")));
-        lines.extend(own.into_iter().flat_map(|own| self.use_lines(own)));
         escape::lines(lines)
     }
 
@@ -98,9 +99,10 @@ fn reads(needs: &Needs) -> String {
 /// A component that does not run.
 pub fn list() -> Result<String, WorkshopError> {
     let (sandbox, mut lines) = (sandbox()?, Vec::new());
+    let width = embedded::components().iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, bytes) in embedded::components() {
-        let role = componentize::inspect(bytes)?.role;
-        lines.push(format!("{name:<16} {:<9} {}", role.name(), sandbox.load(name, bytes)?.description().summary));
+        let role = embedded::role(name).unwrap_or_default();
+        lines.push(format!("{name:<width$}  {role:<8}  {}", sandbox.load(name, bytes)?.description().summary));
     }
     Ok(escape::lines(lines))
 }
