@@ -1,4 +1,4 @@
-//! The one unsafe spot: AVX-512 VNNI instructions, behind a proof that the machine has them.
+//! An unsafe spot: AVX-512 VNNI instructions, behind a proof that the machine has them.
 
 use super::{activations::Activations, panels::Block};
 use crate::product::LANES;
