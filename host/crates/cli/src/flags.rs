@@ -117,8 +117,8 @@ pub(crate) struct DeviceArguments {
     /// Where models run: cpu, cuda or cuda:N; auto takes the first GPU that this build can use, else the CPU
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) device: String,
-    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded. auto takes
-    /// bf16 on a GPU and f32 on the CPU
+    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or bf16 or q8_0, which round weights as they are loaded. auto
+    /// takes bf16 on a GPU and f32 on the CPU
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) precision: String,
     /// Megabytes per model that keep recent prompts, so that a prompt with the same beginning is read from there on. A client
