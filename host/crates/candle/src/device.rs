@@ -1,6 +1,6 @@
 //! Where a model runs, and in which number format.
 
-use crate::{CandleError, layers::Rounded};
+use crate::CandleError;
 use candle_core::{DType, Device};
 use std::str::FromStr;
 
@@ -53,6 +53,15 @@ pub enum Precision {
     F16,
     /// 16 bits, brain float. On the CPU matrices and the rows that they multiply are rounded to it; sums, norms, score heads, keys
     /// and values are f32.
+    BF16,
+}
+
+/// What matrices become as they are loaded, where our own kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounded {
+    /// They stay f32.
+    No,
+    Q8_0,
     BF16,
 }
 

@@ -4,7 +4,8 @@ use crate::{
     CandleError,
     config::{Head, Normalizer},
     decoder::Decoder,
-    layers::{Format, Loader, Rounded},
+    device::Rounded,
+    layers::{Format, Loader},
     linear::Linear,
     weights::Weights,
 };

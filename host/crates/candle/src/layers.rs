@@ -2,6 +2,7 @@
 
 use crate::{
     CandleError, DecoderConfig,
+    device::Rounded,
     direct::with_numbers,
     linear::{Compact, Linear, Maps, rounded},
     rope::Angles,
@@ -21,15 +22,6 @@ pub(crate) struct Format {
     pub(crate) direct: bool,
     /// What matrices become as they are loaded, unless a file has them quantised; only where our own kernels compute.
     pub(crate) rounded: Rounded,
-}
-
-/// What matrices are rounded to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rounded {
-    /// They stay f32.
-    No,
-    Q8_0,
-    BF16,
 }
 
 impl Format {
