@@ -18,13 +18,21 @@ use crate::{
 use amx::Amx;
 use avx512::Avx512;
 use layout::{DEPTH, PAIRS, Rows, Task, Tile, numbers, pair};
-use std::sync::OnceLock;
+use std::{cell::Cell, ops::Range, sync::OnceLock};
 
 /// Panels side by side in a piece of work.
 const SIDE: usize = 4;
-/// Rows multiplied at once, and tiles of their inputs: together they take half a megabyte and stay in the cache.
-const ROWS: usize = 128;
+/// Rows multiplied at once, and tiles of their inputs: together they take a megabyte at most and stay in the cache.
+const ROWS: usize = 256;
 const TILES: usize = 64;
+
+/// Sums that a thread keeps room for.
+const KEPT: usize = 1 << 22;
+
+thread_local! {
+    /// That room: new memory takes longer than a small product.
+    static ROOM: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
 
 /// What multiplies.
 #[derive(Clone, Copy)]
@@ -125,19 +133,29 @@ impl Bf16 {
     fn forward_block(&self, machine: Machine, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let x = Rows::new(x, self.inputs);
         let (rows, depth) = (x.rows(), x.tiles());
-        let mut sums = vec![0.0; self.outputs.div_ceil(LANES) * rows * LANES];
+        let len = self.outputs.div_ceil(LANES) * rows * LANES;
+        let mut room = ROOM.take();
+        room.resize(room.len().max(len), 0.0);
         for from in (0..depth).step_by(TILES) {
-            let tiles = from..depth.min(from + TILES);
-            let multiplications = rows * tiles.len() * DEPTH * self.outputs;
-            Pieces { tiles: (&mut sums, SIDE * rows * LANES), weights: (&self.tiles, SIDE * depth) }.multiply(
-                multiplications,
-                |(sums, panels)| {
-                    let sums = sums.as_chunks_mut().0;
-                    machine.multiply(Task { x: &x, tiles: tiles.clone(), panels, sums });
-                },
-            );
+            self.add(machine, &x, from..depth.min(from + TILES), &mut room[..len]);
         }
-        unpack(&sums, rows, parts, bias)
+        let out = unpack(&room[..len], rows, parts, bias);
+        if room.len() <= KEPT {
+            ROOM.set(room);
+        }
+        out
+    }
+
+    /// Adds the products of some inputs to sums `[panels][rows][16]`; the first ones begin them.
+    fn add(&self, machine: Machine, x: &Rows, tiles: Range<usize>, sums: &mut [f32]) {
+        let multiplications = x.rows() * tiles.len() * DEPTH * self.outputs;
+        let weights = (self.tiles.as_slice(), SIDE * x.tiles());
+        Pieces { tiles: (sums, SIDE * x.rows() * LANES), weights }.multiply(multiplications, |(sums, panels)| {
+            if tiles.start == 0 {
+                sums.fill(0.0);
+            }
+            machine.multiply(Task { x, tiles: tiles.clone(), panels, sums: sums.as_chunks_mut().0 });
+        });
     }
 }
 
