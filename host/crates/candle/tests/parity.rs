@@ -16,7 +16,7 @@ fn check(name: &str) {
     for kernels in [Kernels::Direct, Kernels::Tensors] {
         check_with(name, &LoadOptions { kernels, ..LoadOptions::default() }, 0.0..=1e-4);
     }
-    // Each factor of a product is rounded by up to 2^-9 of its size, which these random weights make a few hundredths of the largest
+    // Each factor of a product is rounded by up to 2^-9 of its size; these random weights make that some hundredths of the largest
     // number. What is computed wrongly is far beyond: with positions of another kind numbers are off by 0.7 and more.
     check_with(name, &LoadOptions { precision: Precision::BF16, ..LoadOptions::default() }, 1e-4..=0.2);
 }

@@ -13,8 +13,8 @@
 //! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So a row of a product
 //! does not depend on the batch, to the last bit.
 //!
-//! Three unsafe spots (`quantized/vnni.rs`, `bf16/avx512.rs`, `bf16/amx.rs`): instructions that this crate uses only where the machine
-//! reports them, and where its system allows them if they need that.
+//! Three unsafe spots (`quantized/vnni.rs`, `bf16/avx512.rs`, `bf16/amx.rs`): instructions that this crate uses only where the
+//! machine reports them, and where its system allows them if they need that.
 
 mod attention;
 mod bf16;
