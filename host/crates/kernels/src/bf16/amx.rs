@@ -99,15 +99,18 @@ mod x86 {
 
     pub(super) fn multiply(task: Task<'_>) {
         let Task { x, tiles, panels, sums } = task;
-        let (rows, depth) = (x.rows(), x.tiles());
+        let (rows, depth, next) = (x.rows(), x.tiles(), size_of_val(panels));
         for row in (0..rows).step_by(2 * BLOCK) {
             let lines = x.lines(row, (rows - row).min(2 * BLOCK));
             let side = if lines.len() > BLOCK * depth { 2 } else { 4 };
+            // Once is enough: it takes time from the products.
+            let ahead = if row == 0 { next } else { 0 };
             for (panels, sums) in panels.chunks(side * depth).zip(sums.chunks_mut(side * rows)) {
                 // Panels that are left over go one by one, each in the place of all.
                 let (step, apart) = if panels.len() == side * depth { (side, (depth, rows)) } else { (1, (0, 0)) };
                 for (panels, sums) in panels.chunks(step * depth).zip(sums.chunks_mut(step * rows)) {
-                    let work = Work { lines, panels, depth, tiles: tiles.clone(), sums: &mut sums[row..], apart };
+                    let tiles = tiles.clone();
+                    let work = Work { lines, panels, depth, tiles, sums: &mut sums[row..], apart, ahead };
                     if side == 2 { work.two_by_two() } else { work.one_by_four() }
                 }
             }
@@ -127,6 +130,8 @@ mod x86 {
         sums: &'a mut [[f32; LANES]],
         /// Tiles from a panel to the next, and sums from those of a panel to those of the next; 0 where one panel stands for all.
         apart: (usize, usize),
+        /// Bytes from weights to those that are fetched for the next piece of work; 0 where they have been.
+        ahead: usize,
     }
 
     impl Work<'_> {
@@ -157,7 +162,8 @@ mod x86 {
             let layout = Layout::new([rows, rows, rows, rows, rows, BLOCK, BLOCK, BLOCK]);
             // SAFETY: this machine has the instructions and its system allows them, or there were no `Amx`. `checked` has found
             // that all lines, tiles and sums that are read and written are inside the slices whose pointers are given; a line, a
-            // row of a tile of weights and a sum are 64 bytes each. Tiles are given back at the end; the other registers are named.
+            // row of a tile of weights and a sum are 64 bytes each. What is fetched ahead is neither read nor written, and may lie
+            // anywhere. Tiles are given back at the end; the other registers are named.
             unsafe {
                 asm!(
                     "ldtilecfg [{at}]",
@@ -179,6 +185,16 @@ mod x86 {
                     "tdpbf16ps tmm2, tmm4, tmm7",
                     "tileloadd tmm5, [{w3} + {line}]",
                     "tdpbf16ps tmm3, tmm4, tmm5",
+                    // Each cache line of these tiles in the next piece of work.
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
+                    ".irp at, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960",
+                    "prefetcht0 [{w0} + {ahead} + \\at]",
+                    "prefetcht0 [{w1} + {ahead} + \\at]",
+                    "prefetcht0 [{w2} + {ahead} + \\at]",
+                    "prefetcht0 [{w3} + {ahead} + \\at]",
+                    ".endr",
+                    "3:",
                     "add {x}, {step}",
                     "add {w0}, 1024",
                     "add {w1}, 1024",
@@ -201,6 +217,7 @@ mod x86 {
                     w2 = inout(reg) self.panel(2) => _,
                     w3 = inout(reg) self.panel(3) => _,
                     sums = inout(reg) self.sums.as_mut_ptr() => _,
+                    ahead = in(reg) self.ahead,
                     line = in(reg) size_of::<Line>(),
                     step = in(reg) rows * size_of::<Line>(),
                     apart = in(reg) self.apart.1 * size_of::<[f32; LANES]>(),
@@ -239,6 +256,14 @@ mod x86 {
                     "tileloadd tmm5, [{x1} + {line}]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
+                    // Each cache line of these tiles in the next piece of work.
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
+                    ".irp at, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960",
+                    "prefetcht0 [{w0} + {ahead} + \\at]",
+                    "prefetcht0 [{w1} + {ahead} + \\at]",
+                    ".endr",
+                    "3:",
                     "add {x0}, 1024",
                     "add {x1}, {step}",
                     "add {w0}, 1024",
@@ -257,6 +282,7 @@ mod x86 {
                     w0 = inout(reg) self.panel(0) => _,
                     w1 = inout(reg) self.panel(1) => _,
                     sums = inout(reg) self.sums.as_mut_ptr() => _,
+                    ahead = in(reg) self.ahead,
                     line = in(reg) size_of::<Line>(),
                     step = in(reg) more * size_of::<Line>(),
                     apart = in(reg) self.apart.1 * size_of::<[f32; LANES]>(),
