@@ -21,6 +21,7 @@ mod bf16;
 mod pieces;
 mod product;
 mod quantized;
+mod room;
 
 pub use attention::{Seen, attend};
 pub use bf16::Bf16;

@@ -3,6 +3,7 @@
 use super::{
     fused,
     pieces::{Pieces, in_blocks},
+    room::with_room,
 };
 use pulp::{Arch, Simd, WithSimd};
 
@@ -62,18 +63,19 @@ impl Packed {
     fn forward_block(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let rows = x.len() / self.inputs;
         let panels = self.panels.len() / (self.inputs * LANES).max(1);
-        let mut tiles = vec![0.0; panels * rows * LANES];
         // Several panels side by side, unless threads would be left without any.
         let group = if panels >= SIDE * rayon::current_num_threads() { SIDE } else { 1 };
         let weights = (self.panels.as_slice(), group * self.inputs * LANES);
-        let arch = Arch::new();
-        Pieces { tiles: (&mut tiles, group * rows * LANES), weights }.multiply(
-            x.len() * self.outputs,
-            |(tiles, panels)| {
-                arch.dispatch(Product { x, inputs: self.inputs, rows, panels, tiles });
-            },
-        );
-        unpack(&tiles, rows, parts, bias)
+        let (arch, inputs) = (Arch::new(), self.inputs);
+        with_room(panels * rows * LANES, |tiles| {
+            Pieces { tiles: (&mut *tiles, group * rows * LANES), weights }.multiply(
+                x.len() * self.outputs,
+                |(tiles, panels)| {
+                    arch.dispatch(Product { x, inputs, rows, panels, tiles });
+                },
+            );
+            unpack(tiles, rows, parts, bias)
+        })
     }
 }
 

@@ -14,25 +14,18 @@ mod plain;
 use crate::{
     pieces::{Pieces, in_blocks},
     product::{LANES, unpack},
+    room::with_room,
 };
 use amx::Amx;
 use avx512::Avx512;
 use layout::{DEPTH, PAIRS, Rows, Task, Tile, numbers, pair};
-use std::{cell::Cell, ops::Range, sync::OnceLock};
+use std::{ops::Range, sync::OnceLock};
 
 /// Panels side by side in a piece of work.
 const SIDE: usize = 4;
 /// Rows multiplied at once, and tiles of their inputs: together they take a megabyte at most and stay in the cache.
 const ROWS: usize = 256;
 const TILES: usize = 64;
-
-/// Sums that a thread keeps room for.
-const KEPT: usize = 1 << 22;
-
-thread_local! {
-    /// That room: new memory takes longer than a small product.
-    static ROOM: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
 
 /// What multiplies.
 #[derive(Clone, Copy)]
@@ -133,17 +126,12 @@ impl Bf16 {
     fn forward_block(&self, machine: Machine, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let x = Rows::new(x, self.inputs);
         let (rows, depth) = (x.rows(), x.tiles());
-        let len = self.outputs.div_ceil(LANES) * rows * LANES;
-        let mut room = ROOM.take();
-        room.resize(room.len().max(len), 0.0);
-        for from in (0..depth).step_by(TILES) {
-            self.add(machine, &x, from..depth.min(from + TILES), &mut room[..len]);
-        }
-        let out = unpack(&room[..len], rows, parts, bias);
-        if room.len() <= KEPT {
-            ROOM.set(room);
-        }
-        out
+        with_room(self.outputs.div_ceil(LANES) * rows * LANES, |sums| {
+            for from in (0..depth).step_by(TILES) {
+                self.add(machine, &x, from..depth.min(from + TILES), sums);
+            }
+            unpack(sums, rows, parts, bias)
+        })
     }
 
     /// Adds the products of some inputs to sums `[panels][rows][16]`; the first ones begin them.
