@@ -207,6 +207,8 @@ mod tests {
             check(rows, inputs, outputs);
         }
         check(2, 600, 500);
+        // As many numbers as several threads take out of the panels.
+        check(220, 48, 320);
     }
 
     /// Integers that are exact as bf16, with sums that are exact as f32: nothing is rounded, so nothing may differ.
