@@ -309,6 +309,8 @@ const HOMES: &[(&str, &[&str])] = &[
 const UNSAFE_SPOTS: &[(&str, &str)] = &[
     ("host/crates/candle/src/files.rs", "maps weights into memory"),
     ("host/crates/kernels/src/quantized/vnni.rs", "calls instructions that the machine reports to have"),
+    ("host/crates/kernels/src/bf16/avx512.rs", "calls instructions that the machine reports to have"),
+    ("host/crates/kernels/src/bf16/amx.rs", "instructions that the machine has and its system allows"),
     ("host/crates/ffi/src/lib.rs", "the C interface"),
     ("host/crates/ffi/src/pointers.rs", "between pointers and values"),
     ("host/crates/sandbox/src/bindings.rs", "generated from the contract"),

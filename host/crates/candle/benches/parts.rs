@@ -40,7 +40,7 @@ fn step(model: &mut CandleModel, beams: &[BeamId], at: Token) -> Rows {
 
 /// A chunk of steps, from the prompt on.
 fn steps(c: &mut Criterion) {
-    for precision in [Precision::F32, Precision::Q8_0] {
+    for precision in [Precision::F32, Precision::BF16, Precision::Q8_0] {
         let mut group = c.benchmark_group(format!("a chunk of steps, {precision:?}"));
         let mut model = language(precision);
         for count in BEAMS {
@@ -81,7 +81,7 @@ fn draws(c: &mut Criterion) {
 /// A chunk of every beam, read by a score model.
 fn scores(c: &mut Criterion) {
     let tokenizer = language(Precision::F32).tokenizer();
-    for precision in [Precision::F32, Precision::Q8_0] {
+    for precision in [Precision::F32, Precision::BF16, Precision::Q8_0] {
         let mut group = c.benchmark_group(format!("a chunk of scores, {precision:?}"));
         let mut model =
             CandleScoreModel::load(&demo("reward"), &options(precision), &*tokenizer).expect("a score model");

@@ -1,9 +1,9 @@
-//! What a step costs with one beam and with many, on the demonstration's models: ratios of one run.
+//! What a step costs with one beam and with many, on the demonstration's models, and in each number format: ratios of one run.
 //!
 //! `cargo bench -p inferenceguard-candle --bench step` measures; `-- --test` runs each case once.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
-use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions};
+use inferenceguard_candle::{CandleModel, CandleScoreModel, LoadOptions, Precision};
 use inferenceguard_model::{Model, ScoreModel, ScoreRow, Token};
 use std::{
     path::{Path, PathBuf},
@@ -66,6 +66,22 @@ fn prompt_memory(beams: usize) -> f64 {
     model.held_memory().prompts as f64 / 1024.0
 }
 
+/// The same steps in the other number formats of the processor, against f32.
+fn formats(rounds: usize, answer: usize) {
+    for beams in [1, 32] {
+        let mut in_f32 = 0.0;
+        for precision in [Precision::F32, Precision::BF16, Precision::Q8_0] {
+            let options = LoadOptions { precision, ..LoadOptions::default() };
+            let mut model = CandleModel::load(&demo("weak"), &options).expect("the model");
+            let runs = (0..rounds).map(|_| steps(&mut model, beams, answer));
+            let (step, project) = runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
+            in_f32 = if precision == Precision::F32 { step } else { in_f32 };
+            let share = step / in_f32;
+            println!("{beams:4} beams, {precision:?}: step {step:.3} ms ({share:.2} x f32), project {project:.3} ms");
+        }
+    }
+}
+
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
     let (rounds, answer) = if quick { (1, 2) } else { (7, ANSWER) };
@@ -83,4 +99,5 @@ fn main() {
     let mut scorer = CandleScoreModel::load(&demo("cost"), &options, &*model.tokenizer()).expect("the score model");
     let took = (0..rounds).map(|_| score(&mut scorer, &model)).fold(f64::MAX, f64::min);
     println!("  32 beams: 32 tokens each scored in {took:.1} ms");
+    formats(rounds, answer);
 }

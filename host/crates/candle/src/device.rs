@@ -51,7 +51,17 @@ pub enum Precision {
     Q8_0,
     /// 16 bits, IEEE.
     F16,
-    /// 16 bits, brain float.
+    /// 16 bits, brain float. On the CPU matrices and the rows that they multiply are rounded to it; sums, norms, score heads, keys
+    /// and values are f32.
+    BF16,
+}
+
+/// What matrices become as they are loaded, where our own kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounded {
+    /// They stay f32.
+    No,
+    Q8_0,
     BF16,
 }
 
@@ -61,16 +71,31 @@ pub enum Kernels {
     /// Our own kernels: fast for small models, and the same to the last bit whatever the batch.
     #[default]
     Direct,
-    /// The tensor library, as on a GPU: for comparison. Quantised weights of files become f32 for it; it rounds none.
+    /// The tensor library, as on a GPU: for comparison. On the CPU all weights become f32 for it; it rounds none.
     Tensors,
 }
 
 impl Precision {
+    /// Of weights that are not quantised, and on a GPU of all tensors.
     pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 | Self::Q8_0 => DType::F32,
             Self::F16 => DType::F16,
             Self::BF16 => DType::BF16,
+        }
+    }
+
+    /// Of the tensors of a model on this device: f32 on the CPU, where our own kernels hold matrices otherwise.
+    pub(crate) fn dtype_on(self, device: &Device) -> DType {
+        if device.is_cpu() { DType::F32 } else { self.dtype() }
+    }
+
+    /// What our own kernels round matrices to.
+    pub(crate) fn rounded(self) -> Rounded {
+        match self {
+            Self::F32 | Self::F16 => Rounded::No,
+            Self::Q8_0 => Rounded::Q8_0,
+            Self::BF16 => Rounded::BF16,
         }
     }
 }
@@ -89,8 +114,8 @@ impl DeviceChoice {
     pub fn open(self, precision: Precision) -> Result<Device, CandleError> {
         let refused = |message: &str| Err(CandleError::Device { device: self.to_string(), message: message.into() });
         match (self, precision) {
-            (Self::Cpu, Precision::F32 | Precision::Q8_0) => Ok(Device::Cpu),
-            (Self::Cpu, _) => refused("the CPU computes in f32, or with weights in q8_0; choose one of them"),
+            (Self::Cpu, Precision::F16) => refused("f16 is for GPUs; choose f32, bf16 or q8_0"),
+            (Self::Cpu, _) => Ok(Device::Cpu),
             (Self::Cuda(_), Precision::Q8_0) => refused("q8_0 is for the CPU; choose f32, f16 or bf16"),
             (Self::Cuda(n), _) => open_cuda(n),
         }

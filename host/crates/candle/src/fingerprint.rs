@@ -157,7 +157,8 @@ const SAMPLES: usize = 1024;
 
 /// Architecture and weights in one digest, by which networks name models. It never changes, because networks hold it.
 ///
-/// Weights that are rounded as they are loaded have another digest than those of the file.
+/// Weights that become Q8_0 as they are loaded have another digest than those of the file. Those that become bf16 have not, on any
+/// device.
 fn base(config: &DecoderConfig, weights: &Weights, rounded: bool) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));

@@ -4,6 +4,7 @@ use crate::{
     CandleError,
     config::{Head, Normalizer},
     decoder::Decoder,
+    device::Rounded,
     layers::{Format, Loader},
     linear::Linear,
     weights::Weights,
@@ -43,7 +44,7 @@ pub(crate) struct ScoreHead {
 impl ScoreHead {
     /// `None` for language models.
     pub(crate) fn load(decoder: &Decoder, weights: &Weights) -> std::result::Result<Option<Self>, CandleError> {
-        let format = Format { dtype: DType::F32, rounded: false, ..decoder.format };
+        let format = Format { dtype: DType::F32, rounded: Rounded::No, ..decoder.format };
         let loader = Loader { weights, device: &decoder.device, format };
         let hidden = decoder.config.hidden;
         let (linear, normalizer) = match decoder.config.head {

@@ -2,13 +2,14 @@
 
 use crate::{
     CandleError, DecoderConfig,
+    device::Rounded,
     direct::with_numbers,
-    linear::{Linear, Maps, quantize},
+    linear::{Compact, Linear, Maps, quantize},
     rope::Angles,
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};
-use inferenceguard_kernels::Quantized;
+use inferenceguard_kernels::Bf16;
 use inferenceguard_model::Token;
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub(crate) struct Format {
     pub(crate) dtype: DType,
     /// Whether our own kernels compute, instead of the tensor library.
     pub(crate) direct: bool,
-    /// Whether matrices become Q8_0 as they are loaded; only where our own kernels compute.
-    pub(crate) rounded: bool,
+    /// What matrices become as they are loaded, unless a file has them quantised; only where our own kernels compute.
+    pub(crate) rounded: Rounded,
 }
 
 impl Format {
@@ -58,29 +59,33 @@ impl Loader<'_> {
     ) -> std::result::Result<Linear, CandleError> {
         let weight = format!("{name}.weight");
         let bias = if bias { Some(self.tensor(&format!("{name}.bias"), &[output])?) } else { None };
-        if let Some(weight) = self.read_quantized(&weight, output, input)? {
-            return Ok(Linear::of_quantized(weight, bias));
+        if let Some(weight) = self.read_compact(&weight, output, input)? {
+            return Ok(Linear::of_compact(weight, bias));
         }
         let weight = self.tensor(&weight, &[output, input])?;
         Ok(Linear::new(weight, bias, self.format.direct)?)
     }
 
-    /// A matrix that stays quantised, or becomes so: if our own kernels compute. The tensor library gets f32.
-    fn read_quantized(
+    /// A matrix that stays quantised, or is rounded: if our own kernels compute. The tensor library gets f32.
+    fn read_compact(
         &self,
         name: &str,
         output: usize,
         input: usize,
-    ) -> std::result::Result<Option<Arc<Quantized>>, CandleError> {
+    ) -> std::result::Result<Option<Compact>, CandleError> {
         if !self.format.direct {
             return Ok(None);
         }
-        let found = self.weights.read_quantized(name, output, input)?;
-        let found = match found {
-            None if self.format.rounded => quantize(self.weights.values(name, &[output, input])?, output, input)?,
-            found => found,
-        };
-        Ok(found.map(Arc::new))
+        let quantized = |matrix| Compact::Quantized(Arc::new(matrix));
+        if let Some(found) = self.weights.read_quantized(name, output, input)? {
+            return Ok(Some(quantized(found)));
+        }
+        let values = || self.weights.values(name, &[output, input]);
+        match self.format.rounded {
+            Rounded::No => Ok(None),
+            Rounded::Q8_0 => Ok(quantize(values()?, output, input)?.map(quantized)),
+            Rounded::BF16 => Ok(Some(Compact::Bf16(Arc::new(Bf16::new(&values()?, output, input))))),
+        }
     }
 
     fn norm(&self, name: &str, size: usize, eps: f64) -> std::result::Result<Norm, CandleError> {
@@ -92,15 +97,15 @@ impl Loader<'_> {
 pub(crate) enum Embedding {
     /// In the number format of the model.
     Stored(Tensor),
-    /// As in the file: rows become f32 when they are looked up.
-    Quantized(Arc<Quantized>),
+    /// In fewer bits: rows become f32 when they are looked up.
+    Compact(Compact),
 }
 
 impl Embedding {
     pub(crate) fn load(loader: &Loader<'_>, config: &DecoderConfig) -> std::result::Result<Self, CandleError> {
         const NAME: &str = "model.embed_tokens.weight";
-        match loader.read_quantized(NAME, config.vocab, config.hidden)? {
-            Some(weight) => Ok(Self::Quantized(weight)),
+        match loader.read_compact(NAME, config.vocab, config.hidden)? {
+            Some(weight) => Ok(Self::Compact(weight)),
             None => loader.tensor(NAME, &[config.vocab, config.hidden]).map(Self::Stored),
         }
     }
@@ -109,7 +114,7 @@ impl Embedding {
     pub(crate) fn rows(&self, tokens: &[Token], device: &Device) -> Result<Tensor> {
         match self {
             Self::Stored(table) => table.index_select(&Tensor::new(tokens, device)?, 0),
-            Self::Quantized(table) => {
+            Self::Compact(table) => {
                 let mut rows = Vec::with_capacity(tokens.len() * table.inputs());
                 tokens.iter().for_each(|token| table.push_row(*token as usize, &mut rows));
                 Tensor::from_vec(rows, (tokens.len(), table.inputs()), device)
@@ -117,11 +122,11 @@ impl Embedding {
         }
     }
 
-    /// As the LM head of a tied model; quantised weights are shared.
+    /// As the LM head of a tied model; weights of fewer bits are shared.
     pub(crate) fn head(&self, direct: bool) -> Result<Linear> {
         match self {
             Self::Stored(table) => Linear::new(table.clone(), None, direct),
-            Self::Quantized(table) => Ok(Linear::of_quantized(table.clone(), None)),
+            Self::Compact(table) => Ok(Linear::of_compact(table.clone(), None)),
         }
     }
 }
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn each_format_has_the_margin_that_the_guarantee_names() {
         for (dtype, margin) in [(DType::F32, 1e-4), (DType::F16, 5e-3), (DType::BF16, 3e-2)] {
-            let format = |direct| Format { dtype, direct, rounded: false };
+            let format = |direct| Format { dtype, direct, rounded: Rounded::No };
             assert_eq!((format(false).rounding(), format(true).rounding()), (margin, 0.0), "{dtype:?}");
         }
     }

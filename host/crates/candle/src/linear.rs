@@ -5,7 +5,7 @@ use candle_core::{
     Device, Result, Tensor,
     quantized::{GgmlDType, QTensor},
 };
-use inferenceguard_kernels::{Format, Packed, Quantized};
+use inferenceguard_kernels::{Bf16, Format, Packed, Quantized};
 use std::sync::Arc;
 
 /// `x W^T + b`.
@@ -19,8 +19,57 @@ enum Weight {
     Packed(Packed),
     /// As stored, `[out, in]`.
     Stored(Tensor),
-    /// As in a GGUF file; our own kernels read it.
+    /// In fewer bits; our own kernels read it.
+    Compact(Compact),
+}
+
+/// A matrix `[outputs, inputs]` of fewer than 32 bits a number, for our own kernels. A tied model's head shares that of its
+/// embedding.
+#[derive(Clone)]
+pub(crate) enum Compact {
+    /// As in a GGUF file.
     Quantized(Arc<Quantized>),
+    Bf16(Arc<Bf16>),
+}
+
+impl Compact {
+    pub(crate) fn inputs(&self) -> usize {
+        match self {
+            Self::Quantized(weight) => weight.inputs(),
+            Self::Bf16(weight) => weight.inputs(),
+        }
+    }
+
+    fn outputs(&self) -> usize {
+        match self {
+            Self::Quantized(weight) => weight.outputs(),
+            Self::Bf16(weight) => weight.outputs(),
+        }
+    }
+
+    /// Appends row `row` as f32, exactly.
+    pub(crate) fn push_row(&self, row: usize, to: &mut Vec<f32>) {
+        match self {
+            Self::Quantized(weight) => weight.push_row(row, to),
+            Self::Bf16(weight) => weight.push_row(row, to),
+        }
+    }
+
+    fn forward(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
+        match self {
+            Self::Quantized(weight) => weight.forward(x, parts, bias),
+            Self::Bf16(weight) => weight.forward(x, parts, bias),
+        }
+    }
+
+    /// Takes over the outputs of another; false, and nothing done, if they do not fit together, or if it is shared.
+    fn append(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Quantized(own), Self::Quantized(more)) => Arc::get_mut(own).is_some_and(|own| own.append(more)),
+            (Self::Bf16(own), Self::Bf16(more)) => Arc::get_mut(own).is_some_and(|own| own.append(more)),
+            _ => false,
+        }
+    }
 }
 
 /// A matrix `[outputs, inputs]` rounded to Q8_0; `None` if rows are not whole blocks.
@@ -34,9 +83,9 @@ pub(crate) fn quantize(values: Vec<f32>, outputs: usize, inputs: usize) -> Resul
 }
 
 impl Linear {
-    /// Of a matrix that stays quantised.
-    pub(crate) fn of_quantized(weight: Arc<Quantized>, bias: Option<Tensor>) -> Self {
-        Self { weight: Weight::Quantized(weight), bias }
+    /// Of a matrix that is held in fewer bits.
+    pub(crate) fn of_compact(weight: Compact, bias: Option<Tensor>) -> Self {
+        Self { weight: Weight::Compact(weight), bias }
     }
 
     /// From `[out, in]`; `direct` packs it for our own kernel, which reads f32 on the CPU.
@@ -63,7 +112,7 @@ impl Linear {
         let x = x.contiguous()?;
         let kernel = |x: &[f32], bias: Option<&[f32]>| match &self.weight {
             Weight::Packed(packed) => packed.forward(x, parts, bias),
-            Weight::Quantized(weight) => weight.forward(x, parts, bias),
+            Weight::Compact(weight) => weight.forward(x, parts, bias),
             Weight::Stored(_) => Vec::new(),
         };
         let product = |bias: Option<&[f32]>| with_numbers(&x, |x| kernel(x, bias));
@@ -82,7 +131,7 @@ impl Linear {
         }
         let appended = match (&mut self.weight, &other.weight) {
             (Weight::Packed(own), Weight::Packed(more)) => own.append(more),
-            (Weight::Quantized(own), Weight::Quantized(more)) => Arc::get_mut(own).is_some_and(|own| own.append(more)),
+            (Weight::Compact(own), Weight::Compact(more)) => own.append(more),
             _ => false,
         };
         if let (true, Some(own), Some(more)) = (appended, &self.bias, &other.bias) {
@@ -94,7 +143,7 @@ impl Linear {
     fn outputs(&self) -> Result<usize> {
         match &self.weight {
             Weight::Packed(packed) => Ok(packed.outputs()),
-            Weight::Quantized(weight) => Ok(weight.outputs()),
+            Weight::Compact(weight) => Ok(weight.outputs()),
             Weight::Stored(weight) => weight.dim(0),
         }
     }

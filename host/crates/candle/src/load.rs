@@ -5,6 +5,7 @@ use crate::{
     Template, TemplateChoice,
     config::Head,
     decoder::Decoder,
+    device::Rounded,
     fingerprint::{self, Subject},
     gguf::Gguf,
     jinja::PromptDate,
@@ -93,14 +94,14 @@ impl Folder {
             return Err(CandleError::Device { device: options.device.to_string(), message });
         }
         let direct = device.is_cpu() && options.kernels == Kernels::Direct;
-        let rounded = direct && options.precision == Precision::Q8_0;
-        let format = Format { dtype: options.precision.dtype(), direct, rounded };
+        let rounded = if direct { options.precision.rounded() } else { Rounded::No };
+        let format = Format { dtype: options.precision.dtype_on(&device), direct, rounded };
         let mut decoder = Decoder::load(config, &weights, &device, format)?;
         decoder.keep_prompts(options.prompt_cache);
         let parts = Subject { files, config: &decoder.config, weights: &weights, tokenizer: &tokenizer }.parts(
             template.digest(),
             options,
-            rounded,
+            rounded == Rounded::Q8_0,
         );
         let (name, fingerprint) = (name(files, options), fingerprint::of(&parts));
         Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, parts, facts })

@@ -2,7 +2,7 @@
 
 use crate::{CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision, linear::quantize};
 use candle_core::{Device, Tensor};
-use inferenceguard_kernels::{Format, Packed};
+use inferenceguard_kernels::{Bf16, Format, Packed};
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -42,8 +42,7 @@ impl Roofline {
     /// [`CandleError::Device`] if the device cannot be opened.
     pub fn measure(device: DeviceChoice, precision: Precision) -> Result<Self, CandleError> {
         match device.open(precision)? {
-            Device::Cpu if precision == Precision::Q8_0 => Ok(Self { bytes: cpu_bytes(), flops: quantized_flops()? }),
-            Device::Cpu => Ok(Self { bytes: cpu_bytes(), flops: cpu_flops() }),
+            Device::Cpu => Ok(Self { bytes: cpu_bytes(), flops: cpu_flops(precision)? }),
             other => gpu(&other, precision),
         }
     }
@@ -107,17 +106,27 @@ fn cpu_bytes() -> f64 {
     })
 }
 
-fn cpu_flops() -> f64 {
-    let weight = vec![0.5f32; SIDE * SIDE];
-    let (packed, x) = (Packed::new(&weight, SIDE, SIDE), vec![0.25f32; ROWS * SIDE]);
-    best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(packed.forward(&x, &[SIDE], None))))
+fn cpu_flops(precision: Precision) -> Result<f64, CandleError> {
+    let (weight, x) = (vec![0.5f32; SIDE * SIDE], vec![0.25f32; ROWS * SIDE]);
+    match precision {
+        Precision::Q8_0 => {
+            let weights = quantize(weight, SIDE, SIDE)?;
+            Ok(products(|| weights.as_ref().map(|weights| weights.forward(&x, &[SIDE], None))))
+        }
+        Precision::BF16 => {
+            let weights = Bf16::new(&weight, SIDE, SIDE);
+            Ok(products(|| weights.forward(&x, &[SIDE], None)))
+        }
+        Precision::F32 | Precision::F16 => {
+            let weights = Packed::new(&weight, SIDE, SIDE);
+            Ok(products(|| weights.forward(&x, &[SIDE], None)))
+        }
+    }
 }
 
-fn quantized_flops() -> Result<f64, CandleError> {
-    let weights = quantize(vec![0.5; SIDE * SIDE], SIDE, SIDE)?;
-    let x = vec![0.25f32; ROWS * SIDE];
-    let product = || weights.as_ref().map(|weights| weights.forward(&x, &[SIDE], None));
-    Ok(best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(product()))))
+/// Operations per second in products of the measured size.
+fn products<T>(product: impl Fn() -> T) -> f64 {
+    best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(product())))
 }
 
 fn gpu(device: &Device, precision: Precision) -> Result<Roofline, CandleError> {

@@ -3,7 +3,9 @@
 mod common;
 
 use common::golden;
-use inferenceguard_candle::{CandleModel, CandleScoreModel, HfTokenizer, Kernels, LoadOptions, TemplateChoice};
+use inferenceguard_candle::{
+    CandleModel, CandleScoreModel, HfTokenizer, Kernels, LoadOptions, Precision, TemplateChoice,
+};
 use inferenceguard_model::{
     Model, ScoreModel, Tokenizer,
     conformance::{LanguageOptions, ScoreOptions, language, score},
@@ -36,17 +38,19 @@ const SCORES: [&str; 8] = [
     "score-qwen3-class",
 ];
 
-fn language_model(name: &str, kernels: Kernels) -> Box<dyn Model> {
-    let options = LoadOptions { kernels, ..LoadOptions::default() };
+fn language_model(name: &str, kernels: Kernels, precision: Precision) -> Box<dyn Model> {
+    let options = LoadOptions { kernels, precision, ..LoadOptions::default() };
     Box::new(CandleModel::load(&golden(name), &options).expect("a golden model"))
 }
 
 #[test]
 fn our_own_kernels_keep_every_promise_to_the_last_bit() {
     let exact = LanguageOptions { tolerance: 0.0, ..LanguageOptions::default() };
-    for name in LANGUAGE {
-        let checked = language(|| language_model(name, Kernels::Direct), &exact);
-        checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+    for precision in [Precision::F32, Precision::BF16] {
+        for name in LANGUAGE {
+            let checked = language(|| language_model(name, Kernels::Direct, precision), &exact);
+            checked.unwrap_or_else(|error| panic!("{name}, {precision:?}: {error}"));
+        }
     }
 }
 
@@ -54,7 +58,7 @@ fn our_own_kernels_keep_every_promise_to_the_last_bit() {
 fn the_tensor_library_keeps_every_promise() {
     let options = LanguageOptions { tolerance: 1e-4, ..LanguageOptions::default() };
     for name in ["llama2-gqa", "mistral-window", "qwen2", "qwen3-tied-window"] {
-        let checked = language(|| language_model(name, Kernels::Tensors), &options);
+        let checked = language(|| language_model(name, Kernels::Tensors, Precision::F32), &options);
         checked.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
@@ -72,18 +76,20 @@ fn options(language: &Arc<HfTokenizer>, end: &str) -> ScoreOptions {
     ScoreOptions::new(Arc::clone(language) as Arc<dyn Tokenizer>, prompts, answers)
 }
 
-fn score_model(name: &str, language: &HfTokenizer) -> Box<dyn ScoreModel> {
-    let options = LoadOptions { template: TemplateChoice::Beaver, ..LoadOptions::default() };
+fn score_model(name: &str, language: &HfTokenizer, precision: Precision) -> Box<dyn ScoreModel> {
+    let options = LoadOptions { template: TemplateChoice::Beaver, precision, ..LoadOptions::default() };
     Box::new(CandleScoreModel::load(&golden(name), &options, language).expect("a golden score model"))
 }
 
 #[test]
 fn score_models_keep_every_promise_with_the_tokenizer_of_the_language_model() {
-    for name in SCORES {
-        let language = tokenizer(name);
-        let exact = ScoreOptions { tolerance: 0.0, ..options(&language, "</s>") };
-        let checked = score(|| score_model(name, &language), &exact);
-        checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+    for precision in [Precision::F32, Precision::BF16] {
+        for name in SCORES {
+            let language = tokenizer(name);
+            let exact = ScoreOptions { tolerance: 0.0, ..options(&language, "</s>") };
+            let checked = score(|| score_model(name, &language, precision), &exact);
+            checked.unwrap_or_else(|error| panic!("{name}, {precision:?}: {error}"));
+        }
     }
 }
 
@@ -91,8 +97,9 @@ fn score_models_keep_every_promise_with_the_tokenizer_of_the_language_model() {
 fn score_models_keep_every_promise_with_a_tokenizer_of_their_own() {
     let language = tokenizer("qwen2");
     for name in ["score-llama-plain", "score-llama-reward", "score-mistral-class"] {
-        assert!(!score_model(name, &language).info().same_tokenizer, "{name}");
-        let checked = score(|| score_model(name, &language), &options(&language, "<|im_end|>"));
+        let model = || score_model(name, &language, Precision::F32);
+        assert!(!model().info().same_tokenizer, "{name}");
+        let checked = score(model, &options(&language, "<|im_end|>"));
         checked.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

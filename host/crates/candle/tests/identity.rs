@@ -122,6 +122,10 @@ fn how_it_is_loaded_is_part_of_what_it_is() {
     assert_eq!(plain.expect(&before).unwrap_err().differing, ["template"]);
     let rounded = with(LoadOptions { precision: Precision::Q8_0, ..LoadOptions::default() });
     assert_eq!(rounded.expect(&before).unwrap_err().differing, ["precision"]);
+    let halved = with(LoadOptions { precision: Precision::BF16, ..LoadOptions::default() });
+    assert_eq!(halved.expect(&before).unwrap_err().differing, ["precision"]);
+    assert_eq!((halved.parts.precision.as_str(), &halved.parts.base), ("bf16", &before.parts.base));
+    assert_ne!(halved.fingerprint, rounded.fingerprint);
     let tensors = with(LoadOptions { kernels: Kernels::Tensors, ..LoadOptions::default() });
     assert_eq!(tensors.expect(&before), Ok(()), "another way to compute rounds otherwise, and that is all");
     assert_ne!(tensors.parts.device, before.parts.device, "and it is named");

@@ -164,7 +164,7 @@ fn devices() {
     for bad in ["", "gpu", "cuda:", "cuda:x", "cpu:1"] {
         assert!(matches!(bad.parse::<DeviceChoice>(), Err(CandleError::Device { .. })), "{bad}");
     }
-    let options = LoadOptions { precision: Precision::BF16, ..LoadOptions::default() };
+    let options = LoadOptions { precision: Precision::F16, ..LoadOptions::default() };
     assert!(matches!(CandleModel::load(&golden("qwen3"), &options), Err(CandleError::Device { .. })));
     if !cfg!(feature = "cuda") {
         let options = LoadOptions { device: DeviceChoice::Cuda(0), ..LoadOptions::default() };
@@ -174,23 +174,32 @@ fn devices() {
 
 #[test]
 fn weights_rounded_as_they_are_loaded_give_almost_the_same() {
-    let rounded = LoadOptions { precision: Precision::Q8_0, ..LoadOptions::default() };
-    for name in ["weak", "cost"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo").join(name);
-        let run = |options| Prober::load(&folder, options).unwrap().run("How do I clean a kitchen knife?").unwrap();
-        let (exact, found) = (run(&LoadOptions::default()), run(&rounded));
-        let apart = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
-        let off: f64 = exact.latents.data.iter().zip(&found.latents.data).map(apart).sum();
-        let size: f64 = exact.latents.data.iter().map(|x| f64::from(*x).powi(2)).sum();
-        let off = (off / size).sqrt();
-        assert!(off > 1e-5 && off < 0.05, "{name}: {off}");
+    let rounded = |precision| LoadOptions { precision, ..LoadOptions::default() };
+    for precision in [Precision::Q8_0, Precision::BF16] {
+        for name in ["weak", "cost"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo").join(name);
+            let run = |options| Prober::load(&folder, options).unwrap().run("How do I clean a kitchen knife?").unwrap();
+            let (exact, found) = (run(&LoadOptions::default()), run(&rounded(precision)));
+            let apart = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+            let off: f64 = exact.latents.data.iter().zip(&found.latents.data).map(apart).sum();
+            let size: f64 = exact.latents.data.iter().map(|x| f64::from(*x).powi(2)).sum();
+            let off = (off / size).sqrt();
+            assert!(off > 1e-5 && off < 0.05, "{name}, {precision:?}: {off}");
+        }
+        let folder = golden("qwen3");
+        let exact = CandleModel::load(&folder, &LoadOptions::default()).unwrap();
+        let found = CandleModel::load(&folder, &rounded(precision)).unwrap();
+        assert_ne!(exact.info().fingerprint, found.info().fingerprint, "other weights are another model");
     }
-    let folder = golden("qwen3");
-    let exact = CandleModel::load(&folder, &LoadOptions::default()).unwrap();
-    let found = CandleModel::load(&folder, &rounded).unwrap();
-    assert_ne!(exact.info().fingerprint, found.info().fingerprint, "other weights are another model");
-    let cuda = LoadOptions { device: DeviceChoice::Cuda(0), ..rounded };
-    assert!(matches!(CandleModel::load(&folder, &cuda), Err(CandleError::Device { .. })));
+    let cuda = LoadOptions { device: DeviceChoice::Cuda(0), ..rounded(Precision::Q8_0) };
+    assert!(matches!(CandleModel::load(&golden("qwen3"), &cuda), Err(CandleError::Device { .. })));
+}
+
+#[test]
+fn what_the_processor_does_not_take_is_refused_by_name() {
+    let options = LoadOptions { precision: Precision::F16, ..LoadOptions::default() };
+    let error = CandleModel::load(&golden("qwen3"), &options).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("f32, bf16 or q8_0"), "{error}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{about, distance, golden};
-use inferenceguard_candle::{Kernels, LoadOptions, Prober};
+use inferenceguard_candle::{Kernels, LoadOptions, Precision, Prober};
 use safetensors::SafeTensors;
+use std::ops::RangeInclusive;
 
 fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
     let data = file.tensor(name).ok()?.data();
@@ -13,11 +14,15 @@ fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
 
 fn check(name: &str) {
     for kernels in [Kernels::Direct, Kernels::Tensors] {
-        check_with(name, &LoadOptions { kernels, ..LoadOptions::default() });
+        check_with(name, &LoadOptions { kernels, ..LoadOptions::default() }, 0.0..=1e-4);
     }
+    // Each factor of a product is rounded by up to 2^-9 of its size; these random weights make that some hundredths of the largest
+    // number. What is computed wrongly is far beyond: with positions of another kind numbers are off by 0.7 and more.
+    check_with(name, &LoadOptions { precision: Precision::BF16, ..LoadOptions::default() }, 1e-4..=0.2);
 }
 
-fn check_with(name: &str, options: &LoadOptions) {
+/// How far numbers must be from those of the reference, which computes in f32, as a share of the largest.
+fn check_with(name: &str, options: &LoadOptions, off: RangeInclusive<f32>) {
     let folder = golden(name);
     let about = about(name);
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
@@ -29,13 +34,13 @@ fn check_with(name: &str, options: &LoadOptions) {
     let probe = prober.run(about["text"].as_str().unwrap()).unwrap();
     assert_eq!(probe.tokens, tokens);
     let latents = distance(&probe.latents.data, &floats(&file, "latents").unwrap());
-    assert!(latents <= 1e-4, "{name}: latents differ by {latents}");
+    assert!(off.contains(&latents), "{name}: latents differ by {latents}");
     let logits = probe.logits.map(|table| table.data);
     for (what, found) in [("logits", logits), ("scores", probe.scores)] {
         match (found, floats(&file, what)) {
             (Some(found), Some(expected)) => {
                 let distance = distance(&found, &expected);
-                assert!(distance <= 1e-4, "{name}: {what} differ by {distance}");
+                assert!(off.contains(&distance), "{name}: {what} differ by {distance}");
             }
             (found, expected) => assert!(found.is_none() && expected.is_none(), "{name}: {what} on one side only"),
         }

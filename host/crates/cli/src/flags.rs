@@ -119,8 +119,8 @@ pub(crate) struct DeviceArguments {
     /// Where models run: cpu, cuda or cuda:N; auto takes the first GPU that this build can use, else the CPU
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub(crate) device: String,
-    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or q8_0, which rounds weights as they are loaded. auto takes
-    /// bf16 on a GPU and f32 on the CPU; a GGUF file keeps the formats that are in it
+    /// The number format: f32, f16 or bf16 on a GPU; f32 on the CPU, or bf16 or q8_0, which round weights as they are loaded. auto
+    /// takes bf16 on a GPU and f32 on the CPU; a GGUF file keeps the formats that are in it
     #[arg(long, visible_alias = "dtype", default_value = "auto", help_heading = "Model")]
     pub(crate) precision: String,
     /// Megabytes per model and tenant that keep recent prompts, so that a prompt of the same tenant with the same beginning is read

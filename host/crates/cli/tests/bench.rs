@@ -70,6 +70,22 @@ fn every_row_is_measured_and_set_beside_the_bound_and_the_peer() {
 }
 
 #[test]
+fn bf16_is_measured_on_the_processor() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("shape");
+    let bf16 = ["--device", "cpu", "--precision", "bf16", "--methods", "base,inference-guard", "--json"];
+    let report = bench(&[&["--keep", text(&kept)], &bf16[..]].concat()).json();
+    assert_eq!((&report["precision"], &report["machine"]["device"]), (&"bf16".into(), &"cpu".into()), "{report}");
+    let rows = report["rows"].as_array().unwrap();
+    assert!(!rows.is_empty(), "{report}");
+    for row in rows {
+        let (took, bound) = (row["seconds_per_prompt"].as_f64().unwrap(), row["bound_seconds"].as_f64().unwrap());
+        assert!(took > bound && bound > 0.0, "{row}");
+    }
+    assert!(kept.join("tiny-bf16/language/model.safetensors").is_file(), "weights are written as they are held");
+}
+
+#[test]
 fn what_cannot_be_measured_is_reported() {
     bench(&["--methods", "fast"]).refuses("fast");
     bench(&["--concurrency", "0"]).refuses("at least 1");

@@ -100,7 +100,9 @@ fn whatever_a_score_depends_on_is_pinned() {
             answer(&arguments).refuses(&format!("`[{table}] parts.{part}`"));
         }
     }
-    answer(&["--bundle", text(&bundle), "--precision", "q8_0"]).refuses("parts.precision");
+    for precision in ["q8_0", "bf16"] {
+        answer(&["--bundle", text(&bundle), "--device", "cpu", "--precision", precision]).refuses("parts.precision");
+    }
 }
 
 fn scores(output: &Value) -> [&str; 2] {
@@ -159,6 +161,9 @@ fn a_full_digest_is_computed_on_demand_and_can_be_pinned() {
         assert!(plain[part].as_str().unwrap().starts_with("sha256:") && plain[part] == full[part], "{part}: {plain}");
     }
     assert_eq!((&plain["precision"], &plain["device"]), (&"f32".into(), &"cpu".into()));
+    let bf16 = check(&["--device", "cpu", "--precision", "bf16"]);
+    assert_eq!((&bf16["precision"], &bf16["weights"]), (&"bf16".into(), &plain["weights"]));
+    assert_ne!(bf16["fingerprint"], plain["fingerprint"]);
     let bundle = dir.path().join("whole");
     assert_eq!(run(&["bundle", "init", text(&bundle), "--template", "score"]).code, Some(0));
     let bundle = ["--bundle", text(&bundle)];

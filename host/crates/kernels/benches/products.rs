@@ -1,11 +1,11 @@
-//! Products and attention by themselves, by rows: f32 and quantised weights of 768 inputs and 2048 outputs.
+//! Products and attention by themselves, by rows: weights of f32, of bf16 and quantised, 768 inputs and 2048 outputs.
 //!
 //! `cargo bench -p inferenceguard-kernels` measures, and compares with the run before; `-- --test` runs each once.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use inferenceguard_kernels::{Format, Packed, Quantized, attend};
+use inferenceguard_kernels::{Bf16, Format, Packed, Quantized, attend};
 
-const ROWS: [usize; 3] = [1, 8, 32];
+const ROWS: [usize; 4] = [1, 8, 32, 128];
 const INPUTS: usize = 768;
 const OUTPUTS: usize = 2048;
 
@@ -21,12 +21,15 @@ fn quantized(format: Format) -> Quantized {
 }
 
 fn products(c: &mut Criterion) {
-    let packed = Packed::new(&numbers(OUTPUTS * INPUTS), OUTPUTS, INPUTS);
+    let numbers_of_weights = numbers(OUTPUTS * INPUTS);
+    let packed = Packed::new(&numbers_of_weights, OUTPUTS, INPUTS);
+    let bf16 = Bf16::new(&numbers_of_weights, OUTPUTS, INPUTS);
     let mut group = c.benchmark_group("products");
     for rows in ROWS {
         let x = numbers(rows * INPUTS);
         group.throughput(Throughput::Elements((rows * INPUTS * OUTPUTS) as u64));
         group.bench_function(BenchmarkId::new("f32", rows), |b| b.iter(|| packed.forward(&x, &[OUTPUTS], None)));
+        group.bench_function(BenchmarkId::new("bf16", rows), |b| b.iter(|| bf16.forward(&x, &[OUTPUTS], None)));
         for format in [Format::Q8_0, Format::Q4K, Format::Q6K] {
             let weights = quantized(format);
             let id = BenchmarkId::new(format!("{format:?}"), rows);

@@ -1,10 +1,11 @@
-//! The processor's own kernels: matrix products and attention, with f32 and with quantised weights. No tensor library.
+//! The processor's own kernels: matrix products and attention, with weights of f32, of bf16 and quantised. No tensor library.
 //!
 //! The tensor library's CPU products cost tens of microseconds to start, more than a small model's whole layer, and re-pack
 //! weights every time. These are plain loops that the compiler vectorizes for the machine at hand.
 //!
 //! # Key types
 //! - [`Packed`]: a weight matrix of f32.
+//! - [`Bf16`]: a weight matrix of bf16.
 //! - [`Quantized`]: a weight matrix as GGUF files hold it, in one [`Format`].
 //! - [`attend`]: attention of tokens to keys and values where they are.
 //! - [`gate`]: the gate of a feed-forward layer.
@@ -12,14 +13,18 @@
 //! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So a row of a product
 //! does not depend on the batch, to the last bit.
 //!
-//! One unsafe spot (`quantized/vnni.rs`): instructions that this crate calls only where the machine reports them.
+//! Three unsafe spots (`quantized/vnni.rs`, `bf16/avx512.rs`, `bf16/amx.rs`): instructions that this crate uses only where the
+//! machine reports them, and where its system allows them if they need that.
 
 mod attention;
+mod bf16;
 mod pieces;
 mod product;
 mod quantized;
+mod room;
 
 pub use attention::{Seen, attend};
+pub use bf16::Bf16;
 pub use product::Packed;
 pub use quantized::{Format, Quantized};
 

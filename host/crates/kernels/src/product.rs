@@ -3,8 +3,10 @@
 use super::{
     fused,
     pieces::{Pieces, in_blocks},
+    room::with_room,
 };
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 /// Outputs computed side by side.
 pub(crate) const LANES: usize = 16;
@@ -62,18 +64,19 @@ impl Packed {
     fn forward_block(&self, x: &[f32], parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
         let rows = x.len() / self.inputs;
         let panels = self.panels.len() / (self.inputs * LANES).max(1);
-        let mut tiles = vec![0.0; panels * rows * LANES];
         // Several panels side by side, unless threads would be left without any.
         let group = if panels >= SIDE * rayon::current_num_threads() { SIDE } else { 1 };
         let weights = (self.panels.as_slice(), group * self.inputs * LANES);
-        let arch = Arch::new();
-        Pieces { tiles: (&mut tiles, group * rows * LANES), weights }.multiply(
-            x.len() * self.outputs,
-            |(tiles, panels)| {
-                arch.dispatch(Product { x, inputs: self.inputs, rows, panels, tiles });
-            },
-        );
-        unpack(&tiles, rows, parts, bias)
+        let (arch, inputs) = (Arch::new(), self.inputs);
+        with_room(panels * rows * LANES, |tiles| {
+            Pieces { tiles: (&mut *tiles, group * rows * LANES), weights }.multiply(
+                x.len() * self.outputs,
+                |(tiles, panels)| {
+                    arch.dispatch(Product { x, inputs, rows, panels, tiles });
+                },
+            );
+            unpack(tiles, rows, parts, bias)
+        })
     }
 }
 
@@ -92,6 +95,11 @@ pub(crate) fn unpack(tiles: &[f32], rows: usize, parts: &[usize], bias: Option<&
 }
 
 fn unpack_part(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    /// Numbers that are worth a second thread.
+    const LARGE: usize = 1 << 16;
+    if rows * outputs >= LARGE && outputs.is_multiple_of(LANES) {
+        return unpack_large(tiles, rows, bias);
+    }
     let mut y = Vec::with_capacity(rows * outputs);
     for row in 0..rows {
         let start = y.len();
@@ -104,6 +112,23 @@ fn unpack_part(tiles: &[f32], rows: usize, outputs: usize, bias: Option<&[f32]>)
         }
     }
     y
+}
+
+/// As [`unpack_part`], on several threads; outputs are a multiple of 16.
+fn unpack_large(tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
+    /// Of 16 numbers each: what a thread takes at once.
+    const LEAST: usize = 1 << 10;
+    let (panels, tiles) = (tiles.len() / (rows * LANES), tiles.as_chunks::<LANES>().0);
+    let bias = bias.map(|bias| bias.as_chunks::<LANES>().0);
+    let one = |i: usize| {
+        let (row, panel) = (i / panels, i % panels);
+        let mut y = tiles[panel * rows + row];
+        if let Some(bias) = bias {
+            y.iter_mut().zip(&bias[panel]).for_each(|(y, b)| *y += b);
+        }
+        y
+    };
+    (0..rows * panels).into_par_iter().with_min_len(LEAST).map(one).collect::<Vec<_>>().into_flattened()
 }
 
 /// A few panels for all rows: `x [rows][inputs]` to `tiles [panels][rows][16]`.
@@ -228,7 +253,7 @@ mod tests {
     fn products_match_the_definition_and_ignore_the_batch() {
         let number = |i: usize| ((i * 7919) % 1013) as f32 / 506.0 - 1.0;
         for (rows, inputs, outputs) in
-            [(1, 5, 3), (7, 32, 16), (13, 33, 50), (40, 96, 130), (400, 24, 70), (2, 600, 500)]
+            [(1, 5, 3), (7, 32, 16), (13, 33, 50), (40, 96, 130), (400, 24, 70), (2, 600, 500), (250, 24, 352)]
         {
             let weight: Vec<f32> = (0..outputs * inputs).map(number).collect();
             let bias: Vec<f32> = (0..outputs).map(number).collect();

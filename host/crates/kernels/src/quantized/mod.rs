@@ -13,7 +13,7 @@ mod product;
 mod small;
 mod vnni;
 
-use crate::pieces::Pieces;
+use crate::{pieces::Pieces, room::with_room};
 use activations::Activations;
 use blocks::Blocks;
 pub use blocks::Format;
@@ -153,20 +153,21 @@ impl Quantized {
         }
         let multiplications = x.len() * self.outputs;
         let x = Activations::new(x, self.inputs);
-        let mut tiles = vec![0.0; rows * self.outputs];
-        Pieces { tiles: (&mut tiles, rows * OUTPUTS), weights: (data, stride * OUTPUTS) }.multiply(
-            multiplications,
-            |(tile, data)| {
-                Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
-            },
-        );
-        let mut first = 0;
-        let mut part = |outputs: &usize| {
-            let own = first..first + outputs;
-            first = own.end;
-            transposed(&tiles[own.start * rows..own.end * rows], rows, bias.map(|bias| &bias[own]))
-        };
-        parts.iter().map(&mut part).collect()
+        with_room(rows * self.outputs, |tiles| {
+            Pieces { tiles: (&mut *tiles, rows * OUTPUTS), weights: (data, stride * OUTPUTS) }.multiply(
+                multiplications,
+                |(tile, data)| {
+                    Product::<B> { data, stride, x: &x, tile, rows, blocks: PhantomData }.run();
+                },
+            );
+            let mut first = 0;
+            let mut part = |outputs: &usize| {
+                let own = first..first + outputs;
+                first = own.end;
+                transposed(&tiles[own.start * rows..own.end * rows], rows, bias.map(|bias| &bias[own]))
+            };
+            parts.iter().map(&mut part).collect()
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     pieces::{Pieces, in_blocks},
     product::{LANES, unpack},
+    room::with_room,
 };
 
 /// Bytes of four inputs of 16 outputs.
@@ -90,13 +91,14 @@ impl Panels {
         let inputs = self.blocks * PART;
         let (rows, multiplications) = (x.len() / inputs, x.len() * self.outputs);
         let x = Activations::new(x, inputs);
-        let mut tiles = vec![0.0; self.outputs.div_ceil(LANES) * rows * LANES];
-        Pieces { tiles: (&mut tiles, SIDE * rows * LANES), weights: (&self.data, SIDE * self.blocks) }.multiply(
-            multiplications,
-            |(tiles, panels)| {
-                vnni::multiply(self.machine, &x, panels, tiles.as_chunks_mut().0, rows);
-            },
-        );
-        unpack(&tiles, rows, parts, bias)
+        with_room(self.outputs.div_ceil(LANES) * rows * LANES, |tiles| {
+            Pieces { tiles: (&mut *tiles, SIDE * rows * LANES), weights: (&self.data, SIDE * self.blocks) }.multiply(
+                multiplications,
+                |(tiles, panels)| {
+                    vnni::multiply(self.machine, &x, panels, tiles.as_chunks_mut().0, rows);
+                },
+            );
+            unpack(tiles, rows, parts, bias)
+        })
     }
 }

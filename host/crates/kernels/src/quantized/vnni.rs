@@ -1,4 +1,4 @@
-//! The one unsafe spot: AVX-512 VNNI instructions, behind a proof that the machine has them.
+//! An unsafe spot: AVX-512 VNNI instructions, behind a proof that the machine has them.
 
 use super::{activations::Activations, panels::Block};
 use crate::product::LANES;
@@ -42,14 +42,18 @@ mod x86 {
         _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    /// Panels at once, where rows share them.
+    /// Panels at once for few rows: weights come from memory in more streams.
+    const FOUR: usize = 4;
+    /// Panels at once for more rows, so that all sums are in registers.
     const PAIR: usize = 2;
+    /// The most rows that are few.
+    const FEW: usize = 16;
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub(super) fn multiply(x: &Activations, panels: &[Block], tiles: &mut [[f32; LANES]], rows: usize) {
         let blocks = x.parts();
-        if rows == 1 && panels.len() == 4 * blocks {
-            return some_rows::<1, 4>(x, 0, panels, tiles, rows);
+        if rows <= FEW && panels.len() == FOUR * blocks {
+            return all_rows::<FOUR>(x, panels, tiles, rows);
         }
         for (panels, tiles) in panels.chunks(PAIR * blocks).zip(tiles.chunks_mut(PAIR * rows)) {
             match panels.len() / blocks {
