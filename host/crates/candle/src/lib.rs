@@ -12,7 +12,7 @@
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`DeviceDense`]: networks of components on the model's device.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
-//! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
+//! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2, Qwen 3 and Gemma 3.
 //!
 //! **Invariant**: no network here; a model is a folder that exists, or files in memory. One unsafe spot: weights are mapped
 //! into memory. Products on the processor come from the crate `kernels`.
@@ -34,6 +34,7 @@ mod error;
 mod facts;
 mod files;
 mod fingerprint;
+mod gemma;
 mod generation_config;
 mod gguf;
 mod head;
@@ -61,6 +62,7 @@ mod stored;
 mod template;
 mod text_side;
 mod tokenizer;
+mod turns;
 mod weights;
 mod words;
 
@@ -71,6 +73,7 @@ pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
 pub use facts::{Fact, Facts};
 pub use files::ModelFiles;
+pub use gemma::Gemma;
 pub use generation_config::GenerationConfig;
 pub use jinja::{NoDate, PromptDate};
 pub use kv::HeldMemory;

@@ -7,7 +7,7 @@
 //! - [`Packed`]: a weight matrix of f32.
 //! - [`Quantized`]: a weight matrix as GGUF files hold it, in one [`Format`].
 //! - [`attend`]: attention of tokens to keys and values where they are.
-//! - [`gate`]: the gate of a feed-forward layer.
+//! - [`gate`], [`gelu_gate`]: the gates of feed-forward layers.
 //!
 //! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So a row of a product
 //! does not depend on the batch, to the last bit.
@@ -15,11 +15,13 @@
 //! One unsafe spot (`quantized/vnni.rs`): instructions that this crate calls only where the machine reports them.
 
 mod attention;
+mod gelu;
 mod pieces;
 mod product;
 mod quantized;
 
 pub use attention::{Seen, attend};
+pub use gelu::gelu_gate;
 pub use product::Packed;
 pub use quantized::{Format, Quantized};
 
