@@ -17,6 +17,7 @@ mod answer;
 mod baseline;
 mod bootstrap;
 mod calibrate;
+mod costs;
 mod csv_table;
 mod dataset;
 mod error;
@@ -40,13 +41,14 @@ pub use answer::{Answer, Graded, Opinion, Priced, Status, Verdict, begins_like_a
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};
+pub use costs::CostSpread;
 pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{
-    Agreement, Check, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers, Reliability,
+    Agreement, Check, Finding, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers, Reliability,
     Replies, Topic, Verdicts, judge_answers, question_lines,
 };
 pub use pairs::{Basis, Pair};

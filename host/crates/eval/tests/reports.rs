@@ -33,6 +33,32 @@ fn tenth(prompt: &str, seed: u64) -> Answer {
     Answer { scored_positions: scored, ..answer }
 }
 
+#[test]
+fn attacks_beside_other_prompts_are_no_part_of_the_figures_of_all() {
+    let mut prompts = dataset(&[("0", Intent::Benign), ("1", Intent::Harmful), ("2", Intent::Harmful)]);
+    prompts.prompts[2].group = Some("suite".to_owned());
+    let found = report(&prompts, &[row("base", None)], &[0], &[half]);
+    let count = |figures: &[Figures]| figures[0].get(Part::All, "safe").unwrap().count;
+    assert_eq!((count(&found.figures), count(&found.groups)), (2, 1));
+    assert_eq!(found.answers.len(), 3);
+    // Where every prompt is an attack, the figures are of all of them.
+    prompts.prompts.iter_mut().for_each(|prompt| prompt.group = Some("suite".to_owned()));
+    let found = report(&prompts, &[row("base", None)], &[0], &[half]);
+    assert_eq!((count(&found.figures), count(&found.groups)), (3, 3));
+}
+
+#[test]
+fn costs_are_shown_between_nothing_and_the_budget() {
+    let found = report(&prompts(10), &[row("base", None)], &[0], &[half]);
+    let costs = &found.costs[0];
+    // Five answers cost 4 of 10, and five 40.
+    assert_eq!((costs.none, costs.beyond, costs.within), (0, 5, [0, 0, 0, 5, 0, 0, 0, 0]), "{costs:?}");
+    let text = found.markdown();
+    assert!(text.contains("| m | base | 10 | 0 | 0 | 0 | 0 | 5 | 0 | 0 | 0 | 0 | 5 |"), "{text}");
+    assert!(text.contains("time of pricing, %"), "{text}");
+    assert_eq!(found.figures[0].get(Part::All, "pricing").unwrap().mean, 25.0);
+}
+
 fn never(_: &str, seed: u64) -> Answer {
     Answer { scored_positions: 2000, ..half("0", seed) }
 }
@@ -70,8 +96,7 @@ fn prompts_on_which_the_base_model_fails_are_compared_apart() {
     let found = pair(&report, "base", "inference-guard n=8", "good", Basis::AsRun, true);
     assert_eq!((found.prompts, found.difference, found.low, found.high), (20, -1.0, -1.0, -1.0));
     // Without a row of the base model nobody knows where it fails.
-    let alone =
-        common::report(&prompts(4), &[row("beam", Some(8)), row("inference-guard", Some(8))], &[0], &[half, never]);
+    let alone = report(&prompts(4), &[row("beam", Some(8)), row("inference-guard", Some(8))], &[0], &[half, never]);
     assert!(alone.pairs.iter().all(|pair| !pair.base_fails) && !alone.pairs.is_empty());
 }
 
@@ -81,7 +106,7 @@ fn a_paired_interval_is_narrower_than_two_apart() {
     fn worse(prompt: &str, seed: u64) -> Answer {
         if prompt == "0" { half("1", seed) } else { half(prompt, seed) }
     }
-    let report = common::report(&prompts(60), &[row("beam", Some(4)), row("best-of-n", Some(4))], &[0], &[half, worse]);
+    let found = report(&prompts(60), &[row("beam", Some(4)), row("best-of-n", Some(4))], &[0], &[half, worse]);
     let paired = pair(&report, "beam n=4", "best-of-n n=4", "good", Basis::EqualCandidates, false);
     let width = |figures: &Figures| figures.get(Part::All, "good").map(|m| m.high - m.low).unwrap();
     assert!(paired.high - paired.low < 0.5 * width(&report.figures[0]), "{paired:?}");
@@ -235,7 +260,7 @@ fn the_page_needs_nothing_else_and_escapes_what_models_say() {
     fn evil(_: &str, _: u64) -> Answer {
         answer(Status::WithinBudget, "<script>alert(1)</script> & more words than ten are here to be read")
     }
-    let report = report(&prompts(3), &[row("base", None), row("inference-guard", Some(4))], &[0], &[evil, evil]);
+    let found = report(&prompts(3), &[row("base", None), row("inference-guard", Some(4))], &[0], &[evil, evil]);
     let pictures = plots::all(&report).unwrap();
     let page = html::page(&report, &pictures).unwrap();
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "an answer must not run");
@@ -279,7 +304,7 @@ fn the_same_answers_give_the_same_files() {
 }
 
 fn recorded(name: &str, play: fn(&str, u64) -> Answer, rows: &[Row]) -> (Baseline, Report) {
-    let report = report(&prompts(40), rows, &[0], &[play]);
+    let found = report(&prompts(40), rows, &[0], &[play]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     Baseline::of(&report).write(&path).unwrap();
