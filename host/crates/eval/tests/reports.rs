@@ -96,7 +96,8 @@ fn prompts_on_which_the_base_model_fails_are_compared_apart() {
     let found = pair(&report, "base", "inference-guard n=8", "good", Basis::AsRun, true);
     assert_eq!((found.prompts, found.difference, found.low, found.high), (20, -1.0, -1.0, -1.0));
     // Without a row of the base model nobody knows where it fails.
-    let alone = report(&prompts(4), &[row("beam", Some(8)), row("inference-guard", Some(8))], &[0], &[half, never]);
+    let alone =
+        common::report(&prompts(4), &[row("beam", Some(8)), row("inference-guard", Some(8))], &[0], &[half, never]);
     assert!(alone.pairs.iter().all(|pair| !pair.base_fails) && !alone.pairs.is_empty());
 }
 
@@ -106,7 +107,7 @@ fn a_paired_interval_is_narrower_than_two_apart() {
     fn worse(prompt: &str, seed: u64) -> Answer {
         if prompt == "0" { half("1", seed) } else { half(prompt, seed) }
     }
-    let found = report(&prompts(60), &[row("beam", Some(4)), row("best-of-n", Some(4))], &[0], &[half, worse]);
+    let report = common::report(&prompts(60), &[row("beam", Some(4)), row("best-of-n", Some(4))], &[0], &[half, worse]);
     let paired = pair(&report, "beam n=4", "best-of-n n=4", "good", Basis::EqualCandidates, false);
     let width = |figures: &Figures| figures.get(Part::All, "good").map(|m| m.high - m.low).unwrap();
     assert!(paired.high - paired.low < 0.5 * width(&report.figures[0]), "{paired:?}");
@@ -260,7 +261,7 @@ fn the_page_needs_nothing_else_and_escapes_what_models_say() {
     fn evil(_: &str, _: u64) -> Answer {
         answer(Status::WithinBudget, "<script>alert(1)</script> & more words than ten are here to be read")
     }
-    let found = report(&prompts(3), &[row("base", None), row("inference-guard", Some(4))], &[0], &[evil, evil]);
+    let report = report(&prompts(3), &[row("base", None), row("inference-guard", Some(4))], &[0], &[evil, evil]);
     let pictures = plots::all(&report).unwrap();
     let page = html::page(&report, &pictures).unwrap();
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "an answer must not run");
@@ -304,7 +305,7 @@ fn the_same_answers_give_the_same_files() {
 }
 
 fn recorded(name: &str, play: fn(&str, u64) -> Answer, rows: &[Row]) -> (Baseline, Report) {
-    let found = report(&prompts(40), rows, &[0], &[play]);
+    let report = report(&prompts(40), rows, &[0], &[play]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     Baseline::of(&report).write(&path).unwrap();
