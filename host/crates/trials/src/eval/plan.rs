@@ -1,6 +1,8 @@
 //! Which rows are run, each with the bundle that makes it.
 
-use super::{EvalOptions, WeighedCost, contestants::ALWAYS_REFUSE, recipe, under_test::ModelUnderTest};
+use super::{
+    EvalOptions, Recipe, WeighedCost, contestants::ALWAYS_REFUSE, recipe, smollm2, under_test::ModelUnderTest,
+};
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_catalog::{Templates, bundles, embedded};
@@ -41,8 +43,10 @@ pub(super) fn may_skip(options: &EvalOptions) -> bool {
 
 /// The rows that the options ask for, in order. `manifests` are those of the models' bundles.
 pub(super) fn wishes(options: &EvalOptions, manifests: &[&Manifest]) -> Result<Vec<Wish>, TrialError> {
-    if let Some(recipe) = options.recipe {
-        return Ok(recipe::rows(recipe, options.choice.n));
+    match options.recipe {
+        Some(recipe) if recipe.is_papers() => return Ok(recipe::rows(recipe, options.choice.n)),
+        Some(_) => return Ok(smollm2::rows(options.choice.n)),
+        None => {}
     }
     let methods = methods(&options.methods, manifests)?;
     let budgets: Vec<Option<f64>> = or_none(&options.budgets);
@@ -136,7 +140,7 @@ fn setting_of_n(manifest: &Manifest, method: &str) -> Result<Option<String>, Tri
 /// The bundle of an evaluation: the given one, with the options that hold for all rows.
 pub(super) fn adjusted(options: &EvalOptions, bundle: &Bundle) -> Result<Bundle, TrialError> {
     let mut manifest = bundle.manifest().clone();
-    if options.recipe.is_some() {
+    if options.recipe.is_some_and(Recipe::is_papers) {
         recipe::adjust(&mut manifest);
     }
     weigh(options, &mut manifest);

@@ -1,14 +1,16 @@
 //! One evaluation of some prompts by some rows, with models that are open already.
 
 use super::{
-    EvalOptions,
+    EvalOptions, Recipe,
     contestants::{ALWAYS_REFUSE, AlwaysRefuse, Guarded},
     demonstration::{self, DemoJudge},
     origin,
     plan::{self, Planned, Wish},
+    smollm2,
     under_test::ModelUnderTest,
 };
 use crate::TrialError;
+use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::{
     Baseline, Contestant, Dataset, DatasetId, Journal, Method, ModelId, Prompt, Report, Row, Settings, Skipped,
@@ -74,15 +76,17 @@ impl Stage<'_> {
     ) -> Result<Vec<Ready<'m>>, TrialError> {
         let mut ready = Vec::new();
         for Planned { row, bundle } in planned {
+            if let Some(why) = self.idle(row, bundle) {
+                skipped.push(self.not_run(model, row, why.to_owned()));
+                continue;
+            }
             let method: Box<dyn Method + 'm> = if row.method == ALWAYS_REFUSE {
                 Box::new(AlwaysRefuse { model })
             } else {
                 match model.engine(bundle, &row.method) {
                     Ok(engine) => Box::new(Guarded { model, engine }),
                     Err(error) if plan::may_skip(self.options) && is_of_the_bundle(&error) => {
-                        let (model, row, why) = (model.name.clone(), row.label.clone(), error.to_string());
-                        (self.options.choice.loading.note)(&format!("not run: {row} ({model}): {why}"));
-                        skipped.push(Skipped { model, row, why });
+                        skipped.push(self.not_run(model, row, error.to_string()));
                         continue;
                     }
                     Err(source) => {
@@ -94,6 +98,20 @@ impl Stage<'_> {
             ready.push(Ready { model: &model.name, row, method });
         }
         Ok(ready)
+    }
+
+    /// Why the row of a recipe would not do what its name says.
+    fn idle(&self, row: &Row, bundle: &Bundle) -> Option<&'static str> {
+        let gives_reward = bundle.manifest().task.is_some();
+        let recipe = self.options.recipe.filter(|recipe| *recipe == Recipe::Smollm2);
+        recipe.and_then(|_| smollm2::without_reward(&row.method, gives_reward))
+    }
+
+    /// Notes a row that is skipped, with the reason.
+    fn not_run(&self, model: &ModelUnderTest, row: &Row, why: String) -> Skipped {
+        let (model, row) = (model.name.clone(), row.label.clone());
+        (self.options.choice.loading.note)(&format!("not run: {row} ({model}): {why}"));
+        Skipped { model, row, why }
     }
 
     fn settings(&self, dataset: &Dataset, plans: &[Vec<Planned>]) -> Result<Settings, TrialError> {

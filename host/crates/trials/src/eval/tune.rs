@@ -1,6 +1,6 @@
 //! Chooses the multipliers of Lagrangian rows, on prompts that are not evaluated.
 
-use super::{demonstration, plan::Wish, stage::Stage};
+use super::{Recipe, demonstration, plan::Wish, stage::Stage};
 use crate::TrialError;
 use inferenceguard_catalog::Note;
 use inferenceguard_demo::world::{Split, World};
@@ -45,8 +45,8 @@ pub(super) fn tuned(
         .map(|wish| choose(&report, wish, stage.options.choice.loading.note))
         .collect::<Result<Vec<_>, TrialError>>()?;
     let tuned = wishes.iter().map(|wish| replaced(wish.clone(), &rows, &chosen));
-    // A recipe keeps its rows with the paper's multipliers.
-    let as_printed = if stage.options.recipe.is_some() { wishes.clone() } else { Vec::new() };
+    // A recipe of the paper keeps its rows with the paper's multipliers.
+    let as_printed = if stage.options.recipe.is_some_and(Recipe::is_papers) { wishes.clone() } else { Vec::new() };
     Ok(tuned.fold(as_printed, without_twins))
 }
 

@@ -1,6 +1,6 @@
 //! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
 
-use super::{EvalOptions, given::given, plan, pricer::Pricer};
+use super::{EvalOptions, Recipe, given::given, plan, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::ModelFiles;
@@ -66,7 +66,10 @@ fn sources(options: &EvalOptions) -> Result<Vec<Source>, TrialError> {
     if options.models.is_empty() {
         let files = language_files(options.choice.model.as_deref(), note)?;
         let name = options.recipe.map_or_else(|| last(files.path()), |recipe| recipe.model().to_owned());
-        let fallback = fallback(options.choice.model.is_none());
+        let fallback = match options.recipe {
+            Some(Recipe::Smollm2) => Fallback::Smollm2,
+            _ => fallback(options.choice.model.is_none()),
+        };
         return Ok(vec![Source { name, files, fallback }]);
     }
     let open = |text: &String| source(text, |name| language_files(Some(name), note));
