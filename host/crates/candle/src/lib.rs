@@ -12,6 +12,7 @@
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`DeviceDense`]: networks of components on the model's device.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
+//! - [`Survey`]: which files a folder holds and lacks, and how much memory they take, by headers alone.
 //! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2, Qwen 3 and Gemma 3.
 //!
 //! **Invariant**: no network here; a model is a folder that exists, or files in memory. One unsafe spot: weights are mapped
@@ -59,6 +60,7 @@ mod special;
 mod spelling;
 mod split_names;
 mod stored;
+mod survey;
 mod template;
 mod text_side;
 mod tokenizer;
@@ -84,6 +86,7 @@ pub use probe::{Probe, Prober, Table};
 pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
+pub use survey::Survey;
 pub use template::{NoTemplate, Rendered, Template, TemplateChoice};
 pub use text_side::TextSide;
 pub use tokenizer::HfTokenizer;
