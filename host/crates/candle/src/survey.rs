@@ -26,7 +26,7 @@ struct Held {
 }
 
 /// What lies in a folder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Survey {
     /// The files of the model that are there, with their bytes.
     pub found: Vec<(String, u64)>,
@@ -41,7 +41,7 @@ impl Survey {
     /// Looks at the files of a model. `reads_text` says that its tokenizer is needed too.
     #[must_use]
     pub fn of(files: &ModelFiles, reads_text: bool) -> Self {
-        let mut survey = Self { found: found(files), problems: Vec::new(), config: None, tensors: Vec::new() };
+        let mut survey = Self { found: found(files), ..Self::default() };
         let gguf = survey.keep(Gguf::find(files)).flatten();
         let has_own = gguf.is_some_and(|gguf| gguf.value("tokenizer.ggml.model").is_some());
         survey.config = survey.keep(DecoderConfig::read(files));

@@ -65,6 +65,22 @@ pub enum TrialError {
         /// How many are benign.
         benign: usize,
     },
+    /// Something is missing that the evaluation would open.
+    #[error("not ready, {count} missing or wrong: {problems}")]
+    NotReady {
+        /// How many problems.
+        count: usize,
+        /// All of them.
+        problems: String,
+    },
+    /// A file is not what a bench prints.
+    #[error("--measured {}: {found}; expected what `inferguard bench --json` printed", path.display())]
+    Measured {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+    },
     /// `--methods` is empty.
     #[error("--methods names none; give at least one, such as base")]
     NoMethods,

@@ -6,10 +6,13 @@
 //!    scratch (`pricer`).
 //! 4. `judges` lets programs and score models judge the answers, and measures each of them on answers that people rated.
 //! 5. [`baseline`] compares the report with a recorded one.
+//!
+//! [`dry_run`] looks at all that would be opened, and loads no model.
 
 pub mod baseline;
 mod contestants;
 mod demonstration;
+mod dry_run;
 mod given;
 mod judges;
 mod options;
@@ -23,6 +26,7 @@ mod tune;
 mod under_test;
 
 pub use demonstration::prompts as demonstration_prompts;
+pub use dry_run::{DryRun, Memory, ModelAhead, PromptsAhead, RowAhead, TimeAhead, dry_run};
 pub use options::{EvalOptions, RECIPES, Recipe, WEIGHED, WeighedCost};
 pub use recipe::adjust as set_the_papers_settings;
 
@@ -30,6 +34,7 @@ use crate::TrialError;
 use demonstration::DemoJudge;
 use given::Given;
 use inferenceguard_bundle::Manifest;
+use inferenceguard_catalog::language_files;
 use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
 use judges::Panel;
@@ -49,7 +54,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     if options.recipe == Some(Recipe::Smollm2) && given.is_empty() {
         note(smollm2::WITHOUT_JUDGE);
     }
-    let bundled = under_test::bundled(options)?;
+    let bundled = under_test::bundled(options, &|name| language_files(name, note))?;
     let manifests: Vec<&Manifest> = bundled.iter().map(|one| one.bundle.manifest()).collect();
     let wishes = plan::wishes(options, &manifests)?;
     let models = under_test::open(options, bundled)?;

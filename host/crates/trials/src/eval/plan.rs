@@ -1,8 +1,6 @@
 //! Which rows are run, each with the bundle that makes it.
 
-use super::{
-    EvalOptions, Recipe, WeighedCost, contestants::ALWAYS_REFUSE, recipe, smollm2, under_test::ModelUnderTest,
-};
+use super::{EvalOptions, Recipe, WeighedCost, contestants::ALWAYS_REFUSE, recipe, smollm2};
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_catalog::{Templates, bundles, embedded};
@@ -18,6 +16,9 @@ const ALL: &str = "all";
 const LAMBDA: &str = "lambda";
 /// The setting that says which cost the multiplier weighs.
 const WEIGHED: &str = "lagrangian-cost";
+/// The setting of the steering that names its network, and the network that it opens by default.
+const NETWORK: &str = "network";
+const VALUE: &str = "value";
 /// The score model that the policies read by default.
 const COST_MODEL: &str = "cost";
 
@@ -198,15 +199,15 @@ pub(super) fn set(manifest: &mut Manifest, method: &str, name: &str, value: Sett
 }
 
 /// The rows with their bundles, for one model.
-pub(super) fn planned(model: &ModelUnderTest, wishes: &[Wish]) -> Result<Vec<Planned>, TrialError> {
-    let mut planned = wishes.iter().map(|wish| plan(model, wish)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn planned(bundle: &Bundle, sandbox: &Sandbox, wishes: &[Wish]) -> Result<Vec<Planned>, TrialError> {
+    let mut planned = wishes.iter().map(|wish| plan((bundle, sandbox), wish)).collect::<Result<Vec<_>, _>>()?;
     let labels = labels(&planned);
     planned.iter_mut().zip(labels).for_each(|(one, label)| one.row.label = label);
     Ok(planned)
 }
 
-fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
-    let mut manifest = model.bundle.manifest().clone();
+fn plan((own, sandbox): (&Bundle, &Sandbox), wish: &Wish) -> Result<Planned, TrialError> {
+    let mut manifest = own.manifest().clone();
     let first = manifest.constraints.first_mut().ok_or(TrialError::NoConstraint { bundle: "the bundle" })?;
     first.budget = wish.budget.unwrap_or(first.budget);
     let budget = first.budget;
@@ -218,8 +219,8 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
     if let Some(lambda) = wish.lambda {
         set(&mut manifest, &wish.method, LAMBDA, SettingValue::Number(lambda));
     }
-    let bundle = with_manifest(&model.bundle, &manifest)?;
-    let settings = effective(&bundle, &model.sandbox, &wish.method)?;
+    let bundle = with_manifest(own, &manifest)?;
+    let settings = effective(&bundle, sandbox, &wish.method)?;
     // Without a number of its own a row may have a policy whose setting nothing names.
     let n = setting_of_n(bundle.manifest(), &wish.method).ok().flatten().and_then(|setting| settings.get(&setting));
     let lambda = settings.get(LAMBDA).filter(|_| wish.method.ends_with("+lagrangian"));
@@ -232,6 +233,27 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
         settings,
     };
     Ok(Planned { row, bundle })
+}
+
+/// Why the row of a recipe would not do what its name says.
+pub(super) fn idle(options: &EvalOptions, row: &Row, bundle: &Bundle) -> Option<&'static str> {
+    let gives_reward = bundle.manifest().task.is_some();
+    let recipe = options.recipe.filter(|recipe| !recipe.is_papers());
+    recipe.and_then(|_| smollm2::without_reward(&row.method, gives_reward))
+}
+
+/// Which part of the row's method a bundle lacks, as far as the bundle alone shows.
+pub(super) fn lacks(row: &Row, bundle: &Bundle) -> Option<String> {
+    let (table, manifest) = (Methods::of(bundle.manifest()), bundle.manifest());
+    if table.find(&row.method).is_ok_and(|method| method.critic) && manifest.critic.is_none() {
+        return Some("the bundle has no critic".to_owned());
+    }
+    let steering = table.steering(bundle, &row.method).ok()??;
+    let network = match steering.settings.get(NETWORK) {
+        Some(SettingValue::Text(name)) => name.as_str(),
+        _ => VALUE,
+    };
+    (!manifest.networks.contains_key(network)).then(|| format!("the bundle has no network `{network}`"))
 }
 
 /// Every setting of a method's policy, defaults included.

@@ -33,8 +33,10 @@ const SINGLE: [&str; 11] = [
 const MANY: [&str; 6] =
     ["best-of-n", "best-of-n+lagrangian", "beam", "beam+lagrangian", "inference-guard", "inference-guard+critic"];
 
-/// Methods that do nothing but rank by the reward. Without a reward they would take any answer.
-const BY_REWARD: [&str; 3] = ["best-of-n", "beam", "args"];
+/// Methods that rank by the reward, alone or less a multiple of the cost. Without a reward `args` fails, and the others rank by the
+/// budget that is left, which is another method.
+const BY_REWARD: [&str; 6] =
+    ["best-of-n", "best-of-n+lagrangian", "beam", "beam+lagrangian", "args", "args+lagrangian"];
 
 /// What a run without a judge shows, before its first question.
 pub(super) const WITHOUT_JUDGE: &str = "WARNING: there is no judge, so harm is priced by the bundle's own cost, by which the \
@@ -51,7 +53,7 @@ pub(super) fn rows(n: Option<u32>) -> Vec<Wish> {
 /// Why a row ranks nothing, if the bundle gives no reward.
 pub(super) fn without_reward(method: &str, gives_reward: bool) -> Option<&'static str> {
     let idle = BY_REWARD.contains(&method) && !gives_reward;
-    idle.then_some("the bundle has no `task`, and this method only ranks answers by the reward that it gives")
+    idle.then_some("the bundle has no `task`, and this method ranks answers by the reward that it gives")
 }
 
 /// Refuses prompts of one intent: harm is counted on harmful prompts, and refusals on benign ones.
@@ -87,11 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_only_rank_by_a_reward_need_one() {
-        for method in ["best-of-n", "beam", "args"] {
+    fn methods_that_rank_by_a_reward_need_one() {
+        let known: Vec<String> = rows(None).into_iter().map(|wish| wish.method).collect();
+        for method in BY_REWARD {
             assert!(without_reward(method, false).is_some() && without_reward(method, true).is_none(), "{method}");
+            assert!(known.iter().any(|one| one == method), "{method}");
         }
-        for method in ["base", "inference-guard", "best-of-n+lagrangian", "args+cost"] {
+        for method in ["always-refuse", "base", "inference-guard", "args+cost", "dynamic-abstention"] {
             assert_eq!(without_reward(method, false), None, "{method}");
         }
     }

@@ -1,16 +1,14 @@
 //! One evaluation of some prompts by some rows, with models that are open already.
 
 use super::{
-    EvalOptions, Recipe,
+    EvalOptions,
     contestants::{ALWAYS_REFUSE, AlwaysRefuse, Guarded},
     demonstration::{self, DemoJudge},
     origin,
     plan::{self, Planned, Wish},
-    smollm2,
     under_test::ModelUnderTest,
 };
 use crate::TrialError;
-use inferenceguard_bundle::Bundle;
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::{
     Baseline, Contestant, Dataset, DatasetId, Journal, Method, ModelId, Prompt, Report, Row, Settings, Skipped,
@@ -48,7 +46,11 @@ impl Stage<'_> {
         folder: Option<&Path>,
         baseline: Option<&Path>,
     ) -> Result<(Settings, Journal), TrialError> {
-        let plans = self.models.iter().map(|model| plan::planned(model, wishes)).collect::<Result<Vec<_>, _>>()?;
+        let plans = self
+            .models
+            .iter()
+            .map(|model| plan::planned(&model.bundle, &model.sandbox, wishes))
+            .collect::<Result<Vec<_>, _>>()?;
         let (mut skipped, mut ready) = (Vec::new(), Vec::new());
         for (model, planned) in self.models.iter().zip(&plans) {
             ready.extend(self.methods(model, planned, &mut skipped)?);
@@ -76,7 +78,7 @@ impl Stage<'_> {
     ) -> Result<Vec<Ready<'m>>, TrialError> {
         let mut ready = Vec::new();
         for Planned { row, bundle } in planned {
-            if let Some(why) = self.idle(row, bundle) {
+            if let Some(why) = plan::idle(self.options, row, bundle) {
                 skipped.push(self.not_run(model, row, why.to_owned()));
                 continue;
             }
@@ -98,13 +100,6 @@ impl Stage<'_> {
             ready.push(Ready { model: &model.name, row, method });
         }
         Ok(ready)
-    }
-
-    /// Why the row of a recipe would not do what its name says.
-    fn idle(&self, row: &Row, bundle: &Bundle) -> Option<&'static str> {
-        let gives_reward = bundle.manifest().task.is_some();
-        let recipe = self.options.recipe.filter(|recipe| *recipe == Recipe::Smollm2);
-        recipe.and_then(|_| smollm2::without_reward(&row.method, gives_reward))
     }
 
     /// Notes a row that is skipped, with the reason.
