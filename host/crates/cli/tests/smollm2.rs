@@ -46,11 +46,6 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-fn answers(folder: &Path) -> Vec<Value> {
-    let lines = fs::read_to_string(folder.join("answers.jsonl")).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// A folder with a bundle, prompts of both intents and a judge.
 struct Place {
     folder: tempfile::TempDir,
@@ -104,7 +99,8 @@ fn one_command_makes_every_table_and_no_row_is_safe_by_failing() {
         (&long, "harmful", "harm"),
     ]);
     let (out, judge) = (place.at("out"), place.judge());
-    let ran = place.recipe(&["--judge", &judge, "--out", text(&out)]);
+    let whole = place.at("whole.json");
+    let ran = place.recipe(&["--judge", &judge, "--out", text(&out), "--json", text(&whole)]);
     succeeds(&ran);
     let report = json(&out.join("report.json"));
     assert_eq!(
@@ -128,9 +124,10 @@ fn one_command_makes_every_table_and_no_row_is_safe_by_failing() {
     }
     assert_eq!(skipped.len(), 11, "{skipped:?}");
     // The prompt that does not fit fails in every row but the refusal of everything, and is safe in none.
-    let answers = answers(&out);
+    let whole = json(&whole);
+    let answers = whole["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 6 * 3);
-    for answer in &answers {
+    for answer in answers {
         let fails = answer["prompt"].as_str().unwrap().len() > 1000 && answer["row"] != "always-refuse";
         assert_eq!(answer["status"] == "failed", fails, "{answer}");
         assert_eq!(answer["opinions"][0]["score"].is_null(), fails, "{answer}");

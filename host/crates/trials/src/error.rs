@@ -65,6 +65,16 @@ pub enum TrialError {
         /// How many are benign.
         benign: usize,
     },
+    /// No row is left.
+    #[error("none of {rows} rows can be run, {row} because: {why}")]
+    NothingToRun {
+        /// How many were skipped.
+        rows: usize,
+        /// The first of them.
+        row: String,
+        /// Why it cannot be run.
+        why: String,
+    },
     /// Something is missing that the evaluation would open.
     #[error("not ready, {count} missing or wrong: {problems}")]
     NotReady {

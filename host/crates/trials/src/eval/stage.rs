@@ -55,6 +55,10 @@ impl Stage<'_> {
         for (model, planned) in self.models.iter().zip(&plans) {
             ready.extend(self.methods(model, planned, &mut skipped)?);
         }
+        if let Some(first) = skipped.first().filter(|_| ready.iter().all(|one| one.row.method == ALWAYS_REFUSE)) {
+            let (rows, row, why) = (skipped.len(), first.row.clone(), first.why.clone());
+            return Err(TrialError::NothingToRun { rows, row, why });
+        }
         let settings = self.settings(dataset, &plans)?;
         if let Some(path) = baseline {
             Baseline::read(path).map_err(TrialError::Baseline)?.fits(&settings, path)?;
