@@ -142,7 +142,7 @@ impl Parts {
         let order = |name: &str, tensor: Tensor| match architecture(config.family) {
             "llama" if name.contains(".q_proj.") => permuted(&tensor, config.heads),
             "llama" if name.contains(".k_proj.") => permuted(&tensor, config.kv_heads),
-            // The converter adds the one that the folder leaves out.
+            // The converter adds 1, which the folder leaves out.
             "gemma3" if name.contains("norm") => (tensor + 1.0).unwrap(),
             _ => tensor,
         };
