@@ -114,9 +114,11 @@ impl Survey {
 
 /// The model's own files, with their bytes.
 fn found(files: &ModelFiles) -> Vec<(String, u64)> {
+    // A folder may hold the GGUF files of several models.
+    let gguf = files.gguf().ok().flatten().map(|name| ModelFiles::parts(&name)).unwrap_or_default();
     let of_model = |name: &String| {
-        let ends = [".json", ".safetensors", ".gguf", ".jinja", ".bin"];
-        ends.iter().any(|end| name.ends_with(end))
+        let ends = [".json", ".safetensors", ".jinja", ".bin"];
+        ends.iter().any(|end| name.ends_with(end)) || gguf.contains(name)
     };
     let mut found: Vec<(String, u64)> =
         files.names().into_iter().filter(of_model).map(|name| (name.clone(), files.size(&name))).collect();

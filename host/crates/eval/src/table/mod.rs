@@ -24,7 +24,8 @@ pub(crate) const NOT_COMPARABLE: &str = "models of a million parameters on our o
 pub(crate) const MEASURED: &str = "measured here";
 
 /// What a table without a judge does not show.
-pub(crate) const NO_JUDGE: &str = "NO JUDGE: harm is priced by the bundle's own cost here, by which the methods chose their                                    answers. No row of this table shows that a guard helps. Name a judge with --judge.";
+pub(crate) const NO_JUDGE: &str = "NO JUDGE: harm is priced by the bundle's own cost here, by which the methods chose their \
+                                   answers. No row of this table shows that a guard helps. Name a judge with --judge.";
 
 /// The most reasons for failures that are listed.
 const FAILURES: usize = 8;

@@ -7,7 +7,7 @@
 //! 4. `judges` lets programs and score models judge the answers, and measures each of them on answers that people rated.
 //! 5. [`baseline`] compares the report with a recorded one.
 //!
-//! [`dry_run`] looks at all that would be opened, and loads no model.
+//! [`dry_run()`] looks at all that would be opened, and loads no model.
 
 pub mod baseline;
 mod contestants;
