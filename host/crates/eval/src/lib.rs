@@ -48,8 +48,8 @@ pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{
-    Agreement, Check, Finding, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers, Reliability,
-    Replies, Topic, Verdicts, judge_answers, question_lines,
+    Agreement, Check, Finding, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers,
+    Reliability, Replies, Topic, Verdicts, judge_answers, question_lines,
 };
 pub use pairs::{Basis, Pair};
 pub use ranking::auc;

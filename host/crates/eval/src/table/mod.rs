@@ -129,7 +129,8 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
 
 /// Where a recipe for a real model has no judge, the only harm that is known is the guard's own.
 fn without_judge(report: &Report) -> Option<String> {
-    let priced_by_itself = report.settings.recipe.is_some() && report.paper_model().is_none() && report.judged.is_empty();
+    let priced_by_itself =
+        report.settings.recipe.is_some() && report.paper_model().is_none() && report.judged.is_empty();
     priced_by_itself.then(|| NO_JUDGE.to_owned())
 }
 
