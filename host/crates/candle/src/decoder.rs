@@ -9,7 +9,6 @@ use crate::{
     attention::{self, Context, MASKED},
     batch::{Batch, Group, Sizes, Slots},
     direct::{self, Direct, Heads, Sight, Store},
-    gemma,
     inner::Inner,
     kv::{self, Cache, Key, Prefix},
     layers::{Block, Embedding, Format, Loader, Norm, Qkv},
@@ -368,7 +367,7 @@ impl Decoder {
         angles: &Angles,
         mut attend: impl FnMut(usize, Qkv) -> Result<Tensor>,
     ) -> Result<Vec<Tensor>> {
-        let mut stream = gemma::scaled(self.embedding.rows(tokens, &self.device)?, &self.config)?;
+        let mut stream = self.embedding.stream(tokens, &self.config, &self.device)?;
         let mut streams = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
             let angles = angles.of(self.config.windows[layer]);

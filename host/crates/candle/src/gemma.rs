@@ -9,12 +9,10 @@
 //! Caps on scores, and attention in both directions, are not computed: a configuration that asks for them is refused.
 
 use crate::{
-    CandleError, DecoderConfig, Family,
+    CandleError, Family,
     config::Fields,
-    layers::Loader,
     rope::{Rope, RopeScaling},
 };
-use candle_core::{Device, Result, Tensor};
 
 /// Windows: of this many layers the last one has none, unless the configuration says otherwise.
 const PERIOD: usize = 6;
@@ -50,7 +48,7 @@ impl Gemma {
         fields: &Fields<'_>,
         head_dim: usize,
         max_positions: usize,
-    ) -> std::result::Result<(Rope, Self), CandleError> {
+    ) -> Result<(Rope, Self), CandleError> {
         refuse_unsupported(fields)?;
         let (global, local) = ropes(fields, head_dim, max_positions)?;
         if local.scaling != RopeScaling::Default {
@@ -62,7 +60,7 @@ impl Gemma {
 }
 
 /// The angles of layers without and with a window: by kind of layer in `rope_parameters`, or in the older spelling.
-fn ropes(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> std::result::Result<(Rope, Rope), CandleError> {
+fn ropes(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> Result<(Rope, Rope), CandleError> {
     let read = |inner: &Fields<'_>, base: f64| Rope::of(inner, base, head_dim, max_positions);
     if let Some(by_kind) = fields.inside("rope_parameters")? {
         let kind = |name: &str, base: f64| match by_kind.inside(name)? {
@@ -79,7 +77,7 @@ fn ropes(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> std::res
     Ok((global, plain(fields.number_or("rope_local_base_freq", LOCAL_BASE)?)))
 }
 
-fn refuse_unsupported(fields: &Fields<'_>) -> std::result::Result<(), CandleError> {
+fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), CandleError> {
     for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
         if let Some(found) = fields.get(key) {
             return Err(fields.wrong(key, found, "null: scores and logits without a cap"));
@@ -92,40 +90,20 @@ fn refuse_unsupported(fields: &Fields<'_>) -> std::result::Result<(), CandleErro
 }
 
 /// Which layers have a window where `layer_types` does not say it: all but the last one of each period.
-pub(crate) fn pattern(fields: &Fields<'_>, layers: usize) -> std::result::Result<Vec<bool>, CandleError> {
+pub(crate) fn pattern(fields: &Fields<'_>, layers: usize) -> Result<Vec<bool>, CandleError> {
     let key = ["sliding_window_pattern", "_sliding_window_pattern"].into_iter().find(|key| fields.get(key).is_some());
     let period = key.map_or(Ok(PERIOD), |key| fields.size(key))?;
     Ok((1..=layers).map(|layer| !layer.is_multiple_of(period)).collect())
 }
 
-/// A norm's weight `[size]`: of a Gemma in a Hugging Face folder, one more than the stored number. The sum is made in f32, before
-/// the number format of the model.
-pub(crate) fn norm_weight(
-    loader: &Loader<'_>,
-    name: &str,
-    size: usize,
-    config: &DecoderConfig,
-) -> std::result::Result<Tensor, CandleError> {
-    if config.gemma.is_none() || loader.weights.gguf().is_some() {
-        return loader.tensor(name, &[size]);
-    }
-    let used: Vec<f32> = loader.weights.values(name, &[size])?.into_iter().map(|stored| stored + 1.0).collect();
-    let host = Tensor::from_vec(used, size, &Device::Cpu)?.to_dtype(loader.format.dtype)?;
-    Ok(host.to_device(loader.device)?)
-}
-
-/// Embeddings `[tokens, hidden]` as the first layer reads them.
-pub(crate) fn scaled(embedded: Tensor, config: &DecoderConfig) -> Result<Tensor> {
-    if config.gemma.is_some() { embedded * (config.hidden as f64).sqrt() } else { Ok(embedded) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DecoderConfig;
     use serde_json::{Value, json};
     use std::path::Path;
 
-    fn config(change: impl FnOnce(&mut Value)) -> std::result::Result<DecoderConfig, CandleError> {
+    fn config(change: impl FnOnce(&mut Value)) -> Result<DecoderConfig, CandleError> {
         let mut value = json!({
             "architectures": ["Gemma3ForCausalLM"], "hidden_size": 640, "intermediate_size": 2048,
             "num_hidden_layers": 18, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256,

@@ -3,7 +3,6 @@
 use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
-    gemma,
     linear::{Linear, Maps, rounded},
     rope::Angles,
     weights::Weights,
@@ -85,8 +84,19 @@ impl Loader<'_> {
     }
 
     fn norm(&self, name: &str, size: usize, config: &DecoderConfig) -> std::result::Result<Norm, CandleError> {
-        let weight = gemma::norm_weight(self, &format!("{name}.weight"), size, config)?;
+        let weight = self.norm_weight(&format!("{name}.weight"), size, config)?;
         Ok(Norm { weight, eps: config.norm_eps as f32 })
+    }
+
+    /// `[size]`: of a Gemma in a Hugging Face folder, one more than the stored number. The sum is made in f32, before the number
+    /// format of the model.
+    fn norm_weight(&self, name: &str, size: usize, config: &DecoderConfig) -> std::result::Result<Tensor, CandleError> {
+        if config.gemma.is_none() || self.weights.gguf().is_some() {
+            return self.tensor(name, &[size]);
+        }
+        let used: Vec<f32> = self.weights.values(name, &[size])?.into_iter().map(|stored| stored + 1.0).collect();
+        let host = Tensor::from_vec(used, size, &Device::Cpu)?.to_dtype(self.format.dtype)?;
+        Ok(host.to_device(self.device)?)
     }
 }
 
@@ -117,6 +127,12 @@ impl Embedding {
                 Tensor::from_vec(rows, (tokens.len(), table.inputs()), device)
             }
         }
+    }
+
+    /// As the first layer reads them; Gemma multiplies embeddings by the root of their width.
+    pub(crate) fn stream(&self, tokens: &[Token], config: &DecoderConfig, device: &Device) -> Result<Tensor> {
+        let rows = self.rows(tokens, device)?;
+        if config.gemma.is_some() { rows * (config.hidden as f64).sqrt() } else { Ok(rows) }
     }
 
     /// As the LM head of a tied model; quantised weights are shared.
