@@ -4,7 +4,7 @@
 mod support;
 
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
+use inferenceguard_host::{Engine, EngineBuilder, LiveBeams, Output, Request};
 use inferenceguard_sandbox::Sandbox;
 use inferenceguard_search::{Finish, Role, Status};
 use inferenceguard_testkit::toy::with_models;
@@ -77,7 +77,7 @@ impl Deployment {
     fn answer(&self) -> Output {
         let engine = self.engine();
         let output = engine.generate(Request { seed: Some(1), ..Request::new("good") }).unwrap();
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
         output
     }
 }
@@ -129,7 +129,7 @@ fn requests_wait_for_the_instances_that_others_hold() {
             assert_eq!(one.join().unwrap().unwrap().status, Status::WithinBudget);
         }
     });
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::{
 mod cycles;
 #[path = "tidy_support/edges.rs"]
 mod edges;
+#[path = "tidy_support/scripts.rs"]
+mod scripts;
 #[path = "tidy_support/sizes.rs"]
 mod sizes;
 #[path = "tidy_support/words.rs"]
@@ -110,7 +112,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
-    ("inferenceguard-telemetry", &["inferenceguard-console"]),
+    ("inferenceguard-telemetry", &["inferenceguard-console", "inferenceguard-model"]),
     ("inferenceguard-registry", &["inferenceguard-bundle"]),
     // Records are decided again by engines, and found by the names of bundles and models.
     (

@@ -2,7 +2,7 @@
 //!
 //! Reading what a test leaves out gives the [`ReadError`] that the host gives.
 
-use crate::{BatchView, BudgetState, Constraint, Estimate, ReadError, Token};
+use crate::{BatchView, BudgetState, Constraint, Estimate, Need, ReadError, Token};
 
 /// Rows made by hand. All fields are public: fill what the test is about.
 ///
@@ -108,6 +108,23 @@ impl RowDouble {
         self.length += pieces.len() as u32;
         self.lookback.get_or_insert_with(String::new);
         self
+    }
+
+    /// A text chunk by chunk, a row for each. Chunks end at these cuts, counted in characters, and at the end; no row sees more of
+    /// the text before it than these needs ask for.
+    #[must_use]
+    pub fn chunks(text: &str, cuts: &[usize], needs: &[Need]) -> Vec<Self> {
+        let chars: Vec<char> = text.chars().collect();
+        let lookback = |need: &Need| if let Need::Lookback(chars) = need { Some(*chars as usize) } else { None };
+        let far = needs.iter().find_map(lookback).unwrap_or(0);
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| (*cut).min(chars.len())).chain([chars.len()]).collect();
+        ends.sort_unstable();
+        let chunk = |(from, end): (usize, &usize)| {
+            let before: String = chars[from - from.min(far)..from].iter().collect();
+            let text: String = chars[from..*end].iter().collect();
+            Self::default().with_text(&[&text]).after(&before)
+        };
+        std::iter::once(0).chain(ends.iter().copied()).zip(&ends).map(chunk).collect()
     }
 
     /// The row with this look-back.

@@ -57,6 +57,14 @@ pub struct Constraint {
     pub mode: ConstraintMode,
 }
 
+impl Constraint {
+    /// A budget of this size without a discount, clipped and held as is usual: at every token, and safe text cannot be banked.
+    #[must_use]
+    pub fn of(name: impl Into<String>, budget: f64) -> Self {
+        Self { name: name.into(), budget, gamma: 1.0, clip: CostClip::default(), mode: ConstraintMode::default() }
+    }
+}
+
 /// What a tracker keeps per beam and constraint. The host stores it and copies it when a beam forks.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BudgetState {

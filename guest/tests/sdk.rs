@@ -4,7 +4,9 @@ use inferenceguard_guest::ranking::{Objective, keep, spread, width};
 use inferenceguard_guest::{
     BatchCost, BatchDouble, BatchView, Constraint, Cost, CostGrain, CostKind, DenseDouble, Description,
 };
-use inferenceguard_guest::{LatentSelector, Passage, ReadError, RoleError, RowDouble, Settings, Setup, Span, Value};
+use inferenceguard_guest::{
+    LatentSelector, Need, Passage, ReadError, RoleError, RowDouble, Settings, Setup, Span, Value,
+};
 use proptest::prelude::*;
 
 fn description() -> Description {
@@ -17,6 +19,22 @@ fn description() -> Description {
 
 fn settings(name: &str, value: Value) -> Result<Settings, String> {
     Settings::over_defaults(&description(), vec![(name.to_owned(), value)])
+}
+
+#[test]
+fn a_text_chunk_by_chunk_holds_every_character_once_and_sees_what_its_needs_ask_for() {
+    let seen = |cuts: &[usize], needs: &[Need]| {
+        let rows = RowDouble::chunks("täglich", cuts, needs);
+        rows.into_iter().map(|row| (row.lookback.unwrap(), row.text.unwrap())).collect::<Vec<_>>()
+    };
+    let pair = |before: &str, text: &str| (before.to_owned(), text.to_owned());
+    assert_eq!(seen(&[], &[Need::Lookback(9)]), [pair("", "täglich")]);
+    assert_eq!(seen(&[5, 2], &[Need::Text, Need::Lookback(3)]), [pair("", "tä"), pair("tä", "gli"), pair("gli", "ch")]);
+    assert_eq!(
+        seen(&[2, 99], &[Need::Text]),
+        [pair("", "tä"), pair("", "glich"), pair("", "")],
+        "no look-back is asked for"
+    );
 }
 
 #[test]
@@ -135,10 +153,7 @@ proptest! {
             finished: ended,
             ..RowDouble::with_prices(safe, f64::from(margin), f64::from(cost))
         };
-        let constraint = Constraint {
-            name: "c".to_owned(), budget: 1.0, gamma: 1.0, clip: Default::default(), mode: Default::default(),
-        };
-        let batch = BatchDouble { constraints: vec![constraint], ..BatchDouble::of(rows.iter().map(row)) };
+        let batch = BatchDouble { constraints: vec![Constraint::of("c", 1.0)], ..BatchDouble::of(rows.iter().map(row)) };
         let ranked = Objective::Augmented.rank(&batch).unwrap();
         prop_assert_eq!(ranked.len(), rows.iter().filter(|row| row.0).count());
         prop_assert!(ranked.windows(2).all(|pair| pair[0].order(&pair[1]).is_lt()));

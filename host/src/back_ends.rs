@@ -1,6 +1,6 @@
 //! The models of an engine, and the handles of one request on them.
 
-use crate::{EngineError, Held, Models, scores::ScoreModels};
+use crate::{EngineError, LiveBeams, Models, scores::ScoreModels};
 use inferenceguard_model::{
     Abilities, BackEnd, Caller, Drain, Generator, Model, ModelIdentity, ReplicaReport, ScoreBackEnd, ScoreModel,
     Tokenizer,
@@ -102,9 +102,9 @@ impl BackEnds {
         EngineRun { engine: engine(&abilities.engine), repeats_from }
     }
 
-    pub(crate) fn held(&self) -> Held {
+    pub(crate) fn live_beams(&self) -> LiveBeams {
         let scored = self.scores.values().map(|scores| scores.live_rows()).sum();
-        Held { beams: self.language.live_beams(), scored }
+        LiveBeams { beams: self.language.live_beams(), scored }
     }
 
     /// The replicas of all models.

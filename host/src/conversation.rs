@@ -19,7 +19,7 @@ const TURNS: usize = 128;
 pub(crate) type Spent = BTreeMap<String, f64>;
 
 /// The least of a bundle's budget, what the request asks for, and the ceiling of its terms.
-pub(crate) fn allowed(budget: f64, name: &str, request: &Request, terms: &Terms) -> f64 {
+pub(crate) fn allowed_budget(budget: f64, name: &str, request: &Request, terms: &Terms) -> f64 {
     let smaller = [request.budgets.get(name), terms.ceilings.get(name)].into_iter().flatten();
     smaller.fold(budget, |least, one| least.min(*one))
 }
@@ -52,10 +52,10 @@ impl Engine {
         // A wrong request fails before anything is priced.
         let models = self.handles(&terms.caller(cancel));
         ValidRequest::new(request, &terms, deployment, &models)?;
-        let (spent, failures) = self.spent(deployment, &request.history, &terms, Wait::ForOthers, cancel)?;
+        let (spent, failures) = self.price_history(deployment, &request.history, &terms, Wait::ForOthers, cancel)?;
         for priced in &deployment.config.constraints {
             let (name, budget) = (&priced.constraint.name, priced.constraint.budget);
-            let allowed = allowed(budget, name, request, &terms);
+            let allowed = allowed_budget(budget, name, request, &terms);
             terms.ceilings.insert(name.clone(), left_of(allowed, name, &spent));
         }
         Ok((terms, failures))
@@ -66,7 +66,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::TooManyTurns`] before anything is priced; [`EngineError::CancelledWaiting`]; those of a judgement.
-    pub(crate) fn spent(
+    pub(crate) fn price_history(
         &self,
         deployment: &Arc<Deployment>,
         history: &[Message],

@@ -135,7 +135,7 @@ impl Driver<'_> {
 
     fn select(&mut self, batch: &Batch) -> Answer {
         let decided = self.roles.policy.select(batch);
-        self.notes.decided(batch, decided.as_ref().ok());
+        self.notes.take_decision(batch, decided.as_ref().ok());
         Answer::Decided(decided)
     }
 
@@ -144,7 +144,7 @@ impl Driver<'_> {
         let cost = more.or_else(|| self.roles.costs.get_mut(name)).ok_or_else(|| absent(Role::Cost, name));
         Answer::Priced(cost.and_then(|cost| {
             let prices = cost.price(batch)?;
-            self.notes.priced(name, batch, cost.notes());
+            self.notes.take_notes(name, batch, cost.notes());
             Ok(prices)
         }))
     }

@@ -7,12 +7,12 @@ use crate::{
     deployment::Deployment,
     gate::Gate,
     instances::Instances,
-    lanes::{Lanes, Prepared},
+    lanes::Lanes,
     roles::readers,
     templates,
 };
 use inferenceguard_bundle::Bundle;
-use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer, lock};
+use inferenceguard_model::{Abilities, Caller, Drain, ModelInfo, ReplicaReport, Tokenizer};
 use inferenceguard_search::{EngineRun, RolesInfo, Sampling};
 use std::sync::{Arc, Mutex};
 
@@ -22,10 +22,10 @@ const MAX_LIVE: usize = 8;
 /// A guarded model. Any number of threads may call it. A request runs on the thread of its caller; a scheduler computes one
 /// step of the model for the rows of all requests.
 pub struct Engine {
-    blueprint: Blueprint,
+    pub(crate) blueprint: Blueprint,
     lanes: Lanes,
     /// Held while a bundle is prepared: one activation after the other.
-    activating: Mutex<()>,
+    pub(crate) activating: Mutex<()>,
     gate: Gate,
     instances: Instances,
     back_ends: BackEnds,
@@ -34,7 +34,7 @@ pub struct Engine {
 
 /// What the back ends hold for requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct LiveBeams {
     /// Beams of the language model.
     pub beams: usize,
     /// Scored beams of all score models.
@@ -129,8 +129,8 @@ impl Engine {
 
     /// What the back ends hold. Between requests: nothing.
     #[must_use]
-    pub fn held(&self) -> Held {
-        self.back_ends.held()
+    pub fn live_beams(&self) -> LiveBeams {
+        self.back_ends.live_beams()
     }
 
     /// The replicas on which models compute that run in engines elsewhere; none for models that compute here.
@@ -176,84 +176,7 @@ impl Engine {
         self.current().generation()
     }
 
-    /// Activates another bundle while requests run, with the methods, components, budgets and settings that this engine was
-    /// built with. It compiles, configures and checks on the caller's thread; components that are compiled already are not
-    /// compiled again. After it returns, the new bundle decides for all new requests. Running requests end under the bundle
-    /// that they began with.
-    ///
-    /// # Errors
-    /// As [`crate::EngineBuilder::build`]; the old bundle then stays.
-    pub fn activate(&self, bundle: &Bundle) -> Result<Generation, EngineError> {
-        let _one = lock(&self.activating);
-        Ok(self.install(None, self.prepare(bundle)?))
-    }
-
-    /// The first half of [`Engine::activate`]: everything that takes time or can fail. Nothing changes yet. Each function of
-    /// each component is called once on made-up rows: a bundle on which every request would fail is refused here, while the
-    /// old one still decides.
-    ///
-    /// # Errors
-    /// As [`crate::EngineBuilder::build`].
-    pub fn prepare(&self, bundle: &Bundle) -> Result<Prepared, EngineError> {
-        self.check_templates(bundle)?;
-        let authors = self.model().sampling;
-        let mut next = self.instances.for_activation(|| {
-            let next = self.blueprint.later(bundle, authors)?;
-            next.check(&mut self.handles(&Caller::default()), &self.models)?;
-            next.rehearse(self.model()).map(|()| next)
-        })?;
-        next.generation = self.lanes.next_number();
-        Ok(Prepared(Arc::new(next)))
-    }
-
-    /// Calls the functions of the active bundle's components on made-up rows, as [`Engine::prepare`] does for every later
-    /// bundle. A server calls it before it takes requests, so that a bundle on which every request would fail is found then.
-    ///
-    /// # Errors
-    /// [`EngineError::Sandbox`]: the component, the function, and what it did.
-    pub fn rehearse(&self) -> Result<(), EngineError> {
-        self.instances.for_activation(|| self.current().rehearse(self.model()))
-    }
-
-    /// The second half of [`Engine::activate`]: from now on the prepared bundle decides for new requests of this lane. `None`
-    /// is the main lane, of requests that name none. Any other lane exists from its first installation on.
-    pub fn install(&self, lane: Option<&str>, prepared: Prepared) -> Generation {
-        self.lanes.install(lane, prepared)
-    }
-
-    /// Removes a lane: new requests that name it fail, and its running requests continue.
-    pub fn close(&self, lane: &str) {
-        self.lanes.close(lane);
-    }
-
-    /// The generation that decides for new requests of this lane.
-    ///
-    /// # Errors
-    /// [`EngineError::UnknownLane`].
-    pub fn generation_in(&self, lane: Option<&str>) -> Result<Generation, EngineError> {
-        Ok(self.lanes.get(lane)?.generation())
-    }
-
-    /// The deployment that decides for new requests of this lane, to judge answers by it.
-    ///
-    /// # Errors
-    /// [`EngineError::UnknownLane`].
-    pub fn prepared_in(&self, lane: Option<&str>) -> Result<Prepared, EngineError> {
-        self.lanes.get(lane).map(Prepared)
-    }
-
-    /// The largest number that a generation of this engine has had, whether it decided or not.
-    #[must_use]
-    pub fn newest_number(&self) -> u64 {
-        self.lanes.newest_number()
-    }
-
-    /// From now on, generations get larger numbers than this one. A program that continues from a saved state calls it.
-    pub fn number_beyond(&self, number: u64) {
-        self.lanes.number_beyond(number);
-    }
-
-    fn current(&self) -> Arc<Deployment> {
+    pub(crate) fn current(&self) -> Arc<Deployment> {
         self.lanes.main()
     }
 

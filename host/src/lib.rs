@@ -49,6 +49,7 @@
 #![deny(missing_docs)]
 
 mod abilities;
+mod activation;
 mod back_ends;
 mod beams;
 mod blueprint;
@@ -84,7 +85,7 @@ mod terms;
 mod watched;
 
 pub use builder::{EngineBuilder, OWN_METHOD};
-pub use engine::{Engine, Held};
+pub use engine::{Engine, LiveBeams};
 pub use error::EngineError;
 pub use event::{Best, Event, Generation, Progress};
 pub use judge::Judgement;

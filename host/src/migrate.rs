@@ -2,7 +2,7 @@
 
 use crate::{
     CancelToken, Engine, EngineError, Migration, Request, Terms,
-    conversation::{Spent, allowed, left_of},
+    conversation::{Spent, allowed_budget, left_of},
     deployment::{Deployment, Ready},
     driver::{Driver, More},
     instances::Wait,
@@ -79,7 +79,8 @@ impl<'e> Migrator<'e> {
         drop(handles);
         // What cannot price the text so far is refused before it prices earlier turns.
         session.may_tighten(self.constraints(next, &Spent::new()), infos.clone(), margin)?;
-        let (spent, failures) = self.engine.spent(next, &self.request.history, self.terms, Wait::Never, cancel)?;
+        let (spent, failures) =
+            self.engine.price_history(next, &self.request.history, self.terms, Wait::Never, cancel)?;
         let constraints = self.constraints(next, &spent);
         let names = constraints.iter().map(|one| one.constraint.name.clone()).collect();
         // Instances may have run out: the session must not know constraints of a migration that does not happen.
@@ -100,7 +101,7 @@ impl<'e> Migrator<'e> {
         let renamed = |one: &PricedConstraint| {
             let mut renamed = one.clone();
             let (name, budget) = (&one.constraint.name, one.constraint.budget);
-            renamed.constraint.budget = left_of(allowed(budget, name, self.request, self.terms), name, spent);
+            renamed.constraint.budget = left_of(allowed_budget(budget, name, self.request, self.terms), name, spent);
             (renamed.constraint.name, renamed.cost) = (named(next, name), named(next, &one.cost));
             renamed
         };

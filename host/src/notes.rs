@@ -20,7 +20,7 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Takes the notes of a call that priced these rows.
-    pub(crate) fn priced(&mut self, cost: &str, batch: &Batch, notes: Vec<Note>) {
+    pub(crate) fn take_notes(&mut self, cost: &str, batch: &Batch, notes: Vec<Note>) {
         self.parents.extend(batch.rows.iter().map(|row| (row.id, row.parent)));
         let noted = notes.into_iter().filter_map(|note| {
             let row = batch.rows.get(note.row as usize).filter(|row| (note.token as usize) < row.tokens.len())?;
@@ -33,7 +33,7 @@ impl Notes {
     }
 
     /// Takes the rows of a decision.
-    pub(crate) fn decided(&mut self, batch: &Batch, decision: Option<&Decision>) {
+    pub(crate) fn take_decision(&mut self, batch: &Batch, decision: Option<&Decision>) {
         self.last = Arc::clone(&batch.rows);
         self.chosen = match decision {
             Some(Decision::Answer(row)) => Some(*row as usize),
@@ -89,14 +89,14 @@ mod tests {
     fn an_answer_has_the_notes_of_its_own_line() {
         let mut notes = Notes::default();
         let first = batch(&[(1, 0, 2, &[5, 6]), (2, 0, 2, &[5, 7])]);
-        notes.priced(
+        notes.take_notes(
             "words",
             &first,
             vec![note(0, 1, "a"), note(1, 1, "b"), note(2, 0, "no row"), note(0, 2, "no token")],
         );
         let second = batch(&[(3, 2, 4, &[8, 9])]);
-        notes.priced("words", &second, vec![note(0, 0, "c")]);
-        notes.decided(&second, Some(&Decision::Answer(0)));
+        notes.take_notes("words", &second, vec![note(0, 0, "c")]);
+        notes.take_decision(&second, Some(&Decision::Answer(0)));
         let found = notes.of(&[5, 7, 8, 9]);
         let seen: Vec<(u32, &str)> = found.iter().map(|one| (one.token, one.found.as_str())).collect();
         assert_eq!(seen, [(1, "b"), (2, "c")]);

@@ -2,7 +2,9 @@
 
 mod deployment;
 
-use inferenceguard_host::{Abilities, BackEnd, EngineBuilder, EngineError, Held, RepeatsFrom, Request, Roles, Terms};
+use inferenceguard_host::{
+    Abilities, BackEnd, EngineBuilder, EngineError, LiveBeams, RepeatsFrom, Request, Roles, Terms,
+};
 use inferenceguard_model::{LatentSelector, Message};
 use inferenceguard_search::{
     Batch, Cost, Decision, Needs, Plan, Policy, Retry, RoleFailure, Source, Status, Steered, Steering,
@@ -177,7 +179,7 @@ fn what_no_role_needs_may_be_missing() {
     let plain = || odd(Source::Sample, never);
     let engine = engine(nothing, plain).config(config(1000.0)).build().unwrap();
     let output = engine.generate(Request::new("good")).unwrap();
-    assert_eq!((output.status, engine.held()), (Status::WithinBudget, Held::default()));
+    assert_eq!((output.status, engine.live_beams()), (Status::WithinBudget, LiveBeams::default()));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn a_penalty_that_no_probe_foresaw_ends_the_request_and_is_not_left_out() {
     let engine = builder.build().unwrap();
     let error = engine.generate(Request::new("good")).unwrap_err();
     assert!(matches!(error, EngineError::Unable { .. }) && error.to_string().contains("in a retry"), "{error}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn requests_and_terms_that_need_more_are_refused() {
     assert!(matches!(error, EngineError::Unpriceable { .. }) && !error.is_callers_fault(), "{error}");
     assert!(unforced.generate(asked).is_ok(), "budgets of one answer need no given tokens");
     assert!(unforced.under(&terms).check().is_err() && unforced.under(&Terms::default()).check().is_ok());
-    assert_eq!(unforced.held(), Held::default());
+    assert_eq!(unforced.live_beams(), LiveBeams::default());
 }
 
 /// Whether the engine gives log-probabilities of given tokens, what the costs read, and whether an answer can be priced.
@@ -255,7 +257,7 @@ fn an_answer_is_priced_without_log_probabilities_that_no_cost_reads() {
             Ok(judged) => assert!(priced && judged.failures.is_empty(), "{judged:?}"),
             Err(error) => assert!(!priced && matches!(error, EngineError::Unpriceable { .. }), "{error}"),
         }
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Cancellations reach a chunk that is being grown.
 
-use inferenceguard_host::{CancelToken, Engine, EngineBuilder, Held, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineBuilder, LiveBeams, Request};
 use inferenceguard_model::{
     BeamId, Model, ModelError, Rows, Token,
     toy::{ToyModel, ToyScript},
@@ -57,5 +57,5 @@ fn a_cancellation_ends_a_chunk_within_one_step() {
         asked.join().unwrap()
     });
     assert_eq!((output.finish, output.text.as_str(), steps.load(Ordering::SeqCst)), (Finish::Cancelled, "", 1));
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }

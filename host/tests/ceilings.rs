@@ -141,7 +141,7 @@ fn the_most_likely_tokens_come_with_those_that_were_taken() {
         let mass: f32 = place.iter().map(|(_, logprob)| logprob.exp()).sum();
         assert!((mass - 1.0).abs() < 1e-4, "{mass}");
     }
-    assert_eq!(engine.held(), inferenceguard_host::Held::default());
+    assert_eq!(engine.live_beams(), inferenceguard_host::LiveBeams::default());
 }
 
 #[test]

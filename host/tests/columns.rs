@@ -1,13 +1,12 @@
 //! What roles read of the language model, what steering writes, and what becomes of roles that answer nonsense.
 
-use inferenceguard_host::{Held, Request, Roles, Terms};
+use inferenceguard_host::{LiveBeams, Request, Roles, Terms};
 use inferenceguard_model::{Message, log_softmax};
 use inferenceguard_search::{
-    Batch, Cost, CostGrain, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered,
-    Steering,
+    Batch, Cost, CostKind, Decision, Finish, Need, Needs, Plan, Policy, RoleFailure, Status, Steered, Steering,
 };
 use inferenceguard_testkit::{
-    roles::{BestSafe, ScoreCost},
+    roles::{BestSafe, ScoreCost, batch_cost},
     toy::{SCRIPT, build, config, roles},
 };
 
@@ -144,37 +143,13 @@ fn steering_that_answers_nonsense_makes_its_beams_unsafe() {
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
         assert!(!output.failures.is_empty());
-        assert_eq!(engine.held(), Held::default());
-    }
-}
-
-/// A safety cost that gives these prices.
-struct Odd {
-    needs: Needs,
-    prices: fn(&Batch) -> Vec<Vec<f64>>,
-}
-
-impl Cost for Odd {
-    fn needs(&self) -> &Needs {
-        &self.needs
-    }
-
-    fn kind(&self) -> CostKind {
-        CostKind::Safety
-    }
-
-    fn grain(&self) -> CostGrain {
-        CostGrain::Token
-    }
-
-    fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        Ok((self.prices)(rows))
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
 fn priced(prices: fn(&Batch) -> Vec<Vec<f64>>) -> Roles {
     let costs: [(&str, Box<dyn Cost>); 2] = [
-        ("harm", Box::new(Odd { needs: Needs::default(), prices })),
+        ("harm", batch_cost(Needs::default(), move |rows| Ok(prices(rows)))),
         ("reward", ScoreCost::new("reward", CostKind::Task)),
     ];
     Roles { costs: costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect(), ..roles() }
@@ -220,7 +195,7 @@ fn a_cost_that_answers_nonsense_makes_its_beams_unsafe() {
         let output = engine.generate(Request::new("good")).unwrap();
         assert_eq!(output.status, Status::Failed, "{output:?}");
         assert!(!output.failures.is_empty());
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
@@ -240,5 +215,5 @@ fn an_earlier_turn_that_could_not_be_priced_fails_the_request_and_is_no_refusal(
     let output = engine.under(&terms).generate(asked).unwrap();
     assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{output:?}");
     assert!(output.tokens.is_empty() && output.failures[0].to_string().contains("cost `harm` failed"), "{output:?}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }

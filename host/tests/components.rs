@@ -1,6 +1,6 @@
 //! Requests end to end on the toy, with the first-party components in the sandbox.
 
-use inferenceguard_host::{Engine, EngineBuilder, EngineError, Held, OWN_METHOD, Request};
+use inferenceguard_host::{Engine, EngineBuilder, EngineError, LiveBeams, OWN_METHOD, Request};
 use inferenceguard_model::toy::ToyScript;
 use inferenceguard_search::{Release, Status};
 use inferenceguard_testkit::{
@@ -43,7 +43,7 @@ fn the_bundles_own_policy_keeps_the_budget() {
         assert!(output.failures.is_empty(), "{:?}", output.failures);
         assert!(bad_words(&output.text) <= 2 && output.constraints[0].max_cost < 11.0, "{}", output.text);
         assert!(output.bundle.digest.starts_with("sha256:") && output.bundle.name == "toy");
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
@@ -62,7 +62,7 @@ fn every_method_answers_and_only_guarded_ones_are_safe() {
         if method == "best-of-n" {
             assert!(outputs.iter().any(|o| o.status == Status::BudgetExceeded), "reward alone breaks the budget");
         }
-        assert_eq!(engine.held(), Held::default(), "{method}");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "{method}");
     }
 }
 

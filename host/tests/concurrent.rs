@@ -4,7 +4,7 @@ mod deployment;
 
 use deployment::{MANIFEST, bundle_with, engine};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Held, Output, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, LiveBeams, Output, Request};
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -52,7 +52,7 @@ fn together_is_as_alone() {
     for (alone, together) in alone.iter().zip(&together) {
         assert_eq!(format!("{alone:?}"), format!("{together:?}"));
     }
-    assert_eq!((engine.held(), engine.live(), engine.waiting()), (Held::default(), 0, 0));
+    assert_eq!((engine.live_beams(), engine.live(), engine.waiting()), (LiveBeams::default(), 0, 0));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn cancelled_and_refused_requests_leave_the_others_alone() {
             });
         }
     });
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 /// The budget that a generation has: odd ones 4, even ones 9.
@@ -117,7 +117,7 @@ fn bundles_change_under_load_and_every_answer_has_one_generation() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(answered.into_inner() > 32);
-    assert_eq!((engine.held(), engine.generation().number), (Held::default(), 301));
+    assert_eq!((engine.live_beams(), engine.generation().number), (LiveBeams::default(), 301));
 }
 
 #[test]

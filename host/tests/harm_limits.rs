@@ -4,7 +4,7 @@ mod deployment;
 
 use deployment::{TEMPTING, answer, builder, engine, linear};
 use inferenceguard_bundle::Network;
-use inferenceguard_host::{Held, Request};
+use inferenceguard_host::{LiveBeams, Request};
 use inferenceguard_search::{Finish, Output, Status};
 use std::error::Error as _;
 
@@ -100,7 +100,7 @@ fn a_critic_without_numbers_fails_the_request_and_refuses_nothing() {
         let output = engine.generate(Request { method: Some(method.clone()), ..Request::new("ask") }).unwrap();
         assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed), "{method}");
         assert!(!output.failures.is_empty() && !output.text.contains("good"), "{method}: {output:?}");
-        assert_eq!(engine.held(), Held::default(), "{method}");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "{method}");
     }
 }
 

@@ -4,7 +4,7 @@ mod deployment;
 
 use deployment::{MANIFEST, bundle_with, engine, linear};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request, Terms};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Event, LiveBeams, Output, Request, Terms};
 use inferenceguard_model::{Message, Token};
 use inferenceguard_search::Status;
 
@@ -90,7 +90,7 @@ fn a_judgement_under_the_same_bundle_confirms_the_answer() {
         seen[usize::from(judged.within_budget)] += 1;
     }
     assert!(seen[0] > 5 && seen[1] > 5, "both happen: {seen:?}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
             Status::NoSafeCandidate => refused += 1,
             Status::BudgetExceeded | Status::Failed | Status::Unguarded => panic!("never under `refuse`: {output:?}"),
         }
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
     assert!(followed > 20, "{followed} followed, {refused} of them refused");
 }
@@ -216,7 +216,7 @@ fn a_new_bundle_takes_earlier_turns_from_its_own_budgets() {
             output.constraints.iter().map(|one| (one.name.as_str(), one.budget.floor())).collect();
         assert_eq!(budgets, [("harm", 990.0), (format!("{name}@3").as_str(), 2.0)], "{output:?}");
         assert_eq!(output.status, Status::NoSafeCandidate, "2 are left, and `bad` costs 5: {output:?}");
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
 }
 
@@ -359,7 +359,7 @@ fn whatever_a_history_says_is_charged_to_its_last_token() {
         let nothing = judged(&[]);
         assert!(nothing.within_budget && nothing.constraints[0].max_cost == 0.0, "{nothing:?}");
     }
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_conversation_that_the_assistant_begins_is_not_free() {
     let error = engine.under(&conversation()).generate(asked.clone()).unwrap_err();
     assert!(error.is_callers_fault() && error.to_string().contains("begin with a turn of the user"), "{error}");
     assert!(engine.generate(asked).is_ok());
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn earlier_answers_of_a_request_that_is_wrong_or_cancelled_are_not_priced() {
     let failures = asking.generate(asked).unwrap().failures;
     let first = failures.first().map(ToString::to_string).unwrap_or_default();
     assert!(first.contains("the score model `cost` failed"), "nothing was priced before this: {failures:?}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -431,5 +431,5 @@ fn an_answer_from_elsewhere_is_judged_under_all_terms() {
     assert!(error.is_cancelled(), "{error}");
     let gone = engine.prepared_in(Some("absent")).unwrap_err();
     assert!(matches!(gone, EngineError::UnknownLane { .. }), "{gone}");
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }

@@ -4,7 +4,7 @@
 mod deployment;
 
 use deployment::{BAD, GOOD, TEMPTING, answer, engine, linear, raises};
-use inferenceguard_host::{Held, Request, methods::Methods};
+use inferenceguard_host::{LiveBeams, Request, methods::Methods};
 use inferenceguard_model::dense::{CpuDense, Dense, DenseError, Layer, Network};
 use inferenceguard_search::{Answer, Decision, Finish, Need, ROOT, Status};
 use std::{
@@ -147,7 +147,7 @@ fn steering_that_diverges_makes_its_beams_unsafe() {
     let output = engine.generate(request).unwrap();
     assert_ne!(output.status, Status::WithinBudget, "{output:?}");
     assert!(output.failures[0].to_string().contains("finite numbers"), "{:?}", output.failures);
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 /// `good` pays, though `bad` is likelier; after two of them the end token pays most.
@@ -243,7 +243,7 @@ fn args_sees_a_word_that_a_score_model_of_another_tokenizer_withholds() {
         assert!(outputs.iter().all(|output| output.failures.is_empty()), "{outputs:?}");
         let texts = outputs.map(|output| output.text);
         assert_eq!(texts, ["bad bad bad", "plain plain plain", "plain plain plain"]);
-        assert_eq!(engine.held(), inferenceguard_host::Held::default(), "tails are released");
+        assert_eq!(engine.live_beams(), inferenceguard_host::LiveBeams::default(), "tails are released");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests end to end on the toy, with roles in plain Rust.
 
-use inferenceguard_host::{CancelToken, EngineError, Event, Held, Request, Roles};
+use inferenceguard_host::{CancelToken, EngineError, Event, LiveBeams, Request, Roles};
 use inferenceguard_search::{Finish, Release, Status};
 use inferenceguard_testkit::{
     roles::BestSafe,
@@ -24,7 +24,7 @@ fn answers_keep_their_budget_and_leave_nothing_behind() {
         let bad = output.text.split(' ').filter(|word| *word == "bad").count();
         assert!(bad <= 2, "{}", output.text);
         spent += bad;
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
     }
     assert!(spent >= 20, "the search spends the budget it has for reward: {spent}");
 }
@@ -48,7 +48,7 @@ fn nothing_safe_is_a_refusal() {
     assert_eq!(output.text, "I cannot help with that.");
     assert!(output.tokens.is_empty());
     assert!(output.usage.retries > 0);
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn cancelling_keeps_what_was_released_and_nothing_else() {
         .unwrap();
     assert_eq!(output.finish, Finish::Cancelled);
     assert_eq!(output.text, released);
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_failing_back_end_ends_the_request_with_its_error_and_no_leak() {
         let engine = engine(&format!("{endless}\n{fault}"), 11.0);
         let error = engine.generate(ask("good", 1)).unwrap_err();
         assert!(matches!(error, EngineError::Model(_)), "{fault}: {error}");
-        assert_eq!(engine.held(), Held::default(), "{fault}");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "{fault}");
         assert!(engine.generate(ask("good", 1)).is_ok(), "{fault}: the engine goes on");
     }
 }
@@ -129,7 +129,7 @@ fn a_failing_score_model_fails_the_request_by_its_name_and_leaves_no_leak() {
         assert_eq!(output.text, "I cannot help with that.", "{fault}");
         let failure = output.failures[0].to_string();
         assert!(failure.contains(&format!("the score model `{name}`")), "{fault}: {failure}");
-        assert_eq!(engine.held(), Held::default(), "{fault}");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "{fault}");
         assert!(engine.generate(ask("good", 1)).is_ok(), "{fault}: the engine goes on");
     }
 }
@@ -152,7 +152,7 @@ fn what_was_released_before_an_error_is_reported() {
         assert_eq!((output.status, output.finish), (Status::Failed, Finish::Failed));
         assert_eq!((output.text.as_str(), &output.refusal, output.failures.len()), (released.as_str(), &None, 1));
         assert!(output.trace.is_some() && output.recorded.is_some());
-        assert_eq!(engine.held(), Held::default());
+        assert_eq!(engine.live_beams(), LiveBeams::default());
         reported += 1;
     }
     assert!(reported > 0, "an error comes after some text");
@@ -176,7 +176,7 @@ fn bad_requests_are_refused_in_words() {
         let error = engine.generate(request).unwrap_err();
         assert!(error.to_string().contains(words) && error.is_callers_fault(), "{words}: {error}");
     }
-    assert_eq!(engine.held(), Held::default());
+    assert_eq!(engine.live_beams(), LiveBeams::default());
 }
 
 #[test]

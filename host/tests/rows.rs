@@ -1,6 +1,6 @@
 //! Rows that a back end did not grow, or not as asked: nothing is released that was not priced.
 
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Release, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Event, LiveBeams, Output, Release, Request};
 use inferenceguard_model::{Grown, GrownRow, ModelError, fake::Spoil};
 use inferenceguard_search::{Finish, Status};
 use inferenceguard_testkit::toy::{SCRIPT, config, faked, roles};
@@ -19,7 +19,7 @@ fn ask(engine: &Engine) -> (Result<Output, EngineError>, String) {
             released.push_str(&text);
         }
     });
-    assert_eq!(engine.held(), Held::default(), "{output:?}");
+    assert_eq!(engine.live_beams(), LiveBeams::default(), "{output:?}");
     (output, released)
 }
 

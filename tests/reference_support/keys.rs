@@ -37,6 +37,7 @@ const FILES: &[OperatorFile] = &[
 
 /// Where the types are.
 const SOURCES: &[&str] = &[
+    "host/crates/bundle/src/entries.rs",
     "host/crates/bundle/src/manifest.rs",
     "host/crates/bundle/src/limits.rs",
     "host/crates/bundle/src/layer.rs",

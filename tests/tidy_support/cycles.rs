@@ -38,6 +38,8 @@ fn the_search_for_cycles_finds_them() {
     let none =
         ("files.rs", "pub struct Files;\n// crate::gguf::Gguf\n#[cfg(test)]\nmod tests { use crate::gguf::Gguf; }");
     assert_eq!(found(&[("lib.rs", "pub use gguf::Gguf;"), none, inside]), 0, "comments, tests and re-exports");
+    let named = ("lib.rs", "#[cfg(test)]\nmod split_tests;\npub use files::Files;");
+    assert_eq!(found(&[named, files_rs, hidden]), 2, "what follows the name of unit tests in another file");
     let session = [("session.rs", "mod plan;\nuse plan::P;"), ("session/plan.rs", "use super::Session;")];
     assert_eq!(found(&session), 0, "a file and the folder of its name are one room");
 }
@@ -141,9 +143,11 @@ fn module_of(file: &str) -> Module {
     parts
 }
 
-/// A file without comments and unit tests.
+/// A file without comments and unit tests. Unit tests in a file of their own are only named: what follows their name is code.
 fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
+    let mut tests = text.match_indices("#[cfg(test)]\nmod ").map(|(at, _)| at);
+    let inside = |at: &usize| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{') || line.ends_with('}'));
+    let text = tests.find(inside).map_or(text, |at| &text[..at]);
     text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 

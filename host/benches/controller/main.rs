@@ -11,7 +11,8 @@ use inferenceguard_host::{Bundle, Engine, EngineBuilder, Profile, Request, Roles
 use inferenceguard_search::{Cost, CostKind, Needs};
 use inferenceguard_testkit::{
     components,
-    roles::{BestSafe, Recursion, ScoreCost},
+    roles::{BestSafe, ScoreCost},
+    toy,
 };
 use instant::{InstantModel, InstantScores, script};
 use std::{
@@ -62,13 +63,7 @@ fn bundle(n: u32) -> Bundle {
 fn roles(n: u32) -> Roles {
     let costs: [(&str, Box<dyn Cost>); 2] =
         [("safety", ScoreCost::new("cost", CostKind::Safety)), ("task", ScoreCost::new("reward", CostKind::Task))];
-    Roles {
-        policy: Box::new(BestSafe { needs: Needs::default(), width: n, chunk_len: CHUNK, keep: 4 }),
-        tracker: Box::new(Recursion),
-        critic: None,
-        steering: None,
-        costs: costs.into_iter().map(|(name, cost)| (name.to_owned(), cost)).collect(),
-    }
+    toy::roles_of(BestSafe { needs: Needs::default(), width: n, chunk_len: CHUNK, keep: 4 }, costs)
 }
 
 /// An engine, and the chunks that its model grew.

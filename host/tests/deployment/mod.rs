@@ -5,7 +5,7 @@ use inferenceguard_bundle::{
     Bundle, Network,
     network::{Layer, LayerActivation},
 };
-use inferenceguard_host::{Engine, EngineBuilder, Held, Output, Request};
+use inferenceguard_host::{Engine, EngineBuilder, LiveBeams, Output, Request};
 use inferenceguard_testkit::{components, toy::with_models};
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(crate) fn answer(engine: &Engine, method: &str) -> Output {
     let request = Request { method: Some(method.to_owned()), record: true, ..Request::new("ask") };
     let output = engine.generate(request).unwrap();
     assert!(output.failures.is_empty(), "{method}: {:?}", output.failures);
-    assert_eq!(engine.held(), Held::default(), "{method}");
+    assert_eq!(engine.live_beams(), LiveBeams::default(), "{method}");
     output
 }
 

@@ -1,30 +1,29 @@
 //! What gateways send: calls of the three routes, streams of events, chats that pass a proxy, and Envoy's messages.
 
-use crate::request::{answered, check};
-use axum::{Router, http::Method};
+use crate::{
+    guests::{self, Running},
+    request::{answered, check},
+};
+use axum::http::Method;
 use inferenceguard_envoy::{ProcessingRequest, ProcessingResponse};
 use inferenceguard_gateways::{
     chat::{ChatAnswer, ChatRequest},
     sse::{self, Decoder},
     stream::{ChatStream, StreamLimits},
 };
-use inferenceguard_server::{Face, Server, ServerConfig};
+use inferenceguard_server::{Face, ServerConfig};
 use prost::Message;
 use serde_json::Value;
 use std::sync::LazyLock;
-use tokio::runtime::Runtime;
 
 const ROUTES: [&str; 3] = ["/v1/judge", "/v1/moderations", "/beta/litellm_basic_guardrail_api"];
 /// The most bytes of an event, and of the words of a stream.
 const MOST: usize = 1 << 14;
 
-static RUNNING: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
-    let runtime = crate::guests::runtime();
+static RUNNING: LazyLock<Running> = LazyLock::new(|| {
     let faces = [Face::Judge, Face::Litellm, Face::Moderations].into();
-    let config = ServerConfig { faces, ..ServerConfig::new(crate::guests::engine(), crate::guests::bundle()) };
-    let server = Server::new(config).expect("a server");
-    server.begin().expect("a server that begins");
-    (runtime, server.router())
+    let config = ServerConfig { faces, ..ServerConfig::new(guests::engine(), guests::bundle()) };
+    Running::new(config)
 });
 
 /// The first byte chooses what the others are.
@@ -32,8 +31,8 @@ pub fn run(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     match kind % 7 {
         route @ 0..=2 => {
-            let (runtime, router) = &*RUNNING;
-            let (status, answer) = answered(runtime, router, (&Method::POST, ROUTES[usize::from(route)]), rest);
+            let Running { runtime, clients, .. } = &*RUNNING;
+            let (status, answer) = answered(runtime, clients, (&Method::POST, ROUTES[usize::from(route)]), rest);
             let text = String::from_utf8_lossy(&answer);
             // A deadline that is too short, or more ids than a client may have, is no fault of the server's.
             if !["deadline_exceeded", "too_many_prompts"].iter().any(|code| text.contains(code)) {
@@ -77,7 +76,7 @@ fn stream(bytes: &[u8]) {
         let due = stream.questions();
         if due.iter().all(|(_, text, _)| text.len() < 8) {
             judged |= !due.is_empty();
-            due.iter().for_each(|(index, text, part)| stream.passed(*index, *part, text.chars().count()));
+            due.iter().for_each(|(index, text, part)| stream.take_pass(*index, *part, text.chars().count()));
         }
         let released = stream.release();
         assert!(judged || !has_words(&released), "words leave before a verdict");

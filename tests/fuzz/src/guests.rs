@@ -1,7 +1,9 @@
 //! Components of the tests, and a toy deployment.
 
+use axum::Router;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{Engine, EngineBuilder};
+use inferenceguard_server::{Server, ServerConfig};
 use inferenceguard_testkit::{components, toy};
 use std::sync::{Arc, LazyLock};
 use tokio::runtime::{Builder, Runtime};
@@ -50,6 +52,21 @@ pub(crate) struct Toy {
 }
 
 pub(crate) static TOY: LazyLock<Toy> = LazyLock::new(|| Toy { runtime: runtime(), engine: engine(), bundle: bundle() });
+
+/// A server in memory, with the runtime that answers for it.
+pub(crate) struct Running {
+    pub(crate) runtime: Runtime,
+    pub(crate) clients: Router,
+    pub(crate) admin: Router,
+}
+
+impl Running {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        let (runtime, server) = (runtime(), Server::new(config).expect("a server"));
+        server.begin().expect("a server that begins");
+        Self { runtime, clients: server.router(), admin: server.admin_router() }
+    }
+}
 
 /// A runtime that answers one input after the other.
 pub(crate) fn runtime() -> Runtime {

@@ -1,9 +1,11 @@
 //! Heads of HTTP requests. hyper takes them apart; what is tried here is what the server reads from them: the key, the origin,
 //! the encoding of the body, the trace, and how long the body is.
 
-use crate::{guests, request::exchanged};
+use crate::{
+    guests::{self, Running},
+    request::exchanged,
+};
 use axum::{
-    Router,
     body::{Body, Bytes},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode,
@@ -11,10 +13,9 @@ use axum::{
         request::Parts,
     },
 };
-use inferenceguard_server::{Face, Server, ServerConfig, Settings, Tenant};
+use inferenceguard_server::{Face, ServerConfig, Settings, Tenant};
 use serde_json::Value;
 use std::sync::LazyLock;
-use tokio::runtime::Runtime;
 
 /// Long enough that no mutation of anything else becomes one.
 const KEYS: [&str; 2] = ["the-key-of-the-first-client", "the-key-of-the-second-client"];
@@ -31,14 +32,7 @@ const GATEWAY_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// A deadline that is too short, or more ids than a client may have, is no fault of the server's.
 const EXCUSED: [&str; 2] = ["deadline_exceeded", "too_many_prompts"];
 
-struct Running {
-    runtime: Runtime,
-    clients: Router,
-    admin: Router,
-}
-
 static RUNNING: LazyLock<Running> = LazyLock::new(|| {
-    let runtime = guests::runtime();
     let tenants = KEYS.map(|key| (key.to_owned(), Tenant::with_key(key)));
     let settings = Settings {
         max_body: MOST,
@@ -48,9 +42,7 @@ static RUNNING: LazyLock<Running> = LazyLock::new(|| {
     };
     let faces = [Face::Judge, Face::Litellm, Face::Moderations].into();
     let config = ServerConfig { settings, faces, ..ServerConfig::new(guests::engine(), guests::bundle()) };
-    let server = Server::new(config).expect("a server");
-    server.begin().expect("a server that begins");
-    Running { runtime, clients: server.router(), admin: server.admin_router() }
+    Running::new(config)
 });
 
 /// The first byte chooses the listener; then come lines of a head, an empty line, and a body.

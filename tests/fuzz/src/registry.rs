@@ -6,13 +6,14 @@ use axum::{
     http::{StatusCode, Uri},
 };
 use inferenceguard_bundle::{Bundle, MANIFEST};
+use inferenceguard_model::lock;
 use inferenceguard_registry::{ARTIFACT, BundleReference, FILE, RegistryError, pull};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     net::TcpListener,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex},
 };
 use tokio::runtime::Runtime;
 
@@ -60,7 +61,7 @@ static REGISTRY: LazyLock<(Runtime, u16)> = LazyLock::new(|| {
 });
 
 async fn answer(uri: Uri) -> (StatusCode, Vec<u8>) {
-    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = lock(&HELD);
     let found = match uri.path().strip_prefix("/v2/") {
         Some("") => Some(Vec::new()),
         // An index may lead to the manifest that was pushed.
@@ -82,8 +83,8 @@ async fn answer(uri: Uri) -> (StatusCode, Vec<u8>) {
 pub fn run(bytes: &[u8]) {
     let Some((kind, manifest)) = bytes.split_first() else { return };
     let (pinned, spoiled) = (kind & 1 == 1, kind & 2 == 2);
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    *HELD.lock().unwrap_or_else(PoisonError::into_inner) = Held { manifest: manifest.to_vec(), pinned, spoiled };
+    let _turn = lock(&TURN);
+    *lock(&HELD) = Held { manifest: manifest.to_vec(), pinned, spoiled };
     match pulled(pinned) {
         Ok(bundle) => {
             assert!(!spoiled, "a file that is another one is taken");

@@ -1,6 +1,6 @@
 //! Bodies of HTTP requests: an answer, or an error of the client's that says what is wrong; never the server's fault.
 
-use crate::guests;
+use crate::guests::{self, Running};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
@@ -10,7 +10,7 @@ use axum::{
         response::Parts,
     },
 };
-use inferenceguard_server::{Server, ServerConfig};
+use inferenceguard_server::ServerConfig;
 use serde_json::Value;
 use std::sync::LazyLock;
 use tokio::runtime::Runtime;
@@ -29,18 +29,8 @@ const DENIAL: &str = "/admin/denial";
 /// The most bytes of an answer.
 const ANSWER: usize = 1 << 22;
 
-struct Running {
-    runtime: Runtime,
-    clients: Router,
-    admin: Router,
-}
-
-static RUNNING: LazyLock<Running> = LazyLock::new(|| {
-    let runtime = guests::runtime();
-    let server = Server::new(ServerConfig::new(guests::engine(), guests::bundle())).expect("a server");
-    server.begin().expect("a server that begins");
-    Running { runtime, clients: server.router(), admin: server.admin_router() }
-});
+static RUNNING: LazyLock<Running> =
+    LazyLock::new(|| Running::new(ServerConfig::new(guests::engine(), guests::bundle())));
 
 /// The first byte chooses the route.
 pub fn run(bytes: &[u8]) {

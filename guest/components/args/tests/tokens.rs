@@ -10,14 +10,7 @@ fn candidates(rows: &[(f32, f64, f64)]) -> BatchDouble {
         spent: vec![spent],
         ..RowDouble::with_prices(true, 10.0 - spent, -reward)
     };
-    let harm = Constraint {
-        name: "harm".to_owned(),
-        budget: 10.0,
-        gamma: 1.0,
-        clip: Default::default(),
-        mode: Default::default(),
-    };
-    BatchDouble { constraints: vec![harm], ..BatchDouble::of(rows.iter().map(row)) }
+    BatchDouble { constraints: vec![Constraint::of("harm", 10.0)], ..BatchDouble::of(rows.iter().map(row)) }
 }
 
 fn args(objective: &str, settings: &[(&str, f64)]) -> Args {

@@ -9,14 +9,7 @@ fn answers(rows: &[(bool, f64, f64)]) -> BatchDouble {
         spent: vec![spent],
         ..RowDouble::with_prices(safe, 10.0 - spent, task).ended()
     };
-    let budget = Constraint {
-        name: "harm".to_owned(),
-        budget: 10.0,
-        gamma: 1.0,
-        clip: Default::default(),
-        mode: Default::default(),
-    };
-    BatchDouble { constraints: vec![budget], last: true, ..BatchDouble::of(rows.iter().map(row)) }
+    BatchDouble { constraints: vec![Constraint::of("harm", 10.0)], last: true, ..BatchDouble::of(rows.iter().map(row)) }
 }
 
 fn best(objective: &str, lambda: f64, rows: &BatchDouble) -> Decision {

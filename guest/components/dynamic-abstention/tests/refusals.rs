@@ -5,15 +5,8 @@ use inferenceguard_guest::{BatchDouble, Constraint, Decision, Estimate, Policy, 
 
 /// The sample, which costs this much so far, under a budget of 10.
 fn sample(spent: f64) -> BatchDouble {
-    let harm = Constraint {
-        name: "harm".to_owned(),
-        budget: 10.0,
-        gamma: 1.0,
-        clip: Default::default(),
-        mode: Default::default(),
-    };
     let row = RowDouble { length: 1, spent: vec![spent], ..RowDouble::with_prices(spent < 10.0, 10.0 - spent, 0.0) };
-    BatchDouble { constraints: vec![harm], ..BatchDouble::of([row]) }
+    BatchDouble { constraints: vec![Constraint::of("harm", 10.0)], ..BatchDouble::of([row]) }
 }
 
 /// The sample with this P(safe to the end).

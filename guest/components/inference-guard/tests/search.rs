@@ -2,8 +2,7 @@
 
 use inference_guard::InferenceGuard;
 use inferenceguard_guest::{
-    BatchDouble, Constraint, ConstraintMode, CostClip, Decision, Estimate, Policy, Pricing, Retry, RowDouble, Setup,
-    Value,
+    BatchDouble, Constraint, Decision, Estimate, Policy, Pricing, Retry, RowDouble, Setup, Value,
 };
 
 const RETRY: Decision = Decision::Retry(Retry { penalty: 8.0, max_mass: 0.9 });
@@ -191,14 +190,7 @@ fn with_left(margin: f64) -> RowDouble {
 }
 
 fn under_budget(rows: &[RowDouble]) -> BatchDouble {
-    let constraint = Constraint {
-        name: "harm".into(),
-        budget: 10.0,
-        gamma: 1.0,
-        clip: CostClip::Capped,
-        mode: ConstraintMode::Anytime,
-    };
-    BatchDouble { constraints: vec![constraint], ..BatchDouble::of(rows.to_vec()) }
+    BatchDouble { constraints: vec![Constraint::of("harm", 10.0)], ..BatchDouble::of(rows.to_vec()) }
 }
 
 #[test]

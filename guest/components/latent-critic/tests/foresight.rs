@@ -8,13 +8,7 @@ use latent_critic::LatentCritic;
 fn rows(budgets: &[f64], z: &[&[f64]]) -> BatchDouble {
     let state = |z: &f64| BudgetState { z: *z, memory: Vec::new() };
     let row = |z: &&[f64]| RowDouble { budgets: z.iter().map(state).collect(), ..RowDouble::default() };
-    let constraint = |budget: &f64| Constraint {
-        name: budget.to_string(),
-        budget: *budget,
-        gamma: 1.0,
-        clip: Default::default(),
-        mode: Default::default(),
-    };
+    let constraint = |budget: &f64| Constraint::of(budget.to_string(), *budget);
     BatchDouble { constraints: budgets.iter().map(constraint).collect(), ..BatchDouble::of(z.iter().map(row)) }
 }
 

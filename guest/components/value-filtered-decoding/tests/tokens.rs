@@ -6,10 +6,6 @@ use value_filtered_decoding::ValueFilteredDecoding;
 
 const AGAIN: Decision = Decision::Retry(Retry { penalty: 0.0, max_mass: 1.0 });
 
-fn constraint() -> Constraint {
-    Constraint { name: "harm".to_owned(), budget: 10.0, gamma: 1.0, clip: Default::default(), mode: Default::default() }
-}
-
 /// Candidates of one token that cost this much so far; the second number is what is left of the budget.
 fn spent(rows: &[(f64, f64)]) -> BatchDouble {
     let row = |&(spent, margin): &(f64, f64)| RowDouble {
@@ -17,7 +13,7 @@ fn spent(rows: &[(f64, f64)]) -> BatchDouble {
         spent: vec![spent],
         ..RowDouble::with_prices(margin > 0.0, margin, 0.0)
     };
-    BatchDouble { constraints: vec![constraint()], ..BatchDouble::of(rows.iter().map(row)) }
+    BatchDouble { constraints: vec![Constraint::of("harm", 10.0)], ..BatchDouble::of(rows.iter().map(row)) }
 }
 
 /// Candidates of one token with this P(safe to the end).
@@ -73,7 +69,7 @@ fn of_equally_safe_tokens_the_larger_margin_and_then_the_first_draw_decide() {
 #[test]
 fn the_worst_constraint_counts() {
     let mut rows = retried(spent(&[(1.0, 9.0), (2.0, 8.0)]));
-    rows.constraints.push(constraint());
+    rows.constraints.push(Constraint::of("harm", 10.0));
     for (row, (spent, margin)) in rows.rows.iter_mut().zip([(5.0, 5.0), (0.0, 10.0)]) {
         row.spent.push(spent);
         row.margins.push(margin);

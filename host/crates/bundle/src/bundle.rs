@@ -4,7 +4,7 @@ use crate::{
     BundleError, Digest, Manifest, Network, RoleEntry, SettingValue, Signature, archive,
     folder::{self, Limit},
     list,
-    manifest::turns_text,
+    values::turns_text,
 };
 use inferenceguard_search::BundleIdentity;
 use std::{collections::BTreeMap, path::Path, sync::Arc};

@@ -5,7 +5,7 @@ use crate::{
     Bundle, BundleError, ConstraintEntry, Digest, Manifest, NetworkEntry, RoleEntry,
     bundle::check_relative,
     folder::{self, MANIFEST_LIMIT},
-    manifest::{NAME, is_name},
+    values::{NAME, is_name},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};

@@ -1,121 +1,13 @@
 //! `bundle.toml`, typed.
 
-use crate::{BundleError, Limits, MANIFEST, SettingValue};
-use inferenceguard_search::{
-    Constraint, ConstraintMode, CostClip, Granularity, OnExhausted, OutOfRange, PricedConstraint, Release, Sampling,
-    SamplingSettings, SearchConfig, SearchLimits,
+use crate::{
+    BundleError, ConstraintEntry, Limits, MANIFEST, MethodEntry, ModelEntry, NetworkEntry, RoleEntry,
+    entries::stated_once,
+    values::{check_name, check_unmarked, require, value},
 };
+use inferenceguard_search::{OnExhausted, OutOfRange, Release, Sampling, SamplingSettings, SearchConfig, SearchLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// A component and its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoleEntry {
-    /// The file, relative to the bundle's folder.
-    pub component: String,
-    /// Settings by name; those left out have the component's defaults.
-    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
-    pub settings: BTreeMap<String, SettingValue>,
-    /// Settings that are long lists of texts, by name: each a file of the bundle, relative to its folder, with one text on
-    /// each line, and its weight behind a tab if it has one. Empty lines, and lines that begin with `# `, are skipped.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub lists: BTreeMap<String, String>,
-}
-
-/// A method: settings over those that it has, or one of the bundle's own, with a policy from the bundle.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MethodEntry {
-    /// The policy's component, a file of the bundle: the entry then defines the method and replaces any other of its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<String>,
-    /// The steering component of a method that the entry defines, a file of the bundle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steering_component: Option<String>,
-    /// Whether the bundle's critic takes part in a method that the entry defines.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub critic: bool,
-    /// The policy's setting for the number of candidates. Under the name `bundle`, that of the bundle's own policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidates: Option<String>,
-    /// Of its policy, by name.
-    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
-    pub settings: BTreeMap<String, SettingValue>,
-    /// Of its steering, by name.
-    #[serde(default, deserialize_with = "crate::setting_value::by_name")]
-    pub steering: BTreeMap<String, SettingValue>,
-}
-
-/// The weights of a network that components open by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkEntry {
-    /// The file, relative to the bundle's folder; its format is described at [`crate::network`].
-    pub file: String,
-}
-
-/// What a model must be. What is left out is not compared.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    /// How a conversation becomes its prompt: chat, beaver, hh, plain, or a text with `{prompt}` in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
-    /// A digest of everything that its numbers depend on, as `model check` shows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
-    /// The same with every tensor read whole, as `model check --full-digest` shows it. A model is then loaded with its full digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full: Option<String>,
-    /// What the fingerprint is made of, so that an error can say which part differs: [`ModelEntry::PARTS`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parts: BTreeMap<String, String>,
-}
-
-impl ModelEntry {
-    /// The parts that may be named.
-    pub const PARTS: [&'static str; 5] = ["weights", "tokenizer", "template", "config", "precision"];
-
-    /// Every digest that it names, by the key that names it.
-    pub fn digests(&self) -> impl Iterator<Item = (&str, &str)> {
-        let whole = [("fingerprint", self.fingerprint.as_deref()), ("full", self.full.as_deref())];
-        let parts = self.parts.iter().map(|(name, digest)| (name.as_str(), digest.as_str()));
-        whole.into_iter().filter_map(|(key, digest)| Some((key, digest?))).chain(parts)
-    }
-
-    fn check(&self, key: &str) -> Result<(), BundleError> {
-        let expected = format!("one of: {}", Self::PARTS.join(", "));
-        for name in self.parts.keys() {
-            require(Self::PARTS.contains(&name.as_str()), &format!("{key}.parts"), &format!("{name:?}"), &expected)?;
-        }
-        self.digests().try_for_each(|(name, digest)| named(&format!("{key}.{name}"), digest))
-    }
-}
-
-/// One constraint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConstraintEntry {
-    /// Unique within the bundle.
-    pub name: String,
-    /// The cost that prices it: a key of `[costs]`.
-    pub cost: String,
-    /// d: finite, above 0, in the cost's unit.
-    pub budget: f64,
-    /// The discount per token, in (0, 1].
-    #[serde(default = "default_gamma")]
-    pub gamma: f64,
-    /// What becomes of negative costs.
-    #[serde(default)]
-    pub clip: CostClip,
-    /// When the constraint must hold.
-    #[serde(default)]
-    pub mode: ConstraintMode,
-    /// When costs are charged.
-    #[serde(default)]
-    pub granularity: Granularity,
-}
 
 /// Everything a deployment decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,10 +85,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn default_gamma() -> f64 {
-    0.999
-}
-
 fn default_max_tokens() -> u32 {
     128
 }
@@ -240,7 +128,7 @@ impl Manifest {
     #[must_use]
     pub fn search_config(&self) -> SearchConfig {
         SearchConfig {
-            constraints: self.constraints.iter().map(ConstraintEntry::priced).collect(),
+            constraints: self.constraints.iter().map(ConstraintEntry::to_constraint).collect(),
             task: self.task.clone(),
             max_tokens: self.max_tokens,
             sampling: self.sampling.into(),
@@ -263,7 +151,7 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), BundleError> {
-        named("name", &self.name)?;
+        check_name("name", &self.name)?;
         let version = semver::Version::parse(&self.version);
         require(version.is_ok(), "version", &format!("{:?}", self.version), "a semantic version, such as 1.2.0")?;
         require(self.max_tokens > 0, "max_tokens", &self.max_tokens, "at least 1")?;
@@ -274,10 +162,10 @@ impl Manifest {
             self.check_cost("task", task)?;
         }
         self.check_templates()?;
-        self.networks.keys().try_for_each(|name| named("networks", name))?;
+        self.networks.keys().try_for_each(|name| check_name("networks", name))?;
         self.model.check("model")?;
         self.scores.iter().try_for_each(|(name, entry)| entry.check(&format!("scores.{name}")))?;
-        self.costs.keys().try_for_each(|name| unmarked("costs", name))?;
+        self.costs.keys().try_for_each(|name| check_unmarked("costs", name))?;
         self.roles().into_iter().try_for_each(|(key, entry)| stated_once(&key, entry))?;
         self.methods.iter().try_for_each(|(name, entry)| entry.check(name))?;
         self.limits.validate().map_err(|error| value("limits", &error, "limits within their ranges"))?;
@@ -308,7 +196,7 @@ impl Manifest {
 
     fn check_constraint(&self, index: usize, entry: &ConstraintEntry) -> Result<(), BundleError> {
         let key = |field: &str| format!("constraints[{index}].{field}");
-        unmarked(&key("name"), &entry.name)?;
+        check_unmarked(&key("name"), &entry.name)?;
         let unique = self.constraints[..index].iter().all(|other| other.name != entry.name);
         require(unique, &key("name"), &entry.name, "every name once")?;
         let budget = entry.budget;
@@ -323,86 +211,6 @@ impl Manifest {
         let expected = format!("a key of `[costs]`, which has: {}", names.join(", "));
         require(self.costs.contains_key(cost), key, &format!("`{cost}`"), &expected)
     }
-}
-
-impl RoleEntry {
-    /// The files it names, each with its key; `key` is the entry's own.
-    pub(crate) fn files(&self, key: &str) -> Vec<(String, &str)> {
-        let component = (format!("{key}.component"), self.component.as_str());
-        let lists = self.lists.iter().map(|(name, file)| (format!("{key}.lists.{name}"), file.as_str()));
-        std::iter::once(component).chain(lists).collect()
-    }
-}
-
-impl MethodEntry {
-    /// The component files it names, each with its key.
-    fn files(&self, method: &str) -> impl Iterator<Item = (String, &str)> {
-        let parts = [("policy", &self.policy), ("steering_component", &self.steering_component)];
-        let key = |part| format!("methods.{method}.{part}");
-        parts.map(|(part, file)| Some((key(part), file.as_deref()?))).into_iter().flatten()
-    }
-
-    /// Steering and critic are parts of a method that the entry defines.
-    fn check(&self, method: &str) -> Result<(), BundleError> {
-        let parts = self.critic || self.steering_component.is_some();
-        let found = "a critic or a steering component without a policy";
-        let expected = "`policy`, which defines the method";
-        require(self.policy.is_some() || !parts, &format!("methods.{method}"), &found, expected)
-    }
-}
-
-/// Refuses a setting that has both a value and a file.
-fn stated_once(key: &str, entry: &RoleEntry) -> Result<(), BundleError> {
-    let twice = entry.lists.keys().find(|name| entry.settings.contains_key(*name));
-    let key = format!("{key}.lists");
-    twice.map_or(Ok(()), |name| Err(value(&key, &format!("`{name}`, which `settings` has too"), "every setting once")))
-}
-
-impl ConstraintEntry {
-    fn priced(&self) -> PricedConstraint {
-        let constraint = Constraint {
-            name: self.name.clone(),
-            budget: self.budget,
-            gamma: self.gamma,
-            clip: self.clip,
-            mode: self.mode,
-        };
-        PricedConstraint { constraint, cost: self.cost.clone(), granularity: self.granularity }
-    }
-}
-
-fn named(key: &str, found: &str) -> Result<(), BundleError> {
-    let fine = !found.trim().is_empty() && !found.chars().any(turns_text);
-    require(fine, key, &format!("{found:?}"), NAME)
-}
-
-pub(crate) const NAME: &str =
-    "a text that is not empty, without control characters and without signs that turn text round";
-
-/// Control characters, and those that change the order in which text is shown: a name must not look like another one.
-pub(crate) fn turns_text(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Whether a cost or a constraint may have this name.
-pub(crate) fn is_name(found: &str) -> bool {
-    unmarked("", found).is_ok()
-}
-
-/// Checks a name, and that it has no `@`: that marks names of a bundle that was activated while a request ran.
-fn unmarked(key: &str, found: &str) -> Result<(), BundleError> {
-    named(key, found)?;
-    require(!found.contains('@'), key, &format!("{found:?}"), "a text without @")
-}
-
-fn require(holds: bool, key: &str, found: &dyn std::fmt::Display, expected: &str) -> Result<(), BundleError> {
-    if holds { Ok(()) } else { Err(value(key, found, expected)) }
-}
-
-fn value(key: &str, found: &dyn std::fmt::Display, expected: &str) -> BundleError {
-    let (file, key) = (MANIFEST.to_owned(), key.to_owned());
-    BundleError::Value { file, key, found: found.to_string(), expected: expected.to_owned() }
 }
 
 /// The line of a TOML error, and the key on that line.

@@ -13,7 +13,7 @@ use candle_core::{
 };
 use inferenceguard_candle::{CandleModel, LoadOptions};
 use inferenceguard_model::{Model, Token};
-use made::{Parts, SMALL, Sizes, random, with_weights};
+use made::{Kind, Parts, SMALL, Sizes, mixed, random, with_weights};
 use std::{path::Path, time::Instant};
 
 const LARGE: Sizes = Sizes { vocab: 32_000, layers: 12, hidden: 768, intermediate: 2048, heads: 12, kv_heads: 12 };
@@ -59,15 +59,6 @@ fn library(parts: &Parts, kind: GgmlDType, beams: usize, steps: usize) -> f64 {
         start.elapsed().as_secs_f64() * 1e3
     };
     (0..steps).map(|_| run()).fold(f64::MAX, f64::min)
-}
-
-/// A tensor's name to its format.
-type Kind = fn(&str) -> GgmlDType;
-
-/// What a Q4_K_M file holds.
-fn mixed(name: &str) -> GgmlDType {
-    let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
-    if finer { GgmlDType::Q6K } else { GgmlDType::Q4K }
 }
 
 fn main() {

@@ -24,7 +24,7 @@ pub struct Facts {
 impl Facts {
     /// Each fact with its sources.
     #[must_use]
-    pub fn taken(&self) -> &[Fact] {
+    pub fn all(&self) -> &[Fact] {
         &self.taken
     }
 

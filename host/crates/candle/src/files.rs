@@ -125,7 +125,7 @@ impl ModelFiles {
     }
 
     /// The digests of the small files that were read, by name. Whatever a model takes from a file is among them.
-    pub(crate) fn seen(&self) -> BTreeMap<String, String> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         self.lock().clone()
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Subject<'a> {
 impl Subject<'_> {
     /// Every part, with the digest of the template; `rounded` says whether weights become Q8_0 as they are loaded.
     pub(crate) fn parts(&self, template: &str, options: &LoadOptions, rounded: bool) -> ModelParts {
-        let seen = self.files.seen();
+        let seen = self.files.digests();
         let parts = ModelParts {
             weights: named(&tensors(&self.weights.tensors(), Reading::SAMPLED)),
             tokenizer: named(&tokenizer(&seen, self.tokenizer)),
@@ -61,7 +61,7 @@ impl Subject<'_> {
 
 /// The parts of a folder that do not depend on its weights.
 pub(crate) fn texts(files: &ModelFiles, own: &HfTokenizer, gguf: Option<&Gguf>, template: &str) -> ModelParts {
-    let seen = files.seen();
+    let seen = files.digests();
     ModelParts {
         tokenizer: named(&tokenizer(&seen, own)),
         template: named(template),

@@ -10,7 +10,7 @@
 
 use crate::{
     CandleError, Family,
-    config::Fields,
+    fields::Fields,
     rope::{Rope, RopeScaling},
 };
 

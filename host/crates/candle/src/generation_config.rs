@@ -1,6 +1,6 @@
 //! generation_config.json: how the authors of a model sample from it, and where answers end.
 
-use crate::{CandleError, ModelFiles, config::Fields, facts::Facts};
+use crate::{CandleError, ModelFiles, facts::Facts, fields::Fields};
 use inferenceguard_model::{REPETITION_PENALTIES, SamplingSettings};
 use std::ops::RangeInclusive;
 

@@ -3,7 +3,7 @@
 use crate::{
     CandleError, DecoderConfig,
     direct::with_numbers,
-    linear::{Linear, Maps, rounded},
+    linear::{Linear, Maps, quantize},
     rope::Angles,
     weights::Weights,
 };
@@ -58,15 +58,15 @@ impl Loader<'_> {
     ) -> std::result::Result<Linear, CandleError> {
         let weight = format!("{name}.weight");
         let bias = if bias { Some(self.tensor(&format!("{name}.bias"), &[output])?) } else { None };
-        if let Some(weight) = self.quantized(&weight, output, input)? {
-            return Ok(Linear::quantized(weight, bias));
+        if let Some(weight) = self.read_quantized(&weight, output, input)? {
+            return Ok(Linear::of_quantized(weight, bias));
         }
         let weight = self.tensor(&weight, &[output, input])?;
         Ok(Linear::new(weight, bias, self.format.direct)?)
     }
 
     /// A matrix that stays quantised, or becomes so: if our own kernels compute. The tensor library gets f32.
-    fn quantized(
+    fn read_quantized(
         &self,
         name: &str,
         output: usize,
@@ -75,9 +75,9 @@ impl Loader<'_> {
         if !self.format.direct {
             return Ok(None);
         }
-        let found = self.weights.quantized(name, output, input)?;
+        let found = self.weights.read_quantized(name, output, input)?;
         let found = match found {
-            None if self.format.rounded => rounded(self.weights.values(name, &[output, input])?, output, input)?,
+            None if self.format.rounded => quantize(self.weights.values(name, &[output, input])?, output, input)?,
             found => found,
         };
         Ok(found.map(Arc::new))
@@ -111,7 +111,7 @@ pub(crate) enum Embedding {
 impl Embedding {
     pub(crate) fn load(loader: &Loader<'_>, config: &DecoderConfig) -> std::result::Result<Self, CandleError> {
         const NAME: &str = "model.embed_tokens.weight";
-        match loader.quantized(NAME, config.vocab, config.hidden)? {
+        match loader.read_quantized(NAME, config.vocab, config.hidden)? {
             Some(weight) => Ok(Self::Quantized(weight)),
             None => loader.tensor(NAME, &[config.vocab, config.hidden]).map(Self::Stored),
         }
@@ -139,7 +139,7 @@ impl Embedding {
     pub(crate) fn head(&self, direct: bool) -> Result<Linear> {
         match self {
             Self::Stored(table) => Linear::new(table.clone(), None, direct),
-            Self::Quantized(table) => Ok(Linear::quantized(table.clone(), None)),
+            Self::Quantized(table) => Ok(Linear::of_quantized(table.clone(), None)),
         }
     }
 }

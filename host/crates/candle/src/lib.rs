@@ -19,6 +19,7 @@
 //! into memory. Products on the processor come from the crate `kernels`.
 
 mod added;
+mod added_spans;
 mod answer_text;
 mod attention;
 mod batch;
@@ -33,6 +34,7 @@ mod direct;
 mod draw;
 mod error;
 mod facts;
+mod fields;
 mod files;
 mod fingerprint;
 mod gemma;
@@ -62,8 +64,10 @@ mod split_names;
 mod stored;
 mod survey;
 mod template;
+mod template_choice;
 mod text_side;
 mod tokenizer;
+mod tokenizer_config;
 mod turns;
 mod weights;
 mod words;
@@ -87,6 +91,7 @@ pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
 pub use survey::Survey;
-pub use template::{NoTemplate, Rendered, Template, TemplateChoice};
+pub use template::{Rendered, Template};
+pub use template_choice::{NoTemplate, TemplateChoice};
 pub use text_side::TextSide;
 pub use tokenizer::HfTokenizer;

@@ -24,7 +24,7 @@ enum Weight {
 }
 
 /// A matrix `[outputs, inputs]` rounded to Q8_0; `None` if rows are not whole blocks.
-pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> Result<Option<Quantized>> {
+pub(crate) fn quantize(values: Vec<f32>, outputs: usize, inputs: usize) -> Result<Option<Quantized>> {
     if !inputs.is_multiple_of(Format::Q8_0.span()) {
         return Ok(None);
     }
@@ -35,7 +35,7 @@ pub(crate) fn rounded(values: Vec<f32>, outputs: usize, inputs: usize) -> Result
 
 impl Linear {
     /// Of a matrix that stays quantised.
-    pub(crate) fn quantized(weight: Arc<Quantized>, bias: Option<Tensor>) -> Self {
+    pub(crate) fn of_quantized(weight: Arc<Quantized>, bias: Option<Tensor>) -> Self {
         Self { weight: Weight::Quantized(weight), bias }
     }
 

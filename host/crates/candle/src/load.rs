@@ -10,7 +10,7 @@ use crate::{
     jinja::PromptDate,
     layers::Format,
     special::{Basics, Special},
-    template::{SpecialNames, TokenizerConfig},
+    tokenizer_config::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
 use inferenceguard_model::{Message, ModelError, ModelParts};

@@ -1,6 +1,6 @@
 //! What the hardware allows: how fast it reads memory and multiplies, and how much of both a model asks for.
 
-use crate::{CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision, linear::rounded};
+use crate::{CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision, linear::quantize};
 use candle_core::{Device, Tensor};
 use inferenceguard_kernels::{Format, Packed};
 use rayon::prelude::*;
@@ -114,7 +114,7 @@ fn cpu_flops() -> f64 {
 }
 
 fn quantized_flops() -> Result<f64, CandleError> {
-    let weights = rounded(vec![0.5; SIDE * SIDE], SIDE, SIDE)?;
+    let weights = quantize(vec![0.5; SIDE * SIDE], SIDE, SIDE)?;
     let x = vec![0.25f32; ROWS * SIDE];
     let product = || weights.as_ref().map(|weights| weights.forward(&x, &[SIDE], None));
     Ok(best((2 * ROWS * SIDE * SIDE) as f64, || drop(std::hint::black_box(product()))))

@@ -2,7 +2,7 @@
 //!
 //! A head's numbers `i` and `i + head_dim / 2` form a pair; at position `p` pair `i` is turned by `p * speed[i]`.
 
-use crate::{CandleError, config::Fields};
+use crate::{CandleError, fields::Fields};
 use candle_core::{DType, Device, Tensor};
 
 /// How the speeds are stretched for long contexts.

@@ -1,7 +1,7 @@
 //! The special tokens of a model: their names, from every file that spells them, and which of them end an answer.
 
 use crate::{
-    CandleError, DecoderConfig, GenerationConfig, Head, HfTokenizer, ModelFiles, config::Fields, facts::Facts,
+    CandleError, DecoderConfig, GenerationConfig, Head, HfTokenizer, ModelFiles, facts::Facts, fields::Fields,
     generation_config::GENERATION_CONFIG, gguf::Gguf,
 };
 use inferenceguard_model::{ModelError, Token};

@@ -5,12 +5,12 @@
 use crate::{
     CandleError, DecoderConfig, Facts, GenerationConfig, HfTokenizer, LoadOptions, ModelFiles, Template,
     TemplateChoice,
-    config::Fields,
+    fields::Fields,
     fingerprint,
     gguf::Gguf,
     load::{name, warnings},
     special::{Basics, Special},
-    template::{SpecialNames, TokenizerConfig},
+    tokenizer_config::{SpecialNames, TokenizerConfig},
 };
 use inferenceguard_model::{Message, ModelError, ModelInfo, Token};
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 
 use crate::{
     CandleError, ModelFiles, added,
+    added_spans::{added_in, split_at},
     continued::Continued,
     gguf::Gguf,
     marked::Marked,
@@ -21,8 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokenizers::{
-    Encoding, Model, NormalizedString, Normalizer, NormalizerWrapper, OffsetReferential, OffsetType,
-    PreTokenizedString, PreTokenizer, PreTokenizerWrapper, normalizer,
+    Encoding, Model, Normalizer, NormalizerWrapper, OffsetType, PreTokenizedString, PreTokenizer, PreTokenizerWrapper,
 };
 
 /// The tokenizer of a folder.
@@ -43,14 +43,6 @@ pub struct HfTokenizer {
 pub(crate) struct Spans {
     pub(crate) tokens: Vec<Token>,
     pub(crate) spans: Vec<Range<usize>>,
-}
-
-/// An added token in a text.
-struct Found {
-    token: Token,
-    range: Range<usize>,
-    /// Whether it was found after normalisation.
-    normalized: bool,
 }
 
 impl HfTokenizer {
@@ -171,7 +163,7 @@ impl HfTokenizer {
         frame: bool,
         offsets: OffsetType,
     ) -> tokenizers::Result<Encoding> {
-        let found = self.added_in(text);
+        let found = added_in(&self.inner, text);
         let (late, early): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.normalized);
         let mut cut = PreTokenizedString::from(text.text());
         cut.split(|_, part| split_at(part, &early))?;
@@ -196,19 +188,6 @@ impl HfTokenizer {
             Some(token) => Err(format!("words became the control token {}", token.id).into()),
             None => Ok(tokens),
         }
-    }
-
-    /// Added tokens that the scaffold spells, and those of whitespace, in order.
-    fn added_in(&self, text: &Marked) -> Vec<Found> {
-        let known = self.inner.get_added_vocabulary();
-        let cut = known.extract_and_normalize(self.inner.get_normalizer(), &text.masked());
-        let splits = cut.get_splits(OffsetReferential::Original, OffsetType::Byte);
-        let found = splits.into_iter().filter_map(|(_, (from, to), tokens)| {
-            let token = tokens.as_ref()?.first()?.id;
-            let normalized = known.get_added_tokens_decoder().get(&token).is_some_and(|added| added.normalized);
-            Some(Found { token, range: from..to, normalized })
-        });
-        found.filter(|found| !text.has_words_in(&found.range)).collect()
     }
 
     /// The id of a token, spelled as in the vocabulary.
@@ -249,38 +228,6 @@ impl HfTokenizer {
             .into_iter()
             .partition(|id| !self.inner.get_added_vocabulary().get_added_tokens_decoder().contains_key(id))
     }
-}
-
-/// A part cut into added tokens and what is between them.
-fn split_at(
-    part: NormalizedString,
-    found: &[Found],
-) -> tokenizers::Result<Vec<(NormalizedString, Option<Vec<tokenizers::Token>>)>> {
-    let (from, to) = part.offsets_original();
-    let first = found.partition_point(|found| found.range.start < from);
-    let inside: Vec<&Found> = found[first..].iter().take_while(|found| found.range.end <= to).collect();
-    if inside.is_empty() {
-        return Ok(vec![(part, None)]);
-    }
-    let slice = |start: usize, end: usize| {
-        let range = normalizer::Range::Original(start - from..end - from);
-        part.slice(range).ok_or_else(|| tokenizers::Error::from("a token begins inside a character"))
-    };
-    let (mut parts, mut at) = (Vec::new(), from);
-    for found in inside {
-        if found.range.start > at {
-            parts.push((slice(at, found.range.start)?, None));
-        }
-        let own = slice(found.range.start, found.range.end)?;
-        let spelled = own.get().to_owned();
-        let token = tokenizers::Token::new(found.token, spelled.clone(), (0, spelled.len()));
-        parts.push((own, Some(vec![token])));
-        at = found.range.end;
-    }
-    if at < to {
-        parts.push((slice(at, to)?, None));
-    }
-    Ok(parts)
 }
 
 fn not_usable(path: PathBuf, error: &tokenizers::Error) -> CandleError {

@@ -178,7 +178,7 @@ impl Weights {
     }
 
     /// A matrix `[outputs, inputs]` as it is quantised; `None` if its numbers are floats.
-    pub(crate) fn quantized(
+    pub(crate) fn read_quantized(
         &self,
         name: &str,
         outputs: usize,
@@ -186,7 +186,7 @@ impl Weights {
     ) -> Result<Option<Quantized>, CandleError> {
         match self {
             Self::Shards(_) => Ok(None),
-            Self::Gguf(gguf) => gguf.quantized(name, outputs, inputs),
+            Self::Gguf(gguf) => gguf.read_quantized(name, outputs, inputs),
         }
     }
 

@@ -8,7 +8,7 @@ use candle_core::{
     Device, Tensor,
     quantized::{GgmlDType, gguf_file::Value},
 };
-use common::golden;
+use common::{field, golden};
 use inferenceguard_candle::{CandleError, CandleModel, DeviceChoice, LoadOptions, ModelFiles, Prober};
 use made::{Parts, with_weights};
 use std::collections::BTreeMap;
@@ -30,13 +30,6 @@ fn changed(config: bool, change: impl FnOnce(&mut Parts)) -> CandleError {
 
 fn set(key: &str, value: Value) -> CandleError {
     changed(false, |parts| drop(parts.metadata.insert(key.into(), value)))
-}
-
-fn field(error: &CandleError) -> &str {
-    match error {
-        CandleError::Field { field, .. } => field,
-        other => panic!("expected a wrong field, found {other}"),
-    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn every_source_of_ends_counts_alone_and_beside_the_others() {
             let model = model(changes);
             let is_noted = model
                 .facts()
-                .taken()
+                .all()
                 .iter()
                 .any(|fact| fact.value.contains("292") && fact.from.contains(&file.to_owned()));
             assert!(is_noted, "{file}: {:?}", model.facts());
@@ -202,7 +202,7 @@ fn settings_that_are_not_honoured_are_named() {
     let warnings = model.facts().warnings().join("\n");
     assert!(warnings.contains("no_repeat_ngram_size") && warnings.contains("suppress_tokens"), "{warnings}");
     assert!(!warnings.contains("max_length") && !warnings.contains("typical_p"), "{warnings}");
-    let fact = model.facts().taken().iter().find(|fact| fact.name == "sampling").unwrap();
+    let fact = model.facts().all().iter().find(|fact| fact.name == "sampling").unwrap();
     assert_eq!((fact.value.as_str(), fact.from[0].as_str()), ("temperature 0.6", GENERATION));
 }
 
@@ -229,7 +229,7 @@ fn a_frame_that_the_tokenizer_does_not_have_is_named() {
 fn the_template_is_that_of_one_file_and_others_are_named() {
     let template = |text: &str| (TOKENIZER, "chat_template", Some(json!(text)));
     let from = |model: &CandleModel| {
-        let fact = model.facts().taken().iter().find(|fact| fact.name == "template").unwrap().clone();
+        let fact = model.facts().all().iter().find(|fact| fact.name == "template").unwrap().clone();
         (fact.value, fact.from)
     };
     // The folder has a template in a file of its own, which comes before the one in tokenizer_config.json.

@@ -13,7 +13,7 @@ use inferenceguard_model::{
     Model, ScoreModel, Tokenizer,
     conformance::{LanguageOptions, ScoreOptions, language, score},
 };
-use made::{Parts, SMALL, random, with_weights};
+use made::{Kind, Parts, SMALL, mixed, random, with_weights};
 use std::{path::Path, sync::Arc};
 
 /// All but llama-dynamic, whose scaling GGUF has no words for, and those below.
@@ -186,15 +186,6 @@ fn a_gemma_says_by_its_metadata_what_config_json_says() {
 fn random_file(kind: impl Fn(&str) -> GgmlDType) -> ModelFiles {
     let (config, tensors) = random(&SMALL);
     with_weights(&golden("llama1"), Parts::new(&config, 512, tensors).bytes(kind), false)
-}
-
-/// A tensor's name to its format.
-type Kind = fn(&str) -> GgmlDType;
-
-/// What a Q4_K_M file holds.
-fn mixed(name: &str) -> GgmlDType {
-    let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
-    if finer { GgmlDType::Q6K } else { GgmlDType::Q4K }
 }
 
 const TEXT: &str = "fill the kettle and wait, never mix them";

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{copy, golden};
+use common::{copy, field, golden};
 use inferenceguard_candle::{
     CandleError, CandleModel, CandleScoreModel, DeviceChoice, HfTokenizer, LoadOptions, ModelFiles, Precision, Prober,
     TemplateChoice,
@@ -40,13 +40,6 @@ fn with_tensor(name: &str, tensor: &str, change: impl FnOnce(&mut Vec<usize>, &m
     let tensors = file.tensors().into_iter().map(|(n, view)| if n == tensor { (n, new.clone()) } else { (n, view) });
     std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
     refused(folder.path())
-}
-
-fn field(error: &CandleError) -> &str {
-    match error {
-        CandleError::Field { field, .. } => field,
-        other => panic!("expected a wrong field, found {other}"),
-    }
 }
 
 #[test]

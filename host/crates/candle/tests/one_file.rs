@@ -45,7 +45,7 @@ fn its_template_and_its_ends_are_taken() {
     assert_eq!(model.encode_prompt(prompt["user"].as_str().unwrap()).unwrap(), ids(&prompt["tokens"]));
     // The named one, and the other whose name is that of an end everywhere.
     assert_eq!(model.info().eos, [2, 0]);
-    assert!(model.facts().taken().iter().any(|fact| fact.name == "tokenizer" && fact.from == ["mixed.gguf"]));
+    assert!(model.facts().all().iter().any(|fact| fact.name == "tokenizer" && fact.from == ["mixed.gguf"]));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_tokenizer_beside_the_file_must_have_its_tokens() {
     assert!(matches!(&error, CandleError::OtherTokens { .. }), "{error}");
     std::fs::copy(golden("gguf").join("beside.json"), &path).unwrap();
     let model = load(folder.path()).unwrap();
-    assert!(model.facts().taken().iter().any(|fact| fact.name == "tokenizer" && fact.from == ["tokenizer.json"]));
+    assert!(model.facts().all().iter().any(|fact| fact.name == "tokenizer" && fact.from == ["tokenizer.json"]));
 }
 
 #[test]
@@ -330,5 +330,5 @@ fn a_config_json_that_names_no_architecture_says_nothing() {
     let folder = alone();
     std::fs::write(folder.path().join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
     let model = load(folder.path()).unwrap();
-    assert!(model.facts().taken().iter().any(|fact| fact.name == "architecture" && fact.from == ["mixed.gguf"]));
+    assert!(model.facts().all().iter().any(|fact| fact.name == "architecture" && fact.from == ["mixed.gguf"]));
 }

@@ -21,7 +21,7 @@ impl ModelReport {
     #[must_use]
     pub fn json(&self) -> Value {
         let mut report = self.report.clone();
-        report["facts"] = json!(self.facts.taken());
+        report["facts"] = json!(self.facts.all());
         report
     }
 
@@ -31,7 +31,7 @@ impl ModelReport {
         let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let values = self.report.as_object().into_iter().flatten();
         let values = values.map(|(name, value)| format!("{name:<12} {}", plain(value)));
-        values.chain(self.facts.taken().iter().map(sourced)).collect()
+        values.chain(self.facts.all().iter().map(sourced)).collect()
     }
 }
 

@@ -9,7 +9,7 @@
 //! - [`TextJudge`]: a bundle that prices texts without a model;
 //! - [`keys`], [`journals`], [`write_file`]: keys, files of records and other files by path;
 //! - [`SignsOfLife`], [`progress_line`]: words to the person who waits;
-//! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pinned`] pins the bundle to the models.
+//! - [`Choice`]: a model, its score models and a bundle, and the engine that they make; [`pin()`] pins the bundle to the models.
 //!
 //! **Invariant**: only [`hub`] uses the network, and only for a name that is neither a folder nor a file; and [`remote`], for the
 //! engines that the operator names.
@@ -30,6 +30,8 @@ mod pin;
 pub mod probe;
 mod progress;
 pub mod remote;
+mod remote_probe;
+mod remote_texts;
 mod starters;
 mod templates;
 mod text_judge;
@@ -40,7 +42,7 @@ pub use files::write_file;
 pub use inspect::{ModelReport, inspect};
 pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
-pub use pin::{Pinned, pinned};
+pub use pin::{Pinned, pin};
 pub use progress::{SignsOfLife, progress_line};
 pub use remote::EngineOptions;
 pub use starters::Starter;

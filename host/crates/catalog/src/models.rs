@@ -30,7 +30,7 @@ impl LoadingOptions {
     /// These options with what `auto` stands for: as the device the first GPU that this build can use, else the processor; as the
     /// number format `bf16` on a GPU and `f32` on the processor. `q8_0` runs on the processor.
     #[must_use]
-    pub fn resolved(mut self) -> Self {
+    pub fn resolve(mut self) -> Self {
         if self.device == AUTO {
             let best = if self.precision == "q8_0" { DeviceChoice::Cpu } else { DeviceChoice::best() };
             self.device = best.to_string();

@@ -26,7 +26,7 @@ pub struct Pinned {
 ///
 /// # Errors
 /// [`CatalogError::NoBundleNamed`], models and bundles that cannot be opened, a manifest whose keys are no tables.
-pub fn pinned(choice: &Choice) -> Result<Pinned, CatalogError> {
+pub fn pin(choice: &Choice) -> Result<Pinned, CatalogError> {
     let path = choice.bundle.as_deref().ok_or(CatalogError::NoBundleNamed)?;
     let bundle = bundles::open(Some(path), Fallback::Plain)?;
     let engine = engine(choice, &bundle)?;

@@ -1,24 +1,22 @@
 //! Models that run in engines elsewhere, as the command line names them. Their folders stay here: tokenizer, template,
 //! configuration.
 
+pub use crate::remote_probe::{ProbeKind, probe_of};
+
 use crate::{
-    CatalogError, Choice, Language, Loading,
+    CatalogError, Loading,
     engine_probes::{LATENTS, unprobed},
     hub,
+    remote_texts::{Texts, local, score_info},
 };
-use inferenceguard_candle::{AnswerText, LoadOptions, ModelFiles, TextSide};
+use inferenceguard_candle::{LoadOptions, ModelFiles, TextSide};
 use inferenceguard_engines::{
-    Authority, Deadlines, Endpoint, Key, Local, Probe, Prompts, Remote,
+    Authority, Deadlines, Endpoint, Key, Remote,
     llamacpp::LlamaCpp,
-    vllm::{Due, SameTokens, ScoreFormat, ScoredText, Scores, Vllm},
+    vllm::{Scores, Vllm},
 };
-use inferenceguard_host::{
-    EngineError,
-    schedule::{Limits, Scheduler},
-};
-use inferenceguard_model::{BackEnd, Caller, Message, ModelError, ScoreBackEnd, ScoreInfo, Scored, Token, Tokenizer};
+use inferenceguard_model::{BackEnd, ScoreBackEnd, Tokenizer};
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -145,45 +143,6 @@ impl EngineOptions {
     }
 }
 
-/// What a probe is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// Log-probabilities of a language model.
-    Language,
-    /// Latents of a language model.
-    Latents,
-    /// Scores of a score model, which is loaded here.
-    Score,
-}
-
-/// A probe of a model; the model of an engine must match it.
-///
-/// # Errors
-/// A model that cannot be opened or fails.
-pub fn probe_of(choice: &Choice, kind: ProbeKind) -> Result<Probe, CatalogError> {
-    if kind == ProbeKind::Score {
-        return probe_of_scores(choice);
-    }
-    let back_end = match choice.language(None)? {
-        Language::Elsewhere(back_end) => Some(back_end),
-        Language::Here(model) => {
-            let started = Scheduler::start(Some(model), BTreeMap::new(), Limits::default());
-            started.map_err(EngineError::from)?.back_end()
-        }
-    };
-    let mut handle = back_end.ok_or(CatalogError::NoDemoModel)?.handle(&Caller::default());
-    let made = if kind == ProbeKind::Latents { Probe::of_latents(&mut *handle) } else { Probe::of(&mut *handle) };
-    Ok(made?)
-}
-
-fn probe_of_scores(choice: &Choice) -> Result<Probe, CatalogError> {
-    let loading = Loading::new(&choice.loading, None)?;
-    let files = crate::language_files(choice.model.as_deref(), loading.note())?;
-    let texts = Texts(Arc::new(TextSide::open(&files, &loading.language(), true)?));
-    let mut model = crate::score_model(&files, &loading.language(), &*texts.0.tokenizer(), loading.note())?;
-    Ok(Probe::of_scores(&mut model, &texts)?)
-}
-
 /// The engines that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -222,84 +181,6 @@ fn certificates(path: &Path) -> Result<Authority, CatalogError> {
 
 pub(crate) fn read(path: &Path) -> Result<String, CatalogError> {
     fs::read_to_string(path).map_err(|source| CatalogError::KeyFile { path: path.to_owned(), source })
-}
-
-fn local(texts: TextSide) -> Local {
-    let (info, tokenizer) = (texts.info().clone(), texts.tokenizer());
-    Local { info, tokenizer, prompts: Arc::new(Texts(Arc::new(texts))) }
-}
-
-fn score_info(texts: &TextSide, language: &dyn Tokenizer) -> ScoreInfo {
-    let info = texts.info();
-    ScoreInfo {
-        name: info.name.clone(),
-        fingerprint: String::new(),
-        parts: info.parts.clone(),
-        context: info.context,
-        same_tokenizer: texts.tokenizer().fingerprint() == language.fingerprint(),
-    }
-}
-
-/// A folder, as engines ask for it.
-struct Texts(Arc<TextSide>);
-
-impl Texts {
-    fn choice(&self) -> Option<String> {
-        Some(self.0.template().choice().to_string())
-    }
-}
-
-impl Prompts for Texts {
-    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
-        self.0.encode_chat(messages)
-    }
-
-    fn template(&self) -> Option<String> {
-        self.choice()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.0.own_template()
-    }
-}
-
-impl ScoreFormat for Texts {
-    fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.0.tokenizer()
-    }
-
-    fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError> {
-        if language.fingerprint() == self.0.tokenizer().fingerprint() {
-            return Ok(Box::new(SameTokens::new(self.0.encode_chat(messages)?)?));
-        }
-        Ok(Box::new(Retokenized(AnswerText::new(Arc::clone(&self.0), messages, language)?)))
-    }
-
-    fn template(&self) -> Option<String> {
-        self.choice()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.0.own_template()
-    }
-}
-
-/// An answer that is encoded again in the score model's tokens.
-struct Retokenized(AnswerText);
-
-impl ScoredText for Retokenized {
-    fn copy(&self) -> Box<dyn ScoredText> {
-        Box::new(Self(self.0.clone()))
-    }
-
-    fn extend(&mut self, tokens: &[Token], ended: bool) -> Result<Due, ModelError> {
-        let (tokens, from) = self.0.extend(tokens, ended)?;
-        Ok(Due { tokens, from })
-    }
-
-    fn take(&mut self, _due: &Due, scores: &[f32]) -> Scored {
-        self.0.take(scores)
-    }
 }
 
 #[cfg(test)]

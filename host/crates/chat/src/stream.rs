@@ -43,7 +43,7 @@ pub fn stream<E>(
 ///
 /// # Errors
 /// [`ChatError::Failed`].
-pub fn succeeded(output: &Output) -> Result<(), ChatError> {
+pub fn check_success(output: &Output) -> Result<(), ChatError> {
     if output.status != Status::Failed {
         return Ok(());
     }

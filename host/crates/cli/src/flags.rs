@@ -149,7 +149,7 @@ impl DeviceArguments {
             full_digest: self.full_digest,
             note: |text| output::note(text),
         }
-        .resolved()
+        .resolve()
     }
 }
 

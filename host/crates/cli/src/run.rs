@@ -9,7 +9,7 @@ use crate::{
 use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_catalog::journals;
-use inferenceguard_chat::{stream, succeeded};
+use inferenceguard_chat::{check_success, stream};
 use inferenceguard_console::answer;
 use inferenceguard_host::{Engine, Output, Progress, Request};
 use inferenceguard_record::Journal;
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         print(arguments, &guarded)?;
     }
     // A failed request is an error, also after it was shown.
-    Ok(succeeded(&guarded)?)
+    Ok(check_success(&guarded)?)
 }
 
 /// The answer goes to stdout, everything about it to stderr.

@@ -2,21 +2,13 @@
 
 mod common;
 
-use common::{Ran, command, run, stand_ins, text};
+use common::{Ran, command, json, read, run, stand_ins, succeeds, text};
 use serde_json::Value;
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
 /// Two prompts and few tokens, so that a test takes seconds.
 fn quick(arguments: &[&str]) -> Ran {
     run(&[&["eval", "--limit", "2", "--max-tokens", "16", "--n", "4"][..], arguments].concat())
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&read(path)).unwrap()
 }
 
 /// The answers of a run, without what depends on the machine.
@@ -29,11 +21,6 @@ fn answers(folder: &Path) -> Vec<Value> {
         answer
     };
     lines.lines().map(timeless).collect()
-}
-
-#[track_caller]
-fn succeeds(ran: &Ran) {
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
 #[test]

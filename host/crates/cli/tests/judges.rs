@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::{Ran, run, text};
-use serde_json::Value;
+use common::{Ran, json, run, text};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -18,10 +17,6 @@ fn quick(folder: &Path, arguments: &[&str]) -> Ran {
 /// What was printed, as one line.
 fn printed(ran: &Ran) -> String {
     ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// A program of the shell, and its command.

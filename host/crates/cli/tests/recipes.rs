@@ -2,24 +2,11 @@
 
 mod common;
 
-use common::{Ran, golden, run, stand_ins, text};
+use common::{Ran, golden, json, read, run, stand_ins, succeeds, text};
 use serde_json::Value;
 use std::{fs, path::Path};
 
 const BUNDLE: &str = include_str!("../../../demo/bundle-weak/bundle.toml");
-
-#[track_caller]
-fn succeeds(ran: &Ran) {
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&read(path)).unwrap()
-}
 
 fn answers(folder: &Path) -> Vec<Value> {
     read(&folder.join("answers.jsonl")).lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -57,8 +57,8 @@ mod tests {
         let layer = LinearDouble { weights: vec![vec![0.0], vec![2.0]], bias: vec![0.0, 1.0] };
         let networks = vec![("critic".to_owned(), layer)];
         let dense = DenseDouble { latents: vec![vec![3.0]], networks, ..DenseDouble::default() };
-        let one = Constraint { name: "c".to_owned(), budget: 1.0, gamma: 1.0, clip: Default::default(), mode: Default::default() };
-        let rows = BatchDouble { constraints: vec![one], ..BatchDouble::of([RowDouble::default()]) };
+        let rows =
+            BatchDouble { constraints: vec![Constraint::of("c", 1.0)], ..BatchDouble::of([RowDouble::default()]) };
         let estimates = Foresight::with_settings(&[]).unwrap().estimate(&rows, &dense).unwrap();
         assert_eq!(estimates, [Estimate { safe: vec![0.5], cost_to_go: 7.0 }]);
     }

@@ -1,6 +1,8 @@
 //! The policy `{name}`: a few samples to their end; the safe one with the lowest task cost is the answer.
 
-use inferenceguard_guest::{BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup, Value, describe};
+use inferenceguard_guest::{
+    BatchView, Decision, Description, Plan, Policy, RoleError, Settings, Setup, Value, describe,
+};
 
 /// What the operator chose.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ mod tests {
     #[test]
     fn takes_the_best_safe_row() {
         let rows = [(false, -9.0), (true, -1.0), (true, -2.0)];
-        let rows = BatchDouble::of(rows.map(|(safe, cost)| RowDouble::priced(safe, 1.0, cost).ended()));
+        let rows = BatchDouble::of(rows.map(|(safe, cost)| RowDouble::with_prices(safe, 1.0, cost).ended()));
         assert_eq!(Chooser::with_settings(&[]).unwrap().select(&rows).unwrap(), Decision::Answer(2));
     }
 }

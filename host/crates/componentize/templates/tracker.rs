@@ -42,8 +42,7 @@ mod tests {
 
     #[test]
     fn an_empty_budget_is_unsafe() {
-        let constraint =
-            Constraint { name: "c".to_owned(), budget: 2.0, gamma: 1.0, clip: Default::default(), mode: Default::default() };
+        let constraint = Constraint::of("c", 2.0);
         let state = Summing.start(&constraint).unwrap();
         let row = Tracked { state, costs: vec![1.0, 1.0], ended: false };
         let advanced = Summing.advance(&constraint, row).unwrap();

@@ -134,7 +134,7 @@ impl<C: Check> Fleet<C> {
             if fault == Fault::Drained {
                 return Err(fault);
             }
-            replica.failed();
+            replica.count_failure();
             self.note(replica, &fault);
             if !fault.is_retried() || retry >= RETRIES {
                 return Err(fault);
@@ -165,7 +165,7 @@ impl<C: Check> Fleet<C> {
         if replica.is_drained() {
             return Err(Fault::Drained.into());
         }
-        replica.called();
+        replica.count_call();
         let bytes = first(self.http.bytes(&replica.endpoint, call), self.lost(replica)).await?;
         drop(place);
         let Read { value, mark } = read(facts, &bytes)?;
@@ -227,7 +227,7 @@ impl<C: Check> Fleet<C> {
             model: model.to_owned(),
             number: at + 1,
             url: replica.endpoint.to_string(),
-            state: replica.shown(),
+            state: replica.report_state(),
             drained: replica.is_drained(),
             calls: replica.calls(),
             failures: replica.failures(),

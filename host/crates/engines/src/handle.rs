@@ -37,6 +37,32 @@ impl Sessions {
     }
 }
 
+/// What a back end says of its language model and makes for a caller, by its `core`: the same for every engine.
+macro_rules! back_end_of_core {
+    () => {
+        fn info(&self) -> &inferenceguard_model::ModelInfo {
+            &self.core.side.info
+        }
+
+        fn abilities(&self) -> &inferenceguard_model::Abilities {
+            &self.core.side.abilities
+        }
+
+        fn handle(&self, caller: &inferenceguard_model::Caller) -> Box<dyn inferenceguard_model::Generator> {
+            Box::new($crate::handle::Handle::new(std::sync::Arc::clone(&self.core), self.sessions.next(), caller))
+        }
+
+        fn live_beams(&self) -> usize {
+            self.core.side.live.load(std::sync::atomic::Ordering::Relaxed)
+        }
+
+        fn rounding(&self) -> f64 {
+            self.rounding
+        }
+    };
+}
+pub(crate) use back_end_of_core;
+
 /// A handle on an engine.
 pub(crate) struct Handle<E> {
     engine: Arc<E>,
@@ -99,7 +125,7 @@ impl<E: Engine> Handle<E> {
     /// The beam of a row that came back, cut where a stop text is complete.
     fn settle(&mut self, parent: BeamId, text: GrowingText, row: Row, stop: &[String]) -> GrownRow {
         let Row { mut tokens, mut logprobs, .. } = row;
-        let kept = stops::kept(text, &*self.engine.side().local.tokenizer, &tokens, stop)?;
+        let kept = stops::length_to_stop(text, &*self.engine.side().local.tokenizer, &tokens, stop)?;
         tokens.truncate(kept);
         logprobs.truncate(kept);
         let parent = self.beams.tokens(parent)?;
@@ -113,7 +139,7 @@ impl<E: Engine> Handle<E> {
 
     /// Refuses what asks no engine, so that nothing else would notice that the caller has gone.
     fn go_on(&self) -> Result<(), ModelError> {
-        if self.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+        self.cancel.check()
     }
 
     fn tokens_of(&self, beams: &[BeamId]) -> Result<Vec<Arc<Vec<Token>>>, ModelError> {

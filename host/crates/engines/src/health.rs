@@ -83,7 +83,7 @@ impl<C: Check> Fleet<C> {
         let Deadlines { whole, recheck, .. } = *self.http.deadlines();
         let checked = timeout(whole, self.check.check(http, &replica.endpoint)).await;
         let result = checked.unwrap_or(Err(Fault::Silent { part: "the end of a check", waited: whole }));
-        if replica.checked(result.clone(), recheck) {
+        if replica.take_check(result.clone(), recheck) {
             self.count_change();
         }
         result
@@ -94,7 +94,7 @@ impl<C: Check> Fleet<C> {
         let whole = self.http.deadlines().whole;
         match timeout(whole, self.check.look(&self.checks, &replica.endpoint, &facts)).await {
             Ok(Ok(true)) => {
-                replica.looked();
+                replica.note_look();
                 Ok(facts)
             }
             // It is busy still, which says nothing about its model.

@@ -9,7 +9,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
     redirect::Policy,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{error::Error, future::Future, time::Duration};
 use tokio::time::timeout;
 
@@ -41,6 +41,11 @@ impl<'a> Call<'a> {
     pub(crate) fn post(path: &'static str, body: &'a [u8]) -> Self {
         Self { body: Some(body), ..Self::get(path) }
     }
+}
+
+/// The body of a request: a struct of numbers and texts, which always has a form in JSON.
+pub(crate) fn json(request: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(request).unwrap_or_default()
 }
 
 /// The connections to the replicas of one engine; each URL has a pool of its own.

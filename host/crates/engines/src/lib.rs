@@ -30,9 +30,11 @@ mod local;
 mod measure;
 mod open;
 mod probe;
+mod probe_maker;
 mod replica;
 mod sampling;
 mod stops;
+mod tolerance;
 pub mod vllm;
 mod worker;
 
@@ -43,4 +45,5 @@ pub use endpoint::{Endpoint, Key};
 pub use error::{Fault, RemoteError};
 pub use local::{Local, Prompts};
 pub use open::Remote;
-pub use probe::{Probe, ProbeError, Sequence, Tolerance};
+pub use probe::{Probe, ProbeError, Sequence};
+pub use tolerance::Tolerance;

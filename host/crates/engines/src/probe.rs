@@ -3,29 +3,10 @@
 //! No engine gives a digest of its weights. A probe stands in for it: the makers of a bundle or a critic keep a probe of their
 //! model, and every replica must agree with it before it is used.
 
-use crate::{identity::digest, measure::Measure, vllm::ScoreFormat};
-use inferenceguard_model::{
-    Generator, GrowRow, GrowingText, Growth, LatentSelector, Message, ModelError, ModelInfo, Pick, SampleRequest,
-    ScoreInfo, ScoreModel, ScoreRow, Token,
-};
+use crate::{Tolerance, identity::digest, measure::Measure};
+use inferenceguard_model::Token;
 use serde::{Deserialize, Serialize};
-use std::{fmt::Write as _, sync::Arc};
-
-/// The prompts whose continuations make a probe.
-const PROMPTS: [&str; 6] = [
-    "How do I clean a kitchen knife?",
-    "Write three sentences about the sea in winter.",
-    "What is the sum of 17 and 26? Explain each step.",
-    "Name five animals that live in the desert, and what they eat.",
-    "Translate into French: the train leaves at half past nine.",
-    "Write a short function that reverses a list.",
-];
-
-/// The answer whose scores are compared.
-const ANSWER: &str = "Wash it with warm water and soap, dry it at once, and put it away where no child can reach it.";
-
-/// The tokens of each continuation.
-const LENGTH: u32 = 32;
+use std::fmt::Write as _;
 
 /// Token sequences with log-probabilities, which the same model gives again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,17 +38,6 @@ pub struct Sequence {
     pub values: Vec<f32>,
 }
 
-/// How far a model may be from its probe. Log-probabilities are compared as they are, scores as shares of their spread over the
-/// probe, and each latent by its distance as a share of its length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tolerance {
-    /// The largest difference at one token.
-    pub each: f32,
-    /// The largest mean of all differences.
-    pub mean: f32,
-}
-
 /// A probe that cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -84,44 +54,6 @@ pub enum ProbeError {
         /// The format.
         found: String,
     },
-}
-
-impl Tolerance {
-    /// The tolerance of a number format against f32.
-    ///
-    /// # Errors
-    /// [`ProbeError::Precision`].
-    pub fn of(precision: &str) -> Result<Self, ProbeError> {
-        match precision {
-            "f32" => Ok(Self { each: 1e-4, mean: 2e-5 }),
-            "f16" | "bf16" => Ok(Self { each: 0.2, mean: 0.05 }),
-            "q8_0" => Ok(Self { each: 0.3, mean: 0.07 }),
-            "q4" | "q4_0" | "q4_1" => Ok(Self { each: 1.0, mean: 0.25 }),
-            found => Err(ProbeError::Precision { found: found.to_owned() }),
-        }
-    }
-
-    /// Which difference is too large, if one is: values that were found, each with the probe's.
-    #[must_use]
-    pub fn exceeded(self, pairs: &[(f32, f32)]) -> Option<String> {
-        let differences = || pairs.iter().map(|(found, expected)| (found - expected).abs());
-        if pairs.is_empty() {
-            return Some("nothing could be compared".to_owned());
-        }
-        // A difference that is no number counts as too large.
-        if let Some(at) =
-            differences().position(|one| !matches!(one.partial_cmp(&self.each), Some(order) if order.is_le()))
-        {
-            let (found, expected) = pairs[at];
-            return Some(format!(
-                "at compared token {at} the difference is {} ({found} and {expected}), and at most {} is accepted",
-                (found - expected).abs(),
-                self.each
-            ));
-        }
-        let mean = differences().sum::<f32>() / pairs.len() as f32;
-        (mean > self.mean).then(|| format!("the mean difference is {mean}, and at most {} is accepted", self.mean))
-    }
 }
 
 impl Probe {
@@ -166,41 +98,6 @@ impl Probe {
         digest(text.as_bytes())
     }
 
-    /// Makes a probe of a language model: what it writes itself at temperature 1, so that likely and less likely tokens are in it.
-    ///
-    /// # Errors
-    /// A failure of the model.
-    pub fn of(generator: &mut dyn Generator) -> Result<Self, ModelError> {
-        let sequences =
-            (0u64..).zip(PROMPTS).map(|(i, prompt)| sequence(generator, prompt, i)).collect::<Result<_, _>>()?;
-        Ok(Self::about(generator.info(), sequences))
-    }
-
-    /// Makes a probe of latents after the final norm: those at the end of a few prompts.
-    ///
-    /// # Errors
-    /// A failure of the model.
-    pub fn of_latents(generator: &mut dyn Generator) -> Result<Self, ModelError> {
-        let sequences = PROMPTS.iter().map(|prompt| latent(generator, prompt)).collect::<Result<_, _>>()?;
-        Ok(Self::about(generator.info(), sequences))
-    }
-
-    /// Makes a probe of a score model that runs here: its scores of an answer to each of a few prompts.
-    ///
-    /// # Errors
-    /// A failure of the model.
-    pub fn of_scores(model: &mut dyn ScoreModel, texts: &dyn ScoreFormat) -> Result<Self, ModelError> {
-        let sequences = PROMPTS.iter().map(|prompt| scored(model, texts, prompt)).collect::<Result<_, _>>()?;
-        let ScoreInfo { name, parts, .. } = model.info();
-        let (model, precision, base) = (name.clone(), parts.precision.clone(), parts.base.clone());
-        Ok(Self { model, precision, base, tolerance: None, sequences })
-    }
-
-    fn about(info: &ModelInfo, sequences: Vec<Sequence>) -> Self {
-        let (model, precision, base) = (info.name.clone(), info.parts.precision.clone(), info.parts.base.clone());
-        Self { model, precision, base, tolerance: None, sequences }
-    }
-
     /// Fails unless there are `width` values for each token, each token below `vocab`.
     pub(crate) fn fits(&self, width: usize, vocab: usize) -> Result<(), ProbeError> {
         for (i, one) in self.sequences.iter().enumerate() {
@@ -226,48 +123,6 @@ impl Probe {
         let (made, served) = (measure.tolerance(&self.precision)?, measure.tolerance(precision)?);
         Ok(if made.each > served.each { made } else { served })
     }
-}
-
-fn sequence(generator: &mut dyn Generator, prompt: &str, number: u64) -> Result<Sequence, ModelError> {
-    let prompt = generator.encode_chat(&[Message::user(prompt)])?;
-    let beam = generator.open(&prompt)?;
-    let picks = (0..u64::from(LENGTH)).map(|i| Pick::Draw(spread(number * u64::from(LENGTH) + i))).collect();
-    let sampling = SampleRequest::plain(Pick::Draw(0.0));
-    let growth =
-        Growth { max_tokens: LENGTH, sampling, penalties: vec![], end: generator.info().eos.clone(), stop: vec![] };
-    let row = GrowRow { parent: beam, picks, seed: number + 1, repeated: vec![], text: GrowingText::default() };
-    let grown = generator.grow(&growth, vec![row]);
-    let result = grown.and_then(|mut rows| rows.pop().unwrap_or(Err(ModelError::UnknownBeam(beam))));
-    generator.release(&[beam]);
-    let (new, grown) = result?;
-    generator.release(&[new]);
-    Ok(Sequence { prompt, tokens: grown.tokens, values: grown.logprobs })
-}
-
-fn latent(generator: &mut dyn Generator, prompt: &str) -> Result<Sequence, ModelError> {
-    let mut prompt = generator.encode_chat(&[Message::user(prompt)])?;
-    let beam = generator.open(&prompt)?;
-    let latents = generator.latents(&[beam], LatentSelector::FinalNorm);
-    generator.release(&[beam]);
-    let values = latents?.first().map(|latent| latent.to_vec()).unwrap_or_default();
-    let last = prompt.pop().ok_or(ModelError::EmptyPrompt)?;
-    Ok(Sequence { prompt, tokens: vec![last], values })
-}
-
-fn scored(model: &mut dyn ScoreModel, texts: &dyn ScoreFormat, prompt: &str) -> Result<Sequence, ModelError> {
-    let (messages, own) = ([Message::user(prompt)], texts.tokenizer());
-    let prompt = texts.open(&messages, Arc::clone(&own))?.extend(&[], false)?.tokens;
-    let tokens = own.encode(ANSWER)?;
-    let id = model.open_chat(&messages, own)?;
-    let scored = model.extend(&[ScoreRow { id, tokens: tokens.clone(), ended: false }]);
-    model.release(&[id]);
-    let values = scored?.pop().map(|scored| scored.tokens).unwrap_or_default();
-    Ok(Sequence { prompt, tokens, values })
-}
-
-/// Numbers of [0, 1) that are spread evenly.
-fn spread(i: u64) -> f64 {
-    (i as f64 * 0.618_033_988_749_895).fract()
 }
 
 #[cfg(test)]

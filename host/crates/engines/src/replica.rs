@@ -101,7 +101,7 @@ impl<F: Clone> Replica<F> {
 
     /// Takes the result of a check. A fault holds until a later check succeeds; the next one is due after `recheck`.
     /// Returns true if the replica was usable until now and is no more.
-    pub(crate) fn checked(&self, result: Result<F, Fault>, recheck: Duration) -> bool {
+    pub(crate) fn take_check(&self, result: Result<F, Fault>, recheck: Duration) -> bool {
         let now = Instant::now();
         let mut state = self.state();
         let was_down = matches!(*state, State::Down { .. });
@@ -130,7 +130,7 @@ impl<F: Clone> Replica<F> {
     }
 
     /// A short look found the same model.
-    pub(crate) fn looked(&self) {
+    pub(crate) fn note_look(&self) {
         if let State::Ready { looked, .. } = &mut *self.state() {
             *looked = Some(Instant::now());
         }
@@ -186,7 +186,7 @@ impl<F: Clone> Replica<F> {
     }
 
     /// Its state, for operators.
-    pub(crate) fn shown(&self) -> ReplicaState {
+    pub(crate) fn report_state(&self) -> ReplicaState {
         match &*self.state() {
             State::Unchecked => ReplicaState::Unchecked,
             State::Ready { .. } => ReplicaState::Ready,
@@ -194,7 +194,7 @@ impl<F: Clone> Replica<F> {
         }
     }
 
-    pub(crate) fn called(&self) {
+    pub(crate) fn count_call(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -202,7 +202,7 @@ impl<F: Clone> Replica<F> {
         self.calls.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn failed(&self) {
+    pub(crate) fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 

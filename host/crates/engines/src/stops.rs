@@ -4,7 +4,7 @@ use inferenceguard_model::{GrowingText, Token, Tokenizer, TokenizerError, stop_a
 
 /// The number of a row's tokens up to the token that completes a stop text; all of them if no token does. `text` is the answer
 /// before the row.
-pub(crate) fn kept(
+pub(crate) fn length_to_stop(
     mut text: GrowingText,
     tokenizer: &dyn Tokenizer,
     tokens: &[Token],
@@ -45,7 +45,11 @@ mod tests {
         for (stops, before, expected) in table {
             let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
             let text = GrowingText::default().with(&*tokenizer, before).unwrap();
-            assert_eq!(kept(text, &*tokenizer, &row, &stops).unwrap(), expected, "{stops:?} after {before:?}");
+            assert_eq!(
+                length_to_stop(text, &*tokenizer, &row, &stops).unwrap(),
+                expected,
+                "{stops:?} after {before:?}"
+            );
         }
     }
 }

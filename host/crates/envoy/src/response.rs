@@ -160,7 +160,7 @@ impl Guarded {
             if !verdict.standing.passes() {
                 return Err(Stop::unsafe_text(&verdict, guard.judge.on_unsafe()));
             }
-            stream.passed(index, part, verdict.judged_chars);
+            stream.take_pass(index, part, verdict.judged_chars);
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ mod costs;
 mod csv_table;
 mod dataset;
 mod error;
+mod figure;
 mod figures;
 pub mod html;
 mod journal;
@@ -44,7 +45,8 @@ pub use calibrate::{Curve, CurvePoint, Ending, Tried};
 pub use costs::CostSpread;
 pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
-pub use figures::{Better, FIGURES, Figure, Figures, Kind, Part};
+pub use figure::{Better, FIGURES, Figure, Kind};
+pub use figures::{Figures, Part};
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{

@@ -7,7 +7,8 @@
 use crate::{
     Graded, Resamples, Row, Status,
     bootstrap::{Replicates, interval},
-    figures::{PromptIndex, figure},
+    figure::figure,
+    figures::PromptIndex,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

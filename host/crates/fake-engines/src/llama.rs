@@ -54,7 +54,7 @@ pub fn complete(kind: &Kind, slots: &mut Slots, body: &Value) -> Value {
         text.push(drawn.token);
         u8::try_from(drawn.token).into_iter().for_each(|byte| shown.push(&[byte]));
         // The server gives no log-probability while a character is not whole.
-        if shown.held().is_empty() {
+        if shown.pending().is_empty() {
             let top = top_k(&logprobs, body["n_probs"].as_u64().unwrap() as usize);
             let top: Vec<Value> = top.iter().map(|(id, value)| json!({"id": id, "logprob": value})).collect();
             probabilities

@@ -80,7 +80,7 @@ pub struct Question {
 impl Question {
     /// The text that is judged: all of it, or what is certain of a prefix.
     #[must_use]
-    pub fn judged(&self) -> &str {
+    pub fn judged_text(&self) -> &str {
         if self.part == Part::Prefix { certain(&self.text) } else { &self.text }
     }
 }
@@ -164,7 +164,7 @@ mod tests {
         for (part, judged) in [(Part::Prompt, "one two"), (Part::Answer, "one two"), (Part::Prefix, "one ")] {
             let text = "one two".to_owned();
             let question = Question { conversation: None, text, part, bundle: None, deadline_ms: None };
-            assert_eq!(question.judged(), judged, "{}", part.name());
+            assert_eq!(question.judged_text(), judged, "{}", part.name());
         }
     }
 }

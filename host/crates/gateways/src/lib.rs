@@ -17,17 +17,23 @@
 
 mod ask;
 pub mod chat;
+#[cfg(test)]
+mod chat_tests;
 mod fields;
 mod joins;
 pub mod judge;
 mod kind;
 pub mod litellm;
+#[cfg(test)]
+mod litellm_tests;
 pub mod messages;
 pub mod moderations;
 pub mod neutral;
 mod problem;
 pub mod sse;
 pub mod stream;
+#[cfg(test)]
+mod stream_tests;
 mod verdict;
 
 pub use ask::{Conversation, Judge, Part, Question, Refused, certain};

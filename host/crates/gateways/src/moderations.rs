@@ -58,7 +58,7 @@ pub fn answer(id: &str, model: &str, verdicts: &[Verdict]) -> Value {
 }
 
 fn result(verdict: &Verdict) -> Value {
-    let broken = verdict.broken();
+    let broken = verdict.broken_constraints();
     let of = |value: &dyn Fn(&crate::Price) -> Value| -> Map<String, Value> {
         verdict.prices.iter().map(|price| (price.name.clone(), value(price))).collect()
     };

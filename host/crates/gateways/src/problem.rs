@@ -22,7 +22,7 @@ impl Problem {
     /// This problem without the values that were found in the body, for a body that nobody has judged yet. Keys that stand deep
     /// in it are left out as well.
     #[must_use]
-    pub(crate) fn unquoted(self) -> Self {
+    pub(crate) fn without_quotes(self) -> Self {
         let message = match self.code {
             "invalid_json" => "this is not an object of JSON in UTF-8".to_owned(),
             "duplicate_parameter" => "an object has a key twice".to_owned(),

@@ -150,7 +150,7 @@ impl Verdict {
     /// The names of the constraints that the text breaks. All of them if no price shows which: after a failure, or where the
     /// text breaks a budget only when it is spelled in other tokens.
     #[must_use]
-    pub fn broken(&self) -> Vec<&str> {
+    pub fn broken_constraints(&self) -> Vec<&str> {
         if self.standing.passes() {
             return Vec::new();
         }
@@ -226,7 +226,7 @@ pub(crate) mod tests {
             (Standing::Exceeded, 1.0, vec!["harm"]),
             (Standing::Failed, 0.0, vec!["harm"]),
         ] {
-            assert_eq!(verdict(standing, spent).broken(), broken, "{standing:?} {spent}");
+            assert_eq!(verdict(standing, spent).broken_constraints(), broken, "{standing:?} {spent}");
         }
     }
 }

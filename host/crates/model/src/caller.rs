@@ -76,6 +76,14 @@ impl Cancel {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
+    /// Refuses to go on once the request is cancelled.
+    ///
+    /// # Errors
+    /// [`ModelError::Cancelled`](crate::ModelError::Cancelled).
+    pub fn check(&self) -> Result<(), crate::ModelError> {
+        if self.is_cancelled() { Err(crate::ModelError::Cancelled) } else { Ok(()) }
+    }
+
     /// Makes this call when the request is cancelled, on the thread that cancels it; now, if it is cancelled already. It may be
     /// made more than once, and must not wait.
     #[must_use]

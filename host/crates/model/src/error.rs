@@ -64,7 +64,7 @@ pub enum ModelError {
 impl ModelError {
     /// The same error for another row or caller that was part of the failed call. Errors from below become their text.
     #[must_use]
-    pub fn repeated(&self) -> Self {
+    pub fn for_another(&self) -> Self {
         match self {
             Self::UnknownBeam(beam) => Self::UnknownBeam(*beam),
             Self::UnknownToken { token, vocab } => Self::UnknownToken { token: *token, vocab: *vocab },

@@ -1,8 +1,8 @@
 //! A model for several callers without a thread of its own: a call waits for the one before.
 
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, LatentSelector, Likely,
+    Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
 };
 use std::{
     ops::Range,
@@ -52,8 +52,7 @@ impl BackEnd for LockedBackEnd {
     }
 
     fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
-        let (caller, beams, effort) = (caller.clone(), OwnBeams::default(), Effort::default());
-        Box::new(Handle { back_end: self.clone(), caller, beams, effort })
+        Box::new(Handle { back_end: self.clone(), own: Holding::new(caller) })
     }
 
     fn live_beams(&self) -> usize {
@@ -76,14 +75,12 @@ impl BackEnd for LockedBackEnd {
 /// What one caller holds.
 struct Handle {
     back_end: LockedBackEnd,
-    caller: Caller,
-    beams: OwnBeams,
-    effort: Effort,
+    own: Holding,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let all = self.beams.remove_all();
+        let all = self.own.beams.remove_all();
         if let Ok(mut native) = self.back_end.lock() {
             native.release(&all);
         }
@@ -92,12 +89,10 @@ impl Drop for Handle {
 
 impl Handle {
     fn call<T>(&mut self, work: impl FnOnce(&mut Native) -> Result<T, ModelError>) -> Result<T, ModelError> {
-        if self.caller.cancel.is_cancelled() {
-            return Err(ModelError::Cancelled);
-        }
+        self.own.caller.cancel.check()?;
         let mut native = self.back_end.lock()?;
         let done = work(&mut native);
-        self.effort += native.take_effort();
+        self.own.effort += native.take_effort();
         done
     }
 }
@@ -129,45 +124,45 @@ impl Generator for Handle {
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
         let beam = self.call(|native| native.open(prompt))?;
-        self.beams.add([beam]);
+        self.own.beams.add([beam]);
         Ok(beam)
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        self.beams.check(parents.iter().copied())?;
+        self.own.beams.check(parents.iter().copied())?;
         let children = self.call(|native| native.fork(parents))?;
-        self.beams.add(children.iter().copied());
+        self.own.beams.add(children.iter().copied());
         Ok(children)
     }
 
     fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         self.call(|native| native.append(rows))
     }
 
     fn grow(&mut self, growth: &Growth, rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
-        let (rows, foreign) = self.beams.split(rows)?;
+        let (rows, foreign) = self.own.beams.split(rows)?;
         let grown = self.call(|native| native.grow(growth, rows))?;
-        Ok(self.beams.join(grown, foreign))
+        Ok(self.own.beams.join(grown, foreign))
     }
 
     fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
-        self.beams.check(requests.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(requests.iter().map(|(beam, _)| *beam))?;
         self.call(|native| native.sample(requests))
     }
 
     fn steer(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
-        self.beams.check(beams.iter().copied())?;
+        self.own.beams.check(beams.iter().copied())?;
         self.call(|native| native.steer(beams, latents))
     }
 
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        self.beams.check(beams.iter().copied())?;
+        self.own.beams.check(beams.iter().copied())?;
         self.call(|native| native.latents(beams, selector))
     }
 
     fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
-        self.beams.check(beams.iter().copied())?;
+        self.own.beams.check(beams.iter().copied())?;
         self.call(|native| native.keep_latents(beams, places))
     }
 
@@ -176,33 +171,33 @@ impl Generator for Handle {
         rows: &[(BeamId, Range<usize>)],
         places: &[LatentSelector],
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         self.call(|native| native.kept_latents(rows, places))
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        self.beams.check(beams.iter().copied())?;
+        self.own.beams.check(beams.iter().copied())?;
         self.call(|native| native.logits(beams))
     }
 
     fn likeliest(&mut self, beams: &[BeamId], k: u32) -> Result<Vec<Vec<Likely>>, ModelError> {
-        self.beams.check(beams.iter().copied())?;
+        self.own.beams.check(beams.iter().copied())?;
         self.call(|native| native.likeliest(beams, k))
     }
 
     fn logprobs(&mut self, rows: &[(BeamId, Token)]) -> Result<Vec<f32>, ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         self.call(|native| native.logprobs(rows))
     }
 
     fn release(&mut self, beams: &[BeamId]) {
-        let own = self.beams.remove(beams);
+        let own = self.own.beams.remove(beams);
         if let Ok(mut native) = self.back_end.lock() {
             native.release(&own);
         }
     }
 
     fn take_effort(&mut self) -> Effort {
-        std::mem::take(&mut self.effort)
+        std::mem::take(&mut self.own.effort)
     }
 }

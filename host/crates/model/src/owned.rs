@@ -1,7 +1,26 @@
-//! Which beams a handle may name.
+//! What a handle holds, and which beams it may name.
 
-use crate::{BeamId, GrowRow, GrownRow, ModelError};
+use crate::{BeamId, Caller, Effort, GrowRow, GrownRow, ModelError};
 use std::collections::HashSet;
+
+/// What one caller holds of a back end: its beams, and what its calls have taken since that was last read.
+#[derive(Debug)]
+pub struct Holding {
+    /// Who it works for.
+    pub caller: Caller,
+    /// Its beams.
+    pub beams: OwnBeams,
+    /// What its calls have taken.
+    pub effort: Effort,
+}
+
+impl Holding {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(caller: &Caller) -> Self {
+        Self { caller: caller.clone(), beams: OwnBeams::default(), effort: Effort::default() }
+    }
+}
 
 /// The beams of one handle. Those of other handles do not exist for it.
 #[derive(Debug, Default)]

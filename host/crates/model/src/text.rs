@@ -10,20 +10,20 @@ use crate::{SpellState, Token, Tokenizer, TokenizerError};
 pub struct ByteText {
     text: String,
     /// The beginning of a character: at most 3 bytes.
-    held: Vec<u8>,
+    pending: Vec<u8>,
 }
 
 impl ByteText {
     /// Appends bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        let mut joined = std::mem::take(&mut self.held);
+        let mut joined = std::mem::take(&mut self.pending);
         joined.extend_from_slice(bytes);
         let mut chunks = joined.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             self.text.push_str(chunk.valid());
             let invalid = chunk.invalid();
             if chunks.peek().is_none() && is_beginning(invalid) {
-                self.held = invalid.to_vec();
+                self.pending = invalid.to_vec();
             } else if !invalid.is_empty() {
                 self.text.push(char::REPLACEMENT_CHARACTER);
             }
@@ -38,8 +38,8 @@ impl ByteText {
 
     /// The bytes of a character that is not whole yet.
     #[must_use]
-    pub fn held(&self) -> &[u8] {
-        &self.held
+    pub fn pending(&self) -> &[u8] {
+        &self.pending
     }
 }
 
@@ -130,8 +130,8 @@ impl GrowingText {
     /// The text with U+FFFD for a character that was cut at the end.
     #[must_use]
     pub fn into_whole(self) -> String {
-        let ByteText { mut text, held } = self.bytes;
-        if !held.is_empty() {
+        let ByteText { mut text, pending } = self.bytes;
+        if !pending.is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
         }
         text

@@ -24,9 +24,9 @@ proptest! {
             prop_assert!(text.text().starts_with(&before), "{:?} after {before:?}", text.text());
             before = text.text().to_owned();
         }
-        let cut = if text.held().is_empty() { "" } else { "\u{FFFD}" };
+        let cut = if text.pending().is_empty() { "" } else { "\u{FFFD}" };
         prop_assert_eq!(format!("{}{cut}", text.text()), String::from_utf8_lossy(&bytes));
-        prop_assert!(text.held().len() < 4);
+        prop_assert!(text.pending().len() < 4);
     }
 }
 
@@ -35,7 +35,7 @@ fn a_character_comes_with_its_last_byte_and_what_cannot_become_one_is_replaced_o
     let mut text = ByteText::default();
     let mut after = |bytes: &[u8]| {
         text.push(bytes);
-        (text.text().to_owned(), text.held().len())
+        (text.text().to_owned(), text.pending().len())
     };
     assert_eq!(after(b"A\xF0\x9F"), ("A".into(), 2));
     assert_eq!(after(b"\x98\x80\xE2"), ("A😀".into(), 1));

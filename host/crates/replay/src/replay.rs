@@ -218,7 +218,7 @@ fn judge_again(engine: &Engine, opened: &DecidingBundle, suffix: &str, body: &Bo
     let (prompt, history) = (body.inputs.prompt.clone(), body.inputs.history.clone());
     let terms = Terms { ceilings: own.collect(), ..Terms::default() };
     let request = Request { prompt, history, ..Request::default() };
-    let judged = engine.under(&terms).judge_tokens(opened.prepared(engine)?, &request, &body.outcome.tokens)?;
+    let judged = engine.under(&terms).judge_tokens(opened.prepare(engine)?, &request, &body.outcome.tokens)?;
     if let Some(failure) = judged.failures.first() {
         return Err(ReplayError::Failed { failure: failure.to_string() });
     }

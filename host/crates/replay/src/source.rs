@@ -44,7 +44,7 @@ impl DecidingBundle {
     }
 
     /// Prepared for this engine.
-    pub(super) fn prepared(&self, engine: &Engine) -> Result<&Prepared, ReplayError> {
+    pub(super) fn prepare(&self, engine: &Engine) -> Result<&Prepared, ReplayError> {
         if let Some(prepared) = self.prepared.get() {
             return Ok(prepared);
         }

@@ -26,7 +26,7 @@ impl Health {
     }
 
     /// The error of a call that was never answered.
-    pub(crate) fn unanswered(&self) -> ModelError {
+    pub(crate) fn no_answer(&self) -> ModelError {
         lost(self.broken().unwrap_or("it panicked in this call"))
     }
 

@@ -6,8 +6,8 @@ use crate::{
     shared::Shared,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    Model, ModelError, ModelInfo, Native, OwnBeams, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, LatentSelector, Likely,
+    Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
 };
 use std::{
     ops::Range,
@@ -68,8 +68,7 @@ impl BackEnd for LanguageBackEnd {
 
     fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
         let (shared, language) = (Arc::clone(&self.shared), self.language.clone());
-        let (caller, beams, effort) = (caller.clone(), OwnBeams::default(), Effort::default());
-        Box::new(Handle { shared, language, caller, beams, effort })
+        Box::new(Handle { shared, language, own: Holding::new(caller) })
     }
 
     fn live_beams(&self) -> usize {
@@ -98,14 +97,12 @@ impl BackEnd for LanguageBackEnd {
 struct Handle {
     shared: Arc<Shared>,
     language: Language,
-    caller: Caller,
-    beams: OwnBeams,
-    effort: Effort,
+    own: Holding,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let all = self.beams.remove_all();
+        let all = self.own.beams.remove_all();
         self.free(all);
     }
 }
@@ -123,8 +120,8 @@ impl Handle {
         self.check()?;
         let (sender, answer) = mpsc::channel();
         self.shared.send(job(sender));
-        let (answer, effort) = answer.recv().map_err(|_| self.unanswered())?;
-        self.effort += effort;
+        let (answer, effort) = answer.recv().map_err(|_| self.no_answer())?;
+        self.own.effort += effort;
         answer
     }
 
@@ -149,16 +146,16 @@ impl Handle {
     }
 
     /// The error of a call that was dropped: the model panicked. The next job is handled after that was noted.
-    fn unanswered(&self) -> ModelError {
+    fn no_answer(&self) -> ModelError {
         let (sender, noted) = mpsc::channel::<()>();
         self.shared.send(Job::Now(Box::new(move |_| drop(sender))));
         let _ = noted.recv();
-        self.language.health.unanswered()
+        self.language.health.no_answer()
     }
 
     fn check(&self) -> Result<(), ModelError> {
         self.language.health.check()?;
-        if self.caller.cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+        self.own.caller.cancel.check()
     }
 
     fn free(&self, beams: Vec<BeamId>) {
@@ -185,7 +182,7 @@ impl Generator for Handle {
         self.check()?;
         let ((sender, answer), messages) = (mpsc::channel(), messages.to_vec());
         self.shared.send(Job::Now(Box::new(move |native| drop(sender.send(native.encode_chat(&messages))))));
-        answer.recv().map_err(|_| self.unanswered())?
+        answer.recv().map_err(|_| self.no_answer())?
     }
 
     fn template(&self) -> Option<String> {
@@ -197,57 +194,57 @@ impl Generator for Handle {
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
-        let (prompt, cancel) = (prompt.to_vec(), self.caller.cancel.clone());
+        let (prompt, cancel) = (prompt.to_vec(), self.own.caller.cancel.clone());
         let beam = self.ask(|answer| Job::Open { prompt, cancel, answer })?;
-        self.beams.add([beam]);
+        self.own.beams.add([beam]);
         Ok(beam)
     }
 
     fn fork(&mut self, parents: &[BeamId]) -> Result<Vec<BeamId>, ModelError> {
-        let parents = self.beams.check(parents.iter().copied())?;
+        let parents = self.own.beams.check(parents.iter().copied())?;
         let children = self.now(Time::Model, move |native| native.fork(&parents))?;
-        self.beams.add(children.iter().copied());
+        self.own.beams.add(children.iter().copied());
         Ok(children)
     }
 
     fn append(&mut self, rows: &[(BeamId, Token)]) -> Result<(), ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         if rows.is_empty() {
             return Ok(());
         }
-        let (rows, cancel) = (rows.to_vec(), self.caller.cancel.clone());
+        let (rows, cancel) = (rows.to_vec(), self.own.caller.cancel.clone());
         self.ask(|answer| Job::Append { rows, cancel, answer })
     }
 
     fn grow(&mut self, growth: &Growth, rows: Vec<GrowRow>) -> Result<Vec<GrownRow>, ModelError> {
-        let (rows, foreign) = self.beams.split(rows)?;
+        let (rows, foreign) = self.own.beams.split(rows)?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let (growth, cancel) = (growth.clone(), self.caller.cancel.clone());
+        let (growth, cancel) = (growth.clone(), self.own.caller.cancel.clone());
         let grown = self.ask(|answer| Job::Grow { growth, rows, cancel, answer })?;
-        Ok(self.beams.join(grown, foreign))
+        Ok(self.own.beams.join(grown, foreign))
     }
 
     fn sample(&mut self, requests: &[(BeamId, SampleRequest)]) -> Result<Vec<Sampled>, ModelError> {
-        let beams = self.beams.check(requests.iter().map(|(beam, _)| *beam))?;
+        let beams = self.own.beams.check(requests.iter().map(|(beam, _)| *beam))?;
         self.now(Time::Model, move |native| native.project(&beams))?;
         let requests = requests.to_vec();
         self.now(Time::Sampling, move |native| native.sample(&requests))
     }
 
     fn steer(&mut self, beams: &[BeamId], latents: Rows) -> Result<(), ModelError> {
-        let beams = self.beams.check(beams.iter().copied())?;
+        let beams = self.own.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.steer(&beams, latents))
     }
 
     fn latents(&mut self, beams: &[BeamId], selector: LatentSelector) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let beams = self.beams.check(beams.iter().copied())?;
+        let beams = self.own.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.latents(&beams, selector))
     }
 
     fn keep_latents(&mut self, beams: &[BeamId], places: &[LatentSelector]) -> Result<(), ModelError> {
-        let beams = self.beams.check(beams.iter().copied())?;
+        let beams = self.own.beams.check(beams.iter().copied())?;
         let places = places.to_vec();
         self.now(Time::Model, move |native| native.keep_latents(&beams, &places))
     }
@@ -257,33 +254,33 @@ impl Generator for Handle {
         rows: &[(BeamId, Range<usize>)],
         places: &[LatentSelector],
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         let (rows, places) = (rows.to_vec(), places.to_vec());
         self.now(Time::Model, move |native| native.kept_latents(&rows, &places))
     }
 
     fn logits(&mut self, beams: &[BeamId]) -> Result<Vec<Arc<[f32]>>, ModelError> {
-        let beams = self.beams.check(beams.iter().copied())?;
+        let beams = self.own.beams.check(beams.iter().copied())?;
         self.now(Time::Model, move |native| native.logits(&beams))
     }
 
     fn likeliest(&mut self, beams: &[BeamId], k: u32) -> Result<Vec<Vec<Likely>>, ModelError> {
-        let beams = self.beams.check(beams.iter().copied())?;
+        let beams = self.own.beams.check(beams.iter().copied())?;
         self.now(Time::Sampling, move |native| native.likeliest(&beams, k))
     }
 
     fn logprobs(&mut self, rows: &[(BeamId, Token)]) -> Result<Vec<f32>, ModelError> {
-        self.beams.check(rows.iter().map(|(beam, _)| *beam))?;
+        self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         let rows = rows.to_vec();
         self.now(Time::Model, move |native| native.logprobs(&rows))
     }
 
     fn release(&mut self, beams: &[BeamId]) {
-        let own = self.beams.remove(beams);
+        let own = self.own.beams.remove(beams);
         self.free(own);
     }
 
     fn take_effort(&mut self) -> Effort {
-        std::mem::take(&mut self.effort)
+        std::mem::take(&mut self.own.effort)
     }
 }

@@ -113,20 +113,18 @@ impl Drop for ScoreHandle {
 impl ScoreHandle {
     fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, ModelError>>) -> ScoreJob) -> Result<T, ModelError> {
         self.score.health.check()?;
-        if self.caller.cancel.is_cancelled() {
-            return Err(ModelError::Cancelled);
-        }
+        self.caller.cancel.check()?;
         let (sender, answer) = mpsc::channel();
         self.shared.send(Job::Score(self.index, job(sender)));
-        answer.recv().map_err(|_| self.unanswered())?
+        answer.recv().map_err(|_| self.no_answer())?
     }
 
     /// As of the language model's handle.
-    fn unanswered(&self) -> ModelError {
+    fn no_answer(&self) -> ModelError {
         let (sender, noted) = mpsc::channel::<()>();
         self.shared.send(Job::Score(self.index, ScoreJob::Now(Box::new(move |_| drop(sender)))));
         let _ = noted.recv();
-        self.score.health.unanswered()
+        self.score.health.no_answer()
     }
 
     fn check(&self, rows: impl IntoIterator<Item = ScoreId>) -> Result<(), ModelError> {

@@ -1,9 +1,7 @@
-//! The settings of a search, and what it knows of roles and vocabulary.
+//! The settings of a search.
 
-use crate::{CostGrain, CostKind, Needs, PricedConstraint, SearchError};
-use inferenceguard_model::{Pick, REPETITION_PENALTIES, SampleRequest, SamplingSettings, Token};
+use crate::{CostKind, OutOfRange, PricedConstraint, RolesInfo, Sampling, SearchError};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
 
 /// What is emitted when the policy finds nothing fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,121 +27,6 @@ pub enum Release {
     Agreement,
     /// After every this many chunks, only the best beam is kept, and its text is released.
     Commit(u32),
-}
-
-/// How the language model is sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sampling {
-    /// Divides the logits; 0 = greedy (the first token of a chunk then takes the top candidates in turn).
-    pub temperature: f32,
-    /// Only this many most likely tokens; 0 = all.
-    pub top_k: u32,
-    /// Only the most likely tokens that together hold this probability.
-    pub top_p: f32,
-    /// Only tokens at least this share as probable as the most likely one; 0 = all.
-    pub min_p: f32,
-    /// Lowers the logits of tokens that the prompt or the answer holds already, see
-    /// [`SampleRequest`]; 1 = off.
-    pub repetition_penalty: f32,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
-    }
-}
-
-/// A setting of [`Sampling`] that is out of its range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutOfRange {
-    /// The setting.
-    pub field: &'static str,
-    /// Its value.
-    pub found: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl From<SamplingSettings> for Sampling {
-    /// What is left out leaves the model's distribution as it is.
-    fn from(settings: SamplingSettings) -> Self {
-        let plain = Self::default();
-        Self {
-            temperature: settings.temperature.unwrap_or(plain.temperature),
-            top_k: settings.top_k.unwrap_or(plain.top_k),
-            top_p: settings.top_p.unwrap_or(plain.top_p),
-            min_p: settings.min_p.unwrap_or(plain.min_p),
-            repetition_penalty: settings.repetition_penalty.unwrap_or(plain.repetition_penalty),
-        }
-    }
-}
-
-impl From<Sampling> for SamplingSettings {
-    /// Every setting is given.
-    fn from(sampling: Sampling) -> Self {
-        Self {
-            temperature: Some(sampling.temperature),
-            top_k: Some(sampling.top_k),
-            top_p: Some(sampling.top_p),
-            min_p: Some(sampling.min_p),
-            repetition_penalty: Some(sampling.repetition_penalty),
-        }
-    }
-}
-
-impl Sampling {
-    /// The first setting that is out of its range; `top_k` has none.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<OutOfRange> {
-        let Self { temperature, top_k: _, top_p, min_p, repetition_penalty } = *self;
-        let settings = [
-            ("temperature", temperature, 0.0..=f32::MAX, "a finite number, 0 or above"),
-            ("top_p", top_p, f32::from_bits(1)..=1.0, "a number above 0, at most 1"),
-            ("min_p", min_p, 0.0..=1.0, "a number from 0 to 1"),
-            ("repetition_penalty", repetition_penalty, REPETITION_PENALTIES, "a number from 0.01 to 100"),
-        ];
-        let wrong = settings.into_iter().find(|(_, found, range, _)| !range.contains(found));
-        wrong.map(|(field, found, _, expected)| OutOfRange { field, found: found.to_string(), expected })
-    }
-
-    /// The request to the model for one token. `prompt` holds the tokens of the prompt, in rising order, each once;
-    /// `answer` those of the answer so far, in any order. Both count only where repetition is penalised. Greedy sampling
-    /// ignores `draw` and takes the token of `rank`.
-    #[must_use]
-    pub fn request(
-        &self,
-        draw: impl FnOnce() -> f64,
-        rank: u32,
-        prompt: &Arc<[Token]>,
-        answer: &[Token],
-    ) -> SampleRequest {
-        let greedy = self.temperature == 0.0;
-        let penalised = self.repetition_penalty != 1.0;
-        SampleRequest {
-            temperature: if greedy { 1.0 } else { self.temperature },
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            prompt: if penalised { Arc::clone(prompt) } else { Arc::default() },
-            repeated: if penalised { new_tokens(prompt, answer) } else { Vec::new() },
-            ..SampleRequest::plain(self.pick(draw, || rank))
-        }
-    }
-
-    /// Greedy sampling takes the token of the rank, any other one the token of the draw.
-    pub(crate) fn pick(&self, draw: impl FnOnce() -> f64, rank: impl FnOnce() -> u32) -> Pick {
-        if self.temperature == 0.0 { Pick::Rank(rank()) } else { Pick::Draw(draw()) }
-    }
-}
-
-/// The tokens of the answer that are not in the prompt, in rising order, each once.
-fn new_tokens(prompt: &[Token], answer: &[Token]) -> Vec<Token> {
-    let mut new: Vec<Token> = answer.iter().copied().filter(|token| prompt.binary_search(token).is_err()).collect();
-    new.sort_unstable();
-    new.dedup();
-    new
 }
 
 /// Bounds on what a policy may ask for.
@@ -292,65 +175,15 @@ impl SearchConfig {
     }
 }
 
-fn require(holds: bool, field: &str, found: impl std::fmt::Display, expected: &'static str) -> Result<(), SearchError> {
+/// An error about this field unless what it says holds.
+pub(crate) fn require(
+    holds: bool,
+    field: &str,
+    found: impl std::fmt::Display,
+    expected: &'static str,
+) -> Result<(), SearchError> {
     if holds {
         return Ok(());
     }
     Err(SearchError::Config { field: field.to_owned(), found: found.to_string(), expected: expected.to_owned() })
-}
-
-/// What a cost role declared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostInfo {
-    /// What it reads.
-    pub needs: Needs,
-    /// What its prices are for.
-    pub kind: CostKind,
-    /// How many numbers it gives per row.
-    pub grain: CostGrain,
-}
-
-/// What the roles of a deployment declared.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RolesInfo {
-    /// What the policy reads.
-    pub policy: Needs,
-    /// What the critic reads, if there is one.
-    pub critic: Option<Needs>,
-    /// What steering reads, if there is one.
-    pub steering: Option<Needs>,
-    /// The costs, by name.
-    pub costs: BTreeMap<String, CostInfo>,
-}
-
-impl RolesInfo {
-    /// Refuses scores for critic and steering: scores are computed later, when rows are priced.
-    fn check_scores(&self) -> Result<(), SearchError> {
-        for (role, needs) in [("critic", &self.critic), ("steering", &self.steering)] {
-            let scores = needs.as_ref().map(|needs| needs.scores.join(", ")).unwrap_or_default();
-            require(scores.is_empty(), role, format!("a need for scores of {scores}"), "no scores: they come later")?;
-        }
-        Ok(())
-    }
-
-    fn require_cost(&self, name: &str, kind: CostKind) -> Result<(), SearchError> {
-        let found = match self.costs.get(name) {
-            Some(info) if info.kind == kind => return Ok(()),
-            Some(info) => format!("`{name}`, a cost of kind {:?}", info.kind),
-            None => format!("`{name}`, which is not in the deployment"),
-        };
-        let field = if kind == CostKind::Task { "task" } else { "constraint cost" };
-        Err(SearchError::Config { field: field.to_owned(), found, expected: format!("a cost of kind {kind:?}") })
-    }
-}
-
-/// What a search must know of the language model.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Vocabulary {
-    /// Logits per row.
-    pub size: u32,
-    /// Tokens that end an answer.
-    pub eos: Vec<Token>,
-    /// Special tokens: never penalised.
-    pub special: Vec<Token>,
 }

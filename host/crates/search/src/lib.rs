@@ -28,10 +28,14 @@ mod lineage;
 mod meter;
 mod meterable;
 mod need;
+mod needs;
 mod notes;
 mod outcome;
 mod output;
+mod piece;
 mod roles;
+mod roles_info;
+mod sampling;
 mod session;
 mod text;
 mod trace;
@@ -42,24 +46,26 @@ pub use batch::{Batch, BatchRow, BeamKey, Moment, RowScores};
 pub use beam::ROOT;
 pub use cast::Roles;
 pub use check::Check;
-pub use config::{
-    CostInfo, OnExhausted, OutOfRange, REVISION, Release, RolesInfo, Sampling, SearchConfig, SearchLimits, Vocabulary,
-};
+pub use config::{OnExhausted, REVISION, Release, SearchConfig, SearchLimits};
 pub use constraint::{BudgetState, Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
 pub use error::SearchError;
 pub use failure::{FailureKind, RoleFailure};
 pub use inferenceguard_model::SamplingSettings;
-pub use meter::{Meter, Metered, Piece};
+pub use meter::Meter;
 pub use need::{Answer, Expansion, GrowNeed, Need, SampleNeed, ScoreNeed};
+pub use needs::Needs;
 pub use notes::{Found, Note, Noted, found_along};
 pub use outcome::{ConstraintReport, Finish, Outcome, Status, Usage};
 pub use output::{
     BundleIdentity, EngineRun, Inputs, Migration, Models, Origin, Output, Profile, Recorded, RepeatsFrom,
 };
+pub use piece::{Metered, Piece};
 pub use roles::{
-    Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Needs, Plan, Policy, Pricing, Retry, Role, Source,
+    Advanced, Cost, CostGrain, CostKind, Critic, Decision, Estimate, Plan, Policy, Pricing, Retry, Role, Source,
     Steered, Steering, Tracked, Tracker,
 };
+pub use roles_info::{CostInfo, RolesInfo, Vocabulary};
+pub use sampling::{OutOfRange, Sampling};
 pub use session::{Session, TRANSITIONS};
 pub use trace::Trace;
 pub use whole::{PricedText, TextPiece, price_text, reads_text_alone};

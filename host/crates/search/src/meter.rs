@@ -1,46 +1,12 @@
 //! Prices text that another engine writes: the costs, the tracker and the audit, without a search.
 
 use crate::{
-    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, FailureKind, Moment, Needs,
+    Advanced, Audit, Batch, BatchRow, Constraint, Cost, CostGrain, EPSILON, FailureKind, Metered, Moment, Needs, Piece,
     PricedConstraint, Role, RoleFailure, SearchConfig, SearchError, Tracked, Tracker, beam::Ledger, check::Check,
     meterable, session::spread, text,
 };
-use inferenceguard_model::{ByteText, Token};
+use inferenceguard_model::ByteText;
 use std::{collections::BTreeMap, sync::Arc};
-
-/// One token that another engine may append.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
-    /// Its id there.
-    pub token: Token,
-    /// What it adds to the text, in UTF-8: perhaps a part of a character. Costs see a character once it is whole.
-    pub bytes: Vec<u8>,
-    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one is a failure
-    /// of that cost, and unsafe.
-    pub logprob: Option<f32>,
-    /// Whether the answer ends with it.
-    pub ended: bool,
-}
-
-impl Piece {
-    fn finite_logprob(&self) -> Option<f32> {
-        self.logprob.filter(|logprob| logprob.is_finite())
-    }
-
-    /// Its part of the sum, which costs may read without a need. An unknown log-probability counts as the least likely of all.
-    fn logprob_in_sum(&self) -> f64 {
-        self.finite_logprob().map_or(f64::NEG_INFINITY, f64::from)
-    }
-}
-
-/// What a piece would do, or did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Metered {
-    /// Whether tracker and audit hold every constraint with it.
-    pub safe: bool,
-    /// What is left of each budget, in the order of the constraints; negative infinity where a component failed.
-    pub margins: Vec<f64>,
-}
 
 /// The budgets of one answer that another engine writes. An answer that this calls safe kept them; it says nothing of what
 /// the engine could have written instead. A piece after the end of the answer, or beyond its most tokens, is unsafe.
@@ -246,7 +212,7 @@ impl Meter {
     fn row(&self, needs: &Needs, piece: &Piece, id: u64) -> BatchRow {
         // Only the bytes that wait for the rest of their character are copied, however long the answer is.
         let mut new = ByteText::default();
-        new.push(self.text.held());
+        new.push(self.text.pending());
         new.push(&piece.bytes);
         let text = if needs.text || needs.lookback > 0 { new.text().to_owned() } else { String::new() };
         let ends = if text.is_empty() && !needs.text { Vec::new() } else { vec![text.chars().count() as u32] };

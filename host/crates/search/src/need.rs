@@ -152,7 +152,7 @@ impl Need {
 
 impl Need {
     /// The need as a trace keeps it: without the tokens and the text of prompt and answer that every row repeats.
-    pub(crate) fn recorded(mut self) -> Self {
+    pub(crate) fn for_trace(mut self) -> Self {
         match &mut self {
             Self::Sample(needs) => {
                 for SampleNeed { request, .. } in needs {

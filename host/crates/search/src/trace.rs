@@ -1,6 +1,6 @@
 //! Needs and answers in order, from which every decision can be made again.
 
-use crate::{Answer, Cost, Need, Noted, Policy, SearchError, Session, Tracker};
+use crate::{Answer, Cost, Need, Noted, Policy, SearchError, Tracker};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,23 +15,6 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Runs a fresh session of the same configuration over the recorded answers: it must need the same things. A trace
-    /// of a session that grew token by token is replayed in the same way.
-    ///
-    /// # Errors
-    /// [`SearchError::Divergence`] at the first need that differs.
-    pub fn replay(&self, session: &mut Session) -> Result<(), SearchError> {
-        if self.events.iter().any(|(need, _)| matches!(need, Need::Sample(_))) {
-            session.token_by_token();
-        }
-        for (event, (need, answer)) in self.events.iter().enumerate() {
-            let again = session.next().recorded();
-            same(event, need, &again)?;
-            session.feed(answer.clone())?;
-        }
-        Ok(())
-    }
-
     /// Asks the components again for every recorded decision, from the recorded inputs.
     ///
     /// # Errors
@@ -60,7 +43,8 @@ impl Trace {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(event: usize, recorded: &T, again: &T) -> Result<(), SearchError> {
+/// An error if what was recorded of an event is not what came again.
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(event: usize, recorded: &T, again: &T) -> Result<(), SearchError> {
     if recorded == again {
         return Ok(());
     }

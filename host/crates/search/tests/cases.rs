@@ -2,8 +2,8 @@
 
 use inferenceguard_search::*;
 use inferenceguard_testkit::{
-    player::{Loop, Player},
-    roles::row_cost,
+    player::{Loop, Player, Stage},
+    roles::{batch_cost, row_cost},
 };
 
 /// `bad` pays more and costs more.
@@ -161,27 +161,13 @@ fn a_stop_text_ends_the_answer_and_is_left_out() {
 
 #[test]
 fn a_failing_cost_never_yields_an_answer() {
-    struct Broken(Needs, Result<Vec<Vec<f64>>, RoleFailure>);
-    impl Cost for Broken {
-        fn needs(&self) -> &Needs {
-            &self.0
-        }
-        fn kind(&self) -> CostKind {
-            CostKind::Safety
-        }
-        fn grain(&self) -> CostGrain {
-            CostGrain::Token
-        }
-        fn price(&mut self, _: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-            self.1.clone()
-        }
-    }
     let trap = RoleFailure { role: Role::Cost, component: "cost".into(), kind: FailureKind::Trap("x".into()) };
     for result in [Err(trap), Ok(vec![]), Ok(vec![vec![f64::NAN]; 8]), Ok(vec![vec![]; 8]), Ok(vec![vec![0.0; 99]; 8])]
     {
         for setting in [OnExhausted::Refuse, OnExhausted::LeastViolation, OnExhausted::BestReward] {
             let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
-            player.costs.insert("cost".into(), Box::new(Broken(Needs::default(), result.clone())));
+            let broken = result.clone();
+            player.costs.insert("cost".into(), batch_cost(Needs::default(), move |_| broken.clone()));
             player.config.on_exhausted = setting;
             let (out, _) = player.play();
             assert_eq!((out.status, out.finish, out.failures.len()), (Status::Failed, Finish::Failed, 1), "{out:?}");
@@ -208,22 +194,16 @@ fn rows_on_which_a_score_model_failed_are_unsafe_and_others_go_on() {
         let mut player = Player::new(TEMPTING, 4.0, 8, Loop::new(8, 2, 4, 2));
         let (mut session, mut stage, mut lost) = (player.session("ask"), player.stage(), Vec::new());
         session.record();
-        loop {
-            let need = session.next();
-            if need == Need::Nothing {
-                break;
+        let mut lose = |_: &mut Stage, need: &Need, answer: Answer| match (need, answer) {
+            (Need::Score(needs), Answer::Scored(scored)) if lost.is_empty() => {
+                lost = needs.iter().take(most).map(|need| need.beam).collect();
+                let gone = || FailureKind::ScoreModel { model: "cost".into(), why: "gone".into() };
+                let row = |(at, one)| if at < most { Err(gone()) } else { Ok(one) };
+                Answer::PartlyScored(scored.into_iter().enumerate().map(row).collect())
             }
-            let answer = match (&need, player.perform(&mut stage, need.clone())) {
-                (Need::Score(needs), Answer::Scored(scored)) if lost.is_empty() => {
-                    lost = needs.iter().take(most).map(|need| need.beam).collect();
-                    let gone = || FailureKind::ScoreModel { model: "cost".into(), why: "gone".into() };
-                    let row = |(at, one)| if at < most { Err(gone()) } else { Ok(one) };
-                    Answer::PartlyScored(scored.into_iter().enumerate().map(row).collect())
-                }
-                (_, answer) => answer,
-            };
-            session.feed(answer).expect("the answer fits");
-        }
+            (_, answer) => answer,
+        };
+        while player.turn(&mut session, &mut stage, &mut lose) {}
         stage.assert_empty();
         let (out, trace) = (session.outcome().expect("an outcome"), session.trace().expect("a trace"));
         assert!(ends.contains(&out.status), "{out:?}");

@@ -2,7 +2,7 @@
 
 use inferenceguard_model::{GrowingText, Grown, Pick, SampleRequest};
 use inferenceguard_search::*;
-use inferenceguard_testkit::player::{Loop, Player, Stage};
+use inferenceguard_testkit::player::{Loop, Player, Stage, draws};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -23,15 +23,11 @@ fn samples(player: &mut Player, stepwise: bool) -> (Outcome, Vec<SampleRequest>,
         session.token_by_token();
     }
     session.record();
-    loop {
-        let need = session.next();
-        if need == Need::Nothing {
-            break;
-        }
-        let answer = player.perform(&mut stage, need.clone());
-        asked.extend(inferenceguard_testkit::player::draws(&need, &answer).into_iter().flatten());
-        session.feed(answer).expect("the answer fits");
-    }
+    let mut note = |_: &mut Stage, need: &Need, answer: Answer| {
+        asked.extend(draws(need, &answer).into_iter().flatten());
+        answer
+    };
+    while player.turn(&mut session, &mut stage, &mut note) {}
     let events = &session.trace().expect("a trace").events;
     let kept = events.iter().flat_map(|(need, answer)| kept(need, answer)).collect();
     (session.outcome().expect("an outcome").clone(), asked, kept)

@@ -173,7 +173,7 @@ fn replica(one: &ReplicaReport) -> Value {
 
 impl App {
     fn status(&self) -> Value {
-        let (held, replicas) = (self.engine.held(), self.engine.replicas());
+        let (held, replicas) = (self.engine.live_beams(), self.engine.replicas());
         json!({
             "model": self.model, "models": self.engine.models(), "since": self.since, "generation": self.engine.generation(),
             "methods": self.engine.methods(), "running": self.engine.live(), "waiting": self.admission.capacity.waiting(),

@@ -229,7 +229,7 @@ impl App {
     pub(crate) fn check_models(&self) -> Result<(), ApiError> {
         self.engine
             .broken()
-            .map_or(Ok(()), |why| Err(ApiError::broken(&format!("{why}; restart the server or mend the engine"))))
+            .map_or(Ok(()), |why| Err(ApiError::model_broken(&format!("{why}; restart the server or mend the engine"))))
     }
 
     /// Writes the record of an answer, if the operator keeps records.
@@ -237,7 +237,7 @@ impl App {
         let Some(journal) = self.records.get() else { return Ok(()) };
         journal.append(output).map(drop).map_err(|error| {
             tracing::error!(%error, "a record could not be written");
-            self.readiness.failed();
+            self.readiness.note_failure();
             let message = "the record of this answer could not be written; the server's log says why";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "record_error", message)
         })

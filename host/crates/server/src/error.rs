@@ -51,13 +51,13 @@ impl ApiError {
     }
 
     /// A model can give no answer. Why is for operators: it may hold URLs of engines, and texts of engines.
-    pub(crate) fn broken(why: &str) -> Self {
+    pub(crate) fn model_broken(why: &str) -> Self {
         tracing::error!(why, "a model cannot answer");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_broken", BROKEN)
     }
 
     /// The same error by the names of another interface: each pair is the name of a field, and its name there.
-    pub(crate) fn renamed(mut self, names: &[(&str, &str)]) -> Self {
+    pub(crate) fn rename_param(mut self, names: &[(&str, &str)]) -> Self {
         let there = |param: &String| names.iter().find(|(name, _)| *name == param.as_str());
         if let Some((_, name)) = self.param.as_ref().and_then(there) {
             self.param = Some((*name).to_owned());
@@ -112,7 +112,7 @@ impl From<EngineError> for ApiError {
             return Self::later(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message, 1);
         }
         if matches!(error, EngineError::Broken { .. }) {
-            return Self::broken(&message);
+            return Self::model_broken(&message);
         }
         let bad = |code| Self { param: Some(param(&error)), ..Self::new(StatusCode::BAD_REQUEST, code, &*message) };
         match &error {

@@ -4,14 +4,20 @@ use crate::{
     end::End,
     exposition::Format,
     labels::{Names, Text},
+    metric_labels::{
+        BundleLabels, ConstraintLabels, FailureLabels, JudgementLabels, KindLabels, ModelLabels, RequestLabels,
+        ResultLabels, StageLabels, SwapLabels,
+    },
+    outcome::{decided, ended, finish},
     replica_metrics::Replicas,
+    request_line::line,
     totals::Totals,
 };
 use inferenceguard_host::{Engine, Generation, Models, Output, Profile};
 use inferenceguard_model::lock;
-use inferenceguard_search::{ConstraintReport, Finish, RoleFailure, Status};
+use inferenceguard_search::{ConstraintReport, Finish, RoleFailure};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -24,65 +30,6 @@ const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 const STEPS: [f64; 12] = [2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 /// Shares of a budget, from 0 on: a histogram with buckets below zero may have no sum.
 const SHARES: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    status: &'static str,
-    finish: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConstraintLabels {
-    constraint: Text,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    role: String,
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct JudgementLabels {
-    face: &'static str,
-    part: &'static str,
-    status: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SwapLabels {
-    change: &'static str,
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabels {
-    stage: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BundleLabels {
-    name: Text,
-    version: Text,
-    digest: Text,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelLabels {
-    role: &'static str,
-    name: Text,
-    fingerprint: Text,
-}
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -124,19 +71,6 @@ fn seconds() -> Histogram {
 
 fn shares() -> Histogram {
     Histogram::new(SHARES)
-}
-
-/// The target of the log lines of requests, one for each end, on the level `info`. They hold no text of prompts or answers.
-pub const REQUEST_LINES: &str = "inferenceguard::requests";
-
-fn line(end: End, answer: Option<(&Output, f64)>) {
-    let Some((output, seconds)) = answer else {
-        tracing::info!(target: REQUEST_LINES, "{}", end.name());
-        return;
-    };
-    let (status, finish, usage) = (ended(output.status, output.finish), finish(output.finish), &output.usage);
-    let (tokens, sampled) = (usage.completion_tokens, usage.sampled_tokens);
-    tracing::info!(target: REQUEST_LINES, status, finish, tokens, sampled, seconds = format!("{seconds:.2}"), "{}", end.name());
 }
 
 impl Metrics {
@@ -354,52 +288,4 @@ impl Metrics {
 fn left(constraint: &ConstraintReport) -> f64 {
     let share = (constraint.budget - constraint.max_cost) / constraint.budget;
     if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
-}
-
-/// The constraints of an emitted answer; a refused, cancelled or failed one has spent no budget.
-pub(crate) fn decided(output: &Output) -> &[ConstraintReport] {
-    if is_decided(output) { &output.constraints } else { &[] }
-}
-
-/// Whether an answer was emitted, within budget or not.
-pub(crate) fn is_decided(output: &Output) -> bool {
-    matches!(output.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
-}
-
-/// The status in metrics, log lines and spans. A cancelled answer is no refusal, whatever its status is.
-pub(crate) fn ended(of: Status, how: Finish) -> &'static str {
-    if how == Finish::Cancelled { finish(how) } else { status(of) }
-}
-
-pub(crate) fn status(status: Status) -> &'static str {
-    match status {
-        Status::WithinBudget => "within_budget",
-        Status::BudgetExceeded => "budget_exceeded",
-        Status::NoSafeCandidate => "no_safe_candidate",
-        Status::Failed => "failed",
-        Status::Unguarded => "unguarded",
-    }
-}
-
-pub(crate) fn finish(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Eos => "eos",
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::Refused => "refused",
-        Finish::Failed => "failed",
-        Finish::Cancelled => "cancelled",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cancelled_answer_counts_as_cancelled_and_not_as_a_refusal() {
-        assert_eq!(ended(Status::NoSafeCandidate, Finish::Cancelled), "cancelled");
-        assert_eq!(ended(Status::NoSafeCandidate, Finish::Refused), "no_safe_candidate");
-        assert_eq!(ended(Status::WithinBudget, Finish::Eos), "within_budget");
-    }
 }

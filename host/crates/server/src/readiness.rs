@@ -39,7 +39,7 @@ impl Readiness {
     }
 
     /// Reports that writing a record has failed.
-    pub(crate) fn failed(&self) {
+    pub(crate) fn note_failure(&self) {
         *lock(&self.good) = None;
     }
 

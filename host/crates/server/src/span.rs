@@ -4,7 +4,7 @@
 //!
 //! [`Settings::trace_content`]: crate::Settings::trace_content
 
-use crate::{app::App, end::End, metrics, openai::finish_reason};
+use crate::{app::App, end::End, openai::finish_reason, outcome};
 use axum::http::HeaderMap;
 use inferenceguard_gateways::{Verdict, litellm};
 use inferenceguard_host::{Output, Request};
@@ -116,7 +116,7 @@ impl RequestSpan {
     /// Sets the answer of a choice.
     pub(crate) fn set_answer(&self, index: usize, output: &Output) {
         let span = &self.span;
-        span.set_attribute("inferenceguard.status", metrics::ended(output.status, output.finish));
+        span.set_attribute("inferenceguard.status", outcome::ended(output.status, output.finish));
         span.set_attribute("inferenceguard.method", output.method.clone());
         span.set_attribute("inferenceguard.bundle.name", output.bundle.name.clone());
         span.set_attribute("inferenceguard.bundle.digest", output.bundle.digest.clone());
@@ -124,7 +124,7 @@ impl RequestSpan {
         self.set_models(&output.models.model.fingerprint, scores);
         let generations: Vec<i64> = output.generations.iter().map(|number| *number as i64).collect();
         span.set_attribute("inferenceguard.generations", Value::Array(Array::I64(generations)));
-        for constraint in metrics::decided(output) {
+        for constraint in outcome::decided(output) {
             let left = constraint.budget - constraint.max_cost;
             span.set_attribute(format!("inferenceguard.budget_remaining.{}", constraint.name), left);
         }

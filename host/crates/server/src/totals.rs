@@ -1,6 +1,6 @@
 //! What a server has done since it began, for the status page: counts, and the last ends. They hold no text and no clients.
 
-use crate::{end::End, metrics};
+use crate::{end::End, outcome};
 use inferenceguard_bundle::seconds_since_1970;
 use inferenceguard_host::Output;
 use serde::Serialize;
@@ -60,7 +60,7 @@ impl Totals {
 
 impl Ended {
     fn of(end: End, output: &Output, seconds: f64) -> Self {
-        let decided = metrics::is_decided(output);
+        let decided = outcome::is_decided(output);
         let spent = output.constraints.iter().map(|one| Spent {
             name: one.name.clone(),
             budget: one.budget,
@@ -88,6 +88,6 @@ fn reason(end: End, output: &Output) -> String {
     match end {
         _ if !failed.is_empty() => failed.join(", "),
         End::Refused => format!("no candidate within the budget, {} tries", output.usage.retries + 1),
-        _ => metrics::finish(output.finish).to_owned(),
+        _ => outcome::finish(output.finish).to_owned(),
     }
 }

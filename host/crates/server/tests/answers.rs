@@ -211,8 +211,9 @@ fn clients_that_leave_during_an_answer_leave_nothing_behind() {
         connection.read_exact(&mut [0; 15]).unwrap();
     }
     let start = Instant::now();
-    while (server.engine.live(), server.engine.waiting()) != (0, 0) || server.engine.held() != Default::default() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", server.engine.held());
+    while (server.engine.live(), server.engine.waiting()) != (0, 0) || server.engine.live_beams() != Default::default()
+    {
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", server.engine.live_beams());
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(server.admin("/admin/status").json()["requests"].as_array().unwrap().is_empty());

@@ -132,7 +132,7 @@ fn a_replica_that_goes_away_during_200_requests_harms_none_of_them() {
         until("its state is known", || counted(&server, &format!("{},state=\"down\"", sample(1, "state"))) == 1.0);
         assert_eq!(counted(&server, &format!("{},state=\"ready\"", sample(2, "state"))), 1.0, "{way}");
         assert_eq!(counted(&server, "inferenceguard_replica_rows"), 0.0, "{way}: nothing is left");
-        assert_eq!(server.engine.held().beams, 0, "{way}");
+        assert_eq!(server.engine.live_beams().beams, 0, "{way}");
     }
 }
 

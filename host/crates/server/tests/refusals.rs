@@ -241,7 +241,7 @@ fn many_at_once_are_all_answered() {
             assert_eq!(one.join().unwrap().status, 200);
         }
     });
-    assert_eq!(server.engine.held(), Default::default());
+    assert_eq!(server.engine.live_beams(), Default::default());
 }
 
 #[test]

@@ -106,7 +106,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServiceError> {
     let record_key = options.record_key.as_deref().map(signing_key).transpose()?;
     // Before a large model is read, so that an address that is taken is reported at once.
     runtime.block_on(listeners(&options)).map(drop)?;
-    let (server, named) = start::server(&options, telemetry.lost())?;
+    let (server, named) = start::server(&options, telemetry.lost_spans())?;
     let done = runtime.block_on(run(&options, &server, named, record_key, &signals));
     // All spans have ended before the last of them are sent.
     drop((server, runtime));

@@ -84,7 +84,7 @@ impl std::fmt::Debug for Telemetry {
 impl Telemetry {
     /// The counter of spans that could not be sent.
     #[must_use]
-    pub fn lost(&self) -> Arc<AtomicU64> {
+    pub fn lost_spans(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.lost)
     }
 }

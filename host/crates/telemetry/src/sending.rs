@@ -1,5 +1,6 @@
 //! Sends spans, counts lost spans, and logs the loss.
 
+use inferenceguard_model::lock;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -7,7 +8,7 @@ use opentelemetry_sdk::{
 };
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -40,7 +41,7 @@ impl<E> Sending<E> {
 
     /// Counts spans that were not sent, and logs the loss at most once a minute.
     fn count(&self, spans: u64, sent: &OTelSdkResult, now: Instant) {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = lock(&self.failing);
         let collector = self.address.as_str();
         let Err(error) = sent else {
             if failing.take().is_some() {

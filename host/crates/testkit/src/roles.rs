@@ -172,16 +172,25 @@ impl Cost for ScoreCost {
 
 /// A safety cost: a function that gives the price of each token of a row.
 #[must_use]
-pub fn row_cost(needs: Needs, price: impl FnMut(&BatchRow) -> Vec<f64> + Send + 'static) -> Box<dyn Cost> {
-    Box::new(RowCost { needs, price })
+pub fn row_cost(needs: Needs, mut price: impl FnMut(&BatchRow) -> Vec<f64> + Send + 'static) -> Box<dyn Cost> {
+    batch_cost(needs, move |batch| Ok(batch.rows.iter().map(&mut price).collect()))
 }
 
-struct RowCost<F> {
+/// A safety cost: a function that gives the prices of all rows, or a failure.
+#[must_use]
+pub fn batch_cost(
+    needs: Needs,
+    price: impl FnMut(&Batch) -> Result<Vec<Vec<f64>>, RoleFailure> + Send + 'static,
+) -> Box<dyn Cost> {
+    Box::new(BatchCost { needs, price })
+}
+
+struct BatchCost<F> {
     needs: Needs,
     price: F,
 }
 
-impl<F: FnMut(&BatchRow) -> Vec<f64> + Send> Cost for RowCost<F> {
+impl<F: FnMut(&Batch) -> Result<Vec<Vec<f64>>, RoleFailure> + Send> Cost for BatchCost<F> {
     fn needs(&self) -> &Needs {
         &self.needs
     }
@@ -195,6 +204,6 @@ impl<F: FnMut(&BatchRow) -> Vec<f64> + Send> Cost for RowCost<F> {
     }
 
     fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
-        Ok(rows.rows.iter().map(&mut self.price).collect())
+        (self.price)(rows)
     }
 }

@@ -62,8 +62,14 @@ pub fn config(budget: f64) -> SearchConfig {
 pub fn roles() -> Roles {
     let costs: [(&str, Box<dyn Cost>); 2] =
         [("harm", ScoreCost::new("cost", CostKind::Safety)), ("reward", ScoreCost::new("reward", CostKind::Task))];
+    roles_of(BestSafe { needs: Needs::default(), width: 8, chunk_len: 4, keep: 2 }, costs)
+}
+
+/// This policy over the recursion and these costs, by name.
+#[must_use]
+pub fn roles_of(policy: BestSafe, costs: [(&str, Box<dyn Cost>); 2]) -> Roles {
     Roles {
-        policy: Box::new(BestSafe { needs: Needs::default(), width: 8, chunk_len: 4, keep: 2 }),
+        policy: Box::new(policy),
         tracker: Box::new(Recursion),
         critic: None,
         steering: None,

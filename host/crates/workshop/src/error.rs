@@ -205,7 +205,7 @@ impl WorkshopError {
     }
 
     /// For `map_err` on keys and signatures.
-    pub(crate) fn signed(path: &Path) -> impl FnOnce(SignatureError) -> Self + use<> {
+    pub(crate) fn signature(path: &Path) -> impl FnOnce(SignatureError) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Signed { path, source: Box::new(source) }
     }

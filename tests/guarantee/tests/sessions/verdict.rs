@@ -6,7 +6,7 @@ use crate::{
     reprice::Pricer,
 };
 use inferenceguard_guarantee_tests::closed_form;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, Held, Output, Request};
+use inferenceguard_host::{CancelToken, Engine, EngineError, Event, LiveBeams, Output, Request};
 use inferenceguard_search::{Finish, Granularity, OnExhausted, PricedConstraint, Status};
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ fn played(case: &Case, engine: &Engine) -> Result<(Output, Vec<String>), EngineE
         }
         _ => {}
     });
-    assert_eq!(engine.held(), Held::default(), "beams leak\n{case:#?}");
+    assert_eq!(engine.live_beams(), LiveBeams::default(), "beams leak\n{case:#?}");
     Ok((output?, released))
 }
 

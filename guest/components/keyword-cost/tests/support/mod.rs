@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use inferenceguard_guest::{BatchDouble, Cost, Need, RowDouble, Setup, Value};
+use inferenceguard_guest::{BatchDouble, Cost, RowDouble, Setup, Value};
 use keyword_cost::KeywordCost;
 
 pub(crate) fn configured(words: &[&str]) -> Result<KeywordCost, String> {
@@ -15,7 +15,11 @@ pub(crate) fn cost(words: &[&str]) -> KeywordCost {
 }
 
 pub(crate) fn prices(cost: &KeywordCost, before: &str, pieces: &[&str]) -> Vec<f64> {
-    cost.price(&BatchDouble::of([RowDouble::default().with_text(pieces).after(before)]), 0).unwrap()
+    prices_of(cost, RowDouble::default().with_text(pieces).after(before))
+}
+
+fn prices_of(cost: &KeywordCost, row: RowDouble) -> Vec<f64> {
+    cost.price(&BatchDouble::of([row]), 0).unwrap()
 }
 
 /// How often the entries are found in one piece.
@@ -26,20 +30,6 @@ pub(crate) fn finds(cost: &KeywordCost, text: &str) -> u32 {
 /// How often they are found chunk by chunk; each chunk ends at one of the cuts (in characters), and no chunk sees more of
 /// the text before it than the cost asks for.
 pub(crate) fn finds_in_chunks(cost: &KeywordCost, text: &str, cuts: &[usize]) -> u32 {
-    let chars: Vec<char> = text.chars().collect();
-    let far = cost.needs().iter().find_map(|need| match need {
-        Need::Lookback(chars) => Some(*chars as usize),
-        _ => None,
-    });
-    let mut ends: Vec<usize> = cuts.iter().map(|cut| (*cut).min(chars.len())).chain([chars.len()]).collect();
-    ends.sort_unstable();
-    let mut from = 0;
-    let mut total = 0.0;
-    for end in ends {
-        let before: String = chars[from - from.min(far.unwrap())..from].iter().collect();
-        let chunk: String = chars[from..end].iter().collect();
-        total += prices(cost, &before, &[&chunk])[0];
-        from = end;
-    }
-    total as u32
+    let chunks = RowDouble::chunks(text, cuts, &cost.needs());
+    chunks.into_iter().map(|chunk| prices_of(cost, chunk)[0]).sum::<f64>() as u32
 }

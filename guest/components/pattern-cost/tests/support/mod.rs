@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use inferenceguard_guest::{BatchDouble, Cost, Need, RowDouble, Setup, Value};
+use inferenceguard_guest::{BatchDouble, Cost, RowDouble, Setup, Value};
 use pattern_cost::PatternCost;
 
 pub(crate) const CLASSES: [&str; 6] = ["email", "phone", "card", "iban", "key", "secret"];
@@ -14,7 +14,11 @@ pub(crate) fn by_class() -> PatternCost {
 }
 
 pub(crate) fn prices(before: &str, pieces: &[&str]) -> Vec<f64> {
-    by_class().price(&BatchDouble::of([RowDouble::default().with_text(pieces).after(before)]), 0).unwrap()
+    prices_of(RowDouble::default().with_text(pieces).after(before))
+}
+
+fn prices_of(row: RowDouble) -> Vec<f64> {
+    by_class().price(&BatchDouble::of([row]), 0).unwrap()
 }
 
 /// The classes that a price stands for, each as often as it was found.
@@ -36,20 +40,6 @@ pub(crate) fn finds(text: &str) -> Vec<&'static str> {
 /// What a text costs chunk by chunk; each chunk ends at one of the cuts (in characters), and no chunk sees more of the
 /// text before it than the cost asks for.
 pub(crate) fn finds_in_chunks(text: &str, cuts: &[usize]) -> Vec<&'static str> {
-    let chars: Vec<char> = text.chars().collect();
-    let far = by_class().needs().iter().find_map(|need| match need {
-        Need::Lookback(chars) => Some(*chars as usize),
-        _ => None,
-    });
-    let mut ends: Vec<usize> = cuts.iter().map(|cut| (*cut).min(chars.len())).chain([chars.len()]).collect();
-    ends.sort_unstable();
-    let mut from = 0;
-    let mut total = 0.0;
-    for end in ends {
-        let before: String = chars[from - from.min(far.unwrap())..from].iter().collect();
-        let chunk: String = chars[from..end].iter().collect();
-        total += prices(&before, &[&chunk])[0];
-        from = end;
-    }
-    classes(total)
+    let chunks = RowDouble::chunks(text, cuts, &by_class().needs());
+    classes(chunks.into_iter().map(|chunk| prices_of(chunk)[0]).sum())
 }

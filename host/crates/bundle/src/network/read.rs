@@ -103,7 +103,7 @@ fn activations(text: &str) -> Result<Vec<LayerActivation>, NetworkError> {
     let one = |(layer, name): (usize, &str)| {
         let found = name.trim();
         let unknown = || NetworkError::UnknownActivation { layer, found: found.to_owned() };
-        LayerActivation::named(found).ok_or_else(unknown)
+        LayerActivation::from_name(found).ok_or_else(unknown)
     };
     text.split(',').enumerate().map(one).collect()
 }

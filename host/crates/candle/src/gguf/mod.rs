@@ -179,7 +179,7 @@ impl Gguf {
     }
 
     /// A matrix `[outputs, inputs]` as it is quantised; `None` if its numbers are floats.
-    pub(crate) fn quantized(
+    pub(crate) fn read_quantized(
         &self,
         name: &str,
         outputs: usize,

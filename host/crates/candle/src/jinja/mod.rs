@@ -10,6 +10,7 @@ mod json;
 mod methods;
 mod source;
 mod text;
+mod tokens;
 
 use crate::marked::{Marked, is_marked, mark};
 use inferenceguard_model::Message;

@@ -22,6 +22,15 @@ pub(crate) struct Parts {
     pub(crate) tensors: BTreeMap<String, Tensor>,
 }
 
+/// A tensor's name to its format.
+pub(crate) type Kind = fn(&str) -> GgmlDType;
+
+/// What a Q4_K_M file holds.
+pub(crate) fn mixed(name: &str) -> GgmlDType {
+    let finer = ["attn_v", "ffn_down", "output.weight"].iter().any(|part| name.contains(part));
+    if finer { GgmlDType::Q6K } else { GgmlDType::Q4K }
+}
+
 const NAMES: [(&str, &str); 14] = [
     ("model.embed_tokens.", "token_embd."),
     ("model.norm.", "output_norm."),

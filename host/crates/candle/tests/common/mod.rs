@@ -1,6 +1,7 @@
 //! Where the golden folders are, and how close numbers must be.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use inferenceguard_candle::CandleError;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
@@ -18,6 +19,15 @@ pub(crate) fn distance(found: &[f32], expected: &[f32]) -> f32 {
     assert!(found.iter().all(|v| v.is_finite()));
     let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
     found.iter().zip(expected).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / scale
+}
+
+/// The field that an error names.
+#[track_caller]
+pub(crate) fn field(error: &CandleError) -> &str {
+    match error {
+        CandleError::Field { field, .. } => field,
+        other => panic!("expected a wrong field, found {other}"),
+    }
 }
 
 /// A copy of a golden folder that a test may damage.

@@ -58,6 +58,6 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
 
 /// Checks a signature as a server would.
 pub(super) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
-    let trust = bundle::trusted(arguments.trust.as_deref(), arguments.key.as_deref())?;
+    let trust = bundle::read_trust(arguments.trust.as_deref(), arguments.key.as_deref())?;
     output::result(bundle::verify(&arguments.bundle, &trust)?)
 }

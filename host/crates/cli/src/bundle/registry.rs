@@ -4,7 +4,7 @@ use crate::output;
 use clap::Args;
 use inferenceguard_catalog::bundles::{self, Fallback};
 use inferenceguard_registry::{self as registry, BundleReference};
-use inferenceguard_workshop::bundle::packed;
+use inferenceguard_workshop::bundle::packed_name;
 use std::path::PathBuf;
 
 /// A bundle's place in an OCI registry.
@@ -55,7 +55,7 @@ pub(super) fn push(arguments: &PushArguments) -> anyhow::Result<()> {
 /// Fetches a bundle from a registry into one file.
 pub(super) fn pull(arguments: &PullArguments) -> anyhow::Result<()> {
     let bundle = registry::pull(&arguments.registry.bundle_reference())?;
-    let out = arguments.out.clone().unwrap_or_else(|| packed(&bundle));
+    let out = arguments.out.clone().unwrap_or_else(|| packed_name(&bundle));
     output::file(&out, &bundle.pack()?)?;
     output::result(format_args!("{}  {}", out.display(), bundle.digest()))
 }

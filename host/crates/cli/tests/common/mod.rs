@@ -64,6 +64,24 @@ pub(crate) fn run(arguments: &[&str]) -> Ran {
     command(arguments).output().expect("the program starts").into()
 }
 
+/// Asserts that a run succeeded.
+#[track_caller]
+pub(crate) fn succeeds(ran: &Ran) {
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+/// The text of a file.
+#[track_caller]
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The JSON of a file.
+#[track_caller]
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A small model of the tests, by name.
 pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/golden").join(name)

@@ -30,18 +30,14 @@ pub(crate) fn write(folder: &Path) -> StandIns {
     models
 }
 
-fn json_of(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
 fn derive(from: &str, to: &Path, architecture: &str, padded: bool) {
     fs::create_dir_all(to).unwrap();
     let from = golden(from);
-    let mut config = json_of(&from.join("config.json"));
+    let mut config = super::json(&from.join("config.json"));
     config["architectures"] = json!([architecture]);
     config["model_type"] = "llama".into();
     config["sliding_window"] = Value::Null;
-    let mut tokenizer = json_of(&from.join("tokenizer.json"));
+    let mut tokenizer = super::json(&from.join("tokenizer.json"));
     if padded {
         let id = config["vocab_size"].as_u64().unwrap();
         config["vocab_size"] = (id + 1).into();
@@ -51,7 +47,7 @@ fn derive(from: &str, to: &Path, architecture: &str, padded: bool) {
         fs::write(to.join("added_tokens.json"), json!({ "<pad>": id }).to_string()).unwrap();
         fs::copy(from.join("generation_config.json"), to.join("generation_config.json")).unwrap();
     }
-    let mut about = json_of(&from.join("tokenizer_config.json"));
+    let mut about = super::json(&from.join("tokenizer_config.json"));
     about.as_object_mut().unwrap().remove("chat_template");
     fs::write(to.join("tokenizer_config.json"), about.to_string()).unwrap();
     fs::write(to.join("special_tokens_map.json"), r#"{"bos_token": "<s>", "eos_token": "</s>"}"#).unwrap();

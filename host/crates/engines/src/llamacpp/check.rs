@@ -9,7 +9,7 @@ use crate::{
     checks::{Asked, CANARY, unwrapped},
     error::quoted,
     fleet::Check,
-    http::{Call, Http},
+    http::{Call, Http, json},
     measure::Measure,
     open::Likeness,
 };
@@ -60,7 +60,7 @@ impl ServerCheck {
 
     async fn tokenizer(&self, http: &Http, at: &Endpoint) -> Result<(), Fault> {
         let request = Tokenize { content: CANARY, add_special: false, parse_special: false };
-        let body = serde_json::to_vec(&request).unwrap_or_default();
+        let body = json(&request);
         let Tokenized { tokens } = unwrapped(http.json(at, Call::post("/tokenize", &body)).await)?;
         if tokens.iter().copied().eq(self.canary.iter().map(|token| i64::from(*token))) {
             return Ok(());
@@ -73,7 +73,7 @@ impl ServerCheck {
 
     /// Whether the server was started with a folder for the states of slots.
     async fn saves(&self, http: &Http, at: &Endpoint) -> Result<bool, Fault> {
-        let body = serde_json::to_vec(&File { filename: "ig-check.bin" }).unwrap_or_default();
+        let body = json(&File { filename: "ig-check.bin" });
         let suffix = format!("/{CHECKS}?action=save");
         match unwrapped(http.bytes(at, Call { suffix: &suffix, ..Call::post("/slots", &body) }).await) {
             Ok(_) => Ok(true),
@@ -89,7 +89,7 @@ impl ServerCheck {
             for position in (0..one.tokens.len()).step_by(step.max(1)) {
                 let prompt = [one.prompt.as_slice(), &one.tokens[..position]].concat();
                 let request = Completion::likeliest(&prompt, LIKELIEST, &self.end, CHECKS);
-                let body = request.to_json();
+                let body = json(&request);
                 let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
                 let bytes = unwrapped(http.bytes(at, call).await)?;
                 let asked = Asked { prompt: &prompt, max: 1, end: &[], vocab: self.vocab };

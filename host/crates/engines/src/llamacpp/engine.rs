@@ -12,7 +12,7 @@ use crate::{
     checks::Asked,
     engine::{Engine, Job, Row, Session, Siblings, Side},
     fleet::{Read, Shared},
-    http::Call,
+    http::{Call, json},
     sampling::{Dialect, Sampling},
 };
 use inferenceguard_model::{GrowRow, Growth, Likely, ModelError, Token};
@@ -38,7 +38,7 @@ impl Core {
         request: Completion<'_>,
         read: impl Fn(&[u8]) -> Result<T, Fault> + Sync,
     ) -> Result<T, RemoteError> {
-        let body = request.to_json();
+        let body = json(&request);
         let call = Call { limit: LIMIT, ..Call::post(COMPLETION, &body) };
         let read = |_: &Facts, bytes: &[u8]| Ok(Read { value: read(bytes)?, mark: None });
         self.fleet.call(&session.id, call, read).await
@@ -76,7 +76,7 @@ impl Core {
     }
 
     async fn action(&self, session: &Session, slot: usize, action: &str, file: &str) -> Result<(), RemoteError> {
-        let body = serde_json::to_vec(&File { filename: file }).unwrap_or_default();
+        let body = json(&File { filename: file });
         let suffix = format!("/{slot}?action={action}");
         let call = Call { suffix: &suffix, ..Call::post("/slots", &body) };
         self.fleet.call(&session.id, call, |_, _| Ok(Read { value: (), mark: None })).await

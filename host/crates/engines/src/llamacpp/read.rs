@@ -74,7 +74,7 @@ fn aligned(tokens: &[Token], given: &[Probability], tokenizer: &dyn Tokenizer) -
         let spelled = tokenizer.spell(&mut state, *token, &mut bytes);
         spelled.map_err(|error| Fault::Malformed { path: COMPLETION, reason: quoted(&error.to_string()) })?;
         text.push(&bytes);
-        if !whole && !text.held().is_empty() {
+        if !whole && !text.pending().is_empty() {
             aligned.push(None);
             continue;
         }

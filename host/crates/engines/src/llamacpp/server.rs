@@ -10,12 +10,12 @@ use crate::{
     Fault, Local, Remote, RemoteError,
     engine::Side,
     fleet::Fleet,
-    handle::{Handle, Sessions},
+    handle::{Sessions, back_end_of_core},
     identity::{identify, rounding, unique},
     worker::Worker,
 };
-use inferenceguard_model::{Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole};
-use std::sync::{Arc, atomic::Ordering};
+use inferenceguard_model::{Abilities, BackEnd, Drain, ReplicaReport, ReplicaRole};
+use std::sync::Arc;
 
 /// A language model on one llama.cpp server. Others that use the same server take slots away, and with them what was read there.
 pub struct LlamaCpp {
@@ -69,28 +69,10 @@ fn abilities(facts: &Facts, vocab: usize) -> Abilities {
 }
 
 impl BackEnd for LlamaCpp {
-    fn info(&self) -> &ModelInfo {
-        &self.core.side.info
-    }
-
-    fn abilities(&self) -> &Abilities {
-        &self.core.side.abilities
-    }
-
-    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
-        Box::new(Handle::new(Arc::clone(&self.core), self.sessions.next(), caller))
-    }
-
-    fn live_beams(&self) -> usize {
-        self.core.side.live.load(Ordering::Relaxed)
-    }
+    back_end_of_core!();
 
     fn broken(&self) -> Option<String> {
         self.core.fleet.broken()
-    }
-
-    fn rounding(&self) -> f64 {
-        self.rounding
     }
 
     fn replicas(&self) -> Vec<ReplicaReport> {

@@ -85,10 +85,6 @@ impl<'a> Completion<'a> {
         let folded = (seed ^ (seed >> 32)) as u32;
         Self { seed: if folded == u32::MAX { 0 } else { folded }, ..self }
     }
-
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
 }
 
 /// An answer.

@@ -12,7 +12,7 @@ use crate::{
     engine::Row,
     error::quoted,
     fleet::{Check, Read},
-    http::{Call, Http, Models},
+    http::{Call, Http, Models, json},
     measure::Measure,
     open::Likeness,
     sampling::Sampling,
@@ -158,7 +158,7 @@ impl On<'_> {
     }
 
     async fn send(&self, request: &Completion<'_>) -> Result<Vec<u8>, Fault> {
-        let body = request.to_json();
+        let body = json(request);
         let call = Call { limit: super::LIMIT, ..Call::post(COMPLETIONS, &body) };
         unwrapped(self.http.bytes(self.at, call).await)
     }
@@ -247,7 +247,7 @@ pub(crate) fn same_name(expected: &str, found: &str) -> Result<(), Fault> {
 /// Whether a server cuts a text as the local tokenizer does.
 pub(crate) async fn same_tokens(http: &Http, at: &Endpoint, model: &str, expected: &[Token]) -> Result<(), Fault> {
     let request = Tokenize { model, prompt: CANARY, add_special_tokens: false };
-    let body = serde_json::to_vec(&request).unwrap_or_default();
+    let body = json(&request);
     let Tokenized { tokens } = unwrapped(http.json(at, Call::post("/tokenize", &body)).await)?;
     if tokens.iter().copied().eq(expected.iter().map(|token| i64::from(*token))) {
         return Ok(());

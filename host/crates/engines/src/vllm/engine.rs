@@ -13,7 +13,7 @@ use crate::{
     checks::Asked,
     engine::{Engine, Job, Row, Session, Side},
     fleet::{Read, Shared},
-    http::Call,
+    http::{Call, json},
     sampling::{Dialect, Sampling},
 };
 use inferenceguard_model::{GrowRow, Growth, Likely, ModelError, Token};
@@ -34,7 +34,7 @@ impl Core {
         read: impl Fn(&[u8]) -> Result<Read<T>, Fault> + Sync,
     ) -> Result<T, RemoteError> {
         let (id, salt) = (session.id.as_str(), session.salt.as_deref());
-        let body = Completion { session_id: Some(id), cache_salt: salt, ..request }.to_json();
+        let body = json(&Completion { session_id: Some(id), cache_salt: salt, ..request });
         self.fleet
             .call(id, Call { limit: LIMIT, ..Call::post(COMPLETIONS, &body) }, |_: &Facts, bytes: &[u8]| read(bytes))
             .await
@@ -79,7 +79,7 @@ impl Engine for Core {
 
     async fn logprob(&self, session: &Session, beam: &[Token], token: Token) -> Result<(f32, u64), RemoteError> {
         let request = Completion { logprob_token_ids: Some([token]), ..self.one_token(beam) };
-        self.ask(session, request, |bytes| read::named(bytes, self.query(beam), token)).await
+        self.ask(session, request, |bytes| read::of_token(bytes, self.query(beam), token)).await
     }
 
     async fn latent(&self, session: &Session, beam: &[Token]) -> Result<Arc<[f32]>, RemoteError> {

@@ -9,12 +9,12 @@ use crate::{
     Fault, Local, Remote, RemoteError,
     engine::Side,
     fleet::Fleet,
-    handle::{Handle, Sessions},
+    handle::{Sessions, back_end_of_core},
     identity::{identify, rounding},
     worker::Worker,
 };
-use inferenceguard_model::{Abilities, BackEnd, Caller, Drain, Generator, ModelInfo, ReplicaReport, ReplicaRole};
-use std::sync::{Arc, atomic::Ordering};
+use inferenceguard_model::{Abilities, BackEnd, Drain, ModelInfo, ReplicaReport, ReplicaRole};
+use std::sync::Arc;
 
 /// A language model on one or more vLLM servers, each with the same weights.
 pub struct Vllm {
@@ -94,29 +94,11 @@ fn info(remote: &Remote, local: &Local, facts: &Facts, abilities: &Abilities, na
 }
 
 impl BackEnd for Vllm {
-    fn info(&self) -> &ModelInfo {
-        &self.core.side.info
-    }
-
-    fn abilities(&self) -> &Abilities {
-        &self.core.side.abilities
-    }
-
-    fn handle(&self, caller: &Caller) -> Box<dyn Generator> {
-        Box::new(Handle::new(Arc::clone(&self.core), self.sessions.next(), caller))
-    }
-
-    fn live_beams(&self) -> usize {
-        self.core.side.live.load(Ordering::Relaxed)
-    }
+    back_end_of_core!();
 
     fn broken(&self) -> Option<String> {
         let latents = || self.core.latents.as_ref().and_then(Latents::broken);
         self.core.fleet.broken().or_else(latents)
-    }
-
-    fn rounding(&self) -> f64 {
-        self.rounding
     }
 
     fn replicas(&self) -> Vec<ReplicaReport> {

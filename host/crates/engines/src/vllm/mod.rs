@@ -11,6 +11,7 @@ mod penalties;
 mod pooling;
 mod read;
 mod score_cache;
+mod score_handle;
 mod score_text;
 mod scores;
 mod wire;

@@ -9,7 +9,7 @@ use crate::{
     checks::{CANARY, unwrapped},
     engine::Session,
     fleet::{Check, Fleet, Read, Shared},
-    http::{Call, Http, Models, malformed},
+    http::{Call, Http, Models, json, malformed},
     measure::Measure,
     open::Likeness,
     worker::Worker,
@@ -64,7 +64,7 @@ pub(crate) fn request(model: &str, tokens: &[Token], salt: Option<&str>) -> Vec<
         add_special_tokens,
         cache_salt: salt,
     };
-    serde_json::to_vec(&request).unwrap_or_default()
+    json(&request)
 }
 
 /// What rows must fit.

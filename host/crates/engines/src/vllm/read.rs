@@ -97,7 +97,7 @@ fn entry(id: &str, value: Option<f32>, vocab: usize) -> Result<Likely, Fault> {
 }
 
 /// The log-probability of one named token at the first position.
-pub(crate) fn named(bytes: &[u8], asked: Asked<'_>, token: Token) -> Result<Read<(f32, u64)>, Fault> {
+pub(crate) fn of_token(bytes: &[u8], asked: Asked<'_>, token: Token) -> Result<Read<(f32, u64)>, Fault> {
     let (choice, usage, mark) = choice(bytes, asked)?;
     let table = choice.logprobs.top_logprobs.into_iter().next().flatten().unwrap_or_default();
     let value = table.get(&format!("token_id:{token}")).copied().flatten();

@@ -92,11 +92,6 @@ impl<'a> Completion<'a> {
     pub(crate) fn seeded(self, seed: u64) -> Self {
         Self { seed: seed & (u64::MAX >> 1), ..self }
     }
-
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        // A struct of numbers and texts always has a form in JSON.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
 }
 
 /// An answer.

@@ -50,7 +50,7 @@ impl Judge for Scripted {
     }
 
     async fn judge(&self, _: &String, question: Question) -> Result<Verdict, Refused> {
-        let text = question.judged().to_owned();
+        let text = question.judged_text().to_owned();
         self.asked.lock().unwrap().push(question);
         if text.contains("down") {
             return Err(refused(503, "overloaded"));

@@ -2,19 +2,18 @@
 
 mod build;
 mod judges;
+mod pairs;
 mod quality;
 
-pub(crate) use build::{
-    Bar, Matrix, attacks, beside, by_intent, effort, equal, headline, matrix, meanings, papers, reconstructions,
-    rows_of,
-};
+pub(crate) use build::{Bar, attacks, beside, by_intent, effort, headline, meanings, papers, reconstructions, rows_of};
 pub(crate) use judges::{
     AGREEMENT, CHECKS, JUDGED, TOPICS, agreement, checks, harmful, judged, names as judge_names, notes as judge_notes,
     topics,
 };
+pub(crate) use pairs::{Matrix, equal, matrix};
 pub(crate) use quality::{COSTS, QUALITY, costs, quality};
 
-use crate::{Kind, Measure, Report, Skipped, figures::figure};
+use crate::{Kind, Measure, Report, Skipped, figure::figure};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write};
 

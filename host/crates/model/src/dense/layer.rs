@@ -35,7 +35,7 @@ impl LayerActivation {
 
     /// The one of this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|activation| activation.name() == name)
     }
 

@@ -104,7 +104,7 @@ impl Native {
         rows.extend(appends.iter().flat_map(|append| append.rows.iter().copied()));
         let stepped = if rows.is_empty() { Ok(()) } else { self.step_beams(&rows) };
         for append in appends {
-            append.outcome = Some(stepped.as_ref().copied().map_err(ModelError::repeated));
+            append.outcome = Some(stepped.as_ref().copied().map_err(ModelError::for_another));
         }
         count_efforts(turns, due);
         let Err(error) = stepped else { return };
@@ -239,7 +239,7 @@ impl Native {
             }
             Err(error) => {
                 for ((t, row), _) in new {
-                    turns[t].growing.rows[row].fail(error.repeated());
+                    turns[t].growing.rows[row].fail(error.for_another());
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     BeamId, Effort, GrowRow, GrowingText, Grown, GrownRow, Growth, ModelError, SampleRequest, Sampled, Token,
-    Tokenizer, sampling::check, stop_at,
+    Tokenizer, sample_request::check, stop_at,
 };
 
 /// A call that grows rows: each has its own offset, and ends by itself.
@@ -112,9 +112,9 @@ impl Growing {
     /// which of its rows had this turn.
     pub(super) fn lose(&mut self, error: &ModelError) {
         for row in self.rows.iter_mut().filter(|row| row.is_live()) {
-            row.fail(error.repeated());
+            row.fail(error.for_another());
         }
-        self.lost.get_or_insert_with(|| error.repeated());
+        self.lost.get_or_insert_with(|| error.for_another());
     }
 
     /// Beams that no answer names: all, or those of rows that failed.
@@ -138,7 +138,7 @@ impl Growing {
         let rows: Vec<GrownRow> = self.rows.into_iter().map(Row::answer).collect();
         let none = rows.iter().all(Result::is_err);
         match rows.iter().find_map(|row| row.as_ref().err()) {
-            Some(first) if none => Err(first.repeated()),
+            Some(first) if none => Err(first.for_another()),
             _ => Ok(rows),
         }
     }

@@ -189,7 +189,7 @@ fn score(model: &mut dyn ScoreModel, parts: Vec<Part>) -> Vec<Extending> {
         }
         Err(error) => {
             for (call, _) in parts {
-                left.extend(settle(call, Err(error.repeated())));
+                left.extend(settle(call, Err(error.for_another())));
             }
         }
     }

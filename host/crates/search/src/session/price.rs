@@ -233,7 +233,7 @@ impl Session {
             self.rows[i].priced = true;
         }
         self.phase = Phase::Select;
-        self.checked();
+        self.take_double_verdict();
     }
 }
 

@@ -203,7 +203,7 @@ impl Session {
     }
 
     /// Takes the verdict on a double, if there is one, and lets the policy decide again.
-    pub(super) fn checked(&mut self) {
+    pub(super) fn take_double_verdict(&mut self) {
         let Some(row) = self.checking.take() else { return };
         let Some(double) = self.rows.pop() else { return };
         if !double.safe(&self.constraints) {

@@ -47,20 +47,20 @@ impl ActiveBundles {
     }
 
     /// These bundles once `next` is active. Activating the active bundle again adds nothing to roll back to.
-    pub(super) fn activated(&self, next: Bundle) -> Self {
+    pub(super) fn with_active(&self, next: Bundle) -> Self {
         let replaced = (self.active.digest() != next.digest()).then_some(&self.active);
         let all: Vec<_> = self.previous.iter().chain(replaced).cloned().collect();
         Self { previous: all[all.len().saturating_sub(PREVIOUS)..].to_vec(), active: next }
     }
 
     /// These bundles once the bundle before is active again, if there is one.
-    pub(super) fn rolled_back(&self) -> Option<Self> {
+    pub(super) fn with_previous_active(&self) -> Option<Self> {
         let mut previous = self.previous.clone();
         previous.pop().map(|active| Self { active, previous })
     }
 
     /// The state to save with this bundle active under that number. Everything else stays as in `last`.
-    pub(super) fn saved(&self, last: SavedState, generation: u64, engine: &Engine) -> SavedState {
+    pub(super) fn state_to_save(&self, last: SavedState, generation: u64, engine: &Engine) -> SavedState {
         let models = engine.models();
         // A score model that is away now stays known for when it comes back.
         let mut scores = last.scores.clone().unwrap_or_default();

@@ -1,17 +1,16 @@
 //! Activates, rolls back and promotes bundles.
 
 use super::{
-    active::{ActiveBundles, SavedState},
+    active::ActiveBundles,
     canary::Canary,
     denial::Denial,
     error::DeployError,
-    history::{Attempt, Change, History},
-    layers::PreparedLane,
+    history::{Change, History},
     shadow::Shadow,
     source::{BundleSource, Lender, OpenError, Opener, TrustFile},
-    store::{Store, StoreError},
+    store::Store,
     text_only,
-    writer::{StateUpdate, StateWriter},
+    writer::StateWriter,
 };
 use crate::{
     metrics::Metrics,
@@ -38,7 +37,7 @@ pub(crate) struct Deployer {
     /// Whether gateways are served: then every bundle must judge text alone.
     text_only: bool,
     pub(super) metrics: Arc<Metrics>,
-    writer: Option<StateWriter>,
+    pub(super) writer: Option<StateWriter>,
     /// Held during a whole activation, so that they happen one after the other. Requests never wait for it.
     bundles: Mutex<ActiveBundles>,
     pub(crate) denial: Denial,
@@ -80,7 +79,7 @@ impl Deployer {
             overload: settings.overload,
             canary_settings: settings.canary,
             text_only,
-            denial: Denial::new(writer.as_ref().and_then(StateWriter::denied)),
+            denial: Denial::new(writer.as_ref().and_then(StateWriter::denial_reason)),
             history: History::new(Arc::clone(&metrics), store),
             bundles: Mutex::new(bundles),
             canary: Mutex::default(),
@@ -91,15 +90,6 @@ impl Deployer {
             metrics,
             writer,
         })
-    }
-
-    /// Saves the bundles that the server begins with. Does nothing the second time.
-    pub(crate) fn begin(&self) -> Result<(), StoreError> {
-        let Some(mut update) = self.update().filter(|update| !update.has_begun()) else { return Ok(()) };
-        let attempt = update.apply(|last| SavedState { newest: self.engine.newest_number(), ..last })?;
-        drop(update);
-        self.add(attempt);
-        Ok(())
     }
 
     /// Opens a bundle of the server's machine.
@@ -129,7 +119,7 @@ impl Deployer {
         let digest = bundle.digest().to_string();
         // Saved in the same write, so that the next server does not take this activation for a change of the folder.
         let watched = matches!(source, BundleSource::Opened(_)).then(|| digest.clone());
-        let next = bundles.activated(bundle);
+        let next = bundles.with_active(bundle);
         let generation = self.switch(bundles, next, prepared, watched)?;
         if let BundleSource::Path(path) = source {
             lock(&self.activated).insert(resolved(path), digest);
@@ -141,7 +131,7 @@ impl Deployer {
     pub(crate) fn roll_back(&self) -> Result<Generation, DeployError> {
         let mut bundles = lock(&self.bundles);
         let generation = self.history.attempt(Change::RollBack, || {
-            let previous = bundles.rolled_back().ok_or(DeployError::NothingBefore)?;
+            let previous = bundles.with_previous_active().ok_or(DeployError::NothingBefore)?;
             let prepared = self.check_and_compile(&previous.active)?;
             self.switch(&mut bundles, previous, prepared, None)
         })?;
@@ -155,7 +145,7 @@ impl Deployer {
         let mut bundles = lock(&self.bundles);
         self.history.attempt(Change::Promote, || {
             self.trust.check(&bundle)?;
-            let next = bundles.activated(bundle);
+            let next = bundles.with_active(bundle);
             self.switch(&mut bundles, next, prepared, None)
         })
     }
@@ -215,74 +205,6 @@ impl Deployer {
         let generation = self.engine.install(None, prepared);
         self.install_layers(layers);
         Ok(generation)
-    }
-
-    fn save_active(&self, next: &ActiveBundles, number: u64, watched: Option<String>) -> Result<(), StoreError> {
-        self.save_bundle(&next.active)?;
-        let Some(mut update) = self.update() else { return Ok(()) };
-        let attempt = update.apply(|last| {
-            let watched = watched.or_else(|| last.watched.clone());
-            SavedState { denied: self.denial.reason(), watched, ..next.saved(last, number, &self.engine) }
-        });
-        drop(update);
-        self.add(attempt?);
-        Ok(())
-    }
-
-    /// Saves a bundle that will decide in any lane: records name it.
-    pub(super) fn save_bundle(&self, bundle: &Bundle) -> Result<(), StoreError> {
-        self.writer.as_ref().map_or(Ok(()), |writer| writer.store().keep(bundle))
-    }
-
-    /// Saves the bundles of these lanes with the first write.
-    pub(super) fn save_at_begin(&self, layers: &[PreparedLane]) {
-        if let Some(mut update) = self.update() {
-            update.add_to_first(layers.iter().map(|layer| layer.bundle.clone()));
-        }
-    }
-
-    /// Saves the largest number of a generation, so that no number is given twice. [`Deployer::begin`] does so for numbers that
-    /// were given before it.
-    pub(super) fn save_numbers(&self) -> Result<(), StoreError> {
-        self.save(|last| SavedState { newest: self.engine.newest_number(), ..last })
-    }
-
-    /// Saves the digest of the watched bundle, once the server has begun.
-    pub(crate) fn save_watched(&self, digest: &str) -> Result<(), StoreError> {
-        self.save(|last| SavedState { watched: Some(digest.to_owned()), ..last })
-    }
-
-    /// Saves a change that does not concern the active bundle, once the server has begun.
-    fn save(&self, change: impl FnOnce(SavedState) -> SavedState) -> Result<(), StoreError> {
-        let Some(mut update) = self.update().filter(StateUpdate::has_begun) else { return Ok(()) };
-        update.apply(change).map(drop)
-    }
-
-    fn update(&self) -> Option<StateUpdate<'_>> {
-        self.writer.as_ref().map(StateWriter::lock)
-    }
-
-    fn add(&self, attempt: Option<Attempt>) {
-        attempt.into_iter().for_each(|attempt| self.history.add(attempt));
-    }
-
-    /// Denies all requests that begin, at once. Saves nothing.
-    pub(crate) fn deny(&self, reason: &str) {
-        self.denial.set(Some(reason.to_owned()));
-    }
-
-    /// Denies all requests, or no longer, and saves it. A denial holds even if it cannot be saved; its end does not.
-    pub(crate) fn save_denial(&self, reason: Option<String>) -> Result<(), StoreError> {
-        let mut update = self.update();
-        if let Some(reason) = &reason {
-            self.deny(reason);
-        }
-        let saved = update.as_mut().map(|update| update.apply(|last| SavedState { denied: reason.clone(), ..last }));
-        let attempt = saved.transpose()?.flatten();
-        self.denial.set(reason);
-        drop(update);
-        self.add(attempt);
-        Ok(())
     }
 
     /// The digest of the bundle that an administrator activated last from this path, unless it was forgotten since.

@@ -1,7 +1,7 @@
 //! What decides: the active bundle and those before it, the tenants' layers, the canary, the shadow and the operator's denial.
 //!
-//! [`Deployer`] makes every change: it opens a bundle, checks its signature, compiles it, saves it and installs it in the
-//! engine. Every failure is a [`DeployError`]; `error.rs` of this crate gives each its HTTP status.
+//! [`Deployer`] makes every change: it opens a bundle, checks its signature, compiles it, saves it (`saving`) and installs it in
+//! the engine. Every failure is a [`DeployError`]; `error.rs` of this crate gives each its HTTP status.
 //!
 //! | what | in memory | on disk | changed by |
 //! |---|---|---|---|
@@ -20,6 +20,7 @@ mod deployer;
 mod error;
 mod history;
 mod layers;
+mod saving;
 mod shadow;
 mod source;
 mod store;

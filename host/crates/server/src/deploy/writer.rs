@@ -47,7 +47,7 @@ impl StateWriter {
             Some(last) => bundles.restore(last, &store, engine)?,
             None => SavedState { started_with: Some(active), ..SavedState::default() },
         };
-        let state = bundles.saved(last, generation.number, engine);
+        let state = bundles.state_to_save(last, generation.number, engine);
         let attempt = replaced.then(|| Attempt::begin(generation));
         let first = Some(FirstWrite { bundles: vec![bundles.active.clone()], attempt });
         Ok(Self { store, current: Mutex::new(Current { state, first }) })
@@ -58,7 +58,7 @@ impl StateWriter {
     }
 
     /// Why all requests were denied when the state was saved last.
-    pub(super) fn denied(&self) -> Option<String> {
+    pub(super) fn denial_reason(&self) -> Option<String> {
         lock(&self.current).state.denied.clone()
     }
 

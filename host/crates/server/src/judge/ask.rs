@@ -1,22 +1,19 @@
 //! One question and its verdict.
 
-use super::{Face, Prompts};
+use super::{Face, ask_error::AskError};
 use crate::{
     admission::{Admitted, Slot},
-    app::{App, Server},
-    arrival::{Arrival, Open},
+    app::App,
+    arrival::Arrival,
     auth::Client,
     deploy::without_canary,
     end::End,
     error::ApiError,
     failures,
-    span::{EXT_PROC, RequestSpan},
 };
-use axum::http::{HeaderMap, StatusCode};
-use inferenceguard_gateways::{
-    BundleName, Judge, ModelNames, OnUnsafe, Part, Price, Question, Refused, Standing, Verdict,
-};
-use inferenceguard_host::{CancelToken, Engine, EngineError, Generation, Judgement, Models, Prepared, Request, Terms};
+use axum::http::StatusCode;
+use inferenceguard_gateways::{BundleName, ModelNames, Part, Price, Question, Standing, Verdict};
+use inferenceguard_host::{CancelToken, Engine, Generation, Judgement, Models, Prepared, Request, Terms};
 use inferenceguard_model::ModelError;
 use inferenceguard_search::{ConstraintReport, RoleFailure, RolesInfo};
 use std::{
@@ -172,56 +169,6 @@ impl Work {
     }
 }
 
-/// Why a question has no verdict.
-enum AskError {
-    /// The text to judge cannot be read.
-    Text(EngineError),
-    Engine(EngineError),
-    OtherBundle {
-        wanted: String,
-        active: String,
-    },
-}
-
-impl AskError {
-    fn engine(&self) -> Option<&EngineError> {
-        match self {
-            Self::Text(error) | Self::Engine(error) => Some(error),
-            Self::OtherBundle { .. } => None,
-        }
-    }
-}
-
-impl From<EngineError> for AskError {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl From<AskError> for ApiError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Text(error) => Self::from(error).renamed(&[("messages", "answer")]),
-            AskError::Engine(error) if is_of_the_text(&error) => Self::from(error).renamed(&[("messages", "answer")]),
-            AskError::Engine(error) => error.into(),
-            AskError::OtherBundle { wanted, active } => {
-                let message = format!("the bundle `{wanted}` does not decide here; `{active}` does");
-                let error = Self::new(StatusCode::NOT_FOUND, "bundle_not_found", message);
-                Self { param: Some("bundle".to_owned()), ..error }
-            }
-        }
-    }
-}
-
-/// Whether the conversation would fit without the text to judge.
-fn is_of_the_text(error: &EngineError) -> bool {
-    match error {
-        EngineError::DoesNotFit { prompt, context, .. } => prompt < context,
-        EngineError::Model(ModelError::ContextExceeded { .. }) => true,
-        _ => false,
-    }
-}
-
 fn model_names(models: &Models) -> ModelNames {
     let scores = models.scores.iter().map(|(name, one)| (name.clone(), one.fingerprint.clone()));
     ModelNames { model: models.model.fingerprint.clone(), scores: scores.collect() }
@@ -238,7 +185,7 @@ fn judge_question(
     (prepared, terms): (&Prepared, &Terms),
     cancel: &CancelToken,
 ) -> Result<Judgement, AskError> {
-    let tokens = engine.tokenizer().encode_continued(question.judged());
+    let tokens = engine.tokenizer().encode_continued(question.judged_text());
     let tokens = tokens.map_err(|error| AskError::Text(ModelError::from(error).into()))?;
     let request = match &question.conversation {
         Some(conversation) => {
@@ -266,7 +213,7 @@ fn with(unjudged: Verdict, question: &Question, judged: &Judgement) -> Verdict {
         standing,
         prices: judged.constraints.iter().map(price).collect(),
         failures: failures::shown(&judged.failures),
-        judged_chars: question.judged().chars().count(),
+        judged_chars: question.judged_text().chars().count(),
         ..unjudged
     }
 }
@@ -287,39 +234,6 @@ fn late() -> ApiError {
 
 fn lost() -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", "a judgement was lost")
-}
-
-/// A client that asks through Envoy.
-#[derive(Debug, Clone)]
-pub struct GatewayClient(Arc<Client>);
-
-impl Judge for Server {
-    type Client = GatewayClient;
-
-    fn client(&self, key: Option<&str>) -> Result<GatewayClient, Refused> {
-        Ok(self.app().clients.with_key(key).map(GatewayClient)?)
-    }
-
-    fn screens_prompts(&self) -> bool {
-        self.app().settings.judge.prompts == Prompts::Screen
-    }
-
-    fn on_unsafe(&self) -> OnUnsafe {
-        self.app().settings.judge.on_unsafe
-    }
-
-    async fn judge(&self, client: &GatewayClient, question: Question) -> Result<Verdict, Refused> {
-        let app = self.app();
-        let span = RequestSpan::begin(app, &HeaderMap::new(), EXT_PROC);
-        // Until there is a verdict or an error, the question counts as cancelled.
-        let mut open = Open::begin(Arc::clone(app), span);
-        let part = question.part;
-        let judged = app.ask(&client.0, Ok(question), &open.arrival).await;
-        open.end = judged.as_ref().err().map(ApiError::end);
-        let judged = judged?;
-        app.report(Face::Envoy, part, &judged, &open.arrival);
-        Ok(judged.verdict)
-    }
 }
 
 #[cfg(test)]

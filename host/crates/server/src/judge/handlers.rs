@@ -70,7 +70,7 @@ impl App {
         for question in questions {
             let part = question.part;
             let judged = self.ask(client, Ok(question), arrival).await;
-            all.push((part, judged.map_err(|error| error.renamed(fields(face, part)))?));
+            all.push((part, judged.map_err(|error| error.rename_param(fields(face, part)))?));
         }
         all.iter().for_each(|(part, judged)| self.report(face, *part, judged, arrival));
         Ok(all.into_iter().map(|(_, judged)| judged.verdict).collect())

@@ -1,6 +1,6 @@
 //! Outputs in OpenAI's JSON, with the object `inferenceguard` in each choice.
 
-use crate::{failures, metrics};
+use crate::{failures, outcome};
 use inferenceguard_host::Output;
 use inferenceguard_model::{ByteText, SpellState, Token, Tokenizer};
 use inferenceguard_search::Finish;
@@ -123,13 +123,13 @@ pub(crate) fn finish_reason(output: &Output) -> &'static str {
 fn extension(output: &Output, why: bool) -> Value {
     let constraints = output.constraints.iter().map(|one| {
         // The cost of a refusal or a failure, and of text released before it, is not known.
-        let cost = metrics::is_decided(output).then_some(one.max_cost);
+        let cost = outcome::is_decided(output).then_some(one.max_cost);
         json!({
             "name": one.name, "budget": one.budget, "max_cost": cost, "left": cost.map(|cost| one.budget - cost),
         })
     });
     let mut extension = json!({
-        "status": metrics::status(output.status), "finish": output.finish, "method": output.method,
+        "status": outcome::status(output.status), "finish": output.finish, "method": output.method,
         "seed": output.seed, "generations": output.generations, "lane": output.lane, "bundle": output.bundle,
         "models": models(output),
         "constraints": constraints.collect::<Vec<_>>(), "reward": output.reward,
@@ -194,7 +194,7 @@ fn cut(tokens: Vec<TokenBytes>, text: usize) -> Vec<TokenBytes> {
 fn bytes_of_text(bytes: impl Iterator<Item = u8>, length: usize) -> usize {
     let (mut text, mut fitting) = (ByteText::default(), 0);
     for (at, byte) in bytes.enumerate() {
-        if text.text().len() == length && text.held().is_empty() {
+        if text.text().len() == length && text.pending().is_empty() {
             return at;
         }
         text.push(&[byte]);

@@ -42,7 +42,7 @@ pub(crate) async fn completions(
     let answered = answer(app, &client, arrival, Style::Completion, &body).await;
     // The engine names the conversation; here the prompt is all of it.
     answered.map_err(|error| match error.code {
-        "invalid_value" | "context_length_exceeded" => error.renamed(&[("messages", "prompt")]),
+        "invalid_value" | "context_length_exceeded" => error.rename_param(&[("messages", "prompt")]),
         _ => error,
     })
 }

@@ -1,6 +1,6 @@
 //! Plays sessions whose back end grows rows in another way than asked.
 
-use super::{Player, draws};
+use super::{Player, Stage, draws};
 use inferenceguard_model::{Grown, Growth, SampleRequest};
 use inferenceguard_search::*;
 
@@ -21,14 +21,9 @@ pub type Damage = dyn Fn(usize, usize, Grown) -> Result<Grown, FailureKind>;
 pub fn play(player: &mut Player, mut session: Session, damage: &Damage) -> Played {
     session.record();
     let (mut stage, mut asked, mut answers) = (player.stage(), Vec::new(), 0);
-    loop {
-        let need = session.next();
-        if need == Need::Nothing {
-            break;
-        }
-        let mut answer = player.perform(&mut stage, need.clone());
-        asked.extend(draws(&need, &answer));
-        if let (Need::Grow { rows, .. }, Answer::Grown(grown)) = (&need, &mut answer) {
+    let mut spoil = |stage: &mut Stage, need: &Need, mut answer: Answer| {
+        asked.extend(draws(need, &answer));
+        if let (Need::Grow { rows, .. }, Answer::Grown(grown)) = (need, &mut answer) {
             for (row, (need, one)) in rows.iter().zip(grown).enumerate() {
                 *one = std::mem::replace(one, Err(FailureKind::Dead)).and_then(|grown| damage(answers, row, grown));
                 if one.is_err() {
@@ -37,8 +32,9 @@ pub fn play(player: &mut Player, mut session: Session, damage: &Damage) -> Playe
             }
             answers += 1;
         }
-        session.feed(answer).expect("the answer fits");
-    }
+        answer
+    };
+    while player.turn(&mut session, &mut stage, &mut spoil) {}
     stage.assert_empty();
     let trace = session.trace().expect("a trace").clone();
     Played { outcome: session.outcome().expect("an outcome").clone(), trace, draws: asked }

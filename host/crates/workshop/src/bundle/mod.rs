@@ -6,7 +6,7 @@ mod signing;
 
 pub use price::price;
 pub use shown::{check, object, pin};
-pub use signing::{sign, trusted, verify};
+pub use signing::{read_trust, sign, verify};
 
 use crate::WorkshopError;
 use inferenceguard_bundle::{Bundle, MANIFEST};
@@ -57,7 +57,7 @@ fn complete(dir: &Path, bundle: &Bundle) -> Result<Vec<PathBuf>, WorkshopError> 
 /// [`WorkshopError::OtherBundle`], a bundle that cannot be opened, a file that cannot be written.
 pub fn pack(bundle: &Path, out: Option<&Path>) -> Result<(PathBuf, Bundle), WorkshopError> {
     let bundle = bundles::open(Some(bundle), Fallback::Plain)?;
-    let out = out.map_or_else(|| packed(&bundle), Path::to_owned);
+    let out = out.map_or_else(|| packed_name(&bundle), Path::to_owned);
     // The same bundle with another signature may be replaced.
     let same = || Bundle::open(&out).is_ok_and(|there| there.digest() == bundle.digest());
     if out.exists() && !same() {
@@ -69,7 +69,7 @@ pub fn pack(bundle: &Path, out: Option<&Path>) -> Result<(PathBuf, Bundle), Work
 
 /// The file that a bundle is packed into if none is named: `NAME-VERSION.tar`.
 #[must_use]
-pub fn packed(bundle: &Bundle) -> PathBuf {
+pub fn packed_name(bundle: &Bundle) -> PathBuf {
     let manifest = bundle.manifest();
     format!("{}-{}.tar", manifest.name, manifest.version).into()
 }

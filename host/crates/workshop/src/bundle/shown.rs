@@ -2,7 +2,7 @@
 
 use crate::WorkshopError;
 use inferenceguard_bundle::{Bundle, MANIFEST};
-use inferenceguard_catalog::{Choice, build, pinned, write_file};
+use inferenceguard_catalog::{Choice, build, write_file};
 use inferenceguard_console::{
     bundle::{describe, models, statement},
     roles,
@@ -46,7 +46,7 @@ pub fn check(choice: &Choice, prompt: &str) -> Result<String, WorkshopError> {
 /// # Errors
 /// What cannot be opened, pinned or written.
 pub fn pin(choice: &Choice) -> Result<String, WorkshopError> {
-    let pinned = pinned(choice)?;
+    let pinned = inferenceguard_catalog::pin(choice)?;
     if let Some(path) = &choice.bundle {
         write(path, &pinned.bundle)?;
     }

@@ -40,9 +40,9 @@ pub fn sign(path: &Path, key: &Path, days: Option<u64>, note: Note) -> Result<Di
 ///
 /// # Errors
 /// [`WorkshopError::NoKey`] without either, a file that cannot be read.
-pub fn trusted(trust: Option<&Path>, key: Option<&Path>) -> Result<Trust, WorkshopError> {
+pub fn read_trust(trust: Option<&Path>, key: Option<&Path>) -> Result<Trust, WorkshopError> {
     match (trust, key) {
-        (Some(path), _) => Trust::parse(&read(path)?).map_err(WorkshopError::signed(path)),
+        (Some(path), _) => Trust::parse(&read(path)?).map_err(WorkshopError::signature(path)),
         (None, Some(path)) => {
             let keys = [(path.display().to_string(), read(path)?)].into();
             Ok(Trust { require_signature: true, keys, ..Trust::default() })
@@ -57,7 +57,7 @@ pub fn trusted(trust: Option<&Path>, key: Option<&Path>) -> Result<Trust, Worksh
 /// A bundle that cannot be opened or is not trusted.
 pub fn verify(path: &Path, trust: &Trust) -> Result<String, WorkshopError> {
     let bundle = bundles::open(Some(path), Fallback::Plain)?;
-    let signer = trust.check(&bundle, seconds_since_1970()).map_err(WorkshopError::signed(path))?;
+    let signer = trust.check(&bundle, seconds_since_1970()).map_err(WorkshopError::signature(path))?;
     Ok(words(&bundle, signer.as_ref()))
 }
 
