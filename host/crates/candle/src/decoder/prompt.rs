@@ -1,13 +1,13 @@
 //! Prompts: read block by block, from the end of what a recent prompt has in common with them.
 
-use super::{BLOCK, Decoder, Pass, top    turns::Angles,
-};
+use super::{BLOCK, Decoder, Pass, top};
 use crate::{
     attention::{self, MASKED},
     direct::{self, Sight},
     inner::Inner,
     kv::Prefix,
     layers::Qkv,
+    turns::Angles,
 };
 use candle_core::{Device, Result, Tensor};
 use inferenceguard_model::{ModelError, Token};
