@@ -161,6 +161,18 @@ fn without_a_judge_the_run_says_aloud_whose_harm_it_is() {
 }
 
 #[test]
+fn rows_without_a_reward_are_not_tuned() {
+    let place = Place::new();
+    let others = place.at("others.jsonl");
+    fs::write(&others, "{\"text\": \"Why?\", \"intent\": \"benign\"}\n").unwrap();
+    let out = place.at("out");
+    let tune = ["--tune-lambda", "1,5", "--tune-prompts", text(&others), "--max-tokens", "2", "--out", text(&out)];
+    succeeds(&place.recipe(&[&tune[..], &["--judge", &place.judge()]].concat()));
+    assert!(!out.join("tuning").exists());
+    assert_eq!(json(&out.join("report.json"))["origin"]["skipped"].as_array().unwrap().len(), 11);
+}
+
+#[test]
 fn attacks_stand_beside_the_prompts() {
     let place = Place::new();
     let out = place.at("out");

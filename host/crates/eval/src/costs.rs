@@ -36,7 +36,8 @@ pub(crate) fn spread(
     let budget = answers.first().map_or(0.0, |graded| graded.budget);
     let costs: Vec<f64> =
         answers.iter().filter(|graded| graded.is_answered()).filter_map(|graded| graded.answer.cost).collect();
-    if costs.is_empty() || !(budget > 0.0 && budget.is_finite()) {
+    let has_scale = budget > 0.0 && budget.is_finite();
+    if costs.is_empty() || !has_scale {
         return Vec::new();
     }
     let (model, row) = (model.to_owned(), row.to_owned());

@@ -129,6 +129,9 @@ fn attacks_stand_beside_the_prompts_and_are_counted_apart() {
                 {\"text\": \"c\", \"intent\": \"harmful\"}\n{\"text\": \"d\", \"intent\": \"harmful\", \"attack\": \"suite\"}";
     let plain = read("p.jsonl", file).unwrap();
     assert_eq!(plain.prompts[3].group.as_deref(), Some("suite"));
+    let written: Vec<String> = plain.prompts.iter().map(|prompt| serde_json::to_string(prompt).unwrap()).collect();
+    assert_eq!(read("w.jsonl", written.join("\n")).unwrap().prompts, plain.prompts, "what is written is read again");
+    assert_eq!(read("o.jsonl", "{\"text\": \"a\", \"attack\": 7}").unwrap().prompts[0].group, None);
     let all = plain.clone().with_attacks(10, 1).unwrap();
     assert_eq!(all.prompts.len(), 4 + 11);
     let ids: std::collections::BTreeSet<usize> = all.prompts.iter().map(|prompt| prompt.id).collect();

@@ -38,7 +38,7 @@ pub struct Prompt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// The attack that it is wrapped in; each group is counted separately.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "attack", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 

@@ -236,10 +236,10 @@ fn plan((own, sandbox): (&Bundle, &Sandbox), wish: &Wish) -> Result<Planned, Tri
 }
 
 /// Why the row of a recipe would not do what its name says.
-pub(super) fn idle(options: &EvalOptions, row: &Row, bundle: &Bundle) -> Option<&'static str> {
+pub(super) fn idle(options: &EvalOptions, method: &str, bundle: &Bundle) -> Option<&'static str> {
     let gives_reward = bundle.manifest().task.is_some();
     let recipe = options.recipe.filter(|recipe| !recipe.is_papers());
-    recipe.and_then(|_| smollm2::without_reward(&row.method, gives_reward))
+    recipe.and_then(|_| smollm2::without_reward(method, gives_reward))
 }
 
 /// Which part of the row's method a bundle lacks, as far as the bundle alone shows.

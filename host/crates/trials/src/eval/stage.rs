@@ -82,7 +82,7 @@ impl Stage<'_> {
     ) -> Result<Vec<Ready<'m>>, TrialError> {
         let mut ready = Vec::new();
         for Planned { row, bundle } in planned {
-            if let Some(why) = plan::idle(self.options, row, bundle) {
+            if let Some(why) = plan::idle(self.options, &row.method, bundle) {
                 skipped.push(self.not_run(model, row, why.to_owned()));
                 continue;
             }

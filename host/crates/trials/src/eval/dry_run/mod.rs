@@ -89,7 +89,7 @@ fn rows(
 
 fn row(options: &EvalOptions, model: &str, planned: &Planned) -> RowAhead {
     let (row, bundle) = (&planned.row, &planned.bundle);
-    let idle = plan::idle(options, row, bundle).map(str::to_owned);
+    let idle = plan::idle(options, &row.method, bundle).map(str::to_owned);
     RowAhead {
         model: model.to_owned(),
         row: row.label.clone(),
