@@ -6,8 +6,9 @@ use crate::{
     TrialError,
     eval::{EvalOptions, contestants::ALWAYS_REFUSE},
 };
-use inferenceguard_eval::{Figures, Part, Settings};
+use inferenceguard_eval::Settings;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{fs, path::Path};
 
 /// What a bench printed. Other keys are not needed here.
@@ -22,7 +23,8 @@ struct Bench {
 #[derive(Deserialize)]
 struct Earlier {
     settings: Settings,
-    figures: Vec<Figures>,
+    /// One entry per row; of each the label and the seconds are read.
+    figures: Vec<Value>,
 }
 
 /// A file of measurements.
@@ -45,14 +47,15 @@ impl Measurements {
 impl Earlier {
     /// Its rows as a bench has them. An answer that ended early counts as one of the most tokens.
     fn rows(&self) -> Bench {
-        let tokens = self.settings.guard.get("max_tokens").and_then(serde_json::Value::as_u64);
-        let measured = |figures: &Figures| {
-            let row = self.settings.rows.iter().find(|row| row.label == figures.row && row.method != ALWAYS_REFUSE)?;
+        let tokens = self.settings.guard.get("max_tokens").and_then(Value::as_u64);
+        let measured = |figures: &Value| {
+            let label = figures["row"].as_str()?;
+            let row = self.settings.rows.iter().find(|row| row.label == label && row.method != ALWAYS_REFUSE)?;
             Some(Measured {
                 method: row.method.clone(),
                 n: row.n.unwrap_or(1).max(1),
                 concurrency: 1,
-                seconds_per_prompt: figures.get(Part::All, "seconds")?.mean,
+                seconds_per_prompt: figures["parts"]["all"]["seconds"]["mean"].as_f64()?,
             })
         };
         let depth = tokens.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or_default();
