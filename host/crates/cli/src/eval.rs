@@ -112,7 +112,7 @@ pub(crate) struct EvalArguments {
     /// is missing
     #[arg(long)]
     dry_run: bool,
-    /// What `bench --json` printed for this model on this machine: a dry run estimates the time from it
+    /// A dry run estimates the time from this: report.json of a run with few prompts, or what `bench --json` printed
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     measured: Option<PathBuf>,
     /// Fails if a figure is worse than recorded in this file, beyond its interval

@@ -231,6 +231,19 @@ fn a_dry_run_says_what_would_run_and_loads_nothing() {
 }
 
 #[test]
+fn the_report_of_a_few_prompts_tells_how_long_all_of_them_take() {
+    let place = Place::new();
+    let few = place.at("few");
+    succeeds(&place.recipe(&["--judge", "none", "--limit", "2", "--out", text(&few)]));
+    let ran = place.recipe(&["--dry-run", "--seeds", "0,1,2", "--measured", text(&few.join("report.json"))]);
+    succeeds(&ran);
+    assert!(ran.stdout.contains("\nTime: ") && !ran.stdout.contains("nothing like it"), "{}", ran.stdout);
+    for row in ["base", "args+cost", "value-filtered-decoding", "dynamic-abstention", "inference-guard"] {
+        assert!(ran.stdout.contains(&format!("s a prompt, from {row}, N = ")), "{row}: {}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_dry_run_names_everything_that_is_missing_and_fails() {
     let place = Place::new();
     let model = copy("llama1");
@@ -290,7 +303,8 @@ fn a_dry_run_of_the_papers_recipes_reads_their_layouts_and_names_a_lost_shard() 
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
     fs::write(&measured, "{}").unwrap();
-    dry("paper-alpaca", &["--measured", text(&measured)]).refuses("expected what `inferguard bench --json` printed");
+    dry("paper-alpaca", &["--measured", text(&measured)])
+        .refuses("expected what `inferguard bench --json` printed, or");
     fs::remove_file(models.cost.join("model-00002-of-00002.safetensors")).unwrap();
     let ran = dry("paper-alpaca", &[]);
     assert_eq!(ran.code, Some(1));

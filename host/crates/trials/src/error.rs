@@ -83,8 +83,11 @@ pub enum TrialError {
         /// All of them.
         problems: String,
     },
-    /// A file is not what a bench prints.
-    #[error("--measured {}: {found}; expected what `inferguard bench --json` printed", path.display())]
+    /// A file holds no measurements.
+    #[error(
+        "--measured {}: {found}; expected what `inferguard bench --json` printed, or the report.json of an earlier `inferguard eval`",
+        path.display()
+    )]
     Measured {
         /// The file.
         path: PathBuf,

@@ -31,7 +31,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Looks at everything that [`evaluate`](super::evaluate) would open. `measured` is what `inferguard bench --json` printed.
+/// Looks at everything that [`evaluate`](super::evaluate) would open. `measured` is what `inferguard bench --json` printed,
+/// or the report.json of an earlier evaluation.
 ///
 /// # Errors
 /// Options that contradict each other, and a bundle that cannot be opened. What is missing beside that is a problem of the report:

@@ -156,7 +156,10 @@ impl DryRun {
         )?;
         match &self.time {
             None => {
-                writeln!(f, "Time: unknown; --measured FILE estimates it from what `inferguard bench --json` printed")
+                writeln!(
+                    f,
+                    "Time: unknown; --measured FILE estimates it from the report.json of a run with --limit 3, or from `bench --json`"
+                )
             }
             Some(time) => {
                 writeln!(f, "Time: {:.1} hours, judges and tuning left out ({})", time.seconds / 3600.0, time.how)?;

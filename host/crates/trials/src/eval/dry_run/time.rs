@@ -1,8 +1,14 @@
-//! How long an evaluation would take, from what `inferguard bench --json` measured on the same machine and model.
+//! How long an evaluation would take, from what was measured on the same machine and model: by `inferguard bench --json`, or by an
+//! earlier evaluation of a few prompts.
 
 use super::{PromptsAhead, RowAhead};
-use crate::{TrialError, eval::EvalOptions};
+use crate::{
+    TrialError,
+    eval::{EvalOptions, contestants::ALWAYS_REFUSE},
+};
+use inferenceguard_eval::Settings;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{fs, path::Path};
 
 /// What a bench printed. Other keys are not needed here.
@@ -11,6 +17,50 @@ struct Bench {
     /// Tokens of each answer.
     depth: u32,
     rows: Vec<Measured>,
+}
+
+/// The report.json of an evaluation. Other keys are not needed here.
+#[derive(Deserialize)]
+struct Earlier {
+    settings: Settings,
+    /// One entry per row; of each the label and the seconds are read.
+    figures: Vec<Value>,
+}
+
+/// A file of measurements.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Measurements {
+    Bench(Bench),
+    Report(Box<Earlier>),
+}
+
+impl Measurements {
+    fn rows(self) -> Bench {
+        match self {
+            Self::Bench(bench) => bench,
+            Self::Report(earlier) => earlier.rows(),
+        }
+    }
+}
+
+impl Earlier {
+    /// Its rows as a bench has them. An answer that ended early counts as one of the most tokens.
+    fn rows(&self) -> Bench {
+        let tokens = self.settings.guard.get("max_tokens").and_then(Value::as_u64);
+        let measured = |figures: &Value| {
+            let label = figures["row"].as_str()?;
+            let row = self.settings.rows.iter().find(|row| row.label == label && row.method != ALWAYS_REFUSE)?;
+            Some(Measured {
+                method: row.method.clone(),
+                n: row.n.unwrap_or(1).max(1),
+                concurrency: 1,
+                seconds_per_prompt: figures["parts"]["all"]["seconds"]["mean"].as_f64()?,
+            })
+        };
+        let depth = tokens.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or_default();
+        Bench { depth, rows: self.figures.iter().filter_map(measured).collect() }
+    }
 }
 
 /// One measured row.
@@ -27,7 +77,7 @@ struct Measured {
 pub struct TimeAhead {
     /// Each row that would run: its label, seconds for a prompt, and the measured row that they come from.
     pub rows: Vec<(String, f64, String)>,
-    /// Rows for which the bench has nothing.
+    /// Rows for which nothing like them was measured.
     pub unknown: Vec<String>,
     /// Seconds of all answers together, the tuning of multipliers and the judges left out.
     pub seconds: f64,
@@ -35,15 +85,15 @@ pub struct TimeAhead {
     pub how: &'static str,
 }
 
-const HOW: &str = "seconds of the bench's row of the same method, else of the same kind, else of `base`, with the nearest number of \
-                   candidates; times the length of an answer over the bench's, and where the bench had fewer candidates, times their \
-                   number over its own. Answers that end early take less";
+const HOW: &str = "seconds of the measured row of the same method, else of the same kind, else of `base`, with the nearest number of \
+                   candidates; times the most tokens of an answer over those measured, and for more candidates than measured, times \
+                   their number over the measured one";
 
 impl TimeAhead {
-    /// Reads the bench's JSON and estimates.
+    /// Reads the measurements and estimates.
     ///
     /// # Errors
-    /// [`TrialError::Measured`] for a file that is not what a bench prints.
+    /// [`TrialError::Measured`] for a file that is neither what a bench prints nor the report of an evaluation.
     pub(super) fn read(
         path: &Path,
         rows: &[RowAhead],
@@ -52,7 +102,8 @@ impl TimeAhead {
     ) -> Result<Self, TrialError> {
         let wrong = |found: String| TrialError::Measured { path: path.to_owned(), found };
         let text = fs::read_to_string(path).map_err(TrialError::file(path))?;
-        let bench: Bench = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let read: Measurements = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let bench = read.rows();
         let is_time = |row: &Measured| row.seconds_per_prompt.is_finite() && row.seconds_per_prompt >= 0.0 && row.n > 0;
         if bench.depth == 0 || bench.rows.is_empty() || !bench.rows.iter().all(is_time) {
             return Err(wrong("no rows with times, or a time that is no number".to_owned()));
@@ -65,7 +116,7 @@ impl TimeAhead {
 impl Bench {
     fn estimate(&self, rows: &[RowAhead], answers: usize, max_tokens: Option<u32>) -> TimeAhead {
         let mut ahead = TimeAhead { rows: Vec::new(), unknown: Vec::new(), seconds: 0.0, how: HOW };
-        for row in rows.iter().filter(|row| row.not_run.is_none() && row.method != "always-refuse") {
+        for row in rows.iter().filter(|row| row.not_run.is_none() && row.method != ALWAYS_REFUSE) {
             let Some((measured, seconds)) = self.of(row, max_tokens.or(row.max_tokens)) else {
                 ahead.unknown.push(row.row.clone());
                 continue;
