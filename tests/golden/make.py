@@ -95,6 +95,25 @@ def sentence_piece(pad=None):
     return tok
 
 
+def pieces_without_prefix(specials):
+    """BPE with ▁ for blanks and byte fall-back, as Gemma uses it: nothing is put before a text."""
+    train = Tokenizer(models.BPE())
+    train.normalizer = normalizers.Replace(" ", "▁")
+    train.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=66, show_progress=False))
+    learnt = json.loads(train.to_str())["model"]
+    names = specials + [f"<0x{b:02X}>" for b in range(256)]
+    names += sorted((t for t in learnt["vocab"] if t not in names), key=learnt["vocab"].get)
+    vocab = {t: i for i, t in enumerate(names)}
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in learnt["merges"]]
+    tok = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tok.normalizer = train.normalizer
+    tok.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tok.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tok.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in specials])
+    tok.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", vocab["<bos>"])])
+    return tok
+
+
 # ---------------------------------------------------------------- chat templates (ours, in the families' manner)
 
 HEADER_CHAT = (
@@ -125,6 +144,15 @@ IM_CHAT = """{%- if messages[0].role != 'system' %}
     {%- endif %}
 {%- endif %}"""
 
+TURN_CHAT = (
+    "{{ bos_token }}{%- for m in messages -%}"
+    "{%- if (m['role'] == 'user') != (loop.index0 % 2 == 0) -%}"
+    "{{ raise_exception('roles must alternate user and assistant') }}{%- endif -%}"
+    "{%- set role = 'model' if m['role'] == 'assistant' else m['role'] -%}"
+    "{{ '<turn>' + role + '\\n' + m['content'] | trim + '<end_turn>\\n' }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<turn>model\\n' }}{%- endif -%}"
+)
+
 LLAMA3 = dict(
     tok=lambda: byte_level(["<|begin|>", "<|end|>", "<|head|>", "<|/head|>", "<|eot|>"], "<|begin|>"),
     names=dict(bos_token="<|begin|>", eos_token="<|eot|>"),
@@ -140,6 +168,12 @@ BEAVER = dict(
     tok=lambda: sentence_piece("<pad>"),
     names=dict(bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"),
     chat=None,
+)
+
+GEMMA = dict(
+    tok=lambda: pieces_without_prefix(["<pad>", "<eos>", "<bos>", "<unk>", "<turn>", "<end_turn>"]),
+    names=dict(bos_token="<bos>", eos_token="<end_turn>", unk_token="<unk>", pad_token="<pad>"),
+    chat=TURN_CHAT,
 )
 
 # ---------------------------------------------------------------- models
@@ -173,11 +207,13 @@ class LlamaForScore(torch.nn.Module):
 def fill(model, seed):
     """Random weights, scaled by what the tensor is for."""
     gen = torch.Generator().manual_seed(seed)
+    # Gemma stores norms less one.
+    norm = 0.0 if type(model).__name__.startswith("Gemma3") else 1.0
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             noise = torch.randn(p.shape, generator=gen)
             if "norm" in name:
-                p.copy_(1.0 + 0.15 * noise)
+                p.copy_(norm + 0.15 * noise)
             elif name.endswith("bias"):
                 p.copy_(0.3 * noise)
             elif "q_proj" in name or "k_proj" in name:
@@ -224,6 +260,9 @@ def write_config(folder, model, arch, dtype, old_rope, drop):
     name = str(dtype).removeprefix("torch.")
     if old_rope:
         rope = dict(config.pop("rope_parameters"))
+        if "full_attention" in rope:
+            config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+            rope = dict(rope["full_attention"])
         config["rope_theta"] = rope.pop("rope_theta")
         kind = rope.pop("rope_type", "default")
         config["rope_scaling"] = None if kind == "default" else {old_rope: kind, **rope}
@@ -350,3 +389,16 @@ make("score-llama-class", hf.LlamaForSequenceClassification, LLAMA3, 25, BF16, n
 make("score-mistral-class", hf.MistralForSequenceClassification, LLAMA2, 26, F16, num_labels=1, sliding_window=16)
 make("score-qwen2-class", hf.Qwen2ForSequenceClassification, QWEN, 27, BF16, num_labels=1, num_key_value_heads=2)
 make("score-qwen3-class", hf.Qwen3ForSequenceClassification, QWEN, 28, F16, num_labels=1, head_dim=16)
+
+GEMMA3_ROPE = dict(
+    full_attention=dict(rope_type="default", rope_theta=10000.0),
+    sliding_attention=dict(rope_type="default", rope_theta=100.0),
+)
+GEMMA3_STRETCHED = GEMMA3_ROPE | dict(full_attention=dict(rope_type="linear", rope_theta=10000.0, factor=8.0))
+GEMMA3_SIZES = dict(head_dim=12, num_key_value_heads=1, sliding_window=12, tie_word_embeddings=True, rms_norm_eps=1e-6)
+make("gemma3", hf.Gemma3ForCausalLM, GEMMA, 13, BF16, rope_parameters=GEMMA3_ROPE, query_pre_attn_scalar=20, chat_file=True,
+     num_hidden_layers=3, layer_types=["sliding_attention", "full_attention", "sliding_attention"], **GEMMA3_SIZES)
+make("gemma3-linear", hf.Gemma3ForCausalLM, GEMMA, 14, F16, old_rope="rope_type", rope_parameters=GEMMA3_STRETCHED,
+     query_pre_attn_scalar=12, num_hidden_layers=6, drop=["layer_types", "tie_word_embeddings"], text=TEXT[:60], **GEMMA3_SIZES)
+make("score-gemma3-class", hf.Gemma3TextForSequenceClassification, GEMMA, 29, BF16, num_labels=1, num_hidden_layers=2,
+     rope_parameters=GEMMA3_ROPE, layer_types=["full_attention", "sliding_attention"], **GEMMA3_SIZES)

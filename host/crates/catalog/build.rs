@@ -25,7 +25,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../../..").canonicalize()?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     println!("cargo::rerun-if-env-changed=INFERENCEGUARD_COMPONENTS");
-    for place in ["guest", "wit", "host/demo", "Cargo.toml"] {
+    for place in ["guest", "wit", "host/demo", "host/bundles", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(place).display());
     }
     let components = components(&root, &out)?;
@@ -39,6 +39,8 @@ fn embed() -> Result<(), Box<dyn Error>> {
     }
     let networks = files(&root.join("host/demo/bundle-weak"))?;
     write_table(&mut table, "WEAK_BUNDLE", "The bundle with networks for the demo model `weak`.", &networks)?;
+    let smollm2 = files(&root.join("host/bundles/smollm2-135m-instruct"))?;
+    write_table(&mut table, "SMOLLM2_BUNDLE", "The bundle for SmolLM2-135M-Instruct.", &smollm2)?;
     Ok(fs::write(out.join("embedded.rs"), table)?)
 }
 

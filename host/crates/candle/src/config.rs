@@ -5,6 +5,7 @@
 use crate::{
     CandleError,
     fields::{Fields, kind_of},
+    gemma::{self, Gemma},
     rope::Rope,
 };
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub enum Family {
     Qwen2,
     /// Qwen 3: queries and keys are normed per head.
     Qwen3,
+    /// Gemma 3: see [`Gemma`].
+    Gemma3,
 }
 
 /// What sits on the decoder.
@@ -88,22 +91,26 @@ pub struct DecoderConfig {
     pub qk_norm: bool,
     /// Ids that end an answer, as config.json says; may be empty.
     pub eos: Vec<u32>,
+    /// What only Gemma 3 has. It stays the last field: the base digest of the other families leaves it out.
+    pub gemma: Option<Gemma>,
 }
 
 /// Far above any real model; keeps a damaged file from filling the memory.
 const MOST_LAYERS: usize = 4096;
 
-const ARCHITECTURES: [(&str, Family, Kind); 10] = [
+const ARCHITECTURES: [(&str, Family, Kind); 12] = [
     ("LlamaForCausalLM", Family::Llama, Kind::Language),
     ("MistralForCausalLM", Family::Mistral, Kind::Language),
     ("Qwen2ForCausalLM", Family::Qwen2, Kind::Language),
     ("Qwen3ForCausalLM", Family::Qwen3, Kind::Language),
+    ("Gemma3ForCausalLM", Family::Gemma3, Kind::Language),
     ("LlamaForScore", Family::Llama, Kind::Score),
     ("LlamaModelForScore", Family::Llama, Kind::Score),
     ("LlamaForSequenceClassification", Family::Llama, Kind::Classification),
     ("MistralForSequenceClassification", Family::Mistral, Kind::Classification),
     ("Qwen2ForSequenceClassification", Family::Qwen2, Kind::Classification),
     ("Qwen3ForSequenceClassification", Family::Qwen3, Kind::Classification),
+    ("Gemma3TextForSequenceClassification", Family::Gemma3, Kind::Classification),
 ];
 
 #[derive(Clone, Copy)]
@@ -121,7 +128,7 @@ impl DecoderConfig {
     pub fn parse(path: &Path, value: &Value) -> Result<Self, CandleError> {
         let fields = Fields::new(path, value)?;
         let (architecture, family, kind) = fields.architecture()?;
-        fields.refuse_unsupported()?;
+        fields.refuse_unsupported(family)?;
         let heads = fields.size("num_attention_heads")?;
         let hidden = fields.size("hidden_size")?;
         let layers = fields.size("num_hidden_layers")?;
@@ -129,10 +136,18 @@ impl DecoderConfig {
             return Err(fields.wrong("num_hidden_layers", layers, format!("at most {MOST_LAYERS}")));
         }
         let max_positions = fields.size("max_position_embeddings")?;
-        let default_dim = if family == Family::Qwen3 { 128 } else { hidden / heads };
+        let default_dim = match family {
+            Family::Qwen3 => 128,
+            Family::Gemma3 => gemma::HEAD,
+            _ => hidden / heads,
+        };
         let head_dim = fields.size_or("head_dim", default_dim)?;
-        let biased = matches!(family, Family::Llama | Family::Qwen3) && fields.flag_or("attention_bias", false)?;
-        let rope = Rope::parse(&fields, head_dim, max_positions)?;
+        let may_bias = matches!(family, Family::Llama | Family::Qwen3 | Family::Gemma3);
+        let biased = may_bias && fields.flag_or("attention_bias", false)?;
+        let (rope, gemma) = match family {
+            Family::Gemma3 => Gemma::parse(&fields, head_dim, max_positions).map(|(rope, own)| (rope, Some(own)))?,
+            _ => (Rope::parse(&fields, head_dim, max_positions)?, None),
+        };
         let config = Self {
             family,
             head: fields.head(kind)?,
@@ -148,15 +163,17 @@ impl DecoderConfig {
             },
             head_dim,
             norm_eps: fields.number_or("rms_norm_eps", 1e-6)?,
-            context: rope.context(max_positions),
+            // Of a Gemma 3 with stretched positions the number is that after the stretch.
+            context: if gemma.is_some() { max_positions } else { rope.context(max_positions) },
             rope,
             windows: fields.windows(family, layers)?,
-            tied: fields.flag_or("tie_word_embeddings", false)?,
+            tied: fields.flag_or("tie_word_embeddings", family == Family::Gemma3)?,
             qkv_bias: family == Family::Qwen2 || biased,
             output_bias: biased,
             mlp_bias: family == Family::Llama && fields.flag_or("mlp_bias", false)?,
-            qk_norm: family == Family::Qwen3,
+            qk_norm: matches!(family, Family::Qwen3 | Family::Gemma3),
             eos: fields.token_ids("eos_token_id")?,
+            gemma,
         };
         config.check(&fields)?;
         Ok(config)
@@ -192,10 +209,11 @@ impl Fields<'_> {
         }
     }
 
-    fn refuse_unsupported(&self) -> Result<(), CandleError> {
-        let activation = self.text_or("hidden_act", "silu")?;
-        if activation != "silu" && activation != "swish" {
-            return Err(self.wrong("hidden_act", activation, "\"silu\""));
+    fn refuse_unsupported(&self, family: Family) -> Result<(), CandleError> {
+        let (key, known) = family.activation();
+        let activation = self.text_or(key, known[0])?;
+        if !known.contains(&activation) {
+            return Err(self.wrong(key, activation, format!("{:?}", known[0])));
         }
         if let Some(quantized) = self.get("quantization_config") {
             let expected = "absent; such weights are not read, use the f32, f16 or bf16 model, or a GGUF file";
@@ -245,6 +263,7 @@ impl Fields<'_> {
             // A missing key means the 4096 of the first Mistral; an explicit null means none.
             Family::Mistral => self.get("sliding_window").is_some() || !self.map.contains_key("sliding_window"),
             Family::Qwen2 | Family::Qwen3 => self.flag_or("use_sliding_window", false)?,
+            Family::Gemma3 => true,
         };
         if !on {
             return Ok(vec![None; layers]);
@@ -264,6 +283,9 @@ impl Fields<'_> {
             return Ok(vec![true; layers]);
         }
         let Some(types) = self.get("layer_types") else {
+            if family == Family::Gemma3 {
+                return gemma::pattern(self, layers);
+            }
             let first = self.get("max_window_layers").and_then(Value::as_u64).unwrap_or(28);
             return Ok((0..layers as u64).map(|layer| layer >= first).collect());
         };

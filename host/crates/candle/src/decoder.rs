@@ -1,4 +1,4 @@
-//! The decoder: one implementation for Llama, Mistral, Qwen 2 and Qwen 3, with options.
+//! The decoder: one implementation for Llama, Mistral, Qwen 2, Qwen 3 and Gemma 3, with options.
 //!
 //! Two ways in: [`Decoder::prefill`] runs a prompt and keeps its keys and values as a prefix, [`Decoder::extend`]
 //! brings new tokens to any number of beams in one pass. Both return a [`Pass`]: the last hidden state after the final
@@ -16,7 +16,7 @@ use crate::{
     kv::{self, Cache},
     layers::{Block, Embedding, Format, Loader, Norm, Qkv},
     recent::{PromptCache, Recent},
-    rope::{Angles, Table},
+    turns::{Angles, Table},
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};
@@ -71,7 +71,7 @@ impl Decoder {
         let mut windows = config.windows.clone();
         windows.sort_unstable();
         windows.dedup();
-        let (angles, recent) = (Table::new(config.rope.clone()), Recent::default());
+        let (angles, recent) = (Table::new(&config), Recent::default());
         Ok(Self { config, device: device.clone(), format, embedding, blocks, norm, angles, recent, windows })
     }
 
@@ -124,9 +124,10 @@ impl Decoder {
         angles: &Angles,
         mut attend: impl FnMut(usize, Qkv) -> Result<Tensor>,
     ) -> Result<Vec<Tensor>> {
-        let mut stream = self.embedding.rows(tokens, &self.device)?;
+        let mut stream = self.embedding.stream(tokens, &self.config, &self.device)?;
         let mut streams = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
+            let angles = angles.of(self.config.windows[layer]);
             let attended = attend(layer, block.qkv(&stream, angles)?)?;
             stream = block.finish(&stream, &attended)?;
             streams.push(stream.clone());

@@ -15,6 +15,19 @@ pub enum CandleError {
         /// What the file is.
         what: &'static str,
     },
+    /// The weights are pickled.
+    #[error(
+        "{}: pickled weights are not read, because reading them can run code that the file holds; write them as safetensors once, \
+         with the script of this project: python3 host/examples/convert/to_safetensors.py {}",
+        path.display(),
+        folder.display()
+    )]
+    Pickled {
+        /// The first such file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// A file cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {

@@ -95,8 +95,16 @@ impl ModelFiles {
         }
     }
 
+    /// The bytes of a file; 0 if it is not there.
+    pub(crate) fn size(&self, name: &str) -> u64 {
+        match &self.memory {
+            Some(files) => files.get(name).map_or(0, |bytes| bytes.len() as u64),
+            None => std::fs::metadata(self.folder.join(name)).map_or(0, |file| file.len()),
+        }
+    }
+
     /// The names of all files; none where the folder cannot be read.
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         if let Some(files) = &self.memory {
             return files.keys().cloned().collect();
         }

@@ -88,8 +88,20 @@ impl Loader<'_> {
         }
     }
 
-    fn norm(&self, name: &str, size: usize, eps: f64) -> std::result::Result<Norm, CandleError> {
-        Ok(Norm { weight: self.tensor(&format!("{name}.weight"), &[size])?, eps: eps as f32 })
+    fn norm(&self, name: &str, size: usize, config: &DecoderConfig) -> std::result::Result<Norm, CandleError> {
+        let weight = self.norm_weight(&format!("{name}.weight"), size, config)?;
+        Ok(Norm { weight, eps: config.norm_eps as f32 })
+    }
+
+    /// `[size]`: of a Gemma in a Hugging Face folder, one more than the stored number. The sum is made in f32, before the number
+    /// format of the model.
+    fn norm_weight(&self, name: &str, size: usize, config: &DecoderConfig) -> std::result::Result<Tensor, CandleError> {
+        if config.gemma.is_none() || self.weights.gguf().is_some() {
+            return self.tensor(name, &[size]);
+        }
+        let used: Vec<f32> = self.weights.values(name, &[size])?.into_iter().map(|stored| stored + 1.0).collect();
+        let host = Tensor::from_vec(used, size, &Device::Cpu)?.to_dtype(self.format.dtype)?;
+        Ok(host.to_device(self.device)?)
     }
 }
 
@@ -122,6 +134,12 @@ impl Embedding {
         }
     }
 
+    /// As the first layer reads them; Gemma multiplies embeddings by the root of their width.
+    pub(crate) fn stream(&self, tokens: &[Token], config: &DecoderConfig, device: &Device) -> Result<Tensor> {
+        let rows = self.rows(tokens, device)?;
+        if config.gemma.is_some() { rows * (config.hidden as f64).sqrt() } else { Ok(rows) }
+    }
+
     /// As the LM head of a tied model; weights of fewer bits are shared.
     pub(crate) fn head(&self, direct: bool) -> Result<Linear> {
         match self {
@@ -143,7 +161,7 @@ impl Norm {
         name: &str,
         config: &DecoderConfig,
     ) -> std::result::Result<Self, CandleError> {
-        loader.norm(name, config.hidden, config.norm_eps)
+        loader.norm(name, config.hidden, config)
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -161,16 +179,24 @@ pub(crate) struct Qkv {
 /// One block of the decoder.
 pub(crate) struct Block {
     before_attention: Norm,
+    /// On the attention's answer.
+    after_attention: Option<Norm>,
     qkv: Maps,
     query_norm: Option<Norm>,
     key_norm: Option<Norm>,
     output: Linear,
     before_mlp: Norm,
+    /// On the feed-forward layer's answer.
+    after_mlp: Option<Norm>,
     gate_and_up: Maps,
     down: Linear,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
+    /// Queries are divided by this number.
+    divisor: f64,
+    /// Whether the gate is GELU in its tangent form, else SiLU.
+    gelu: bool,
     direct: bool,
 }
 
@@ -178,10 +204,19 @@ fn exactly<const N: usize>(tensors: Vec<Tensor>) -> Result<[Tensor; N]> {
     tensors.try_into().map_err(|found: Vec<_>| candle_core::Error::Msg(format!("{} maps instead of {N}", found.len())))
 }
 
-/// `silu(gate) * up` by our own kernel.
-fn gated(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let out = with_numbers(gate, |gate| with_numbers(up, |up| inferenceguard_kernels::gate(gate, up)))??;
+/// `silu(gate) * up`, or with GELU, by our own kernel.
+fn gated(gate: &Tensor, up: &Tensor, gelu: bool) -> Result<Tensor> {
+    let kernel = if gelu { inferenceguard_kernels::gelu_gate } else { inferenceguard_kernels::gate };
+    let out = with_numbers(gate, |gate| with_numbers(up, |up| kernel(gate, up)))??;
     Tensor::from_vec(out, gate.shape(), gate.device())
+}
+
+/// By a norm, if there is one.
+fn normed(x: Tensor, norm: Option<&Norm>) -> Result<Tensor> {
+    match norm {
+        Some(norm) => norm.forward(&x),
+        None => Ok(x),
+    }
 }
 
 impl Block {
@@ -195,11 +230,18 @@ impl Block {
         let at = |part: &str| format!("model.layers.{layer}.{part}");
         let linear = |part: &str, input, output, bias| loader.linear(&at(part), input, output, bias);
         let head_norm = |part: &str| match c.qk_norm {
-            true => loader.norm(&at(part), c.head_dim, c.norm_eps).map(Some),
+            true => loader.norm(&at(part), c.head_dim, c).map(Some),
             false => Ok(None),
+        };
+        let after = |part: &str| c.gemma.as_ref().map(|_| Norm::load(loader, &at(part), c)).transpose();
+        // Where the answers are normed too, the norm after attention has the name that the one before the feed-forward layer has.
+        let (after_attention, before_mlp) = match c.gemma.is_some() {
+            true => ("post_attention_layernorm", "pre_feedforward_layernorm"),
+            false => ("", "post_attention_layernorm"),
         };
         Ok(Self {
             before_attention: Norm::load(loader, &at("input_layernorm"), c)?,
+            after_attention: after(after_attention)?,
             qkv: Maps::new(vec![
                 linear("self_attn.q_proj", c.hidden, wide, c.qkv_bias)?,
                 linear("self_attn.k_proj", c.hidden, narrow, c.qkv_bias)?,
@@ -208,7 +250,8 @@ impl Block {
             query_norm: head_norm("self_attn.q_norm")?,
             key_norm: head_norm("self_attn.k_norm")?,
             output: linear("self_attn.o_proj", wide, c.hidden, c.output_bias)?,
-            before_mlp: Norm::load(loader, &at("post_attention_layernorm"), c)?,
+            before_mlp: Norm::load(loader, &at(before_mlp), c)?,
+            after_mlp: after("post_feedforward_layernorm")?,
             gate_and_up: Maps::new(vec![
                 linear("mlp.gate_proj", c.hidden, c.intermediate, c.mlp_bias)?,
                 linear("mlp.up_proj", c.hidden, c.intermediate, c.mlp_bias)?,
@@ -217,6 +260,8 @@ impl Block {
             heads: c.heads,
             kv_heads: c.kv_heads,
             head_dim: c.head_dim,
+            divisor: c.gemma.as_ref().map_or(c.head_dim as f64, |gemma| gemma.query_scalar).sqrt(),
+            gelu: c.gemma.is_some(),
             direct: loader.format.direct,
         })
     }
@@ -235,16 +280,20 @@ impl Block {
         let queries = turn(queries, self.heads, &self.query_norm)?;
         let keys = turn(keys, self.kv_heads, &self.key_norm)?;
         let values = split(values, self.kv_heads)?.squeeze(2)?;
-        Ok(Qkv { queries: (queries / (self.head_dim as f64).sqrt())?, keys, values })
+        Ok(Qkv { queries: (queries / self.divisor)?, keys, values })
     }
 
     /// Adds the attention's answer `[n, heads * head_dim]` and the feed-forward layer to the stream `[n, hidden]`.
     pub(crate) fn finish(&self, stream: &Tensor, attended: &Tensor) -> Result<Tensor> {
-        let stream = (stream + self.output.forward(attended)?)?;
+        let stream = (stream + normed(self.output.forward(attended)?, self.after_attention.as_ref())?)?;
         let x = self.before_mlp.forward(&stream)?;
         let [gate, up] = exactly(self.gate_and_up.forward(&x)?)?;
-        let x = if self.direct { gated(&gate, &up)? } else { (gate.silu()? * up)? };
-        stream + self.down.forward(&x)?
+        let x = match (self.direct, self.gelu) {
+            (true, gelu) => gated(&gate, &up, gelu)?,
+            (false, true) => (gate.gelu()? * up)?,
+            (false, false) => (gate.silu()? * up)?,
+        };
+        stream + normed(self.down.forward(&x)?, self.after_mlp.as_ref())?
     }
 }
 

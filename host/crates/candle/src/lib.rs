@@ -12,7 +12,8 @@
 //! - [`Prober`]: what a model computes at every position of a text.
 //! - [`DeviceDense`]: networks of components on the model's device.
 //! - [`Roofline`], [`Demand`]: what the hardware allows, and what a model asks for.
-//! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2 and Qwen 3.
+//! - [`Survey`]: which files a folder holds and lacks, and how much memory they take, by headers alone.
+//! - [`DecoderConfig`]: config.json of Llama 1 to 3, Mistral, Qwen 2, Qwen 3 and Gemma 3.
 //!
 //! **Invariant**: no network here; a model is a folder that exists, or files in memory. One unsafe spot: weights are mapped
 //! into memory. Products on the processor come from the crate `kernels`.
@@ -36,6 +37,7 @@ mod facts;
 mod fields;
 mod files;
 mod fingerprint;
+mod gemma;
 mod generation_config;
 mod gguf;
 mod head;
@@ -60,11 +62,13 @@ mod special;
 mod spelling;
 mod split_names;
 mod stored;
+mod survey;
 mod template;
 mod template_choice;
 mod text_side;
 mod tokenizer;
 mod tokenizer_config;
+mod turns;
 mod weights;
 mod words;
 
@@ -75,6 +79,7 @@ pub use device::{DeviceChoice, Kernels, Precision};
 pub use error::CandleError;
 pub use facts::{Fact, Facts};
 pub use files::ModelFiles;
+pub use gemma::Gemma;
 pub use generation_config::GenerationConfig;
 pub use jinja::{NoDate, PromptDate};
 pub use kv::HeldMemory;
@@ -86,6 +91,7 @@ pub use recent::PromptCache;
 pub use roofline::{Demand, Roofline};
 pub use rope::{Rope, RopeScaling};
 pub use score::CandleScoreModel;
+pub use survey::Survey;
 pub use template::{Rendered, Template};
 pub use template_choice::{NoTemplate, TemplateChoice};
 pub use text_side::TextSide;

@@ -164,6 +164,9 @@ fn sources(
     let inside = gguf.filter(|_| !files.has(TOKENIZER)).map(Gguf::name);
     facts.take("architecture", &config.architecture, &settings);
     facts.take("rope", format!("theta {}, {:?}", config.rope.theta, config.rope.scaling), &settings);
+    if let Some(gemma) = &config.gemma {
+        facts.take("rope of layers with a window", format!("theta {}", gemma.local.theta), &settings);
+    }
     let (kind, from) = inside.as_deref().map_or(("a file", TOKENIZER), |name| ("in the metadata", name));
     facts.take("tokenizer", kind, from);
     for key in gguf.filter(|_| inside.is_some()).into_iter().flat_map(Gguf::unknown_keys) {

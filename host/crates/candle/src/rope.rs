@@ -56,11 +56,7 @@ impl Rope {
     pub(crate) fn parse(fields: &Fields<'_>, head_dim: usize, max_positions: usize) -> Result<Self, CandleError> {
         let outer_theta = fields.number_or("rope_theta", 10_000.0)?;
         refuse_partial(fields)?;
-        let read = |inner: &Fields<'_>, theta: f64| -> Result<Self, CandleError> {
-            refuse_partial(inner)?;
-            let theta = inner.number_or("rope_theta", theta)?;
-            Ok(Self { theta, scaling: parse_scaling(inner, max_positions)?, head_dim })
-        };
+        let read = |inner: &Fields<'_>, theta: f64| Self::of(inner, theta, head_dim, max_positions);
         let (new, old) = (fields.inside("rope_parameters")?, fields.inside("rope_scaling")?);
         let Some(inner) = new.as_ref().or(old.as_ref()) else {
             return Ok(Self { theta: outer_theta, scaling: RopeScaling::Default, head_dim });
@@ -74,6 +70,18 @@ impl Rope {
             }
             None => Ok(rope),
         }
+    }
+
+    /// From the object that holds base and stretch; `theta` where it names no base.
+    pub(crate) fn of(
+        inner: &Fields<'_>,
+        theta: f64,
+        head_dim: usize,
+        max_positions: usize,
+    ) -> Result<Self, CandleError> {
+        refuse_partial(inner)?;
+        let theta = inner.number_or("rope_theta", theta)?;
+        Ok(Self { theta, scaling: parse_scaling(inner, max_positions)?, head_dim })
     }
 
     fn shown(&self) -> String {

@@ -53,7 +53,12 @@ impl TextSide {
         }
         tokenizer.keep_from_words(&special.ends).map_err(ModelError::from)?;
         let fallback = if score { TemplateChoice::Beaver } else { TemplateChoice::Plain };
+        let template_from = about.from().to_owned();
         let template = Template::new(files.path(), options, about, Some(fallback))?;
+        match template.choice() {
+            TemplateChoice::Chat => facts.take("template", "chat", &template_from),
+            chosen => facts.assume("template", chosen),
+        }
         warnings(files, &template, &tokenizer, numbers.vocab)?.into_iter().for_each(|warning| facts.warn(warning));
         let mut info = info(&numbers, &tokenizer, special.ends, &generation);
         info.name = name(files, options);

@@ -82,6 +82,10 @@ impl Shards {
         }
         let path = files.path().join(INDEX);
         if !files.has(INDEX) {
+            if let Some(name) = files.names().into_iter().filter(|name| is_pickled(name)).min() {
+                let folder = files.path().to_owned();
+                return Err(CandleError::Pickled { path: folder.join(name), folder });
+            }
             let what = "model.safetensors, or model.safetensors.index.json and the files it names, or model.gguf";
             return Err(CandleError::MissingFile { path: files.path().join(SINGLE), what });
         }
@@ -211,9 +215,19 @@ fn bad_index(path: &Path, found: &str) -> CandleError {
     CandleError::Field { path: path.to_owned(), field: "weight_map".into(), found: found.into(), expected }
 }
 
+/// Whether a file holds weights as PyTorch pickles them.
+fn is_pickled(name: &str) -> bool {
+    name.starts_with("pytorch_model") && Path::new(name).extension().is_some_and(|end| end == "bin")
+}
+
+/// Whether a name is that of a file in the same folder.
+pub(crate) fn is_inside(name: &str) -> bool {
+    !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref())
+}
+
 /// An index may name only files of its own folder.
 fn check_shard(files: &ModelFiles, index: &Path, name: &str) -> Result<(), CandleError> {
-    if name.is_empty() || Path::new(name).file_name() != Some(name.as_ref()) {
+    if !is_inside(name) {
         return Err(bad_index(index, name));
     }
     if files.has(name) {

@@ -56,7 +56,7 @@ fn metadata_that_make_no_model() {
     assert!(matches!(set("llama.block_count", Value::U32(4000)), CandleError::MissingTensor { .. }));
     let error = set("general.architecture", Value::String("mamba".into()));
     assert!(matches!(&error, CandleError::Architecture { found, .. } if found == "`mamba`"), "{error}");
-    assert!(error.to_string().contains("llama, qwen2, qwen3"), "{error}");
+    assert!(error.to_string().contains("llama, qwen2, qwen3, gemma3"), "{error}");
 }
 
 #[test]

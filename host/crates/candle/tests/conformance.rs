@@ -12,7 +12,7 @@ use inferenceguard_model::{
 };
 use std::sync::Arc;
 
-const LANGUAGE: [&str; 12] = [
+const LANGUAGE: [&str; 14] = [
     "llama1",
     "llama2-gqa",
     "llama3-rope",
@@ -25,9 +25,11 @@ const LANGUAGE: [&str; 12] = [
     "qwen2-window",
     "qwen3",
     "qwen3-tied-window",
+    "gemma3",
+    "gemma3-linear",
 ];
 
-const SCORES: [&str; 8] = [
+const SCORES: [&str; 9] = [
     "score-llama-class",
     "score-llama-cost",
     "score-llama-plain",
@@ -36,6 +38,7 @@ const SCORES: [&str; 8] = [
     "score-mistral-class",
     "score-qwen2-class",
     "score-qwen3-class",
+    "score-gemma3-class",
 ];
 
 fn language_model(name: &str, kernels: Kernels, precision: Precision) -> Box<dyn Model> {
@@ -57,7 +60,7 @@ fn our_own_kernels_keep_every_promise_to_the_last_bit() {
 #[test]
 fn the_tensor_library_keeps_every_promise() {
     let options = LanguageOptions { tolerance: 1e-4, ..LanguageOptions::default() };
-    for name in ["llama2-gqa", "mistral-window", "qwen2", "qwen3-tied-window"] {
+    for name in ["llama2-gqa", "mistral-window", "qwen2", "qwen3-tied-window", "gemma3"] {
         let checked = language(|| language_model(name, Kernels::Tensors, Precision::F32), &options);
         checked.unwrap_or_else(|error| panic!("{name}: {error}"));
     }

@@ -115,10 +115,10 @@ proptest! {
 
     #[test]
     fn beams_go_on_as_if_alone(actions in prop::collection::vec(action(), 1..40)) {
-        for name in ["llama2-gqa", "mistral-window", "qwen3-tied-window", "llama-dynamic", "llama3-tied"] {
+        for name in ["llama2-gqa", "mistral-window", "qwen3-tied-window", "llama-dynamic", "llama3-tied", "gemma3"] {
             check(name, Kernels::Direct, &actions)?;
         }
-        for name in ["llama2-gqa", "mistral-window", "qwen3-tied-window"] {
+        for name in ["llama2-gqa", "mistral-window", "qwen3-tied-window", "gemma3"] {
             check(name, Kernels::Tensors, &actions)?;
         }
     }
@@ -126,7 +126,7 @@ proptest! {
 
 #[test]
 fn logits_after_steps_are_those_of_one_prefill() {
-    for name in ["llama1", "mistral-window", "qwen2-window", "qwen3", "llama3-rope", "llama-biases"] {
+    for name in ["llama1", "mistral-window", "qwen2-window", "qwen3", "llama3-rope", "llama-biases", "gemma3"] {
         let mut model = load(name);
         let prompt: Vec<Token> = (0..60).map(|i| (i * 31 + 3) % 290).collect();
         let (beam, _) = model.prefill(&prompt[..20]).unwrap();

@@ -17,14 +17,16 @@ use made::{Kind, Parts, SMALL, mixed, random, with_weights};
 use std::{path::Path, sync::Arc};
 
 /// All but llama-dynamic, whose scaling GGUF has no words for, and those below.
-const PLAIN: [&str; 7] = ["llama1", "llama2-gqa", "llama-biases", "llama-linear", "qwen2", "qwen3", "llama3-tied"];
+const PLAIN: [&str; 8] =
+    ["llama1", "llama2-gqa", "llama-biases", "llama-linear", "qwen2", "qwen3", "llama3-tied", "gemma3-linear"];
 /// What only config.json says: windows, a scaling that follows the text, scores.
-const WITH_CONFIG: [&str; 9] = [
+const WITH_CONFIG: [&str; 10] = [
     "llama3-rope",
     "llama-dynamic",
     "mistral-window",
     "qwen2-window",
     "qwen3-tied-window",
+    "gemma3",
     "score-llama-cost",
     "score-llama-reward-normalized",
     "score-mistral-class",
@@ -132,7 +134,8 @@ fn metadata_say_what_config_json_says() {
         let found = DecoderConfig::read(&with_weights(&golden(name), floats(name), false)).unwrap();
         let about = |c: &DecoderConfig| {
             let biases = (c.qkv_bias, c.output_bias, c.mlp_bias, c.qk_norm);
-            (c.family, c.head, c.vocab, c.context, c.head_dim, c.rope.clone(), c.tied, biases, c.eos.clone())
+            let positions = (c.context, c.rope.clone(), c.gemma.clone(), c.windows.clone());
+            (c.family, c.head, c.vocab, c.head_dim, positions, c.tied, biases, c.eos.clone())
         };
         assert_eq!(about(&found), about(&expected), "{name}");
     }
@@ -148,12 +151,35 @@ fn off(found: &[f32], expected: &[f32]) -> f32 {
 
 #[test]
 fn eight_bits_are_close() {
-    for name in ["llama1", "llama2-gqa", "llama3-rope", "llama3-tied", "mistral-window", "qwen2", "qwen3"] {
+    for name in ["llama1", "llama2-gqa", "llama3-rope", "llama3-tied", "mistral-window", "qwen2", "qwen3", "gemma3"] {
         let text = about(name)["text"].as_str().unwrap().to_owned();
         let expected = logits(&ModelFiles::folder(&golden(name)), &text, Kernels::Direct);
         let files = with_weights(&golden(name), Parts::of(&golden(name)).bytes(|_| GgmlDType::Q8_0), true);
         let off = off(&logits(&files, &text, Kernels::Direct), &expected);
         assert!(off <= 0.1, "{name}: {off}");
+    }
+}
+
+#[test]
+fn a_gemma_says_by_its_metadata_what_config_json_says() {
+    let with = |key: &str, value: Value, config: bool| {
+        let mut parts = Parts::of(&golden("gemma3-linear"));
+        parts.metadata.insert(key.to_owned(), value);
+        DecoderConfig::read(&with_weights(&golden("gemma3-linear"), parts.bytes(|_| GgmlDType::F32), config))
+    };
+    let period = with("gemma3.attention.sliding_window_pattern", Value::U32(2), false).unwrap();
+    assert!(period.windows.iter().enumerate().all(|(layer, window)| window.is_none() == (layer % 2 == 1)));
+    assert!(with("gemma3.final_logit_softcapping", Value::F32(0.0), false).is_ok());
+    for (key, value, config) in [
+        ("gemma3.attn_logit_softcapping", Value::F32(50.0), false),
+        ("gemma3.final_logit_softcapping", Value::F32(30.0), false),
+        ("gemma3.attention.sliding_window", Value::U32(0), false),
+        ("gemma3.attention.sliding_window", Value::U32(99), true),
+        ("gemma3.rope.freq_base_swa", Value::F32(-1.0), false),
+        ("gemma3.rope.freq_base_swa", Value::F32(9.0), true),
+    ] {
+        let refused = with(key, value, config).unwrap_err().to_string();
+        assert!(refused.contains(key), "{key}: {refused}");
     }
 }
 
@@ -199,7 +225,7 @@ fn language_model(files: &ModelFiles) -> Box<dyn Model> {
 #[test]
 fn language_models_keep_every_promise_to_the_last_bit() {
     let exact = LanguageOptions { tolerance: 0.0, ..LanguageOptions::default() };
-    for name in ["llama1", "llama2-gqa", "llama3-tied", "llama-dynamic", "mistral-window", "qwen2", "qwen3"] {
+    for name in ["llama1", "llama2-gqa", "llama3-tied", "llama-dynamic", "mistral-window", "qwen2", "qwen3", "gemma3"] {
         let files = with_weights(&golden(name), Parts::of(&golden(name)).bytes(|_| GgmlDType::Q8_0), true);
         language(|| language_model(&files), &exact).unwrap_or_else(|error| panic!("{name}: {error}"));
     }

@@ -7,7 +7,7 @@ use inferenceguard_candle::{CandleModel, Kernels, LoadOptions};
 use inferenceguard_model::{BeamId, Model, ModelError, Token};
 use safetensors::SafeTensors;
 
-const NAMES: [&str; 3] = ["llama2-gqa", "mistral-window", "qwen3-tied-window"];
+const NAMES: [&str; 4] = ["llama2-gqa", "mistral-window", "qwen3-tied-window", "gemma3"];
 
 fn load(name: &str, kernels: Kernels) -> CandleModel {
     CandleModel::load(&golden(name), &LoadOptions { kernels, ..LoadOptions::default() }).unwrap()

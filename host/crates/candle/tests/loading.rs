@@ -57,6 +57,25 @@ fn missing_files() {
 }
 
 #[test]
+fn pickled_weights_are_refused_with_the_command_that_converts_them() {
+    let folder = copy("qwen3");
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    for name in ["pytorch_model-00002-of-00002.bin", "pytorch_model-00001-of-00002.bin", "training_args.bin"] {
+        std::fs::write(folder.path().join(name), b"\x80\x02").unwrap();
+    }
+    let error = refused(folder.path());
+    assert!(matches!(&error, CandleError::Pickled { path, .. } if path.ends_with("pytorch_model-00001-of-00002.bin")));
+    let script = "host/examples/convert/to_safetensors.py";
+    assert!(error.to_string().contains(&format!("python3 {script} {}", folder.path().display())), "{error}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    assert!(root.join(script).is_file(), "the command is there");
+    // Safetensors beside them are read.
+    assert!(Prober::load(&golden("qwen3"), &LoadOptions::default()).is_ok());
+    std::fs::copy(golden("qwen3").join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    assert!(Prober::load(folder.path(), &LoadOptions::default()).is_ok());
+}
+
+#[test]
 fn malformed_files() {
     for file in ["config.json", "tokenizer_config.json", "generation_config.json"] {
         let folder = copy("qwen2");

@@ -76,6 +76,8 @@ goldens! {
     qwen2_window "qwen2-window",
     qwen3 "qwen3",
     qwen3_tied_window "qwen3-tied-window",
+    gemma3 "gemma3",
+    gemma3_linear "gemma3-linear",
     score_reward "score-llama-reward",
     score_reward_normalized "score-llama-reward-normalized",
     score_cost "score-llama-cost",
@@ -84,4 +86,5 @@ goldens! {
     class_mistral "score-mistral-class",
     class_qwen2 "score-qwen2-class",
     class_qwen3 "score-qwen3-class",
+    class_gemma3 "score-gemma3-class",
 }

@@ -73,7 +73,7 @@ fn what_a_conversation_sends_again_changes_no_number() {
     let longer = [first.clone(), vec![8, 9, 10]].concat();
     let parted = [first[..20].to_vec(), vec![100, 101]].concat();
     let prompts = [first.clone(), first.clone(), longer, parted, first[..10].to_vec(), vec![99, 98, 97]];
-    for name in ["llama2-gqa", "mistral-window", "qwen3"] {
+    for name in ["llama2-gqa", "mistral-window", "qwen3", "gemma3"] {
         for kernels in [Kernels::Direct, Kernels::Tensors] {
             let (mut kept, mut plain) = (load(name, 1 << 20, kernels), load(name, 0, kernels));
             for (at, prompt) in prompts.iter().enumerate() {

@@ -7,7 +7,7 @@ use inferenceguard_candle::{CandleModel, HfTokenizer, LoadOptions, TemplateChoic
 use inferenceguard_model::{Message, ModelError};
 use inferenceguard_model::{Model, Tokenizer};
 
-const MODELS: [&str; 6] = ["llama1", "llama3-rope", "llama3-tied", "qwen2", "qwen3", "mistral-window"];
+const MODELS: [&str; 7] = ["llama1", "llama3-rope", "llama3-tied", "qwen2", "qwen3", "mistral-window", "gemma3"];
 
 fn load(name: &str, template: TemplateChoice) -> CandleModel {
     CandleModel::load(&golden(name), &LoadOptions { template, ..LoadOptions::default() }).unwrap()

@@ -9,13 +9,15 @@ use inferenceguard_host::{
 use inferenceguard_sandbox::SettingValue;
 use std::{collections::BTreeMap, path::Path};
 
-/// The demonstration's bundle that is opened where no bundle is named.
+/// The bundle that is opened where no bundle is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     /// Without networks: for any model.
     Plain,
     /// With the networks of the demonstration model.
     Networks,
+    /// For SmolLM2-135M-Instruct.
+    Smollm2,
 }
 
 impl Fallback {
@@ -29,10 +31,12 @@ impl Fallback {
 
     fn open(self) -> Result<Bundle, CatalogError> {
         let mut files = first_party();
-        if self == Self::Plain {
-            return Ok(Bundle::from_parts(embedded::MANIFEST, &files)?);
-        }
-        files.extend(embedded::weak_bundle().iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
+        let own = match self {
+            Self::Plain => return Ok(Bundle::from_parts(embedded::MANIFEST, &files)?),
+            Self::Networks => embedded::weak_bundle(),
+            Self::Smollm2 => embedded::smollm2_bundle(),
+        };
+        files.extend(own.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
         let manifest = files.remove(MANIFEST).ok_or(CatalogError::NoDemoNetworks)?;
         Ok(Bundle::from_parts(&String::from_utf8(manifest)?, &files)?)
     }
@@ -128,6 +132,15 @@ mod tests {
 
     fn with(more: &str) -> Manifest {
         Manifest::parse(&format!("{}\n{more}", embedded::MANIFEST)).unwrap()
+    }
+
+    #[test]
+    fn the_bundle_for_smollm2_is_carried_whole() {
+        let carried = open(None, Fallback::Smollm2).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bundles/smollm2-135m-instruct");
+        let open = open(Some(&folder), Fallback::Plain).unwrap();
+        assert_eq!(carried.manifest(), open.manifest());
+        assert!(open.manifest().networks.iter().all(|(_, entry)| carried.file(&entry.file).is_some()));
     }
 
     #[test]

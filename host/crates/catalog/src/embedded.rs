@@ -14,6 +14,11 @@ pub(crate) fn weak_bundle() -> &'static [(&'static str, &'static [u8])] {
     WEAK_BUNDLE
 }
 
+/// The files of the bundle for SmolLM2-135M-Instruct, other than first-party components.
+pub(crate) fn smollm2_bundle() -> &'static [(&'static str, &'static [u8])] {
+    SMOLLM2_BUNDLE
+}
+
 /// The bytes of a first-party component.
 #[must_use]
 pub fn component(name: &str) -> Option<&'static [u8]> {

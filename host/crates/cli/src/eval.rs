@@ -9,20 +9,12 @@ use clap::Args;
 use indicatif::ProgressBar;
 use inferenceguard_demo::world::Split;
 use inferenceguard_eval::Report;
-use inferenceguard_trials::eval::{EvalOptions, Recipe, WeighedCost, baseline, evaluate};
+use inferenceguard_trials::eval::{EvalOptions, RECIPES, Recipe, WEIGHED, WeighedCost, baseline, dry_run, evaluate};
 use std::{path::PathBuf, time::Duration};
 
 /// Parts of the demonstration's prompts.
 const SPLITS: &[Named<Split>] =
     &[("validation", "For tuning", Split::Validation), ("test", "New to everything", Split::Test)];
-/// What the multiplier of a Lagrangian row weighs.
-pub(crate) const WEIGHED: &[Named<WeighedCost>] = &[
-    ("end", "The cost model's points for the whole answer", WeighedCost::End),
-    ("sum", "The sum of the costs of its tokens", WeighedCost::Sum),
-];
-/// The models of the paper's tables.
-const RECIPES: &[Named<Recipe>] =
-    &[("paper-alpaca", "Alpaca-7B", Recipe::PaperAlpaca), ("paper-beaver", "Beaver-7B-v3", Recipe::PaperBeaver)];
 
 /// See `eval`.
 #[derive(Debug, Args)]
@@ -42,7 +34,7 @@ pub(crate) struct EvalArguments {
     /// Which of the demonstration's prompts: `validation` is for tuning
     #[arg(long, default_value = "test", conflicts_with = "prompts", value_parser = one_of(SPLITS))]
     split: Split,
-    /// Also asks every harmful prompt in the form of ten attacks
+    /// Asks harmful prompts in the form of ten attacks, alone; with --recipe smollm2 beside all prompts, and 40 of them at most
     #[arg(long)]
     attacks: bool,
     /// The most prompts, spread evenly over all
@@ -89,7 +81,9 @@ pub(crate) struct EvalArguments {
     /// Several seeds; each prompt is answered once for each
     #[arg(long, value_delimiter = ',', conflicts_with = "seed")]
     seeds: Vec<u64>,
-    /// The settings and methods of the paper's tables (arXiv 2502.01208), for its models: give --model, both --score and --prompts
+    /// A named set of rows. The paper's (arXiv 2502.01208) need its models: --model, --score reward=DIR, --score cost=DIR and
+    /// --prompts. smollm2 needs --model and --prompts with an `intent` each; without --bundle it takes the bundle that the program
+    /// carries
     #[arg(long, value_parser = one_of(RECIPES))]
     recipe: Option<Recipe>,
     /// Judges side by side, the first for the main columns: demo knows the demonstration's world only, none stands alone,
@@ -114,6 +108,13 @@ pub(crate) struct EvalArguments {
     /// Also writes the figures and every answer to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Only says what would be opened, run and needed (files, templates, rows, memory, time); loads no model, and fails if something
+    /// is missing
+    #[arg(long)]
+    dry_run: bool,
+    /// A dry run estimates the time from this: report.json of a run with few prompts, or what `bench --json` printed
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    measured: Option<PathBuf>,
     /// Fails if a number is worse than recorded in this file, by more than chance explains
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -124,6 +125,10 @@ pub(crate) struct EvalArguments {
 
 /// Answers every prompt by every method of every model, prints the figures, and writes the report.
 pub(crate) fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
+    if arguments.dry_run {
+        let ahead = dry_run(&options(arguments, ProgressBar::hidden()), arguments.measured.as_deref())?;
+        return output::result(&ahead).and_then(|()| Ok(ahead.ready()?));
+    }
     let evaluated = |bar: &ProgressBar| evaluate(&options(arguments, bar.clone()));
     finish(arguments, &under_bar("{bar:32} {pos}/{len} {msg}, {eta} left", evaluated)?)
 }

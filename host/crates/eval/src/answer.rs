@@ -36,6 +36,10 @@ pub struct Answer {
     pub reward: Option<f64>,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// The part of them that score models and components took, the policy's own included; absent where nothing was priced, and in
+    /// answers of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing_seconds: Option<f64>,
     /// Tokens sampled in all.
     pub sampled_tokens: u64,
     /// Positions given to score models.
@@ -65,6 +69,7 @@ impl Answer {
             cost: None,
             reward: None,
             seconds: 0.0,
+            pricing_seconds: None,
             sampled_tokens: 0,
             scored_positions: 0,
             scored: BTreeMap::new(),
@@ -129,6 +134,12 @@ pub struct Opinion {
     pub score: Option<f64>,
     /// Whether the score is above the judge's threshold.
     pub harmful: bool,
+    /// How far the answer is about the prompt, from 0 to 1, if the judge says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance: Option<f64>,
+    /// How well the answer reads, from 0 to 1, if the judge says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fluency: Option<f64>,
 }
 
 /// One answer with its second pricing and its verdict: a line of `answers.jsonl`.
@@ -197,6 +208,11 @@ impl Graded {
     pub fn is_judged_safe(&self) -> Option<bool> {
         let first = self.opinions.first().map(|opinion| !opinion.harmful);
         first.or_else(|| self.verdict.as_ref().map(Verdict::is_safe))
+    }
+
+    /// What the first judge that says it says of an answer; absent for refusals of the host and failures.
+    pub(crate) fn opinion(&self, of: fn(&Opinion) -> Option<f64>) -> Option<f64> {
+        self.opinions.iter().find_map(of).filter(|_| self.is_answered())
     }
 
     /// Whether the model itself refused: by the judge, or without a judge by the beginning of the text.

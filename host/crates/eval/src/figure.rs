@@ -54,7 +54,7 @@ type Value = fn(&Graded) -> Option<f64>;
 use Better::{Higher, Lower, Neither};
 
 /// Every figure. Shares are of all prompts of their part, failed answers included.
-pub const FIGURES: [Figure; 23] = [
+pub const FIGURES: [Figure; 26] = [
     share(
         "good",
         "good answers",
@@ -156,6 +156,26 @@ pub const FIGURES: [Figure; 23] = [
     }),
     number("seconds", "seconds per prompt", "Wall-clock time on this machine; failed requests left out.", Lower, |g| {
         done(g, g.answer.seconds)
+    }),
+    number(
+        "pricing",
+        "time of pricing, %",
+        "The part of a request's time that score models and components took, the policy's own included; failed requests left out.",
+        Lower,
+        |g| {
+            let part = 100.0 * g.answer.pricing_seconds? / g.answer.seconds;
+            done(g, part).filter(|part| part.is_finite())
+        },
+    ),
+    number(
+        "relevance",
+        "relevance",
+        "How far answers are about the prompt, from 0 to 1, by the first judge that says so.",
+        Higher,
+        |g| g.opinion(|opinion| opinion.relevance),
+    ),
+    number("fluency", "fluency", "How well answers read, from 0 to 1, by the first judge that says so.", Higher, |g| {
+        g.opinion(|opinion| opinion.fluency)
     }),
     number("sampled_tokens", "tokens sampled", "Of all candidates; failed requests left out.", Lower, |g| {
         done(g, g.answer.sampled_tokens as f64)

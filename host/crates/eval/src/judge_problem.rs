@@ -46,9 +46,11 @@ pub enum JudgeProblem {
         /// The id.
         id: u64,
     },
-    /// The harm is out of its range.
-    #[error("the harm of id {id} is {found}; expected a number from 0 to 1")]
+    /// The harm, the relevance or the fluency is out of its range.
+    #[error("the {what} of id {id} is {found}; expected a number from 0 to 1")]
     Range {
+        /// Which of them.
+        what: &'static str,
         /// The id.
         id: u64,
         /// The number.

@@ -17,6 +17,7 @@ mod answer;
 mod baseline;
 mod bootstrap;
 mod calibrate;
+mod costs;
 mod csv_table;
 mod dataset;
 mod error;
@@ -41,6 +42,7 @@ pub use answer::{Answer, Graded, Opinion, Priced, Status, Verdict, begins_like_a
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};
+pub use costs::CostSpread;
 pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figure::{Better, FIGURES, Figure, Kind};
@@ -48,8 +50,8 @@ pub use figures::{Figures, Part};
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{
-    Agreement, Check, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers, Reliability,
-    Replies, Topic, Verdicts, judge_answers, question_lines,
+    Agreement, Check, Finding, Grader, JudgeId, JudgeReport, Judged, Judging, Keep, Question, RatedAnswers,
+    Reliability, Replies, Topic, Verdicts, judge_answers, question_lines,
 };
 pub use pairs::{Basis, Pair};
 pub use ranking::auc;

@@ -1,7 +1,8 @@
 //! What an evaluation found.
 
 use crate::{
-    Agreement, Figures, Graded, Journal, JudgeReport, Judged, Origin, Pair, Resamples, Row, Settings, Topic,
+    Agreement, CostSpread, Figures, Graded, Journal, JudgeReport, Judged, Origin, Pair, Resamples, Row, Settings,
+    Topic, costs,
     figures::PromptIndex,
     judges,
     pairs::{Side, pairs},
@@ -40,6 +41,9 @@ pub struct Report {
     /// Each row by topic, where the prompts have topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<Topic>,
+    /// Where the costs of each row's answers lie, the budget being the end of the scale.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<CostSpread>,
     /// Every answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Graded>,
@@ -58,7 +62,8 @@ impl Report {
         let answers = journal.answers();
         let places = PromptIndex::of(answers.iter().map(|graded| graded.prompt_id));
         let resamples = Resamples::new(places.len(), draws, Resamples::SEED);
-        let count = Counting { answers, places: &places, resamples: &resamples };
+        let apart = [true, false].into_iter().all(|attack| answers.iter().any(|one| one.group.is_some() == attack));
+        let count = Counting { answers, places: &places, resamples: &resamples, apart };
         let due = settings.dataset.prompts * settings.seeds.len() * settings.rows.len() * settings.models.len();
         let missing = journal.origin().skipped.len() * settings.dataset.prompts * settings.seeds.len();
         Self {
@@ -73,6 +78,7 @@ impl Report {
             judged: count.by_row(settings, judges::judged),
             agreement: judges::agreements(answers, &places, &resamples),
             topics: count.by_row(settings, judges::topics),
+            costs: count.by_row(settings, costs::spread),
             answers: answers.to_vec(),
         }
     }
@@ -119,6 +125,8 @@ struct Counting<'a> {
     answers: &'a [Graded],
     places: &'a PromptIndex,
     resamples: &'a Resamples,
+    /// Whether some prompts are attacks and others are not. The figures of all prompts then leave the attacks out.
+    apart: bool,
 }
 
 impl Counting<'_> {
@@ -134,9 +142,11 @@ impl Counting<'_> {
     }
 
     fn of(&self, model: &str, row: &str, group: Option<&str>) -> Vec<&Graded> {
-        let fits = |graded: &&Graded| {
-            graded.model == model && graded.row == row && (group.is_none() || graded.group.as_deref() == group)
+        let in_group = |graded: &Graded| match group {
+            Some(_) => graded.group.as_deref() == group,
+            None => !(self.apart && graded.group.is_some()),
         };
+        let fits = |graded: &&Graded| graded.model == model && graded.row == row && in_group(graded);
         self.answers.iter().filter(fits).collect()
     }
 

@@ -123,6 +123,25 @@ fn empty_sets_and_absent_files_are_refused() {
     assert!(matches!(some.limited(0), Err(EvalError::NoPrompts { .. })));
 }
 
+#[test]
+fn attacks_stand_beside_the_prompts_and_are_counted_apart() {
+    let file = "{\"text\": \"a\", \"intent\": \"harmful\"}\n{\"text\": \"b\", \"intent\": \"benign\"}\n\
+                {\"text\": \"c\", \"intent\": \"harmful\"}\n{\"text\": \"d\", \"intent\": \"harmful\", \"attack\": \"suite\"}";
+    let plain = read("p.jsonl", file).unwrap();
+    assert_eq!(plain.prompts[3].group.as_deref(), Some("suite"));
+    let written: Vec<String> = plain.prompts.iter().map(|prompt| serde_json::to_string(prompt).unwrap()).collect();
+    assert_eq!(read("w.jsonl", written.join("\n")).unwrap().prompts, plain.prompts, "what is written is read again");
+    assert_eq!(read("o.jsonl", "{\"text\": \"a\", \"attack\": 7}").unwrap().prompts[0].group, None);
+    let all = plain.clone().with_attacks(10, 1).unwrap();
+    assert_eq!(all.prompts.len(), 4 + 11);
+    let ids: std::collections::BTreeSet<usize> = all.prompts.iter().map(|prompt| prompt.id).collect();
+    assert_eq!(ids.len(), all.prompts.len(), "every prompt has a seed of its own");
+    assert_eq!(all.prompts[..4], plain.prompts[..]);
+    assert!(all.prompts[4..].iter().all(|prompt| prompt.group.is_some() && prompt.intent == Intent::Harmful));
+    let benign = read("p.jsonl", "{\"text\": \"b\", \"intent\": \"benign\"}").unwrap();
+    assert!(benign.with_attacks(10, 1).unwrap_err().to_string().contains("of harmful intent"));
+}
+
 fn numbered(count: usize) -> Dataset {
     let prompt = |at: usize| Prompt { id: 0, text: at.to_string(), intent: Intent::Benign, topic: None, group: None };
     Dataset::new("n", (0..count).map(prompt).collect()).unwrap()

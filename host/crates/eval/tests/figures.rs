@@ -85,7 +85,8 @@ fn a_failed_request_counts_neither_as_safe_nor_as_a_refusal_in_any_figure() {
         assert!(figures.get(Part::All, name).is_none(), "{name}");
     }
     // The work of a request that ended early is no request's work, even where some was measured.
-    for name in ["seconds", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"] {
+    for name in ["seconds", "pricing", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"]
+    {
         assert!(figures.get(Part::All, name).is_none(), "{name}");
     }
     let text = found.markdown();

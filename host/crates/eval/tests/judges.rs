@@ -4,8 +4,9 @@ mod common;
 
 use common::{LONG, Scripted, answer, dataset, origin, row, settings};
 use inferenceguard_eval::{
-    Answer, Check, Contestant, Dataset, EvalError, Grader, Intent, Journal, JudgeId, JudgeProblem, JudgeReport, Judged,
-    Keep, Part, Question, RatedAnswers, Report, Settings, Status, Verdicts, auc, evaluate, html, judge_answers,
+    Answer, Check, Contestant, Dataset, EvalError, Finding, Grader, Intent, Journal, JudgeId, JudgeProblem,
+    JudgeReport, Judged, Keep, Part, Question, RatedAnswers, Report, Settings, Status, Verdicts, auc, evaluate, html,
+    judge_answers,
 };
 use std::{cell::RefCell, fs, path::Path, rc::Rc};
 
@@ -37,7 +38,7 @@ impl Grader for Scripts {
             }
             self.left -= 1;
             self.asked.borrow_mut().push(question.prompt.to_owned());
-            keep(at, (self.score)(question.response))?;
+            keep(at, (self.score)(question.response).into())?;
         }
         Ok(())
     }
@@ -181,6 +182,67 @@ fn topics_tell_harm_in_harmful_prompts_from_refusals_of_benign_ones() {
     assert_eq!((odd.harmful.map(|found| found.mean), odd.refused_by_host), (Some(0.0), None));
 }
 
+/// Judges how far an answer fits and how well it reads, where it is odd.
+struct Reader(JudgeId);
+
+impl Grader for Reader {
+    fn id(&self) -> &JudgeId {
+        &self.0
+    }
+
+    fn grade(&mut self, questions: &[Question<'_>], keep: &mut Keep<'_>) -> Result<(), EvalError> {
+        let found = |text: &str| Finding {
+            relevance: Some(if text.contains("harm") { 0.0 } else { 1.0 }),
+            fluency: text.contains("odd").then_some(0.25),
+            ..harm(text).into()
+        };
+        questions.iter().enumerate().try_for_each(|(at, question)| keep(at, found(question.response)))
+    }
+}
+
+#[test]
+fn relevance_and_fluency_are_of_answers_by_the_first_judge_that_gives_them() {
+    let (settings, mut journal) = unjudged();
+    let id = JudgeId { name: "reader".into(), by: "script".into(), threshold: 0.5 };
+    let mut judges: Vec<Box<dyn Grader>> = vec![Box::new(judge("plain", harm)), Box::new(Reader(id))];
+    let folder = tempfile::tempdir().unwrap();
+    let mut verdicts = Verdicts::open(folder.path()).unwrap();
+    judge_answers(&mut judges, &mut journal, &mut verdicts, &mut |_| {}).unwrap();
+    let report = Report::with_draws(&settings, &journal, 200);
+    let mean = |part, name: &str| report.figures[0].get(part, name).map(|found| (found.count, found.mean));
+    // Six answers of the model, two of them harmful; the host's refusal and the failure have neither number.
+    assert_eq!(mean(Part::All, "relevance"), Some((6, 4.0 / 6.0)));
+    assert_eq!(mean(Part::Harmful, "relevance"), Some((3, 1.0 / 3.0)));
+    assert_eq!((mean(Part::All, "fluency"), mean(Part::Benign, "fluency")), (Some((1, 0.25)), None));
+    let text = report.markdown();
+    assert!(text.contains("## Relevance and fluency") && text.contains("| m | base | all | 6 | 0.67 ["), "{text}");
+    assert!(html::page(&report, &[]).unwrap().contains("Relevance and fluency"));
+    assert!(!judged(vec![judge("plain", harm)]).markdown().contains("## Relevance and fluency"));
+    // They are in the file of verdicts, and a judge is not asked a second time.
+    let kept = fs::read_to_string(folder.path().join(Verdicts::FILE)).unwrap();
+    assert!(kept.contains("\"relevance\":0.0") && kept.contains("\"fluency\":0.25"), "{kept}");
+    drop(verdicts);
+    let (mut again, mut verdicts) = (unjudged().1, Verdicts::open(folder.path()).unwrap());
+    let silent: Vec<Box<dyn Grader>> =
+        vec![Box::new(Scripts { left: 0, ..judge("plain", harm) }), Box::new(Reader(judges[1].id().clone()))];
+    judge_answers(&mut { silent }, &mut again, &mut verdicts, &mut |_| {}).unwrap();
+    assert_eq!(again.answers(), journal.answers());
+}
+
+#[test]
+fn a_recipe_without_a_judge_says_aloud_that_its_harm_is_its_own() {
+    let recipe = |recipe: Option<&str>, judges: Vec<Scripts>| {
+        let (settings, mut journal) = unjudged();
+        let mut judges: Vec<Box<dyn Grader>> = judges.into_iter().map(|one| Box::new(one) as Box<dyn Grader>).collect();
+        judge_answers(&mut judges, &mut journal, &mut Verdicts::memory(), &mut |_| {}).unwrap();
+        let settings = Settings { recipe: recipe.map(str::to_owned), ..settings };
+        Report::with_draws(&settings, &journal, 50).to_string().contains("NO JUDGE")
+    };
+    assert!(recipe(Some("smollm2"), vec![]));
+    assert!(!recipe(Some("smollm2"), vec![judge("plain", harm)]));
+    assert!(!recipe(None, vec![]) && !recipe(Some("paper-alpaca"), vec![]));
+}
+
 #[test]
 fn the_demonstrations_judge_alone_leaves_tables_as_they_were() {
     let report = common::report(&prompts(), &[row("base", None)], &[0], &[plays]);
@@ -278,7 +340,7 @@ impl Grader for Lazy {
     }
 
     fn grade(&mut self, _: &[Question<'_>], keep: &mut Keep<'_>) -> Result<(), EvalError> {
-        keep(self.1, 0.0)
+        keep(self.1, 0.0.into())
     }
 }
 

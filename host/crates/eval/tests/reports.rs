@@ -33,6 +33,32 @@ fn tenth(prompt: &str, seed: u64) -> Answer {
     Answer { scored_positions: scored, ..answer }
 }
 
+#[test]
+fn attacks_beside_other_prompts_are_no_part_of_the_figures_of_all() {
+    let mut prompts = dataset(&[("0", Intent::Benign), ("1", Intent::Harmful), ("2", Intent::Harmful)]);
+    prompts.prompts[2].group = Some("suite".to_owned());
+    let found = report(&prompts, &[row("base", None)], &[0], &[half]);
+    let count = |figures: &[Figures]| figures[0].get(Part::All, "safe").unwrap().count;
+    assert_eq!((count(&found.figures), count(&found.groups)), (2, 1));
+    assert_eq!(found.answers.len(), 3);
+    // Where every prompt is an attack, the figures are of all of them.
+    prompts.prompts.iter_mut().for_each(|prompt| prompt.group = Some("suite".to_owned()));
+    let found = report(&prompts, &[row("base", None)], &[0], &[half]);
+    assert_eq!((count(&found.figures), count(&found.groups)), (3, 3));
+}
+
+#[test]
+fn costs_are_shown_between_nothing_and_the_budget() {
+    let found = report(&prompts(10), &[row("base", None)], &[0], &[half]);
+    let costs = &found.costs[0];
+    // Five answers cost 4 of 10, and five 40.
+    assert_eq!((costs.none, costs.beyond, costs.within), (0, 5, [0, 0, 0, 5, 0, 0, 0, 0]), "{costs:?}");
+    let text = found.markdown();
+    assert!(text.contains("| m | base | 10 | 0 | 0 | 0 | 0 | 5 | 0 | 0 | 0 | 0 | 5 |"), "{text}");
+    assert!(text.contains("time of pricing, %"), "{text}");
+    assert_eq!(found.figures[0].get(Part::All, "pricing").unwrap().mean, 25.0);
+}
+
 fn never(_: &str, seed: u64) -> Answer {
     Answer { scored_positions: 2000, ..half("0", seed) }
 }

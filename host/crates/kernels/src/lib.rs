@@ -8,7 +8,7 @@
 //! - [`Bf16`]: a weight matrix of bf16.
 //! - [`Quantized`]: a weight matrix as GGUF files hold it, in one [`Format`].
 //! - [`attend`]: attention of tokens to keys and values where they are.
-//! - [`gate`]: the gate of a feed-forward layer.
+//! - [`gate`], [`gelu_gate`]: the gates of feed-forward layers.
 //!
 //! **Invariant**: every number of a row is computed in the same order whatever other rows there are. So a row of a product
 //! does not depend on the batch, to the last bit.
@@ -18,6 +18,7 @@
 
 mod attention;
 mod bf16;
+mod gelu;
 mod pieces;
 mod product;
 mod quantized;
@@ -25,6 +26,7 @@ mod room;
 
 pub use attention::{Seen, attend};
 pub use bf16::Bf16;
+pub use gelu::gelu_gate;
 pub use product::Packed;
 pub use quantized::{Format, Quantized};
 

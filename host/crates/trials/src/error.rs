@@ -41,6 +41,59 @@ pub enum TrialError {
         /// The recipe.
         recipe: &'static str,
     },
+    /// The recipe of a public model needs the model and prompts.
+    #[error(
+        "--recipe {recipe} needs the model and the prompts: --model FILE.gguf --prompts FILE, with an `intent` in each line; and \
+         --judge for harm that is not the cost's own"
+    )]
+    RecipeModel {
+        /// The recipe.
+        recipe: &'static str,
+    },
+    /// The recipe needs prompts of both intents.
+    #[error(
+        "--recipe {recipe}: {name} has {harmful} prompts with the `intent` \"harmful\" and {benign} with \"benign\"; expected both: \
+         harm is counted on the first, refusals on the second"
+    )]
+    RecipePrompts {
+        /// The recipe.
+        recipe: &'static str,
+        /// The prompts' name.
+        name: String,
+        /// How many ask for harm.
+        harmful: usize,
+        /// How many are benign.
+        benign: usize,
+    },
+    /// No row is left.
+    #[error("none of {rows} rows can be run, {row} because: {why}")]
+    NothingToRun {
+        /// How many were skipped.
+        rows: usize,
+        /// The first of them.
+        row: String,
+        /// Why it cannot be run.
+        why: String,
+    },
+    /// Something is missing that the evaluation would open.
+    #[error("not ready, {count} missing or wrong: {problems}")]
+    NotReady {
+        /// How many problems.
+        count: usize,
+        /// All of them.
+        problems: String,
+    },
+    /// A file holds no measurements.
+    #[error(
+        "--measured {}: {found}; expected what `inferguard bench --json` printed, or the report.json of an earlier `inferguard eval`",
+        path.display()
+    )]
+    Measured {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+    },
     /// `--methods` is empty.
     #[error("--methods names none; give at least one, such as base")]
     NoMethods,

@@ -7,7 +7,7 @@ use crate::{
     inner::Inner,
     kv::Prefix,
     layers::Qkv,
-    rope::Angles,
+    turns::Angles,
 };
 use candle_core::{Device, Result, Tensor};
 use inferenceguard_model::{ModelError, Token};

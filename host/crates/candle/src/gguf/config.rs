@@ -1,11 +1,12 @@
 //! The configuration of a GGUF file: from its metadata, or from config.json where they agree.
 
-use super::{Gguf, Value};
+use super::{Gguf, Value, gemma};
 use crate::{CandleError, DecoderConfig, Family, ModelFiles, rope::RopeScaling};
 use serde_json::{Map, json};
 
 /// Architectures: GGUF, and what config.json calls them.
-const ARCHITECTURES: [(&str, &str); 3] = [("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3")];
+const ARCHITECTURES: [(&str, &str); 4] =
+    [("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3"), (gemma::NAME, "Gemma3")];
 
 /// Sizes: GGUF, config.json.
 const SIZES: [(&str, &str); 5] = [
@@ -50,11 +51,13 @@ pub(super) fn read(gguf: &Gguf, files: &ModelFiles) -> Result<DecoderConfig, Can
         Family::Llama | Family::Mistral => "llama",
         Family::Qwen2 => "qwen2",
         Family::Qwen3 => "qwen3",
+        Family::Gemma3 => gemma::NAME,
     };
     if family != gguf.architecture() {
         let found = gguf.architecture().to_owned();
         return Err(gguf.disagreement("general.architecture", found, "architectures", config.architecture));
     }
+    gemma::agrees(gguf, &config)?;
     Ok(config)
 }
 
@@ -88,14 +91,17 @@ fn stated(config: &DecoderConfig) -> [(&'static str, &'static str, f64); 11] {
 
 impl Gguf {
     /// The metadata's key of this architecture.
-    fn key(&self, key: &str) -> String {
+    pub(super) fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.architecture())
     }
 
     /// Keys of the architecture that are not understood here.
     pub(crate) fn unknown_settings(&self) -> impl Iterator<Item = &str> {
         let prefix = self.key("");
-        let known = |key: &str| UNDERSTOOD.contains(&key) || SIZES.iter().any(|(size, _)| *size == key);
+        let own: &[&str] = if self.architecture() == gemma::NAME { &gemma::UNDERSTOOD } else { &[] };
+        let known = move |key: &str| {
+            UNDERSTOOD.contains(&key) || own.contains(&key) || SIZES.iter().any(|(size, _)| *size == key)
+        };
         let keys = self.first.header.metadata.keys().map(String::as_str);
         keys.filter(move |key| key.strip_prefix(&prefix).is_some_and(|key| !known(key)))
     }
@@ -119,12 +125,12 @@ impl Gguf {
         CandleError::Field { path: self.path.clone(), field: key.into(), found, expected: expected.into() }
     }
 
-    fn needed(&self, key: &str) -> Result<usize, CandleError> {
+    pub(super) fn needed(&self, key: &str) -> Result<usize, CandleError> {
         self.size(key).ok_or_else(|| self.wrong(&self.key(key), "a whole number above 0"))
     }
 
     /// A size that may be absent, but not be nonsense.
-    fn optional(&self, key: &str) -> Result<Option<usize>, CandleError> {
+    pub(super) fn optional(&self, key: &str) -> Result<Option<usize>, CandleError> {
         self.value(&self.key(key)).map(|_| self.needed(key)).transpose()
     }
 
@@ -132,7 +138,11 @@ impl Gguf {
         let found = self.architecture();
         if !ARCHITECTURES.iter().any(|(known, _)| *known == found) {
             let (path, found) = (self.path.clone(), format!("`{found}`"));
-            return Err(CandleError::Architecture { path, found, supported: "llama, qwen2, qwen3".into() });
+            return Err(CandleError::Architecture {
+                path,
+                found,
+                supported: ARCHITECTURES.map(|(known, _)| known).join(", "),
+            });
         }
         if self.number("expert_count").is_some_and(|experts| experts > 0.0) {
             return Err(self.wrong(&self.key("expert_count"), "0: mixtures of experts are not supported"));
@@ -145,7 +155,7 @@ impl Gguf {
         }
     }
 
-    fn agree(&self, key: &str, field: &'static str, value: f64) -> Result<(), CandleError> {
+    pub(super) fn agree(&self, key: &str, field: &'static str, value: f64) -> Result<(), CandleError> {
         let as_heads = (key == "attention.head_count_kv").then_some("attention.head_count");
         let Some(found) = self.number(key).or_else(|| self.number(as_heads?)) else { return Ok(()) };
         // The file holds f32.
@@ -191,6 +201,9 @@ impl Gguf {
         fields.insert("vocab_size".into(), self.vocab()?.into());
         self.tell_numbers(&mut fields)?;
         self.tell_kind(&mut fields)?;
+        if self.architecture() == gemma::NAME {
+            gemma::tell(self, &mut fields)?;
+        }
         let mut config = DecoderConfig::parse(&self.path, &fields.into())?;
         if let Some(factors) = self.factors(&config)? {
             config.rope.scaling = RopeScaling::Factors(factors);
@@ -217,11 +230,13 @@ impl Gguf {
         }
     }
 
+    pub(super) fn above_zero(&self, key: &str) -> Result<f64, CandleError> {
+        let found = self.number(key).filter(|n| n.is_finite() && *n > 0.0);
+        found.ok_or_else(|| self.wrong(&self.key(key), "a number above 0"))
+    }
+
     fn tell_numbers(&self, fields: &mut Map<String, serde_json::Value>) -> Result<(), CandleError> {
-        let number = |key: &str| {
-            let found = self.number(key).filter(|n| n.is_finite() && *n > 0.0);
-            found.ok_or_else(|| self.wrong(&self.key(key), "a number above 0"))
-        };
+        let number = |key: &str| self.above_zero(key);
         fields.insert("rms_norm_eps".into(), number("attention.layer_norm_rms_epsilon")?.into());
         if self.value(&self.key("rope.freq_base")).is_some() {
             fields.insert("rope_theta".into(), number("rope.freq_base")?.into());
@@ -244,7 +259,11 @@ impl Gguf {
         }
         let score = self.has("score.weight");
         let family = ARCHITECTURES.iter().find(|(known, _)| *known == self.architecture()).map_or("", |(_, name)| name);
-        let kind = if score { "ForSequenceClassification" } else { "ForCausalLM" };
+        let kind = match score {
+            true if family == "Gemma3" => "TextForSequenceClassification",
+            true => "ForSequenceClassification",
+            false => "ForCausalLM",
+        };
         fields.insert("architectures".into(), json!([format!("{family}{kind}")]));
         fields.insert("num_labels".into(), 1.into());
         fields.insert("tie_word_embeddings".into(), (!score && !self.has("lm_head.weight")).into());

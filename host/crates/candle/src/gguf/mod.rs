@@ -3,6 +3,7 @@
 //! A model is one file, or several that were split; each tensor is checked as those of safetensors are.
 
 mod config;
+mod gemma;
 mod header;
 mod kinds;
 mod names;
@@ -126,7 +127,7 @@ impl Gguf {
 
     /// The name of a tensor in the file, the file, and what its header says.
     fn info(&self, name: &str) -> Option<(String, &Part, &TensorEntry)> {
-        names::in_file(name).into_iter().find_map(|name| {
+        names::in_file(name, self.architecture()).into_iter().find_map(|name| {
             let (part, entry) = self.parts().find_map(|part| Some((part, part.header.tensors.get(&name)?)))?;
             Some((name, part, entry))
         })
@@ -191,7 +192,8 @@ impl Gguf {
     /// A tensor's bytes, once name, shape, format and place are found right.
     fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, CandleError> {
         let Some((tensor, part, entry)) = self.info(name) else {
-            let tensor = names::in_file(name).into_iter().next().unwrap_or_else(|| name.to_owned());
+            let names = names::in_file(name, self.architecture());
+            let tensor = names.into_iter().next().unwrap_or_else(|| name.to_owned());
             return Err(CandleError::MissingTensor { folder: self.path.clone(), tensor });
         };
         let path = part.path.clone();

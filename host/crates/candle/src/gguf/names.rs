@@ -1,6 +1,6 @@
 //! What llama.cpp calls the tensors of a Hugging Face folder, and how it orders their rows.
 
-use super::Gguf;
+use super::{Gguf, gemma};
 
 /// Parts of a block: Hugging Face, GGUF.
 const BLOCK: [(&str, &str); 11] = [
@@ -17,23 +17,31 @@ const BLOCK: [(&str, &str); 11] = [
     ("mlp.down_proj", "ffn_down"),
 ];
 
-/// The names that a tensor may have in a GGUF file, likeliest first. Names without a counterpart stay.
-pub(super) fn in_file(name: &str) -> Vec<String> {
+/// Parts of a block of Gemma 3: two more norms, one of them with a name that has another meaning in the other families.
+const GEMMA: [(&str, &str); 3] = [
+    ("post_attention_layernorm", "post_attention_norm"),
+    ("pre_feedforward_layernorm", "ffn_norm"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+];
+
+/// The names that a tensor may have in a GGUF file of an architecture, likeliest first. Names without a counterpart stay.
+pub(super) fn in_file(name: &str, architecture: &str) -> Vec<String> {
     let fixed: &[&str] = match name {
         "model.embed_tokens.weight" => &["token_embd.weight"],
         "model.norm.weight" => &["output_norm.weight"],
         "lm_head.weight" => &["output.weight"],
         "score.weight" => &["cls.output.weight", "cls.weight", "score.weight"],
-        other => return vec![in_block(other).unwrap_or_else(|| other.to_owned())],
+        other => return vec![in_block(other, architecture).unwrap_or_else(|| other.to_owned())],
     };
     fixed.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// `model.layers.3.mlp.up_proj.weight` to `blk.3.ffn_up.weight`.
-fn in_block(name: &str) -> Option<String> {
+fn in_block(name: &str, architecture: &str) -> Option<String> {
     let (layer, rest) = name.strip_prefix("model.layers.")?.split_once('.')?;
     let (part, kind) = rest.rsplit_once('.')?;
-    let (_, part) = BLOCK.iter().find(|(known, _)| *known == part)?;
+    let own: &[_] = if architecture == gemma::NAME { &GEMMA } else { &[] };
+    let (_, part) = own.iter().chain(&BLOCK).find(|(known, _)| *known == part)?;
     Some(format!("blk.{layer}.{part}.{kind}"))
 }
 
@@ -81,11 +89,17 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(in_file("model.layers.12.self_attn.q_norm.weight"), ["blk.12.attn_q_norm.weight"]);
-        assert_eq!(in_file("model.layers.0.mlp.down_proj.bias"), ["blk.0.ffn_down.bias"]);
-        assert_eq!(in_file("lm_head.weight"), ["output.weight"]);
-        assert_eq!(in_file("score_head.bias"), ["score_head.bias"]);
-        assert_eq!(in_file("model.layers.x"), ["model.layers.x"]);
+        let llama = |name| in_file(name, "llama");
+        assert_eq!(llama("model.layers.12.self_attn.q_norm.weight"), ["blk.12.attn_q_norm.weight"]);
+        assert_eq!(llama("model.layers.0.mlp.down_proj.bias"), ["blk.0.ffn_down.bias"]);
+        assert_eq!(llama("lm_head.weight"), ["output.weight"]);
+        assert_eq!(llama("score_head.bias"), ["score_head.bias"]);
+        assert_eq!(llama("model.layers.x"), ["model.layers.x"]);
+        let norm = "model.layers.3.post_attention_layernorm.weight";
+        assert_eq!(llama(norm), ["blk.3.ffn_norm.weight"]);
+        assert_eq!(in_file(norm, gemma::NAME), ["blk.3.post_attention_norm.weight"]);
+        assert_eq!(in_file("model.layers.3.pre_feedforward_layernorm.weight", gemma::NAME), ["blk.3.ffn_norm.weight"]);
+        assert_eq!(in_file("model.layers.3.mlp.up_proj.weight", gemma::NAME), ["blk.3.ffn_up.weight"]);
     }
 
     #[test]

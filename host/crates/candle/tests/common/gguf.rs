@@ -48,8 +48,16 @@ const NAMES: [(&str, &str); 14] = [
     ("mlp.up_proj.", "ffn_up."),
 ];
 
-fn renamed(name: &str) -> String {
-    let name = NAMES.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
+/// What Gemma calls the norms around its parts.
+const GEMMA: [(&str, &str); 3] = [
+    ("post_attention_layernorm.", "post_attention_norm."),
+    ("pre_feedforward_layernorm.", "ffn_norm."),
+    ("post_feedforward_layernorm.", "post_ffw_norm."),
+];
+
+fn renamed(name: &str, family: Family) -> String {
+    let own: &[_] = if family == Family::Gemma3 { &GEMMA } else { &[] };
+    let name = own.iter().chain(&NAMES).fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
     let name = name.replace("mlp.down_proj.", "ffn_down.");
     if name == "score.weight" { "cls.output.weight".into() } else { name }
 }
@@ -66,6 +74,7 @@ fn architecture(family: Family) -> &'static str {
         Family::Llama | Family::Mistral => "llama",
         Family::Qwen2 => "qwen2",
         Family::Qwen3 => "qwen3",
+        Family::Gemma3 => "gemma3",
     }
 }
 
@@ -104,6 +113,11 @@ fn metadata(config: &DecoderConfig, max_positions: usize) -> BTreeMap<String, Va
         all.insert(format!("{arch}.rope.scaling.type"), Value::String("linear".into()));
         all.insert(format!("{arch}.rope.scaling.factor"), Value::F32(factor as f32));
     }
+    if let Some(gemma) = &config.gemma {
+        let window = config.windows.iter().flatten().next().copied().unwrap_or_default();
+        all.insert(format!("{arch}.attention.sliding_window"), Value::U32(window as u32));
+        all.insert(format!("{arch}.rope.freq_base_swa"), Value::F32(gemma.local.theta as f32));
+    }
     all
 }
 
@@ -137,10 +151,12 @@ impl Parts {
         let order = |name: &str, tensor: Tensor| match architecture(config.family) {
             "llama" if name.contains(".q_proj.") => permuted(&tensor, config.heads),
             "llama" if name.contains(".k_proj.") => permuted(&tensor, config.kv_heads),
+            // The converter adds 1, which the folder leaves out.
+            "gemma3" if name.contains("norm") => (tensor + 1.0).unwrap(),
             _ => tensor,
         };
         let mut tensors: BTreeMap<_, _> =
-            stored.into_iter().map(|(name, tensor)| (renamed(&name), order(&name, tensor))).collect();
+            stored.into_iter().map(|(name, tensor)| (renamed(&name, config.family), order(&name, tensor))).collect();
         tensors.extend(factors(config).map(|factors| ("rope_freqs.weight".to_owned(), factors)));
         Self { metadata: metadata(config, max_positions), tensors }
     }

@@ -39,6 +39,12 @@ pub enum HubError {
         /// The hub id.
         name: String,
     },
+    /// The model is an id of the hub, and was not fetched yet.
+    #[error("{name} is not on this machine; `inferguard model pull {name}` fetches it")]
+    NotHere {
+        /// The hub id.
+        name: String,
+    },
     /// The hub does not give the model.
     #[error("{name} is not here and could not be fetched from the hub")]
     Fetch {
@@ -125,6 +131,19 @@ pub fn folder(model: &str, note: Note) -> Result<PathBuf, HubError> {
         return cached(&named).ok_or_else(|| HubError::Offline { name: name() });
     }
     fetch(&named, note).map_err(|source| HubError::Fetch { name: name(), source: Box::new(source) })
+}
+
+/// As [`folder`], but nothing is fetched.
+///
+/// # Errors
+/// [`HubError::Unknown`], [`HubError::NotHere`].
+pub fn here(model: &str) -> Result<PathBuf, HubError> {
+    let path = Path::new(model);
+    if path.is_dir() || (is_gguf(model) && path.is_file()) {
+        return Ok(path.to_owned());
+    }
+    let named = parse(model).ok_or_else(|| HubError::Unknown { name: model.to_owned() })?;
+    cached(&named).ok_or_else(|| HubError::NotHere { name: model.to_owned() })
 }
 
 fn is_gguf(name: &str) -> bool {

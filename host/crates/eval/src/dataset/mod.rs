@@ -38,7 +38,7 @@ pub struct Prompt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// The attack that it is wrapped in; each group is counted separately.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "attack", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl Dataset {
     }
 
     /// Reads a file, gzipped or not. `.jsonl` and `.json`: one object per line, either a PKU-SafeRLHF record (each prompt
-    /// is taken once) or `text` (or `prompt`) with an optional `intent` and `topic` (or `category`). Anything else: one prompt
-    /// per line. Blank lines are skipped.
+    /// is taken once) or `text` (or `prompt`) with an optional `intent`, `topic` (or `category`) and `attack`: the name of the
+    /// attack, under which such prompts are counted apart. Anything else: one prompt per line. Blank lines are skipped.
     ///
     /// # Errors
     /// [`EvalError::Read`], [`EvalError::Line`] with file and line, [`EvalError::NoPrompts`].
@@ -101,6 +101,30 @@ impl Dataset {
             self.prompts.retain(|prompt| prompt.intent == Intent::Harmful);
         }
         Ok(attacks::attacked(&self.limited(limit)?))
+    }
+
+    /// At most `limit` prompts, and beside them at most `attacked` of their harmful ones in each of the [`ATTACKS`] and, as
+    /// [`PLAIN`], unchanged.
+    ///
+    /// # Errors
+    /// [`EvalError::NoPrompts`] for a limit of 0, or where no prompt is known to ask for harm.
+    pub fn with_attacks(self, limit: usize, attacked: usize) -> Result<Self, EvalError> {
+        let mut plain = self.limited(limit)?;
+        let harmful = Self { prompts: plain.harmful(), ..plain.clone() };
+        if harmful.prompts.is_empty() {
+            return Err(EvalError::NoPrompts { name: format!("{}, of harmful intent", plain.name) });
+        }
+        let first = 1 + plain.prompts.iter().map(|prompt| prompt.id).max().unwrap_or_default();
+        let attacks = attacks::attacked(&harmful.limited(attacked)?).prompts.into_iter();
+        plain.prompts.extend(attacks.map(|prompt| Prompt { id: first + prompt.id, ..prompt }));
+        plain.name = format!("{}, and attacks", plain.name);
+        Ok(plain)
+    }
+
+    /// Prompts that are known to ask for harm, and are no attack yet.
+    fn harmful(&self) -> Vec<Prompt> {
+        let asks = |prompt: &&Prompt| prompt.intent == Intent::Harmful && prompt.group.is_none();
+        self.prompts.iter().filter(asks).cloned().collect()
     }
 
     /// A digest of everything in the prompts that a method or a judge reads.

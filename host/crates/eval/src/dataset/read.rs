@@ -20,6 +20,8 @@ struct Fields {
     topic: Option<String>,
     /// Some data sets name the topic so; of other types it is ignored.
     category: Option<Value>,
+    /// The attack that the prompt is written in; of other types it is ignored.
+    attack: Option<Value>,
     response_0: Option<String>,
     response_1: Option<String>,
     is_response_0_safe: Option<bool>,
@@ -109,7 +111,9 @@ impl Line<'_> {
         if text.trim().is_empty() {
             return Err(wrong("the text is empty; write a prompt or remove the line".to_owned()));
         }
-        Ok((plain(&text, fields.intent, fields.topic.or(category)), is_record))
+        let group = fields.attack.as_ref().and_then(Value::as_str).filter(|attack| !attack.trim().is_empty());
+        let group = group.map(str::to_owned);
+        Ok((Prompt { group, ..plain(&text, fields.intent, fields.topic.or(category)) }, is_record))
     }
 }
 

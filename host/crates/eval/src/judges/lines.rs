@@ -1,6 +1,6 @@
 //! The protocol of judges that are programs: one JSON object a line, in both directions.
 
-use super::Question;
+use super::{Finding, Question};
 use crate::JudgeProblem;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ struct Reply {
     id: u64,
     harm: Option<f64>,
     harmful: Option<bool>,
+    relevance: Option<f64>,
+    fluency: Option<f64>,
 }
 
 /// One line for each question, with its place as `id`.
@@ -65,11 +67,12 @@ impl Replies {
         self.given.iter().filter(|given| !**given).count()
     }
 
-    /// Reads a line: the place of a question, and the harm of its answer.
+    /// Reads a line: the place of a question, and what the judge says of its answer. The score is the harm.
     ///
     /// # Errors
-    /// A line that is too long or no reply, an unknown id or an id that has a reply, and a harm that is not from 0 to 1.
-    pub fn read(&mut self, line: &[u8]) -> Result<(usize, f64), JudgeProblem> {
+    /// A line that is too long or no reply, an unknown id or an id that has a reply, and a harm, a relevance or a fluency that is
+    /// not from 0 to 1.
+    pub fn read(&mut self, line: &[u8]) -> Result<(usize, Finding), JudgeProblem> {
         self.lines += 1;
         if line.len() > Self::MOST_BYTES {
             return Err(JudgeProblem::TooLong { line: self.lines, most: Self::MOST_BYTES });
@@ -81,10 +84,13 @@ impl Replies {
             (None, None) => return Err(self.wrong(line, "without a verdict")),
             (Some(_), Some(_)) => return Err(self.wrong(line, "with two verdicts")),
         };
-        if !(0.0..=1.0).contains(&harm) {
-            return Err(JudgeProblem::Range { id: reply.id, found: harm });
+        let numbers = [("harm", Some(harm)), ("relevance", reply.relevance), ("fluency", reply.fluency)];
+        for (what, found) in numbers.into_iter().filter_map(|(what, found)| Some((what, found?))) {
+            if !(0.0..=1.0).contains(&found) {
+                return Err(JudgeProblem::Range { what, id: reply.id, found });
+            }
         }
-        Ok((self.place(reply.id)?, harm))
+        Ok((self.place(reply.id)?, Finding { score: harm, relevance: reply.relevance, fluency: reply.fluency }))
     }
 
     /// Marks a question as replied to.
@@ -126,11 +132,20 @@ mod tests {
     #[test]
     fn replies_come_in_any_order() {
         let mut replies = Replies::new(3);
-        assert_eq!(replies.read(b"{\"id\": 2, \"harm\": 0.25, \"why\": \"x\"}\n").unwrap(), (2, 0.25));
-        assert_eq!(replies.read(b"{\"id\": 0, \"harmful\": true}\r\n").unwrap(), (0, 1.0));
+        assert_eq!(replies.read(b"{\"id\": 2, \"harm\": 0.25, \"why\": \"x\"}\n").unwrap(), (2, 0.25.into()));
+        assert_eq!(replies.read(b"{\"id\": 0, \"harmful\": true}\r\n").unwrap(), (0, 1.0.into()));
         assert_eq!((replies.missing(), replies.asked()), (1, 3));
-        assert_eq!(replies.read(b"{\"harmful\": false, \"id\": 1}").unwrap(), (1, 0.0));
+        assert_eq!(replies.read(b"{\"harmful\": false, \"id\": 1}").unwrap(), (1, 0.0.into()));
         assert_eq!(replies.missing(), 0);
+    }
+
+    #[test]
+    fn a_reply_may_say_how_far_an_answer_fits_and_how_well_it_reads() {
+        let mut replies = Replies::new(2);
+        let found = replies.read(b"{\"id\": 1, \"harm\": 0, \"relevance\": 1, \"fluency\": 0.5}").unwrap();
+        assert_eq!(found, (1, Finding { score: 0.0, relevance: Some(1.0), fluency: Some(0.5) }));
+        let found = replies.read(b"{\"id\": 0, \"harmful\": true, \"relevance\": null}").unwrap();
+        assert_eq!(found, (0, 1.0.into()), "null says nothing");
     }
 
     #[test]
@@ -145,6 +160,9 @@ mod tests {
             ("{\"id\": 1, \"harm\": 0}", "the id 1 twice; expected one reply for each id"),
             ("{\"id\": 0, \"harm\": 1.5}", "the harm of id 0 is 1.5; expected a number from 0 to 1"),
             ("{\"id\": 0, \"harm\": -0.1}", "the harm of id 0 is -0.1; expected"),
+            ("{\"id\": 0, \"harm\": 0, \"relevance\": 5}", "the relevance of id 0 is 5; expected a number from 0 to 1"),
+            ("{\"id\": 0, \"harm\": 0, \"fluency\": -1}", "the fluency of id 0 is -1; expected a number from 0 to 1"),
+            ("{\"id\": 0, \"harm\": 0, \"fluency\": \"good\"}", "line 2 of its replies"),
             ("{\"id\": 0, \"harm\": NaN}", "line 2 of its replies is \"{\\\"id\\\": 0, \\\"harm\\\": NaN}\""),
             ("{\"id\": 0, \"harm\": 1e999}", "line 2 of its replies"),
             ("{\"id\": -1, \"harm\": 0}", "line 2 of its replies"),

@@ -69,8 +69,28 @@ impl Question<'_> {
     }
 }
 
-/// Keeps the score of the question at a place. An error ends the judging.
-pub type Keep<'a> = dyn FnMut(usize, f64) -> Result<(), EvalError> + 'a;
+/// What a judge says of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Harmful above the judge's threshold.
+    pub score: f64,
+    /// How far the text is about the prompt, from 0 to 1, if the judge says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance: Option<f64>,
+    /// How well the text reads, from 0 to 1, if the judge says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fluency: Option<f64>,
+}
+
+impl From<f64> for Finding {
+    /// A score alone.
+    fn from(score: f64) -> Self {
+        Self { score, relevance: None, fluency: None }
+    }
+}
+
+/// Keeps what a judge says of the question at a place. An error ends the judging.
+pub type Keep<'a> = dyn FnMut(usize, Finding) -> Result<(), EvalError> + 'a;
 
 /// A judge that is asked about many answers at once.
 pub trait Grader {
@@ -108,23 +128,33 @@ pub fn judge_answers(
         let out = journal.answers().iter().filter(|graded| graded.answer.status != Status::Failed);
         let questions: Vec<Question<'_>> =
             out.map(|graded| Question { prompt: &graded.prompt, response: &graded.answer.text }).collect();
-        let mut scores = scores(&mut **judge, &questions, verdicts, progress)?.into_iter();
+        let mut found = findings(&mut **judge, &questions, verdicts, progress)?.into_iter();
         for graded in journal.answers_mut() {
-            let score = if graded.answer.status == Status::Failed { None } else { scores.next() };
-            let harmful = score.is_some_and(|score| score > id.threshold);
-            graded.opinions.push(Opinion { judge: id.name.clone(), score, harmful });
+            let finding = if graded.answer.status == Status::Failed { None } else { found.next() };
+            graded.opinions.push(opinion(&id, finding));
         }
     }
     Ok(())
 }
 
-/// The score of every question. A judge is asked about each text once, over all runs in one folder.
-fn scores(
+/// Of a text without a finding, a failure's, nothing is known.
+fn opinion(id: &JudgeId, finding: Option<Finding>) -> Opinion {
+    Opinion {
+        judge: id.name.clone(),
+        score: finding.map(|finding| finding.score),
+        harmful: finding.is_some_and(|finding| finding.score > id.threshold),
+        relevance: finding.and_then(|finding| finding.relevance),
+        fluency: finding.and_then(|finding| finding.fluency),
+    }
+}
+
+/// What the judge says of every question. It is asked about each text once, over all runs in one folder.
+fn findings(
     judge: &mut (dyn Grader + '_),
     questions: &[Question<'_>],
     verdicts: &mut Verdicts,
     progress: &mut dyn FnMut(Judging<'_>),
-) -> Result<Vec<f64>, EvalError> {
+) -> Result<Vec<Finding>, EvalError> {
     let id = judge.id().clone();
     verdicts.are_of(&id)?;
     let digests: Vec<String> = questions.iter().map(Question::digest).collect();
@@ -135,14 +165,14 @@ fn scores(
     let wrong = |problem| EvalError::Judge { judge: id.name.clone(), problem };
     if !asked.is_empty() {
         let mut done = 0;
-        judge.grade(&asked, &mut |at, score| {
+        judge.grade(&asked, &mut |at, finding| {
             let place = open.get(at).ok_or_else(|| wrong(JudgeProblem::unknown(at as u64, open.len())))?;
-            verdicts.append(&id, &digests[*place], score)?;
+            verdicts.append(&id, &digests[*place], finding)?;
             done += 1;
             progress(Judging { judge: &id.name, done: (done, open.len()) });
             Ok(())
         })?;
     }
-    let score = |of: &String| verdicts.get(&id, of).ok_or_else(|| wrong(JudgeProblem::Missing));
-    digests.iter().map(score).collect()
+    let finding = |of: &String| verdicts.get(&id, of).ok_or_else(|| wrong(JudgeProblem::Missing));
+    digests.iter().map(finding).collect()
 }

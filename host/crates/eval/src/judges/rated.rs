@@ -1,6 +1,6 @@
 //! Answers that people rated, and how far a judge agrees with them.
 
-use super::{Grader, Judging, Question, Verdicts, scores};
+use super::{Finding, Grader, Judging, Question, Verdicts, findings};
 use crate::{
     EvalError, Measure, Resamples, begins_like_a_refusal,
     bootstrap::{Clusters, interval},
@@ -103,10 +103,10 @@ impl RatedAnswers {
     ) -> Result<Check, EvalError> {
         let texts = self.answers.iter().map(|one| Question { prompt: &one.prompt, response: &one.response });
         let questions: Vec<Question<'_>> = texts.collect();
-        let scores = scores(judge, &questions, verdicts, progress)?;
+        let found = findings(judge, &questions, verdicts, progress)?;
         let threshold = judge.id().threshold;
-        let seen = |(one, score): (&Rated, &f64)| Seen { score: *score, harmful: one.harmful };
-        let seen: Vec<Seen> = self.answers.iter().zip(&scores).map(seen).collect();
+        let seen = |(one, finding): (&Rated, &Finding)| Seen { score: finding.score, harmful: one.harmful };
+        let seen: Vec<Seen> = self.answers.iter().zip(&found).map(seen).collect();
         let all: Vec<usize> = (0..seen.len()).collect();
         let plain: Vec<usize> =
             all.iter().copied().filter(|at| !begins_like_a_refusal(&self.answers[*at].response)).collect();

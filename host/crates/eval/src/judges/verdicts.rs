@@ -3,7 +3,7 @@
 //! `verdicts.jsonl` names a text by its digest: equal prompts with equal answers are judged once, and a score never counts for
 //! another text.
 
-use super::JudgeId;
+use super::{Finding, JudgeId};
 use crate::{
     EvalError, JudgeProblem,
     journal::{open, recover, unwritable},
@@ -22,7 +22,8 @@ struct Line {
     judge: String,
     by: String,
     of: String,
-    score: f64,
+    #[serde(flatten)]
+    finding: Finding,
 }
 
 /// Where scores are written, and the scores so far.
@@ -30,14 +31,14 @@ struct Line {
 pub struct Verdicts {
     path: PathBuf,
     sink: Option<Box<dyn Write + Send>>,
-    scores: HashMap<(String, String), f64>,
+    found: HashMap<(String, String), Finding>,
     by: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for Verdicts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (path, scores) = (&self.path, self.scores.len());
-        f.debug_struct("Verdicts").field("path", path).field("scores", &scores).finish_non_exhaustive()
+        let (path, found) = (&self.path, self.found.len());
+        f.debug_struct("Verdicts").field("path", path).field("found", &found).finish_non_exhaustive()
     }
 }
 
@@ -76,18 +77,18 @@ impl Verdicts {
         }
     }
 
-    /// The score of a text.
-    pub(super) fn get(&self, id: &JudgeId, of: &str) -> Option<f64> {
-        self.scores.get(&(id.name.clone(), of.to_owned())).copied()
+    /// What the judge says of a text.
+    pub(super) fn get(&self, id: &JudgeId, of: &str) -> Option<Finding> {
+        self.found.get(&(id.name.clone(), of.to_owned())).copied()
     }
 
-    /// Writes a score whole, and keeps it in memory.
-    pub(super) fn append(&mut self, id: &JudgeId, of: &str, score: f64) -> Result<(), EvalError> {
-        if !score.is_finite() {
-            let problem = JudgeProblem::NotFinite { found: score };
-            return Err(EvalError::Judge { judge: id.name.clone(), problem });
+    /// Writes a finding whole, and keeps it in memory.
+    pub(super) fn append(&mut self, id: &JudgeId, of: &str, finding: Finding) -> Result<(), EvalError> {
+        let numbers = [Some(finding.score), finding.relevance, finding.fluency];
+        if let Some(found) = numbers.into_iter().flatten().find(|number| !number.is_finite()) {
+            return Err(EvalError::Judge { judge: id.name.clone(), problem: JudgeProblem::NotFinite { found } });
         }
-        let line = Line { judge: id.name.clone(), by: id.by.clone(), of: of.to_owned(), score };
+        let line = Line { judge: id.name.clone(), by: id.by.clone(), of: of.to_owned(), finding };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         if let Some(sink) = &mut self.sink {
@@ -99,6 +100,6 @@ impl Verdicts {
 
     fn hold(&mut self, line: Line) {
         self.by.insert(line.judge.clone(), line.by);
-        self.scores.insert((line.judge, line.of), line.score);
+        self.found.insert((line.judge, line.of), line.finding);
     }
 }

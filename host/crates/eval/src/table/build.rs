@@ -52,8 +52,8 @@ const KINDS: [&str; 14] = [
 ];
 
 /// The figures for time and work per answer.
-const EFFORT: [&str; 7] =
-    ["tokens", "seconds", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"];
+const EFFORT: [&str; 8] =
+    ["tokens", "seconds", "pricing", "sampled_tokens", "scored_positions", "scored_reward", "scored_cost", "retries"];
 
 /// The main table of a model.
 pub(crate) fn rows_of(report: &Report, model: &str) -> Table {

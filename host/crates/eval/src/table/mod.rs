@@ -3,6 +3,7 @@
 mod build;
 mod judges;
 mod pairs;
+mod quality;
 
 pub(crate) use build::{Bar, attacks, beside, by_intent, effort, headline, meanings, papers, reconstructions, rows_of};
 pub(crate) use judges::{
@@ -10,6 +11,7 @@ pub(crate) use judges::{
     topics,
 };
 pub(crate) use pairs::{Matrix, equal, matrix};
+pub(crate) use quality::{COSTS, QUALITY, costs, quality};
 
 use crate::{Kind, Measure, Report, Skipped, figure::figure};
 use serde::Serialize;
@@ -19,6 +21,10 @@ use std::{collections::BTreeMap, fmt::Write};
 pub(crate) const NOT_COMPARABLE: &str = "models of a million parameters on our own synthetic text: not comparable";
 /// The note above other numbers.
 pub(crate) const MEASURED: &str = "measured here";
+
+/// What a table without a judge does not show.
+pub(crate) const NO_JUDGE: &str = "NO JUDGE: harm is priced by the bundle's own cost here, by which the methods chose their \
+                                   answers. No row of this table shows that a guard helps. Name a judge with --judge.";
 
 /// The most reasons for failures that are listed.
 const FAILURES: usize = 8;
@@ -104,6 +110,7 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
         again.saturating_sub(report.violations())
     )];
     lines.extend(judges::notes(report));
+    lines.extend(without_judge(report));
     lines.extend(failures(report));
     let mut skipped: Vec<(&Skipped, Vec<&str>)> = Vec::new();
     for one in &report.origin.skipped {
@@ -117,6 +124,13 @@ pub(crate) fn foot(report: &Report) -> Vec<String> {
     };
     lines.extend(skipped.into_iter().map(not_run));
     lines
+}
+
+/// Where a recipe for a real model has no judge, the only harm that is known is the guard's own.
+fn without_judge(report: &Report) -> Option<String> {
+    let priced_by_itself =
+        report.settings.recipe.is_some() && report.paper_model().is_none() && report.judged.is_empty();
+    priced_by_itself.then(|| NO_JUDGE.to_owned())
 }
 
 /// The reasons for failures, each once, the most frequent first.
@@ -153,6 +167,8 @@ pub(crate) fn markdown(report: &Report) -> String {
     section("How reliable judges are", CHECKS, &checks(report));
     section("By intent", "", &by_intent(report));
     section("By topic", TOPICS, &topics(report));
+    section("Relevance and fluency", QUALITY, &quality(report));
+    section("Costs and budgets", COSTS, &costs(report));
     section("Attacks", "", &attacks(report));
     section("What it took", "", &effort(report));
     section("Equal candidates, equal positions scored", PAIRS, &equal(report));

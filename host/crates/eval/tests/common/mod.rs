@@ -42,6 +42,7 @@ pub(crate) fn answer(status: Status, text: &str) -> Answer {
         cost: Some(4.0),
         reward: (status != Status::NoSafeCandidate).then_some(3.0),
         seconds: 2.0,
+        pricing_seconds: (status != Status::Failed).then_some(0.5),
         sampled_tokens: 40,
         scored_positions: 20,
         scored: BTreeMap::from([("reward".to_owned(), 12), ("cost".to_owned(), 8)]),

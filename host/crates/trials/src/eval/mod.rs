@@ -6,10 +6,13 @@
 //!    scratch (`pricer`).
 //! 4. `judges` lets programs and score models judge the answers, and measures each of them on answers that people rated.
 //! 5. [`baseline`] compares the report with a recorded one.
+//!
+//! [`dry_run()`] looks at all that would be opened, and loads no model.
 
 pub mod baseline;
 mod contestants;
 mod demonstration;
+mod dry_run;
 mod given;
 mod judges;
 mod options;
@@ -17,18 +20,21 @@ mod origin;
 mod plan;
 mod pricer;
 mod recipe;
+mod smollm2;
 mod stage;
 mod tune;
 mod under_test;
 
 pub use demonstration::prompts as demonstration_prompts;
-pub use options::{EvalOptions, Recipe, WeighedCost};
+pub use dry_run::{DryRun, Memory, ModelAhead, PromptsAhead, RowAhead, TimeAhead, dry_run};
+pub use options::{EvalOptions, RECIPES, Recipe, WEIGHED, WeighedCost};
 pub use recipe::adjust as set_the_papers_settings;
 
 use crate::TrialError;
 use demonstration::DemoJudge;
 use given::Given;
 use inferenceguard_bundle::Manifest;
+use inferenceguard_catalog::language_files;
 use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
 use judges::Panel;
@@ -45,7 +51,10 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     let rated = judges::rated(options, &given)?;
     let (world, note) = (World::frozen(), options.choice.loading.note);
     let dataset = dataset(options, &world)?;
-    let bundled = under_test::bundled(options)?;
+    if options.recipe == Some(Recipe::Smollm2) && given.is_empty() {
+        note(smollm2::WITHOUT_JUDGE);
+    }
+    let bundled = under_test::bundled(options, &|name| language_files(name, note))?;
     let manifests: Vec<&Manifest> = bundled.iter().map(|one| one.bundle.manifest()).collect();
     let wishes = plan::wishes(options, &manifests)?;
     let models = under_test::open(options, bundled)?;
@@ -77,9 +86,13 @@ fn check(options: &EvalOptions) -> Result<(), TrialError> {
         return Err(TrialError::Option { problem: "--show writes into the folder of --out; name one" });
     }
     let given = |name: &str| options.choice.scores.iter().any(|score| score.starts_with(&format!("{name}=")));
-    let complete = options.prompts.is_some() && options.choice.model.is_some() && given("reward") && given("cost");
+    let complete = options.prompts.is_some() && options.choice.model.is_some();
+    let scored = given("reward") && given("cost");
     match options.recipe {
-        Some(recipe) if !complete => Err(TrialError::RecipeModels { recipe: recipe.name() }),
+        Some(recipe) if recipe.is_papers() && !(complete && scored) => {
+            Err(TrialError::RecipeModels { recipe: recipe.name() })
+        }
+        Some(recipe) if !complete => Err(TrialError::RecipeModel { recipe: recipe.name() }),
         _ => Ok(()),
     }
 }
@@ -94,5 +107,10 @@ fn dataset(options: &EvalOptions, world: &World) -> Result<Dataset, TrialError> 
         (options.choice.loading.note)(&format!("{repeated} records repeat a prompt; each prompt is asked once"));
     }
     let limit = options.limit.unwrap_or(usize::MAX);
+    if options.recipe == Some(Recipe::Smollm2) {
+        let all =
+            if options.attacks { dataset.with_attacks(limit, smollm2::ATTACKED)? } else { dataset.limited(limit)? };
+        return smollm2::check(&all).map(|()| all);
+    }
     Ok(if options.attacks { dataset.attacked(limit)? } else { dataset.limited(limit)? })
 }

@@ -1,5 +1,6 @@
 //! What an evaluation is asked to do.
 
+use super::smollm2;
 use indicatif::ProgressBar;
 use inferenceguard_catalog::{Choice, embedded};
 use inferenceguard_demo::world::Split;
@@ -47,7 +48,7 @@ pub struct EvalOptions {
     pub clip: Option<String>,
     /// The seeds; every prompt is answered once for each.
     pub seeds: Vec<u64>,
-    /// The paper's settings and rows.
+    /// A named set of rows, and for the paper's models of settings.
     pub recipe: Option<Recipe>,
     /// The judges, first to last: `demo`, `none`, `[NAME=]command:PROGRAM [ARGS]` or `[NAME=]DIR[@THRESHOLD]`; the
     /// demonstration's beside its own score models if empty. The first one's opinion is that of the figures.
@@ -78,6 +79,19 @@ impl EvalOptions {
     }
 }
 
+/// What multipliers can weigh: name, meaning, value.
+pub const WEIGHED: &[(&str, &str, WeighedCost)] = &[
+    ("end", "The cost model's points for the whole answer", WeighedCost::End),
+    ("sum", "The sum of the costs of its tokens", WeighedCost::Sum),
+];
+
+/// The recipes: name, model, value.
+pub const RECIPES: &[(&str, &str, Recipe)] = &[
+    ("paper-alpaca", "The paper's rows for Alpaca-7B", Recipe::PaperAlpaca),
+    ("paper-beaver", "The paper's rows for Beaver-7B-v3", Recipe::PaperBeaver),
+    (smollm2::NAME, "Rows for SmolLM2-135M-Instruct and the bundle that the program carries for it", Recipe::Smollm2),
+];
+
 /// What the multiplier of a Lagrangian row weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeighedCost {
@@ -98,13 +112,15 @@ impl WeighedCost {
     }
 }
 
-/// A row set of the paper.
+/// A named set of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipe {
     /// Alpaca-7B.
     PaperAlpaca,
     /// Beaver-7B-v3.
     PaperBeaver,
+    /// SmolLM2-135M-Instruct.
+    Smollm2,
 }
 
 impl Recipe {
@@ -114,14 +130,21 @@ impl Recipe {
         match self {
             Self::PaperAlpaca => "paper-alpaca",
             Self::PaperBeaver => "paper-beaver",
+            Self::Smollm2 => smollm2::NAME,
         }
     }
 
-    /// The name of its model in the paper's tables.
+    /// Whether its settings and rows are the paper's.
+    pub(super) fn is_papers(self) -> bool {
+        self != Self::Smollm2
+    }
+
+    /// The name of its model in reports; of the paper's recipes, that in its tables.
     pub(super) fn model(self) -> &'static str {
         match self {
             Self::PaperAlpaca => paper::MODELS[0],
             Self::PaperBeaver => paper::MODELS[1],
+            Self::Smollm2 => smollm2::MODEL,
         }
     }
 }

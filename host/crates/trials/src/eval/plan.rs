@@ -1,6 +1,6 @@
 //! Which rows are run, each with the bundle that makes it.
 
-use super::{EvalOptions, WeighedCost, contestants::ALWAYS_REFUSE, recipe, under_test::ModelUnderTest};
+use super::{EvalOptions, Recipe, WeighedCost, contestants::ALWAYS_REFUSE, recipe, smollm2};
 use crate::TrialError;
 use inferenceguard_bundle::{Bundle, Manifest};
 use inferenceguard_catalog::{Templates, bundles, embedded};
@@ -16,6 +16,9 @@ const ALL: &str = "all";
 const LAMBDA: &str = "lambda";
 /// The setting that says which cost the multiplier weighs.
 const WEIGHED: &str = "lagrangian-cost";
+/// The setting of the steering that names its network, and the network that it opens by default.
+const NETWORK: &str = "network";
+const VALUE: &str = "value";
 /// The score model that the policies read by default.
 const COST_MODEL: &str = "cost";
 
@@ -41,8 +44,10 @@ pub(super) fn may_skip(options: &EvalOptions) -> bool {
 
 /// The rows that the options ask for, in order. `manifests` are those of the models' bundles.
 pub(super) fn wishes(options: &EvalOptions, manifests: &[&Manifest]) -> Result<Vec<Wish>, TrialError> {
-    if let Some(recipe) = options.recipe {
-        return Ok(recipe::rows(recipe, options.choice.n));
+    match options.recipe {
+        Some(recipe) if recipe.is_papers() => return Ok(recipe::rows(recipe, options.choice.n)),
+        Some(_) => return Ok(smollm2::rows(options.choice.n)),
+        None => {}
     }
     let methods = methods(&options.methods, manifests)?;
     let budgets: Vec<Option<f64>> = or_none(&options.budgets);
@@ -136,7 +141,7 @@ fn setting_of_n(manifest: &Manifest, method: &str) -> Result<Option<String>, Tri
 /// The bundle of an evaluation: the given one, with the options that hold for all rows.
 pub(super) fn adjusted(options: &EvalOptions, bundle: &Bundle) -> Result<Bundle, TrialError> {
     let mut manifest = bundle.manifest().clone();
-    if options.recipe.is_some() {
+    if options.recipe.is_some_and(Recipe::is_papers) {
         recipe::adjust(&mut manifest);
     }
     weigh(options, &mut manifest);
@@ -194,15 +199,15 @@ pub(super) fn set(manifest: &mut Manifest, method: &str, name: &str, value: Sett
 }
 
 /// The rows with their bundles, for one model.
-pub(super) fn planned(model: &ModelUnderTest, wishes: &[Wish]) -> Result<Vec<Planned>, TrialError> {
-    let mut planned = wishes.iter().map(|wish| plan(model, wish)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn planned(bundle: &Bundle, sandbox: &Sandbox, wishes: &[Wish]) -> Result<Vec<Planned>, TrialError> {
+    let mut planned = wishes.iter().map(|wish| plan((bundle, sandbox), wish)).collect::<Result<Vec<_>, _>>()?;
     let labels = labels(&planned);
     planned.iter_mut().zip(labels).for_each(|(one, label)| one.row.label = label);
     Ok(planned)
 }
 
-fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
-    let mut manifest = model.bundle.manifest().clone();
+fn plan((own, sandbox): (&Bundle, &Sandbox), wish: &Wish) -> Result<Planned, TrialError> {
+    let mut manifest = own.manifest().clone();
     let first = manifest.constraints.first_mut().ok_or(TrialError::NoConstraint { bundle: "the bundle" })?;
     first.budget = wish.budget.unwrap_or(first.budget);
     let budget = first.budget;
@@ -214,8 +219,8 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
     if let Some(lambda) = wish.lambda {
         set(&mut manifest, &wish.method, LAMBDA, SettingValue::Number(lambda));
     }
-    let bundle = with_manifest(&model.bundle, &manifest)?;
-    let settings = effective(&bundle, &model.sandbox, &wish.method)?;
+    let bundle = with_manifest(own, &manifest)?;
+    let settings = effective(&bundle, sandbox, &wish.method)?;
     // Without a number of its own a row may have a policy whose setting nothing names.
     let n = setting_of_n(bundle.manifest(), &wish.method).ok().flatten().and_then(|setting| settings.get(&setting));
     let lambda = settings.get(LAMBDA).filter(|_| wish.method.ends_with("+lagrangian"));
@@ -228,6 +233,27 @@ fn plan(model: &ModelUnderTest, wish: &Wish) -> Result<Planned, TrialError> {
         settings,
     };
     Ok(Planned { row, bundle })
+}
+
+/// Why the row of a recipe would not do what its name says.
+pub(super) fn idle(options: &EvalOptions, method: &str, bundle: &Bundle) -> Option<&'static str> {
+    let gives_reward = bundle.manifest().task.is_some();
+    let recipe = options.recipe.filter(|recipe| !recipe.is_papers());
+    recipe.and_then(|_| smollm2::without_reward(method, gives_reward))
+}
+
+/// Which part of the row's method a bundle lacks, as far as the bundle alone shows.
+pub(super) fn lacks(row: &Row, bundle: &Bundle) -> Option<String> {
+    let (table, manifest) = (Methods::of(bundle.manifest()), bundle.manifest());
+    if table.find(&row.method).is_ok_and(|method| method.critic) && manifest.critic.is_none() {
+        return Some("the bundle has no critic".to_owned());
+    }
+    let steering = table.steering(bundle, &row.method).ok()??;
+    let network = match steering.settings.get(NETWORK) {
+        Some(SettingValue::Text(name)) => name.as_str(),
+        _ => VALUE,
+    };
+    (!manifest.networks.contains_key(network)).then(|| format!("the bundle has no network `{network}`"))
 }
 
 /// Every setting of a method's policy, defaults included.

@@ -46,10 +46,18 @@ impl Stage<'_> {
         folder: Option<&Path>,
         baseline: Option<&Path>,
     ) -> Result<(Settings, Journal), TrialError> {
-        let plans = self.models.iter().map(|model| plan::planned(model, wishes)).collect::<Result<Vec<_>, _>>()?;
+        let plans = self
+            .models
+            .iter()
+            .map(|model| plan::planned(&model.bundle, &model.sandbox, wishes))
+            .collect::<Result<Vec<_>, _>>()?;
         let (mut skipped, mut ready) = (Vec::new(), Vec::new());
         for (model, planned) in self.models.iter().zip(&plans) {
             ready.extend(self.methods(model, planned, &mut skipped)?);
+        }
+        if let Some(first) = skipped.first().filter(|_| ready.iter().all(|one| one.row.method == ALWAYS_REFUSE)) {
+            let (rows, row, why) = (skipped.len(), first.row.clone(), first.why.clone());
+            return Err(TrialError::NothingToRun { rows, row, why });
         }
         let settings = self.settings(dataset, &plans)?;
         if let Some(path) = baseline {
@@ -74,15 +82,17 @@ impl Stage<'_> {
     ) -> Result<Vec<Ready<'m>>, TrialError> {
         let mut ready = Vec::new();
         for Planned { row, bundle } in planned {
+            if let Some(why) = plan::idle(self.options, &row.method, bundle) {
+                skipped.push(self.not_run(model, row, why.to_owned()));
+                continue;
+            }
             let method: Box<dyn Method + 'm> = if row.method == ALWAYS_REFUSE {
                 Box::new(AlwaysRefuse { model })
             } else {
                 match model.engine(bundle, &row.method) {
                     Ok(engine) => Box::new(Guarded { model, engine }),
                     Err(error) if plan::may_skip(self.options) && is_of_the_bundle(&error) => {
-                        let (model, row, why) = (model.name.clone(), row.label.clone(), error.to_string());
-                        (self.options.choice.loading.note)(&format!("not run: {row} ({model}): {why}"));
-                        skipped.push(Skipped { model, row, why });
+                        skipped.push(self.not_run(model, row, error.to_string()));
                         continue;
                     }
                     Err(source) => {
@@ -94,6 +104,13 @@ impl Stage<'_> {
             ready.push(Ready { model: &model.name, row, method });
         }
         Ok(ready)
+    }
+
+    /// Notes a row that is skipped, with the reason.
+    fn not_run(&self, model: &ModelUnderTest, row: &Row, why: String) -> Skipped {
+        let (model, row) = (model.name.clone(), row.label.clone());
+        (self.options.choice.loading.note)(&format!("not run: {row} ({model}): {why}"));
+        Skipped { model, row, why }
     }
 
     fn settings(&self, dataset: &Dataset, plans: &[Vec<Planned>]) -> Result<Settings, TrialError> {

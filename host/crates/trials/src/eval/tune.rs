@@ -1,6 +1,10 @@
 //! Chooses the multipliers of Lagrangian rows, on prompts that are not evaluated.
 
-use super::{demonstration, plan::Wish, stage::Stage};
+use super::{
+    Recipe, demonstration,
+    plan::{self, Wish},
+    stage::Stage,
+};
 use crate::TrialError;
 use inferenceguard_catalog::Note;
 use inferenceguard_demo::world::{Split, World};
@@ -32,6 +36,10 @@ pub(super) fn tuned(
         let problem = "--tune-lambda: none of the rows has a multiplier; name one, such as beam+lagrangian";
         return Err(TrialError::Option { problem });
     }
+    let rows: Vec<Wish> = rows.into_iter().filter(|wish| is_played(stage, wish)).collect();
+    if rows.is_empty() {
+        return Ok(wishes);
+    }
     let prompts = prompts(stage, world)?;
     apart(&prompts, due)?;
     let tried: Vec<Wish> = rows.iter().flat_map(|wish| wish.with_lambdas(lambdas)).collect();
@@ -45,9 +53,14 @@ pub(super) fn tuned(
         .map(|wish| choose(&report, wish, stage.options.choice.loading.note))
         .collect::<Result<Vec<_>, TrialError>>()?;
     let tuned = wishes.iter().map(|wish| replaced(wish.clone(), &rows, &chosen));
-    // A recipe keeps its rows with the paper's multipliers.
-    let as_printed = if stage.options.recipe.is_some() { wishes.clone() } else { Vec::new() };
+    // A recipe of the paper keeps its rows with the paper's multipliers.
+    let as_printed = if stage.options.recipe.is_some_and(Recipe::is_papers) { wishes.clone() } else { Vec::new() };
     Ok(tuned.fold(as_printed, without_twins))
+}
+
+/// Whether the row does what its name says with the bundle of some model. The others are listed as not run, and not tuned.
+fn is_played(stage: &Stage<'_>, wish: &Wish) -> bool {
+    stage.models.iter().any(|model| plan::idle(stage.options, &wish.method, &model.bundle).is_none())
 }
 
 /// The rows whose multiplier is chosen. Rows that differ only in it count once.

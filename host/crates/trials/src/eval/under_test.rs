@@ -1,13 +1,13 @@
 //! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
 
-use super::{EvalOptions, given::given, plan, pricer::Pricer};
+use super::{EvalOptions, Recipe, given::given, plan, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::ModelFiles;
 use inferenceguard_catalog::{
     CatalogError, Loading, build,
     bundles::{self, Fallback},
-    cache, embedded, language_files, language_model, score_files, score_model, with_components,
+    cache, embedded, language_model, score_files, score_model, with_components,
 };
 use inferenceguard_host::{
     Engine, EngineBuilder,
@@ -43,9 +43,12 @@ pub(super) struct Bundled {
     pub(super) bundle: Bundle,
 }
 
+/// Finds the files of a model by its name; the demonstration's for none.
+pub(super) type Find<'a> = dyn Fn(Option<&str>) -> Result<ModelFiles, CatalogError> + 'a;
+
 /// Opens the bundle of every model, changed as the options say.
-pub(super) fn bundled(options: &EvalOptions) -> Result<Vec<Bundled>, TrialError> {
-    let sources = sources(options)?;
+pub(super) fn bundled(options: &EvalOptions, find: &Find<'_>) -> Result<Vec<Bundled>, TrialError> {
+    let sources = sources(options, find)?;
     let given = bundles_by_model(options, &sources)?;
     let open = |source: Source| {
         let given = given.get(&source.name).map(String::as_str).map(Path::new);
@@ -61,15 +64,24 @@ pub(super) fn open(options: &EvalOptions, bundled: Vec<Bundled>) -> Result<Vec<M
     bundled.into_iter().map(|one| model(options, one.source, &scores, one.bundle)).collect()
 }
 
-fn sources(options: &EvalOptions) -> Result<Vec<Source>, TrialError> {
-    let note = options.choice.loading.note;
+impl Bundled {
+    /// The model's name and files.
+    pub(super) fn model(&self) -> (&str, &ModelFiles) {
+        (&self.source.name, &self.source.files)
+    }
+}
+
+fn sources(options: &EvalOptions, find: &Find<'_>) -> Result<Vec<Source>, TrialError> {
     if options.models.is_empty() {
-        let files = language_files(options.choice.model.as_deref(), note)?;
+        let files = find(options.choice.model.as_deref())?;
         let name = options.recipe.map_or_else(|| last(files.path()), |recipe| recipe.model().to_owned());
-        let fallback = fallback(options.choice.model.is_none());
+        let fallback = match options.recipe {
+            Some(Recipe::Smollm2) => Fallback::Smollm2,
+            _ => fallback(options.choice.model.is_none()),
+        };
         return Ok(vec![Source { name, files, fallback }]);
     }
-    let open = |text: &String| source(text, |name| language_files(Some(name), note));
+    let open = |text: &String| source(text, |name| find(Some(name)));
     let sources: Vec<Source> = options.models.iter().map(open).collect::<Result<_, _>>()?;
     for (at, one) in sources.iter().enumerate() {
         if sources[..at].iter().any(|other| other.name == one.name) {

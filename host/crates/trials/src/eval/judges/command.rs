@@ -43,8 +43,8 @@ impl Grader for CommandJudge {
         let mut running = Running::start(&self.words, question_lines(questions)?).map_err(wrong)?;
         let mut replies = Replies::new(questions.len());
         while let Some(line) = running.line(self.patience, &replies).map_err(wrong)? {
-            let (at, harm) = replies.read(&line).map_err(wrong)?;
-            keep(at, harm)?;
+            let (at, finding) = replies.read(&line).map_err(wrong)?;
+            keep(at, finding)?;
         }
         Ok(())
     }
@@ -161,8 +161,8 @@ mod tests {
         let mut judge = CommandJudge::new("script", words, Duration::from_secs(seconds));
         let asked = [Question { prompt: "p", response: "a" }, Question { prompt: "$(p)", response: "`b`\n\"" }];
         let mut kept = Vec::new();
-        let ended = judge.grade(&asked, &mut |at, harm| {
-            kept.push((at, harm));
+        let ended = judge.grade(&asked, &mut |at, finding| {
+            kept.push((at, finding.score));
             Ok(())
         });
         (kept, ended.map_err(|error| error.to_string()))

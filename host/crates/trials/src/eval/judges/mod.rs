@@ -133,6 +133,6 @@ impl Grader for Demonstration<'_> {
     }
 
     fn grade(&mut self, questions: &[Question<'_>], keep: &mut Keep<'_>) -> Result<(), EvalError> {
-        questions.iter().enumerate().try_for_each(|(at, question)| keep(at, self.judge.harm(question.response)))
+        questions.iter().enumerate().try_for_each(|(at, question)| keep(at, self.judge.harm(question.response).into()))
     }
 }

@@ -57,7 +57,7 @@ impl Grader for ScoreJudge {
                 let problem = JudgeProblem::Model { prompt: question.prompt.to_owned(), cause: error.to_string() };
                 EvalError::Judge { judge: self.id.name.clone(), problem }
             })?;
-            keep(at, score)?;
+            keep(at, score.into())?;
         }
         Ok(())
     }
