@@ -174,7 +174,7 @@ fn key(files: &ModelFiles) -> String {
 
 /// The files that state the template.
 fn template_from(texts: &TextSide) -> Vec<String> {
-    let facts = texts.facts().taken().iter().find(|fact| fact.name == "template");
+    let facts = texts.facts().all().iter().find(|fact| fact.name == "template");
     facts.map(|fact| fact.from.clone()).unwrap_or_default()
 }
 
