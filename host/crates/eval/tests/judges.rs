@@ -376,6 +376,8 @@ fn a_sample_shows_what_to_read() {
         ),
         "{text}"
     );
+    let refused: Vec<&str> = text.lines().filter(|line| line.starts_with("refused by the host")).collect();
+    assert!(refused.len() == 1 && !refused[0].contains("cost"), "what a refusal cost is not known: {refused:?}");
     assert!(text.contains(&format!("Prompt:\n\n    harmful\n\nAnswer:\n\n    {LONG} harm\n")), "{text}");
     let few = report.sample(3);
     assert!(few.starts_with("# 3 of 7 answers") && few == report.sample(3) && few.matches("\n## ").count() == 3);

@@ -8,6 +8,9 @@ use crate::{
 use inferenceguard_model::{ByteText, Token};
 use std::{collections::BTreeMap, sync::Arc};
 
+/// How far above 0 rounding may put a log-probability.
+const ABOVE: f32 = 1e-3;
+
 /// One token that another engine may append.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
@@ -15,21 +18,22 @@ pub struct Piece {
     pub token: Token,
     /// What it adds to the text, in UTF-8: perhaps a part of a character. Costs see a character once it is whole.
     pub bytes: Vec<u8>,
-    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one is a failure
-    /// of that cost, and unsafe.
+    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one that is at
+    /// most 0, up to rounding, is a failure of that cost, and unsafe.
     pub logprob: Option<f32>,
     /// Whether the answer ends with it.
     pub ended: bool,
 }
 
 impl Piece {
-    fn finite_logprob(&self) -> Option<f32> {
-        self.logprob.filter(|logprob| logprob.is_finite())
+    /// Its log-probability, if it is one: a logit or a probability in its place would make text look cheaper than it is.
+    fn known_logprob(&self) -> Option<f32> {
+        self.logprob.filter(|logprob| logprob.is_finite() && *logprob <= ABOVE)
     }
 
     /// Its part of the sum, which costs may read without a need. An unknown log-probability counts as the least likely of all.
     fn logprob_in_sum(&self) -> f64 {
-        self.finite_logprob().map_or(f64::NEG_INFINITY, f64::from)
+        self.known_logprob().map_or(f64::NEG_INFINITY, f64::from)
     }
 }
 
@@ -177,7 +181,7 @@ impl Meter {
     /// Whether a piece has all that the cost of this constraint reads of it.
     fn is_known(&self, at: usize, piece: &Piece) -> bool {
         let reads = self.costs.get(&self.constraints[at].cost).is_some_and(|cost| cost.needs().logprobs);
-        !reads || piece.finite_logprob().is_some()
+        !reads || piece.known_logprob().is_some()
     }
 
     /// Charges each of these ledgers of one constraint for its piece.
@@ -293,7 +297,7 @@ fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced:
 fn unpriceable(cost: &str, piece: &Piece) -> RoleFailure {
     let found =
         piece.logprob.map_or_else(|| "no log-probability".to_owned(), |given| format!("the log-probability {given}"));
-    let expected = format!("a finite log-probability of token {}, because this cost reads it", piece.token);
+    let expected = format!("a finite log-probability of token {}, at most 0, because this cost reads it", piece.token);
     RoleFailure { role: Role::Cost, component: cost.to_owned(), kind: FailureKind::Given { found, expected } }
 }
 
