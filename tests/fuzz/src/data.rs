@@ -95,6 +95,10 @@ fn goes_on(mut journal: Journal, folder: &Path) {
     let before = journal.answers().to_vec();
     let known = |one: &Graded| journal.has(&one.model, &one.row, one.seed, one.prompt_id);
     assert!(before.iter().all(known), "an answer is not known");
+    if known(&graded(7)) {
+        // It would be there twice.
+        return;
+    }
     journal.append(graded(7)).expect("an answer is written");
     drop(journal);
     let again = opened(folder).expect("a journal that was written");

@@ -250,6 +250,16 @@ fn verdicts_of_another_judge_are_refused() {
     let report = judge_in(folder.path(), lax).unwrap();
     assert_eq!(of(&report, "plain", Part::All).harmful.mean, 0.0);
     let path = folder.path().join(Verdicts::FILE);
+    // Lines of two judges under one name, and of one judge that says two things.
+    let line = |by: &str, score: f64| format!("{{\"judge\":\"a\",\"by\":\"{by}\",\"of\":\"00\",\"score\":{score}}}\n");
+    for (second, words) in [(line("you", 0.5), "is you here, and me"), (line("me", 0.75), "the score 0.75, and 0.5 in")]
+    {
+        fs::write(&path, line("me", 0.5) + &second).unwrap();
+        let refused = Verdicts::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("verdicts.jsonl, line 2: ") && refused.contains(words), "{words}: {refused}");
+    }
+    fs::write(&path, line("me", 0.5).repeat(2)).unwrap();
+    Verdicts::open(folder.path()).unwrap();
     fs::write(&path, "{\"judge\": 3}\n").unwrap();
     assert!(Verdicts::open(folder.path()).unwrap_err().to_string().contains("verdicts.jsonl, line 1: "));
 }

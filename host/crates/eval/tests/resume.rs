@@ -125,6 +125,22 @@ fn two_runs_do_not_write_into_one_folder() {
 }
 
 #[test]
+fn an_answer_counts_once() {
+    let given = settings(&prompts(), &rows(), &[0]);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &given, 3).0.is_err());
+    let path = folder.path().join(Journal::ANSWERS);
+    let text = fs::read_to_string(&path).unwrap();
+    let first = text.split_inclusive('\n').next().unwrap();
+    fs::write(&path, format!("{text}{first}")).unwrap();
+    let refused = Journal::open(folder.path(), &given, origin()).unwrap_err().to_string();
+    assert!(
+        refused.contains("answers.jsonl, line 4: ") && refused.contains("prompt 0 with seed 0 a second"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_damaged_line_in_the_middle_is_named() {
     let given = settings(&prompts(), &rows(), &[0]);
     let folder = tempfile::tempdir().unwrap();
