@@ -18,8 +18,8 @@ pub struct Piece {
     pub token: Token,
     /// What it adds to the text, in UTF-8: perhaps a part of a character. Costs see a character once it is whole.
     pub bytes: Vec<u8>,
-    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one that is at
-    /// most 0, up to rounding, is a failure of that cost, and unsafe.
+    /// Its log-probability, if that is known. Under a cost that reads log-probabilities, a piece without a finite one of at most 0,
+    /// up to rounding, is a failure of that cost, and unsafe.
     pub logprob: Option<f32>,
     /// Whether the answer ends with it.
     pub ended: bool,
