@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Running, sha256, start};
+use common::{Running, chat, sha256, start, with};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -147,4 +147,34 @@ fn compressed_bodies_and_pages_of_browsers_get_a_message() {
     let text = exchange(server.address(), &request);
     assert!(text.starts_with("HTTP/1.1 405") && text.contains("no CORS"), "{text}");
     assert!(!text.to_lowercase().contains("access-control-allow"), "{text}");
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_their_order() {
+    let server = start("");
+    let post = |body: &str, headers: &str| {
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n";
+        format!("{head}{headers}content-length: {}\r\n\r\n{body}", body.len())
+    };
+    let (asked, unknown) = (chat("ask").to_string(), with(chat("ask"), "model", "other".into()).to_string());
+    let close = "connection: close\r\n";
+    // Nothing is answered after the request that closes the connection.
+    let all = [post(&asked, ""), post("{}", ""), post(&unknown, ""), post(&asked, close), post(&asked, "")];
+    let text = exchange(server.address(), &all.concat());
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "400", "404", "200"], "{text}");
+    server.becomes(0, 0);
+}
+
+#[test]
+fn a_request_for_the_head_alone_gets_no_body() {
+    let server = start("");
+    let head = |path: &str| {
+        exchange(server.address(), &format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    };
+    for (path, status) in [("/v1/models", 200), ("/health", 200), ("/v1/chat/completions", 405), ("/v1/nothing", 404)] {
+        let text = head(path);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")) && text.ends_with("\r\n\r\n"), "{path}: {text}");
+    }
+    assert_eq!(server.engine.live(), 0, "nothing was generated");
 }
