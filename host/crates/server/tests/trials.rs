@@ -68,6 +68,9 @@ fn text_of_a_failed_canary_is_not_sent_again_by_the_active_bundle() {
     assert!(!text.is_empty(), "it fails after some text: {}", got.text);
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_value", "{}", got.text);
     assert!(!got.text.contains("[DONE]") && !got.text.contains("finish_reason\":\"stop"), "{}", got.text);
+    let metrics = server.get("/metrics").text;
+    let sampled = metrics.lines().find_map(|line| line.strip_prefix("inferenceguard_tokens_total{kind=\"sampled\"} "));
+    assert!(sampled.is_some_and(|count| count != "0"), "what was cut off took work too: {metrics}");
     // Now it fails before any text, and the active bundle answers.
     let events = server.post("/v1/chat/completions", body).events();
     assert_eq!(events.last().unwrap()["choices"][0]["inferenceguard"]["generations"], json!([1]));

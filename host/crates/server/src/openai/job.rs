@@ -163,9 +163,14 @@ impl ChoiceJob {
                 self.send(ChoiceEvent::Text(self.index, text));
             }
             Event::Progress(progress) => self.app.admission.live.advance(self.job.number, progress),
-            // The client gets the error of the request, also where the record could not be written: the log says that.
-            // Without a stream it got no text.
-            Event::CutOff { output } if self.job.streams => drop(self.app.keep_record(&output)),
+            Event::CutOff { output } => {
+                self.app.metrics.count_usage(&output);
+                // The client gets the error of the request, also where the record could not be written: the log says that.
+                // Without a stream it got no text.
+                if self.job.streams {
+                    drop(self.app.keep_record(&output));
+                }
+            }
             _ => {}
         }
     }
