@@ -178,3 +178,21 @@ fn a_request_for_the_head_alone_gets_no_body() {
     }
     assert_eq!(server.engine.live(), 0, "nothing was generated");
 }
+
+#[test]
+fn a_body_of_unknown_length_has_the_same_limit() {
+    let server = start("max_body = 1000");
+    let post = |chunks: &[&str]| {
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+        let chunk = |text: &&str| format!("{:x}\r\n{text}\r\n", text.len());
+        let body: String = chunks.iter().map(chunk).collect();
+        exchange(server.address(), &format!("{head}transfer-encoding: chunked\r\n\r\n{body}0\r\n\r\n"))
+    };
+    let asked = chat("ask").to_string();
+    let (first, last) = asked.split_at(5);
+    let text = post(&[first, last]);
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let blank = " ".repeat(600);
+    let text = post(&[first, &blank, &blank, last]);
+    assert!(text.starts_with("HTTP/1.1 413") && text.contains("larger than this server takes"), "{text}");
+}
