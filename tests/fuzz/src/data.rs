@@ -197,7 +197,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
                  {\"chosen\":\"\\n\\nHuman: ask\\n\\nAssistant: good\",\"rejected\":\"\\n\\nHuman: ask\\n\\nAssistant: bad\"}\n";
     let line = |id| serde_json::to_string(&graded(id)).expect("an answer");
     let cut = format!("{}\n{}\n{}", line(0), line(1), &line(2)[..40]);
-    // A price that is no number, and one that is missing.
+    // A price that is no number, and a missing one.
     let priced = |price: &str| line(3).replace("\"priced_again\":0.5", &format!("\"priced_again\":{price}"));
     let unknown = format!("{}\n{}\n", priced("\"NaN\""), priced("null").replace("\"prompt_id\":3", "\"prompt_id\":4"));
     let folder = tempfile::tempdir().expect("a temporary folder");
