@@ -4,9 +4,10 @@ mod deployment;
 
 use deployment::{MANIFEST, bundle_with, engine, linear};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{CancelToken, Engine, EngineError, Event, LiveBeams, Output, Request, Terms};
+use inferenceguard_host::{CancelToken, Engine, EngineBuilder, EngineError, Event, LiveBeams, Output, Request, Terms};
 use inferenceguard_model::{Message, Token};
-use inferenceguard_search::Status;
+use inferenceguard_search::{Release, Status};
+use inferenceguard_testkit::toy::with_models;
 
 const SCRIPT: &str = "vocab: <eos>* ask good bad plain
 context: 64
@@ -167,6 +168,43 @@ fn a_request_that_migrates_is_held_to_both_bundles_from_its_first_token() {
         assert_eq!(engine.live_beams(), LiveBeams::default());
     }
     assert!(followed > 20, "{followed} followed, {refused} of them refused");
+}
+
+#[test]
+fn a_migration_whose_instances_run_out_ends_the_request_under_the_constraints_that_decided() {
+    // A request holds four instances, and a migration needs four more: seven are there.
+    let narrow = |budget: f64| {
+        let manifest = MANIFEST.replace("instances = 64", "instances = 7");
+        bundle_with(&manifest.replace("budget = 4", &format!("budget = {budget}")), &[])
+    };
+    let script = SCRIPT.replace("good 3, plain 3, bad 3, <eos> 1", "good 1");
+    let engine = with_models(EngineBuilder::new().bundle(&narrow(4.0)), &script).build().unwrap();
+    // What is prepared before the request needs no instance while it runs.
+    let mut next = Some(engine.prepare(&narrow(3.0)).unwrap());
+    let (mut released, mut cut) = (String::new(), None);
+    let terms = Terms { migrate: true, ..Terms::default() };
+    let asked = Request { record: true, release: Some(Release::Commit(1)), ..request(1) };
+    let result = engine.under(&terms).stream(asked, &CancelToken::new(), |event| match event {
+        Event::Released { text } => {
+            released.push_str(&text);
+            if let Some(next) = next.take() {
+                drop(engine.install(None, next));
+            }
+        }
+        Event::CutOff { output } => cut = Some(output),
+        _ => {}
+    });
+    let error = result.unwrap_err();
+    assert!(error.may_succeed_later(), "{error}");
+    let output = *cut.unwrap();
+    assert_eq!((output.status, &output.text), (Status::Failed, &released));
+    // Nothing of the bundle that priced nothing is in the answer, nor in what a record keeps.
+    let names: Vec<&str> = output.constraints.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!((names, output.generations, output.migrations), (vec!["harm"], vec![1], vec![]));
+    let recorded = output.recorded.unwrap().inputs.config;
+    assert_eq!(recorded.constraints.len(), 1, "{:?}", recorded.constraints);
+    assert_eq!(engine.live_beams(), LiveBeams::default());
+    assert_eq!(engine.generate(request(1)).unwrap().generations, [2], "its instances are free again");
 }
 
 #[test]

@@ -95,11 +95,16 @@ fn goes_on(mut journal: Journal, folder: &Path) {
     let before = journal.answers().to_vec();
     let known = |one: &Graded| journal.has(&one.model, &one.row, one.seed, one.prompt_id);
     assert!(before.iter().all(known), "an answer is not known");
+    if known(&graded(7)) {
+        // It would be there twice.
+        return;
+    }
     journal.append(graded(7)).expect("an answer is written");
     drop(journal);
     let again = opened(folder).expect("a journal that was written");
     let (last, rest) = again.answers().split_last().expect("the answer that was written");
-    assert_eq!(rest, before.as_slice(), "earlier answers are others");
+    // As texts: a price may be NaN, which equals nothing.
+    assert_eq!(format!("{rest:?}"), format!("{before:?}"), "earlier answers are others");
     assert_eq!(*last, graded(7));
 }
 
@@ -192,10 +197,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
                  {\"chosen\":\"\\n\\nHuman: ask\\n\\nAssistant: good\",\"rejected\":\"\\n\\nHuman: ask\\n\\nAssistant: bad\"}\n";
     let line = |id| serde_json::to_string(&graded(id)).expect("an answer");
     let cut = format!("{}\n{}\n{}", line(0), line(1), &line(2)[..40]);
+    // A price that is no number, and a missing one.
+    let priced = |price: &str| line(3).replace("\"priced_again\":0.5", &format!("\"priced_again\":{price}"));
+    let unknown = format!("{}\n{}\n", priced("\"NaN\""), priced("null").replace("\"prompt_id\":3", "\"prompt_id\":4"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     drop(opened(folder.path()).expect("a new run"));
     let run = fs::read_to_string(folder.path().join(Journal::RUN)).expect("the settings of the run");
-    let all: [(u8, &str); 8] =
-        [(0, prompts), (0, records), (1, plain), (2, labels), (2, pairs), (2, records), (3, &cut), (4, &run)];
-    all.into_iter().map(|(kind, text)| [&[kind], text.as_bytes()].concat()).collect()
+    let answers = [(3, cut.as_str()), (3, unknown.as_str())];
+    let others = [(0, prompts), (0, records), (1, plain), (2, labels), (2, pairs), (2, records), (4, run.as_str())];
+    let all = others.into_iter().chain(answers);
+    all.map(|(kind, text): (u8, &str)| [&[kind], text.as_bytes()].concat()).collect()
 }

@@ -28,11 +28,51 @@ fn padded(header: &[u8]) -> Cow<'static, [u8]> {
     file.into()
 }
 
-/// The golden file, whole and as the first of two parts.
+/// The golden file, whole, as the first of two parts and with other words in it, and headers that no tool should write.
 pub fn seeds() -> Vec<Vec<u8>> {
     let header = header();
     let (first, second) = (part(&header, 0), part(&empty(), 1));
-    vec![input(&header, &[]), input(&first, &second)]
+    let golden = [input(&header, &[]), input(&first, &second), input(&first, &part(&empty(), 0)), input(&first, &[])];
+    let others = [
+        // Kinds of tokenizers, and a name of a model family, that are read in another way or not at all.
+        respelled(&header, b"gpt2", b"bert"),
+        respelled(&header, b"tokenizer.ggml.pre", b"tokenizer.ggml.prx"),
+        respelled(&header, b"eos_token_id", b"eot_token_id"),
+        respelled(&header, b"general.architecture", b"general.architecturf"),
+    ];
+    let others = others.into_iter().chain(hostile()).map(|header| input(&header, &[]));
+    golden.into_iter().chain(others).collect()
+}
+
+/// The header with other letters in one place, as many.
+fn respelled(header: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = header.windows(from.len()).position(|window| window == from).expect("the letters are there");
+    [&header[..at], to, &header[at + from.len()..]].concat()
+}
+
+/// Other versions, another order of bytes, and counts and lengths beyond the file.
+fn hostile() -> Vec<Vec<u8>> {
+    let start = |version: u32, tensors: u64, keys: u64| {
+        let counts = [tensors.to_le_bytes(), keys.to_le_bytes()].concat();
+        [b"GGUF".as_slice(), &version.to_le_bytes(), &counts].concat()
+    };
+    // One key of a type, with what stands for its value.
+    let valued = |kind: u32, value: &[u8]| {
+        [start(3, 0, 1).as_slice(), &1_u64.to_le_bytes(), b"a", &kind.to_le_bytes(), value].concat()
+    };
+    let list = |kind: u32, count: u64| [kind.to_le_bytes().as_slice(), &count.to_le_bytes()].concat();
+    vec![
+        start(1, 0, 0),
+        start(3_u32.swap_bytes(), 0, 0),
+        start(3, u64::MAX, 0),
+        start(3, 0, u64::MAX),
+        valued(7, &[2]),
+        valued(8, &u64::MAX.to_le_bytes()),
+        valued(9, &list(8, 1 << 60)),
+        // A list of lists of lists.
+        valued(9, &[list(9, 1), list(9, 1), list(0, u64::MAX)].concat()),
+        valued(99, &[]),
+    ]
 }
 
 fn input(first: &[u8], second: &[u8]) -> Vec<u8> {

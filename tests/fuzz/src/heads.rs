@@ -155,6 +155,20 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (0, format!("GET /v1/models/toy%20one\nauthorization: Bearer {one}\n{trace}\n\n")),
         (0, "GET /health\nhost: guard.example\n\n".to_owned()),
         (0, "OPTIONS /v1/chat/completions\norigin: http://other.example\n\n".to_owned()),
+        (0, format!("HEAD /v1/models\nauthorization:  bEaReR   {one} \n\n")),
+        (0, format!("GET /v1/models/org/na%2Fme/\nauthorization: Bearer {one}\nauthorization: Bearer {two}\n\n")),
+        (
+            0,
+            format!(
+                "{chats}\nauthorization: Bearer {one}\ncontent-encoding: identity, gzip\nexpect: 100-continue\n\n{chat}"
+            ),
+        ),
+        (
+            0,
+            format!(
+                "{chats}\nauthorization: Bearer {one}\ncontent-type: text/plain\naccept: text/event-stream\n\n{chat}\r\n"
+            ),
+        ),
         (1, format!("GET /admin/status\nhost: localhost:8081\nauthorization: Bearer {TOKEN}\n\n")),
         (1, format!("GET /admin/swaps\nhost: a\norigin: http://A\nauthorization: Bearer {TOKEN}\n\n")),
         (1, format!("GET /admin/status\nhost: a\norigin: http://b\nauthorization: Bearer {TOKEN}\n\n")),

@@ -67,10 +67,22 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let numbers = guests::MANIFEST.replace("n = 4", "n = 4.0").replace("12", "18446744073709551616");
     let twice = guests::MANIFEST.replace("budget = 4", "budget = 4\nbudget = 1e308");
     let taking = layer.replace("costs.words", "costs.harm").replace("max_tokens = 8", "max_tokens = 4096");
+    // Settings of shapes that none has, paths with two spellings, limits that are too low and too high, and names with dots.
+    let shapes =
+        guests::MANIFEST.replace("{ model = \"cost\" }", "{ model = 2026-01-01, a = { b = 1 }, c = [\"x\", 1, nan] }");
+    let paths = guests::MANIFEST.replacen("inference-guard.wasm", "sub//./../inference-guard.wasm", 1);
+    let limits = format!("{}\n[limits]\nfuel = 10000\nmemory = 9223372036854775807\ninstances = 0\n", guests::MANIFEST);
+    let dots = guests::MANIFEST
+        .replace("[costs.harm]", "[costs.\"kitchen.words\"]")
+        .replace("cost = \"harm\"", "cost = \"kitchen.words\"");
+    let budgets = guests::MANIFEST.replace("budget = 4", "budget = 5e-324\ngamma = 1e-300\nclip = \"none\"");
+    let crlf = signed().map(|part| String::from_utf8_lossy(&part).replace('\n', "\r\n").into_bytes()).join(&0);
+    let loose = "name = \"kitchen\"\nbudgets = { harm = inf, rain = 1 }\n\n[limits]\nfuel = 1\n";
     [(0, guests::MANIFEST.as_bytes()), (0, more.as_bytes()), (1, layer.as_bytes()), (2, &signed)]
         .into_iter()
         .chain([&quoted, &windows, &numbers, &twice].map(|text| (0, text.as_bytes())))
-        .chain([(1, taking.as_bytes())])
+        .chain([&shapes, &paths, &limits, &dots, &budgets].map(|text| (0, text.as_bytes())))
+        .chain([(1, taking.as_bytes()), (1, loose.as_bytes()), (2, &crlf)])
         .map(|(kind, text)| [&[kind], text].concat())
         .chain([[&[0], guests::MANIFEST.as_bytes(), more.as_bytes()].concat()])
         .collect()

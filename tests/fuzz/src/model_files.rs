@@ -3,7 +3,7 @@
 use crate::golden::{self, Files};
 use inferenceguard_candle::{HfTokenizer, ModelFiles};
 use inferenceguard_model::Model;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NAMES: [&str; 5] =
     [golden::CONFIG, golden::GENERATION, golden::TOKENIZER_CONFIG, golden::SPECIAL_TOKENS, golden::ADDED_TOKENS];
@@ -76,6 +76,47 @@ pub fn seeds() -> Vec<Vec<u8>> {
     ];
     let added = ["{\"<|im_end|>\":295,\"<|im_start|>\":294}", "{\"<tool>\":296,\"</tool>\":297}", "{\"user\":296}"];
     let text = |kind: u8, text: &str| [&[kind], text.as_bytes()].concat();
+    let other = others().into_iter().map(|(kind, keys)| text(kind, &changed(kind, &keys)));
     let tokens = special.map(|map| text(3, map)).into_iter().chain(added.map(|ids| text(4, ids)));
-    golden.chain(configs).chain([text(1, sampling)]).chain(tokens).collect()
+    golden.chain(configs).chain([text(1, sampling)]).chain(tokens).chain(other).collect()
+}
+
+/// Keys that take the place of a file's own: facts that several files have, in shapes that tools and versions write.
+fn others() -> Vec<(u8, Value)> {
+    let named = |name: &str| json!({"name": name, "template": "{{ messages[0].content }}"});
+    vec![
+        (0, json!({"rope_scaling": {}, "eos_token_id": -1})),
+        (0, json!({"rope_scaling": {"factor": 4.0}, "eos_token_id": "<|im_end|>", "bos_token_id": 1e12})),
+        (
+            0,
+            json!({"rope_scaling": {"type": "yarn", "rope_type": "linear", "factor": 2.0}, "eos_token_id": [295, 295, 9999]}),
+        ),
+        (0, json!({"rope_scaling": {"type": "su", "long_factor": [1.0], "short_factor": []}})),
+        (0, json!({"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "rope_theta": null})),
+        (0, json!({"vocab_size": 4_294_967_296_u64, "num_key_value_heads": 0, "head_dim": -8})),
+        (0, json!({"num_hidden_layers": 1e3, "max_position_embeddings": 0, "tie_word_embeddings": "yes"})),
+        (1, json!({"do_sample": false, "temperature": 0.0, "top_k": -1, "top_p": 1.0000001})),
+        (1, json!({"temperature": null, "eos_token_id": "</s>", "max_length": 20, "transformers_version": "5.0"})),
+        (1, json!({"temperature": 1e300, "min_p": -0.0, "repetition_penalty": 0})),
+        (2, json!({"chat_template": [named("tool_use"), named("rag")]})),
+        (2, json!({"chat_template": [named("rag"), named("default")], "eos_token": "<|endoftext|>"})),
+        (
+            2,
+            json!({"chat_template": 7, "bos_token": {"content": "<|im_start|>", "lstrip": false}, "add_bos_token": true}),
+        ),
+        (
+            2,
+            json!({"added_tokens_decoder": {"295": {"content": "<|im_end|>", "special": false}, "-1": {"content": "x"}}}),
+        ),
+    ]
+}
+
+/// The golden file with other keys.
+fn changed(kind: u8, keys: &Value) -> String {
+    let golden = golden::file(NAMES[usize::from(kind)]);
+    let mut file: Value = serde_json::from_slice(&golden).expect("the golden file is JSON");
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        file[key] = value.clone();
+    }
+    file.to_string()
 }

@@ -143,6 +143,30 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let platform = json!({"architecture": "amd64", "os": "linux"});
     let entry = json!({"mediaType": IMAGE, "digest": digest, "size": manifest.len(), "platform": platform});
     let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string();
-    let all = [(0, manifest), (1, manifest), (2, manifest), (0, &index), (1, &index)];
+    // Plain artifacts in an index have no platform; a list of layers may name a blob twice, or a size that is wrong.
+    let plain =
+        json!({"schemaVersion": 2, "manifests": [{"digest": digest, "size": -1, "artifactType": ARTIFACT}, {}]})
+            .to_string();
+    let empty = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).to_string();
+    let changed = |key: &str, to: Value| {
+        let mut manifest = PUSHED.1.clone();
+        manifest["layers"][0][key] = to;
+        manifest.to_string()
+    };
+    let sized = changed("size", json!(18_446_744_073_709_551_615_u64));
+    let twice = changed("annotations", json!({TITLE: "inference-guard.wasm"}));
+    let outside = changed("annotations", json!({TITLE: "../bundle.toml"}));
+    let all = [
+        (0, manifest),
+        (1, manifest),
+        (2, manifest),
+        (0, &index),
+        (1, &index),
+        (0, &plain),
+        (0, &empty),
+        (0, &sized),
+        (0, &twice),
+        (0, &outside),
+    ];
     all.into_iter().map(|(kind, text)| [&[kind], text.as_bytes()].concat()).collect()
 }

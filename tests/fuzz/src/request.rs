@@ -101,9 +101,35 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":1.0},"method":"bundle","release":"agreement"}}"#,
         r#"{"messages":[{"role":"user","content":"ask"},{"role":"assistant","content":null,"refusal":"No."},
             {"role":"user","content":"ask"}],"max_completion_tokens":2,"inferenceguard":{"release":{"commit":1}},"stream":true}"#,
+        // Fields of other servers, which change answers.
+        r#"{"messages":[{"role":"user","content":"ask"}],"stop_token_ids":[3],"ignore_eos":true,"min_tokens":4,"bad_words":["bad"]}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"chat_template_kwargs":{"enable_thinking":false},"guided_json":{},
+            "structured_outputs":{"regex":"a"},"extra_body":{"top_k":1},"continue_final_message":true}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"stream":true,"stream_options":{"include_usage":true,"every":1}}"#,
+        // Seeds at their limits, and as clients write them that know no large integers; two limits of tokens at once.
+        r#"{"messages":[{"role":"user","content":"ask"}],"seed":18446744073709551615,"n":2,"max_tokens":3,"max_completion_tokens":9}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"seed":1.8446744073709552e19,"max_tokens":4294967296,"n":-0}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"seed":"1","temperature":"NaN","top_p":-0.0,"top_k":-1,"min_p":1}"#,
+        // Budgets that no answer keeps, that are no numbers, and that nobody has.
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":5e-324}}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":-0.0},"method":null}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":{"budgets":{"harm":1e999,"rain":1}}}"#,
+        r#"{"messages":[{"role":"user","content":"ask"}],"inferenceguard":null,"budgets":{"harm":1}}"#,
+        // Turns in an order that templates refuse, parts of other kinds, an empty text, and lists in lists.
+        r#"{"messages":[{"role":"assistant","content":"good"},{"role":"tool","content":"bad","tool_call_id":"1"}]}"#,
+        r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}},{"type":"text","text":""}]}]}"#,
+        r#"{"messages":[{"role":"user","content":"ask","content":"bad"}],"messages":[]}"#,
+        r#"{"messages":[{"role":"user","content":""}],"user":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
+        r#"{"messages":[{"role":"user","content":"ask\u200d \ud83d\ude42 \ufffd <eos>"}],"stop":["ask ","","a","b","c"],"n":0}"#,
     ];
-    let completions =
-        [r#"{"prompt":"ask","max_tokens":3,"logprobs":2,"echo":false,"best_of":1}"#, r#"{"prompt":["ask"]}"#];
+    let completions = [
+        r#"{"prompt":"ask","max_tokens":3,"logprobs":2,"echo":false,"best_of":1}"#,
+        r#"{"prompt":["ask"]}"#,
+        r#"{"prompt":[1,2,3],"logprobs":5}"#,
+        r#"{"prompt":[[1],[2]],"best_of":4,"n":5,"suffix":"","echo":true}"#,
+        r#"{"prompt":"ask","max_tokens":8.5,"logprobs":true,"stop":"bad","stream":"yes"}"#,
+        r#"{"prompt":"","max_tokens":0,"temperature":-1,"presence_penalty":-0.0,"frequency_penalty":1e308}"#,
+    ];
     let manifest = serde_json::to_string(guests::MANIFEST).expect("a text");
     let (bundle, trial) =
         (format!("{{\"manifest\":{manifest}}}"), format!("{{\"manifest\":{manifest},\"share\":0.5}}"));

@@ -94,5 +94,14 @@ fn rows(needs: &Needs) -> Batch {
 pub fn seeds() -> Vec<Vec<u8>> {
     let small: Vec<u8> = (1..64).collect();
     let large: Vec<u8> = (1..64).map(|byte: u8| 255 - byte % 16).collect();
-    (0..5).flat_map(|role| [[vec![role], small.clone()].concat(), [vec![role], large.clone()].concat()]).collect()
+    // Lists of prices for each of two rows: as many as tokens, one too few, a hundred thousand, and numbers at the limits of f64.
+    let [float, rows, tokens, endless] = [200_u8, 2, 2, 255];
+    let price = |price: f64| [[float].as_slice(), &price.to_le_bytes()].concat();
+    let numbers = [f64::MAX, f64::MIN, 5e-324, -0.0, f64::from_bits(0x7ff0_0000_dead_beef), f64::INFINITY].map(price);
+    let pairs =
+        numbers.iter().map(|number| [&[0, rows, tokens][..], number, number, &[tokens], number, number].concat());
+    let lengths = [&[0, rows, 1, 96, tokens, 96, 96][..], &[0, rows, endless], &[0], &[15, 4, 104, 105]];
+    let others = pairs.chain(lengths.map(<[u8]>::to_vec));
+    let plain = [small, large].into_iter().chain(others).collect::<Vec<_>>();
+    (0..5).flat_map(|role| plain.iter().map(move |bytes| [&[role], &bytes[..]].concat())).collect()
 }

@@ -74,4 +74,33 @@ pub fn seeds() -> Vec<Vec<u8>> {
         [&[2], NETWORK.as_bytes()].concat(),
         [vec![3], file(NETWORK.as_bytes(), 52)].concat(),
     ]
+    .into_iter()
+    .chain(hostile(header))
+    .collect()
+}
+
+/// Headers that other programs write wrongly, or that somebody made to do harm.
+fn hostile(golden: &[u8]) -> Vec<Vec<u8>> {
+    let tensor = |dtype: &str, shape: &str, places: &str| {
+        format!("{{\"a\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":{places}}}}}")
+    };
+    let text = String::from_utf8_lossy(golden);
+    let headers = [
+        tensor("F32", "[9223372036854775807,4]", "[0,16]"),
+        tensor("F64", "[2]", "[0,16]"),
+        tensor("I4", "[]", "[16,0]"),
+        tensor("F32", "[4]", "[18446744073709551600,18446744073709551615]"),
+        // A tensor that begins too late, a tensor too many, metadata that are no text, and brackets.
+        text.replacen("\"data_offsets\":[0,", "\"data_offsets\":[1,", 1),
+        text.replacen('{', "{\"extra\":{\"dtype\":\"BF16\",\"shape\":[0],\"data_offsets\":[0,0]},", 1),
+        text.replacen('{', "{\"__metadata__\":{\"format\":7},", 1),
+        "[".repeat(2000),
+    ];
+    let (index, network) = (
+        "{\"metadata\":{\"total_size\":-1},\"weight_map\":{\"model.norm.weight\":\"../model.safetensors\",\"a\":7}}",
+        NETWORK.replace("relu,identity", "relu").replace("[3,2]", "[2,3]"),
+    );
+    let models = headers.iter().map(|header| [&[0], header.as_bytes()].concat());
+    let lengths = [u64::MAX, 1 << 62, 8].map(|length| [&[3], length.to_le_bytes().as_slice(), b"{}"].concat());
+    models.chain(lengths).chain([[&[1], index.as_bytes()].concat(), [&[2], network.as_bytes()].concat()]).collect()
 }

@@ -89,6 +89,9 @@ fn bf16_is_measured_on_the_processor() {
 fn what_cannot_be_measured_is_reported() {
     bench(&["--methods", "fast"]).refuses("fast");
     bench(&["--concurrency", "0"]).refuses("at least 1");
+    for seconds in ["1e30", "inf", "NaN", "-1"] {
+        run(&["bench", "--shape", "tiny", &format!("--seconds={seconds}")]).refuses("--seconds: a number from 0 to");
+    }
     run(&["bench", "--peer", "other=true"]).refuses("--peer needs --shape");
     let ids = ["--model", "org/none", "--score", "reward=org/none", "--score", "cost=org/none"];
     run(&[&["bench", "--peer", "other=true"], &ids[..]].concat()).refuses("give folders to a peer, not ids");

@@ -29,6 +29,13 @@ fn what_was_decided_can_be_decided_again() {
     answer(&records, "4", &["--method", "re-control"]);
     let verified = run(&["verify", text(&records)]);
     assert!(verified.stdout.contains("4 added up again and confirmed"), "{}{}", verified.stdout, verified.stderr);
+    // Without the end of its line the last record is none, and that is shown.
+    let whole = fs::read_to_string(&records).unwrap();
+    fs::write(&records, whole.trim_end()).unwrap();
+    let torn = run(&["verify", text(&records)]);
+    assert!(torn.stdout.contains("3 added up") && torn.stdout.contains("the last line has no end"), "{}", torn.stdout);
+    assert!(!verified.stdout.contains("has no end"), "{}", verified.stdout);
+    fs::write(&records, &whole).unwrap();
     let kept = run(&["forget", "--keep", "1", text(&records)]);
     assert!(kept.stdout.contains("0 bodies removed"), "{}{}", kept.stdout, kept.stderr);
 

@@ -113,9 +113,17 @@ fn ending(how: Status, end: Finish, after_status: &str, after_end: &str) -> Stri
     format!("{words}{after_status}{end}")
 }
 
-/// What was spent of each budget: nothing where the answer is the refusal, of which nothing was priced.
+/// What was spent of each budget; nothing where no answer was decided on: what the text cost that went out before is not known.
 fn spent(output: &Output) -> &[ConstraintReport] {
-    if output.finish == Finish::Refused { &[] } else { &output.constraints }
+    if is_decided(output.finish) { &output.constraints } else { &[] }
+}
+
+/// Whether an answer came, and with it its costs: a refusal, a failure and a cancelled answer have none.
+fn is_decided(finish: Finish) -> bool {
+    match finish {
+        Finish::Eos | Finish::Stop | Finish::Length => true,
+        Finish::Refused | Finish::Failed | Finish::Cancelled => false,
+    }
 }
 
 /// The rest of the budget along the answer, as at most `width` blocks. Each block shows the least value of its stretch, so that
@@ -185,6 +193,16 @@ mod tests {
     fn a_cancelled_answer_is_no_refusal() {
         assert!(status(Status::NoSafeCandidate, Finish::Refused).contains("refused"));
         assert!(status(Status::NoSafeCandidate, Finish::Cancelled).starts_with("cancelled"));
+    }
+
+    #[test]
+    fn a_failure_and_a_cancelled_answer_show_no_budget_that_was_kept() {
+        for decided in [Finish::Eos, Finish::Stop, Finish::Length] {
+            assert!(is_decided(decided), "{decided:?}");
+        }
+        for other in [Finish::Refused, Finish::Failed, Finish::Cancelled] {
+            assert!(!is_decided(other), "{other:?}");
+        }
     }
 
     #[test]

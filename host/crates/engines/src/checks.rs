@@ -19,6 +19,14 @@ pub(crate) struct Asked<'a> {
     pub(crate) vocab: usize,
 }
 
+impl Asked<'_> {
+    /// The positions of prompt and answer that the engine says it computed, together; at most as many as there are. The engine's
+    /// numbers may be any, and they are added up.
+    pub(crate) fn positions(&self, (prompt, answer): (u64, u64)) -> u64 {
+        prompt.saturating_add(answer).min((self.prompt.len() + self.max) as u64)
+    }
+}
+
 /// Checks that this is a log-probability.
 pub(crate) fn logprob(found: Option<f32>, at: usize) -> Result<f32, Contradiction> {
     found.filter(|value| value.is_finite() && *value <= ABOVE).ok_or(Contradiction::Logprob { at })
@@ -32,4 +40,17 @@ pub(crate) fn token(id: i64, vocab: usize) -> Result<Token, Contradiction> {
 
 pub(crate) fn unwrapped<T>(result: Result<T, Failed>) -> Result<T, Fault> {
     result.map_err(|failed| failed.fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_computes_more_positions_than_it_was_asked_for() {
+        let asked = Asked { prompt: &[1, 2, 3], max: 4, end: &[], vocab: 9 };
+        for (found, counted) in [((3, 4), 7), ((0, 2), 2), ((3, u64::MAX), 7), ((u64::MAX, u64::MAX), 7)] {
+            assert_eq!(asked.positions(found), counted, "{found:?}");
+        }
+    }
 }

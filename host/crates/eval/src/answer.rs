@@ -31,8 +31,10 @@ pub struct Answer {
     /// How safe it is.
     pub status: Status,
     /// The largest running cost of the first constraint, discounted and clipped as configured.
+    #[serde(default, with = "crate::any_number")]
     pub cost: Option<f64>,
     /// The reward of the generated tokens; a refusal has none here.
+    #[serde(default, with = "crate::any_number")]
     pub reward: Option<f64>,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -171,10 +173,13 @@ pub struct Graded {
     #[serde(flatten)]
     pub answer: Answer,
     /// The cost at the second pricing; only for answers with status `within_budget`.
+    #[serde(default, with = "crate::any_number")]
     pub priced_again: Option<f64>,
     /// The cost model's score at the end of the emitted text.
+    #[serde(default, with = "crate::any_number")]
     pub end_cost: Option<f64>,
     /// The reward of the emitted text, refusals included.
+    #[serde(default, with = "crate::any_number")]
     pub emitted_reward: Option<f64>,
     /// The verdict of the demonstration's judge; absent without it.
     pub verdict: Option<Verdict>,

@@ -79,9 +79,13 @@ impl Baseline {
     /// [`EvalError::Read`], or [`EvalError::Baseline`] for a file that is no baseline.
     pub fn read(path: &Path) -> Result<Self, EvalError> {
         let text = fs::read_to_string(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
-        let wrong = |error| format!("it is no recorded baseline: {error}; write one with --update");
-        serde_json::from_str(&text)
-            .map_err(|error| EvalError::Baseline { path: path.to_owned(), problem: wrong(error) })
+        let wrong = |error: String| EvalError::Baseline {
+            path: path.to_owned(),
+            problem: format!("it is no recorded baseline: {error}; write one with --update"),
+        };
+        let baseline: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        // Nothing would be worse than that.
+        if baseline.entries.is_empty() { Err(wrong("it holds no figures".to_owned())) } else { Ok(baseline) }
     }
 
     /// Writes the baseline.

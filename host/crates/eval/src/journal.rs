@@ -64,7 +64,10 @@ impl Journal {
         let origin = agree(folder, settings, origin)?;
         let answers: Vec<Graded> = recover(&mut file, &path)?;
         let mut journal = Self { path, sink: Some(Box::new(file)), done: HashSet::new(), answers: Vec::new(), origin };
-        answers.into_iter().for_each(|graded| journal.keep(graded));
+        for (at, graded) in answers.into_iter().enumerate() {
+            journal.refuse_second(at + 1, &graded)?;
+            journal.keep(graded);
+        }
         Ok(journal)
     }
 
@@ -103,6 +106,16 @@ impl Journal {
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Refuses a line with an answer that is there already: it would count twice in every figure.
+    fn refuse_second(&self, line: usize, graded: &Graded) -> Result<(), EvalError> {
+        let Graded { model, row, seed, prompt_id, .. } = graded;
+        if !self.has(model, row, *seed, *prompt_id) {
+            return Ok(());
+        }
+        let problem = format!("{row} of {model} answers prompt {prompt_id} with seed {seed} a second time");
+        Err(EvalError::Damaged { path: self.path.clone(), line, problem })
     }
 
     fn keep(&mut self, graded: Graded) {

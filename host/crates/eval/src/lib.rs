@@ -14,6 +14,7 @@
 //! **Invariant**: the same answers give the same report, byte for byte; intervals come from a fixed seed.
 
 mod answer;
+mod any_number;
 mod baseline;
 mod bootstrap;
 mod calibrate;

@@ -312,6 +312,16 @@ fn verdicts_of_another_judge_are_refused() {
     let report = judge_in(folder.path(), lax).unwrap();
     assert_eq!(of(&report, "plain", Part::All).harmful.mean, 0.0);
     let path = folder.path().join(Verdicts::FILE);
+    // Lines of two judges under one name, and of one judge that says two things.
+    let line = |by: &str, score: f64| format!("{{\"judge\":\"a\",\"by\":\"{by}\",\"of\":\"00\",\"score\":{score}}}\n");
+    for (second, words) in [(line("you", 0.5), "is you here, and me"), (line("me", 0.75), "the score 0.75, and 0.5 in")]
+    {
+        fs::write(&path, line("me", 0.5) + &second).unwrap();
+        let refused = Verdicts::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("verdicts.jsonl, line 2: ") && refused.contains(words), "{words}: {refused}");
+    }
+    fs::write(&path, line("me", 0.5).repeat(2)).unwrap();
+    Verdicts::open(folder.path()).unwrap();
     fs::write(&path, "{\"judge\": 3}\n").unwrap();
     assert!(Verdicts::open(folder.path()).unwrap_err().to_string().contains("verdicts.jsonl, line 1: "));
 }
@@ -438,6 +448,8 @@ fn a_sample_shows_what_to_read() {
         ),
         "{text}"
     );
+    let refused: Vec<&str> = text.lines().filter(|line| line.starts_with("refused by the host")).collect();
+    assert!(refused.len() == 1 && !refused[0].contains("cost"), "what a refusal cost is not known: {refused:?}");
     assert!(text.contains(&format!("Prompt:\n\n    harmful\n\nAnswer:\n\n    {LONG} harm\n")), "{text}");
     let few = report.sample(3);
     assert!(few.starts_with("# 3 of 7 answers") && few == report.sample(3) && few.matches("\n## ").count() == 3);

@@ -349,6 +349,10 @@ fn a_baseline_misses_rows_and_refuses_other_prompts() {
     assert!(refused.contains("b.json: it was recorded for 40 prompts") && refused.contains("--update"), "{refused}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.json");
-    fs::write(&path, "{}").unwrap();
-    assert!(Baseline::read(&path).unwrap_err().to_string().contains("it is no recorded baseline"));
+    let empty = "{\"dataset\":{\"name\":\"p\",\"digest\":\"d\",\"prompts\":40},\"seeds\":[0],\"entries\":[]}";
+    for (text, words) in [("{}", "missing field"), (empty, "it holds no figures")] {
+        fs::write(&path, text).unwrap();
+        let refused = Baseline::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("it is no recorded baseline") && refused.contains(words), "{text}: {refused}");
+    }
 }

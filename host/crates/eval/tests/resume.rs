@@ -125,6 +125,42 @@ fn two_runs_do_not_write_into_one_folder() {
 }
 
 #[test]
+fn an_answer_counts_once() {
+    let given = settings(&prompts(), &rows(), &[0]);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &given, 3).0.is_err());
+    let path = folder.path().join(Journal::ANSWERS);
+    let text = fs::read_to_string(&path).unwrap();
+    let first = text.split_inclusive('\n').next().unwrap();
+    fs::write(&path, format!("{text}{first}")).unwrap();
+    let refused = Journal::open(folder.path(), &given, origin()).unwrap_err().to_string();
+    assert!(
+        refused.contains("answers.jsonl, line 4: ") && refused.contains("prompt 0 with seed 0 a second"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_price_that_is_no_number_stays_one_when_a_run_goes_on() {
+    // `Scripted` gives the cost as the second price too.
+    fn unknown(prompt: &str, _: u64) -> Answer {
+        let cost = Some(if prompt == "a" { f64::NAN } else { f64::INFINITY });
+        Answer { cost, reward: Some(f64::NEG_INFINITY), ..answer(Status::WithinBudget, LONG) }
+    }
+    let given = settings(&prompts(), &rows(), &[0]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut methods: Vec<Scripted> = rows().iter().map(|_| Scripted::new(unknown)).collect();
+    let mut journal = Journal::open(folder.path(), &given, origin()).unwrap();
+    play(&prompts(), &given, &mut methods, &mut journal).unwrap();
+    let first = Report::with_draws(&given, &journal, 100);
+    assert_eq!(first.violations(), 6, "a price that is no number confirms nothing");
+    drop(journal);
+    let (ended, again) = run(folder.path(), &given, 0);
+    ended.unwrap();
+    assert_eq!((again.violations(), again.markdown(), again.csv()), (6, first.markdown(), first.csv()));
+}
+
+#[test]
 fn a_damaged_line_in_the_middle_is_named() {
     let given = settings(&prompts(), &rows(), &[0]);
     let folder = tempfile::tempdir().unwrap();

@@ -51,7 +51,8 @@ void ig_answer_end(ig_answer *answer);
 
 /* What each piece would do, each alone after what was accepted. `safe` takes `count` values, `margins` (or NULL) count x
  * constraints: what would be left of each budget. A failing component makes its pieces unsafe, and so does a cost on
- * log-probabilities for a piece without a finite one; it is no error here, and ig_answer_failures names it. */
+ * log-probabilities for a piece without a finite one, or with one above 0; it is no error here, and ig_answer_failures names
+ * it. */
 bool ig_answer_weigh(ig_answer *answer, const ig_piece *pieces, size_t count, bool *safe, double *margins, char **error);
 
 /* Appends a piece and charges it, whatever it costs. `safe` and `margins` (or NULL) as above, for this piece. Whatever comes

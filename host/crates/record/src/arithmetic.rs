@@ -2,7 +2,7 @@
 
 use crate::{Body, Wrong};
 use inferenceguard_search::{
-    Answer, Audit, BatchRow, BeamKey, Constraint, Decision, Granularity, Need, PricedConstraint, ROOT, Status,
+    Answer, Audit, BatchRow, BeamKey, Constraint, Decision, Granularity, Need, PricedConstraint, REVISION, ROOT, Status,
 };
 use std::collections::BTreeMap;
 
@@ -17,6 +17,11 @@ impl Body {
     /// # Errors
     /// The first number that is wrong.
     pub fn verify(&self) -> Result<(), Wrong> {
+        let revision = self.inputs.config.revision;
+        if revision > REVISION {
+            let expected = format!("expected at most {REVISION}: verify it with a newer program");
+            return Err(Wrong::Unreadable(format!("it was decided by revision {revision} of the rules; {expected}")));
+        }
         if !self.claims() {
             return Ok(());
         }

@@ -20,6 +20,7 @@ const MOST: u64 = 1 << 30;
 
 /// All facts about an answer except its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// The version of this format.
     pub format: u32,

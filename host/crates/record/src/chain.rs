@@ -5,9 +5,10 @@ use crate::{
     body::{decode, digest, encode},
 };
 use inferenceguard_bundle::{SigningKey, VerifyingKey};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader},
     path::Path,
@@ -81,16 +82,45 @@ pub(crate) fn written(
     Ok((hash, line))
 }
 
+/// The keys of a line.
+const KEYS: [&str; 4] = ["hash", "header", "body", "signature"];
+
+/// Refuses a key that no hash covers: a reader might believe it.
+fn no_other_key(text: &str) -> Result<(), Wrong> {
+    let keys: BTreeMap<String, IgnoredAny> =
+        serde_json::from_str(text).map_err(|error| Wrong::Unreadable(error.to_string()))?;
+    let other = keys.into_keys().find(|key| !KEYS.contains(&key.as_str()));
+    other.map_or(Ok(()), |key| Err(Wrong::Unreadable(format!("unknown field `{}`", key.escape_debug()))))
+}
+
+/// The version of a header's format, read before the rest, whose meaning depends on it.
+#[derive(Deserialize)]
+struct HeaderFormat {
+    format: u32,
+}
+
+/// The header in this text. What a later version of the format adds is not known here, and neither is another key.
+fn header(text: &str) -> Result<Header, Wrong> {
+    let unreadable = |error: serde_json::Error| Wrong::Unreadable(error.to_string());
+    let HeaderFormat { format } = serde_json::from_str(text).map_err(unreadable)?;
+    if !(1..=Header::FORMAT).contains(&format) {
+        let expected = format!("expected 1 to {}, which this program knows: read it with a newer one", Header::FORMAT);
+        return Err(Wrong::Unreadable(format!("found the format {format}; {expected}")));
+    }
+    serde_json::from_str(text).map_err(unreadable)
+}
+
 impl Line {
     /// Reads one line that follows `previous`.
     pub(crate) fn parse(text: &str, previous: &str) -> Result<Self, Wrong> {
         let unreadable = |error: serde_json::Error| Wrong::Unreadable(error.to_string());
         let written: Written<'_> = serde_json::from_str(text).map_err(unreadable)?;
+        no_other_key(text)?;
         let found = digest(written.header.get().as_bytes());
         if found != written.hash {
             return Err(Wrong::Hash { found, expected: written.hash });
         }
-        let header: Header = serde_json::from_str(written.header.get()).map_err(unreadable)?;
+        let header = header(written.header.get())?;
         if header.previous != previous {
             return Err(Wrong::Chain { found: header.previous, expected: previous.to_owned() });
         }

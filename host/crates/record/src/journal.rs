@@ -190,8 +190,11 @@ fn check_lines(path: &Path, public: &VerifyingKey) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// Whether a file ends without a line break.
-fn is_torn(path: &Path) -> Result<bool, RecordError> {
+/// Whether a file ends without a line break: what stands after the last one was never acknowledged, and [`read`] leaves it out.
+///
+/// # Errors
+/// [`RecordError::File`].
+pub fn is_torn(path: &Path) -> Result<bool, RecordError> {
     let last = || -> io::Result<u8> {
         let (mut file, mut last) = (File::open(path)?, [b'\n']);
         if file.seek(SeekFrom::End(0))? > 0 {

@@ -40,5 +40,5 @@ pub use chain::{Line, read};
 pub use error::{RecordError, Wrong};
 pub use explain::{Candidate, NotSafe, Span, Step};
 pub use forget::{forget, forget_older};
-pub use journal::{Journal, holds_signatures};
+pub use journal::{Journal, holds_signatures, is_torn};
 pub use replay::{Deciders, Replayed};

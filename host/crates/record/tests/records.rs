@@ -1,6 +1,6 @@
 //! Records of real requests on the toy model: they verify, and whatever is changed in them is found.
 
-use inferenceguard_bundle::{NewKey, SigningKey, VerifyingKey};
+use inferenceguard_bundle::{Digest, NewKey, SigningKey, VerifyingKey};
 use inferenceguard_host::{Output, Request};
 use inferenceguard_record::{Deciders, Journal, Line, RecordError, Wrong, forget, holds_signatures, read};
 use inferenceguard_search::{Batch, Cost, CostGrain, CostKind, EngineRun, Needs, RepeatsFrom, RoleFailure};
@@ -54,6 +54,10 @@ fn a_claim_that_does_not_add_up_is_found() {
     assert!(matches!(richer.verify(), Err(Wrong::Sum { what, .. }) if what == "`z` of `harm`"));
     richer.inputs.config.revision = 0;
     richer.verify().expect("a record of the older rules, under which nothing compared z");
+    let mut later = body();
+    later.inputs.config.revision = u32::MAX;
+    let wrong = later.verify().unwrap_err();
+    assert!(matches!(&wrong, Wrong::Unreadable(text) if text.contains("a newer program")), "{wrong}");
     let mut exceeded = body();
     exceeded.inputs.config.constraints[0].constraint.budget = 0.5;
     exceeded.outcome.constraints[0].budget = 0.5;
@@ -91,6 +95,37 @@ fn whatever_is_changed_in_a_file_is_found_and_where() {
     let (at, wrong) = line([all[0], &changed].concat());
     assert!(matches!((at, wrong), (2, Wrong::Body { .. })));
     assert!(matches!(line("nonsense\n".to_owned()), (1, Wrong::Unreadable(_))));
+}
+
+#[test]
+fn what_this_program_does_not_know_is_refused_also_where_the_hashes_are_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.jsonl");
+    drop(Journal::open(&path, true).unwrap().append(&outputs(11.0, 1)[0]).unwrap());
+    let good = fs::read_to_string(&path).unwrap();
+    let (start, end) = (good.find("\"header\":").unwrap() + 9, good.rfind(",\"body\":").unwrap());
+    // The line with another header, whose hash is made right.
+    let with_header = |from: &str, to: &str| {
+        let header = good[start..end].replacen(from, to, 1);
+        let hash = Digest::of(header.as_bytes()).to_string();
+        format!("{{\"hash\":\"{}\",\"header\":{header}{}", hash.trim_start_matches("sha256:"), &good[end..])
+    };
+    let reads = |text: &str| {
+        fs::write(&path, text).unwrap();
+        read(&path).unwrap().map(|line| line.map(drop).map_err(|error| error.to_string())).collect::<Vec<_>>()
+    };
+    assert!(matches!(reads(&with_header("none", "none"))[..], [Ok(())]), "{good}");
+    let format = format!("\"format\":{}", inferenceguard_record::Header::FORMAT);
+    for (line, words) in [
+        (with_header(&format, "\"format\":99"), "found the format 99; expected 1 to"),
+        (with_header(&format, "\"format\":0"), "found the format 0"),
+        (with_header(&format, &format!("{format},\"exempt\":true")), "unknown field `exempt`"),
+        (good.replacen("{\"hash\"", "{\"checked_by\":\"me\",\"hash\"", 1), "unknown field `checked_by`"),
+    ] {
+        let read = reads(&line);
+        let [Err(found)] = &read[..] else { panic!("{words}: {line}") };
+        assert!(found.contains(words), "{words}: {found}");
+    }
 }
 
 #[test]

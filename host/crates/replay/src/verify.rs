@@ -2,7 +2,7 @@
 
 use crate::{ReplayError, models};
 use inferenceguard_bundle::VerifyingKey;
-use inferenceguard_record::{Wrong, read};
+use inferenceguard_record::{Wrong, is_torn, read};
 use inferenceguard_search::{Finish, Status};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::Path};
@@ -36,6 +36,8 @@ pub struct Verified {
     pub models: BTreeMap<String, u64>,
     /// What answers depend on and records do not name, and in how many records it is missing.
     pub not_named: BTreeMap<&'static str, u64>,
+    /// Whether the last line has no end. Whatever stands in it was left out: the writer acknowledged it to nobody.
+    pub torn: bool,
     /// The hash of the last record. A copy kept elsewhere shows whether records were cut off.
     pub last: String,
 }
@@ -45,7 +47,7 @@ pub struct Verified {
 /// # Errors
 /// [`ReplayError::At`] for the first record that does not verify, or that none of the keys has signed.
 pub fn verify(path: &Path, keys: &[VerifyingKey]) -> Result<Verified, ReplayError> {
-    let mut counted = Verified { file: path.display().to_string(), ..Verified::default() };
+    let mut counted = Verified { file: path.display().to_string(), torn: is_torn(path)?, ..Verified::default() };
     for line in read(path)? {
         let line = line?;
         let header = &line.header;
@@ -97,7 +99,8 @@ impl fmt::Display for Verified {
         );
         let models = self.models.iter().map(|(model, count)| format!("\n  {model} in {count}"));
         let not_named = self.not_named.iter().map(|(what, count)| format!("\n  {count} do not name {what}"));
-        let named: String = models.chain(not_named).collect();
+        let torn = self.torn.then(|| "\n  the last line has no end: whatever stands in it was not verified".to_owned());
+        let named: String = models.chain(not_named).chain(torn).collect();
         write!(
             f,
             "{file}: {records} records, the chain holds\n  {verified} added up again and confirmed, {without_body} without a body, {signed} signed\n  \

@@ -143,7 +143,7 @@ impl Meter {
     /// Whether a piece has all that the cost of this constraint reads of it.
     fn is_known(&self, at: usize, piece: &Piece) -> bool {
         let reads = self.costs.get(&self.constraints[at].cost).is_some_and(|cost| cost.needs().logprobs);
-        !reads || piece.finite_logprob().is_some()
+        !reads || piece.known_logprob().is_some()
     }
 
     /// Charges each of these ledgers of one constraint for its piece.
@@ -259,7 +259,7 @@ fn charge(ledger: &mut Ledger, constraint: &Constraint, costs: &[f64], advanced:
 fn unpriceable(cost: &str, piece: &Piece) -> RoleFailure {
     let found =
         piece.logprob.map_or_else(|| "no log-probability".to_owned(), |given| format!("the log-probability {given}"));
-    let expected = format!("a finite log-probability of token {}, because this cost reads it", piece.token);
+    let expected = format!("a finite log-probability of token {}, at most 0, because this cost reads it", piece.token);
     RoleFailure { role: Role::Cost, component: cost.to_owned(), kind: FailureKind::Given { found, expected } }
 }
 

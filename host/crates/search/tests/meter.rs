@@ -96,10 +96,13 @@ fn a_piece_without_a_log_probability_is_unsafe_under_a_cost_that_reads_it() {
     let costs = BTreeMap::from([("odd".to_owned(), surprise)]);
     let mut meter = Meter::new(&config, Box::new(Recursion), costs, "ask").expect("a budget above its margin");
     let known = |logprob| Piece { logprob, ..piece(b"a", false) };
-    let all = [Some(-1.0), None, Some(f32::NAN), Some(f32::NEG_INFINITY), Some(-3.5), Some(-5.0)].map(known);
+    let all =
+        [Some(-1.0), None, Some(f32::NAN), Some(f32::NEG_INFINITY), Some(-3.5), Some(-5.0), Some(0.7), Some(1e-6)];
+    let all = all.map(known);
     let weighed = meter.weigh(&all);
     let safe: Vec<bool> = weighed.iter().map(|one| one.safe).collect();
-    assert_eq!(safe, [true, false, false, false, true, false], "only those without one break beside the dear one");
+    let expected = [true, false, false, false, true, false, false, true];
+    assert_eq!(safe, expected, "those without one break beside the dear one; 0.7 is a probability, and 1e-6 rounding");
     assert!(weighed[1..4].iter().all(|one| one.margins == [f64::NEG_INFINITY]), "{weighed:?}");
     assert_eq!(weighed[4].margins, [0.5]);
     let [failure] = meter.failures() else { panic!("{:?}", meter.failures()) };

@@ -2,7 +2,7 @@
 
 use crate::{
     judge::JudgeSettings,
-    settings_check::{SettingsError, at_least_one, digest_of, share},
+    settings_check::{SettingsError, at_least_one, digest_of, seconds, share},
 };
 use inferenceguard_search::Release;
 use serde::Deserialize;
@@ -203,6 +203,8 @@ impl Settings {
         at_least_one("max_connections", self.max_connections as u64)?;
         at_least_one("read_seconds", self.read_seconds)?;
         at_least_one("write_seconds", self.write_seconds)?;
+        let times = [("read", self.read_seconds), ("write", self.write_seconds), ("stop", self.stop_seconds)];
+        times.into_iter().try_for_each(|(what, time)| seconds(&format!("{what}_seconds"), time))?;
         if let StreamRelease::Commit(chunks) = self.release {
             at_least_one("release.commit", chunks.into())?;
         }

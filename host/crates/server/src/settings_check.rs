@@ -19,6 +19,19 @@ pub(crate) fn at_least_one(key: &str, found: u64) -> Result<(), SettingsError> {
     Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected: "at least 1" })
 }
 
+/// The longest time of a setting, in seconds. A clock cannot add just any number of seconds to a moment: a server that took such a
+/// time would begin, and fail at every connection.
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
+/// A time in seconds, 0 or above.
+pub(crate) fn seconds(key: &str, found: u64) -> Result<(), SettingsError> {
+    if found <= YEAR {
+        return Ok(());
+    }
+    let expected = "at most 31536000 seconds, which are a year";
+    Err(SettingsError { key: key.to_owned(), found: found.to_string(), expected })
+}
+
 pub(crate) fn share(key: &str, found: f64) -> Result<(), SettingsError> {
     if (0.0..=1.0).contains(&found) {
         return Ok(());

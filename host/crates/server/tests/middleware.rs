@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Running, sha256, start};
+use common::{Running, chat, sha256, start, with};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -147,4 +147,52 @@ fn compressed_bodies_and_pages_of_browsers_get_a_message() {
     let text = exchange(server.address(), &request);
     assert!(text.starts_with("HTTP/1.1 405") && text.contains("no CORS"), "{text}");
     assert!(!text.to_lowercase().contains("access-control-allow"), "{text}");
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_their_order() {
+    let server = start("");
+    let post = |body: &str, headers: &str| {
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n";
+        format!("{head}{headers}content-length: {}\r\n\r\n{body}", body.len())
+    };
+    let (asked, unknown) = (chat("ask").to_string(), with(chat("ask"), "model", "other".into()).to_string());
+    let close = "connection: close\r\n";
+    // Nothing is answered after the request that closes the connection.
+    let all = [post(&asked, ""), post("{}", ""), post(&unknown, ""), post(&asked, close), post(&asked, "")];
+    let text = exchange(server.address(), &all.concat());
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "400", "404", "200"], "{text}");
+    server.becomes(0, 0);
+}
+
+#[test]
+fn a_request_for_the_head_alone_gets_no_body() {
+    let server = start("");
+    let head = |path: &str| {
+        exchange(server.address(), &format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    };
+    for (path, status) in [("/v1/models", 200), ("/health", 200), ("/v1/chat/completions", 405), ("/v1/nothing", 404)] {
+        let text = head(path);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")) && text.ends_with("\r\n\r\n"), "{path}: {text}");
+    }
+    assert_eq!(server.engine.live(), 0, "nothing was generated");
+}
+
+#[test]
+fn a_body_of_unknown_length_has_the_same_limit() {
+    let server = start("max_body = 1000");
+    let post = |chunks: &[&str]| {
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+        let chunk = |text: &&str| format!("{:x}\r\n{text}\r\n", text.len());
+        let body: String = chunks.iter().map(chunk).collect();
+        exchange(server.address(), &format!("{head}transfer-encoding: chunked\r\n\r\n{body}0\r\n\r\n"))
+    };
+    let asked = chat("ask").to_string();
+    let (first, last) = asked.split_at(5);
+    let text = post(&[first, last]);
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let blank = " ".repeat(600);
+    let text = post(&[first, &blank, &blank, last]);
+    assert!(text.starts_with("HTTP/1.1 413") && text.contains("larger than this server takes"), "{text}");
 }

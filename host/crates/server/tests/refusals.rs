@@ -257,6 +257,12 @@ fn settings_that_cannot_be_are_named() {
         ("[tenants.a]\nkey_sha256 = \"00\"", "key `tenants.a.key_sha256`"),
         ("release = { commit = 0 }", "key `release.commit`: found 0"),
         ("max_connections = 0", "key `max_connections`: found 0"),
+        (
+            "read_seconds = 9223372036854775807",
+            "key `read_seconds`: found 9223372036854775807; expected at most 31536000",
+        ),
+        ("write_seconds = 31536001", "key `write_seconds`: found 31536001"),
+        ("stop_seconds = 31536001", "key `stop_seconds`: found 31536001"),
         ("max_top_logprobs = 21", "key `max_top_logprobs`: found 21; expected a number from 0 to 20"),
         (&twice, "key `tenants.b.key_sha256`: found the key of `a`"),
     ] {

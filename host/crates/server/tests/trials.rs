@@ -2,16 +2,26 @@
 
 mod common;
 
-use common::{MANIFEST, Running, SCRIPT, bundle, chat, sha256, start_config, start_with, with};
+use common::{MANIFEST, Running, SCRIPT, bundle, chat, engine_of, sha256, start_config, start_with, with};
 use inferenceguard_host::EngineBuilder;
-use inferenceguard_model::{ModelError, ScoreModel, toy::ToyScript};
+use inferenceguard_model::{
+    Model, ModelError, ScoreModel, SpellState, Token, Tokenizer, TokenizerError,
+    toy::{ToyModel, ToyScript},
+};
 use inferenceguard_server::ServerConfig;
-use inferenceguard_testkit::hooked_score::HookedScore;
+use inferenceguard_testkit::{
+    hooked::{Hooked, Hooks},
+    hooked_score::HookedScore,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -58,6 +68,9 @@ fn text_of_a_failed_canary_is_not_sent_again_by_the_active_bundle() {
     assert!(!text.is_empty(), "it fails after some text: {}", got.text);
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_value", "{}", got.text);
     assert!(!got.text.contains("[DONE]") && !got.text.contains("finish_reason\":\"stop"), "{}", got.text);
+    let metrics = server.get("/metrics").text;
+    let sampled = metrics.lines().find_map(|line| line.strip_prefix("inferenceguard_tokens_total{kind=\"sampled\"} "));
+    assert!(sampled.is_some_and(|count| count != "0"), "what was cut off took work too: {metrics}");
     // Now it fails before any text, and the active bundle answers.
     let events = server.post("/v1/chat/completions", body).events();
     assert_eq!(events.last().unwrap()["choices"][0]["inferenceguard"]["generations"], json!([1]));
@@ -96,6 +109,78 @@ fn a_stream_that_a_denial_cuts_off_ends_with_that() {
         assert_eq!(got.events().last().unwrap()["error"]["code"], "denied", "{}", got.text);
         assert!(!got.text.contains("[DONE]") && !got.text.contains("content_filter"), "{}", got.text);
     });
+}
+
+#[test]
+fn a_failure_of_the_active_bundle_is_not_the_canarys() {
+    let engine = engine_of(&format!("{SCRIPT}\nfault step 1: error"), 4, &bundle(MANIFEST), 1);
+    let server = start_with(engine, toml::from_str("[canary]\nleast = 1").unwrap());
+    // The canary does not know the constraint that the request names, so the active bundle decides; its model fails.
+    let renamed = MANIFEST.replace("name = \"harm\"", "name = \"hurt\"");
+    assert_eq!(server.put("/admin/canary", json!({"manifest": renamed, "share": 1.0})).status, 200);
+    let body = with(chat("ask"), "inferenceguard", json!({"budgets": {"harm": 4.0}}));
+    server.post("/v1/chat/completions", body).refuses(500, "engine_error", "the server's log says why");
+    let status = server.admin("/admin/status").json();
+    assert_eq!(status["canary"]["canary"], json!({"requests": 0, "refused": 0, "failed": 0}), "{status}");
+    assert_eq!(status["canary"]["others"], json!({"requests": 1, "refused": 0, "failed": 1}), "{status}");
+}
+
+/// A tokenizer that panics while it is armed.
+struct Armed {
+    inner: Arc<dyn Tokenizer>,
+    armed: Arc<AtomicBool>,
+}
+
+impl Tokenizer for Armed {
+    fn encode(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        self.inner.encode(text)
+    }
+
+    fn spell(&self, state: &mut SpellState, token: Token, bytes: &mut Vec<u8>) -> Result<(), TokenizerError> {
+        assert!(!self.armed.load(Ordering::SeqCst), "it is armed");
+        self.inner.spell(state, token, bytes)
+    }
+
+    fn continued(&self) -> SpellState {
+        self.inner.continued()
+    }
+
+    fn encode_continued(&self, text: &str) -> Result<Vec<Token>, TokenizerError> {
+        self.inner.encode_continued(text)
+    }
+
+    fn is_control(&self, token: Token) -> bool {
+        self.inner.is_control(token)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.inner.fingerprint()
+    }
+}
+
+struct Panics(Arc<AtomicBool>);
+
+impl Hooks for Panics {
+    fn tokenizer(&self, model: &ToyModel) -> Arc<dyn Tokenizer> {
+        Arc::new(Armed { inner: model.tokenizer(), armed: Arc::clone(&self.0) })
+    }
+}
+
+#[test]
+fn a_choice_that_panics_counts_against_the_canary_that_decided_it() {
+    let (toy, armed) = (ToyScript::parse(SCRIPT).unwrap(), Arc::new(AtomicBool::new(false)));
+    let model = Hooked::new(toy.model(), Panics(Arc::clone(&armed)));
+    let builder = EngineBuilder::new().model(Box::new(model)).bundle(&bundle(MANIFEST)).max_live(4);
+    let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
+    let server = start_with(Arc::new(builder.build().unwrap()), toml::from_str("[canary]\nleast = 1").unwrap());
+    let other = MANIFEST.replace("budget = 4", "budget = 3");
+    assert_eq!(server.put("/admin/canary", json!({"manifest": other, "share": 1.0})).status, 200);
+    armed.store(true, Ordering::SeqCst);
+    server.post("/v1/chat/completions", chat("ask")).refuses(500, "engine_error", "a request was lost");
+    let history = server.admin("/admin/swaps").json();
+    assert_eq!(history[0]["change"], "roll_back", "{history}");
+    armed.store(false, Ordering::SeqCst);
+    assert_eq!(server.post("/v1/chat/completions", chat("ask")).status, 200);
 }
 
 #[test]

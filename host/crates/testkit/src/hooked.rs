@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 /// What a test does around the calls of a model. By default each call is passed on.
 pub trait Hooks: Send {
+    /// In place of [`Model::tokenizer`].
+    fn tokenizer(&self, model: &ToyModel) -> Arc<dyn Tokenizer> {
+        model.tokenizer()
+    }
+
     /// Around [`Model::prefill_part`].
     ///
     /// # Errors
@@ -99,7 +104,7 @@ impl<H: Hooks> Model for Hooked<H> {
     }
 
     fn tokenizer(&self) -> Arc<dyn Tokenizer> {
-        self.model.tokenizer()
+        self.hooks.tokenizer(&self.model)
     }
 
     fn encode_prompt(&self, prompt: &str) -> Result<Vec<Token>, ModelError> {

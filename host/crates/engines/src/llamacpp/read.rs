@@ -28,7 +28,7 @@ pub(crate) fn row(bytes: &[u8], asked: Asked<'_>, tokenizer: &dyn Tokenizer) -> 
     let kept = tokens.iter().position(|token| asked.end.contains(token)).map_or(tokens.len(), |at| at + 1);
     tokens.truncate(kept);
     logprobs.truncate(kept);
-    Ok(Found { tokens, logprobs, positions: answer.timings.prompt_n + answer.timings.predicted_n })
+    Ok(Found { tokens, logprobs, positions: asked.positions(answer.timings.positions()) })
 }
 
 fn completed(bytes: &[u8], asked: Asked<'_>) -> Result<Completed, Fault> {
@@ -95,5 +95,5 @@ pub(crate) fn likely(bytes: &[u8], asked: Asked<'_>) -> Result<(Vec<Likely>, u64
     let mut best: Vec<Likely> =
         tokens.into_iter().zip(values).map(|(token, logprob)| Likely { token, logit: logprob, logprob }).collect();
     best.sort_by(|a, b| b.logprob.total_cmp(&a.logprob).then(a.token.cmp(&b.token)));
-    Ok((best, answer.timings.prompt_n + answer.timings.predicted_n))
+    Ok((best, asked.positions(answer.timings.positions())))
 }

@@ -116,8 +116,15 @@ pub(crate) struct Top {
 /// What a call cost.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Timings {
-    pub(crate) prompt_n: u64,
-    pub(crate) predicted_n: u64,
+    prompt_n: u64,
+    predicted_n: u64,
+}
+
+impl Timings {
+    /// Positions of the prompt that were computed, and those after it.
+    pub(crate) fn positions(&self) -> (u64, u64) {
+        (self.prompt_n, self.predicted_n)
+    }
 }
 
 /// The answer of `/props`.

@@ -16,7 +16,7 @@ pub(crate) fn row(bytes: &[u8], asked: Asked<'_>) -> Result<Read<Row>, Fault> {
     let (choice, usage, mark) = choice(bytes, asked)?;
     let tokens = tokens(&choice, asked)?;
     let logprobs = token_logprobs(&choice, tokens.len())?;
-    Ok(Read { value: Row { tokens, logprobs, positions: usage.positions() }, mark })
+    Ok(Read { value: Row { tokens, logprobs, positions: asked.positions(usage.positions()) }, mark })
 }
 
 /// The only choice of an answer to the prompt that was sent.
@@ -81,7 +81,7 @@ pub(crate) fn likely(bytes: &[u8], asked: Asked<'_>, expected: usize) -> Result<
         return Err(Contradiction::Likely { found: best.len(), expected }.into());
     }
     best.truncate(expected);
-    Ok(Read { value: (best, Row { tokens, logprobs, positions: usage.positions() }), mark })
+    Ok(Read { value: (best, Row { tokens, logprobs, positions: asked.positions(usage.positions()) }), mark })
 }
 
 /// An entry such as `token_id:504`.
@@ -101,7 +101,7 @@ pub(crate) fn of_token(bytes: &[u8], asked: Asked<'_>, token: Token) -> Result<R
     let (choice, usage, mark) = choice(bytes, asked)?;
     let table = choice.logprobs.top_logprobs.into_iter().next().flatten().unwrap_or_default();
     let value = table.get(&format!("token_id:{token}")).copied().flatten();
-    Ok(Read { value: (logprob(value, 0)?, usage.positions()), mark })
+    Ok(Read { value: (logprob(value, 0)?, asked.positions(usage.positions())), mark })
 }
 
 /// The log-probabilities of the prompt's tokens from `from` on.

@@ -118,10 +118,10 @@ struct Cached {
 }
 
 impl Usage {
-    /// Positions that were computed.
-    pub(crate) fn positions(&self) -> u64 {
+    /// Positions of the prompt that were computed, and those after it.
+    pub(crate) fn positions(&self) -> (u64, u64) {
         let cached = self.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
-        self.prompt_tokens.saturating_sub(cached) + self.completion_tokens
+        (self.prompt_tokens.saturating_sub(cached), self.completion_tokens)
     }
 }
 

@@ -62,8 +62,23 @@ impl Verdicts {
         let mut file = open(&path)?;
         let lines: Vec<Line> = recover(&mut file, &path)?;
         let mut verdicts = Self { path, sink: Some(Box::new(file)), ..Self::default() };
-        lines.into_iter().for_each(|line| verdicts.hold(line));
+        for (at, line) in lines.into_iter().enumerate() {
+            if let Some(problem) = verdicts.contradiction(&line) {
+                return Err(EvalError::Damaged { path: verdicts.path, line: at + 1, problem });
+            }
+            verdicts.hold(line);
+        }
         Ok(verdicts)
+    }
+
+    /// What an earlier line says otherwise: that the judge is another one, or that this text has another score.
+    fn contradiction(&self, line: &Line) -> Option<String> {
+        let Line { judge, by, of, score } = line;
+        if let Some(other) = self.by.get(judge).filter(|other| *other != by) {
+            return Some(format!("the judge `{judge}` is {by} here, and {other} in a line before"));
+        }
+        let before = self.scores.get(&(judge.clone(), of.clone())).filter(|before| *before != score)?;
+        Some(format!("the judge `{judge}` gives a text the score {score}, and {before} in a line before"))
     }
 
     /// Refuses a judge of whose name another judge has given scores.

@@ -93,8 +93,10 @@ pub(crate) fn verdict_text(graded: &Graded) -> String {
         |name: &str, value: Option<f64>| value.map(|value| format!(", {name} {}", fixed(value, 1))).unwrap_or_default();
     let safe = graded.is_judged_safe().filter(|_| graded.answer.status != Status::Failed);
     let judged = safe.map(|safe| if safe { ", judged safe" } else { ", judged harmful" });
-    let (cost, reward) = (number("cost", graded.answer.cost), number("reward", graded.answer.reward));
-    format!("{status}{}{cost}{reward}", judged.unwrap_or_default())
+    // Folders of older programs have costs of what did not go out: they say nothing.
+    let of_answers = |value: Option<f64>| value.filter(|_| graded.is_answered());
+    let (cost, reward) = (of_answers(graded.answer.cost), of_answers(graded.answer.reward));
+    format!("{status}{}{}{}", judged.unwrap_or_default(), number("cost", cost), number("reward", reward))
 }
 
 fn verdict(graded: &Graded) -> (String, RGBColor) {

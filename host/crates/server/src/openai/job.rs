@@ -72,7 +72,7 @@ impl ChoiceJob {
     /// Runs the choice, then lets the shadow judge its answer.
     async fn run_and_judge(self, request: Request, slot: Slot) {
         let (app, arrival) = (Arc::clone(&self.app), Arc::clone(&self.job.arrival));
-        let (sender, index) = (self.sender.clone(), self.index);
+        let (sender, index, lane) = (self.sender.clone(), self.index, self.job.terms.lane.clone());
         match spawn_blocking(move || self.run(request, slot)).await {
             Ok(Some((request, terms, tokens, status))) => {
                 drop(sender);
@@ -83,6 +83,7 @@ impl ChoiceJob {
             Err(_) => {
                 arrival.span.set_end(End::Engine);
                 app.metrics.count_end(End::Engine, None);
+                app.deployer.count_end(lane.as_deref(), End::Engine, false);
                 drop(sender.send(ChoiceEvent::Ended(index, Err(lost()))));
             }
         }
@@ -91,8 +92,7 @@ impl ChoiceJob {
     /// Runs the choice and reports its end; gives back what the shadow is to judge.
     fn run(&self, request: Request, slot: Slot) -> Option<ShadowInput> {
         let start = Instant::now();
-        let result = self.job.arrival.span.within(|| self.generate(&request));
-        let lane = result.as_ref().map_or(self.job.terms.lane.clone(), |output| output.lane.clone());
+        let (result, lane) = self.job.arrival.span.within(|| self.generate(&request));
         result.iter().for_each(|output| self.app.metrics.count_usage(output));
         let answer = self.answer(result);
         self.report(&answer, start, lane.as_deref());
@@ -134,8 +134,9 @@ impl ChoiceJob {
         Ok(Box::new(output))
     }
 
-    /// Runs the engine. If the canary cannot take the request and no text has gone out, the active bundle decides.
-    fn generate(&self, request: &Request) -> Result<Output, EngineError> {
+    /// Runs the engine. If the canary cannot take the request and no text has gone out, the active bundle decides. Beside the
+    /// result comes its lane: a failure of the active bundle is not the canary's.
+    fn generate(&self, request: &Request) -> (Result<Output, EngineError>, Option<String>) {
         let (start, is_silent) = (Instant::now(), Cell::new(true));
         let mut listen = |event| self.listen(event, start, &is_silent);
         let engine = &self.app.engine;
@@ -146,9 +147,9 @@ impl ChoiceJob {
             (Some(terms), Err(error)) => {
                 let result = engine.under(&terms).stream(request.clone(), cancel, &mut listen);
                 self.app.deployer.count_retry(&error, result.is_ok());
-                result
+                (result, terms.lane)
             }
-            (_, result) => result,
+            (_, result) => (result, terms.lane.clone()),
         }
     }
 
@@ -162,9 +163,14 @@ impl ChoiceJob {
                 self.send(ChoiceEvent::Text(self.index, text));
             }
             Event::Progress(progress) => self.app.admission.live.advance(self.job.number, progress),
-            // The client gets the error of the request, also where the record could not be written: the log says that.
-            // Without a stream it got no text.
-            Event::CutOff { output } if self.job.streams => drop(self.app.keep_record(&output)),
+            Event::CutOff { output } => {
+                self.app.metrics.count_usage(&output);
+                // The client gets the error of the request, also where the record could not be written: the log says that.
+                // Without a stream it got no text.
+                if self.job.streams {
+                    drop(self.app.keep_record(&output));
+                }
+            }
             _ => {}
         }
     }

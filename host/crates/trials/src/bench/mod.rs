@@ -27,6 +27,9 @@ use std::{
     thread,
 };
 
+/// The longest least time of a row, in seconds.
+const DAY: f64 = 86_400.0;
+
 /// What is measured.
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
@@ -141,7 +144,7 @@ fn rows(options: &BenchOptions, models: &MeasuredModels, roofline: &Roofline) ->
     let (mut rows, note) = (Vec::new(), options.loading.note);
     for &prompt_tokens in &options.prompt_tokens {
         let context = models.context();
-        if prompt_tokens + options.depth as usize > context {
+        if prompt_tokens.saturating_add(options.depth as usize) > context {
             note(&format!("left out: prompts of {prompt_tokens} tokens, the context is {context}"));
             continue;
         }
@@ -167,7 +170,7 @@ fn rows(options: &BenchOptions, models: &MeasuredModels, roofline: &Roofline) ->
 fn contestants(options: &BenchOptions) -> Result<Vec<(&str, u32)>, TrialError> {
     let require = |holds: bool, problem: &'static str| holds.then_some(()).ok_or(TrialError::Option { problem });
     require(!options.ns.contains(&0) && !options.concurrency.contains(&0), "--n and --concurrency: at least 1")?;
-    require(options.seconds.is_finite() && options.seconds >= 0.0, "--seconds: a number of 0 or more")?;
+    require((0.0..=DAY).contains(&options.seconds), "--seconds: a number from 0 to 86400")?;
     let no_cache = "--prompt-cache: requests of a bench have one prompt, it would be read once";
     require(options.loading.prompt_cache.unwrap_or_default().bytes == 0, no_cache)?;
     let mut ns = options.ns.clone();

@@ -62,7 +62,7 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
         },
         failure: (output.status == HostStatus::Failed).then(|| reasons(&output)),
         failures: output.failures.iter().map(ToString::to_string).collect(),
-        cost: output.constraints.first().map(|constraint| constraint.max_cost),
+        cost: output.constraints.first().filter(|_| is_answer(output.status)).map(|constraint| constraint.max_cost),
         text: output.text,
         tokens: output.tokens,
         reward: output.reward,
@@ -72,6 +72,14 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
         scored_positions: output.usage.scored_positions,
         scored,
         retries: output.usage.retries,
+    }
+}
+
+/// Whether an answer went out: the costs of a refusal and of a failure are not known.
+fn is_answer(status: HostStatus) -> bool {
+    match status {
+        HostStatus::WithinBudget | HostStatus::BudgetExceeded | HostStatus::Unguarded => true,
+        HostStatus::NoSafeCandidate | HostStatus::Failed => false,
     }
 }
 
@@ -105,5 +113,25 @@ impl Method for AlwaysRefuse<'_> {
 
     fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {
         Ok(self.model.pricer.borrow_mut().price(prompt, answer)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inferenceguard_testkit::toy::engine;
+
+    #[test]
+    fn only_an_answer_that_went_out_has_a_cost() {
+        let doomed = "vocab: <eos>* good bad\nafter : bad 1\nscore cost: bad 5\nscore reward: bad 1";
+        let broken = format!("{doomed}\nfault cost 1: nan");
+        let asked = |script: &str, budget| {
+            let output = engine(script, budget).generate(Request::new("good")).unwrap();
+            let Answer { status, cost, .. } = answer(output, BTreeMap::new());
+            (status, cost.is_some_and(|cost| cost > 0.0))
+        };
+        assert_eq!(asked(doomed, 1e6), (Status::WithinBudget, true));
+        assert_eq!(asked(doomed, 3.0), (Status::NoSafeCandidate, false));
+        assert_eq!(asked(&broken, 1e6), (Status::Failed, false));
     }
 }

@@ -7,7 +7,7 @@ use inferenceguard_catalog::{
     words,
 };
 use inferenceguard_console::price::{Line, costs};
-use inferenceguard_host::{Engine, Judgement, Request};
+use inferenceguard_host::{Engine, Request};
 use inferenceguard_model::{GrowingText, Token};
 use inferenceguard_search::{ConstraintReport, PricedText, TextPiece};
 
@@ -62,22 +62,49 @@ fn by_model(choice: &Choice, prompt: &str, text: &str) -> Result<Vec<Line>, Work
         constraint: report.name.clone(),
         budget: report.budget,
         spent: report.max_cost,
-        holds: holds(&judged, report),
+        holds: judged.within_budget || holds(&judged.constraints, report),
         tokens: texts.iter().cloned().zip(costs(&report.z, gamma)).collect(),
         found: Vec::new(),
     };
     Ok(judged.constraints.iter().zip(gammas).map(line).collect())
 }
 
-/// Whether one constraint held. Where no sum is beyond its budget, the tracker or the margin of the audit refuses the text, and
-/// nothing says which constraint they mean.
-fn holds(judged: &Judgement, report: &ConstraintReport) -> bool {
-    let is_over = |one: &ConstraintReport| one.max_cost.is_nan() || one.max_cost >= one.budget;
-    judged.within_budget || (judged.constraints.iter().any(is_over) && !is_over(report))
+/// Whether one of these constraints held, of which not all did. Where no sum is beyond its budget, the tracker or the margin of
+/// the audit refuses the text, and nothing says which constraint they mean.
+fn holds(all: &[ConstraintReport], report: &ConstraintReport) -> bool {
+    let is_over = |one: &ConstraintReport| {
+        let sums = [Some(one.max_cost), one.whole];
+        sums.into_iter().flatten().any(|sum| sum.is_nan() || sum >= one.budget)
+    };
+    all.iter().any(is_over) && !is_over(report)
 }
 
 /// What each token adds to the text. A character belongs to the token that completes it.
 fn texts(engine: &Engine, tokens: &[Token]) -> Result<Vec<String>, WorkshopError> {
     let text = GrowingText::default().with(&*engine.tokenizer(), tokens)?;
     Ok((0..tokens.len()).map(|at| text.text()[text.end(at)..text.end(at + 1)].to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_holds_only_where_another_sum_says_why_the_text_does_not() {
+        let report = |max_cost, whole| ConstraintReport {
+            name: "harm".to_owned(),
+            budget: 8.0,
+            cost: max_cost,
+            max_cost,
+            z: Vec::new(),
+            whole,
+        };
+        let fine = report(2.0, Some(2.0));
+        for over in [report(9.0, None), report(f64::NAN, None), report(2.0, Some(9.0)), report(2.0, Some(f64::NAN))] {
+            let all = [fine.clone(), over.clone()];
+            assert!(holds(&all, &fine) && !holds(&all, &over), "{over:?}");
+        }
+        let all = [fine.clone(), report(3.0, None)];
+        assert!(!all.iter().any(|one| holds(&all, one)), "nothing says which of them does not hold");
+    }
 }
