@@ -46,9 +46,10 @@ fn answers_are_kept_with_costs_and_latents() {
         assert_eq!(one.positions, expected);
         assert!(end == 12 || one.tokens.last() == Some(&0), "{:?}", one.tokens);
         for position in &one.positions {
-            let latent = &table.data[row * table.width..(row + 1) * table.width];
+            let mut latent = Vec::new();
+            table.write(row..row + 1, &mut latent).unwrap();
             // The toy's latent is the logits of the next token: `bad` is likely after `bad` alone.
-            let bad = latent[BAD as usize].to_f32();
+            let bad = latent[BAD as usize];
             match position.checked_sub(1).map(|at| one.tokens[at]) {
                 None => assert_eq!(bad, 0.0),
                 Some(BAD) => assert!((bad - 30f32.ln()).abs() < 1e-2),
@@ -59,7 +60,7 @@ fn answers_are_kept_with_costs_and_latents() {
         let bad = one.tokens.iter().filter(|token| **token == BAD).count() as f64;
         assert_eq!(one.costs[0].iter().sum::<f64>(), bad);
     }
-    assert_eq!(row * table.width, table.data.len());
+    assert_eq!((row, row), (table.count(), table.in_memory()));
     assert!(lengths.len() > 3, "answers of several lengths: {lengths:?}");
     let first: BTreeSet<&[u32]> = found.all[..4].iter().map(|one| one.tokens.as_slice()).collect();
     assert!(first.len() > 1, "answers to one prompt differ");
