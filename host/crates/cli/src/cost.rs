@@ -22,9 +22,9 @@ const BAR: &str = "{bar:32} {pos}/{len} {msg} {eta}";
 /// What trainings of heads have in common.
 #[derive(Debug, Clone, Args)]
 struct HeadArguments {
-    /// Labelled answers, gzipped or not, one JSON object per line: prompt, response and harmful (true or false) or harm (0 to 1), for a
-    /// reward also grade (0 to 1, higher is better; 1 - harm if not given); PKU-SafeRLHF records; pairs (chosen, rejected); or text and
-    /// harmful. FILE=WEIGHT counts its answers more or less; may be repeated
+    /// Labelled answers, gzipped or not, one JSON object per line: prompt, response and harmful (true or false) or harm (0 to 1), for
+    /// a reward rather grade (0 to 1, higher is better); PKU-SafeRLHF records; pairs (chosen, rejected); or text and harmful.
+    /// FILE=WEIGHT counts its answers more or less; may be repeated
     #[arg(long, value_name = "FILE[=WEIGHT]", required = true)]
     data: Vec<Source>,
     /// The language model that will be guarded: a Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the
@@ -33,12 +33,12 @@ struct HeadArguments {
     model: Option<String>,
     #[command(flatten)]
     device: DeviceArguments,
-    /// The folder to write, cost or reward if not given: latents, checkpoints, the network, its report and reliability.svg. A run that
-    /// was stopped goes on there
+    /// The folder to write, cost or reward if not given: latents, checkpoints, the network, its report and plot. A run that was
+    /// stopped goes on there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What a head reads: final-norm or layer:N, several joined by + (not for a reward); one head for each, the best on the validation
-    /// is written
+    /// What a head reads: final-norm or layer:N, for a cost several joined by +; one head for each, the best on the validation is
+    /// written
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Places>,
     /// The most tokens of an answer that are read
@@ -68,8 +68,8 @@ pub(crate) struct CostArguments {
     /// Counts every answer by its weight alone; if not given, harmful and harmless answers count as much in sum
     #[arg(long)]
     unbalanced: bool,
-    /// Prompts that ask for nothing harmful, as `eval` reads them, those with the intent harmful left out; with :N at most N of them.
-    /// The model answers them, and learns from its answers as harmless ones. Nobody looks at them: read own.jsonl in the folder
+    /// Prompts that ask for nothing harmful, as eval reads them, without those of the intent harmful; at most N of them. The model
+    /// answers them, and the cost learns from its answers as harmless ones. Nobody looks at them: read own.jsonl in the folder
     #[arg(long, value_name = "FILE[:N]")]
     harmless_prompts: Option<HarmlessPrompts>,
     /// How much each of those answers counts
@@ -99,8 +99,8 @@ struct BundleArguments {
     /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or the folder of such a bundle
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
-    /// The budget of the cost, or conformal:ALPHA: the budget that a share ALPHA of the harmless answers of the validation is beyond, of
-    /// the model's own where there are any. If not given, the smallest of the report's that refuses at most 5 % of the harmless answers
+    /// The budget of the cost, or conformal:ALPHA: the one that a share ALPHA of the validation's harmless answers is beyond, of the
+    /// model's own where there are any. If not given, the smallest that refuses at most 5 % of the test's harmless answers
     #[arg(long, value_name = "D|conformal:ALPHA", requires = "bundle")]
     budget: Option<BudgetChoice>,
     /// Candidates per chunk

@@ -2,9 +2,10 @@
 //!
 //! | reward | fitted by |
 //! |---|---|
-//! | pairwise | −ln σ(x(better) − x(worse)), Bradley and Terry's model, at an eighth, two eighths, … and all of the tokens of each answer |
+//! | pairwise | −ln σ(x(better) − x(worse)), at an eighth, two eighths, … and all of the tokens of each answer |
 //! | graded | cross-entropy of σ(x) and the grade, at every token; pairs beside grades as above |
 //!
+//! Pairs are Bradley and Terry's model of preferences, as reward models have it.
 //! A reward is x at the newest token. It ranks beginnings of answers as well as whole ones, so it is fitted along the way, and not
 //! at the end alone; where two answers begin with the same words, their difference is zero and teaches nothing.
 

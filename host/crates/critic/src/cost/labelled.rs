@@ -7,8 +7,8 @@
 //! | `chosen`, `rejected` (with `\n\nHuman:` and `\n\nAssistant:`, or beside a `prompt`) | a pair, without labels |
 //! | `text`, `harmful` or `harm` | a text without a prompt |
 //!
-//! For a reward `grade` (0 to 1, higher is better) is a label too, an answer without it has the grade 1 − harm, and PKU-SafeRLHF's
-//! `better_response_id` makes a pair of a record. Other keys are ignored.
+//! For a reward `grade` (0 to 1, higher is better) is a label too, an answer without it has the grade 1 − harm, and
+//! `better_response_id` makes a pair of a PKU-SafeRLHF record. Other keys are ignored.
 
 use inferenceguard_model::Message;
 use serde::Deserialize;

@@ -7,8 +7,8 @@
 //!              bundle's network and its settings <- [report] on other prompts <-----+  the best on the validation
 //! ```
 //!
-//! The component `linear-cost` prices with what is written: see [`CostReport`] and [`settings`]. A reward is learnt in the same way,
-//! from pairs or grades: see [`reward`].
+//! The component `linear-cost` prices with what is written: see [`CostReport`] and [`settings`]. A reward is learnt in the same
+//! way, from pairs or grades: see [`reward`].
 //!
 //! **Invariant**: a run that was stopped ends as an uninterrupted one, with the same files.
 

@@ -36,8 +36,8 @@ impl FromStr for Places {
     }
 }
 
-/// What trainings of costs and rewards have in common: the latents of labelled answers, one head for each of `readings`, and the best
-/// of them.
+/// What trainings of costs and rewards have in common: the latents of labelled answers, one head for each of `readings`, and the
+/// best of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadOptions {
     /// Receives `latents/`, checkpoints, the network, its report and its plot.

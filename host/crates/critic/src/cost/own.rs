@@ -27,7 +27,7 @@ use std::{
 /// Prompts answered at once, and kept in one file.
 const BATCH: usize = 16;
 
-/// The folder of the answers in that of a run, and all of them in one file.
+/// The folder of the answers, in that of a run.
 const FOLDER: &str = "own";
 /// All own answers of a run, as JSON lines that `--data` takes.
 pub const OWN: &str = "own.jsonl";
@@ -243,6 +243,10 @@ impl Asked<'_> {
             let asked = rows.iter().map(|(place, _, beam, _)| self.row(*place, *beam)).collect();
             let grown = self.model.grow(&growth, asked)?;
             held.extend(grown.iter().flatten().map(|(beam, _)| *beam));
+            if grown.len() != rows.len() {
+                let (expected, found) = (format!("{} answers", rows.len()), grown.len().to_string());
+                return Err(ModelError::Shape { what: "grown rows", expected, found });
+            }
             let tokenizer = self.model.tokenizer();
             for ((_, text, ..), grown) in rows.iter().zip(grown) {
                 let answer = GrowingText::continued(&*tokenizer).with(&*tokenizer, &grown?.1.tokens)?;

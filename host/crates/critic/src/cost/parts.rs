@@ -8,7 +8,7 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// Splits by the first words of the user, in the order of a seeded digest: places in the list of units. The model's own answers are
+/// Splits by the first words of the user, in the order of a seeded digest: places in the list of units. Own answers are
 /// split apart from the others, so that every part has its share of them; those to a prompt of the others go with it.
 pub(super) fn split(units: &[Unit], shares: &Shares) -> Result<Split> {
     let (own, given): (Vec<usize>, Vec<usize>) = (0..units.len()).partition(|at| units[*at].is_own());

@@ -89,7 +89,7 @@ fn write(out: &Path, network: &Network, report: &RewardReport) -> Result<()> {
     files::write(&out.join("reward.json"), format!("{:#}\n", serde_json::json!(report)).as_bytes())
 }
 
-/// The settings of `linear-cost` for a written head, as a bundle's manifest has them: names and values. `network` is its name there.
+/// The settings of `linear-cost` for a written head, as names and values of a bundle's manifest. `network` is its name there.
 #[must_use]
 pub fn settings(report: &RewardReport, network: &str) -> [(&'static str, String); 3] {
     [("network", network.to_owned()), ("latent", report.latent.clone()), ("kind", "task".to_owned())]
