@@ -85,6 +85,33 @@ fn a_killed_run_goes_on_and_ends_the_same() {
 }
 
 #[test]
+fn only_as_many_latents_as_were_allowed_lie_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |memory: usize| {
+        let options = CollectOptions { memory, ..collect_options() };
+        run(&mut model(SCRIPT), &mut Labels::default(), &options, folder.path()).unwrap()
+    };
+    let rows = |found: &Trajectories| found.table(LatentSelector::FinalNorm).unwrap().clone();
+    let all = rows(&with(usize::MAX));
+    let width = all.width();
+    for memory in [0, 6000, 2 * width * all.count() - 1, 2 * width * all.count()] {
+        let some = rows(&with(memory));
+        assert!(2 * width * some.in_memory() <= memory, "{memory}");
+        assert_eq!(some.in_memory() == all.count(), memory >= 2 * width * all.count(), "{memory}");
+        let read = |table: &inferenceguard_critic::collect::LatentRows| {
+            let mut numbers = Vec::new();
+            table.write(0..all.count(), &mut numbers).unwrap();
+            numbers
+        };
+        assert_eq!(read(&some), read(&all), "{memory}");
+    }
+    let some = rows(&with(0));
+    fs::remove_file(folder.path().join("00003.safetensors")).unwrap();
+    let error = some.write(0..all.count(), &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, CriticError::File { action: "read", .. }), "a file that is gone is named: {error}");
+}
+
+#[test]
 fn a_torn_file_is_dropped_and_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let expected = run(&mut model(SCRIPT), &mut Labels::default(), &collect_options(), folder.path()).unwrap();
