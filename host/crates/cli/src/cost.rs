@@ -47,6 +47,9 @@ struct HeadArguments {
     /// The question that texts without a prompt count as an answer to
     #[arg(long, value_name = "TEXT", default_value = "Write a message.")]
     text_prompt: String,
+    /// Also writes the head as a score model's folder (LlamaForScore or ...ForSequenceClassification), with the model's safetensors
+    #[arg(long, value_name = "DIR")]
+    score_model: Option<PathBuf>,
     #[command(flatten)]
     training: TrainingArguments,
     /// Prints the whole report as one JSON object
@@ -138,10 +141,10 @@ fn show<T: Display + Serialize>(done: &Finished<T>, json: bool) -> anyhow::Resul
 
 impl HeadArguments {
     fn given(self, command: &str) -> GivenHeads {
-        let Self { data, text_prompt, model, latents: readings, max_tokens, .. } = self;
+        let Self { data, text_prompt, model, latents: readings, max_tokens, score_model, .. } = self;
         let (loading, training) = (self.device.loading(), self.training.given());
         let out = self.out.unwrap_or_else(|| command.into());
-        GivenHeads { data, text_prompt, model, loading, out, readings, max_tokens, training }
+        GivenHeads { data, text_prompt, model, loading, out, readings, max_tokens, training, score_model }
     }
 }
 

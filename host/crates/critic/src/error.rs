@@ -102,6 +102,16 @@ pub enum CriticError {
         /// Their grade.
         grade: f64,
     },
+    /// No score model can be made of a language model.
+    #[error("{}: found {found}; expected {expected}", path.display())]
+    Backbone {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What is expected, and what to do.
+        expected: &'static str,
+    },
     /// A part has nothing of what is learnt from.
     #[error("found {found} {what} {part}; give more answers, or another objective")]
     Part {

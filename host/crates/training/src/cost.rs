@@ -1,11 +1,12 @@
 //! A cost on a language model's own latents, from labelled answers, and a bundle around it.
 
-use crate::{Finished, GivenHeads, TrainingError};
+use crate::{Finished, GivenHeads, TrainingError, heads::write_score_model};
 use indicatif::ProgressBar;
 use inferenceguard_bundle::{Bundle, Digest, MANIFEST, Network};
 use inferenceguard_catalog::{bundles, write_file};
 use inferenceguard_critic::cost::{
-    self, BudgetChoice, BundleOptions, CostObjective, CostOptions, CostReport, HarmlessPrompts, OwnOptions, Unit,
+    self, BudgetChoice, BundleOptions, CostObjective, CostOptions, CostReport, HarmlessPrompts, OwnOptions,
+    ScoreFolder, Unit,
 };
 use inferenceguard_model::{Generator, Native};
 use inferenceguard_search::{Sampling, SamplingSettings};
@@ -64,6 +65,7 @@ pub struct CostRun {
     own: Option<OwnOptions>,
     sampling: GivenSampling,
     bundle: Option<GivenBundle>,
+    score_model: Option<ScoreFolder>,
     units: Vec<Unit>,
     model: Native,
 }
@@ -90,7 +92,7 @@ impl CostRun {
         }
         let units = cost::read(&heads.data, &heads.text_prompt)?;
         let prompts = harmless.map(|harmless| harmless.read()).transpose()?;
-        let (model, heads) = heads.open()?;
+        let (model, heads, score_model) = heads.open(Some(objective))?;
         let own = prompts.map(|prompts| OwnOptions {
             out: heads.out.clone(),
             prompts,
@@ -101,7 +103,7 @@ impl CostRun {
         });
         let alpha = bundle.as_ref().and_then(|bundle| bundle.budget?.alpha());
         let options = CostOptions { heads, objective, threshold: harmful_from, balanced, alpha };
-        Ok(Self { options, own, sampling, bundle, units, model })
+        Ok(Self { options, own, sampling, bundle, score_model, units, model })
     }
 
     /// Lets the model answer the harmless prompts, trains, measures and writes.
@@ -117,7 +119,7 @@ impl CostRun {
         Ok(Trained { network, report })
     }
 
-    /// [`CostRun::train`] and [`CostRun::write_bundle`], with what was written.
+    /// [`CostRun::train`] and [`CostRun::write_bundle`], and the score model that was asked for, with what was written.
     ///
     /// # Errors
     /// Those of both.
@@ -131,6 +133,7 @@ impl CostRun {
         }
         let settings = cost::settings(&trained.report, "cost");
         notes.push(format!("{}: settings of linear-cost.wasm: {settings}", self.network().display()));
+        notes.extend(write_score_model(self.score_model.as_ref(), &trained.network, "cost", &self.model)?);
         Ok(Finished { report: trained.report, notes })
     }
 

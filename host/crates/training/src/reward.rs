@@ -1,6 +1,6 @@
 //! A reward on a language model's own latents, from pairs or graded answers, and a bundle that ranks by it.
 
-use crate::{Finished, GivenHeads, TrainingError};
+use crate::{Finished, GivenHeads, TrainingError, heads::write_score_model};
 use indicatif::ProgressBar;
 use inferenceguard_bundle::{Bundle, Digest, MANIFEST, Network};
 use inferenceguard_catalog::{
@@ -9,7 +9,7 @@ use inferenceguard_catalog::{
     with_reward, write_file,
 };
 use inferenceguard_critic::cost::{
-    RewardObjective, RewardOptions, Unit,
+    RewardObjective, RewardOptions, ScoreFolder, Unit,
     reward::{self, RewardReport},
 };
 use inferenceguard_model::{Generator, Native};
@@ -30,6 +30,7 @@ pub struct Given {
 pub struct RewardRun {
     options: RewardOptions,
     bundle: Option<(PathBuf, Bundle)>,
+    score_model: Option<ScoreFolder>,
     units: Vec<Unit>,
     model: Native,
 }
@@ -51,11 +52,12 @@ impl RewardRun {
     pub fn open(given: Given) -> Result<Self, TrainingError> {
         let bundle = given.bundle.map(open_bundle).transpose()?;
         let units = reward::read(&given.heads.data, &given.heads.text_prompt)?;
-        let (model, heads) = given.heads.open()?;
+        let (model, heads, score_model) = given.heads.open(None)?;
         if let Some((_, bundle)) = &bundle {
             check_model(bundle, model.info().base())?;
         }
-        Ok(Self { options: RewardOptions { heads, objective: given.objective }, bundle, units, model })
+        let options = RewardOptions { heads, objective: given.objective };
+        Ok(Self { options, bundle, score_model, units, model })
     }
 
     /// Trains, measures and writes.
@@ -67,7 +69,7 @@ impl RewardRun {
         Ok(TrainedReward { network, report })
     }
 
-    /// [`RewardRun::train`] and [`RewardRun::write_bundle`], with what was written.
+    /// [`RewardRun::train`] and [`RewardRun::write_bundle`], and the score model that was asked for, with what was written.
     ///
     /// # Errors
     /// Those of both.
@@ -79,6 +81,7 @@ impl RewardRun {
         let settings = reward::settings(&trained.report, REWARD).map(|(name, text)| format!("{name} = {text:?}"));
         let (network, settings) = (self.network(), settings.join(", "));
         notes.push(format!("{}: settings of linear-cost.wasm: {{ {settings} }}", network.display()));
+        notes.extend(write_score_model(self.score_model.as_ref(), &trained.network, "reward", &self.model)?);
         Ok(Finished { report: trained.report, notes })
     }
 

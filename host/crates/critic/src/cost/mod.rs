@@ -28,6 +28,7 @@ mod parts;
 mod read;
 mod report;
 pub mod reward;
+mod score_model;
 
 pub use aim::RewardObjective;
 pub use bundle::{BudgetChoice, BundleOptions, manifest};
@@ -38,6 +39,7 @@ pub use options::{CostOptions, HeadOptions, Places, RewardOptions, cost_recipe};
 pub use own::{HarmlessPrompts, OWN, OwnOptions, own_answers};
 pub use read::{Source, read};
 pub use report::{Budget, ConformalBudget, CostReport, Quality, Tried};
+pub use score_model::ScoreFolder;
 
 use crate::{
     error::{CriticError, Result},
