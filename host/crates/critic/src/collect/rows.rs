@@ -190,8 +190,8 @@ mod tests {
             }
         }
         std::fs::remove_file(folder.path().join("00003.safetensors")).unwrap();
-        let error = read(usize::MAX).remove(0).1.write(0..8, &mut Vec::new());
-        assert!(error.is_ok(), "what lies in memory needs no file");
+        let held = read(usize::MAX).remove(0).1.write(0..8, &mut Vec::new());
+        assert!(held.is_ok(), "what lies in memory needs no file");
         assert!(matches!(
             Kept::new(&places, 0).push(shards[3].tables.clone(), &store, 3),
             Err(CriticError::Damaged { .. })

@@ -271,8 +271,8 @@ impl Store {
         };
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let place = |selector: &LatentSelector| {
-            let data = file.tensor(&table_name(*selector)).map_err(damaged)?.data();
-            Ok(Some((path.clone(), (data.as_ptr().addr() - bytes.as_ptr().addr()) as u64)))
+            let tensor = file.tensor(&table_name(*selector)).map_err(damaged)?;
+            Ok(Some((path.clone(), (tensor.data().as_ptr().addr() - bytes.as_ptr().addr()) as u64)))
         };
         self.latents.iter().map(place).collect()
     }

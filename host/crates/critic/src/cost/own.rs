@@ -62,7 +62,7 @@ impl HarmlessPrompts {
     /// The prompts, without those whose `intent` is `harmful`, each once.
     ///
     /// # Errors
-    /// A file that cannot be read; [`CriticError::TooFew`] if every prompt asks for harm.
+    /// A file that cannot be read; [`CriticError::Option`] if every prompt asks for harm.
     pub fn read(&self) -> Result<Vec<String>> {
         let mut dataset = Dataset::read(&self.path)?;
         let found = dataset.prompts.len();
