@@ -17,6 +17,8 @@ pub(crate) struct Beams<'m> {
     model: &'m mut dyn Generator,
     /// The places of which beams keep the latents of every token.
     kept_places: Vec<LatentSelector>,
+    /// The prompt, for answers that are read once more.
+    prompt: Vec<Token>,
     live: HashMap<BeamKey, BeamId>,
 }
 
@@ -29,7 +31,7 @@ impl Drop for Beams<'_> {
 
 impl<'m> Beams<'m> {
     pub(crate) fn new(model: &'m mut dyn Generator) -> Self {
-        Self { model, kept_places: Vec::new(), live: HashMap::new() }
+        Self { model, kept_places: Vec::new(), prompt: Vec::new(), live: HashMap::new() }
     }
 
     /// Beams keep the latents of every token that one of these roles reads. Call it before the prompt is read.
@@ -65,6 +67,7 @@ impl<'m> Beams<'m> {
 
     pub(crate) fn prefill(&mut self, prompt: &[Token]) -> Result<(), ModelError> {
         let id = self.model.open(prompt)?;
+        self.prompt = prompt.to_vec();
         self.keep(ROOT, id);
         if self.kept_places.is_empty() { Ok(()) } else { self.model.keep_latents(&[id], &self.kept_places) }
     }
@@ -204,6 +207,39 @@ impl<'m> Beams<'m> {
         }
         let fine = kept.iter().all(|row| row.iter().all(|value| value.is_finite()));
         if fine { Ok(kept) } else { Err(ModelError::NotFinite("latents")) }
+    }
+
+    /// The latents of every token of an answer that no beam holds: the model reads it after the prompt, as it decodes. Nothing where
+    /// the two do not fit its context.
+    pub(crate) fn read_again(
+        &mut self,
+        tokens: &[Token],
+        places: &[LatentSelector],
+    ) -> Result<Option<Arc<[f32]>>, ModelError> {
+        if self.prompt.len() + tokens.len() > self.model.info().context {
+            return Ok(None);
+        }
+        let id = self.model.open(&self.prompt)?;
+        self.check_new("the beam of an answer that is read once more", &[id])?;
+        let read = self.read_along(id, tokens, places);
+        self.model.release(&[id]);
+        read.map(Some)
+    }
+
+    fn read_along(
+        &mut self,
+        id: BeamId,
+        tokens: &[Token],
+        places: &[LatentSelector],
+    ) -> Result<Arc<[f32]>, ModelError> {
+        self.model.keep_latents(&[id], places)?;
+        tokens.iter().try_for_each(|token| self.model.append(&[(id, *token)]))?;
+        let kept = self.model.kept_latents(&[(id, 0..tokens.len())], places)?;
+        check_count("rows of kept latents", kept.len(), 1)?;
+        let row = kept.into_iter().next().unwrap_or_default();
+        let width = row.len() / tokens.len().max(1);
+        check_count("kept latents of a row", row.len(), width * tokens.len())?;
+        if row.iter().all(|value| value.is_finite()) { Ok(row) } else { Err(ModelError::NotFinite("latents")) }
     }
 
     pub(crate) fn release(&mut self, keys: &[BeamKey]) {

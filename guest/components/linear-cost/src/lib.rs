@@ -12,7 +12,8 @@
 //! Network: input the latent, or several latents side by side; one output, higher being worse. One linear layer will do; deeper
 //! networks work as well.
 //!
-//! The host does not price the re-tokenised text of an answer by a cost that reads latents.
+//! The host also prices the ids that the text of an answer tokenises to, where they are others: the language model reads them once
+//! more. It does not with `per = "chunk"`.
 
 use inferenceguard_guest::{
     BatchCost, BatchView, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError, Tensor,
