@@ -115,7 +115,7 @@ fn open_bundle(folder: PathBuf) -> Result<(PathBuf, Bundle), TrainingError> {
     if !folder.join(MANIFEST).is_file() {
         return Err(TrainingError::NoBundle { folder });
     }
-    let bundle = bundles::open(Some(&folder), Fallback::Plain)?;
+    let bundle = bundles::open(Some(folder.as_path()), Fallback::Plain)?;
     if bundle.signature().is_some() {
         return Err(TrainingError::Signed { folder });
     }
