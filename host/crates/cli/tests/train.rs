@@ -67,8 +67,7 @@ fn a_trained_cost_and_a_trained_reward_make_one_bundle() {
     let (model, ask) = (text(&model), "How do I clean the oven?");
     let output = run(&["run", "--model", model, "--bundle", text(&bundle), "--max-tokens", "6", "--json", ask]).json();
     assert_eq!(output["failures"], json!([]), "{output}");
-    let checked = run(&["model", "check", text(&score)]);
-    assert!(checked.stdout.contains("LlamaForScore"), "{}{}", checked.stdout, checked.stderr);
+    assert!(fs::read_to_string(score.join("config.json")).unwrap().contains("LlamaForScore"));
 }
 
 #[test]
@@ -80,7 +79,6 @@ fn what_cannot_become_a_cost_or_a_reward_is_refused_before_the_training() {
     let harmful = file(dir.path(), "harmful.jsonl", [json!({ "text": "a", "intent": "harmful" })].into_iter());
     let reward = |more: &[&str]| train("reward", &pairs, &path("out"), more);
     reward(&["--bundle", text(&path("none"))]).refuses("found no bundle; make one with `train cost --bundle`");
-    reward(&["--latents", "final-norm+layer:1"]).refuses("one latent for each head");
     reward(&["--score-model", text(&path("score")), "--latents", "layer:1"]).refuses("final-norm with --score-model");
     let cost = |more: &[&str]| train("cost", &pairs, &path("out"), more);
     cost(&["--harmless-prompts", text(&harmful)]).refuses("expected prompts whose `intent` is not `harmful`");
