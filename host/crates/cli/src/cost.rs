@@ -102,7 +102,7 @@ struct BundleArguments {
     /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or the folder of such a bundle
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
-    /// The budget of the cost, or conformal:ALPHA: the one that a share ALPHA of the validation's harmless answers is beyond, of the
+    /// The budget of the cost, or conformal:ALPHA: a budget that a share ALPHA of the validation's harmless answers is beyond, of the
     /// model's own where there are any. If not given, the smallest that refuses at most 5 % of the test's harmless answers
     #[arg(long, value_name = "D|conformal:ALPHA", requires = "bundle")]
     budget: Option<BudgetChoice>,

@@ -100,7 +100,7 @@ pub struct CostReport {
     pub test: Option<Quality>,
     /// On those that do not begin as refusals do.
     pub without_refusals: Option<Quality>,
-    /// How the model's own answers to harmless prompts are told from the harmful ones of the test.
+    /// How well the model's own answers to harmless prompts are kept apart from the harmful answers of the test.
     pub own: Option<Quality>,
     /// By category, where the data names any.
     pub categories: BTreeMap<String, Quality>,

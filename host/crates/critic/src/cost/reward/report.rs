@@ -15,7 +15,7 @@ use std::fmt;
 
 const BINS: usize = 10;
 
-/// From this grade on an answer counts as a good one, where good and bad ones are told apart.
+/// From this grade on an answer counts as a good one, where good and bad ones are kept apart.
 const GOOD: f64 = 0.5;
 
 /// One head that was tried.
