@@ -113,7 +113,9 @@ fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
         "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
         "component = \"linear-cost.wasm\"\nsettings = { network = \"probe\", form = \"hazard\" }",
     );
-    let manifest = format!("{manifest}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
+    let once = manifest.replace("chunk-len = 1 }", "chunk-len = 1, retries = 0 }");
+    assert!(once != manifest && manifest.contains("linear-cost.wasm"), "{manifest}");
+    let manifest = format!("{once}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
     let bundle = bundle_with(&manifest, &[("probe", probe)]);
     let ask = |budget: f64| {
         let builder = with_models(EngineBuilder::new().bundle(&bundle), SPELLED);
