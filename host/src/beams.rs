@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_no_beam_holds_is_read_once_more_and_freed() {
+        let engine = engine("");
+        let mut handle = engine.handle(&Caller::default());
+        let mut beams = Beams::new(handle.as_mut());
+        beams.prefill(&[1]).expect("a prompt");
+        let places = [LatentSelector::FinalNorm];
+        let read = beams.read_again(&[1, 2], &places).expect("latents").expect("room for two tokens");
+        assert_eq!((read.len(), engine.live_beams()), (2 * 3, 1), "a number for each of three words; the prompt's beam");
+        let none = beams.read_again(&[1; 64], &places).expect("no failure");
+        assert!(none.is_none(), "the context is 64 tokens, and the prompt takes one of them");
+    }
+
+    #[test]
     fn beams_are_new_and_named_once() {
         let engine = engine("");
         let mut handle = engine.handle(&Caller::default());
