@@ -343,7 +343,11 @@ mod tests {
         beams.prefill(&[1]).expect("a prompt");
         let places = [LatentSelector::FinalNorm];
         let read = beams.read_again(&[1, 2], &places).expect("latents").expect("room for two tokens");
-        assert_eq!((read.len(), engine.live_beams()), (2 * 3, 1), "a number for each of three words; the prompt's beam");
+        assert_eq!(
+            (read.len(), engine.live_beams()),
+            (2 * 3, 1),
+            "a number for each of three words; the prompt's beam"
+        );
         let none = beams.read_again(&[1; 64], &places).expect("no failure");
         assert!(none.is_none(), "the context is 64 tokens, and the prompt takes one of them");
     }
