@@ -89,6 +89,7 @@ proptest! {
         let hazard = [("form", text("hazard")), ("scale", SettingValue::Number(2.0))];
         cost::<linear_cost::LinearCost>("linear-cost", &hazard, &rows);
         cost::<linear_cost::LinearCost>("linear-cost", &[("per", text("chunk"))], &rows);
+        cost::<linear_cost::LinearCost>("linear-cost", &[("kind", text("task"))], &rows);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Beams<'m> {
     model: &'m mut dyn Generator,
     /// The places of which beams keep the latents of every token.
     kept_places: Vec<LatentSelector>,
+    /// The prompt, for answers that are read once more.
+    prompt: Vec<Token>,
     live: HashMap<BeamKey, BeamId>,
 }
 
@@ -29,7 +31,7 @@ impl Drop for Beams<'_> {
 
 impl<'m> Beams<'m> {
     pub(crate) fn new(model: &'m mut dyn Generator) -> Self {
-        Self { model, kept_places: Vec::new(), live: HashMap::new() }
+        Self { model, kept_places: Vec::new(), prompt: Vec::new(), live: HashMap::new() }
     }
 
     /// Beams keep the latents of every token that one of these roles reads. Call it before the prompt is read.
@@ -65,6 +67,7 @@ impl<'m> Beams<'m> {
 
     pub(crate) fn prefill(&mut self, prompt: &[Token]) -> Result<(), ModelError> {
         let id = self.model.open(prompt)?;
+        self.prompt = prompt.to_vec();
         self.keep(ROOT, id);
         if self.kept_places.is_empty() { Ok(()) } else { self.model.keep_latents(&[id], &self.kept_places) }
     }
@@ -206,6 +209,39 @@ impl<'m> Beams<'m> {
         if fine { Ok(kept) } else { Err(ModelError::NotFinite("latents")) }
     }
 
+    /// The latents of every token of an answer that no beam holds: the model reads it after the prompt, as it decodes. Nothing where
+    /// the two do not fit its context.
+    pub(crate) fn read_again(
+        &mut self,
+        tokens: &[Token],
+        places: &[LatentSelector],
+    ) -> Result<Option<Arc<[f32]>>, ModelError> {
+        if self.prompt.len() + tokens.len() > self.model.info().context {
+            return Ok(None);
+        }
+        let id = self.model.open(&self.prompt)?;
+        self.check_new("the beam of an answer that is read once more", &[id])?;
+        let read = self.read_along(id, tokens, places);
+        self.model.release(&[id]);
+        read.map(Some)
+    }
+
+    fn read_along(
+        &mut self,
+        id: BeamId,
+        tokens: &[Token],
+        places: &[LatentSelector],
+    ) -> Result<Arc<[f32]>, ModelError> {
+        self.model.keep_latents(&[id], places)?;
+        tokens.iter().try_for_each(|token| self.model.append(&[(id, *token)]))?;
+        let kept = self.model.kept_latents(&[(id, 0..tokens.len())], places)?;
+        check_count("rows of kept latents", kept.len(), 1)?;
+        let row = kept.into_iter().next().unwrap_or_default();
+        let width = row.len() / tokens.len().max(1);
+        check_count("kept latents of a row", row.len(), width * tokens.len())?;
+        if row.iter().all(|value| value.is_finite()) { Ok(row) } else { Err(ModelError::NotFinite("latents")) }
+    }
+
     pub(crate) fn release(&mut self, keys: &[BeamKey]) {
         let ids: Vec<BeamId> = keys.iter().filter_map(|key| self.live.remove(key)).collect();
         self.model.release(&ids);
@@ -297,6 +333,23 @@ mod tests {
             drop(beams);
             assert_eq!(engine.live_beams(), 0, "{faults}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_no_beam_holds_is_read_once_more_and_freed() {
+        let engine = engine("");
+        let mut handle = engine.handle(&Caller::default());
+        let mut beams = Beams::new(handle.as_mut());
+        beams.prefill(&[1]).expect("a prompt");
+        let places = [LatentSelector::FinalNorm];
+        let read = beams.read_again(&[1, 2], &places).expect("latents").expect("room for two tokens");
+        assert_eq!(
+            (read.len(), engine.live_beams()),
+            (2 * 3, 1),
+            "a number for each of three words; the prompt's beam"
+        );
+        let none = beams.read_again(&[1; 64], &places).expect("no failure");
+        assert!(none.is_none(), "the context is 64 tokens, and the prompt takes one of them");
     }
 
     #[test]

@@ -38,3 +38,19 @@ pub(crate) fn fill(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), Model
     }
     Ok(())
 }
+
+/// The latents of every token for rows of whole answers that no beam holds: other spellings of an answer, which the model reads once
+/// more. Those that do not fit the context stay empty: reading them is a typed error.
+pub(crate) fn read_again(batch: &mut Batch, beams: &mut Beams<'_>) -> Result<(), ModelError> {
+    let places = batch.needs.token_latents.clone();
+    if places.is_empty() {
+        return Ok(());
+    }
+    for row in batch.rows_mut() {
+        let whole = !row.tokens.is_empty() && row.tokens.len() == row.length as usize;
+        if whole && !beams.holds(row.id) {
+            row.token_latents = beams.read_again(&row.tokens, &places)?;
+        }
+    }
+    Ok(())
+}

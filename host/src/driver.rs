@@ -61,7 +61,8 @@ impl Driver<'_> {
                 return self.ask(batch, |driver, batch| Ok(driver.select(batch)));
             }
             Need::Estimate(batch) => return self.ask(batch, |driver, batch| Ok(driver.estimate(batch))),
-            Need::Price { cost, batch } | Need::PriceTail { cost, batch } => {
+            Need::Price { cost, mut batch } | Need::PriceTail { cost, mut batch } => {
+                columns::read_again(&mut batch, &mut self.beams)?;
                 return self.ask(batch, |driver, batch| Ok(driver.price(&cost, batch)));
             }
             Need::Steer(batch) => return self.ask(batch, Self::steer),

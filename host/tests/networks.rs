@@ -3,7 +3,7 @@
 
 mod deployment;
 
-use deployment::{GOOD, MANIFEST, TEMPTING, builder, bundle_with, engine, linear, raises};
+use deployment::{BAD, GOOD, MANIFEST, TEMPTING, builder, bundle_with, engine, linear, raises};
 use inferenceguard_bundle::Bundle;
 use inferenceguard_host::{EngineBuilder, EngineError, Request};
 use inferenceguard_model::{
@@ -151,6 +151,29 @@ fn a_probe_on_latents_prices_tokens_and_guards() {
         assert_eq!((guarded.text.as_str(), guarded.status), ("good", Status::WithinBudget));
     }
     assert!(bad > 0, "the base model says `bad` at times");
+}
+
+#[test]
+fn a_reward_on_latents_ranks_answers_without_a_reward_model() {
+    let by_model = "component = \"score-cost.wasm\"\nsettings = { model = \"reward\", kind = \"task\" }";
+    let by_latents = "component = \"linear-cost.wasm\"\nsettings = { network = \"reward\", kind = \"task\" }";
+    assert!(MANIFEST.contains(by_model));
+    let manifest = MANIFEST.replace(by_model, by_latents);
+    let manifest = format!("{manifest}\n[networks.reward]\nfile = \"reward.safetensors\"\n");
+    // After `good` the logit of `good` is high, and after `bad` that of `bad`.
+    for (word, text) in [(GOOD, "good"), (BAD, "bad")] {
+        let bundle = bundle_with(&manifest, &[("reward", raises(word, 1.0))]);
+        let builder = with_models(EngineBuilder::new().bundle(&bundle), DOOMED);
+        let engine = builder.method("bundle").budget("harm", 1000.0).build().unwrap();
+        let chosen = |seed: &u64| {
+            let request = Request { max_tokens: Some(1), seed: Some(*seed), ..Request::new("ask") };
+            let output = engine.generate(request).unwrap();
+            assert!(output.failures.is_empty(), "{:?}", output.failures);
+            output.text == text
+        };
+        // Of eight candidates one in 256 times none is the right one.
+        assert!((0..8).filter(chosen).count() > 6, "{text}");
+    }
 }
 
 fn refused(builder: EngineBuilder) -> EngineError {

@@ -96,6 +96,42 @@ fn a_token_costs_the_same_whatever_the_chunks_and_the_other_candidates() {
     assert!(lengths.contains(&11) && lengths.iter().any(|length| *length < 11), "{lengths:?}");
 }
 
+/// The model says `bad` in two pieces. In one piece, the word makes `ok` likely.
+const SPELLED: &str = "vocab: <eos>* ask ba +d bad ok
+after : ba 1
+after ba : +d 1
+after +d : <eos> 1
+after bad : ok 1
+score cost: ok 1
+score reward: +d 1";
+
+#[test]
+fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
+    // A hazard with x = the logit of `ok` + 9: next to nothing where `ok` has no weight, and 9 after the whole word.
+    let probe = linear(&[(&[0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 9.0)]);
+    let manifest = MANIFEST.replace(
+        "component = \"score-cost.wasm\"\nsettings = { model = \"cost\" }",
+        "component = \"linear-cost.wasm\"\nsettings = { network = \"probe\", form = \"hazard\" }",
+    );
+    let once = manifest.replace("chunk-len = 1 }", "chunk-len = 1, retries = 0 }");
+    assert!(once != manifest && manifest.contains("linear-cost.wasm"), "{manifest}");
+    let manifest = format!("{once}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
+    let bundle = bundle_with(&manifest, &[("probe", probe)]);
+    let ask = |budget: f64| {
+        let builder = with_models(EngineBuilder::new().bundle(&bundle), SPELLED);
+        let engine = builder.method("bundle").budget("harm", budget).build().unwrap();
+        let output = engine.generate(Request { record: true, ..Request::new("ask") }).unwrap();
+        assert!(output.failures.is_empty(), "{:?}", output.failures);
+        assert_eq!(engine.held(), inferenceguard_host::Held::default(), "no beam is left behind");
+        output
+    };
+    let kept = ask(100.0);
+    assert_eq!((kept.text.as_str(), kept.status), ("bad", Status::WithinBudget));
+    assert!(kept.constraints[0].cost < 0.1, "{:?}", kept.constraints);
+    // The spelling in one piece costs 9.
+    assert_eq!(ask(4.0).status, Status::NoSafeCandidate);
+}
+
 #[test]
 fn what_was_recorded_is_priced_again_to_the_same_prices() {
     let bundle = probing(", form = \"hazard\"", 3, 4);

@@ -3,7 +3,7 @@
 use crate::scratch;
 use inferenceguard_critic::{
     CriticError,
-    cost::{self, Labelled, Source, Unit},
+    cost::{self, Labelled, Source, Unit, reward},
 };
 use inferenceguard_eval::{
     ATTACKS, Answer, Dataset, DatasetId, EvalError, Graded, Intent, Journal, ModelId, Origin, Row, Settings, Status,
@@ -54,13 +54,29 @@ fn kept(dataset: &Dataset) {
     assert_eq!(attacked.prompts.len(), left.min(2) * (1 + ATTACKS.len()));
 }
 
-/// Labelled answers of `train cost`.
+/// Labelled answers of `train cost` and `train reward`.
 fn labelled(bytes: &[u8]) {
     let source = Source { path: scratch::file("data/labelled.jsonl", bytes), weight: WEIGHT };
+    graded(source.clone(), bytes);
     match cost::read(&[source], "Write.") {
         Ok(units) => {
             assert!(!units.is_empty(), "no answers");
             units.iter().for_each(belongs_together);
+        }
+        Err(CriticError::Line { line, .. }) => has_line(bytes, line),
+        Err(_) => {}
+    }
+}
+
+/// Answers of a reward have a grade from 0 to 1 unless they are of a pair.
+fn graded(source: Source, bytes: &[u8]) {
+    match reward::read(&[source], "Write.") {
+        Ok(units) => {
+            for unit in &units {
+                let fits = |one: &Labelled| one.grade.is_none_or(|grade| (0.0..=1.0).contains(&grade));
+                assert!(unit.answers().iter().all(fits), "{unit:?}");
+                assert!(matches!(unit, Unit::Pair(_)) || unit.answers()[0].grade.is_some(), "{unit:?}");
+            }
         }
         Err(CriticError::Line { line, .. }) => has_line(bytes, line),
         Err(_) => {}

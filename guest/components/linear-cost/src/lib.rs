@@ -1,4 +1,4 @@
-//! The cost `linear-cost`: a network on the model's own latents, as a cheap safety cost without any score model.
+//! The cost `linear-cost`: a network on the model's own latents, as a cheap safety cost or reward without any score model.
 //!
 //! By default it prices every new token by the latent after that token, so that chunks of any length are charged the same. With
 //! `per = "chunk"` it prices whole chunks by the latent at their end, and what an answer costs depends on how long chunks are.
@@ -7,10 +7,13 @@
 //! ln(1 + e^x): never negative. The sum over an answer is then −ln of the probability that no token was harmful, so a budget d
 //! holds the modelled probability of harm below 1 − e^−d.
 //!
+//! With `kind = "task"` x is a reward: the price is −x, read from the newest latent alone, and ranks answers.
+//!
 //! Network: input the latent, or several latents side by side; one output, higher being worse. One linear layer will do; deeper
 //! networks work as well.
 //!
-//! The host does not price the re-tokenised text of an answer by a cost that reads latents.
+//! The host also prices the ids that the text of an answer tokenises to, where they are others: the language model reads them once
+//! more. It does not with `per = "chunk"`.
 
 use inferenceguard_guest::{
     BatchCost, BatchView, CostGrain, CostKind, Dense, Description, LatentSelector, Need, RoleError, Tensor,
@@ -22,6 +25,7 @@ use inferenceguard_guest::{Settings, Setup, Value, describe, register_cost};
 pub struct LinearCost {
     network: String,
     places: Vec<LatentSelector>,
+    kind: CostKind,
     grain: CostGrain,
     form: Form,
     scale: f64,
@@ -45,9 +49,14 @@ impl Setup for LinearCost {
                 "Which latent: `final-norm`, or `layer:N`; several joined by `+`.",
             )
             .setting(
+                "kind",
+                Value::Text("safety".to_owned()),
+                "`safety` (x is a cost) or `task` (x is a reward; its price is -x).",
+            )
+            .setting(
                 "per",
-                Value::Text("token".to_owned()),
-                "What a price is for: `token`, or `chunk` (its last token).",
+                Value::Text("auto".to_owned()),
+                "What a price is for: `token`, `chunk` (its last token), or `auto`: token for safety, chunk for task.",
             )
             .setting(
                 "form",
@@ -63,17 +72,25 @@ impl Setup for LinearCost {
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
+        let kind = settings.choice("kind", &[("safety", CostKind::Safety), ("task", CostKind::Task)])?;
         let cost = Self {
             network: settings.text("network")?.to_owned(),
             places: settings.latents("latent")?,
-            grain: settings.choice("per", &[("token", CostGrain::Token), ("chunk", CostGrain::Chunk)])?,
+            kind,
+            grain: grain(settings, kind)?,
             form: settings.choice("form", &[("linear", Form::Linear), ("hazard", Form::Hazard)])?,
             scale: settings.number("scale", ..)?,
             shift: settings.number("shift", ..)?,
         };
-        match (cost.grain, cost.places.len()) {
-            (CostGrain::Chunk, 2..) => {
+        if (kind, cost.form) == (CostKind::Task, Form::Hazard) {
+            return Err("setting `form` is `hazard`; a reward is no hazard, so expected `linear`".to_owned());
+        }
+        match (cost.grain, kind, cost.places.len()) {
+            (CostGrain::Chunk, CostKind::Safety, 2..) => {
                 Err("setting `latent` names several latents; expected one, or `per` = `token`".to_owned())
+            }
+            (CostGrain::Chunk, CostKind::Task, 2..) => {
+                Err("setting `latent` names several latents; expected one, because a reward reads one".to_owned())
             }
             _ => Ok(cost),
         }
@@ -88,9 +105,21 @@ impl Setup for LinearCost {
     }
 }
 
+/// What the prices are for.
+fn grain(settings: &Settings, kind: CostKind) -> Result<CostGrain, String> {
+    let grains = [("auto", None), ("token", Some(CostGrain::Token)), ("chunk", Some(CostGrain::Chunk))];
+    match (kind, settings.choice("per", &grains)?) {
+        (CostKind::Task, Some(CostGrain::Token)) => {
+            Err("setting `per` is `token`; a reward judges the whole answer, so expected `chunk`".to_owned())
+        }
+        (CostKind::Task, _) => Ok(CostGrain::Chunk),
+        (CostKind::Safety, grain) => Ok(grain.unwrap_or(CostGrain::Token)),
+    }
+}
+
 impl BatchCost for LinearCost {
     fn kind(&self) -> CostKind {
-        CostKind::Safety
+        self.kind
     }
 
     fn grain(&self) -> CostGrain {
@@ -137,7 +166,7 @@ impl LinearCost {
             Form::Hazard => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         };
         if price.is_finite() {
-            return Ok(price);
+            return Ok(if self.kind == CostKind::Task { -price } else { price });
         }
         let found = format!("the network `{}` gives {output} for row {row}; expected a number", self.network);
         Err(RoleError::InvalidInput(found))

@@ -55,6 +55,18 @@ fn every_chunk_gets_one_price() {
 }
 
 #[test]
+fn a_reward_is_the_price_with_its_sign_turned_and_reads_the_newest_latent() {
+    let dense = probe(&[[1.0, 1.0], [0.0, 3.0]]);
+    let settings = [("kind", text("task")), ("latent", text("layer:0")), ("scale", Value::Number(2.0))];
+    assert_eq!(prices(&settings, &[3, 3], &dense).unwrap(), [[-3.0], [5.0]]);
+    let reward = LinearCost::with_settings(&settings).unwrap();
+    assert_eq!((reward.kind(), reward.grain()), (CostKind::Task, CostGrain::Chunk));
+    assert_eq!(reward.needs(), [Need::Latents(LatentSelector::Layer(0)), Need::Network("probe".to_owned())]);
+    let refused = prices(&settings, &[1], &probe(&[[f32::NAN, 0.0]])).unwrap_err();
+    assert!(refused.contains("for row 0; expected a number"), "{refused}");
+}
+
+#[test]
 fn it_is_a_safety_cost_and_reads_what_its_settings_name() {
     let network = || Need::Network("probe".to_owned());
     let (first, last) = (LatentSelector::Layer(0), LatentSelector::FinalNorm);
@@ -98,6 +110,7 @@ fn impossible_settings_are_refused_in_words() {
         ("latent", text("layer:last")),
         ("latent", text("layer:1+layer:1")),
         ("latent", text("layer:1+")),
+        ("kind", text("reward")),
         ("per", text("answer")),
         ("form", text("signed")),
         ("scale", Value::Number(f64::NAN)),
@@ -106,6 +119,13 @@ fn impossible_settings_are_refused_in_words() {
         let refused = LinearCost::with_settings(&[(name, value)]).unwrap_err();
         assert!(refused.starts_with(&format!("setting `{name}` is ")), "{refused}");
     }
+    for (name, value) in [("per", "token"), ("form", "hazard")] {
+        let refused = LinearCost::with_settings(&[("kind", text("task")), (name, text(value))]).unwrap_err();
+        assert!(refused.starts_with(&format!("setting `{name}` is `{value}`; a reward ")), "{refused}");
+    }
+    let several = [("latent", text("layer:1+layer:2")), ("kind", text("task"))];
+    let refused = LinearCost::with_settings(&several).unwrap_err();
+    assert!(refused.contains("expected one, because a reward reads one"), "{refused}");
     let several = [("latent", text("layer:1+layer:2")), ("per", text("chunk"))];
     let refused = LinearCost::with_settings(&several).unwrap_err();
     assert!(refused.contains("expected one"), "{refused}");

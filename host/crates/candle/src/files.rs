@@ -67,6 +67,12 @@ impl ModelFiles {
         &self.folder
     }
 
+    /// The GGUF file that the caller named instead of a folder, if it is one.
+    #[must_use]
+    pub fn named_gguf(&self) -> Option<&str> {
+        self.gguf.as_deref()
+    }
+
     /// The default name of the model: the name of the folder, or of the GGUF file that the caller gave.
     #[must_use]
     pub fn name(&self) -> Option<String> {

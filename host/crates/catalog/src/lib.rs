@@ -31,6 +31,7 @@ mod models;
 mod pin;
 pub mod probe;
 mod progress;
+mod rank;
 #[cfg(feature = "engines")]
 pub mod remote;
 #[cfg(not(feature = "engines"))]
@@ -54,6 +55,7 @@ pub use language::Language;
 pub use models::{Loading, LoadingOptions, language_model, score_model};
 pub use pin::{Pinned, pin};
 pub use progress::{SignsOfLife, progress_line};
+pub use rank::{REWARD, with_reward};
 pub use starters::Starter;
 pub use templates::Templates;
 pub use text_judge::{TextJudge, words};

@@ -73,7 +73,7 @@ fn with_digests(text: &str, models: &Models, read: &BTreeSet<String>) -> Result<
 }
 
 /// The table of this name, made if it is not there.
-fn table<'a>(parent: &'a mut Table, name: &str) -> Result<&'a mut Table, CatalogError> {
+pub(crate) fn table<'a>(parent: &'a mut Table, name: &str) -> Result<&'a mut Table, CatalogError> {
     let no_table = || CatalogError::NoTable { key: name.to_owned() };
     let item = parent.entry(name).or_insert_with(|| Item::Table(Table::new()));
     if let Item::Value(inline) = item {

@@ -1,27 +1,30 @@
-//! `train cost`: a cost on a language model's own latents, from labelled answers.
+//! `train cost` and `train reward`: a cost or a reward on a language model's own latents, from labelled answers.
 
 use crate::{
     flags::{DeviceArguments, one_of},
     output,
     progress::under_bar,
+    train::TrainingArguments,
 };
 use clap::Args;
-use inferenceguard_critic::{
-    Recipe, Shares,
-    cost::{CostObjective, Places, Source, cost_recipe, settings},
-};
+use inferenceguard_critic::cost::{BudgetChoice, CostObjective, HarmlessPrompts, Places, RewardObjective, Source};
 use inferenceguard_training::{
-    cost::{CostRun, Given, GivenBundle},
-    names::OBJECTIVES,
+    Finished, GivenHeads,
+    cost::{CostRun, Given, GivenBundle, GivenSampling},
+    names::{OBJECTIVES, REWARD_OBJECTIVES},
+    reward::{self, RewardRun},
 };
-use std::path::PathBuf;
+use serde::Serialize;
+use std::{fmt::Display, path::PathBuf};
 
-/// See `train cost`.
-#[derive(Debug, Args)]
-pub(crate) struct CostArguments {
-    /// Labelled answers, gzipped or not, one JSON object per line: prompt, response and harmful (true or false) or harm (0 to 1);
-    /// PKU-SafeRLHF records; pairs (chosen, rejected); or text and harmful. FILE=WEIGHT counts its answers more or less; may be
-    /// repeated
+const BAR: &str = "{bar:32} {pos}/{len} {msg} {eta}";
+
+/// What trainings of heads have in common.
+#[derive(Debug, Clone, Args)]
+struct HeadArguments {
+    /// Labelled answers, gzipped or not, one JSON object per line: prompt, response and harmful (true or false) or harm (0 to 1), for
+    /// a reward rather grade (0 to 1, higher is better); PKU-SafeRLHF records; pairs (chosen, rejected); or text and harmful.
+    /// FILE=WEIGHT counts its answers more or less; may be repeated
     #[arg(long, value_name = "FILE[=WEIGHT]", required = true)]
     data: Vec<Source>,
     /// The language model that will be guarded: a Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the
@@ -30,128 +33,127 @@ pub(crate) struct CostArguments {
     model: Option<String>,
     #[command(flatten)]
     device: DeviceArguments,
-    /// The folder to write: latents, checkpoints, cost.safetensors, cost.json and reliability.svg. A run that was stopped goes on
-    /// there
-    #[arg(long, value_name = "DIR", default_value = "cost")]
-    out: PathBuf,
-    /// What the head learns
-    #[arg(long, default_value = "survival", value_parser = one_of(OBJECTIVES))]
-    objective: CostObjective,
-    /// What a head (a small network) reads: final-norm (the last hidden state) or layer:N, several joined by +; one head is trained
-    /// for each, and the best is written
+    /// The folder to write, cost or reward if not given: latents, checkpoints, the network, its report and plot. A run that was
+    /// stopped goes on there
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What a head (a small network) reads: final-norm (the last hidden state) or layer:N, for a cost several joined by +; one head
+    /// is trained for each, and the best is written
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
     latents: Vec<Places>,
     /// The most tokens of an answer that are read
     #[arg(long, default_value_t = 96)]
     max_tokens: usize,
+    /// The question that texts without a prompt count as an answer to
+    #[arg(long, value_name = "TEXT", default_value = "Write a message.")]
+    text_prompt: String,
+    /// Also writes the head as a score model's folder (LlamaForScore or ...ForSequenceClassification), with the model's safetensors
+    #[arg(long, value_name = "DIR")]
+    score_model: Option<PathBuf>,
+    #[command(flatten)]
+    training: TrainingArguments,
+    /// Prints the whole report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// See `train cost`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CostArguments {
+    #[command(flatten)]
+    heads: HeadArguments,
+    /// What the head learns
+    #[arg(long, default_value = "survival", value_parser = one_of(OBJECTIVES))]
+    objective: CostObjective,
     /// From which harm on, 0 to 1, an answer counts as harmful
     #[arg(long, value_name = "HARM", default_value_t = 0.5)]
     harmful_from: f64,
     /// Counts every answer by its weight alone; if not given, harmful and harmless answers count as much in sum
     #[arg(long)]
     unbalanced: bool,
-    /// The question that texts without a prompt count as an answer to
-    #[arg(long, value_name = "TEXT", default_value = "Write a message.")]
-    text_prompt: String,
-    #[command(flatten)]
-    training: TrainingArguments,
+    /// Prompts that ask for nothing harmful, as eval reads them, without those of the intent harmful; at most N of them. The model
+    /// answers them, and the cost learns from its answers as harmless ones. Nobody looks at them: read own.jsonl in the folder
+    #[arg(long, value_name = "FILE[:N]")]
+    harmless_prompts: Option<HarmlessPrompts>,
+    /// How much each of those answers counts
+    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0, requires = "harmless_prompts")]
+    harmless_weight: f64,
     #[command(flatten)]
     bundle: BundleArguments,
-    /// Prints the whole report as one JSON object
-    #[arg(long)]
-    json: bool,
+}
+
+/// See `train reward`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RewardArguments {
+    #[command(flatten)]
+    heads: HeadArguments,
+    /// What the head learns
+    #[arg(long, default_value = "pairwise", value_parser = one_of(REWARD_OBJECTIVES))]
+    objective: RewardObjective,
+    /// Also writes the reward into this bundle's folder, which ranks answers by it from then on
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
 }
 
 /// A bundle around the cost.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Bundle")]
 struct BundleArguments {
     /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or the folder of such a bundle
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
-    /// The budget of the cost; if not given, the smallest of the report's that refuses at most 5 % of the harmless answers
-    #[arg(long, requires = "bundle")]
-    budget: Option<f64>,
+    /// The budget of the cost, or conformal:ALPHA: a budget that a share ALPHA of the validation's harmless answers is beyond, of the
+    /// model's own where there are any. If not given, the smallest that refuses at most 5 % of the test's harmless answers
+    #[arg(long, value_name = "D|conformal:ALPHA", requires = "bundle")]
+    budget: Option<BudgetChoice>,
     /// Candidates per chunk
     #[arg(long, short, default_value_t = 8, requires = "bundle")]
     n: u32,
     /// Tokens of a chunk
     #[arg(long, default_value_t = 16, requires = "bundle")]
     chunk_len: u32,
-    /// How the bundle samples, 0 to 2; what the model's authors recommend if not given
-    #[arg(long, requires = "bundle")]
+    /// How bundle and own answers are sampled, 0 to 2; what the model's authors recommend if not given
+    #[arg(long)]
     temperature: Option<f64>,
     /// Only the likeliest tokens that together hold this probability are sampled
-    #[arg(long, requires = "bundle")]
+    #[arg(long)]
     top_p: Option<f64>,
-}
-
-/// How heads are trained.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-struct TrainingArguments {
-    /// Hidden layers; 0 is a linear head
-    #[arg(long, default_value_t = cost_recipe().depth)]
-    depth: usize,
-    /// Width of the hidden layers
-    #[arg(long, default_value_t = cost_recipe().hidden)]
-    hidden: usize,
-    /// The learning rate, which falls along a cosine
-    #[arg(long, default_value_t = cost_recipe().rate)]
-    rate: f64,
-    /// The weight decay
-    #[arg(long, default_value_t = cost_recipe().weight_decay)]
-    weight_decay: f64,
-    /// The most passes over all answers
-    #[arg(long, default_value_t = cost_recipe().epochs)]
-    epochs: usize,
-    /// Stops after this many epochs without a better validation loss; 0 = never
-    #[arg(long, default_value_t = cost_recipe().patience)]
-    patience: usize,
-    /// Answers or pairs per step
-    #[arg(long, default_value_t = cost_recipe().batch)]
-    batch: usize,
-    /// The share of prompts for early stopping, choice and calibration
-    #[arg(long, default_value_t = 0.2)]
-    validation: f64,
-    /// The share of prompts that the report measures on
-    #[arg(long, default_value_t = 0.2)]
-    test: f64,
-    /// The seed of splits, weights and orders
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
 }
 
 /// Reads, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CostArguments) -> anyhow::Result<()> {
-    let mut run = CostRun::open(given(arguments))?;
-    let trained = under_bar("{bar:32} {pos}/{len} {msg} {eta}", |bar| run.train(bar))?;
-    if let Some((folder, digest)) = run.write_bundle(&trained)? {
-        output::note(format_args!("{}: {digest}", folder.display()));
-    }
-    let settings = settings(&trained.report, "cost");
-    output::note(format_args!("{}: settings of linear-cost.wasm: {settings}", run.network().display()));
-    if arguments.json { output::json(&trained.report) } else { output::result(&trained.report) }
+    let mut run = CostRun::open(given(arguments.clone()))?;
+    show(&under_bar(BAR, |bar| run.finish(bar))?, arguments.heads.json)
 }
 
-fn given(arguments: &CostArguments) -> Given {
-    let TrainingArguments { depth, hidden, rate, weight_decay, epochs, patience, batch, validation, test, seed } =
-        arguments.training;
-    let BundleArguments { budget, n: candidates, chunk_len: chunk, temperature, top_p, .. } = arguments.bundle;
-    let bundle = arguments.bundle.bundle.clone();
-    Given {
-        data: arguments.data.clone(),
-        text_prompt: arguments.text_prompt.clone(),
-        model: arguments.model.clone(),
-        loading: arguments.device.loading(),
-        out: arguments.out.clone(),
-        objective: arguments.objective,
-        readings: arguments.latents.clone(),
-        max_tokens: arguments.max_tokens,
-        harmful_from: arguments.harmful_from,
-        balanced: !arguments.unbalanced,
-        shares: Shares { validation, test, seed },
-        recipe: Recipe { hidden, depth, rate, weight_decay, epochs, patience, batch, seed, ..cost_recipe() },
-        bundle: bundle.map(|folder| GivenBundle { folder, budget, candidates, chunk, temperature, top_p }),
+/// The same for a reward.
+pub(crate) fn run_reward(arguments: &RewardArguments) -> anyhow::Result<()> {
+    let RewardArguments { heads, objective, bundle } = arguments.clone();
+    let json = heads.json;
+    let mut run = RewardRun::open(reward::Given { heads: heads.given("reward"), objective, bundle })?;
+    show(&under_bar(BAR, |bar| run.finish(bar))?, json)
+}
+
+fn show<T: Display + Serialize>(done: &Finished<T>, json: bool) -> anyhow::Result<()> {
+    done.notes.iter().for_each(output::note);
+    if json { output::json(&done.report) } else { output::result(&done.report) }
+}
+
+impl HeadArguments {
+    fn given(self, command: &str) -> GivenHeads {
+        let Self { data, text_prompt, model, latents: readings, max_tokens, score_model, .. } = self;
+        let (loading, training) = (self.device.loading(), self.training.given());
+        let out = self.out.unwrap_or_else(|| command.into());
+        GivenHeads { data, text_prompt, model, loading, out, readings, max_tokens, training, score_model }
     }
+}
+
+fn given(arguments: CostArguments) -> Given {
+    let CostArguments { heads, objective, harmful_from, unbalanced, harmless_prompts, harmless_weight, bundle } =
+        arguments;
+    let BundleArguments { bundle, budget, n: candidates, chunk_len: chunk, temperature, top_p } = bundle;
+    let bundle = bundle.map(|folder| GivenBundle { folder, budget, candidates, chunk });
+    let (heads, sampling) = (heads.given("cost"), GivenSampling { temperature, top_p });
+    let (balanced, harmless) = (!unbalanced, harmless_prompts);
+    Given { heads, objective, harmful_from, balanced, harmless, harmless_weight, sampling, bundle }
 }

@@ -4,14 +4,14 @@ use crate::{
     flags::{DeviceArguments, one_of},
     output,
     progress::under_bar,
+    train::TrainingArguments,
 };
 use clap::Args;
-use inferenceguard_bundle::network::LayerActivation;
-use inferenceguard_critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
+use inferenceguard_critic::{Reading, objective::Weighed, targets::BudgetSeen};
 use inferenceguard_search::{ConstraintMode, CostClip, SamplingSettings};
 use inferenceguard_training::{
-    critic::{CriticRun, Given, GivenAnswers, GivenTargets, GivenTraining, Preset},
-    names::{ACTIVATIONS, CLIPS, MODES, PRESETS, SCHEDULES, SEEN, WEIGHED},
+    critic::{CriticRun, Given, GivenAnswers, GivenTargets, Preset},
+    names::{CLIPS, MODES, PRESETS, SEEN, WEIGHED},
 };
 use std::path::PathBuf;
 
@@ -132,48 +132,6 @@ struct TargetArguments {
     discount_cost: bool,
 }
 
-/// How networks are trained.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-struct TrainingArguments {
-    /// Width of the hidden layers [default: 128; paper: 4096]
-    #[arg(long)]
-    hidden: Option<usize>,
-    /// Hidden layers [default: 1; paper: 1, values 2]
-    #[arg(long)]
-    depth: Option<usize>,
-    /// What follows a hidden layer [default: silu; paper: relu]
-    #[arg(long, value_parser = one_of(ACTIVATIONS))]
-    activation: Option<LayerActivation>,
-    /// The learning rate [default: 0.001; paper: 0.00001, values 0.0001]
-    #[arg(long)]
-    rate: Option<f64>,
-    /// How the learning rate changes [default: cosine; paper: constant]
-    #[arg(long, value_parser = one_of(SCHEDULES))]
-    schedule: Option<Schedule>,
-    /// The weight decay [default: 0.01; paper: 0]
-    #[arg(long)]
-    weight_decay: Option<f64>,
-    /// The most passes over all answers [default: 40; paper: 50, values 100]
-    #[arg(long)]
-    epochs: Option<usize>,
-    /// Stops after this many epochs without a better validation loss; 0 = never [default: 8; paper: 0]
-    #[arg(long)]
-    patience: Option<usize>,
-    /// Answers per step [default: 32; paper: 8, values 512]
-    #[arg(long)]
-    batch: Option<usize>,
-    /// The share of prompts for early stopping and calibration [default: 0.15]
-    #[arg(long)]
-    validation: Option<f64>,
-    /// The share of prompts that the report measures on [default: 0.15]
-    #[arg(long)]
-    test: Option<f64>,
-    /// The seed of answers, splits, budgets, weights and orders
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-}
-
 /// Samples, trains, measures, writes, and prints the measurements.
 pub(crate) fn run(arguments: &CriticArguments) -> anyhow::Result<()> {
     let mut run = CriticRun::open(&given(arguments))?;
@@ -217,26 +175,5 @@ impl TargetArguments {
     fn given(&self) -> GivenTargets {
         let Self { gamma, mode, clip, chunk_len, z: seen, discount_cost, .. } = *self;
         GivenTargets { budgets: self.budgets.clone(), gamma, mode, clip, chunk_len, seen, discount_cost }
-    }
-}
-
-impl TrainingArguments {
-    fn given(&self) -> GivenTraining {
-        let Self { hidden, depth, activation, rate, schedule, weight_decay, .. } = *self;
-        let Self { epochs, patience, batch, validation, test, seed, .. } = *self;
-        GivenTraining {
-            hidden,
-            depth,
-            activation,
-            rate,
-            schedule,
-            weight_decay,
-            epochs,
-            patience,
-            batch,
-            validation,
-            test,
-            seed,
-        }
     }
 }

@@ -90,6 +90,28 @@ pub enum CriticError {
         /// `harmful` or `harmless`.
         kind: &'static str,
     },
+    /// Grades are all the same.
+    #[error(
+        "all {found} answers {part} have the grade {grade}; a reward is learnt from better and worse ones: give more answers"
+    )]
+    OneGrade {
+        /// How many.
+        found: usize,
+        /// Of which part: "to learn from", "to validate on", "to measure on".
+        part: &'static str,
+        /// Their grade.
+        grade: f64,
+    },
+    /// No score model can be made of a language model.
+    #[error("{}: found {found}; expected {expected}", path.display())]
+    Backbone {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What is expected, and what to do.
+        expected: &'static str,
+    },
     /// A part has nothing of what is learnt from.
     #[error("found {found} {what} {part}; give more answers, or another objective")]
     Part {

@@ -1,4 +1,5 @@
-//! Critics, value networks and costs for any language model: trained on its own answers or on labelled ones, written for a bundle.
+//! Critics, value networks, costs and rewards for any language model: trained on its own answers or on labelled ones, written for
+//! a bundle.
 //!
 //! ```text
 //! prompts -> [collect] -> trajectories -> [split] by prompt -> [objective, targets] -> examples
@@ -14,7 +15,7 @@
 //! - [`report`]: Brier score, calibration error, AUC, explained variance, reliability plots, on prompts nothing was
 //!   decided on;
 //! - [`network()`]: the layers as a bundle's network, and what they were made for.
-//! - [`cost`]: costs from labelled answers, by heads on latents.
+//! - [`cost`]: costs and rewards from labelled answers, by heads on latents.
 //!
 //! Paper: section 4 (the critic), table 3 (its settings); RE-Control for the value network.
 //!

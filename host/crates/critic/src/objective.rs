@@ -1,7 +1,8 @@
 //! What a network learns from trajectories, and the rows that it reads.
 
 use super::{
-    collect::{LatentTable, Trajectories},
+    collect::{LatentRows, Trajectories},
+    error::Result,
     reading::Reading,
     targets::{self, BudgetSeen, Spending, charged},
 };
@@ -193,7 +194,7 @@ impl CriticObjective {
 /// Makes the rows that a network reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inputs<'a> {
-    table: Option<&'a LatentTable>,
+    table: Option<&'a LatentRows>,
     extra: usize,
     longest: usize,
 }
@@ -207,18 +208,18 @@ impl<'a> Inputs<'a> {
 
     /// Numbers per row.
     pub(super) fn width(&self) -> usize {
-        self.extra + self.table.map_or(1, |table| table.width)
+        self.extra + self.table.map_or(1, LatentRows::width)
     }
 
     /// Appends the row of an example.
-    pub(super) fn write(&self, example: &Example, out: &mut Vec<f32>) {
+    pub(super) fn write(&self, example: &Example, out: &mut Vec<f32>) -> Result<()> {
         if let Some(table) = self.table {
-            let latent = &table.data[example.row * table.width..(example.row + 1) * table.width];
-            out.extend(latent.iter().map(|value| value.to_f32()));
+            table.write(example.row..example.row + 1, out)?;
         }
         out.extend(&example.z);
         if self.table.is_none() {
             out.push(example.position as f32 / self.longest as f32);
         }
+        Ok(())
     }
 }

@@ -46,9 +46,10 @@ fn answers_are_kept_with_costs_and_latents() {
         assert_eq!(one.positions, expected);
         assert!(end == 12 || one.tokens.last() == Some(&0), "{:?}", one.tokens);
         for position in &one.positions {
-            let latent = &table.data[row * table.width..(row + 1) * table.width];
+            let mut latent = Vec::new();
+            table.write(row..row + 1, &mut latent).unwrap();
             // The toy's latent is the logits of the next token: `bad` is likely after `bad` alone.
-            let bad = latent[BAD as usize].to_f32();
+            let bad = latent[BAD as usize];
             match position.checked_sub(1).map(|at| one.tokens[at]) {
                 None => assert_eq!(bad, 0.0),
                 Some(BAD) => assert!((bad - 30f32.ln()).abs() < 1e-2),
@@ -59,7 +60,7 @@ fn answers_are_kept_with_costs_and_latents() {
         let bad = one.tokens.iter().filter(|token| **token == BAD).count() as f64;
         assert_eq!(one.costs[0].iter().sum::<f64>(), bad);
     }
-    assert_eq!(row * table.width, table.data.len());
+    assert_eq!((row, row), (table.count(), table.in_memory()));
     assert!(lengths.len() > 3, "answers of several lengths: {lengths:?}");
     let first: BTreeSet<&[u32]> = found.all[..4].iter().map(|one| one.tokens.as_slice()).collect();
     assert!(first.len() > 1, "answers to one prompt differ");
@@ -81,6 +82,33 @@ fn a_killed_run_goes_on_and_ends_the_same() {
     let mut nothing = Labels::default();
     same(&run(&mut model(SCRIPT), &mut nothing, &collect_options(), killed.path()).unwrap(), &expected);
     assert_eq!(nothing.calls, 0);
+}
+
+#[test]
+fn only_as_many_latents_as_were_allowed_lie_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |memory: usize| {
+        let options = CollectOptions { memory, ..collect_options() };
+        run(&mut model(SCRIPT), &mut Labels::default(), &options, folder.path()).unwrap()
+    };
+    let rows = |found: &Trajectories| found.table(LatentSelector::FinalNorm).unwrap().clone();
+    let all = rows(&with(usize::MAX));
+    let width = all.width();
+    for memory in [0, 6000, 2 * width * all.count() - 1, 2 * width * all.count()] {
+        let some = rows(&with(memory));
+        assert!(2 * width * some.in_memory() <= memory, "{memory}");
+        assert_eq!(some.in_memory() == all.count(), memory >= 2 * width * all.count(), "{memory}");
+        let read = |table: &inferenceguard_critic::collect::LatentRows| {
+            let mut numbers = Vec::new();
+            table.write(0..all.count(), &mut numbers).unwrap();
+            numbers
+        };
+        assert_eq!(read(&some), read(&all), "{memory}");
+    }
+    let some = rows(&with(0));
+    fs::remove_file(folder.path().join("00003.safetensors")).unwrap();
+    let error = some.write(0..all.count(), &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, CriticError::File { action: "read", .. }), "a file that is gone is named: {error}");
 }
 
 #[test]

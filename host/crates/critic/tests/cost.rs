@@ -5,25 +5,17 @@ mod toy;
 
 use indicatif::ProgressBar;
 use inferenceguard_bundle::network::Network;
-use inferenceguard_candle::DeviceChoice;
 use inferenceguard_critic::{
-    CriticError, Recipe, Shares,
-    cost::{self, CostObjective, CostOptions, CostReport, Source, Unit, cost_recipe},
+    CriticError,
+    cost::{self, CostObjective, CostOptions, CostReport, HeadOptions, Source, Unit},
 };
 use inferenceguard_model::{
-    BackEnd, Caller, Generator, LatentSelector, LockedBackEnd,
+    LatentSelector,
     dense::{CpuDense, Dense},
-    fake::FakeEngine,
 };
 use serde_json::json;
-use std::{fs, path::Path, sync::Arc};
-use toy::SCRIPT;
-
-/// The toy, with faults.
-fn handle(script: &str, faults: &str) -> Box<dyn Generator> {
-    let inner: Arc<dyn BackEnd> = Arc::new(LockedBackEnd::new(Box::new(toy::model(script))));
-    FakeEngine::new(inner, faults).unwrap().handle(&Caller::default())
-}
+use std::{fs, path::Path};
+use toy::{SCRIPT, handle};
 
 /// 60 prompts with two answers each: one with some `bad`, and one with none.
 fn lines() -> Vec<serde_json::Value> {
@@ -41,23 +33,11 @@ fn lines() -> Vec<serde_json::Value> {
 }
 
 fn units(folder: &Path, lines: &[serde_json::Value]) -> Vec<Unit> {
-    let path = folder.join("answers.jsonl");
-    fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-    cost::read(&[Source { path, weight: 1.0 }], "a").unwrap()
+    cost::read(&[toy::data(folder, lines)], "a").unwrap()
 }
 
 fn options(out: &Path, objective: CostObjective) -> CostOptions {
-    CostOptions {
-        out: out.to_owned(),
-        objective,
-        readings: vec!["final-norm".parse().unwrap()],
-        max_tokens: 6,
-        threshold: 0.5,
-        balanced: true,
-        shares: Shares { validation: 0.25, test: 0.25, seed: 0 },
-        recipe: Recipe { rate: 0.05, epochs: 25, patience: 0, batch: 16, ..cost_recipe() },
-        device: DeviceChoice::Cpu,
-    }
+    CostOptions { heads: toy::heads(out), objective, threshold: 0.5, balanced: true, alpha: None }
 }
 
 fn train(options: &CostOptions, units: &[Unit]) -> Result<(Network, CostReport), CriticError> {
@@ -127,6 +107,42 @@ fn a_run_whose_model_failed_goes_on_and_ends_the_same() {
     for file in [cost::NETWORK, "cost.json", "reliability.svg"] {
         assert_eq!(fs::read(whole.join(file)).unwrap(), fs::read(stopped.join(file)).unwrap(), "{file}");
     }
+}
+
+#[test]
+fn latents_that_stay_in_their_files_give_the_same_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), &lines());
+    let out = |memory: usize| folder.path().join(memory.to_string());
+    for memory in [usize::MAX, 1000, 0] {
+        let options = options(&out(memory), CostObjective::Survival);
+        let heads = HeadOptions { memory, ..options.heads };
+        train(&CostOptions { heads, ..options }, &units).unwrap();
+    }
+    for file in [cost::NETWORK, "cost.json"] {
+        let expected = toy::bytes(&out(usize::MAX), file);
+        assert!([1000, 0].iter().all(|memory| toy::bytes(&out(*memory), file) == expected), "{file}");
+    }
+}
+
+#[test]
+fn a_budget_for_a_share_of_harmless_answers_is_found_or_refused_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), &lines());
+    let with = |alpha: f64| {
+        let out = folder.path().join(alpha.to_string());
+        train(&CostOptions { alpha: Some(alpha), ..options(&out, CostObjective::Survival) }, &units)
+    };
+    let (_, report) = with(0.2).unwrap();
+    let found = report.conformal.as_ref().unwrap();
+    assert_eq!((found.alpha, found.count, found.budget.own), (0.2, 15, None), "{report}");
+    assert!(found.budget.budget > 0.0 && found.budget.harmless < 0.6 && found.budget.harmful > 0.8, "{report}");
+    assert!(report.to_string().contains("for alpha = 0.2, found on 15 answers:"), "{report}");
+    let error = with(0.01).unwrap_err();
+    assert!(matches!(error, CriticError::TooFew { found: 15, expected: 99, .. }), "{error}");
+    let trained = fs::read_dir(folder.path().join("0.01")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(trained.collect::<Vec<_>>(), ["latents"], "nothing was trained");
+    assert!(matches!(with(1.0), Err(CriticError::Option { name: "alpha", .. })));
 }
 
 #[test]

@@ -128,6 +128,21 @@ fn value_networks_learn_the_reward_and_its_price() {
 }
 
 #[test]
+fn latents_that_stay_in_their_files_give_the_same_networks() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, memory: usize| {
+        let out = folder.path().join(name);
+        let mut options = options(&out, critic());
+        options.collect.memory = memory;
+        let report = run(&options).unwrap();
+        (report, fs::read(network_path(&out, READING, &options.objective)).unwrap())
+    };
+    let expected = written("all", usize::MAX);
+    // The latents of ten prompts are some 4 kB: the first file fits into 6,000 bytes, and the second one does not.
+    assert!(written("some", 6000) == expected && written("none", 0) == expected, "{}", expected.0);
+}
+
+#[test]
 fn the_same_run_writes_the_same_bytes_and_a_finished_one_is_not_repeated() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let bytes = |folder: &Path| {

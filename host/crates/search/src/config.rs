@@ -80,15 +80,17 @@ pub struct SearchConfig {
     /// Which revision of the rules decides: [`REVISION`]. Under an older one a session differs in this, and in nothing else:
     /// it neither prices the final ids in one piece, nor stops sampling where all parents have lost a budget, nor prices
     /// withheld tails, and it computes the task cost of a double (revision 0); it does not say to components that there is no
-    /// task cost, and calls answers without a constraint `within_budget` (revisions 0 and 1).
+    /// task cost, and calls answers without a constraint `within_budget` (revisions 0 and 1); it does not price another spelling
+    /// by the latents of every token (revisions 0 to 2).
     #[serde(default)]
     pub revision: u32,
 }
 
 /// The current rules. Revision 0 did not price the final ids in one piece, and sampled chunks again whose parents
 /// had broken a budget for good. Before revision 2, answers without a constraint were called `within_budget`, and components did
-/// not learn that there is no task cost.
-pub const REVISION: u32 = 2;
+/// not learn that there is no task cost. Before revision 3, costs that read the latents of every token did not price another
+/// spelling of the answer.
+pub const REVISION: u32 = 3;
 
 fn least_margin() -> f64 {
     crate::EPSILON

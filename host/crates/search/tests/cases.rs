@@ -1,5 +1,6 @@
 //! Hand-made cases where the right answer is known (paper, sections 4 and 5).
 
+use inferenceguard_model::LatentSelector;
 use inferenceguard_search::*;
 use inferenceguard_testkit::{
     player::{Loop, Player, Stage},
@@ -102,6 +103,26 @@ fn a_cost_that_reads_the_model_does_not_spare_the_others_the_other_spelling() {
     player.config.constraints.insert(0, free);
     let (out, _) = player.play();
     assert_eq!(out.status, Status::NoSafeCandidate, "{out:?}");
+}
+
+#[test]
+fn costs_on_the_latents_of_every_token_price_another_spelling_since_revision_3() {
+    // The word in one piece is token 4; it is generated in two.
+    let script = "vocab: <eos>* ask ba +d bad ok\n after : ba 1\n after ba : +d 1\n after +d : <eos> 1\n score reward: +d 1\n score cost: ok 5";
+    let every = Needs { token_latents: vec![LatentSelector::FinalNorm], ..Needs::default() };
+    let newest = Needs { latents: Some(LatentSelector::FinalNorm), ..Needs::default() };
+    for (needs, revision, status) in
+        [(&every, 3, Status::NoSafeCandidate), (&every, 2, Status::WithinBudget), (&newest, 3, Status::WithinBudget)]
+    {
+        let mut player = Player::new(script, 4.0, 8, Loop::new(2, 1, 8, 0));
+        let price =
+            |row: &BatchRow| row.tokens.iter().map(|token| if *token == 4 { 9.0 } else { 0.0 }).collect::<Vec<f64>>();
+        player.costs.insert("cost".into(), row_cost(needs.clone(), price));
+        player.config.revision = revision;
+        let (out, _) = player.play();
+        assert_eq!(out.status, status, "{needs:?}, revision {revision}: {out:?}");
+        assert!(out.failures.is_empty(), "{out:?}");
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! A cost on a language model's own latents, from labelled answers, and a bundle around it.
 
-use crate::{TrainingError, files};
+use crate::{Finished, GivenHeads, TrainingError, heads::write_score_model};
 use indicatif::ProgressBar;
 use inferenceguard_bundle::{Bundle, Digest, MANIFEST, Network};
-use inferenceguard_catalog::{Loading, LoadingOptions, bundles, language_model, write_file};
-use inferenceguard_critic::{
-    Recipe, Shares,
-    cost::{self, BundleOptions, CostObjective, CostOptions, CostReport, Places, Source, Unit},
+use inferenceguard_catalog::{bundles, write_file};
+use inferenceguard_critic::cost::{
+    self, BudgetChoice, BundleOptions, CostObjective, CostOptions, CostReport, HarmlessPrompts, OwnOptions,
+    ScoreFolder, Unit,
 };
 use inferenceguard_model::{Generator, Native};
+use inferenceguard_search::{Sampling, SamplingSettings};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -18,32 +19,31 @@ use std::{
 /// A training, as an operator names it.
 #[derive(Debug, Clone)]
 pub struct Given {
-    /// Files of labelled answers.
-    pub data: Vec<Source>,
-    /// The question that texts without a prompt count as an answer to.
-    pub text_prompt: String,
-    /// A folder, a GGUF file or a hub id; the demonstration model if `None`.
-    pub model: Option<String>,
-    /// How the model is loaded.
-    pub loading: LoadingOptions,
-    /// Receives latents, checkpoints, the network, the report and its plot.
-    pub out: PathBuf,
+    /// Answers, model and heads.
+    pub heads: GivenHeads,
     /// What the heads learn.
     pub objective: CostObjective,
-    /// What each head reads.
-    pub readings: Vec<Places>,
-    /// The most tokens of an answer that are read.
-    pub max_tokens: usize,
     /// The least harm of a harmful answer.
     pub harmful_from: f64,
     /// Whether harmful and harmless answers count as much in sum.
     pub balanced: bool,
-    /// How prompts are split.
-    pub shares: Shares,
-    /// How heads are trained.
-    pub recipe: Recipe,
+    /// Prompts that ask for nothing harmful: the model's own answers to them are learnt from as harmless ones.
+    pub harmless: Option<HarmlessPrompts>,
+    /// How much each of those answers counts.
+    pub harmless_weight: f64,
+    /// How own answers and the bundle sample; as the model's files say where it says nothing.
+    pub sampling: GivenSampling,
     /// The bundle to write as well.
     pub bundle: Option<GivenBundle>,
+}
+
+/// How tokens are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct GivenSampling {
+    /// What divides the logits.
+    pub temperature: Option<f64>,
+    /// How much probability the sampled tokens hold.
+    pub top_p: Option<f64>,
 }
 
 /// A bundle around the cost.
@@ -52,21 +52,20 @@ pub struct GivenBundle {
     /// A new folder, or the folder of such a bundle.
     pub folder: PathBuf,
     /// The budget of the cost; the report's if `None`.
-    pub budget: Option<f64>,
+    pub budget: Option<BudgetChoice>,
     /// Candidates per chunk.
     pub candidates: u32,
     /// Tokens of a chunk.
     pub chunk: u32,
-    /// How it samples; as the model's files say if `None`.
-    pub temperature: Option<f64>,
-    /// How much probability the sampled tokens hold; as the model's files say if `None`.
-    pub top_p: Option<f64>,
 }
 
 /// A training whose answers were read and whose model is open.
 pub struct CostRun {
     options: CostOptions,
+    own: Option<OwnOptions>,
+    sampling: GivenSampling,
     bundle: Option<GivenBundle>,
+    score_model: Option<ScoreFolder>,
     units: Vec<Unit>,
     model: Native,
 }
@@ -81,43 +80,73 @@ pub struct Trained {
 }
 
 impl CostRun {
-    /// Reads the answers and opens the model.
+    /// Reads answers and prompts, and opens the model.
     ///
     /// # Errors
-    /// A folder that no bundle may be written to; answers and models that cannot be read.
+    /// A folder that no bundle may be written to; answers, prompts and models that cannot be read; a sampler for nothing.
     pub fn open(given: Given) -> Result<Self, TrainingError> {
-        given.bundle.as_ref().map_or(Ok(()), |bundle| check_folder(&bundle.folder))?;
-        let units = cost::read(&given.data, &given.text_prompt)?;
-        let load = Loading::new(&given.loading, None)?;
-        let files = files::of_language(given.model.as_deref(), load.note())?;
-        let model = Native::new(Box::new(language_model(&files, &load.language(), load.note())?));
-        let options = CostOptions {
-            out: given.out,
-            objective: given.objective,
-            readings: given.readings,
-            max_tokens: given.max_tokens,
-            threshold: given.harmful_from,
-            balanced: given.balanced,
-            shares: given.shares,
-            recipe: given.recipe,
-            device: load.language().device,
-        };
-        Ok(Self { options, bundle: given.bundle, units, model })
+        let Given { heads, objective, harmful_from, balanced, harmless, harmless_weight, sampling, bundle } = given;
+        bundle.as_ref().map_or(Ok(()), |bundle| check_folder(&bundle.folder))?;
+        if sampling != GivenSampling::default() && bundle.is_none() && harmless.is_none() {
+            return Err(TrainingError::NothingSampled);
+        }
+        let units = cost::read(&heads.data, &heads.text_prompt)?;
+        let prompts = harmless.map(|harmless| harmless.read()).transpose()?;
+        let (model, heads, score_model) = heads.open(Some(objective))?;
+        let own = prompts.map(|prompts| OwnOptions {
+            out: heads.out.clone(),
+            prompts,
+            sampling: sampling.over(model.info().sampling),
+            max_tokens: heads.max_tokens,
+            seed: heads.recipe.seed,
+            weight: harmless_weight,
+        });
+        let alpha = bundle.as_ref().and_then(|bundle| bundle.budget?.alpha());
+        let options = CostOptions { heads, objective, threshold: harmful_from, balanced, alpha };
+        Ok(Self { options, own, sampling, bundle, score_model, units, model })
     }
 
-    /// Trains, measures and writes.
+    /// Lets the model answer the harmless prompts, trains, measures and writes.
     ///
     /// # Errors
     /// [`TrainingError::Critic`].
     pub fn train(&mut self, progress: &ProgressBar) -> Result<Trained, TrainingError> {
-        let (network, report) = cost::train(&self.options, &mut self.model, &self.units, progress)?;
+        let mut units = self.units.clone();
+        if let Some(own) = &self.own {
+            units.extend(cost::own_answers(&mut self.model, own, progress)?);
+        }
+        let (network, report) = cost::train(&self.options, &mut self.model, &units, progress)?;
         Ok(Trained { network, report })
+    }
+
+    /// [`CostRun::train`] and [`CostRun::write_bundle`], and the score model that was asked for, with what was written.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn finish(&mut self, progress: &ProgressBar) -> Result<Finished<CostReport>, TrainingError> {
+        let trained = self.train(progress)?;
+        let own = self.own_answers();
+        let own = own.map(|own| format!("{}: answers that count as harmless; read some", own.display()));
+        let mut notes: Vec<String> = own.into_iter().collect();
+        if let Some((folder, digest)) = self.write_bundle(&trained)? {
+            notes.push(format!("{}: {digest}", folder.display()));
+        }
+        let settings = cost::settings(&trained.report, "cost");
+        notes.push(format!("{}: settings of linear-cost.wasm: {settings}", self.network().display()));
+        notes.extend(write_score_model(self.score_model.as_ref(), &trained.network, "cost", &self.model)?);
+        Ok(Finished { report: trained.report, notes })
+    }
+
+    /// The file of the model's own answers, if it gives any: nobody has looked at them.
+    #[must_use]
+    pub fn own_answers(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.out.join(cost::OWN))
     }
 
     /// The file of the trained network.
     #[must_use]
     pub fn network(&self) -> PathBuf {
-        self.options.out.join(cost::NETWORK)
+        self.options.heads.out.join(cost::NETWORK)
     }
 
     /// Writes manifest and network of the bundle that was asked for, if they make one. Gives its folder and digest.
@@ -125,19 +154,19 @@ impl CostRun {
     /// # Errors
     /// [`TrainingError::Critic`] where the report has no budget; a bundle that does not hold, or cannot be written.
     pub fn write_bundle(&self, trained: &Trained) -> Result<Option<(&Path, Digest)>, TrainingError> {
-        let Some(GivenBundle { folder, budget, candidates, chunk, temperature, top_p }) = &self.bundle else {
+        let Some(GivenBundle { folder, budget, candidates, chunk }) = &self.bundle else {
             return Ok(None);
         };
         // Hazards of longer answers than those that were read are not calibrated.
-        let max_tokens = u32::try_from(self.options.max_tokens).unwrap_or(u32::MAX);
+        let max_tokens = u32::try_from(self.options.heads.max_tokens).unwrap_or(u32::MAX);
         let options = BundleOptions {
             name: bundle_name(folder)?,
             budget: *budget,
             candidates: *candidates,
             chunk: *chunk,
             max_tokens,
-            temperature: *temperature,
-            top_p: *top_p,
+            temperature: self.sampling.temperature,
+            top_p: self.sampling.top_p,
         };
         let text = cost::manifest(&trained.report, self.model.info(), &options)?;
         let bytes = trained.network.to_bytes()?;
@@ -148,6 +177,15 @@ impl CostRun {
         write_file(&folder.join(cost::NETWORK), &bytes)?;
         write_file(&folder.join(MANIFEST), text.as_bytes())?;
         Ok(Some((folder.as_path(), bundle.digest())))
+    }
+}
+
+impl GivenSampling {
+    /// What it says, over what the model's authors say.
+    fn over(self, authors: SamplingSettings) -> Sampling {
+        let narrow = |value: f64| value as f32;
+        let (temperature, top_p) = (self.temperature.map(narrow), self.top_p.map(narrow));
+        SamplingSettings { temperature, top_p, ..SamplingSettings::default() }.or(authors).into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong when a critic or a cost is trained by name.
+//! What can go wrong when a critic, a cost or a reward is trained by name.
 
 use inferenceguard_bundle::{BundleError, network::WriteError};
 use inferenceguard_catalog::CatalogError;
@@ -67,6 +67,49 @@ pub enum TrainingError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A reward for a folder without a bundle.
+    #[error("--bundle {}: found no bundle; make one with `train cost --bundle` or `bundle init` first", folder.display())]
+    NoBundle {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A reward for a bundle that is signed.
+    #[error("--bundle {}: found a signed bundle, whose signature would not hold; remove it, and sign the bundle again after the training", folder.display())]
+    Signed {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A bundle ranks by another cost.
+    #[error("--bundle {}: found task = \"{found}\"; expected no `task`, or the reward of an earlier training: remove the line", folder.display())]
+    OtherTask {
+        /// The folder.
+        folder: PathBuf,
+        /// The cost.
+        found: String,
+    },
+    /// A bundle has something else under the name of the reward.
+    #[error("--bundle {}: found a cost or network `reward` that does not rank answers; give it another name", folder.display())]
+    NameTaken {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A bundle has a network for another model.
+    #[error(
+        "--bundle: the network `{network}` is for the model {found}, expected {expected}; train for the bundle's own model"
+    )]
+    OtherModel {
+        /// The network's name.
+        network: String,
+        /// Its model.
+        found: String,
+        /// The model of this training.
+        expected: String,
+    },
+    /// Settings of the sampler where nothing is sampled.
+    #[error(
+        "--temperature and --top-p say how a bundle and own answers are sampled; give --bundle or --harmless-prompts, or leave them out"
+    )]
+    NothingSampled,
     /// A bundle's folder cannot be made.
     #[error("{}", folder.display())]
     Folder {

@@ -2,7 +2,12 @@
 
 use crate::critic::Preset;
 use inferenceguard_bundle::network::LayerActivation;
-use inferenceguard_critic::{Schedule, cost::CostObjective, objective::Weighed, targets::BudgetSeen};
+use inferenceguard_critic::{
+    Schedule,
+    cost::{CostObjective, RewardObjective},
+    objective::Weighed,
+    targets::BudgetSeen,
+};
 use inferenceguard_search::{ConstraintMode, CostClip};
 
 /// A value by its name: the name, what it means, the value.
@@ -60,4 +65,10 @@ pub const OBJECTIVES: &[Named<CostObjective>] = &[
     ("pairwise", "The same, from pairs of a less and a more harmful answer", CostObjective::Pairwise),
     ("prefix", "The score of every beginning of an answer", CostObjective::Prefix),
     ("signed", "Costs of either sign, whose sum is the score", CostObjective::Signed),
+];
+
+/// What a reward learns.
+pub const REWARD_OBJECTIVES: &[Named<RewardObjective>] = &[
+    ("pairwise", "Which answer of a pair is better (Bradley and Terry)", RewardObjective::Pairwise),
+    ("graded", "The grade of every answer, and pairs beside grades", RewardObjective::Graded),
 ];

@@ -5,10 +5,13 @@
 //! continued has the same result as an uninterrupted run.
 
 mod options;
+mod rows;
 mod sample;
 mod shard;
 
 pub use options::CollectOptions;
+pub(crate) use rows::Kept;
+pub use rows::{LatentRows, MEMORY};
 pub use shard::{LatentTable, Shard, Trajectory};
 
 use super::{
@@ -22,7 +25,7 @@ use sample::Sampled;
 pub(crate) use shard::Store;
 use std::path::Path;
 
-/// All trajectories of a run, in memory.
+/// All trajectories of a run. Latents beyond [`CollectOptions::memory`] stay in their files.
 #[derive(Debug, Clone)]
 pub struct Trajectories {
     /// The prompts, by place.
@@ -30,7 +33,7 @@ pub struct Trajectories {
     /// The answers, by prompt.
     pub all: Vec<Trajectory>,
     /// The latents by selector: one row per position of every answer, in order.
-    pub tables: Vec<(LatentSelector, LatentTable)>,
+    pub tables: Vec<(LatentSelector, LatentRows)>,
     /// How many prompts left no room for an answer.
     pub skipped: usize,
     /// Everything the trajectories follow from.
@@ -42,9 +45,9 @@ pub struct Trajectories {
 }
 
 impl Trajectories {
-    /// The table of a selector.
+    /// The rows of a selector.
     #[must_use]
-    pub fn table(&self, selector: LatentSelector) -> Option<&LatentTable> {
+    pub fn table(&self, selector: LatentSelector) -> Option<&LatentRows> {
         self.tables.iter().find(|(one, _)| *one == selector).map(|(_, table)| table)
     }
 
@@ -55,10 +58,6 @@ impl Trajectories {
                 + self.all.last().map_or(0, |trajectory| trajectory.positions.len());
             self.first_rows.push(next);
             self.all.push(trajectory);
-        }
-        for ((_, table), more) in self.tables.iter_mut().zip(shard.tables) {
-            table.width = table.width.max(more.width);
-            table.data.extend(more.data);
         }
     }
 }
@@ -82,11 +81,11 @@ pub fn collect(
     let info = model.info().clone();
     let setting = options::setting(&info, labeller.fingerprint(), constraints, prompts, options);
     let store = Store::open(folder, setting.clone(), &options.latents, constraints.len())?;
-    let tables = options.latents.iter().map(|selector| (*selector, LatentTable::default())).collect();
+    let mut kept = Kept::new(&options.latents, options.memory);
     let mut found = Trajectories {
         prompts: prompts.to_vec(),
         all: Vec::new(),
-        tables,
+        tables: Vec::new(),
         skipped: 0,
         setting,
         first_rows: Vec::new(),
@@ -95,7 +94,7 @@ pub fn collect(
     let places: Vec<(usize, &str)> = prompts.iter().map(String::as_str).enumerate().collect();
     progress.set_length(prompts.len() as u64);
     for (index, batch) in places.chunks(options.batch).enumerate() {
-        let shard = match store.read(index)? {
+        let mut shard = match store.read(index)? {
             Some(shard) => shard,
             None => {
                 let shard = answer(model, labeller, batch, constraints.len(), options)?;
@@ -103,9 +102,11 @@ pub fn collect(
                 shard
             }
         };
+        kept.push(std::mem::take(&mut shard.tables), &store, index)?;
         found.push(shard);
         progress.inc(batch.len() as u64);
     }
+    found.tables = kept.tables;
     Ok(found)
 }
 

@@ -1,5 +1,6 @@
 //! How trajectories are sampled, and the setting that their files carry.
 
+use super::rows::MEMORY;
 use crate::{
     error::{CriticError, Result},
     files::{LATENTS, OFF, Setting, hex},
@@ -26,6 +27,8 @@ pub struct CollectOptions {
     pub latents: Vec<LatentSelector>,
     /// Prompts answered at once, and kept in one file.
     pub batch: usize,
+    /// The most bytes of latents that lie in memory; the training reads the others from their files. It changes no number.
+    pub memory: usize,
 }
 
 impl Default for CollectOptions {
@@ -38,6 +41,7 @@ impl Default for CollectOptions {
             sampling: Sampling::default(),
             latents: vec![LatentSelector::FinalNorm],
             batch: 16,
+            memory: MEMORY,
         }
     }
 }

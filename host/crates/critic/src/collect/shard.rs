@@ -261,6 +261,22 @@ impl Store {
         Shard::read(&file, &self.latents, self.constraints, &path).map(Some)
     }
 
+    /// Where the latents of each place are: the file of this number, and the byte at which the table begins.
+    pub(super) fn tables(&self, index: usize) -> Result<Vec<Option<(PathBuf, u64)>>> {
+        let path = self.path(index);
+        let bytes = files::read(&path)?.unwrap_or_default();
+        let damaged = |error: safetensors::SafeTensorError| {
+            let expected = "the latents that were written".to_owned();
+            CriticError::Damaged { path: path.clone(), found: error.to_string(), expected }
+        };
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let place = |selector: &LatentSelector| {
+            let tensor = file.tensor(&table_name(*selector)).map_err(damaged)?;
+            Ok(Some((path.clone(), (tensor.data().as_ptr().addr() - bytes.as_ptr().addr()) as u64)))
+        };
+        self.latents.iter().map(place).collect()
+    }
+
     pub(crate) fn write(&self, index: usize, shard: &Shard) -> Result<()> {
         let path = self.path(index);
         let metadata = self.setting.metadata();

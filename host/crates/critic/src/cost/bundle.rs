@@ -3,17 +3,52 @@
 use super::{CostObjective, CostReport, Form, NETWORK, Threshold, conformal::OF_BUNDLES, settings};
 use crate::error::{CriticError, Result};
 use inferenceguard_model::ModelInfo;
+use std::str::FromStr;
 
 /// The share of harmless answers of the test that the budget may refuse.
 const REFUSED: f64 = 0.05;
+
+/// How the budget of a trained cost is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum BudgetChoice {
+    /// This budget.
+    Fixed(f64),
+    /// The report's for this share of harmless answers: see [`ConformalBudget`](super::ConformalBudget).
+    Conformal(f64),
+}
+
+impl BudgetChoice {
+    /// The share of harmless answers that a budget is to be found for.
+    #[must_use]
+    pub fn alpha(self) -> Option<f64> {
+        if let Self::Conformal(alpha) = self { Some(alpha) } else { None }
+    }
+}
+
+impl FromStr for BudgetChoice {
+    type Err = CriticError;
+
+    /// `D`, or `conformal:ALPHA`.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            CriticError::option("budget", text, "a number above 0, or conformal:ALPHA with an ALPHA above 0, below 1")
+        };
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
+        match text.strip_prefix("conformal:") {
+            Some(alpha) => number(alpha).filter(|alpha| *alpha < 1.0).map(Self::Conformal).ok_or_else(wrong),
+            None => number(text).map(Self::Fixed).ok_or_else(wrong),
+        }
+    }
+}
 
 /// What the manifest is called, and what it limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BundleOptions {
     /// The bundle's name.
     pub name: String,
-    /// The budget of the trained cost; if not given, the smallest of the report's that refuses at most 5 % of the harmless answers.
-    pub budget: Option<f64>,
+    /// The budget of the trained cost; if not given, the smallest of the report's that refuses at most 5 % of the harmless answers,
+    /// and of the model's own.
+    pub budget: Option<BudgetChoice>,
     /// Candidates per chunk.
     pub candidates: u32,
     /// Tokens of a chunk.
@@ -33,10 +68,14 @@ pub struct BundleOptions {
 pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions) -> Result<String> {
     let BundleOptions { name, candidates, chunk, max_tokens, .. } = options;
     let (settings, objective, on) = (settings(report, "cost"), report.objective.name(), &model.name);
-    let budget = options.budget.or_else(|| budget(report));
+    let budget = match options.budget {
+        Some(BudgetChoice::Fixed(budget)) => Some(budget),
+        Some(BudgetChoice::Conformal(_)) => report.conformal.as_ref().map(|one| one.budget.budget),
+        None => budget(report),
+    };
     let budget =
         budget.ok_or_else(|| CriticError::option("budget", "none", "--budget D: pairs without labels suggest none"))?;
-    let meaning = meaning(report.objective, budget);
+    let meaning = [meaning(report.objective, budget), found_on(report, options.budget)].concat();
     let (sampling, methods) = (sampling(options), methods(report));
     // As the report's budgets were found.
     let clip = if report.objective.form() == Form::Linear { "capped" } else { "nonneg" };
@@ -115,6 +154,16 @@ fn methods(report: &CostReport) -> String {
     [head, method("value-filtered-decoding"), method("dynamic-abstention")].concat()
 }
 
+/// What a conformal budget was found on.
+fn found_on(report: &CostReport, choice: Option<BudgetChoice>) -> String {
+    let (Some(BudgetChoice::Conformal(_)), Some(one)) = (choice, &report.conformal) else { return String::new() };
+    let kind = if report.own.is_some() { "of the model's own answers to harmless prompts" } else { "harmless answers" };
+    let (share, count) = (100.0 * one.alpha, one.count);
+    format!(
+        "# Some {share} % of plain harmless answers are beyond it (found on {count} {kind}, which chose the head).\n"
+    )
+}
+
 /// What the budget bounds, where a label says so: scores of pairs alone are no probabilities.
 fn meaning(objective: CostObjective, budget: f64) -> String {
     if objective != CostObjective::Survival {
@@ -124,24 +173,25 @@ fn meaning(objective: CostObjective, budget: f64) -> String {
     format!("# A modelled probability of harm of {most:.0} % at most: 1 - e^-budget.\n")
 }
 
-/// Of the report's budgets: the smallest under which at most 5 % of the harmless answers of the test are refused, or the largest.
+/// Of the report's budgets: the smallest under which at most 5 % of the harmless answers of the test, and of the model's own, are
+/// refused, or the largest.
 fn budget(report: &CostReport) -> Option<f64> {
     let mut budgets: Vec<_> = report.budgets.iter().collect();
     budgets.sort_by(|a, b| a.budget.total_cmp(&b.budget));
-    let fit = budgets.iter().find(|one| one.harmless <= REFUSED).or(budgets.last());
+    let fit = budgets.iter().find(|one| one.harmless.max(one.own.unwrap_or(0.0)) <= REFUSED).or(budgets.last());
     fit.map(|one| one.budget)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::Budget;
+    use crate::cost::{Budget, ConformalBudget};
     use inferenceguard_model::{Model, toy::ToyScript};
     use std::collections::BTreeMap;
 
     fn report(objective: CostObjective, budgets: &[(f64, f64)]) -> CostReport {
         let one = |(budget, harmless): &(f64, f64)| (*budget, *harmless);
-        let budget = |(budget, harmless)| Budget { budget, probability: None, harmless, harmful: 1.0 };
+        let budget = |(budget, harmless)| Budget { budget, probability: None, harmless, harmful: 1.0, own: None };
         CostReport {
             objective,
             model: (String::new(), String::new()),
@@ -152,9 +202,11 @@ mod tests {
             line: (1.0, 0.0),
             test: None,
             without_refusals: None,
+            own: None,
             categories: BTreeMap::new(),
             pairs: None,
             budgets: budgets.iter().map(one).map(budget).collect(),
+            conformal: None,
             thresholds: Vec::new(),
             bins: Vec::new(),
         }
@@ -163,7 +215,7 @@ mod tests {
     fn options(budget: Option<f64>) -> BundleOptions {
         BundleOptions {
             name: "b".to_owned(),
-            budget,
+            budget: budget.map(BudgetChoice::Fixed),
             candidates: 8,
             chunk: 16,
             max_tokens: 64,
@@ -208,12 +260,43 @@ mod tests {
     }
 
     #[test]
+    fn a_conformal_budget_is_that_of_the_report_and_says_what_it_was_found_on() {
+        let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
+        let mut report = report(CostObjective::Survival, &[(2.0, 0.01)]);
+        let options = BundleOptions { budget: Some("conformal:0.05".parse().unwrap()), ..options(None) };
+        assert!(manifest(&report, model.info(), &options).is_err(), "the report has none");
+        let budget = Budget { budget: 0.75, probability: None, harmless: 0.1, harmful: 0.5, own: None };
+        report.conformal = Some(ConformalBudget { alpha: 0.05, count: 40, budget });
+        let text = manifest(&report, model.info(), &options).unwrap();
+        let expected = "# Some 5 % of plain harmless answers are beyond it (found on 40 harmless answers, which chose the head).\n";
+        assert!(text.contains(expected) && text.contains("budget = 0.75\n"), "{text}");
+        for wrong in ["", "x", "0", "-1", "inf", "NaN", "conformal", "conformal:", "conformal:0", "conformal:1"] {
+            let error = wrong.parse::<BudgetChoice>().unwrap_err().to_string();
+            assert!(error.contains("a number above 0, or conformal:ALPHA"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_budget_of_the_report_spares_the_models_own_answers_too() {
+        let mut report = report(CostObjective::Survival, &[(1.0, 0.01), (2.0, 0.01), (3.0, 0.0)]);
+        report.budgets.iter_mut().zip([0.5, 0.05, 0.0]).for_each(|(one, own)| one.own = Some(own));
+        assert_eq!(budget(&report), Some(2.0));
+    }
+
+    #[test]
     fn the_threshold_of_five_percent_is_that_of_the_methods() {
         let model = ToyScript::parse("vocab: <eos>* a\nafter : a 1").unwrap().model();
         let options = options(None);
         let mut report = report(CostObjective::Survival, &[(2.0, 0.01)]);
-        let one =
-            |alpha, threshold| Threshold { alpha, threshold, count: 40, needed: 9, harmless: None, harmful: None };
+        let one = |alpha, threshold| Threshold {
+            alpha,
+            threshold,
+            count: 40,
+            needed: 9,
+            harmless: None,
+            harmful: None,
+            own: None,
+        };
         report.thresholds = vec![one(0.05, Some(0.125)), one(0.1, Some(0.0625))];
         let text = manifest(&report, model.info(), &options).unwrap();
         for method in ["value-filtered-decoding", "dynamic-abstention"] {

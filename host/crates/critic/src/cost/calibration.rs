@@ -2,7 +2,10 @@
 //! budget keeps its meaning.
 
 use super::objective::{CostObjective, Form};
-use crate::network::Line;
+use crate::{
+    fit::{self, soft_line},
+    network::Line,
+};
 
 /// The most steps.
 const STEPS: usize = 200;
@@ -32,6 +35,18 @@ pub(super) fn line(objective: CostObjective, answers: &[(&[f64], bool)]) -> Line
         }
     }
     at
+}
+
+/// Factor and shift of a reward: σ(x) is the grade where there are grades (x, grade), else σ(x(better) − x(worse)) the probability
+/// that the better answer of a pair (x of the worse, x of the better) is preferred, and 0 the mean of all x. (1, 0) without either.
+pub(super) fn reward_line(graded: &[(f64, f64)], pairs: &[(f64, f64)]) -> Line {
+    if !graded.is_empty() {
+        return soft_line(graded);
+    }
+    let both = pairs.iter().flat_map(|(worse, better)| [(better - worse, 1.0), (worse - better, 0.0)]);
+    let (factor, _) = fit::line(&both.collect::<Vec<_>>());
+    let mean = pairs.iter().map(|(worse, better)| worse + better).sum::<f64>() / (2 * pairs.len().max(1)) as f64;
+    (factor, -factor * mean)
 }
 
 /// Platt's targets for harmless and harmful answers, slightly inside 0 and 1.
@@ -76,6 +91,30 @@ mod tests {
         let views: Vec<(&[f64], bool)> = answers.iter().map(|(xs, harmful)| (xs.as_slice(), *harmful)).collect();
         let (factor, shift) = line(CostObjective::Survival, &views);
         assert!((factor - 0.5).abs() < 0.07 && (shift + 1.5).abs() < 0.25, "{factor} {shift}");
+    }
+
+    #[test]
+    fn rewards_are_put_on_the_scale_of_preferences_and_of_grades() {
+        let mut dice = Dice::new(3, &[8]);
+        let pairs: Vec<(f64, f64)> = (0..8000)
+            .map(|_| {
+                let (a, b) = (dice.normal(), dice.normal());
+                let (worse, better) = if dice.chance(crate::fit::sigmoid(b - a)) { (a, b) } else { (b, a) };
+                (4.0 * worse + 7.0, 4.0 * better + 7.0)
+            })
+            .collect();
+        let (factor, shift) = reward_line(&[], &pairs);
+        assert!((factor - 0.25).abs() < 0.02 && (shift + 7.0 * factor).abs() < 0.05, "{factor} {shift}");
+        let graded: Vec<(f64, f64)> = (0..500)
+            .map(|_| {
+                let truth = dice.normal();
+                (2.0 * truth - 3.0, crate::fit::sigmoid(truth))
+            })
+            .collect();
+        let (factor, shift) = reward_line(&graded, &pairs);
+        assert!((factor - 0.5).abs() < 1e-3 && (shift - 1.5).abs() < 1e-3, "{factor} {shift}");
+        assert_eq!(reward_line(&[], &[]), (1.0, 0.0));
+        assert_eq!(reward_line(&[(1.0, 0.5), (2.0, 0.5)], &[]), (1.0, 0.0), "one grade");
     }
 
     #[test]

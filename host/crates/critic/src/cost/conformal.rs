@@ -31,6 +31,8 @@ pub struct Threshold {
     pub harmless: Option<f64>,
     /// The share of harmful answers of the test above it.
     pub harmful: Option<f64>,
+    /// The share of the model's own answers to harmless prompts, of the test, above it.
+    pub own: Option<f64>,
 }
 
 /// The ⌈(n + 1)(1 − α)⌉-th smallest of what n safe calibration answers reach. A policy that intervenes above it intervenes in a
@@ -54,7 +56,7 @@ pub fn conformal_threshold(reached: &[f64], alpha: f64) -> Result<f64> {
 }
 
 /// The least n with ⌈(n + 1)(1 − α)⌉ ≤ n.
-fn needed(alpha: f64) -> Result<usize> {
+pub(super) fn needed(alpha: f64) -> Result<usize> {
     if alpha > 0.0 && alpha < 1.0 {
         let answers = ((1.0 - ROUNDING) / alpha).ceil() as usize;
         return Ok(answers.saturating_sub(1).max(1));
@@ -62,11 +64,19 @@ fn needed(alpha: f64) -> Result<usize> {
     Err(CriticError::option("alpha", alpha, "a number above 0, below 1"))
 }
 
+/// What answers of the test reach.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reached {
+    pub(super) harmless: Vec<f64>,
+    pub(super) harmful: Vec<f64>,
+    pub(super) own: Vec<f64>,
+}
+
 /// The thresholds of the report, and what they do to answers of the test. Too few answers for an α leave it without a threshold.
 ///
 /// # Errors
 /// As [`conformal_threshold`], but for too few answers.
-pub(super) fn thresholds(safe: &[f64], harmless: &[f64], harmful: &[f64]) -> Result<Vec<Threshold>> {
+pub(super) fn thresholds(safe: &[f64], test: &Reached) -> Result<Vec<Threshold>> {
     let above = |reached: &[f64], threshold: f64| {
         let count = reached.iter().filter(|value| **value > threshold).count();
         (!reached.is_empty()).then(|| count as f64 / reached.len() as f64)
@@ -78,8 +88,8 @@ pub(super) fn thresholds(safe: &[f64], harmless: &[f64], harmful: &[f64]) -> Res
             Err(error) => return Err(error),
         };
         let share = |reached: &[f64]| threshold.and_then(|threshold| above(reached, threshold));
-        let (harmless, harmful) = (share(harmless), share(harmful));
-        Ok(Threshold { alpha, threshold, count: safe.len(), needed: needed(alpha)?, harmless, harmful })
+        let (harmless, harmful, own) = (share(&test.harmless), share(&test.harmful), share(&test.own));
+        Ok(Threshold { alpha, threshold, count: safe.len(), needed: needed(alpha)?, harmless, harmful, own })
     };
     ALPHAS.into_iter().map(one).collect()
 }
@@ -153,12 +163,15 @@ mod tests {
     #[test]
     fn the_report_says_what_a_threshold_does_to_other_answers() {
         let safe: Vec<f64> = falling(20).iter().map(|value| value / 100.0).collect();
-        let found = thresholds(&safe, &[0.1, 0.3], &[0.18, 0.2, 0.9, 1.0]).unwrap();
+        let test =
+            Reached { harmless: vec![0.1, 0.3], harmful: vec![0.18, 0.2, 0.9, 1.0], own: vec![0.1, 0.195, 0.2, 0.3] };
+        let found = thresholds(&safe, &test).unwrap();
         let short: Vec<_> = found.iter().map(|one| (one.alpha, one.threshold, one.count, one.needed)).collect();
         assert_eq!(short, [(0.01, None, 20, 99), (0.05, Some(0.2), 20, 19), (0.1, Some(0.19), 20, 9)]);
-        let shares: Vec<_> = found.iter().map(|one| (one.harmless, one.harmful)).collect();
-        assert_eq!(shares, [(None, None), (Some(0.5), Some(0.5)), (Some(0.5), Some(0.75))]);
-        assert_eq!(thresholds(&safe, &[], &[]).unwrap()[1].harmless, None);
-        assert!(thresholds(&[f64::NAN], &[], &[]).is_err());
+        let shares: Vec<_> = found.iter().map(|one| (one.harmless, one.harmful, one.own)).collect();
+        let expected = [(None, None, None), (Some(0.5), Some(0.5), Some(0.25)), (Some(0.5), Some(0.75), Some(0.75))];
+        assert_eq!(shares, expected);
+        assert_eq!(thresholds(&safe, &Reached::default()).unwrap()[1].harmless, None);
+        assert!(thresholds(&[f64::NAN], &Reached::default()).is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     adam::Adam,
-    calibration::line,
+    aim::{Aim, RewardObjective},
+    calibration::{line, reward_line},
     data::{Batch, Data},
     objective::{CostObjective, Form},
     options::Places,
@@ -34,7 +35,7 @@ const ROWS: usize = 64;
 pub(super) struct Job<'a> {
     pub(super) data: &'a Data,
     pub(super) places: &'a Places,
-    pub(super) objective: CostObjective,
+    pub(super) aim: Aim,
     pub(super) balanced: bool,
     pub(super) threshold: f64,
     pub(super) shares: &'a Shares,
@@ -75,7 +76,7 @@ impl Job<'_> {
             ("format", "inferenceguard cost checkpoint 1".to_owned()),
             ("latents of", self.data.latents.setting.digest()),
             ("places", self.places.to_string()),
-            ("objective", format!("{:?}, balanced {}, harmful from {}", self.objective, self.balanced, self.threshold)),
+            ("objective", format!("{}, balanced {}, harmful from {}", self.aim.id(), self.balanced, self.threshold)),
             ("labels", self.data.digest()),
             ("recipe", format!("{:?}", self.recipe)),
             ("shares", format!("{:?}", self.shares)),
@@ -84,7 +85,7 @@ impl Job<'_> {
 
     /// Trains, from the checkpoint on if there is one.
     pub(super) fn fit(&self, progress: &ProgressBar) -> Result<Head> {
-        let scaling = self.scaling();
+        let scaling = self.scaling()?;
         let Recipe { hidden, depth, activation, seed, .. } = *self.recipe;
         let shape = Shape { inputs: scaling.len(), hidden, depth, activation, logits: 0 };
         let network = Mlp::random(shape, &[self.prior()], seed, self.device)?;
@@ -121,7 +122,7 @@ impl Job<'_> {
         let loss = self.loss(head, &self.data.parts.validation)?;
         for loss in [train, loss] {
             if !loss.is_finite() {
-                let name = format!("{} from {}", self.objective.name(), self.places);
+                let name = format!("{} from {}", self.aim.name(), self.places);
                 return Err(CriticError::Diverged { name, epoch: epoch + 1, loss });
             }
         }
@@ -150,9 +151,9 @@ impl Job<'_> {
             let answers = self.data.of(units);
             let batch = Batch::new(self.data, answers, &self.places.0, &head.scaling, self.device)?;
             let pairs = self.data.pairs(units);
-            let targets = batch.targets(self.data, self.objective, &pairs, balance, self.device)?;
+            let targets = batch.targets(self.data, self.aim, &pairs, balance, self.device)?;
             let xs = head.network.forward(&batch.rows)?.reshape((batch.answers.len(), batch.tokens))?;
-            let loss = self.objective.loss(&xs, &targets)?;
+            let loss = self.aim.loss(&xs, &targets)?;
             adam.step(&loss.backward()?, rate, self.recipe.weight_decay)?;
             sum += f64::from(loss.to_scalar::<f32>()?) * targets.total;
             count += targets.total;
@@ -171,16 +172,17 @@ impl Job<'_> {
         let places: HashMap<usize, usize> = answers.iter().enumerate().map(|(place, at)| (*at, place)).collect();
         let of = |at: usize| places.get(&at).map_or(&[][..], |place| xs[*place].as_slice());
         let (mut sum, mut count) = (0.0, 0.0);
-        if self.objective != CostObjective::Pairwise {
-            for (at, harmful) in self.data.labelled(&answers) {
-                let weight = self.data.answers[at].weight * balance[usize::from(harmful)];
-                sum += weight * self.objective.label_loss(of(at), f64::from(u8::from(harmful)));
+        if self.aim.uses_labels() {
+            for (at, label) in self.data.fitted(&answers) {
+                let answer = &self.data.answers[at];
+                let weight = answer.weight * balance[usize::from(answer.harmful == Some(true))];
+                sum += weight * self.aim.label_loss(of(at), label);
                 count += weight;
             }
         }
-        for (better, worse) in self.data.pairs(units) {
-            let weight = self.data.answers[worse].weight;
-            sum += weight * self.objective.pair_loss(of(better), of(worse));
+        for (lower, higher) in self.data.pairs(units) {
+            let weight = self.data.answers[higher].weight;
+            sum += weight * self.aim.pair_loss(of(lower), of(higher));
             count += weight;
         }
         Ok(sum / count)
@@ -200,8 +202,32 @@ impl Job<'_> {
         Ok(all)
     }
 
-    /// The line of the validation's labels; (1, 0) without labels of both kinds.
+    /// The x of these answers at their last token.
+    pub(super) fn ends(&self, head: &Head, answers: &[usize]) -> Result<Vec<f64>> {
+        let last = |xs: Vec<f64>| xs.last().copied().unwrap_or(f64::NAN);
+        Ok(self.outputs(head, answers)?.into_iter().map(last).collect())
+    }
+
     fn calibration(&self, head: &Head) -> Result<Line> {
+        match self.aim {
+            Aim::Cost(objective) => self.cost_line(head, objective),
+            Aim::Reward(objective) => self.calibrated_reward(head, objective),
+        }
+    }
+
+    fn calibrated_reward(&self, head: &Head, objective: RewardObjective) -> Result<Line> {
+        let units = &self.data.parts.validation;
+        let graded = if objective == RewardObjective::Graded { self.data.fitted(&self.data.of(units)) } else { vec![] };
+        let at: Vec<usize> = graded.iter().map(|(at, _)| *at).collect();
+        let graded: Vec<(f64, f64)> =
+            self.ends(head, &at)?.into_iter().zip(graded.iter().map(|(_, grade)| *grade)).collect();
+        let (lower, higher): (Vec<usize>, Vec<usize>) = self.data.pairs(units).into_iter().unzip();
+        let pairs = self.ends(head, &lower)?.into_iter().zip(self.ends(head, &higher)?).collect::<Vec<_>>();
+        Ok(reward_line(&graded, &pairs))
+    }
+
+    /// The line of the validation's labels; (1, 0) without labels of both kinds.
+    fn cost_line(&self, head: &Head, objective: CostObjective) -> Result<Line> {
         let labelled = self.data.labelled(&self.data.of(&self.data.parts.validation));
         let harmful = labelled.iter().filter(|(_, harmful)| *harmful).count();
         if harmful == 0 || harmful == labelled.len() {
@@ -211,17 +237,17 @@ impl Job<'_> {
         let xs = self.outputs(head, &answers)?;
         let pairs: Vec<(&[f64], bool)> =
             xs.iter().zip(&labelled).map(|(xs, (_, harmful))| (xs.as_slice(), *harmful)).collect();
-        Ok(line(self.objective, &pairs))
+        Ok(line(objective, &pairs))
     }
 
     /// Mean and deviation of every input on the tokens to learn from. A deviation counts as at least a thousandth of the average
     /// deviation, so that numbers that hardly vary are not amplified.
-    fn scaling(&self) -> Vec<(f64, f64)> {
+    fn scaling(&self) -> Result<Vec<(f64, f64)>> {
         let width = self.data.latents.width(&self.places.0);
         let (mut sums, mut count, mut rows) = (vec![(0.0, 0.0); width], 0.0, Vec::new());
         for at in self.data.of(&self.data.parts.train) {
             rows.clear();
-            self.data.latents.write(at, &self.places.0, &mut rows);
+            self.data.latents.write(at, &self.places.0, &mut rows)?;
             for row in rows.chunks_exact(width.max(1)) {
                 count += 1.0;
                 for (sum, number) in sums.iter_mut().zip(row) {
@@ -237,7 +263,7 @@ impl Job<'_> {
         let moments: Vec<(f64, f64)> = sums.into_iter().map(moments).collect();
         let least = moments.iter().map(|(_, deviation)| deviation).sum::<f64>() / width.max(1) as f64 / 1000.0;
         let scale = |(mean, deviation): (f64, f64)| (mean, if least > 0.0 { deviation.max(least) } else { 1.0 });
-        moments.into_iter().map(scale).collect()
+        Ok(moments.into_iter().map(scale).collect())
     }
 
     /// Where x starts: for hazards such that an average answer is about as likely harmful as not.
@@ -245,14 +271,18 @@ impl Job<'_> {
         let answers = self.data.of(&self.data.parts.train);
         let tokens = answers.iter().map(|at| self.data.answers[*at].tokens).sum::<usize>() as f64;
         let mean = (tokens / answers.len().max(1) as f64).max(1.0);
-        if self.objective.form() == Form::Hazard { (0.7 / mean).ln() } else { 0.0 }
+        if self.aim.form() == Form::Hazard { (0.7 / mean).ln() } else { 0.0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::{Unit, cost_recipe, labelled::parse, latents, parts};
+    use crate::cost::{
+        Unit, cost_recipe,
+        labelled::{Labels, parse},
+        latents, parts,
+    };
     use candle_core::Device;
     use inferenceguard_model::{Native, toy::ToyScript};
 
@@ -264,15 +294,16 @@ mod tests {
             let prompt = ["a", "b", "a b", "b a", "a a", "b b", "a a b", "b b a"][at];
             let response = if harmful { "good bad" } else { "good good good" };
             let line = serde_json::json!({ "prompt": prompt, "response": response, "harmful": harmful });
-            parse(&line.to_string(), 1.0, "").unwrap().remove(0)
+            parse(&line.to_string(), 1.0, "", Labels::Harm).unwrap().remove(0)
         };
         let units: Vec<Unit> = (0..8).flat_map(|at| [line(at, false), line(at, true)]).collect();
         let mut model = Native::new(Box::new(ToyScript::parse(SCRIPT).unwrap().model()));
         let answers: Vec<_> = units.iter().flat_map(Unit::answers).collect();
         let places = "final-norm".parse::<Places>().unwrap();
         let bar = ProgressBar::hidden();
-        let latents = latents::read(&mut model, &answers, &places.0, 4, folder, &bar).unwrap();
-        Data::new(&units, parts::split(&units, shares).unwrap(), latents, 0.5)
+        let how = latents::How { places: &places.0, longest: 4, memory: 100, folder };
+        let latents = latents::read(&mut model, &answers, &how, &bar).unwrap();
+        Data::new(&units, parts::split(&units, shares).unwrap(), latents, Labels::Harm, 0.5)
     }
 
     #[test]
@@ -285,7 +316,7 @@ mod tests {
         let job = |folder| Job {
             data: &data,
             places: &places,
-            objective: CostObjective::Survival,
+            aim: Aim::Cost(CostObjective::Survival),
             balanced: true,
             threshold: 0.5,
             shares: &shares,
@@ -299,7 +330,7 @@ mod tests {
         let expected = job(&whole).fit(&bar).unwrap();
         // Four epochs, and the process is gone.
         let job = job(&stopped);
-        let scaling = job.scaling();
+        let scaling = job.scaling().unwrap();
         let shape = Shape { inputs: scaling.len(), hidden: 4, depth: 1, activation: recipe.activation, logits: 0 };
         let network = Mlp::random(shape, &[job.prior()], recipe.seed, &Device::Cpu).unwrap();
         let head = Head { network, scaling, line: (1.0, 0.0), history: Vec::new(), best_epoch: 0 };

@@ -7,7 +7,8 @@
 //! | `chosen`, `rejected` (with `\n\nHuman:` and `\n\nAssistant:`, or beside a `prompt`) | a pair, without labels |
 //! | `text`, `harmful` or `harm` | a text without a prompt |
 //!
-//! Other keys are ignored.
+//! For a reward `grade` (0 to 1, higher is better) is a label too, an answer without it has the grade 1 − harm, and
+//! `better_response_id` makes a pair of a PKU-SafeRLHF record. Other keys are ignored.
 
 use inferenceguard_model::Message;
 use serde::Deserialize;
@@ -21,18 +22,31 @@ pub struct Labelled {
     pub answer: String,
     /// How harmful it is, from 0 to 1; none for an answer of a pair without labels.
     pub harm: Option<f64>,
+    /// How good it is, from 0 to 1, where a reward is learnt.
+    pub grade: Option<f64>,
     /// Its kind of harm, if the data names one.
     pub category: Option<String>,
     /// How much it counts.
     pub weight: f64,
+    /// Whether the model gave it itself, to a prompt that asks for nothing harmful.
+    pub own: bool,
 }
 
-/// What belongs together: one answer, or two of which the first is the less harmful one.
+/// What labels say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labels {
+    /// How harmful an answer is.
+    Harm,
+    /// How good it is.
+    Grade,
+}
+
+/// What belongs together: one answer, or two of which the first is the less harmful one, for a reward the better one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unit {
     /// One answer.
     Single(Labelled),
-    /// The less harmful answer, and the more harmful one.
+    /// The less harmful or better answer, and the other one.
     Pair(Box<[Labelled; 2]>),
 }
 
@@ -43,31 +57,38 @@ struct Line {
     response: Option<String>,
     harmful: Option<bool>,
     harm: Option<f64>,
+    grade: Option<f64>,
     category: Option<String>,
     response_0: Option<String>,
     response_1: Option<String>,
     is_response_0_safe: Option<bool>,
     is_response_1_safe: Option<bool>,
+    better_response_id: Option<u64>,
     chosen: Option<String>,
     rejected: Option<String>,
     text: Option<String>,
 }
 
 const LABEL: &str = "`harmful` (true or false) or `harm` (0 to 1)";
+const GRADE: &str = "`grade` (0 to 1, higher is better), ";
 const FORMATS: &str = "`prompt` and `response`, `response_0` and `response_1`, `chosen` and `rejected`, or `text`";
 const HUMAN: &str = "\n\nHuman:";
 const ASSISTANT: &str = "\n\nAssistant:";
 
 /// The units of a line: what was found and what is expected, if it cannot be read. `asked` is the prompt of texts without one.
-pub(super) fn parse(line: &str, weight: f64, asked: &str) -> Result<Vec<Unit>, String> {
+pub(super) fn parse(line: &str, weight: f64, asked: &str, labels: Labels) -> Result<Vec<Unit>, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("{error}; expected one JSON object"))?;
     let units = match line {
         Line { chosen: Some(chosen), rejected: Some(rejected), prompt, .. } => {
             vec![pair(prompt, [chosen, rejected])?]
         }
-        Line { response_0: Some(ref first), response_1: Some(ref second), .. } => record(&line, [first, second])?,
-        Line { response: Some(ref response), .. } => vec![single(&line, line.prompt.as_deref(), response)?],
-        Line { text: Some(ref text), .. } => vec![single(&line, Some(asked), text)?],
+        Line { response_0: Some(ref first), response_1: Some(ref second), .. } => {
+            record(&line, [first, second], labels)?
+        }
+        Line { response: Some(ref response), .. } => {
+            vec![single(&line, line.prompt.as_deref(), response, labels)?]
+        }
+        Line { text: Some(ref text), .. } => vec![single(&line, Some(asked), text, labels)?],
         _ => return Err(format!("an object without an answer; expected {FORMATS}")),
     };
     Ok(units.into_iter().map(|unit| unit.weighing(weight)).collect())
@@ -77,6 +98,11 @@ impl Unit {
     fn weighing(mut self, weight: f64) -> Self {
         self.answers_mut().iter_mut().for_each(|answer| answer.weight = weight);
         self
+    }
+
+    /// Whether it is an answer that the model gave itself.
+    pub(super) fn is_own(&self) -> bool {
+        self.answers().iter().any(|answer| answer.own)
     }
 
     fn answers_mut(&mut self) -> &mut [Labelled] {
@@ -96,19 +122,41 @@ impl Unit {
     }
 }
 
-fn single(line: &Line, prompt: Option<&str>, answer: &str) -> Result<Unit, String> {
-    let harm = match (line.harmful, line.harm) {
-        (None, None) => return Err(format!("an answer without a label; expected {LABEL}")),
-        (Some(_), Some(_)) => return Err(format!("two labels; expected {LABEL}")),
-        (Some(harmful), None) => f64::from(u8::from(harmful)),
-        (None, Some(harm)) => harm,
-    };
-    if !(0.0..=1.0).contains(&harm) {
-        return Err(format!("`harm` {harm}; expected a number from 0 to 1"));
+fn single(line: &Line, prompt: Option<&str>, answer: &str, labels: Labels) -> Result<Unit, String> {
+    let (harm, grade) = label(line, labels)?;
+    for (name, found) in [("harm", harm), ("grade", grade)] {
+        if let Some(found) = found.filter(|found| !(0.0..=1.0).contains(found)) {
+            return Err(format!("`{name}` {found}; expected a number from 0 to 1"));
+        }
     }
     let turns = vec![Message::user(required_prompt(prompt)?)];
     let category = line.category.clone();
-    Ok(Unit::Single(Labelled { turns, answer: answer.to_owned(), harm: Some(harm), category, weight: 1.0 }))
+    Ok(Unit::Single(Labelled { harm, grade, category, ..Labelled::plain(turns, answer) }))
+}
+
+/// Harm and grade of an answer.
+fn label(line: &Line, labels: Labels) -> Result<(Option<f64>, Option<f64>), String> {
+    let harm = match (line.harmful, line.harm) {
+        (None, None) => None,
+        (Some(_), Some(_)) => return Err(format!("two labels; expected {LABEL}")),
+        (Some(harmful), None) => Some(f64::from(u8::from(harmful))),
+        (None, Some(harm)) => Some(harm),
+    };
+    match (labels, harm, line.grade) {
+        (Labels::Harm, Some(harm), _) => Ok((Some(harm), None)),
+        (Labels::Harm, None, _) => Err(format!("an answer without a label; expected {LABEL}")),
+        (Labels::Grade, harm, Some(grade)) => Ok((harm, Some(grade))),
+        (Labels::Grade, Some(harm), None) => Ok((Some(harm), Some(1.0 - harm))),
+        (Labels::Grade, None, None) => Err(format!("an answer without a label; expected {GRADE}{LABEL}")),
+    }
+}
+
+impl Labelled {
+    /// An answer without any label.
+    pub(super) fn plain(turns: Vec<Message>, answer: &str) -> Self {
+        let answer = answer.to_owned();
+        Self { turns, answer, harm: None, grade: None, category: None, weight: 1.0, own: false }
+    }
 }
 
 fn required_prompt(prompt: Option<&str>) -> Result<&str, String> {
@@ -116,14 +164,22 @@ fn required_prompt(prompt: Option<&str>) -> Result<&str, String> {
     prompt.ok_or_else(|| "an answer without a `prompt`; expected a text".to_owned())
 }
 
-fn record(line: &Line, [a, b]: [&String; 2]) -> Result<Vec<Unit>, String> {
+fn record(line: &Line, [a, b]: [&String; 2], labels: Labels) -> Result<Vec<Unit>, String> {
+    let turns = vec![Message::user(required_prompt(line.prompt.as_deref())?)];
+    let plain = |answer: &str| Labelled { category: line.category.clone(), ..Labelled::plain(turns.clone(), answer) };
+    match (labels, line.better_response_id) {
+        (Labels::Grade, Some(0)) => return Ok(vec![Unit::Pair(Box::new([plain(a), plain(b)]))]),
+        (Labels::Grade, Some(1)) => return Ok(vec![Unit::Pair(Box::new([plain(b), plain(a)]))]),
+        (Labels::Grade, Some(found)) => return Err(format!("`better_response_id` {found}; expected 0 or 1")),
+        _ => {}
+    }
     let (Some(first), Some(second)) = (line.is_response_0_safe, line.is_response_1_safe) else {
         return Err("a record without labels; expected `is_response_0_safe` and `is_response_1_safe`".to_owned());
     };
-    let turns = vec![Message::user(required_prompt(line.prompt.as_deref())?)];
-    let answer = |answer: &String, safe: bool| {
-        let harm = Some(f64::from(u8::from(!safe)));
-        Labelled { turns: turns.clone(), answer: answer.clone(), harm, category: line.category.clone(), weight: 1.0 }
+    let answer = |answer: &str, safe: bool| {
+        let harm = f64::from(u8::from(!safe));
+        let grade = (labels == Labels::Grade).then_some(1.0 - harm);
+        Labelled { harm: Some(harm), grade, ..plain(answer) }
     };
     let (a, b) = (answer(a, first), answer(b, second));
     Ok(match (first, second) {
@@ -134,8 +190,7 @@ fn record(line: &Line, [a, b]: [&String; 2]) -> Result<Vec<Unit>, String> {
 }
 
 fn pair(prompt: Option<String>, texts: [String; 2]) -> Result<Unit, String> {
-    let answer =
-        |(turns, answer): (Vec<Message>, String)| Labelled { turns, answer, harm: None, category: None, weight: 1.0 };
+    let answer = |(turns, answer): (Vec<Message>, String)| Labelled::plain(turns, &answer);
     let read = |text: &String| match &prompt {
         Some(prompt) => Ok((vec![Message::user(required_prompt(Some(prompt))?)], text.clone())),
         None => dialogue(text),
@@ -163,7 +218,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Vec<Unit> {
-        parse(line, 2.0, "Write.").unwrap()
+        parse(line, 2.0, "Write.", Labels::Harm).unwrap()
     }
 
     #[test]
@@ -219,8 +274,38 @@ mod tests {
             (r#"{"prompt": 3}"#, "expected one JSON object"),
             ("no", "expected one JSON object"),
         ] {
-            let found = parse(line, 1.0, "Write.").unwrap_err();
+            let found = parse(line, 1.0, "Write.", Labels::Harm).unwrap_err();
             assert!(found.contains(words), "{line}: {found}");
         }
+    }
+
+    #[test]
+    fn a_reward_is_learnt_from_grades_harm_and_preferences() {
+        let read = |line: &str| {
+            let units = parse(line, 1.0, "Write.", Labels::Grade).unwrap();
+            let of = |unit: &Unit| unit.answers().iter().map(|one| (one.answer.clone(), one.grade)).collect::<Vec<_>>();
+            units.iter().map(of).collect::<Vec<_>>()
+        };
+        let one = |answer: &str, grade: f64| vec![vec![(answer.to_owned(), Some(grade))]];
+        assert_eq!(read(r#"{"prompt": "p", "response": "a", "grade": 0.75}"#), one("a", 0.75));
+        assert_eq!(read(r#"{"prompt": "p", "response": "a", "grade": 0.75, "harm": 1}"#), one("a", 0.75));
+        assert_eq!(read(r#"{"prompt": "p", "response": "a", "harm": 0.25}"#), one("a", 0.75));
+        assert_eq!(read(r#"{"text": "a", "harmful": true}"#), one("a", 0.0));
+        let record = r#"{"prompt": "p", "response_0": "a", "response_1": "b", "better_response_id": 1,"#;
+        let safe = r#""is_response_0_safe": true, "is_response_1_safe": false}"#;
+        let preferred = vec![vec![("b".to_owned(), None), ("a".to_owned(), None)]];
+        assert_eq!(read(&format!("{record}{safe}")), preferred, "the better answer first, whichever is safe");
+        let safer = vec![vec![("a".to_owned(), Some(1.0)), ("b".to_owned(), Some(0.0))]];
+        assert_eq!(read(&format!("{record}{safe}").replace(r#""better_response_id": 1,"#, "")), safer);
+        for (line, words) in [
+            (r#"{"prompt": "p", "response": "a"}"#.to_owned(), "without a label; expected `grade` (0 to 1"),
+            (r#"{"prompt": "p", "response": "a", "grade": -0.5}"#.to_owned(), "`grade` -0.5; expected a number"),
+            (format!("{record}{safe}").replace("id\": 1", "id\": 2"), "`better_response_id` 2; expected 0 or 1"),
+        ] {
+            let found = parse(&line, 1.0, "Write.", Labels::Grade).unwrap_err();
+            assert!(found.contains(words), "{line}: {found}");
+        }
+        let graded = r#"{"prompt": "p", "response": "a", "grade": 1}"#;
+        assert!(parse(graded, 1.0, "Write.", Labels::Harm).is_err(), "a grade says nothing of harm");
     }
 }

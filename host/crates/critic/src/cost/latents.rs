@@ -5,7 +5,7 @@
 
 use super::labelled::Labelled;
 use crate::{
-    collect::{LatentTable, Shard, Store, Trajectory},
+    collect::{Kept, LatentRows, LatentTable, Shard, Store, Trajectory},
     error::{CriticError, Result},
     files::{LATENTS, Setting, hex},
     reading::Reading,
@@ -24,7 +24,7 @@ pub(super) struct Latents {
     /// By answer: its tokens, or 0 if prompt and answer leave no room in the model's context.
     pub(super) tokens: Vec<usize>,
     /// By place: one row for each token of every answer, in order.
-    tables: Vec<(LatentSelector, LatentTable)>,
+    tables: Vec<(LatentSelector, LatentRows)>,
     /// The first row of each answer.
     first: Vec<usize>,
     /// What they follow from.
@@ -34,42 +34,57 @@ pub(super) struct Latents {
 impl Latents {
     /// Numbers per token of these places, side by side.
     pub(super) fn width(&self, places: &[LatentSelector]) -> usize {
-        self.of(places).map(|table| table.width).sum()
+        self.of(places).map(LatentRows::width).sum()
     }
 
     /// The tables of these places, in their order.
-    fn of(&self, places: &[LatentSelector]) -> impl Iterator<Item = &LatentTable> {
+    fn of(&self, places: &[LatentSelector]) -> impl Iterator<Item = &LatentRows> {
         places.iter().filter_map(|place| self.tables.iter().find(|(one, _)| one == place).map(|(_, table)| table))
     }
 
     /// Appends the latents of an answer: token by token, places side by side.
-    pub(super) fn write(&self, answer: usize, places: &[LatentSelector], rows: &mut Vec<f32>) {
-        let first = self.first[answer];
-        for row in first..first + self.tokens[answer] {
-            for table in self.of(places) {
-                rows.extend(table.data[row * table.width..(row + 1) * table.width].iter().map(|one| one.to_f32()));
-            }
+    pub(super) fn write(&self, answer: usize, places: &[LatentSelector], rows: &mut Vec<f32>) -> Result<()> {
+        let (first, count) = (self.first[answer], self.tokens[answer]);
+        let read = |table: &LatentRows| -> Result<(usize, Vec<f32>)> {
+            let mut numbers = Vec::with_capacity(count * table.width());
+            table.write(first..first + count, &mut numbers)?;
+            Ok((table.width(), numbers))
+        };
+        let tables = self.of(places).map(read).collect::<Result<Vec<_>>>()?;
+        for row in 0..count {
+            tables.iter().for_each(|(width, numbers)| rows.extend(&numbers[row * width..(row + 1) * width]));
         }
+        Ok(())
     }
 }
 
-/// Reads the answers that `folder` does not hold yet. The progress counts answers. An answer is read up to `longest` tokens; one
-/// that is shorter ends with an end token, as the model ends it.
+/// How answers are read.
+pub(super) struct How<'a> {
+    /// What is kept of every token.
+    pub(super) places: &'a [LatentSelector],
+    /// The most tokens of an answer; an answer that is shorter ends with an end token, as the model ends it.
+    pub(super) longest: usize,
+    /// The most bytes of latents that lie in memory.
+    pub(super) memory: usize,
+    /// Where latents are kept.
+    pub(super) folder: &'a Path,
+}
+
+/// Reads the answers that the folder does not hold yet. The progress counts answers.
 ///
 /// # Errors
 /// Each names the answers that failed. Written files stay, and the next call goes on from them.
 pub(super) fn read(
     model: &mut dyn Generator,
     answers: &[&Labelled],
-    places: &[LatentSelector],
-    longest: usize,
-    folder: &Path,
+    how: &How<'_>,
     progress: &ProgressBar,
 ) -> Result<Latents> {
+    let How { places, longest, memory, folder } = *how;
     let setting = setting(model.info(), model.template(), answers, places, longest);
     let store = Store::open(folder, setting.clone(), places, 0)?;
-    let tables = places.iter().map(|place| (*place, LatentTable::default())).collect();
-    let mut found = Latents { tokens: vec![0; answers.len()], tables, first: vec![0; answers.len()], setting };
+    let mut kept = Kept::new(places, memory);
+    let (mut tokens, mut first) = (vec![0; answers.len()], vec![0; answers.len()]);
     progress.set_length(answers.len() as u64);
     progress.set_position(0);
     let all: Vec<(usize, &Labelled)> = answers.iter().copied().enumerate().collect();
@@ -84,16 +99,13 @@ pub(super) fn read(
             }
         };
         for one in &shard.trajectories {
-            (found.tokens[one.prompt], found.first[one.prompt]) = (one.tokens.len(), rows);
+            (tokens[one.prompt], first[one.prompt]) = (one.tokens.len(), rows);
             rows += one.tokens.len();
         }
-        for ((_, table), more) in found.tables.iter_mut().zip(shard.tables) {
-            table.width = table.width.max(more.width);
-            table.data.extend(more.data);
-        }
+        kept.push(shard.tables, &store, index)?;
         progress.inc(batch.len() as u64);
     }
-    Ok(found)
+    Ok(Latents { tokens, tables: kept.tables, first, setting })
 }
 
 fn setting(

@@ -7,11 +7,13 @@
 //!              bundle's network and its settings <- [report] on other prompts <-----+  the best on the validation
 //! ```
 //!
-//! The component `linear-cost` prices with what is written: see [`CostReport`] and [`settings`].
+//! The component `linear-cost` prices with what is written: see [`CostReport`] and [`settings`]. A reward is learnt in the same
+//! way, from pairs or grades: see [`reward`].
 //!
 //! **Invariant**: a run that was stopped ends as an uninterrupted one, with the same files.
 
 mod adam;
+mod aim;
 mod bundle;
 mod calibration;
 mod conformal;
@@ -21,22 +23,29 @@ mod labelled;
 mod latents;
 mod objective;
 mod options;
+mod own;
 mod parts;
 mod read;
 mod report;
+pub mod reward;
+mod score_model;
 
-pub use bundle::{BundleOptions, manifest};
+pub use aim::RewardObjective;
+pub use bundle::{BudgetChoice, BundleOptions, manifest};
 pub use conformal::{Threshold, conformal_threshold};
 pub use labelled::{Labelled, Unit};
 pub use objective::CostObjective;
-pub use options::{CostOptions, Places, cost_recipe};
+pub use options::{CostOptions, HeadOptions, Places, RewardOptions, cost_recipe};
+pub use own::{HarmlessPrompts, OWN, OwnOptions, own_answers};
 pub use read::{Source, read};
-pub use report::{Budget, CostReport, Quality, Tried};
+pub use report::{Budget, ConformalBudget, CostReport, Quality, Tried};
+pub use score_model::ScoreFolder;
 
 use crate::{
     error::{CriticError, Result},
     files,
 };
+use aim::Aim;
 use data::Data;
 use fit::{Head, Job};
 use indicatif::ProgressBar;
@@ -44,8 +53,10 @@ use inferenceguard_bundle::network::Network;
 use inferenceguard_candle::Precision;
 use inferenceguard_eval::plots::reliability;
 use inferenceguard_model::{Generator, ModelInfo};
+use labelled::Labels;
 use objective::Form;
-use std::path::Path;
+use options::nothing_to_read;
+use std::{collections::BTreeMap, path::Path};
 
 /// The written head, ready for a bundle.
 pub const NETWORK: &str = "cost.safetensors";
@@ -62,54 +73,72 @@ pub fn train(
     progress: &ProgressBar,
 ) -> Result<(Network, CostReport)> {
     options.check()?;
-    let parts = parts::split(units, &options.shares)?;
-    let info = model.info().clone();
-    progress.set_message("latents");
-    let answers: Vec<&Labelled> = units.iter().flat_map(Unit::answers).collect();
-    let folder = options.out.join("latents");
-    let latents = latents::read(model, &answers, &options.places(), options.max_tokens, &folder, progress)?;
-    let data = Data::new(units, parts, latents, options.threshold);
-    data.check(options.objective)?;
-    let device = options.device.open(Precision::F32)?;
+    let CostOptions { heads, objective, balanced, threshold, alpha } = options;
+    let (aim, info) = (Aim::Cost(*objective), model.info().clone());
+    let data = data(heads, model, units, Labels::Harm, *threshold, progress)?;
+    data.check(aim)?;
+    let device = heads.device.open(Precision::F32)?;
     let job = |places| Job {
         data: &data,
         places,
-        objective: options.objective,
-        balanced: options.balanced,
-        threshold: options.threshold,
-        shares: &options.shares,
-        recipe: &options.recipe,
+        aim,
+        balanced: *balanced,
+        threshold: *threshold,
+        shares: &heads.shares,
+        recipe: &heads.recipe,
         device: &device,
-        folder: &options.out,
+        folder: &heads.out,
     };
-    let mut heads = Vec::new();
-    for places in &options.readings {
-        progress.set_position(0);
-        let (job, head) = (job(places), job(places).fit(progress)?);
-        heads.push((job.validate(&head)?, job, head));
+    if let (Some(alpha), Some(places)) = (alpha, heads.readings.first()) {
+        job(places).check_alpha(*alpha)?;
     }
-    heads.sort_by(|a, b| a.0.loss.total_cmp(&b.0.loss));
-    let tried = heads.iter().map(|(tried, ..)| tried.clone()).collect();
-    let Some((_, job, head)) = heads.first() else {
-        return Err(CriticError::option("latents", "nothing", "at least one, such as final-norm"));
-    };
-    let report = job.measure(head, (info.name.clone(), info.base().to_owned()), tried)?;
-    let network = network(head, &report, &info)?;
-    write(&options.out, &network, &report)?;
+    let all = best_first(heads.readings.iter().map(job), progress)?;
+    let (job, head) = all.first().ok_or_else(nothing_to_read)?;
+    let tried = all.iter().map(|(job, head)| job.validate(head)).collect::<Result<_>>()?;
+    let report = job.measure(head, (info.name.clone(), info.base().to_owned()), tried, *alpha)?;
+    let more = [("objective", report.objective.name()), ("per", "token")];
+    let network = network(head, &report.latent, &info, &more)?;
+    write(&heads.out, &network, &report)?;
     Ok((network, report))
 }
 
-fn network(head: &Head, report: &CostReport, info: &ModelInfo) -> Result<Network> {
-    let metadata = [
-        ("model", info.base().to_owned()),
-        ("model-name", info.name.clone()),
-        ("latent", report.latent.clone()),
-        ("hidden", info.hidden.to_string()),
-        ("objective", report.objective.name().to_owned()),
-        ("per", "token".to_owned()),
-    ];
-    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Ok(Network { layers: head.layers()?.into(), metadata })
+/// The answers with their latents, in their parts. The progress counts answers.
+fn data(
+    options: &HeadOptions,
+    model: &mut dyn Generator,
+    units: &[Unit],
+    labels: Labels,
+    threshold: f64,
+    progress: &ProgressBar,
+) -> Result<Data> {
+    let parts = parts::split(units, &options.shares)?;
+    progress.set_message("latents");
+    let answers: Vec<&Labelled> = units.iter().flat_map(Unit::answers).collect();
+    let (places, folder) = (options.places(), options.out.join("latents"));
+    let HeadOptions { max_tokens: longest, memory, .. } = *options;
+    let how = latents::How { places: &places, longest, memory, folder: &folder };
+    let latents = latents::read(model, &answers, &how, progress)?;
+    Ok(Data::new(units, parts, latents, labels, threshold))
+}
+
+/// Trains the heads of these jobs, and puts the head with the least loss on the validation first. The progress counts epochs.
+fn best_first<'a>(jobs: impl Iterator<Item = Job<'a>>, progress: &ProgressBar) -> Result<Vec<(Job<'a>, Head)>> {
+    let mut heads = Vec::new();
+    for job in jobs {
+        progress.set_position(0);
+        heads.push((job, job.fit(progress)?));
+    }
+    heads.sort_by(|(_, a), (_, b)| a.validation_loss().total_cmp(&b.validation_loss()));
+    Ok(heads)
+}
+
+/// A head as a bundle's network, with what it reads, the model it was made for, and `more`.
+fn network(head: &Head, latent: &str, info: &ModelInfo, more: &[(&str, &str)]) -> Result<Network> {
+    let hidden = info.hidden.to_string();
+    let metadata: [(&str, &str); 4] =
+        [("model", info.base()), ("model-name", info.name.as_str()), ("latent", latent), ("hidden", hidden.as_str())];
+    let metadata = metadata.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Ok(Network { layers: head.layers()?.into(), metadata: metadata.collect::<BTreeMap<_, _>>() })
 }
 
 fn write(out: &Path, network: &Network, report: &CostReport) -> Result<()> {

@@ -123,10 +123,12 @@ pub(super) struct Targets {
     pub(super) there: Tensor,
     /// 1 at the last token of each answer.
     pub(super) last: Tensor,
+    /// `[answers, marks, tokens]`: 1 at each mark, for rewards.
+    pub(super) marks: Option<Tensor>,
     /// `[answers]`: the label, and how much it counts.
     pub(super) harmful: Tensor,
     pub(super) weights: Tensor,
-    /// `[pairs]`: places in the batch, and how much each counts. None without pairs.
+    /// `[pairs]`: places in the batch, the answer with the lower score first, and how much each counts. None without pairs.
     pub(super) pairs: Option<(Tensor, Tensor, Tensor)>,
     /// The sum of all weights.
     pub(super) total: f64,
@@ -143,10 +145,7 @@ impl CostObjective {
                 let harmless = (targets.harmful.neg()? + 1.0)?;
                 ((harmless * &scores)? - entropy)?
             }
-            Self::Prefix => {
-                let each = (soft(xs)? - xs.broadcast_mul(&targets.harmful.unsqueeze(1)?)?)?;
-                ((each * &targets.there)?.sum(1)? / targets.there.sum(1)?)?
-            }
+            Self::Prefix => by_token(xs, targets)?,
             Self::Signed => (soft(&scores)? - (&scores * &targets.harmful)?)?,
         };
         let mut sum = (labelled * &targets.weights)?.sum_all()?;
@@ -166,8 +165,14 @@ impl CostObjective {
     }
 }
 
+/// `[answers]`: the cross-entropy of σ(x) and the label, averaged over the tokens of each answer.
+pub(super) fn by_token(xs: &Tensor, targets: &Targets) -> Result<Tensor> {
+    let each = (soft(xs)? - xs.broadcast_mul(&targets.harmful.unsqueeze(1)?)?)?;
+    (each * &targets.there)?.sum(1)? / targets.there.sum(1)?
+}
+
 /// ln(1 + e^x) without overflow.
-fn soft(xs: &Tensor) -> Result<Tensor> {
+pub(super) fn soft(xs: &Tensor) -> Result<Tensor> {
     xs.relu()? + (xs.abs()?.neg()?.exp()? + 1.0)?.log()?
 }
 
@@ -197,6 +202,7 @@ mod tests {
         let targets = Targets {
             there,
             last,
+            marks: None,
             harmful: narrow(harmful),
             weights: narrow(weights),
             pairs: Some((index(1), index(2), of(vec![3.0], &[1]))),

@@ -1,6 +1,6 @@
 //! The options of a run.
 
-use super::objective::CostObjective;
+use super::{aim::RewardObjective, conformal::needed, objective::CostObjective};
 use crate::{
     error::{CriticError, Result},
     fit::Recipe,
@@ -36,27 +36,48 @@ impl FromStr for Places {
     }
 }
 
-/// A run: the latents of labelled answers, one head for each of `readings`, and the best of them.
+/// What trainings of costs and rewards have in common: the latents of labelled answers, one head for each of `readings`, and the
+/// best of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CostOptions {
-    /// Receives `latents/`, checkpoints, `cost.safetensors`, `cost.json` and `reliability.svg`.
+pub struct HeadOptions {
+    /// Receives `latents/`, checkpoints, the network, its report and its plot.
     pub out: PathBuf,
-    /// What the heads learn.
-    pub objective: CostObjective,
     /// What each head reads; the one with the least loss on the validation is written.
     pub readings: Vec<Places>,
     /// The most tokens of an answer that are read.
     pub max_tokens: usize,
-    /// The least `harm` of a harmful answer.
-    pub threshold: f64,
-    /// Whether harmful and harmless answers count as much in sum.
-    pub balanced: bool,
     /// How prompts are split.
     pub shares: Shares,
     /// How heads are trained; a depth of 0 is a linear head.
     pub recipe: Recipe,
     /// Where heads are trained.
     pub device: DeviceChoice,
+    /// The most bytes of latents that lie in memory; the training reads the others from their files. It changes no number.
+    pub memory: usize,
+}
+
+/// The training of a cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostOptions {
+    /// The heads. The network is `cost.safetensors`; beside it lie `cost.json` and `reliability.svg`.
+    pub heads: HeadOptions,
+    /// What they learn.
+    pub objective: CostObjective,
+    /// The least `harm` of a harmful answer.
+    pub threshold: f64,
+    /// Whether harmful and harmless answers count as much in sum.
+    pub balanced: bool,
+    /// The share of harmless answers that a budget may refuse, where one is to be found for it.
+    pub alpha: Option<f64>,
+}
+
+/// The training of a reward.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RewardOptions {
+    /// The heads, each of one latent. The network is `reward.safetensors`; beside it lie `reward.json` and `reliability.svg`.
+    pub heads: HeadOptions,
+    /// What they learn.
+    pub objective: RewardObjective,
 }
 
 /// A linear head: minutes on one core for a model of 135 million parameters.
@@ -74,19 +95,16 @@ pub fn cost_recipe() -> Recipe {
     }
 }
 
-impl CostOptions {
-    pub(super) fn check(&self) -> Result<()> {
+impl HeadOptions {
+    fn check(&self) -> Result<()> {
         self.recipe.check()?;
         if self.readings.is_empty() {
-            return Err(CriticError::option("latents", "nothing", "at least one, such as final-norm"));
+            return Err(nothing_to_read());
         }
         if self.max_tokens == 0 {
             return Err(CriticError::option("max-tokens", 0, "at least 1"));
         }
-        match self.threshold {
-            threshold if threshold > 0.0 && threshold <= 1.0 => Ok(()),
-            threshold => Err(CriticError::option("harmful-from", threshold, "a number above 0, at most 1")),
-        }
+        Ok(())
     }
 
     /// All places that some head reads, each once.
@@ -98,5 +116,30 @@ impl CostOptions {
             }
         }
         places
+    }
+}
+
+pub(super) fn nothing_to_read() -> CriticError {
+    CriticError::option("latents", "nothing", "at least one, such as final-norm")
+}
+
+impl CostOptions {
+    pub(super) fn check(&self) -> Result<()> {
+        self.heads.check()?;
+        self.alpha.map_or(Ok(0), needed)?;
+        match self.threshold {
+            threshold if threshold > 0.0 && threshold <= 1.0 => Ok(()),
+            threshold => Err(CriticError::option("harmful-from", threshold, "a number above 0, at most 1")),
+        }
+    }
+}
+
+impl RewardOptions {
+    pub(super) fn check(&self) -> Result<()> {
+        self.heads.check()?;
+        match self.heads.readings.iter().find(|places| places.0.len() > 1) {
+            Some(places) => Err(CriticError::option("latents", places, "one latent for each head: a reward reads one")),
+            None => Ok(()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Files of labelled answers, gzipped or not.
 
-use super::labelled::{Unit, parse};
+use super::labelled::{Labels, Unit, parse};
 use crate::error::{CriticError, Result};
 use flate2::read::MultiGzDecoder;
 use std::{
@@ -40,12 +40,17 @@ impl FromStr for Source {
 /// # Errors
 /// [`CriticError::File`]; [`CriticError::Line`] with file and line; [`CriticError::TooFew`] for files without an answer.
 pub fn read(sources: &[Source], asked: &str) -> Result<Vec<Unit>> {
+    read_as(sources, asked, Labels::Harm)
+}
+
+/// As [`read`], with labels that say this.
+pub(super) fn read_as(sources: &[Source], asked: &str, labels: Labels) -> Result<Vec<Unit>> {
     let mut units = Vec::new();
     for source in sources {
         let text = text(&source.path)?;
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = |found| CriticError::Line { path: source.path.clone(), line: at + 1, found };
-            units.extend(parse(line, source.weight, asked).map_err(wrong)?);
+            units.extend(parse(line, source.weight, asked, labels).map_err(wrong)?);
         }
     }
     if units.is_empty() {

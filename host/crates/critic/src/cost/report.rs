@@ -1,13 +1,13 @@
 //! How good a head is, on prompts that took no part in training, choice or calibration.
 
 use super::{
-    conformal::{Threshold, thresholds},
+    conformal::{Reached, Threshold, conformal_threshold, thresholds},
     data::Data,
     fit::{Head, Job},
     objective::{CostObjective, Form},
 };
 use crate::{
-    error::Result,
+    error::{CriticError, Result},
     report::metrics::{Bin, Pair, auc, base_rate, brier, calibration_error, reliability},
 };
 use inferenceguard_dice::Dice;
@@ -62,6 +62,21 @@ pub struct Budget {
     pub harmless: f64,
     /// The share of harmful answers of the test beyond it.
     pub harmful: f64,
+    /// The share of the model's own answers to harmless prompts, of the test, beyond it; `null` without any.
+    pub own: Option<f64>,
+}
+
+/// A budget that a new harmless answer breaks with a probability of `alpha` at most, if it is drawn as those were that it was found
+/// on: the split-conformal quantile of what they cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConformalBudget {
+    /// The probability that it aims at.
+    pub alpha: f64,
+    /// The answers it was found on: the model's own to harmless prompts where there are any, else all harmless ones; of the
+    /// validation.
+    pub count: usize,
+    /// The budget.
+    pub budget: Budget,
 }
 
 /// The measurements of a run.
@@ -81,17 +96,22 @@ pub struct CostReport {
     pub tried: Vec<Tried>,
     /// Factor and shift that calibrated x.
     pub line: (f64, f64),
-    /// On all labelled answers of the test.
+    /// On all labelled answers of the test, without the model's own.
     pub test: Option<Quality>,
     /// On those that do not begin as refusals do.
     pub without_refusals: Option<Quality>,
+    /// How well the model's own answers to harmless prompts are kept apart from the harmful answers of the test.
+    pub own: Option<Quality>,
     /// By category, where the data names any.
     pub categories: BTreeMap<String, Quality>,
     /// Pairs of the test, and the share in which the more harmful answer costs more.
     pub pairs: Option<(usize, f64)>,
     /// What budgets do.
     pub budgets: Vec<Budget>,
-    /// Thresholds of policies that intervene where harm becomes likely, found on the harmless answers of the validation.
+    /// The budget for the share of harmless answers that was asked for.
+    pub conformal: Option<ConformalBudget>,
+    /// Thresholds of policies that intervene where harm becomes likely, found on the model's own answers of the validation where
+    /// there are any, else on its harmless ones.
     pub thresholds: Vec<Threshold>,
     /// The bins of the reliability plot.
     pub bins: Vec<Bin>,
@@ -102,6 +122,28 @@ struct Seen {
     answer: usize,
     xs: Vec<f64>,
     harmful: bool,
+    /// Whether the model gave it itself.
+    own: bool,
+}
+
+/// Numbers of the answers of one kind.
+fn numbers(seen: &[Seen], of: impl Fn(&Seen) -> f64, kind: impl Fn(&Seen) -> bool) -> Vec<f64> {
+    seen.iter().filter(|one| kind(one)).map(of).collect()
+}
+
+/// Numbers of the harmless answers that stand for later ones: the model's own, where there are any.
+fn harmless(seen: &[Seen], of: impl Fn(&Seen) -> f64) -> Vec<f64> {
+    let any = seen.iter().any(|one| one.own);
+    numbers(seen, of, |one| !one.harmful && one.own == any)
+}
+
+/// Numbers of the answers of the test, by kind.
+fn reached(seen: &[Seen], of: impl Fn(&Seen) -> f64 + Copy) -> Reached {
+    Reached {
+        harmless: numbers(seen, of, |one| !one.harmful && !one.own),
+        harmful: numbers(seen, of, |one| one.harmful),
+        own: numbers(seen, of, |one| one.own),
+    }
 }
 
 impl Job<'_> {
@@ -109,22 +151,31 @@ impl Job<'_> {
         let labelled = self.data.labelled(&self.data.of(units));
         let answers: Vec<usize> = labelled.iter().map(|(at, _)| *at).collect();
         let xs = self.outputs(head, &answers)?.into_iter();
-        Ok(xs.zip(labelled).map(|(xs, (answer, harmful))| Seen { answer, xs, harmful }).collect())
+        let own = |answer: usize| self.data.answers[answer].own;
+        Ok(xs.zip(labelled).map(|(xs, (answer, harmful))| Seen { answer, xs, harmful, own: own(answer) }).collect())
     }
 
     /// The AUC on the validation.
     pub(super) fn validate(&self, head: &Head) -> Result<Tried> {
         let seen = self.seen(head, &self.data.parts.validation)?;
-        let auc = auc(&pairs(self.objective, &seen.iter().collect::<Vec<_>>()));
+        let auc = auc(&pairs(self.aim.cost(), &seen.iter().collect::<Vec<_>>()));
         let epochs = (head.best_epoch + 1, head.history.len());
         Ok(Tried { latent: self.places.to_string(), loss: head.validation_loss(), auc, epochs })
     }
 
-    /// Measures a head on the test.
-    pub(super) fn measure(&self, head: &Head, model: (String, String), tried: Vec<Tried>) -> Result<CostReport> {
-        let (data, objective) = (self.data, self.objective);
+    /// Measures a head on the test; `alpha` is the share of harmless answers that a budget is found for.
+    pub(super) fn measure(
+        &self,
+        head: &Head,
+        model: (String, String),
+        tried: Vec<Tried>,
+        alpha: Option<f64>,
+    ) -> Result<CostReport> {
+        let (data, objective) = (self.data, self.aim.cost());
         let seen = self.seen(head, &data.parts.test)?;
-        let all: Vec<&Seen> = seen.iter().collect();
+        let every: Vec<&Seen> = seen.iter().collect();
+        let all: Vec<&Seen> = every.iter().copied().filter(|one| !one.own).collect();
+        let beside_own: Vec<&Seen> = every.iter().copied().filter(|one| one.own || one.harmful).collect();
         let plain = all.iter().copied().filter(|one| !data.answers[one.answer].refusal).collect::<Vec<_>>();
         let mut by_category: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
         for one in &all {
@@ -147,11 +198,13 @@ impl Job<'_> {
             line: head.line,
             test: quality(&all),
             without_refusals: quality(&plain),
+            own: beside_own.iter().any(|one| one.own).then(|| quality(&beside_own)).flatten(),
             categories: by_category.iter().filter_map(|(name, part)| Some((name.clone(), quality(part)?))).collect(),
             pairs: self.in_order(head)?,
             budgets: self.budgets(&validation, &seen),
+            conformal: alpha.map(|alpha| self.conformal(&validation, &seen, alpha)).transpose()?,
             thresholds: self.thresholds(&validation, &seen)?,
-            bins: reliability(&pairs(objective, &all), BINS),
+            bins: reliability(&pairs(objective, &every), BINS),
         })
     }
 
@@ -163,32 +216,59 @@ impl Job<'_> {
         let (better, worse): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
         let (better, worse) = (self.outputs(head, &better)?, self.outputs(head, &worse)?);
         let right =
-            better.iter().zip(&worse).filter(|(a, b)| self.objective.score(a) < self.objective.score(b)).count();
+            better.iter().zip(&worse).filter(|(a, b)| self.aim.cost().score(a) < self.aim.cost().score(b)).count();
         Ok(Some((pairs.len(), right as f64 / pairs.len() as f64)))
     }
 
     fn thresholds(&self, validation: &[Seen], test: &[Seen]) -> Result<Vec<Threshold>> {
-        let reached = |seen: &[Seen], harmful: bool| -> Vec<f64> {
-            seen.iter().filter(|one| one.harmful == harmful).map(|one| self.objective.reached(&one.xs)).collect()
-        };
-        thresholds(&reached(validation, false), &reached(test, false), &reached(test, true))
+        let of = |one: &Seen| self.aim.cost().reached(&one.xs);
+        thresholds(&harmless(validation, of), &reached(test, of))
+    }
+
+    /// Refuses too few harmless answers for this α, before anything is trained.
+    pub(super) fn check_alpha(&self, alpha: f64) -> Result<()> {
+        let answers = self.data.labelled(&self.data.of(&self.data.parts.validation));
+        let own = |at: &usize| self.data.answers[*at].own;
+        let any = answers.iter().any(|(at, _)| own(at));
+        let count = answers.iter().filter(|(at, harmful)| !harmful && own(at) == any).count();
+        conformal_threshold(&vec![0.0; count], alpha).map(|_| ())
+    }
+
+    fn conformal(&self, validation: &[Seen], test: &[Seen], alpha: f64) -> Result<ConformalBudget> {
+        let of = |one: &Seen| self.aim.cost().spent(&one.xs);
+        let safe = harmless(validation, of);
+        let all = numbers(validation, of, |_| true);
+        let budget = just_above(conformal_threshold(&safe, alpha)?, &all);
+        if budget > 0.0 {
+            return Ok(ConformalBudget { alpha, count: safe.len(), budget: self.budget(budget, &reached(test, of)) });
+        }
+        let expected = "harmless answers that cost something: give a budget as a number";
+        Err(CriticError::option("budget", format!("{budget} for alpha = {alpha}"), expected))
+    }
+
+    /// What this budget does to the test.
+    fn budget(&self, budget: f64, test: &Reached) -> Budget {
+        let hazard = self.aim.form() == Form::Hazard;
+        let beyond =
+            |spent: &[f64]| spent.iter().filter(|one| **one >= budget).count() as f64 / spent.len().max(1) as f64;
+        Budget {
+            budget,
+            probability: hazard.then(|| self.aim.cost().probability(budget)),
+            harmless: beyond(&test.harmless),
+            harmful: beyond(&test.harmful),
+            own: (!test.own.is_empty()).then(|| beyond(&test.own)),
+        }
     }
 
     /// Budgets beyond which at most these shares of the validation's harmless answers lie.
     fn budgets(&self, validation: &[Seen], test: &[Seen]) -> Vec<Budget> {
-        let spent = |seen: &[Seen], harmful: bool| -> Vec<f64> {
-            seen.iter().filter(|one| one.harmful == harmful).map(|one| self.objective.spent(&one.xs)).collect()
-        };
-        let (harmless, harmful) = (spent(validation, false), spent(validation, true));
-        let (good, bad) = (spent(test, false), spent(test, true));
-        let beyond = |spent: &[f64], budget: f64| {
-            spent.iter().filter(|one| **one >= budget).count() as f64 / spent.len().max(1) as f64
-        };
+        let of = |one: &Seen| self.aim.cost().spent(&one.xs);
+        let safe = numbers(validation, of, |one| !one.harmful);
+        let harmful = numbers(validation, of, |one| one.harmful);
+        let test = reached(test, of);
         let budget = |share: &f64| {
-            let budget = allowing(&harmless, &harmful, *share).filter(|budget| *budget > 0.0)?;
-            let hazard = self.objective.form() == Form::Hazard;
-            let probability = hazard.then(|| self.objective.probability(budget));
-            Some(Budget { budget, probability, harmless: beyond(&good, budget), harmful: beyond(&bad, budget) })
+            let budget = allowing(&safe, &harmful, *share).filter(|budget| *budget > 0.0)?;
+            Some(self.budget(budget, &test))
         };
         let mut budgets: Vec<Budget> = SHARES.iter().filter_map(budget).collect();
         budgets.dedup();
@@ -203,8 +283,14 @@ fn allowing(harmless: &[f64], harmful: &[f64], share: f64) -> Option<f64> {
     sorted.sort_by(f64::total_cmp);
     let kept = ((1.0 - share) * sorted.len() as f64).ceil() as usize;
     let dearest = *sorted.get(kept.checked_sub(1)?)?;
-    let dearer = harmless.iter().chain(harmful).copied().filter(|one| *one > dearest).fold(f64::INFINITY, f64::min);
-    Some(if dearer.is_finite() { (dearest + dearer) / 2.0 } else { dearest * 1.01 })
+    let all: Vec<f64> = harmless.iter().chain(harmful).copied().collect();
+    Some(just_above(dearest, &all))
+}
+
+/// Half way between a cost and the next dearer one of these, or a little more than the cost.
+fn just_above(cost: f64, all: &[f64]) -> f64 {
+    let dearer = all.iter().copied().filter(|one| *one > cost).fold(f64::INFINITY, f64::min);
+    if dearer.is_finite() { (cost + dearer) / 2.0 } else { cost * 1.01 }
 }
 
 fn pairs(objective: CostObjective, seen: &[&Seen]) -> Vec<Pair> {
@@ -226,15 +312,24 @@ fn quality(data: &Data, objective: CostObjective, seen: &[&Seen]) -> Quality {
 
 /// The middle 95 % of the AUC over draws of prompts; answers to one prompt are drawn together.
 fn interval(pairs: &[Pair], groups: &[usize]) -> Option<(f64, f64)> {
-    let mut members: BTreeMap<usize, Vec<Pair>> = BTreeMap::new();
-    for (pair, group) in pairs.iter().zip(groups) {
-        members.entry(*group).or_default().push(*pair);
+    bootstrap(pairs, groups, auc)
+}
+
+/// The middle 95 % of a measurement over draws of prompts.
+pub(super) fn bootstrap<T: Copy>(
+    items: &[T],
+    groups: &[usize],
+    measure: impl Fn(&[T]) -> Option<f64>,
+) -> Option<(f64, f64)> {
+    let mut members: BTreeMap<usize, Vec<T>> = BTreeMap::new();
+    for (item, group) in items.iter().zip(groups) {
+        members.entry(*group).or_default().push(*item);
     }
-    let members: Vec<Vec<Pair>> = members.into_values().collect();
+    let members: Vec<Vec<T>> = members.into_values().collect();
     let draw = |n: usize| {
         let mut dice = Dice::new(SEED, &[67, n as u64]);
-        let drawn: Vec<Pair> = members.iter().flat_map(|_| members[dice.below(members.len())].clone()).collect();
-        auc(&drawn)
+        let drawn: Vec<T> = members.iter().flat_map(|_| members[dice.below(members.len())].clone()).collect();
+        measure(&drawn)
     };
     let mut found: Vec<f64> = (0..DRAWS).filter_map(draw).collect();
     found.sort_by(f64::total_cmp);
@@ -263,7 +358,7 @@ impl fmt::Display for CostReport {
             "{:<32} {:>7} {:>8} {:>7} {:>16} {:>7} {:>7}",
             "answers", "count", "harmful", "AUC", "95 %", "Brier", "ECE"
         )?;
-        let named = [("all", &self.test), ("not refusals", &self.without_refusals)];
+        let named = [("all", &self.test), ("not refusals", &self.without_refusals), ("harmful, and own", &self.own)];
         let named = named.into_iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
         for (name, one) in named.chain(self.categories.iter().map(|(name, one)| (name.as_str(), one))) {
             line(f, name, one)?;
@@ -271,23 +366,31 @@ impl fmt::Display for CostReport {
         if let Some((count, right)) = self.pairs {
             writeln!(f, "pairs: {count}, {:.1} % in order", 100.0 * right)?;
         }
-        writeln!(f, "\n{:>8} {:>12} {:>18} {:>18}", "budget", "P(harmful)", "harmless beyond", "harmful beyond")?;
-        for Budget { budget, probability, harmless, harmful } in &self.budgets {
-            let (harmless, harmful) = (100.0 * harmless, 100.0 * harmful);
-            writeln!(f, "{budget:>8.3} {:>12} {harmless:>16.1} % {harmful:>16.1} %", number(*probability))?;
+        writeln!(
+            f,
+            "\n{:>8} {:>12} {:>18} {:>18} {:>14}",
+            "budget", "P(harmful)", "harmless beyond", "harmful beyond", "own beyond"
+        )?;
+        self.budgets.iter().try_for_each(|one| budget_line(f, one))?;
+        if let Some(ConformalBudget { alpha, count, budget }) = &self.conformal {
+            writeln!(f, "for alpha = {alpha}, found on {count} answers:")?;
+            budget_line(f, budget)?;
         }
         writeln!(
             f,
-            "\n{:>8} {:>12} {:>5} {:>14} {:>18}",
-            "alpha", "threshold", "n", "harmless above", "harmful above"
+            "\n{:>8} {:>12} {:>5} {:>14} {:>18} {:>14}",
+            "alpha", "threshold", "n", "harmless above", "harmful above", "own above"
         )?;
-        for Threshold { alpha, threshold, count, needed, harmless, harmful } in &self.thresholds {
+        for Threshold { alpha, threshold, count, needed, harmless, harmful, own } in &self.thresholds {
             let threshold =
                 threshold.map_or_else(|| format!("needs n {needed}"), |threshold| format!("{threshold:.6}"));
-            let (harmless, harmful) = (percent(*harmless), percent(*harmful));
-            writeln!(f, "{alpha:>8} {threshold:>12} {count:>5} {harmless:>14} {harmful:>18}")?;
+            let (harmless, harmful, own) = (percent(*harmless), percent(*harmful), percent(*own));
+            writeln!(f, "{alpha:>8} {threshold:>12} {count:>5} {harmless:>14} {harmful:>18} {own:>14}")?;
         }
         writeln!(f, "\nECE: calibration error; beyond: the share of answers that break the budget")?;
+        if self.own.is_some() {
+            writeln!(f, "own: the model's own answers to harmless prompts; the other columns are without them")?;
+        }
         writeln!(f, "alpha: P(any intervention | harmless) that the threshold aims at; no bound, because these n")?;
         writeln!(f, "answers also chose and calibrated the head: compare `harmless above`, on other answers")?;
         write!(f, "above: the share of answers in which it intervenes; n: harmless answers")
@@ -299,6 +402,13 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, one: &Quality) -> fmt::Result {
     let Quality { count, harmful, auc, brier, calibration_error, .. } = one;
     let (harmful, auc) = (format!("{:.1} %", 100.0 * harmful), number(*auc));
     writeln!(f, "{name:<32} {count:>7} {harmful:>8} {auc:>7} {between:>16} {brier:>7.3} {calibration_error:>7.3}")
+}
+
+fn budget_line(f: &mut fmt::Formatter<'_>, one: &Budget) -> fmt::Result {
+    let Budget { budget, probability, harmless, harmful, own } = one;
+    let (harmless, harmful) = (100.0 * harmless, 100.0 * harmful);
+    let (probability, own) = (number(*probability), percent(*own));
+    writeln!(f, "{budget:>8.3} {probability:>12} {harmless:>16.1} % {harmful:>16.1} % {own:>14}")
 }
 
 fn percent(share: Option<f64>) -> String {

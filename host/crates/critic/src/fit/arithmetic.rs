@@ -5,6 +5,7 @@
 //! rare class is helped by starting at the base rate instead.
 
 use crate::{
+    error,
     network::{Line, Scaling},
     objective::{Example, Inputs},
 };
@@ -66,17 +67,17 @@ impl Moments {
 
 /// The scaling of these examples. The deviation of a number counts as at least a thousandth of the average deviation, so that
 /// numbers that hardly vary are not amplified.
-pub(super) fn measure(examples: &[Example], inputs: &Inputs<'_>) -> Scaling {
+pub(super) fn measure(examples: &[Example], inputs: &Inputs<'_>) -> error::Result<Scaling> {
     let mut columns = vec![Moments::default(); inputs.width()];
     let (mut value, mut row) = (Moments::default(), Vec::new());
     for example in examples {
         row.clear();
-        inputs.write(example, &mut row);
+        inputs.write(example, &mut row)?;
         columns.iter_mut().zip(&row).for_each(|(column, number)| column.add(f64::from(*number)));
         value.add(example.value);
     }
     let average = columns.iter().map(Moments::deviation).sum::<f64>() / columns.len().max(1) as f64;
-    Scaling { inputs: columns.iter().map(|one| one.scale(average / 1000.0)).collect(), value: value.scale(0.0) }
+    Ok(Scaling { inputs: columns.iter().map(|one| one.scale(average / 1000.0)).collect(), value: value.scale(0.0) })
 }
 
 /// The most Newton steps.
@@ -84,12 +85,22 @@ const STEPS: usize = 50;
 
 /// Factor and shift with the least cross-entropy, by Newton's method; (1, 0) if one class is missing, or if logits order the
 /// classes backwards.
-pub(super) fn line(pairs: &[(f64, f64)]) -> Line {
+pub(crate) fn line(pairs: &[(f64, f64)]) -> Line {
     let safe = pairs.iter().filter(|(_, safe)| *safe > 0.5).count();
     if safe == 0 || safe == pairs.len() {
         return (1.0, 0.0);
     }
-    let pairs = &smoothed(pairs, safe as f64);
+    fitted(&smoothed(pairs, safe as f64))
+}
+
+/// As [`line`] for targets from 0 to 1, which are taken as they are.
+pub(crate) fn soft_line(pairs: &[(f64, f64)]) -> Line {
+    let vary = pairs.windows(2).any(|two| two[0].1 != two[1].1);
+    if vary { fitted(pairs) } else { (1.0, 0.0) }
+}
+
+/// The line of the least cross-entropy.
+fn fitted(pairs: &[(f64, f64)]) -> Line {
     let mut found = (1.0, 0.0);
     for _ in 0..STEPS {
         let (step, decrease) = newton(pairs, found);

@@ -4,7 +4,7 @@ mod arithmetic;
 pub(super) mod checkpoint;
 mod recipe;
 
-pub(super) use arithmetic::{entropy, sigmoid, softplus};
+pub(super) use arithmetic::{entropy, line, sigmoid, soft_line, softplus};
 pub use checkpoint::Progress;
 pub use recipe::{Recipe, Schedule};
 
@@ -115,7 +115,7 @@ impl Job<'_> {
         self.recipe.check()?;
         let (first, validation) = self.first_look()?;
         let inputs = self.inputs();
-        let scaling = arithmetic::measure(&first, &inputs);
+        let scaling = arithmetic::measure(&first, &inputs)?;
         let shape = self.shape(&inputs);
         let network = Mlp::random(shape, &priors(&first, shape.logits), self.recipe.seed, self.device)?;
         let checkpoint = Checkpoint::new(self.folder, self.setting(), PARTS);
@@ -254,7 +254,7 @@ impl Fitted {
     /// Scaled rows, `[examples, inputs]`.
     fn rows(&self, examples: &[Example], inputs: &Inputs<'_>) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(examples.len() * inputs.width());
-        examples.iter().for_each(|example| inputs.write(example, &mut rows));
+        examples.iter().try_for_each(|example| inputs.write(example, &mut rows))?;
         for row in rows.chunks_exact_mut(inputs.width()) {
             for (number, (mean, deviation)) in row.iter_mut().zip(&self.scaling.inputs) {
                 *number = ((f64::from(*number) - mean) / deviation) as f32;

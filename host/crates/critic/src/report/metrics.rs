@@ -20,11 +20,18 @@ pub fn base_rate(pairs: &[Pair]) -> f64 {
 /// Bins of equal width, without empty bins.
 #[must_use]
 pub fn reliability(pairs: &[Pair], bins: usize) -> Vec<Bin> {
+    let pairs: Vec<(f64, f64)> = pairs.iter().map(|(p, true_)| (*p, f64::from(u8::from(*true_)))).collect();
+    soft_reliability(&pairs, bins)
+}
+
+/// As [`reliability`] for truths from 0 to 1.
+#[must_use]
+pub fn soft_reliability(pairs: &[(f64, f64)], bins: usize) -> Vec<Bin> {
     let mut sums = vec![(0usize, 0.0, 0.0); bins];
-    for (p, true_) in pairs {
+    for (p, truth) in pairs {
         let at = ((p * bins as f64) as usize).min(bins - 1);
         let sum = &mut sums[at];
-        *sum = (sum.0 + 1, sum.1 + p, sum.2 + f64::from(u8::from(*true_)));
+        *sum = (sum.0 + 1, sum.1 + p, sum.2 + truth);
     }
     let bin = |(count, predicted, observed): (usize, f64, f64)| {
         let n = count as f64;

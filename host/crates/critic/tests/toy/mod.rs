@@ -5,15 +5,19 @@ use inferenceguard_bundle::network::LayerActivation;
 use inferenceguard_candle::DeviceChoice;
 use inferenceguard_critic::{
     CriticOptions, Reading, Recipe, Schedule, Shares,
-    collect::CollectOptions,
+    collect::{CollectOptions, MEMORY},
+    cost::{HeadOptions, Source, cost_recipe},
     labels::{Label, Labeller},
     objective::{CriticObjective, Objective},
     targets::BudgetSeen,
 };
-use inferenceguard_model::toy::{ToyModel, ToyScript};
-use inferenceguard_model::{LatentSelector, Token};
+use inferenceguard_model::{
+    BackEnd, Caller, Generator, LatentSelector, LockedBackEnd, Token,
+    fake::FakeEngine,
+    toy::{ToyModel, ToyScript},
+};
 use inferenceguard_search::{Constraint, ConstraintMode, CostClip, Granularity, PricedConstraint};
-use std::{error::Error, path::Path};
+use std::{error::Error, fs, path::Path, sync::Arc};
 
 pub(crate) const GOOD: Token = 5;
 pub(crate) const BAD: Token = 6;
@@ -27,6 +31,37 @@ after bad : bad 30, good 1, <eos> 1";
 
 pub(crate) fn model(script: &str) -> ToyModel {
     ToyScript::parse(script).unwrap().model()
+}
+
+/// The toy behind a handle, with faults.
+pub(crate) fn handle(script: &str, faults: &str) -> Box<dyn Generator> {
+    let inner: Arc<dyn BackEnd> = Arc::new(LockedBackEnd::new(Box::new(model(script))));
+    FakeEngine::new(inner, faults).unwrap().handle(&Caller::default())
+}
+
+/// How heads are trained in seconds.
+pub(crate) fn heads(out: &Path) -> HeadOptions {
+    HeadOptions {
+        out: out.to_owned(),
+        readings: vec!["final-norm".parse().unwrap()],
+        max_tokens: 6,
+        shares: Shares { validation: 0.25, test: 0.25, seed: 0 },
+        recipe: Recipe { rate: 0.05, epochs: 25, patience: 0, batch: 16, ..cost_recipe() },
+        device: DeviceChoice::Cpu,
+        memory: MEMORY,
+    }
+}
+
+/// A file of these lines.
+pub(crate) fn data(folder: &Path, lines: &[serde_json::Value]) -> Source {
+    let path = folder.join("answers.jsonl");
+    fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    Source { path, weight: 1.0 }
+}
+
+/// The file of a folder as bytes.
+pub(crate) fn bytes(folder: &Path, file: &str) -> Vec<u8> {
+    fs::read(folder.join(file)).unwrap()
 }
 
 /// 64 prompts of three words.

@@ -147,12 +147,15 @@ impl Session {
     /// The next check of a row that would be the answer: a beam of the same text to price from its first token on, or
     /// nothing if all checks were done.
     fn double(&mut self, row: usize) -> Result<Option<Beam>, SearchError> {
-        let bound: Vec<bool> = self.config.constraints.iter().map(|c| self.reads_model(&c.cost)).collect();
-        if bound.iter().all(|bound| *bound) {
+        let costs = || self.config.constraints.iter().map(|priced| priced.cost.as_str());
+        let bound: Vec<bool> = costs().map(|cost| self.reads_model(cost)).collect();
+        let fixed: Vec<bool> = costs().map(|cost| self.reads_beam(cost)).collect();
+        if fixed.iter().all(|fixed| *fixed) {
             return Ok(None);
         }
         let done = std::mem::replace(&mut self.rows[row].rechecked, Recheck::Respelled);
-        if done == Recheck::None && self.config.revision >= 1 {
+        let some = bound.iter().any(|bound| !bound);
+        if done == Recheck::None && self.config.revision >= 1 && some {
             self.rows[row].rechecked = Recheck::Whole;
             return Ok(Some(self.twin(row, self.rows[row].tokens.clone(), &bound)?));
         }
@@ -161,7 +164,7 @@ impl Session {
         }
         let tokens = self.respelled(row)?;
         let differs = !tokens.is_empty() && tokens != self.rows[row].tokens;
-        differs.then(|| self.twin(row, tokens, &bound)).transpose()
+        differs.then(|| self.twin(row, tokens, &fixed)).transpose()
     }
 
     /// The ids of the row's text as it would be emitted, encoded again after the prompt.
@@ -174,8 +177,7 @@ impl Session {
         Ok(tokens)
     }
 
-    /// A beam with these tokens and the row's end, charged for nothing yet. What cannot be priced without the language
-    /// model is taken over from the row.
+    /// A beam with these tokens and the row's end, charged for nothing yet. What cannot be priced is taken over from the row.
     fn twin(&mut self, row: usize, tokens: Vec<Token>, bound: &[bool]) -> Result<Beam, SearchError> {
         let (finish, ledgers) = (self.rows[row].finish, self.rows[row].ledgers.clone());
         let mut twin = Beam::root(self.states.clone(), self.config.margin).child(self.new_key(), self.chunk, 0);
@@ -200,6 +202,14 @@ impl Session {
     /// Whether a cost reads what only the language model gives.
     fn reads_model(&self, cost: &str) -> bool {
         self.roles.costs.get(cost).is_some_and(|cost| cost.needs.newest_position() || cost.needs.logprobs)
+    }
+
+    /// Whether a cost reads what only a beam of the search has. The latents of every token are none of that: the language model
+    /// gives them for any text, if it reads it once more.
+    fn reads_beam(&self, cost: &str) -> bool {
+        let Some(needs) = self.roles.costs.get(cost).map(|cost| &cost.needs) else { return false };
+        let newest = needs.top_k > 0 || needs.logits || needs.latents.is_some() || needs.logprobs;
+        newest || (self.config.revision < 3 && !needs.token_latents.is_empty())
     }
 
     /// Takes the verdict on a double, if there is one, and lets the policy decide again.

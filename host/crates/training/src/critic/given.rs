@@ -2,7 +2,7 @@
 
 use inferenceguard_bundle::network::LayerActivation;
 use inferenceguard_catalog::LoadingOptions;
-use inferenceguard_critic::{Reading, Schedule, objective::Weighed, targets::BudgetSeen};
+use inferenceguard_critic::{Reading, Recipe, Schedule, collect::MEMORY, objective::Weighed, targets::BudgetSeen};
 use inferenceguard_search::{ConstraintMode, CostClip, SamplingSettings};
 use std::path::PathBuf;
 
@@ -107,16 +107,55 @@ pub struct GivenTraining {
     pub schedule: Option<Schedule>,
     /// The weight decay.
     pub weight_decay: Option<f64>,
+    /// The most MiB of latents that lie in memory.
+    pub memory: Option<usize>,
+    /// How long it takes.
+    pub steps: GivenSteps,
+    /// How prompts are split.
+    pub parts: GivenParts,
+}
+
+/// How many steps a training has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GivenSteps {
     /// The most passes over all answers.
     pub epochs: Option<usize>,
     /// The epochs without a better validation loss after which the training stops; 0 = never.
     pub patience: Option<usize>,
     /// Answers per step.
     pub batch: Option<usize>,
+}
+
+/// How prompts are split, and the seed of everything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GivenParts {
     /// The share of prompts for early stopping and calibration.
     pub validation: Option<f64>,
     /// The share of prompts that the report measures on.
     pub test: Option<f64>,
     /// The seed of answers, splits, budgets, weights and orders.
     pub seed: u64,
+}
+
+impl GivenTraining {
+    /// The recipe, with what is not given from `due`.
+    pub(crate) fn recipe(&self, due: Recipe) -> Recipe {
+        Recipe {
+            hidden: self.hidden.unwrap_or(due.hidden),
+            depth: self.depth.unwrap_or(due.depth),
+            activation: self.activation.unwrap_or(due.activation),
+            rate: self.rate.unwrap_or(due.rate),
+            schedule: self.schedule.unwrap_or(due.schedule),
+            weight_decay: self.weight_decay.unwrap_or(due.weight_decay),
+            epochs: self.steps.epochs.unwrap_or(due.epochs),
+            patience: self.steps.patience.unwrap_or(due.patience),
+            batch: self.steps.batch.unwrap_or(due.batch),
+            seed: self.parts.seed,
+        }
+    }
+
+    /// The most bytes of latents that lie in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.map_or(MEMORY, |mib| mib.saturating_mul(1 << 20))
+    }
 }

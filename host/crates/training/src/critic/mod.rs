@@ -3,7 +3,7 @@
 mod given;
 mod options;
 
-pub use given::{Given, GivenAnswers, GivenTargets, GivenTraining, Preset};
+pub use given::{Given, GivenAnswers, GivenParts, GivenSteps, GivenTargets, GivenTraining, Preset};
 
 use crate::{TrainingError, files};
 use indicatif::ProgressBar;

@@ -44,8 +44,9 @@ fn collect(given: &Given, manifest: &Manifest) -> CollectOptions {
         answers: answers.answers.unwrap_or(due.answers),
         spacing: answers.every.unwrap_or(spacing),
         max_tokens: answers.max_tokens.unwrap_or(config.max_tokens as usize),
-        seed: given.training.seed,
+        seed: given.training.parts.seed,
         batch: answers.prompts_at_once.unwrap_or(due.batch),
+        memory: given.training.memory(),
         ..due
     }
 }
@@ -116,7 +117,7 @@ fn range(text: &str) -> Result<(f64, f64), TrainingError> {
 }
 
 fn shares(given: &Given) -> Shares {
-    let (given, due) = (&given.training, Shares::default());
+    let (given, due) = (given.training.parts, Shares::default());
     Shares {
         validation: given.validation.unwrap_or(due.validation),
         test: given.test.unwrap_or(due.test),
@@ -130,19 +131,7 @@ fn recipe(given: &Given) -> Recipe {
         Preset::Paper if given.is_value() => Recipe::re_control(),
         Preset::Paper => Recipe::paper(),
     };
-    let given = &given.training;
-    Recipe {
-        hidden: given.hidden.unwrap_or(due.hidden),
-        depth: given.depth.unwrap_or(due.depth),
-        activation: given.activation.unwrap_or(due.activation),
-        rate: given.rate.unwrap_or(due.rate),
-        schedule: given.schedule.unwrap_or(due.schedule),
-        weight_decay: given.weight_decay.unwrap_or(due.weight_decay),
-        epochs: given.epochs.unwrap_or(due.epochs),
-        patience: given.patience.unwrap_or(due.patience),
-        batch: given.batch.unwrap_or(due.batch),
-        seed: given.seed,
-    }
+    given.training.recipe(due)
 }
 
 #[cfg(test)]
