@@ -122,7 +122,7 @@ fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
         let engine = builder.method("bundle").budget("harm", budget).build().unwrap();
         let output = engine.generate(Request { record: true, ..Request::new("ask") }).unwrap();
         assert!(output.failures.is_empty(), "{:?}", output.failures);
-        assert_eq!(engine.held(), inferenceguard_host::Held::default(), "no beam is left behind");
+        assert_eq!(engine.live_beams(), inferenceguard_host::LiveBeams::default(), "no beam is left behind");
         output
     };
     let kept = ask(100.0);

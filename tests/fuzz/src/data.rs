@@ -57,7 +57,7 @@ fn kept(dataset: &Dataset) {
 /// Labelled answers of `train cost` and `train reward`.
 fn labelled(bytes: &[u8]) {
     let source = Source { path: scratch::file("data/labelled.jsonl", bytes), weight: WEIGHT };
-    graded(source.clone(), bytes);
+    grades(source.clone(), bytes);
     match cost::read(&[source], "Write.") {
         Ok(units) => {
             assert!(!units.is_empty(), "no answers");
@@ -69,7 +69,7 @@ fn labelled(bytes: &[u8]) {
 }
 
 /// Answers of a reward have a grade from 0 to 1 unless they are of a pair.
-fn graded(source: Source, bytes: &[u8]) {
+fn grades(source: Source, bytes: &[u8]) {
     match reward::read(&[source], "Write.") {
         Ok(units) => {
             for unit in &units {

@@ -60,7 +60,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let more = "[[constraints]]\nname = \"late\"\ncost = \"harm\"\nbudget = 9.5\ngamma = 0.99\nclip = \"capped\"\n\
                 mode = \"terminal\"\ngranularity = \"chunk\"\n\n[limits]\nfuel = 1000\nmemory = 1048576\n\n[sampling]\n\
                 temperature = 0.5\ntop_p = 0.9\ntop_k = 40\n\n[methods.base]\npolicy = { n = 1 }\n";
-    let signed = signed().join(&0);
+    let parts = signed();
+    let joined = parts.join(&0);
     // Names with marks, ends of lines of other systems, numbers of another kind, a key twice, and a layer that takes a cost over.
     let quoted = guests::MANIFEST.replace("\"harm\"\ncost", "'ha\"rm\\ {x} \u{7f}'\ncost");
     let windows = format!("\u{feff}{}", guests::MANIFEST.replace('\n', "\r\n").replace("budget = 4", "budget = 4.0"));
@@ -76,9 +77,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .replace("[costs.harm]", "[costs.\"kitchen.words\"]")
         .replace("cost = \"harm\"", "cost = \"kitchen.words\"");
     let budgets = guests::MANIFEST.replace("budget = 4", "budget = 5e-324\ngamma = 1e-300\nclip = \"none\"");
-    let crlf = signed().map(|part| String::from_utf8_lossy(&part).replace('\n', "\r\n").into_bytes()).join(&0);
+    let crlf = parts.map(|part| String::from_utf8_lossy(&part).replace('\n', "\r\n").into_bytes()).join(&0);
     let loose = "name = \"kitchen\"\nbudgets = { harm = inf, rain = 1 }\n\n[limits]\nfuel = 1\n";
-    [(0, guests::MANIFEST.as_bytes()), (0, more.as_bytes()), (1, layer.as_bytes()), (2, &signed)]
+    [(0, guests::MANIFEST.as_bytes()), (0, more.as_bytes()), (1, layer.as_bytes()), (2, &joined)]
         .into_iter()
         .chain([&quoted, &windows, &numbers, &twice].map(|text| (0, text.as_bytes())))
         .chain([&shapes, &paths, &limits, &dots, &budgets].map(|text| (0, text.as_bytes())))

@@ -36,7 +36,7 @@ fn answers() -> Vec<(String, [String; 2])> {
 }
 
 fn pairs() -> Vec<Value> {
-    let pair = |(prompt, [chosen, rejected])| json!({ "prompt": prompt, "chosen": chosen, "rejected": rejected });
+    let pair = |(prompt, [chosen, rejected]): (String, [String; 2])| json!({ "prompt": prompt, "chosen": chosen, "rejected": rejected });
     answers().into_iter().map(pair).collect()
 }
 

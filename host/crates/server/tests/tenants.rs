@@ -6,7 +6,7 @@ mod common;
 use common::{MANIFEST, SCRIPT, bundle, chat, sha256, start_with};
 use inferenceguard_host::EngineBuilder;
 use inferenceguard_model::{
-    BeamId, ModelError, Reading, Rows, lock,
+    BeamId, Model, ModelError, Reading, Rows, lock,
     toy::{ToyModel, ToyScript},
 };
 use inferenceguard_testkit::hooked::{Hooked, Hooks};

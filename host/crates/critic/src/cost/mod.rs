@@ -41,10 +41,7 @@ pub use read::{Source, read};
 pub use report::{Budget, ConformalBudget, CostReport, Quality, Tried};
 pub use score_model::ScoreFolder;
 
-use crate::{
-    error::{CriticError, Result},
-    files,
-};
+use crate::{error::Result, files};
 use aim::Aim;
 use data::Data;
 use fit::{Head, Job};

@@ -71,14 +71,17 @@ impl Verdicts {
         Ok(verdicts)
     }
 
-    /// What an earlier line says otherwise: that the judge is another one, or that this text has another score.
+    /// What an earlier line says otherwise: that the judge is another one, or that it finds something else in this text.
     fn contradiction(&self, line: &Line) -> Option<String> {
-        let Line { judge, by, of, score } = line;
+        let Line { judge, by, of, finding } = line;
         if let Some(other) = self.by.get(judge).filter(|other| *other != by) {
             return Some(format!("the judge `{judge}` is {by} here, and {other} in a line before"));
         }
-        let before = self.scores.get(&(judge.clone(), of.clone())).filter(|before| *before != score)?;
-        Some(format!("the judge `{judge}` gives a text the score {score}, and {before} in a line before"))
+        let before = self.found.get(&(judge.clone(), of.clone())).filter(|before| *before != finding)?;
+        let (score, earlier) = (finding.score, before.score);
+        let what =
+            if score == earlier { "another relevance or fluency".to_owned() } else { format!("the score {earlier}") };
+        Some(format!("the judge `{judge}` gives a text the score {score}, and {what} in a line before"))
     }
 
     /// Refuses a judge of whose name another judge has given scores.
