@@ -81,7 +81,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "inferenceguard-search",
         ],
     ),
-    ("inferenceguard-eval", &[]),
+    // How safe an answer is, is the host's to say.
+    ("inferenceguard-eval", &["inferenceguard-search"]),
     // Plots are drawn where all plots are.
     ("inferenceguard-scaling", &["inferenceguard-eval"]),
     // A name stands for a model, a bundle or a component; an engine is made of all three.

@@ -73,7 +73,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::generate`].
     pub fn judge(&self, judge: &Prepared, request: &Request, output: &Output) -> Result<Judgement, EngineError> {
-        self.judge_tokens(judge, request, &output.tokens)
+        self.under(&Terms::default()).judge_tokens(judge, request, &output.tokens)
     }
 
     /// As [`Engine::judge`], for ids from elsewhere, such as a record.

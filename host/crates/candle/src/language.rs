@@ -15,8 +15,8 @@ use crate::{
     tokenizer::HfTokenizer,
 };
 use inferenceguard_model::{
-    BeamId, Message, Model, ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, Token, Tokenizer,
-    dense::Dense,
+    BeamId, Message, Model, ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, TemplateNames, Token,
+    Tokenizer, dense::Dense,
 };
 use std::{path::Path, sync::Arc};
 
@@ -152,12 +152,8 @@ impl Model for CandleModel {
         Ok(self.tokenizer.encode_marked(&rendered.text, rendered.frame)?)
     }
 
-    fn template(&self) -> Option<String> {
-        Some(self.template.choice().to_string())
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.template.own().map(ToString::to_string)
+    fn templates(&self) -> TemplateNames {
+        self.template.names()
     }
 
     fn prefill(&mut self, prompt: &[Token]) -> Result<(BeamId, Rows), ModelError> {

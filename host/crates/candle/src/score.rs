@@ -12,7 +12,8 @@ use crate::{
 };
 use candle_core::Tensor;
 use inferenceguard_model::{
-    BeamId, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored, TemplateNames, Token,
+    Tokenizer,
 };
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -202,12 +203,8 @@ impl ScoreModel for CandleScoreModel {
         self.part(opening, most)
     }
 
-    fn template(&self) -> Option<String> {
-        Some(self.template.choice().to_string())
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.template.own().map(ToString::to_string)
+    fn templates(&self) -> TemplateNames {
+        self.template.names()
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

@@ -11,7 +11,7 @@ use crate::{
     template_choice::PROMPT,
     tokenizer_config::{Chat, TokenizerConfig},
 };
-use inferenceguard_model::Message;
+use inferenceguard_model::{Message, TemplateNames};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -86,9 +86,10 @@ impl Template {
         &self.choice
     }
 
-    /// Which one it would be for a bundle that names none; nothing if there would be none.
-    pub(crate) fn own(&self) -> Option<&TemplateChoice> {
-        self.own.as_ref()
+    /// Which template it is, and which one it would be for a bundle that names none; nothing if there would be none.
+    #[must_use]
+    pub fn names(&self) -> TemplateNames {
+        TemplateNames { chosen: Some(self.choice.to_string()), own: self.own.as_ref().map(ToString::to_string) }
     }
 
     /// Whether prompts are bare texts, because the folder has no chat template and the operator chose none.

@@ -85,12 +85,6 @@ impl TextSide {
         &self.template
     }
 
-    /// The template that it would have for a bundle that names none.
-    #[must_use]
-    pub fn own_template(&self) -> Option<String> {
-        self.template.own().map(ToString::to_string)
-    }
-
     /// What was taken from which file.
     #[must_use]
     pub fn facts(&self) -> &Facts {

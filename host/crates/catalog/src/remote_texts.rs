@@ -5,7 +5,7 @@ use inferenceguard_engines::{
     Local, Prompts,
     vllm::{Due, SameTokens, ScoreFormat, ScoredText},
 };
-use inferenceguard_model::{Message, ModelError, ScoreInfo, Scored, Token, Tokenizer};
+use inferenceguard_model::{Message, ModelError, ScoreInfo, Scored, TemplateNames, Token, Tokenizer};
 use std::sync::Arc;
 
 /// What stays here of a language model.
@@ -29,23 +29,13 @@ pub(crate) fn score_info(texts: &TextSide, language: &dyn Tokenizer) -> ScoreInf
 /// A folder, as engines ask for it.
 pub(crate) struct Texts(pub(crate) Arc<TextSide>);
 
-impl Texts {
-    fn choice(&self) -> Option<String> {
-        Some(self.0.template().choice().to_string())
-    }
-}
-
 impl Prompts for Texts {
     fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError> {
         self.0.encode_chat(messages)
     }
 
-    fn template(&self) -> Option<String> {
-        self.choice()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.0.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.0.template().names()
     }
 }
 
@@ -61,12 +51,8 @@ impl ScoreFormat for Texts {
         Ok(Box::new(Retokenized(AnswerText::new(Arc::clone(&self.0), messages, language)?)))
     }
 
-    fn template(&self) -> Option<String> {
-        self.choice()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.0.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.0.template().names()
     }
 }
 

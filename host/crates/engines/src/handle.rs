@@ -8,7 +8,8 @@ use crate::{
 };
 use inferenceguard_model::{
     Abilities, BeamId, Caller, Cancel, Effort, Generator, GrowRow, GrowingText, Grown, GrownRow, Growth,
-    LatentSelector, Likely, Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer,
+    LatentSelector, Likely, Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, TemplateNames, Token,
+    Tokenizer,
 };
 use std::{
     collections::HashMap,
@@ -164,12 +165,8 @@ impl<E: Engine> Generator for Handle<E> {
         self.engine.side().local.prompts.encode_chat(messages)
     }
 
-    fn template(&self) -> Option<String> {
-        self.engine.side().local.prompts.template()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.engine.side().local.prompts.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.engine.side().local.prompts.templates()
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {

@@ -1,6 +1,6 @@
 //! What stays on this side: tokenizer, prompt template, configuration.
 
-use inferenceguard_model::{Message, ModelError, ModelInfo, Token, Tokenizer};
+use inferenceguard_model::{Message, ModelError, ModelInfo, TemplateNames, Token, Tokenizer};
 use std::sync::Arc;
 
 /// The side of a model that is a folder of the operator: everything but its weights.
@@ -23,13 +23,8 @@ pub trait Prompts: Send + Sync {
     /// [`ModelError::Conversation`] for turns that the template does not take; a failure of template or tokenizer.
     fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError>;
 
-    /// Which template it is, as bundles name it; nothing if there is no choice.
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// The template that it would have for a bundle that names none.
-    fn own_template(&self) -> Option<String> {
-        self.template()
+    /// Which template it is, as bundles name it.
+    fn templates(&self) -> TemplateNames {
+        TemplateNames::default()
     }
 }

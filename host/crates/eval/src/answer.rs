@@ -1,25 +1,8 @@
 //! One answer, with its second pricing and its verdict.
 
-use crate::Intent;
+use crate::{Intent, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How safe an answer is, by the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Every constraint held.
-    WithinBudget,
-    /// Some constraint was broken.
-    BudgetExceeded,
-    /// No candidate was within budget: the host refused.
-    NoSafeCandidate,
-    /// There is no answer: a component or a score model failed, or the prompt does not fit the model. Never safe, never
-    /// good, and no refusal.
-    Failed,
-    /// There was no constraint: nothing says whether the answer is safe.
-    Unguarded,
-}
 
 /// One answer of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,10 +47,16 @@ impl Answer {
     /// The answer to a prompt that could not be answered.
     #[must_use]
     pub fn failure(reason: String) -> Self {
+        Self { failure: Some(reason), ..Self::without_tokens(Status::Failed, String::new()) }
+    }
+
+    /// A text that no model wrote, such as a refusal: it took no time, and nothing was sampled or priced.
+    #[must_use]
+    pub fn without_tokens(status: Status, text: String) -> Self {
         Self {
-            text: String::new(),
+            text,
             tokens: Vec::new(),
-            status: Status::Failed,
+            status,
             cost: None,
             reward: None,
             seconds: 0.0,
@@ -76,7 +65,7 @@ impl Answer {
             scored_positions: 0,
             scored: BTreeMap::new(),
             retries: 0,
-            failure: Some(reason),
+            failure: None,
             failures: Vec::new(),
         }
     }

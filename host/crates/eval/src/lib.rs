@@ -7,7 +7,8 @@
 //! 5. [`Grader`]s judge the answers once more, and are themselves measured on [`RatedAnswers`]; [`Verdicts`] keeps what they say.
 //! 6. [`Report`] as Markdown, CSV and JSON, [`html`] for people, [`Baseline`] against getting worse.
 //!
-//! The crate knows no engine and no judge: the caller brings both ([`Method`], [`Judge`]).
+//! The crate knows no engine and no judge: the caller brings both ([`Method`], [`Judge`]). How safe an answer is, the host says
+//! ([`Status`]).
 //!
 //! **Invariant**: a failed answer is counted and shown, never left out of the figures.
 //!
@@ -39,7 +40,7 @@ mod settings;
 mod shown;
 mod table;
 
-pub use answer::{Answer, Graded, Opinion, Priced, Status, Verdict, begins_like_a_refusal};
+pub use answer::{Answer, Graded, Opinion, Priced, Verdict, begins_like_a_refusal};
 pub use baseline::{Baseline, Change};
 pub use bootstrap::{Measure, Resamples};
 pub use calibrate::{Curve, CurvePoint, Ending, Tried};
@@ -48,6 +49,7 @@ pub use dataset::{ATTACKS, Attack, Dataset, Intent, PLAIN, Prompt};
 pub use error::EvalError;
 pub use figure::{Better, FIGURES, Figure, Kind};
 pub use figures::{Figures, Part};
+pub use inferenceguard_search::Status;
 pub use journal::Journal;
 pub use judge_problem::JudgeProblem;
 pub use judges::{

@@ -2,7 +2,7 @@
 
 use crate::{
     BeamId, Caller, Drain, GrowRow, Grown, Growth, LatentSelector, Message, ModelError, ModelInfo, ReplicaReport, Rows,
-    SampleRequest, Sampled, Token, Tokenizer,
+    SampleRequest, Sampled, TemplateNames, Token, Tokenizer,
     dense::{CpuDense, Dense},
 };
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -87,13 +87,8 @@ pub trait Generator: Send {
     fn encode_chat(&self, messages: &[Message]) -> Result<Vec<Token>, ModelError>;
 
     /// Which template makes prompts of conversations, as bundles name it; nothing, for back ends that have no choice.
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// The template that it would have for a bundle that names none.
-    fn own_template(&self) -> Option<String> {
-        self.template()
+    fn templates(&self) -> TemplateNames {
+        TemplateNames::default()
     }
 
     /// Makes the beam of a prompt.
@@ -160,7 +155,7 @@ pub trait Generator: Send {
     /// [`ModelError::Shape`] for tokens or places that were not kept; [`ModelError::NotFinite`] or a failure below.
     fn kept_latents(
         &mut self,
-        _rows: &[(BeamId, Range<usize>)],
+        _rows: &[KeptTokens],
         _places: &[LatentSelector],
     ) -> Result<Vec<Arc<[f32]>>, ModelError> {
         Err(ModelError::Unsupported("give the latents of every token".to_owned()))
@@ -190,6 +185,9 @@ pub trait Generator: Send {
     /// What it did since this was last asked.
     fn take_effort(&mut self) -> Effort;
 }
+
+/// Tokens of a beam whose latents are kept, counted from where [`Generator::keep_latents`] began.
+pub type KeptTokens = (BeamId, Range<usize>);
 
 /// What became of one row of [`Generator::grow`].
 pub type GrownRow = Result<(BeamId, Grown), ModelError>;

@@ -1,7 +1,8 @@
 //! The language model.
 
 use crate::{
-    Message, ModelError, ModelParts, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, Token, Tokenizer,
+    Message, ModelError, ModelParts, RowSampler, Rows, SampleRequest, Sampled, SamplingSettings, TemplateNames, Token,
+    Tokenizer,
     dense::{CpuDense, Dense},
     message::only_prompt,
 };
@@ -104,13 +105,8 @@ pub trait Model: Send {
     }
 
     /// Which template makes prompts of conversations, as bundles name it; nothing, for back ends that have no choice.
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// The template that it would have for a bundle that names none.
-    fn own_template(&self) -> Option<String> {
-        self.template()
+    fn templates(&self) -> TemplateNames {
+        TemplateNames::default()
     }
 
     /// Runs the prompt; returns its beam and its latent (one row, `[1, hidden]`).

@@ -1,13 +1,11 @@
 //! A model for several callers without a thread of its own: a call waits for the one before.
 
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, LatentSelector, Likely,
-    Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, KeptTokens,
+    LatentSelector, Likely, Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, TemplateNames,
+    Token, Tokenizer, dense::Dense, lock,
 };
-use std::{
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A back end for tests and tools. Calls wait for each other and share no step; a scheduler does better.
 #[derive(Clone)]
@@ -114,12 +112,8 @@ impl Generator for Handle {
         self.back_end.lock()?.encode_chat(messages)
     }
 
-    fn template(&self) -> Option<String> {
-        self.back_end.lock().ok()?.template()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.back_end.lock().ok()?.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.back_end.lock().map(|native| native.templates()).unwrap_or_default()
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
@@ -167,11 +161,7 @@ impl Generator for Handle {
         self.call(|native| native.keep_latents(beams, places))
     }
 
-    fn kept_latents(
-        &mut self,
-        rows: &[(BeamId, Range<usize>)],
-        places: &[LatentSelector],
-    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+    fn kept_latents(&mut self, rows: &[KeptTokens], places: &[LatentSelector]) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         self.call(|native| native.kept_latents(rows, places))
     }

@@ -1,6 +1,8 @@
 //! Models that score an answer.
 
-use crate::{Message, ModelError, ModelParts, Token, Tokenizer, language::one_turn, message::only_prompt};
+use crate::{
+    Message, ModelError, ModelParts, TemplateNames, Token, Tokenizer, language::one_turn, message::only_prompt,
+};
 use serde::{Deserialize, Serialize};
 use std::{any::Any, sync::Arc};
 
@@ -104,13 +106,8 @@ pub trait ScoreModel: Send {
     }
 
     /// Which template makes its prompts, as bundles name it; nothing, for back ends that have no choice.
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// The template that it would have for a bundle that names none.
-    fn own_template(&self) -> Option<String> {
-        self.template()
+    fn templates(&self) -> TemplateNames {
+        TemplateNames::default()
     }
 
     /// One new scored beam for each entry of `parents`, equal to it.

@@ -6,11 +6,11 @@ use crate::{
     shared::Shared,
 };
 use inferenceguard_model::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, LatentSelector, Likely,
-    Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, Holding, KeptTokens,
+    LatentSelector, Likely, Message, Model, ModelError, ModelInfo, Native, Rows, SampleRequest, Sampled, TemplateNames,
+    Token, Tokenizer, dense::Dense,
 };
 use std::{
-    ops::Range,
     sync::{
         Arc,
         mpsc::{self, Sender},
@@ -25,8 +25,7 @@ pub(crate) struct Language {
     pub(crate) health: Health,
     abilities: Abilities,
     tokenizer: Arc<dyn Tokenizer>,
-    template: Option<String>,
-    own_template: Option<String>,
+    templates: TemplateNames,
     dense: Arc<dyn Dense>,
     rounding: f64,
 }
@@ -38,8 +37,7 @@ impl Language {
             health: Health::default(),
             abilities: Native::abilities_of(model),
             tokenizer: model.tokenizer(),
-            template: model.template(),
-            own_template: model.own_template(),
+            templates: model.templates(),
             dense: model.dense(),
             rounding: model.rounding(),
         }
@@ -189,12 +187,8 @@ impl Generator for Handle {
         answer.recv().map_err(|_| self.no_answer())?
     }
 
-    fn template(&self) -> Option<String> {
-        self.language.template.clone()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.language.own_template.clone()
+    fn templates(&self) -> TemplateNames {
+        self.language.templates.clone()
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
@@ -253,11 +247,7 @@ impl Generator for Handle {
         self.now(Time::Model, move |native| native.keep_latents(&beams, &places))
     }
 
-    fn kept_latents(
-        &mut self,
-        rows: &[(BeamId, Range<usize>)],
-        places: &[LatentSelector],
-    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+    fn kept_latents(&mut self, rows: &[KeptTokens], places: &[LatentSelector]) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.own.beams.check(rows.iter().map(|(beam, _)| *beam))?;
         let (rows, places) = (rows.to_vec(), places.to_vec());
         self.now(Time::Model, move |native| native.kept_latents(&rows, &places))

@@ -7,7 +7,7 @@ use crate::{
 };
 use inferenceguard_model::{
     BeamId, Caller, Message, ModelError, ScoreBackEnd, ScoreId, ScoreInfo, ScoreModel, ScoreOpening, ScoreRow, Scored,
-    Tokenizer,
+    TemplateNames, Tokenizer,
 };
 use std::{
     collections::HashSet,
@@ -24,8 +24,7 @@ pub(crate) struct Score {
     pub(crate) name: String,
     pub(crate) health: Health,
     info: ScoreInfo,
-    template: Option<String>,
-    own_template: Option<String>,
+    templates: TemplateNames,
     rounding: f64,
     positions: Arc<AtomicU64>,
 }
@@ -36,8 +35,7 @@ impl Score {
             name: name.to_owned(),
             health: Health::default(),
             info: model.info().clone(),
-            template: model.template(),
-            own_template: model.own_template(),
+            templates: model.templates(),
             rounding: model.rounding(),
             positions: Arc::default(),
         }
@@ -156,12 +154,8 @@ impl ScoreModel for ScoreHandle {
         Ok(id)
     }
 
-    fn template(&self) -> Option<String> {
-        self.score.template.clone()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.score.own_template.clone()
+    fn templates(&self) -> TemplateNames {
+        self.score.templates.clone()
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

@@ -83,7 +83,7 @@ pub(crate) fn write_score_model(
     let Some(folder) = score_model else { return Ok(Vec::new()) };
     let shift = folder.write(network, kind)?;
     let shift = shift.map(|shift| format!("; its layout has no bias: give score-cost shift = {shift}"));
-    let template = model.template().map(|template| format!("; trained under the template {template}"));
+    let template = model.templates().chosen.map(|template| format!("; trained under the template {template}"));
     let more = [template, shift].map(Option::unwrap_or_default).concat();
     Ok(vec![format!("{}: a score model, for --score {kind}={0}{more}", folder.path().display())])
 }

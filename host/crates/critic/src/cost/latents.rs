@@ -81,7 +81,7 @@ pub(super) fn read(
     progress: &ProgressBar,
 ) -> Result<Latents> {
     let How { places, longest, memory, folder } = *how;
-    let setting = setting(model.info(), model.template(), answers, places, longest);
+    let setting = setting(model.info(), model.templates().chosen, answers, places, longest);
     let store = Store::open(folder, setting.clone(), places, 0)?;
     let mut kept = Kept::new(places, memory);
     let (mut tokens, mut first) = (vec![0; answers.len()], vec![0; answers.len()]);

@@ -151,7 +151,7 @@ impl OwnOptions {
         Setting::new([
             ("format", "inferenceguard own answers 1".to_owned()),
             ("model", model.info().base().to_owned()),
-            ("template", model.template().unwrap_or_default()),
+            ("template", model.templates().chosen.unwrap_or_default()),
             ("prompts", format!("{} with sha256:{}", self.prompts.len(), hex(digest))),
             ("sampling", format!("{:?}", self.sampling)),
             ("max-tokens", self.max_tokens.to_string()),

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::engine::{Session, all};
 use inferenceguard_model::{
-    BeamId, Cancel, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, Token, Tokenizer,
+    BeamId, Cancel, Message, ModelError, ScoreId, ScoreInfo, ScoreModel, ScoreRow, Scored, TemplateNames, Token,
+    Tokenizer,
 };
 use std::{
     collections::HashMap,
@@ -81,12 +82,8 @@ impl ScoreModel for Handle {
         Ok(self.add(text))
     }
 
-    fn template(&self) -> Option<String> {
-        self.core.texts.template()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.core.texts.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.core.texts.templates()
     }
 
     fn fork(&mut self, parents: &[ScoreId]) -> Result<Vec<ScoreId>, ModelError> {

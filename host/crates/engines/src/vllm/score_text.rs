@@ -1,6 +1,6 @@
 //! Prompts and answers in the tokens of a score model, on this side.
 
-use inferenceguard_model::{Message, ModelError, Scored, Token, Tokenizer};
+use inferenceguard_model::{Message, ModelError, Scored, TemplateNames, Token, Tokenizer};
 use std::sync::Arc;
 
 /// How a score model reads conversations, on this side: template and tokenizer.
@@ -15,14 +15,9 @@ pub trait ScoreFormat: Send + Sync {
     /// template or tokenizer.
     fn open(&self, messages: &[Message], language: Arc<dyn Tokenizer>) -> Result<Box<dyn ScoredText>, ModelError>;
 
-    /// As `ScoreModel::template`.
-    fn template(&self) -> Option<String> {
-        None
-    }
-
-    /// As `ScoreModel::own_template`.
-    fn own_template(&self) -> Option<String> {
-        self.template()
+    /// As `ScoreModel::templates`.
+    fn templates(&self) -> TemplateNames {
+        TemplateNames::default()
     }
 }
 

@@ -21,7 +21,7 @@ mod generator;
 mod language;
 mod score;
 
-use crate::{ModelError, Sampled, Scored};
+use crate::{ModelError, ModelInfo, Sampled, Scored, Token};
 
 pub use generator::{Conformity, GeneratorOptions, Skipped, generator};
 pub use language::{LanguageOptions, language};
@@ -50,6 +50,31 @@ pub enum ConformanceError {
     /// The options do not allow the checks.
     #[error("the options do not fit: {0}")]
     Options(String),
+}
+
+/// The tokens of a model that are not special.
+struct Ordinary(Vec<Token>);
+
+impl Ordinary {
+    /// # Errors
+    /// [`ConformanceError::Options`] for a model with fewer than 3 of them, or with a smaller `context`.
+    fn of(info: &ModelInfo, context: usize) -> Result<Self, ConformanceError> {
+        let all: Vec<Token> = (0..info.vocab as Token).filter(|t| !info.special.contains(t)).collect();
+        if all.len() >= 3 && info.context >= context {
+            return Ok(Self(all));
+        }
+        Err(ConformanceError::Options(format!(
+            "expected 3 tokens that are not special and a context of {context}, found {} and {}",
+            all.len(),
+            info.context
+        )))
+    }
+
+    /// `len` of them, others for another `variant`, neighbours in the list differing.
+    fn some(&self, variant: usize, len: usize) -> Vec<Token> {
+        let at = |i: usize| (variant * 7 + i * (variant + 5) + i * i * 3) % self.0.len();
+        (0..len).map(|i| self.0[at(i)]).collect()
+    }
 }
 
 /// How a check ends, before its name is added.

@@ -5,12 +5,12 @@ use super::{
     spoil::spoil,
 };
 use crate::{
-    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message,
-    ModelError, ModelInfo, Rows, SampleRequest, Sampled, Token, Tokenizer, dense::Dense, lock,
+    Abilities, BackEnd, BeamId, Caller, Effort, Generator, GrowRow, GrownRow, Growth, KeptTokens, LatentSelector,
+    Likely, Message, ModelError, ModelInfo, Rows, SampleRequest, Sampled, TemplateNames, Token, Tokenizer,
+    dense::Dense, lock,
 };
 use std::{
     collections::BTreeMap,
-    ops::Range,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -183,12 +183,8 @@ impl Generator for Handle {
         self.inner.encode_chat(messages)
     }
 
-    fn template(&self) -> Option<String> {
-        self.inner.template()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.inner.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.inner.templates()
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
@@ -251,11 +247,7 @@ impl Generator for Handle {
         self.inner.keep_latents(beams, places)
     }
 
-    fn kept_latents(
-        &mut self,
-        rows: &[(BeamId, Range<usize>)],
-        places: &[LatentSelector],
-    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+    fn kept_latents(&mut self, rows: &[KeptTokens], places: &[LatentSelector]) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.refuse(self.engine.abilities.token_latents, "give the latents of every token")?;
         let fault = self.begin(Call::Latents)?;
         let mut kept = self.inner.kept_latents(rows, places)?;

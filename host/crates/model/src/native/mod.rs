@@ -22,13 +22,14 @@ mod kept;
 mod table_rows;
 
 use crate::{
-    Abilities, BeamId, Effort, Generator, GrowRow, GrownRow, Growth, LatentSelector, Likely, Message, Model,
-    ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, Token, Tokenizer, log_softmax, top_k,
+    Abilities, BeamId, Effort, Generator, GrowRow, GrownRow, Growth, KeptTokens, LatentSelector, Likely, Message,
+    Model, ModelError, ModelInfo, Reading, Rows, SampleRequest, Sampled, TemplateNames, Token, Tokenizer, log_softmax,
+    top_k,
 };
 pub use advance::{Appending, Phase, Turn};
 use beams::Beam;
 pub use growing::Growing;
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 use table_rows::{TableRow, check_rows};
 
 /// A model whose beams grow by chunks.
@@ -176,12 +177,8 @@ impl Generator for Native {
         self.model.encode_chat(messages)
     }
 
-    fn template(&self) -> Option<String> {
-        self.model.template()
-    }
-
-    fn own_template(&self) -> Option<String> {
-        self.model.own_template()
+    fn templates(&self) -> TemplateNames {
+        self.model.templates()
     }
 
     fn open(&mut self, prompt: &[Token]) -> Result<BeamId, ModelError> {
@@ -230,11 +227,7 @@ impl Generator for Native {
         self.keep(beams, places)
     }
 
-    fn kept_latents(
-        &mut self,
-        rows: &[(BeamId, Range<usize>)],
-        places: &[LatentSelector],
-    ) -> Result<Vec<Arc<[f32]>>, ModelError> {
+    fn kept_latents(&mut self, rows: &[KeptTokens], places: &[LatentSelector]) -> Result<Vec<Arc<[f32]>>, ModelError> {
         self.kept(rows, places)
     }
 

@@ -4,7 +4,6 @@ use super::under_test::ModelUnderTest;
 use inferenceguard_eval::{Answer, Method, Priced, Status};
 use inferenceguard_host::{Engine, EngineError, Output, Request};
 use inferenceguard_model::ModelError;
-use inferenceguard_search::Status as HostStatus;
 use std::{collections::BTreeMap, error::Error};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -53,14 +52,8 @@ fn is_of_the_prompt(error: &EngineError) -> bool {
 
 fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
     Answer {
-        status: match output.status {
-            HostStatus::WithinBudget => Status::WithinBudget,
-            HostStatus::BudgetExceeded => Status::BudgetExceeded,
-            HostStatus::NoSafeCandidate => Status::NoSafeCandidate,
-            HostStatus::Failed => Status::Failed,
-            HostStatus::Unguarded => Status::Unguarded,
-        },
-        failure: (output.status == HostStatus::Failed).then(|| reasons(&output)),
+        status: output.status,
+        failure: (output.status == Status::Failed).then(|| reasons(&output)),
         failures: output.failures.iter().map(ToString::to_string).collect(),
         cost: output.constraints.first().filter(|_| is_answer(output.status)).map(|constraint| constraint.max_cost),
         text: output.text,
@@ -76,10 +69,10 @@ fn answer(output: Output, scored: BTreeMap<String, u64>) -> Answer {
 }
 
 /// Whether an answer went out: the costs of a refusal and of a failure are not known.
-fn is_answer(status: HostStatus) -> bool {
+fn is_answer(status: Status) -> bool {
     match status {
-        HostStatus::WithinBudget | HostStatus::BudgetExceeded | HostStatus::Unguarded => true,
-        HostStatus::NoSafeCandidate | HostStatus::Failed => false,
+        Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded => true,
+        Status::NoSafeCandidate | Status::Failed => false,
     }
 }
 
@@ -94,21 +87,7 @@ pub(super) struct AlwaysRefuse<'a> {
 
 impl Method for AlwaysRefuse<'_> {
     fn answer(&mut self, _: &str, _: u64) -> Result<Answer, Failure> {
-        Ok(Answer {
-            text: self.model.bundle.manifest().refusal.clone(),
-            tokens: Vec::new(),
-            status: Status::NoSafeCandidate,
-            cost: None,
-            reward: None,
-            seconds: 0.0,
-            pricing_seconds: None,
-            sampled_tokens: 0,
-            scored_positions: 0,
-            scored: BTreeMap::new(),
-            retries: 0,
-            failure: None,
-            failures: Vec::new(),
-        })
+        Ok(Answer::without_tokens(Status::NoSafeCandidate, self.model.bundle.manifest().refusal.clone()))
     }
 
     fn price_again(&mut self, prompt: &str, answer: &Answer) -> Result<Priced, Failure> {

@@ -8,7 +8,7 @@ pub(super) fn forks(subject: &mut Subject) -> Outcome {
     let parent = subject.handle.open(&prompt)?;
     let children = subject.handle.fork(&[parent, parent])?;
     subject.ensure_holds("a fork", children[0], &prompt)?;
-    let tokens = [subject.ordinary[0], subject.ordinary[1]];
+    let tokens = [subject.ordinary.0[0], subject.ordinary.0[1]];
     subject.handle.append(&[(children[0], tokens[0]), (children[1], tokens[1])])?;
     for (child, token) in children.into_iter().zip(tokens) {
         subject.ensure_holds("a fork with a token of its own", child, &[&prompt[..], &[token]].concat())?;
@@ -54,7 +54,7 @@ pub(super) fn foreign(subject: &mut Subject) -> Outcome {
     let mut other = subject.back_end.handle(&subject.caller);
     let unknown = |error: &ModelError| matches!(error, ModelError::UnknownBeam(_));
     ensure_error(other.fork(&[beam]), "a fork of another handle's beam", "UnknownBeam", unknown)?;
-    let token = subject.ordinary[0];
+    let token = subject.ordinary.0[0];
     ensure_error(other.append(&[(beam, token)]), "a token for another handle's beam", "UnknownBeam", unknown)?;
     let grown = other.grow(&subject.growth(), vec![subject.row(beam, 0)]);
     ensure_error(grown, "a row from another handle's beam", "UnknownBeam", unknown)?;

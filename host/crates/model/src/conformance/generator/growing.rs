@@ -95,7 +95,7 @@ pub(super) fn independent(subject: &mut Subject) -> Outcome {
 pub(super) fn picks(subject: &mut Subject) -> Outcome {
     let parent = subject.handle.open(&subject.tokens(0, 4))?;
     let plain = SampleRequest::plain(Pick::Rank(0));
-    let [a, b] = [subject.ordinary[0], subject.ordinary[1]];
+    let [a, b] = [subject.ordinary.0[0], subject.ordinary.0[1]];
     let penalties = vec![vec![(a, 2.0), (b, 1.5)], Vec::new(), vec![(b, 50.0), (a, 50.0)]];
     let samplings = [
         (plain.clone(), Vec::new()),

@@ -5,7 +5,7 @@ mod growing;
 mod reading;
 mod refusals;
 
-use super::{ConformanceError, Outcome, ensure, ensure_close};
+use super::{ConformanceError, Ordinary, Outcome, ensure, ensure_close};
 use crate::{
     Abilities, BackEnd, BeamId, Caller, Generator, GrowRow, GrowingText, Grown, Growth, Pick, SampleRequest, Token,
 };
@@ -129,20 +129,12 @@ struct Subject {
     caller: Caller,
     handle: Box<dyn Generator>,
     options: GeneratorOptions,
-    /// Tokens that are not special.
-    ordinary: Vec<Token>,
+    ordinary: Ordinary,
 }
 
 impl Subject {
     fn new(back_end: Arc<dyn BackEnd>, options: &GeneratorOptions) -> Result<Self, ConformanceError> {
-        let info = back_end.info();
-        let ordinary: Vec<Token> = (0..info.vocab as Token).filter(|t| !info.special.contains(t)).collect();
-        if ordinary.len() < 3 || info.context < CONTEXT {
-            let (tokens, context) = (ordinary.len(), info.context);
-            return Err(ConformanceError::Options(format!(
-                "expected 3 tokens that are not special and a context of {CONTEXT}, found {tokens} and {context}"
-            )));
-        }
+        let ordinary = Ordinary::of(back_end.info(), CONTEXT)?;
         let caller = Caller::default();
         let handle = back_end.handle(&caller);
         Ok(Self { back_end, caller, handle, options: options.clone(), ordinary })
@@ -150,8 +142,7 @@ impl Subject {
 
     /// `len` ordinary tokens, others for another `variant`.
     fn tokens(&self, variant: usize, len: usize) -> Vec<Token> {
-        let count = self.ordinary.len();
-        (0..len).map(|i| self.ordinary[(variant * 7 + i * (variant + 5) + i * i * 3) % count]).collect()
+        self.ordinary.some(variant, len)
     }
 
     fn growth(&self) -> Growth {
@@ -182,7 +173,7 @@ impl Subject {
 
     /// The log-probabilities of some tokens as the next one of a beam.
     fn next(&mut self, beam: BeamId) -> Outcome<Vec<f32>> {
-        let rows: Vec<(BeamId, Token)> = self.ordinary.iter().take(8).map(|token| (beam, *token)).collect();
+        let rows: Vec<(BeamId, Token)> = self.ordinary.0.iter().take(8).map(|token| (beam, *token)).collect();
         Ok(self.handle.logprobs(&rows)?)
     }
 

@@ -23,6 +23,7 @@ pub(super) fn likeliest(subject: &mut Subject) -> Outcome {
     let least = found.last().copied().unwrap_or_default() + subject.options.tolerance;
     let better = subject
         .ordinary
+        .0
         .iter()
         .zip(others)
         .find(|(token, other)| *other > least && best.iter().all(|one| one.token != **token));
@@ -36,7 +37,7 @@ pub(super) fn logits(subject: &mut Subject) -> Outcome {
     let vocab = subject.back_end.info().vocab;
     ensure(logits[0].len() == vocab, || format!("{} logits for a vocabulary of {vocab}", logits[0].len()))?;
     let all = log_softmax(&logits[0]);
-    let expected: Vec<f32> = subject.ordinary.iter().take(8).map(|token| all[*token as usize]).collect();
+    let expected: Vec<f32> = subject.ordinary.0.iter().take(8).map(|token| all[*token as usize]).collect();
     let found = subject.next(beam)?;
     ensure_close("log-probabilities by logits", &expected, &found, subject.options.tolerance)
 }

@@ -31,7 +31,7 @@ pub(super) fn unknown(subject: &mut Subject) -> Outcome {
     let (beam, _) = grown.remove(0)?;
     let only = subject.handle.grow(&subject.growth(), vec![subject.row(gone, 0)]);
     ensure_error(only, "rows of released beams only", "UnknownBeam", is_unknown)?;
-    let token = subject.ordinary[0];
+    let token = subject.ordinary.0[0];
     ensure_error(subject.handle.fork(&[beam, gone]), "a fork of a released beam", "UnknownBeam", is_unknown)?;
     let appended = subject.handle.append(&[(gone, token)]);
     ensure_error(appended, "a token for a released beam", "UnknownBeam", is_unknown)?;
@@ -66,7 +66,7 @@ pub(super) fn context(subject: &mut Subject) -> Outcome {
 
 pub(super) fn unsupported(subject: &mut Subject) -> Outcome {
     let abilities = subject.back_end.abilities().clone();
-    let (beam, token) = (subject.handle.open(&subject.tokens(0, 4))?, subject.ordinary[0]);
+    let (beam, token) = (subject.handle.open(&subject.tokens(0, 4))?, subject.ordinary.0[0]);
     let refused = |error: &ModelError| matches!(error, ModelError::Unsupported(_));
     let handle = &mut subject.handle;
     if let Some(more) = abilities.likeliest.checked_add(1) {

@@ -5,7 +5,7 @@ mod numbers;
 mod refusals;
 mod words;
 
-use super::{ConformanceError, Outcome, ensure};
+use super::{ConformanceError, Ordinary, Outcome, ensure};
 use crate::{BeamId, Model, Rows, Token};
 
 /// How a language model is checked.
@@ -71,28 +71,18 @@ struct Subject {
     /// Another one, made the same way.
     twin: Box<dyn Model>,
     options: LanguageOptions,
-    /// Tokens that are not special.
-    ordinary: Vec<Token>,
+    ordinary: Ordinary,
 }
 
 impl Subject {
     fn new(model: Box<dyn Model>, twin: Box<dyn Model>, options: LanguageOptions) -> Result<Self, ConformanceError> {
-        let info = model.info();
-        let ordinary: Vec<Token> = (0..info.vocab as Token).filter(|t| !info.special.contains(t)).collect();
-        if ordinary.len() < 3 || info.context < CONTEXT {
-            let (tokens, context) = (ordinary.len(), info.context);
-            return Err(ConformanceError::Options(format!(
-                "expected 3 tokens that are not special and a context of {CONTEXT}, found {tokens} and {context}"
-            )));
-        }
+        let ordinary = Ordinary::of(model.info(), CONTEXT)?;
         Ok(Self { model, twin, options, ordinary })
     }
 
     /// `len` ordinary tokens, others for another `variant`, neighbours in the list differing.
     fn tokens(&self, variant: usize, len: usize) -> Vec<Token> {
-        let count = self.ordinary.len();
-        let at = |i: usize| (variant * 7 + i * (variant + 5) + i * i * 3) % count;
-        (0..len).map(|i| self.ordinary[at(i)]).collect()
+        self.ordinary.some(variant, len)
     }
 
     /// A beam that holds `tokens`, made by one prefill, and its logits.
@@ -142,7 +132,7 @@ impl Subject {
 
     /// The beam continues exactly like a beam that holds `tokens`.
     fn ensure_holds(&mut self, what: &str, beam: BeamId, tokens: &[Token]) -> Outcome {
-        let next = self.ordinary[1];
+        let next = self.ordinary.0[1];
         let logits = self.step(&[(beam, next)])?.remove(0);
         let longer = [tokens, &[next]].concat();
         self.ensure_logits(what, &longer, &logits)
