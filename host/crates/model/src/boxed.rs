@@ -1,4 +1,4 @@
-//! Errors that hold others in a box.
+//! Errors that hold others.
 
 /// Makes `?` put errors of other types into variants of an error enum that hold them in a box:
 /// `from_boxed!(MyError: Variant(OtherError), Another(ThirdError));`
@@ -8,6 +8,19 @@ macro_rules! from_boxed {
         impl ::core::convert::From<$error> for $name {
             fn from(error: $error) -> Self {
                 Self::$variant(::std::boxed::Box::new(error))
+            }
+        }
+    )*};
+}
+
+/// Makes `?` put errors of other types into an error enum by way of an error that takes them:
+/// `from_through!(MyError: LowerError: OtherError, ThirdError);`
+#[macro_export]
+macro_rules! from_through {
+    ($name:ident: $through:ty: $($error:ty),* $(,)?) => {$(
+        impl ::core::convert::From<$error> for $name {
+            fn from(error: $error) -> Self {
+                Self::from(<$through as ::core::convert::From<$error>>::from(error))
             }
         }
     )*};
@@ -24,6 +37,25 @@ mod tests {
     }
 
     from_boxed!(Wrong: Whole(ParseIntError), Real(ParseFloatError));
+
+    #[derive(Debug)]
+    struct Above(Wrong);
+
+    impl From<Wrong> for Above {
+        fn from(error: Wrong) -> Self {
+            Self(error)
+        }
+    }
+
+    from_through!(Above: Wrong: ParseIntError, ParseFloatError);
+
+    #[test]
+    fn errors_are_put_into_what_takes_them() {
+        let sum = |whole: &str, real: &str| Ok::<f64, Above>(f64::from(whole.parse::<i32>()?) + real.parse::<f64>()?);
+        assert_eq!(sum("1", "0.5").unwrap(), 1.5);
+        assert!(matches!(sum("x", "0.5").unwrap_err(), Above(Wrong::Whole(_))));
+        assert!(matches!(sum("1", "y").unwrap_err(), Above(Wrong::Real(_))));
+    }
 
     #[test]
     fn errors_are_put_into_their_variants() {

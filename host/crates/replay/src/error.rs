@@ -2,7 +2,7 @@
 
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_host::EngineError;
-use inferenceguard_model::from_boxed;
+use inferenceguard_model::{from_boxed, from_through};
 use inferenceguard_record::{RecordError, Wrong};
 use inferenceguard_sandbox::SandboxError;
 use std::{
@@ -90,18 +90,13 @@ pub enum ReplayError {
     /// A record is wrong.
     #[error(transparent)]
     Wrong(#[from] Wrong),
-    /// A model or bundle cannot be opened.
+    /// A model or bundle cannot be opened, a bundle does not fit the models, or the sandbox does not start.
     #[error(transparent)]
     Catalog(Box<CatalogError>),
-    /// A bundle does not fit the models.
-    #[error(transparent)]
-    Engine(Box<EngineError>),
-    /// The sandbox does not start.
-    #[error(transparent)]
-    Sandbox(Box<SandboxError>),
 }
 
-from_boxed!(ReplayError: Catalog(CatalogError), Engine(EngineError), Sandbox(SandboxError));
+from_boxed!(ReplayError: Catalog(CatalogError));
+from_through!(ReplayError: CatalogError: EngineError, SandboxError);
 
 impl ReplayError {
     /// For `map_err`: names the record that an error concerns.

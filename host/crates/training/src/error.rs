@@ -5,7 +5,7 @@ use inferenceguard_catalog::CatalogError;
 use inferenceguard_critic::{CriticError, labels::LabelError};
 use inferenceguard_eval::EvalError;
 use inferenceguard_host::EngineError;
-use inferenceguard_model::from_boxed;
+use inferenceguard_model::{from_boxed, from_through};
 use inferenceguard_sandbox::SandboxError;
 use std::{io, path::PathBuf};
 
@@ -118,7 +118,8 @@ pub enum TrainingError {
         /// Why.
         source: io::Error,
     },
-    /// A model or bundle cannot be opened, or a file cannot be written.
+    /// A model or bundle cannot be opened, the models are not those that the bundle was made for, the trained cost makes no
+    /// bundle, the sandbox does not start, or a file cannot be written.
     #[error(transparent)]
     Catalog(Box<CatalogError>),
     /// The training itself failed.
@@ -127,15 +128,6 @@ pub enum TrainingError {
     /// Prompts cannot be read.
     #[error(transparent)]
     Eval(Box<EvalError>),
-    /// The models are not those that the bundle was made for.
-    #[error(transparent)]
-    Engine(Box<EngineError>),
-    /// The trained cost makes no bundle.
-    #[error(transparent)]
-    Bundle(Box<BundleError>),
-    /// The sandbox does not start.
-    #[error(transparent)]
-    Sandbox(Box<SandboxError>),
     /// The bundle's costs cannot price answers.
     #[error(transparent)]
     Label(Box<LabelError>),
@@ -149,8 +141,7 @@ from_boxed!(
     Catalog(CatalogError),
     Critic(CriticError),
     Eval(EvalError),
-    Engine(EngineError),
-    Bundle(BundleError),
-    Sandbox(SandboxError),
     Label(LabelError)
 );
+
+from_through!(TrainingError: CatalogError: EngineError, BundleError, SandboxError);

@@ -5,7 +5,7 @@ use inferenceguard_candle::CandleError;
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_eval::EvalError;
 use inferenceguard_host::{EngineError, schedule::StartError};
-use inferenceguard_model::{ModelError, TokenizerError, from_boxed};
+use inferenceguard_model::{ModelError, TokenizerError, from_boxed, from_through};
 use inferenceguard_sandbox::SandboxError;
 use inferenceguard_search::RoleFailure;
 use std::{
@@ -267,24 +267,12 @@ pub enum TrialError {
     /// No temporary folder.
     #[error("no temporary folder could be made")]
     Temporary(#[source] io::Error),
-    /// A model, bundle or component could not be opened.
+    /// A model, bundle or component could not be opened, a changed bundle does not hold, or the engine failed.
     #[error(transparent)]
     Catalog(Box<CatalogError>),
     /// Figures could not be made.
     #[error(transparent)]
     Eval(Box<EvalError>),
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(Box<EngineError>),
-    /// A changed bundle does not hold.
-    #[error(transparent)]
-    Bundle(Box<BundleError>),
-    /// A component could not be loaded.
-    #[error(transparent)]
-    Sandbox(Box<SandboxError>),
-    /// A model could not be loaded.
-    #[error(transparent)]
-    Candle(Box<CandleError>),
     /// The thread that computes on the models did not start.
     #[error(transparent)]
     Schedule(#[from] StartError),
@@ -302,15 +290,8 @@ pub enum TrialError {
     Json(#[from] serde_json::Error),
 }
 
-from_boxed!(
-    TrialError:
-    Catalog(CatalogError),
-    Eval(EvalError),
-    Engine(EngineError),
-    Bundle(BundleError),
-    Sandbox(SandboxError),
-    Candle(CandleError)
-);
+from_boxed!(TrialError: Catalog(CatalogError), Eval(EvalError));
+from_through!(TrialError: CatalogError: EngineError, BundleError, SandboxError, CandleError);
 
 impl TrialError {
     /// For `map_err` on file operations.

@@ -4,7 +4,7 @@ use inferenceguard_bundle::{BundleError, SignatureError};
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_componentize::ComponentError;
 use inferenceguard_host::EngineError;
-use inferenceguard_model::{TokenizerError, from_boxed};
+use inferenceguard_model::{TokenizerError, from_boxed, from_through};
 use inferenceguard_sandbox::SandboxError;
 use std::{
     io,
@@ -161,21 +161,13 @@ pub enum WorkshopError {
     /// A text has no tokens, or tokens have no text.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// A model, bundle or component cannot be opened, or a file cannot be written.
+    /// A model, bundle or component cannot be opened, a bundle does not hold, an engine cannot be built or fails, or a file
+    /// cannot be written.
     #[error(transparent)]
     Catalog(Box<CatalogError>),
     /// A component cannot be made.
     #[error(transparent)]
     Component(Box<ComponentError>),
-    /// A component does not run.
-    #[error(transparent)]
-    Sandbox(Box<SandboxError>),
-    /// An engine cannot be built, or fails.
-    #[error(transparent)]
-    Engine(Box<EngineError>),
-    /// A bundle does not hold.
-    #[error(transparent)]
-    Bundle(Box<BundleError>),
     /// A bundle cannot be signed.
     #[error(transparent)]
     Signature(Box<SignatureError>),
@@ -185,11 +177,10 @@ from_boxed!(
     WorkshopError:
     Catalog(CatalogError),
     Component(ComponentError),
-    Sandbox(SandboxError),
-    Engine(EngineError),
-    Bundle(BundleError),
     Signature(SignatureError)
 );
+
+from_through!(WorkshopError: CatalogError: SandboxError, EngineError, BundleError);
 
 impl WorkshopError {
     /// For `map_err` on file operations.
