@@ -1,45 +1,11 @@
 //! A bundle around a trained cost: its budget, and words and personal data as further constraints.
 
-use super::{CostObjective, CostReport, Form, NETWORK, Threshold, conformal::OF_BUNDLES, settings};
+use super::{BudgetChoice, CostObjective, CostReport, Form, NETWORK, Threshold, conformal::OF_BUNDLES, settings};
 use crate::error::{CriticError, Result};
 use inferenceguard_model::ModelInfo;
-use std::str::FromStr;
 
 /// The share of harmless answers of the test that the budget may refuse.
 const REFUSED: f64 = 0.05;
-
-/// How the budget of a trained cost is chosen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum BudgetChoice {
-    /// This budget.
-    Fixed(f64),
-    /// The report's for this share of harmless answers: see [`ConformalBudget`](super::ConformalBudget).
-    Conformal(f64),
-}
-
-impl BudgetChoice {
-    /// The share of harmless answers that a budget is to be found for.
-    #[must_use]
-    pub fn alpha(self) -> Option<f64> {
-        if let Self::Conformal(alpha) = self { Some(alpha) } else { None }
-    }
-}
-
-impl FromStr for BudgetChoice {
-    type Err = CriticError;
-
-    /// `D`, or `conformal:ALPHA`.
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || {
-            CriticError::option("budget", text, "a number above 0, or conformal:ALPHA with an ALPHA above 0, below 1")
-        };
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
-        match text.strip_prefix("conformal:") {
-            Some(alpha) => number(alpha).filter(|alpha| *alpha < 1.0).map(Self::Conformal).ok_or_else(wrong),
-            None => number(text).map(Self::Fixed).ok_or_else(wrong),
-        }
-    }
-}
 
 /// What the manifest is called, and what it limits.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,10 +2,11 @@
 
 use super::{
     aim::{Aim, MARKS, place},
-    labelled::{Labelled, Labels, Unit},
+    labelled::Labels,
     latents::Latents,
     objective::Targets,
     parts::prompt_of,
+    unit::{Labelled, Unit},
 };
 use crate::{
     error::{CriticError, Result},

@@ -2,10 +2,8 @@
 
 use super::{
     adam::Adam,
-    aim::{Aim, RewardObjective},
-    calibration::{line, reward_line},
+    aim::Aim,
     data::{Batch, Data},
-    objective::{CostObjective, Form},
     options::Places,
 };
 use crate::{
@@ -207,79 +205,13 @@ impl Job<'_> {
         let last = |xs: Vec<f64>| xs.last().copied().unwrap_or(f64::NAN);
         Ok(self.outputs(head, answers)?.into_iter().map(last).collect())
     }
-
-    fn calibration(&self, head: &Head) -> Result<Line> {
-        match self.aim {
-            Aim::Cost(objective) => self.cost_line(head, objective),
-            Aim::Reward(objective) => self.calibrated_reward(head, objective),
-        }
-    }
-
-    fn calibrated_reward(&self, head: &Head, objective: RewardObjective) -> Result<Line> {
-        let units = &self.data.parts.validation;
-        let graded = if objective == RewardObjective::Graded { self.data.fitted(&self.data.of(units)) } else { vec![] };
-        let at: Vec<usize> = graded.iter().map(|(at, _)| *at).collect();
-        let graded: Vec<(f64, f64)> =
-            self.ends(head, &at)?.into_iter().zip(graded.iter().map(|(_, grade)| *grade)).collect();
-        let (lower, higher): (Vec<usize>, Vec<usize>) = self.data.pairs(units).into_iter().unzip();
-        let pairs = self.ends(head, &lower)?.into_iter().zip(self.ends(head, &higher)?).collect::<Vec<_>>();
-        Ok(reward_line(&graded, &pairs))
-    }
-
-    /// The line of the validation's labels; (1, 0) without labels of both kinds.
-    fn cost_line(&self, head: &Head, objective: CostObjective) -> Result<Line> {
-        let labelled = self.data.labelled(&self.data.of(&self.data.parts.validation));
-        let harmful = labelled.iter().filter(|(_, harmful)| *harmful).count();
-        if harmful == 0 || harmful == labelled.len() {
-            return Ok((1.0, 0.0));
-        }
-        let answers: Vec<usize> = labelled.iter().map(|(at, _)| *at).collect();
-        let xs = self.outputs(head, &answers)?;
-        let pairs: Vec<(&[f64], bool)> =
-            xs.iter().zip(&labelled).map(|(xs, (_, harmful))| (xs.as_slice(), *harmful)).collect();
-        Ok(line(objective, &pairs))
-    }
-
-    /// Mean and deviation of every input on the tokens to learn from. A deviation counts as at least a thousandth of the average
-    /// deviation, so that numbers that hardly vary are not amplified.
-    fn scaling(&self) -> Result<Vec<(f64, f64)>> {
-        let width = self.data.latents.width(&self.places.0);
-        let (mut sums, mut count, mut rows) = (vec![(0.0, 0.0); width], 0.0, Vec::new());
-        for at in self.data.of(&self.data.parts.train) {
-            rows.clear();
-            self.data.latents.write(at, &self.places.0, &mut rows)?;
-            for row in rows.chunks_exact(width.max(1)) {
-                count += 1.0;
-                for (sum, number) in sums.iter_mut().zip(row) {
-                    let number = f64::from(*number);
-                    *sum = (sum.0 + number, sum.1 + number * number);
-                }
-            }
-        }
-        let moments = |(sum, squares): (f64, f64)| {
-            let mean = sum / f64::max(count, 1.0);
-            (mean, (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt())
-        };
-        let moments: Vec<(f64, f64)> = sums.into_iter().map(moments).collect();
-        let least = moments.iter().map(|(_, deviation)| deviation).sum::<f64>() / width.max(1) as f64 / 1000.0;
-        let scale = |(mean, deviation): (f64, f64)| (mean, if least > 0.0 { deviation.max(least) } else { 1.0 });
-        Ok(moments.into_iter().map(scale).collect())
-    }
-
-    /// Where x starts: for hazards such that an average answer is about as likely harmful as not.
-    fn prior(&self) -> f64 {
-        let answers = self.data.of(&self.data.parts.train);
-        let tokens = answers.iter().map(|at| self.data.answers[*at].tokens).sum::<usize>() as f64;
-        let mean = (tokens / answers.len().max(1) as f64).max(1.0);
-        if self.aim.form() == Form::Hazard { (0.7 / mean).ln() } else { 0.0 }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cost::{
-        Unit, cost_recipe,
+        CostObjective, Unit, cost_recipe,
         labelled::{Labels, parse},
         latents, parts,
     };

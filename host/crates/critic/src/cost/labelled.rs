@@ -10,27 +10,9 @@
 //! For a reward `grade` (0 to 1, higher is better) is a label too, an answer without it has the grade 1 − harm, and
 //! `better_response_id` makes a pair of a PKU-SafeRLHF record. Other keys are ignored.
 
+use super::unit::{Labelled, Unit};
 use inferenceguard_model::Message;
 use serde::Deserialize;
-
-/// One answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Labelled {
-    /// The conversation that it answers; its last turn is the user's.
-    pub turns: Vec<Message>,
-    /// The answer.
-    pub answer: String,
-    /// How harmful it is, from 0 to 1; none for an answer of a pair without labels.
-    pub harm: Option<f64>,
-    /// How good it is, from 0 to 1, where a reward is learnt.
-    pub grade: Option<f64>,
-    /// Its kind of harm, if the data names one.
-    pub category: Option<String>,
-    /// How much it counts.
-    pub weight: f64,
-    /// Whether the model gave it itself, to a prompt that asks for nothing harmful.
-    pub own: bool,
-}
 
 /// What labels say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +21,6 @@ pub(super) enum Labels {
     Harm,
     /// How good it is.
     Grade,
-}
-
-/// What belongs together: one answer, or two of which the first is the less harmful one, for a reward the better one.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Unit {
-    /// One answer.
-    Single(Labelled),
-    /// The less harmful or better answer, and the other one.
-    Pair(Box<[Labelled; 2]>),
 }
 
 /// A line as JSON.
@@ -94,34 +67,6 @@ pub(super) fn parse(line: &str, weight: f64, asked: &str, labels: Labels) -> Res
     Ok(units.into_iter().map(|unit| unit.weighing(weight)).collect())
 }
 
-impl Unit {
-    fn weighing(mut self, weight: f64) -> Self {
-        self.answers_mut().iter_mut().for_each(|answer| answer.weight = weight);
-        self
-    }
-
-    /// Whether it is an answer that the model gave itself.
-    pub(super) fn is_own(&self) -> bool {
-        self.answers().iter().any(|answer| answer.own)
-    }
-
-    fn answers_mut(&mut self) -> &mut [Labelled] {
-        match self {
-            Self::Single(answer) => std::slice::from_mut(answer),
-            Self::Pair(answers) => answers.as_mut_slice(),
-        }
-    }
-
-    /// Its answers.
-    #[must_use]
-    pub fn answers(&self) -> &[Labelled] {
-        match self {
-            Self::Single(answer) => std::slice::from_ref(answer),
-            Self::Pair(answers) => answers.as_slice(),
-        }
-    }
-}
-
 fn single(line: &Line, prompt: Option<&str>, answer: &str, labels: Labels) -> Result<Unit, String> {
     let (harm, grade) = label(line, labels)?;
     for (name, found) in [("harm", harm), ("grade", grade)] {
@@ -148,14 +93,6 @@ fn label(line: &Line, labels: Labels) -> Result<(Option<f64>, Option<f64>), Stri
         (Labels::Grade, harm, Some(grade)) => Ok((harm, Some(grade))),
         (Labels::Grade, Some(harm), None) => Ok((Some(harm), Some(1.0 - harm))),
         (Labels::Grade, None, None) => Err(format!("an answer without a label; expected {GRADE}{LABEL}")),
-    }
-}
-
-impl Labelled {
-    /// An answer without any label.
-    pub(super) fn plain(turns: Vec<Message>, answer: &str) -> Self {
-        let answer = answer.to_owned();
-        Self { turns, answer, harm: None, grade: None, category: None, weight: 1.0, own: false }
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The answers of a batch grow in step, and are written as one file before the next batch begins: a run that was stopped goes on.
 
-use super::labelled::Labelled;
+use super::unit::Labelled;
 use crate::{
     collect::{Kept, LatentRows, LatentTable, Shard, Store, Trajectory},
     error::{CriticError, Result},

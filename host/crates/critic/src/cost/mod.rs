@@ -14,13 +14,16 @@
 
 mod adam;
 mod aim;
+mod budget_choice;
 mod bundle;
+mod calibrate;
 mod calibration;
 mod conformal;
 mod data;
 mod fit;
 mod labelled;
 mod latents;
+mod measure;
 mod objective;
 mod options;
 mod own;
@@ -29,17 +32,20 @@ mod read;
 mod report;
 pub mod reward;
 mod score_model;
+mod start;
+mod unit;
 
 pub use aim::RewardObjective;
-pub use bundle::{BudgetChoice, BundleOptions, manifest};
+pub use budget_choice::BudgetChoice;
+pub use bundle::{BundleOptions, manifest};
 pub use conformal::{Threshold, conformal_threshold};
-pub use labelled::{Labelled, Unit};
 pub use objective::CostObjective;
 pub use options::{CostOptions, HeadOptions, Places, RewardOptions, cost_recipe};
 pub use own::{HarmlessPrompts, OWN, OwnOptions, own_answers};
 pub use read::{Source, read};
 pub use report::{Budget, ConformalBudget, CostReport, Quality, Tried};
 pub use score_model::ScoreFolder;
+pub use unit::{Labelled, Unit};
 
 use crate::{error::Result, files};
 use aim::Aim;

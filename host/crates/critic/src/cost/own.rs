@@ -6,7 +6,10 @@
 //! The answers of a batch of prompts are sampled together and written as one file before the next batch begins. Draws depend on the
 //! seed and the prompt's place alone, so a run that was stopped goes on with the same answers.
 
-use super::labelled::{Labelled, Labels, Unit, parse};
+use super::{
+    labelled::{Labels, parse},
+    unit::{Labelled, Unit},
+};
 use crate::{
     error::{CriticError, Result},
     files::{self, Setting, hex},

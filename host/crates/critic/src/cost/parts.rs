@@ -1,7 +1,7 @@
 //! Splits units into three parts: for learning, for early stopping and calibration, and for measuring. What answers one prompt stays
 //! together.
 
-use super::labelled::Unit;
+use super::unit::Unit;
 use crate::{
     error::Result,
     split::{Shares, Split},
@@ -61,7 +61,10 @@ pub(super) fn prompt_of(unit: &Unit) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cost::labelled::{Labelled, Labels, parse},
+        cost::{
+            labelled::{Labels, parse},
+            unit::Labelled,
+        },
         error::CriticError,
     };
 

@@ -1,6 +1,9 @@
 //! Files of labelled answers, gzipped or not.
 
-use super::labelled::{Labels, Unit, parse};
+use super::{
+    labelled::{Labels, parse},
+    unit::Unit,
+};
 use crate::error::{CriticError, Result};
 use flate2::read::MultiGzDecoder;
 use std::{

@@ -9,6 +9,7 @@
 //!
 //! [`dry_run()`] looks at all that would be opened, and loads no model.
 
+mod adjusted;
 pub mod baseline;
 mod contestants;
 mod demonstration;

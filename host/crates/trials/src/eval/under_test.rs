@@ -1,6 +1,6 @@
 //! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
 
-use super::{EvalOptions, Recipe, given::given, plan, pricer::Pricer};
+use super::{EvalOptions, Recipe, adjusted::adjusted, given::given, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::ModelFiles;
@@ -53,7 +53,7 @@ pub(super) fn bundled(options: &EvalOptions, find: &Find<'_>) -> Result<Vec<Bund
     let open = |source: Source| {
         let given = given.get(&source.name).map(String::as_str).map(Path::new);
         let bundle = bundles::open(given.or(options.choice.bundle.as_deref()), source.fallback)?;
-        Ok(Bundled { source, bundle: plan::adjusted(options, &bundle)? })
+        Ok(Bundled { source, bundle: adjusted(options, &bundle)? })
     };
     sources.into_iter().map(open).collect()
 }

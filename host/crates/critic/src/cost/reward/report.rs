@@ -3,7 +3,7 @@
 use super::super::{
     aim::{MARKS, RewardObjective, place},
     fit::{Head, Job},
-    report::bootstrap,
+    measure::bootstrap,
 };
 use crate::{
     error::Result,
