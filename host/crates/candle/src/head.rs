@@ -5,8 +5,8 @@ use crate::{
     config::{Head, Normalizer},
     decoder::Decoder,
     device::Rounded,
-    layers::{Format, Loader},
     linear::Linear,
+    loader::{Format, Loader},
     weights::Weights,
 };
 use candle_core::{DType, Result, Tensor};

@@ -48,6 +48,7 @@ mod language;
 mod layers;
 mod linear;
 mod load;
+mod loader;
 mod marked;
 mod panics;
 mod probe;
@@ -70,6 +71,7 @@ mod tokenizer;
 mod tokenizer_config;
 mod turns;
 mod weights;
+mod windows;
 mod words;
 
 pub use answer_text::AnswerText;

@@ -9,7 +9,7 @@ use crate::{
     fingerprint::{self, Subject},
     gguf::Gguf,
     jinja::PromptDate,
-    layers::Format,
+    loader::Format,
     recent::PromptCache,
     special::{Basics, Special},
     tokenizer_config::{SpecialNames, TokenizerConfig},
