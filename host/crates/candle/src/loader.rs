@@ -74,7 +74,7 @@ impl Loader<'_> {
             return Ok(None);
         }
         let quantized = |matrix| Compact::Quantized(Arc::new(matrix));
-        if let Some(found) = self.weights.read_quantized(name, output, input)? {
+        if let Some(found) = self.weights.read_quantized(name, [output, input])? {
             return Ok(Some(quantized(found)));
         }
         let values = || self.weights.values(name, &[output, input]);

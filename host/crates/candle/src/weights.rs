@@ -178,15 +178,10 @@ impl Weights {
     }
 
     /// A matrix `[outputs, inputs]` as it is quantised; `None` if its numbers are floats.
-    pub(crate) fn read_quantized(
-        &self,
-        name: &str,
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<Option<Quantized>, CandleError> {
+    pub(crate) fn read_quantized(&self, name: &str, shape: [usize; 2]) -> Result<Option<Quantized>, CandleError> {
         match self {
             Self::Shards(_) => Ok(None),
-            Self::Gguf(gguf) => gguf.read_quantized(name, outputs, inputs),
+            Self::Gguf(gguf) => gguf.read_quantized(name, shape),
         }
     }
 

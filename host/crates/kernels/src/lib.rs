@@ -18,7 +18,7 @@
 
 mod attention;
 mod bf16;
-mod gelu;
+mod gates;
 mod pieces;
 mod product;
 mod quantized;
@@ -26,44 +26,16 @@ mod room;
 
 pub use attention::{Seen, attend};
 pub use bf16::Bf16;
-pub use gelu::gelu_gate;
+pub use gates::{gate, gelu_gate};
 pub use product::Packed;
 pub use quantized::{Format, Quantized};
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::Simd;
 
 /// `a * b + c`, fused wherever the machine fuses it; elsewhere a fused one would be a library call.
 #[inline(always)]
 fn fused<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
-}
-
-/// The gate of a feed-forward layer: `silu(gate) * up`, number by number; as long as the shorter of the two.
-#[must_use]
-pub fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    /// Numbers that are worth a second thread.
-    const PART: usize = 1 << 14;
-    let (mut out, arch) = (gate.to_vec(), Arch::new());
-    let parts = out.par_chunks_mut(PART).zip(up.par_chunks(PART));
-    parts.for_each(|(gate, up)| arch.dispatch(Gate { gate, up }));
-    out
-}
-
-struct Gate<'a> {
-    gate: &'a mut [f32],
-    up: &'a [f32],
-}
-
-impl WithSimd for Gate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (gate, up) in self.gate.iter_mut().zip(self.up) {
-            *gate = *gate / (1.0 + exp::<S>(-*gate)) * up;
-        }
-    }
 }
 
 /// e^x for |x| up to 87, beyond that the value there, to about two units in the last place: 2^n times a polynomial on the

@@ -179,13 +179,9 @@ impl Gguf {
     }
 
     /// A matrix `[outputs, inputs]` as it is quantised; `None` if its numbers are floats.
-    pub(crate) fn read_quantized(
-        &self,
-        name: &str,
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<Option<Quantized>, CandleError> {
-        let stored = self.stored(name, &[outputs, inputs])?;
+    pub(crate) fn read_quantized(&self, name: &str, shape: [usize; 2]) -> Result<Option<Quantized>, CandleError> {
+        let [outputs, inputs] = shape;
+        let stored = self.stored(name, &shape)?;
         stored.kind.format().map(|format| blocks(&stored, format, outputs, inputs)).transpose()
     }
 
