@@ -107,10 +107,10 @@ impl Metrics {
             waiting: Gauge::default(),
             totals: Mutex::default(),
         };
-        metrics.register()
+        metrics.register_requests().register_policy().register_models()
     }
 
-    fn register(mut self) -> Self {
+    fn register_requests(mut self) -> Self {
         let r = &mut self.registry;
         r.register("requests", "Choices that were answered, refused, failed or cancelled", self.requests.clone());
         r.register("request_errors", "Requests and choices that ended with an error, by kind", self.errors.clone());
@@ -126,6 +126,11 @@ impl Metrics {
         r.register("tokens", "Tokens: prompt, completion, sampled, scored", self.tokens.clone());
         let help = "The rest of the budget, as a share of it; 0 if it was exceeded";
         r.register_with_unit("safety_budget_remaining", help, Unit::Ratios, self.remaining.clone());
+        self
+    }
+
+    fn register_policy(mut self) -> Self {
+        let r = &mut self.registry;
         r.register("policy_failures", "Components that failed, by role and kind", self.failures.clone());
         r.register(
             "policy_swaps",
@@ -139,6 +144,11 @@ impl Metrics {
         r.register_with_unit("judgement", help, Unit::Seconds, self.judgement_seconds.clone());
         r.register("policy_generation", "The active generation", self.generation.clone());
         r.register("policy_bundle_info", "The active bundle", self.bundle.clone());
+        self
+    }
+
+    fn register_models(mut self) -> Self {
+        let r = &mut self.registry;
         r.register("model_info", "The models: the language model and the score models", self.models.clone());
         r.register_with_unit("queue", "Time in the queue before a request runs", Unit::Seconds, self.queue.clone());
         let help = "Time of a step of the language model, the mean of each request";

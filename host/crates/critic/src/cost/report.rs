@@ -103,6 +103,16 @@ pub struct CostReport {
 
 impl fmt::Display for CostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_training(f)?;
+        self.write_quality(f)?;
+        self.write_budgets(f)?;
+        self.write_thresholds(f)?;
+        self.write_legend(f)
+    }
+}
+
+impl CostReport {
+    fn write_training(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (train, validation, test) = self.answers;
         let name = self.objective.name();
         writeln!(
@@ -116,6 +126,10 @@ impl fmt::Display for CostReport {
         for Tried { latent, loss, auc, epochs: (best, all) } in &self.tried {
             writeln!(f, "{latent:<32} {loss:>8.4} {:>8}   {best:>3} of {all}", number(*auc))?;
         }
+        Ok(())
+    }
+
+    fn write_quality(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{} on other prompts:", self.latent)?;
         writeln!(
             f,
@@ -130,6 +144,10 @@ impl fmt::Display for CostReport {
         if let Some((count, right)) = self.pairs {
             writeln!(f, "pairs: {count}, {:.1} % in order", 100.0 * right)?;
         }
+        Ok(())
+    }
+
+    fn write_budgets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "\n{:>8} {:>12} {:>18} {:>18} {:>14}",
@@ -140,6 +158,10 @@ impl fmt::Display for CostReport {
             writeln!(f, "for alpha = {alpha}, found on {count} answers:")?;
             budget_line(f, budget)?;
         }
+        Ok(())
+    }
+
+    fn write_thresholds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "\n{:>8} {:>12} {:>5} {:>14} {:>18} {:>14}",
@@ -151,6 +173,10 @@ impl fmt::Display for CostReport {
             let (harmless, harmful, own) = (percent(*harmless), percent(*harmful), percent(*own));
             writeln!(f, "{alpha:>8} {threshold:>12} {count:>5} {harmless:>14} {harmful:>18} {own:>14}")?;
         }
+        Ok(())
+    }
+
+    fn write_legend(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nECE: calibration error; beyond: the share of answers that break the budget")?;
         if self.own.is_some() {
             writeln!(f, "own: the model's own answers to harmless prompts; the other columns are without them")?;

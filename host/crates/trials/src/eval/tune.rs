@@ -25,18 +25,7 @@ pub(super) fn tuned(
     if lambdas.is_empty() {
         return Ok(wishes);
     }
-    let fine = lambdas.iter().all(|lambda| lambda.is_finite() && *lambda >= 0.0);
-    if !fine {
-        return Err(TrialError::Option {
-            problem: "--tune-lambda: expected numbers from 0 on, such as 0.01,0.1,1,5,10",
-        });
-    }
-    let rows = distinct(&wishes);
-    if rows.is_empty() {
-        let problem = "--tune-lambda: none of the rows has a multiplier; name one, such as beam+lagrangian";
-        return Err(TrialError::Option { problem });
-    }
-    let rows: Vec<Wish> = rows.into_iter().filter(|wish| is_played(stage, wish)).collect();
+    let rows: Vec<Wish> = weighted(lambdas, &wishes)?.into_iter().filter(|wish| is_played(stage, wish)).collect();
     if rows.is_empty() {
         return Ok(wishes);
     }
@@ -56,6 +45,20 @@ pub(super) fn tuned(
     // A recipe of the paper keeps its rows with the paper's multipliers.
     let as_printed = if stage.options.recipe.is_some_and(Recipe::is_papers) { wishes.clone() } else { Vec::new() };
     Ok(tuned.fold(as_printed, without_twins))
+}
+
+/// The rows whose multiplier is chosen among these numbers.
+fn weighted(lambdas: &[f64], wishes: &[Wish]) -> Result<Vec<Wish>, TrialError> {
+    if !lambdas.iter().all(|lambda| lambda.is_finite() && *lambda >= 0.0) {
+        let problem = "--tune-lambda: expected numbers from 0 on, such as 0.01,0.1,1,5,10";
+        return Err(TrialError::Option { problem });
+    }
+    let rows = distinct(wishes);
+    if rows.is_empty() {
+        let problem = "--tune-lambda: none of the rows has a multiplier; name one, such as beam+lagrangian";
+        return Err(TrialError::Option { problem });
+    }
+    Ok(rows)
 }
 
 /// Whether the row does what its name says with the bundle of some model. The others are listed as not run, and not tuned.
