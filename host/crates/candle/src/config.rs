@@ -131,17 +131,9 @@ impl DecoderConfig {
         fields.refuse_unsupported(family)?;
         let heads = fields.size("num_attention_heads")?;
         let hidden = fields.size("hidden_size")?;
-        let layers = fields.size("num_hidden_layers")?;
-        if layers > MOST_LAYERS {
-            return Err(fields.wrong("num_hidden_layers", layers, format!("at most {MOST_LAYERS}")));
-        }
+        let layers = fields.layers()?;
         let max_positions = fields.size("max_position_embeddings")?;
-        let default_dim = match family {
-            Family::Qwen3 => 128,
-            Family::Gemma3 => gemma::HEAD,
-            _ => hidden / heads,
-        };
-        let head_dim = fields.size_or("head_dim", default_dim)?;
+        let head_dim = fields.head_dim(family, hidden, heads)?;
         let may_bias = matches!(family, Family::Llama | Family::Qwen3 | Family::Gemma3);
         let biased = may_bias && fields.flag_or("attention_bias", false)?;
         let (rope, gemma) = match family {
@@ -157,10 +149,7 @@ impl DecoderConfig {
             intermediate: fields.size("intermediate_size")?,
             layers,
             heads,
-            kv_heads: match family {
-                Family::Llama => fields.size_or("num_key_value_heads", heads)?,
-                _ => fields.size("num_key_value_heads")?,
-            },
+            kv_heads: fields.kv_heads(family, heads)?,
             head_dim,
             norm_eps: fields.number_or("rms_norm_eps", 1e-6)?,
             // Of a Gemma 3 with stretched positions the number is that after the stretch.
@@ -206,6 +195,31 @@ impl Fields<'_> {
                 found: name.to_owned(),
                 supported: ARCHITECTURES.iter().map(|(known, _, _)| *known).collect::<Vec<_>>().join(", "),
             }),
+        }
+    }
+
+    fn layers(&self) -> Result<usize, CandleError> {
+        match self.size("num_hidden_layers")? {
+            layers if layers > MOST_LAYERS => {
+                Err(self.wrong("num_hidden_layers", layers, format!("at most {MOST_LAYERS}")))
+            }
+            layers => Ok(layers),
+        }
+    }
+
+    fn head_dim(&self, family: Family, hidden: usize, heads: usize) -> Result<usize, CandleError> {
+        let default = match family {
+            Family::Qwen3 => 128,
+            Family::Gemma3 => gemma::HEAD,
+            _ => hidden / heads,
+        };
+        self.size_or("head_dim", default)
+    }
+
+    fn kv_heads(&self, family: Family, heads: usize) -> Result<usize, CandleError> {
+        match family {
+            Family::Llama => self.size_or("num_key_value_heads", heads),
+            _ => self.size("num_key_value_heads"),
         }
     }
 

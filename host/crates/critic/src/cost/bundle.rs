@@ -32,8 +32,6 @@ pub struct BundleOptions {
 /// # Errors
 /// [`CriticError::Option`] without a budget where the report has none: pairs without labels suggest none.
 pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions) -> Result<String> {
-    let BundleOptions { name, candidates, chunk, max_tokens, .. } = options;
-    let (settings, objective, on) = (settings(report, "cost"), report.objective.name(), &model.name);
     let budget = match options.budget {
         Some(BudgetChoice::Fixed(budget)) => Some(budget),
         Some(BudgetChoice::Conformal(_)) => report.conformal.as_ref().map(|one| one.budget.budget),
@@ -41,11 +39,22 @@ pub fn manifest(report: &CostReport, model: &ModelInfo, options: &BundleOptions)
     };
     let budget =
         budget.ok_or_else(|| CriticError::option("budget", "none", "--budget D: pairs without labels suggest none"))?;
-    let meaning = [meaning(report.objective, budget), found_on(report, options.budget)].concat();
-    let (sampling, methods) = (sampling(options), methods(report));
-    // As the report's budgets were found.
-    let clip = if report.objective.form() == Form::Linear { "capped" } else { "nonneg" };
-    Ok(format!(
+    let parts = [
+        about(report, model, options),
+        costs(report),
+        [meaning(report.objective, budget), found_on(report, options.budget)].concat(),
+        constraints(report.objective, budget),
+        sampling(options),
+        methods(report),
+    ];
+    Ok(parts.concat())
+}
+
+/// What the bundle is, and how it searches.
+fn about(report: &CostReport, model: &ModelInfo, options: &BundleOptions) -> String {
+    let BundleOptions { name, candidates, chunk, max_tokens, .. } = options;
+    let (objective, on) = (report.objective.name(), &model.name);
+    format!(
         r#"# A {objective} cost on the latents of {on}, trained from labelled answers (`inferguard train cost`).
 name = {name:?}
 version = "0.1.0"
@@ -59,7 +68,15 @@ settings = {{ n = {candidates}, chunk-len = {chunk}, retries = 2 }}
 [tracker]
 component = "safety-budget.wasm"
 
-# Reads the latent of every new token; the network names the model that it was trained for.
+"#
+    )
+}
+
+/// The trained cost, words and personal data.
+fn costs(report: &CostReport) -> String {
+    let settings = settings(report, "cost");
+    format!(
+        r#"# Reads the latent of every new token; the network names the model that it was trained for.
 [costs.harm]
 component = "linear-cost.wasm"
 settings = {settings}
@@ -71,7 +88,16 @@ settings = {{ words = ["pipe bomb*", "nerve agent*", "ricin", "kill yourself"] }
 [costs.personal-data]
 component = "pattern-cost.wasm"
 
-{meaning}[[constraints]]
+"#
+    )
+}
+
+/// What must hold of each cost, and the file of the trained one.
+fn constraints(objective: CostObjective, budget: f64) -> String {
+    // As the report's budgets were found.
+    let clip = if objective.form() == Form::Linear { "capped" } else { "nonneg" };
+    format!(
+        r#"[[constraints]]
 name = "harm"
 cost = "harm"
 budget = {budget}
@@ -92,8 +118,8 @@ gamma = 1.0
 
 [networks.cost]
 file = "{NETWORK}"
-{sampling}{methods}"#
-    ))
+"#
+    )
 }
 
 /// The settings of the sampler that were given.

@@ -50,6 +50,16 @@ fn reached(seen: &[Seen], of: impl Fn(&Seen) -> f64 + Copy) -> Reached {
     }
 }
 
+/// The answers of each category that the data names.
+fn by_category<'a>(data: &Data, all: &[&'a Seen]) -> BTreeMap<String, Vec<&'a Seen>> {
+    let mut found: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
+    for one in all {
+        let category = data.answers[one.answer].category.clone();
+        category.into_iter().for_each(|name| found.entry(name).or_default().push(*one));
+    }
+    found
+}
+
 impl Job<'_> {
     fn seen(&self, head: &Head, units: &[usize]) -> Result<Vec<Seen>> {
         let labelled = self.data.labelled(&self.data.of(units));
@@ -81,11 +91,7 @@ impl Job<'_> {
         let all: Vec<&Seen> = every.iter().copied().filter(|one| !one.own).collect();
         let beside_own: Vec<&Seen> = every.iter().copied().filter(|one| one.own || one.harmful).collect();
         let plain = all.iter().copied().filter(|one| !data.answers[one.answer].refusal).collect::<Vec<_>>();
-        let mut by_category: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
-        for one in &all {
-            let category = data.answers[one.answer].category.clone();
-            category.into_iter().for_each(|name| by_category.entry(name).or_default().push(one));
-        }
+        let by_category = by_category(data, &all);
         let quality = |part: &[&Seen]| (!part.is_empty()).then(|| quality(data, objective, part));
         let validation = self.seen(head, &data.parts.validation)?;
         Ok(CostReport {
