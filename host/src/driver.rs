@@ -2,6 +2,7 @@
 
 use crate::{
     EngineError, Roles, abilities,
+    back_ends::Handles,
     beams::Beams,
     columns,
     growing::Forced,
@@ -10,10 +11,10 @@ use crate::{
     scores::Scores,
     steer,
 };
-use inferenceguard_model::{Abilities, Likely};
+use inferenceguard_model::{Abilities, Likely, Message};
 use inferenceguard_search::{
-    Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, SampleNeed, ScoreNeed,
-    Tracker,
+    Answer, Batch, BeamKey, Constraint, Cost, Expansion, FailureKind, Need, Role, RoleFailure, RolesInfo, SampleNeed,
+    ScoreNeed, Tracker,
 };
 use std::{collections::BTreeMap, time::Instant};
 
@@ -40,6 +41,29 @@ pub(crate) struct More {
     pub(crate) constraints: Vec<String>,
     pub(crate) tracker: Box<dyn Tracker>,
     pub(crate) costs: BTreeMap<String, Box<dyn Cost>>,
+}
+
+impl<'m> Driver<'m> {
+    /// The hands of a request on these back ends, with these roles. Score models read the messages.
+    pub(crate) fn new(
+        handles: &'m mut Handles,
+        method: String,
+        messages: Vec<Message>,
+        (roles, info): (Roles, &RolesInfo),
+    ) -> Self {
+        let tokenizer = handles.language.tokenizer();
+        Self {
+            method,
+            abilities: handles.abilities.clone(),
+            beams: Beams::new(handles.language.as_mut()).keeping(info),
+            scores: Scores::new(&mut handles.scores, messages, tokenizer),
+            roles,
+            more: Vec::new(),
+            forced: None,
+            watch: Stopwatch::default(),
+            notes: Notes::default(),
+        }
+    }
 }
 
 impl Driver<'_> {

@@ -2,17 +2,13 @@
 
 use crate::{
     CancelToken, Engine, EngineError, Output, Prepared, Request, Terms, back_ends,
-    beams::Beams,
     deployment::Deployment,
     driver::Driver,
     growing::Forced,
     instances::Wait,
-    notes::Notes,
-    profile::Stopwatch,
     request::ValidRequest,
     roles::readers,
     run::{drive, unfinished, vocabulary},
-    scores::Scores,
 };
 use inferenceguard_model::{Abilities, Token};
 use inferenceguard_search::{
@@ -20,7 +16,6 @@ use inferenceguard_search::{
     RoleFailure, SearchConfig, SearchError, Session, Status, Vocabulary,
 };
 use serde::Serialize;
-use std::sync::Arc;
 
 /// Tokens priced together.
 const CHUNK: u32 = 32;
@@ -105,12 +100,7 @@ impl Engine {
         }
         let mut handles = self.handles(&terms.caller(cancel));
         let mut valid = ValidRequest::of_answer((&request, terms), tokens.len(), deployment, &handles)?;
-        // Only the ids decide where the answer ends, and nothing is released.
-        valid.config.stop.clear();
-        // Tokens are taken, not drawn.
-        valid.config.sampling.repetition_penalty = 1.0;
-        valid.config.limits.chunks = u32::MAX;
-        valid.config.on_exhausted = OnExhausted::LeastViolation;
+        take_as_it_is(&mut valid.config);
         if tokens.is_empty() {
             return Ok(of_nothing(deployment.generation, &valid.config));
         }
@@ -124,17 +114,8 @@ impl Engine {
         if logprobs || terms.whole_conversation {
             check_forced(&handles.abilities)?;
         }
-        let mut driver = Driver {
-            method: valid.method,
-            abilities: handles.abilities,
-            beams: Beams::new(handles.language.as_mut()).keeping(&info),
-            scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
-            roles,
-            more: Vec::new(),
-            watch: Stopwatch::default(),
-            notes: Notes::default(),
-            forced: Some(Forced::new(tokens, logprobs)),
-        };
+        let mut driver = Driver::new(&mut handles, valid.method, valid.messages, (roles, &info));
+        driver.forced = Some(Forced::new(tokens, logprobs));
         let mut session = Session::new(valid.config, info, vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
         drive(&mut session, &mut driver, cancel, None, &mut |_| {})?;
         let outcome = session.outcome().ok_or_else(unfinished)?;
@@ -148,6 +129,15 @@ impl Engine {
             failures: outcome.failures.clone(),
         })
     }
+}
+
+/// Only the ids decide where the answer ends, and nothing is released.
+fn take_as_it_is(config: &mut SearchConfig) {
+    config.stop.clear();
+    // Tokens are taken, not drawn.
+    config.sampling.repetition_penalty = 1.0;
+    config.limits.chunks = u32::MAX;
+    config.on_exhausted = OnExhausted::LeastViolation;
 }
 
 /// Whether the engine gives log-probabilities of tokens that it did not choose.

@@ -2,12 +2,12 @@
 
 use crate::{
     CancelToken, EngineError, Event, Inputs, Output, Progress, Request, Roles, UnderTerms, back_ends::Handles,
-    beams::Beams, deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, notes::Notes,
-    profile::Stopwatch, request::ValidRequest, scores::Scores,
+    deployment::Deployment, driver::Driver, likeliest::likeliest, migrate::Migrator, notes::Notes, profile::Stopwatch,
+    request::ValidRequest,
 };
 use inferenceguard_model::{ModelError, ModelInfo};
 use inferenceguard_search::{FailureKind, Need, Origin, Role, RoleFailure, SearchError, Session, Trace, Vocabulary};
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 impl UnderTerms<'_> {
     /// Runs a request on this thread.
@@ -93,17 +93,7 @@ fn run(
 ) -> Result<Ended, EngineError> {
     let ready = deployment.method(&valid.method)?;
     let (tokenizer, vocabulary) = (handles.language.tokenizer(), vocabulary(info));
-    let mut driver = Driver {
-        method: valid.method,
-        abilities: handles.abilities.clone(),
-        beams: Beams::new(handles.language.as_mut()).keeping(&ready.info),
-        scores: Scores::new(&mut handles.scores, valid.messages, Arc::clone(&tokenizer)),
-        roles,
-        more: Vec::new(),
-        forced: None,
-        watch: Stopwatch::default(),
-        notes: Notes::default(),
-    };
+    let mut driver = Driver::new(handles, valid.method, valid.messages, (roles, &ready.info));
     let mut session =
         Session::new(valid.config, ready.info.clone(), vocabulary, &valid.prompt, valid.prompt_tokens, tokenizer)?;
     if valid.record {
