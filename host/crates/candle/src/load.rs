@@ -15,6 +15,7 @@ use crate::{
     tokenizer_config::{SpecialNames, TokenizerConfig},
     weights::Weights,
 };
+use candle_core::Device;
 use inferenceguard_model::{Message, ModelError, ModelParts};
 
 /// How a folder is loaded.
@@ -74,13 +75,8 @@ impl Folder {
         }
         let template_from = about.from().to_owned();
         let eos = special.ends;
-        let fallback = match config.head {
-            Head::Language => Some(TemplateChoice::Plain),
-            Head::Score(_) => Some(TemplateChoice::Beaver),
-            Head::Classification => None,
-        };
         tokenizer.keep_from_words(&eos).map_err(ModelError::from)?;
-        let template = Template::new(files.path(), options, about, fallback)?;
+        let template = Template::new(files.path(), options, about, fallback(config.head))?;
         match template.choice() {
             TemplateChoice::Chat => facts.take("template", "chat", &template_from),
             chosen => facts.assume("template", chosen),
@@ -88,24 +84,39 @@ impl Folder {
         for warning in warnings(files, &template, &tokenizer, config.vocab)? {
             facts.warn(warning);
         }
-        let device = options.device.open(options.precision)?;
-        if weights.gguf().is_some() && !device.is_cpu() {
-            let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
-            return Err(CandleError::Device { device: options.device.to_string(), message });
-        }
-        let direct = device.is_cpu() && options.kernels == Kernels::Direct;
-        let rounded = if direct { options.precision.rounded() } else { Rounded::No };
-        let format = Format { dtype: options.precision.dtype_on(&device), direct, rounded };
+        let (device, format) = placed(options, &weights)?;
         let mut decoder = Decoder::load(config, &weights, &device, format)?;
         decoder.keep_prompts(options.prompt_cache);
         let parts = Subject { files, config: &decoder.config, weights: &weights, tokenizer: &tokenizer }.parts(
             template.digest(),
             options,
-            rounded == Rounded::Q8_0,
+            format.rounded == Rounded::Q8_0,
         );
         let (name, fingerprint) = (name(files, options), fingerprint::of(&parts));
         Ok(Self { decoder, weights, tokenizer, template, generation, eos, name, fingerprint, parts, facts })
     }
+}
+
+/// The template of a folder that has none.
+fn fallback(head: Head) -> Option<TemplateChoice> {
+    match head {
+        Head::Language => Some(TemplateChoice::Plain),
+        Head::Score(_) => Some(TemplateChoice::Beaver),
+        Head::Classification => None,
+    }
+}
+
+/// The device of these weights, and how it holds and multiplies their numbers.
+fn placed(options: &LoadOptions, weights: &Weights) -> Result<(Device, Format), CandleError> {
+    let device = options.device.open(options.precision)?;
+    if weights.gguf().is_some() && !device.is_cpu() {
+        let message = "GGUF files are for the CPU; use --device cpu, or the safetensors of this model".into();
+        return Err(CandleError::Device { device: options.device.to_string(), message });
+    }
+    let direct = device.is_cpu() && options.kernels == Kernels::Direct;
+    let rounded = if direct { options.precision.rounded() } else { Rounded::No };
+    let format = Format { dtype: options.precision.dtype_on(&device), direct, rounded };
+    Ok((device, format))
 }
 
 /// Warnings: no template, or tokens that the model does not have. A prompt that needs such a token is an error at once, and so

@@ -12,7 +12,7 @@
 //! - [`sample_row`]: the reference sampler, the same on every back end for the same numbers.
 //! - [`dense`]: networks of components on the back end's device.
 //! - [`LockedBackEnd`]: a model for several callers, without a thread.
-//! - [`lock`], [`unpoisoned`]: locks that outlive a panic; [`from_boxed!`]: errors that hold others in a box;
+//! - [`lock`], [`unpoisoned`]: locks that outlive a panic; [`from_boxed!`], [`from_through!`]: errors that hold others;
 //! - [`with_causes`]: an error on one line.
 //! - [`toy`]: a scripted back end in memory.
 //! - [`fake`]: a remote engine for tests that gives bad answers.
