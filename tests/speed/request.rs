@@ -10,8 +10,7 @@ use inferenceguard_host::{EngineBuilder, EngineError, Request, Roles, RolesFacto
 use inferenceguard_model::Model;
 use inferenceguard_sandbox::{Activation, Sandbox};
 use inferenceguard_search::{
-    Advanced, Batch, BudgetState, Constraint, Cost, CostGrain, CostKind, Decision, Needs, Plan, Policy, RoleFailure,
-    Tracked, Tracker,
+    Advanced, Batch, BudgetState, Constraint, Cost, Decision, Needs, Plan, Policy, RoleFailure, Tracked, Tracker,
 };
 use std::{
     collections::BTreeMap,
@@ -164,17 +163,7 @@ impl Tracker for Timed<dyn Tracker> {
 }
 
 impl Cost for Timed<dyn Cost> {
-    fn needs(&self) -> &Needs {
-        self.inner.needs()
-    }
-
-    fn kind(&self) -> CostKind {
-        self.inner.kind()
-    }
-
-    fn grain(&self) -> CostGrain {
-        self.inner.grain()
-    }
+    inferenceguard_testkit::described_by!(inner);
 
     fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
         self.spent.on(|| self.inner.price(rows))

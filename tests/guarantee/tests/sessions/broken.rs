@@ -64,17 +64,7 @@ impl Tracker for Faulty<Box<dyn Tracker>> {
 }
 
 impl Cost for Faulty<Box<dyn Cost>> {
-    fn needs(&self) -> &Needs {
-        self.inner.needs()
-    }
-
-    fn kind(&self) -> CostKind {
-        self.inner.kind()
-    }
-
-    fn grain(&self) -> CostGrain {
-        self.inner.grain()
-    }
+    inferenceguard_testkit::described_by!(inner);
 
     fn price(&mut self, rows: &Batch) -> Result<Vec<Vec<f64>>, RoleFailure> {
         let out = self.inner.price(rows)?;
