@@ -12,8 +12,8 @@ use crate::{
 };
 use inferenceguard_model::{Abilities, Token};
 use inferenceguard_search::{
-    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Plan, Policy, PricedConstraint, PricedText, Release,
-    RoleFailure, SearchConfig, SearchError, Session, Status, Vocabulary,
+    Audit, Batch, ConstraintReport, Decision, Needs, OnExhausted, Outcome, Plan, Policy, PricedConstraint, PricedText,
+    Release, RoleFailure, SearchConfig, SearchError, Session, Status, Vocabulary,
 };
 use serde::Serialize;
 
@@ -122,12 +122,7 @@ impl Engine {
         if outcome.tokens != tokens && outcome.failures.is_empty() && !cancel.is_cancelled() {
             return Err(partly(outcome.tokens.len(), tokens.len()).into());
         }
-        Ok(Judgement {
-            generation: deployment.generation,
-            within_budget: outcome.status == Status::WithinBudget,
-            constraints: outcome.constraints.clone(),
-            failures: outcome.failures.clone(),
-        })
+        Ok(of_outcome(deployment.generation, outcome))
     }
 }
 
@@ -145,6 +140,16 @@ pub(crate) fn check_forced(abilities: &Abilities) -> Result<(), EngineError> {
     match abilities.forced {
         true => Ok(()),
         false => Err(EngineError::Unpriceable { engine: back_ends::engine(&abilities.engine) }),
+    }
+}
+
+/// The judgement of an answer whose tokens were all taken.
+fn of_outcome(generation: u64, outcome: &Outcome) -> Judgement {
+    Judgement {
+        generation,
+        within_budget: outcome.status == Status::WithinBudget,
+        constraints: outcome.constraints.clone(),
+        failures: outcome.failures.clone(),
     }
 }
 

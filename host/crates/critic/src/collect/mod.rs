@@ -94,20 +94,23 @@ pub fn collect(
     let places: Vec<(usize, &str)> = prompts.iter().map(String::as_str).enumerate().collect();
     progress.set_length(prompts.len() as u64);
     for (index, batch) in places.chunks(options.batch).enumerate() {
-        let mut shard = match store.read(index)? {
-            Some(shard) => shard,
-            None => {
-                let shard = answer(model, labeller, batch, constraints.len(), options)?;
-                store.write(index, &shard)?;
-                shard
-            }
-        };
+        let mut shard = kept_or(&store, index, || answer(model, labeller, batch, constraints.len(), options))?;
         kept.push(std::mem::take(&mut shard.tables), &store, index)?;
         found.push(shard);
         progress.inc(batch.len() as u64);
     }
     found.tables = kept.tables;
     Ok(found)
+}
+
+/// The shard of this number: that of the store, else a new one, which is written.
+fn kept_or(store: &Store, index: usize, make: impl FnOnce() -> Result<Shard>) -> Result<Shard> {
+    if let Some(shard) = store.read(index)? {
+        return Ok(shard);
+    }
+    let shard = make()?;
+    store.write(index, &shard)?;
+    Ok(shard)
 }
 
 fn check_prompts(prompts: &[String]) -> Result<()> {
