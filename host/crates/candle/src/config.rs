@@ -136,10 +136,7 @@ impl DecoderConfig {
         let head_dim = fields.head_dim(family, hidden, heads)?;
         let may_bias = matches!(family, Family::Llama | Family::Qwen3 | Family::Gemma3);
         let biased = may_bias && fields.flag_or("attention_bias", false)?;
-        let (rope, gemma) = match family {
-            Family::Gemma3 => Gemma::parse(&fields, head_dim, max_positions).map(|(rope, own)| (rope, Some(own)))?,
-            _ => (Rope::parse(&fields, head_dim, max_positions)?, None),
-        };
+        let (rope, gemma) = fields.positions(family, head_dim, max_positions)?;
         let config = Self {
             family,
             head: fields.head(kind)?,
@@ -214,6 +211,14 @@ impl Fields<'_> {
             _ => hidden / heads,
         };
         self.size_or("head_dim", default)
+    }
+
+    /// Angles of positions, and what only Gemma 3 has.
+    fn positions(&self, family: Family, head_dim: usize, most: usize) -> Result<(Rope, Option<Gemma>), CandleError> {
+        match family {
+            Family::Gemma3 => Gemma::parse(self, head_dim, most).map(|(rope, own)| (rope, Some(own))),
+            _ => Ok((Rope::parse(self, head_dim, most)?, None)),
+        }
     }
 
     fn kv_heads(&self, family: Family, heads: usize) -> Result<usize, CandleError> {
