@@ -3,7 +3,7 @@
 use crate::source::text;
 use std::fmt::Write as _;
 
-const SOURCE: &str = "host/crates/server/src/metrics.rs";
+const SOURCE: &str = "host/crates/server/src/metrics/register.rs";
 
 /// A table of all metrics.
 pub(crate) fn section() -> String {
@@ -24,8 +24,7 @@ pub(crate) fn names() -> Vec<String> {
 
 /// Names with their units, and the texts of help, in the order of registration.
 fn registered(source: &str) -> Vec<(String, String)> {
-    let (_, body) = source.split_once("fn register(mut self)").expect("the function that registers");
-    let body = body.split("\n    }\n").next().unwrap_or_default();
+    let (_, body) = source.split_once("impl Metrics {").expect("the functions that register");
     let (mut all, mut help) = (Vec::new(), String::new());
     for statement in body.split(";\n") {
         let texts: Vec<&str> = statement.split('"').skip(1).step_by(2).collect();

@@ -23,6 +23,7 @@ mod data;
 mod fit;
 mod labelled;
 mod latents;
+mod manifest_text;
 mod measure;
 mod objective;
 mod options;
