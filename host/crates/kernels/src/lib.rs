@@ -45,6 +45,7 @@ pub fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
     /// Numbers that are worth a second thread.
     const PART: usize = 1 << 14;
     let (mut out, arch) = (gate.to_vec(), Arch::new());
+    out.truncate(up.len());
     let parts = out.par_chunks_mut(PART).zip(up.par_chunks(PART));
     parts.for_each(|(gate, up)| arch.dispatch(Gate { gate, up }));
     out
@@ -94,5 +95,16 @@ mod tests {
             assert!((f64::from(exp::<pulp::Scalar>(x)) / expected - 1.0).abs() < 3e-7, "at {x}");
         }
         assert_eq!(exp::<pulp::Scalar>(0.0), 1.0);
+    }
+
+    #[test]
+    fn a_gate_is_as_long_as_the_shorter_side() {
+        let (x, up) = ([0.5, -1.5, 2.0], [1.0, 3.0, -2.0]);
+        let all = gate(&x, &up);
+        for (found, (x, up)) in all.iter().zip(x.iter().zip(up)) {
+            assert!((found - x / (1.0 + (-x).exp()) * up).abs() < 1e-6, "{all:?}");
+        }
+        assert_eq!(all.len(), 3);
+        assert_eq!((gate(&x, &up[..2]), gate(&x[..2], &up)), (all[..2].to_vec(), all[..2].to_vec()));
     }
 }
