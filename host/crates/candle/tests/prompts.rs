@@ -1,5 +1,5 @@
-//! A prompt that begins like a recent prompt of the same tenant gives the same numbers, to the last bit; other tenants find nothing of
-//! it; the memory for recent prompts is bounded.
+//! A prompt that begins like a recent prompt of the same tenant gives the same numbers, to the last bit; other tenants find nothing
+//! of it; the memory for recent prompts is bounded.
 
 mod common;
 
