@@ -82,7 +82,9 @@ impl Marker {
         match path.rsplit(['.', '/']).next()? {
             "md" => Some(Self::Page),
             "rs" | "wit" | "c" | "h" => Some(Self::Comment("//")),
-            "toml" | "run" | "release" | "install" | "book" | "yaml" | "yml" | "Containerfile" => Some(Self::Comment("#")),
+            "toml" | "run" | "release" | "install" | "book" | "yaml" | "yml" | "Containerfile" => {
+                Some(Self::Comment("#"))
+            }
             _ => None,
         }
     }
