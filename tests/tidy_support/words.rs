@@ -62,6 +62,7 @@ fn the_search_for_words_finds_them_in_prose_only() {
         found("a.rs", "/// Whoever asks.") && found("a.rs", "let a = 1; // So many.") && found("a.md", "It was told.")
     );
     assert!(found("a.toml", "a = 1 # anew") && found("a.wit", "    /// One that is priced."));
+    assert!(found(".ci/run", "# It was told.") && found(".ci/release", "# It was told."));
     assert!(!found("a.rs", "let told = \"told\";") && !found("a.rs", "/// The flag `--anew`, \"as ever\"."));
     let in_a_string = format!("let url = \"http://a // {}\";", "told");
     assert!(!found("a.rs", &in_a_string) && !found("a.rs", "// retold, renewed, one thatch"));
@@ -81,7 +82,9 @@ impl Marker {
         match path.rsplit(['.', '/']).next()? {
             "md" => Some(Self::Page),
             "rs" | "wit" | "c" | "h" => Some(Self::Comment("//")),
-            "toml" | "run" | "install" | "book" | "yaml" | "yml" | "Containerfile" => Some(Self::Comment("#")),
+            "toml" | "run" | "release" | "install" | "book" | "yaml" | "yml" | "Containerfile" => {
+                Some(Self::Comment("#"))
+            }
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Products, attention and draws by themselves.
 
 use crate::{Work, compute_here};
-use inferenceguard_kernels::{Format, Packed, Quantized, attend};
+use inferenceguard_kernels::{Bf16, Format, Packed, Quantized, attend};
 use inferenceguard_model::{Pick, SampleRequest, sample_row};
 use std::hint::black_box;
 
@@ -18,6 +18,13 @@ pub(crate) fn product_f32(rows: usize) -> Work {
     let packed = Packed::new(&numbers(OUTPUTS * INPUTS), OUTPUTS, INPUTS);
     let x = numbers(rows * INPUTS);
     Box::new(move || drop(black_box(packed.forward(black_box(&x), &[OUTPUTS], None))))
+}
+
+pub(crate) fn product_bf16(rows: usize) -> Work {
+    compute_here();
+    let weights = Bf16::new(&numbers(OUTPUTS * INPUTS), OUTPUTS, INPUTS);
+    let x = numbers(rows * INPUTS);
+    Box::new(move || drop(black_box(weights.forward(black_box(&x), &[OUTPUTS], None))))
 }
 
 pub(crate) fn product_q8_0(rows: usize) -> Work {

@@ -31,6 +31,8 @@ const TIMES: usize = 3;
 const PATHS: &[(&str, Prepare)] = &[
     ("product-f32-1", || kernels::product_f32(1)),
     ("product-f32-8", || kernels::product_f32(8)),
+    ("product-bf16-1", || kernels::product_bf16(1)),
+    ("product-bf16-8", || kernels::product_bf16(8)),
     ("product-q8_0-1", || kernels::product_q8_0(1)),
     ("product-q8_0-8", || kernels::product_q8_0(8)),
     ("product-q4_k-8", kernels::product_q4_k),

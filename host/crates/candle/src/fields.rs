@@ -46,11 +46,13 @@ impl<'a> Fields<'a> {
         CandleError::Field { path, field, found: found.to_string(), expected: expected.into() }
     }
 
+    /// A number of 32 bits: the product of two fits 64, so that no width of heads wraps to that of a tensor.
     pub(crate) fn size(&self, key: &str) -> Result<usize, CandleError> {
-        let value = self.get(key).ok_or_else(|| self.wrong(key, "missing", "a whole number above 0"))?;
-        match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
-            Some(n) if n > 0 => Ok(n),
-            _ => Err(self.wrong(key, value, "a whole number above 0")),
+        const EXPECTED: &str = "a whole number above 0, and below 2^32";
+        let value = self.get(key).ok_or_else(|| self.wrong(key, "missing", EXPECTED))?;
+        match value.as_u64().and_then(|n| u32::try_from(n).ok()) {
+            Some(n) if n > 0 => Ok(n as usize),
+            _ => Err(self.wrong(key, value, EXPECTED)),
         }
     }
 

@@ -2,7 +2,7 @@
 //! read.
 
 use crate::{
-    CandleError, DecoderConfig, ModelFiles, Precision,
+    CandleError, DecoderConfig, DeviceChoice, Head, ModelFiles, Precision,
     files::SAFETENSORS,
     gguf::Gguf,
     weights::{self, Weights},
@@ -89,27 +89,42 @@ impl Survey {
         self.tensors.iter().map(|tensor| tensor.numbers).sum()
     }
 
-    /// Bytes of the weights in memory, in this number format; quantised matrices of a GGUF file stay as they are. What lies between
-    /// layers comes on top.
+    /// Bytes of the weights in memory, in this number format on this device, by our own kernels where it is the CPU; quantised
+    /// matrices of a GGUF file stay as they are. What lies between layers comes on top.
     #[must_use]
-    pub fn weight_bytes(&self, precision: Precision) -> u64 {
-        let each = precision.dtype().size_in_bytes() as u64;
+    pub fn weight_bytes(&self, precision: Precision, device: DeviceChoice) -> u64 {
         let one = |tensor: &Held| match precision {
             _ if tensor.quantized => tensor.bytes,
             Precision::Q8_0 if tensor.matrix => {
                 tensor.numbers.div_ceil(Format::Q8_0.span() as u64) * Format::Q8_0.bytes() as u64
             }
-            _ => tensor.numbers * each,
+            Precision::BF16 if tensor.matrix => tensor.numbers * 2,
+            _ => tensor.numbers * number_bytes(precision, device),
         };
-        self.tensors.iter().map(one).sum()
+        let all: u64 = self.tensors.iter().map(one).sum();
+        if (precision, device) == (Precision::F32, DeviceChoice::Cpu) { all + self.tied_head_bytes() } else { all }
     }
 
-    /// Bytes of the keys and values of one token, in this number format.
-    #[must_use]
-    pub fn token_bytes(&self, precision: Precision) -> u64 {
-        let numbers = self.config.as_ref().map_or(0, |c| 2 * c.layers * c.kv_heads * c.head_dim);
-        (numbers * precision.dtype().size_in_bytes()) as u64
+    /// Bytes of the head of a tied model whose embedding is f32: our own kernel reads a second copy, in another order.
+    fn tied_head_bytes(&self) -> u64 {
+        let tied = self.config.as_ref().filter(|config| config.tied && config.head == Head::Language);
+        let numbers = tied.map_or(0, |config| (config.vocab as u64).saturating_mul(config.hidden as u64));
+        let is_embedding = |tensor: &Held| !tensor.quantized && tensor.matrix && tensor.numbers == numbers;
+        if self.tensors.iter().any(is_embedding) { 4 * numbers } else { 0 }
     }
+
+    /// Bytes of the keys and values of one token, in this number format on this device; `u64::MAX` if they are more, since the
+    /// configuration may hold any sizes.
+    #[must_use]
+    pub fn token_bytes(&self, precision: Precision, device: DeviceChoice) -> u64 {
+        let sizes = self.config.as_ref().map_or([0; 3], |config| [config.layers, config.kv_heads, config.head_dim]);
+        sizes.into_iter().fold(2 * number_bytes(precision, device), |bytes, size| bytes.saturating_mul(size as u64))
+    }
+}
+
+/// Bytes of a number that is not in a matrix of fewer bits: the CPU holds all of these as f32.
+fn number_bytes(precision: Precision, device: DeviceChoice) -> u64 {
+    if device == DeviceChoice::Cpu { 4 } else { precision.dtype().size_in_bytes() as u64 }
 }
 
 /// The model's own files, with their bytes.

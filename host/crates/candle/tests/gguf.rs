@@ -169,10 +169,16 @@ fn a_gemma_says_by_its_metadata_what_config_json_says() {
     };
     let period = with("gemma3.attention.sliding_window_pattern", Value::U32(2), false).unwrap();
     assert!(period.windows.iter().enumerate().all(|(layer, window)| window.is_none() == (layer % 2 == 1)));
-    assert!(with("gemma3.final_logit_softcapping", Value::F32(0.0), false).is_ok());
+    for config in [false, true] {
+        assert!(with("gemma3.final_logit_softcapping", Value::F32(0.0), config).is_ok());
+        assert!(with("gemma3.attention.sliding_window_pattern", Value::U32(6), config).is_ok());
+    }
     for (key, value, config) in [
         ("gemma3.attn_logit_softcapping", Value::F32(50.0), false),
         ("gemma3.final_logit_softcapping", Value::F32(30.0), false),
+        ("gemma3.attn_logit_softcapping", Value::F32(50.0), true),
+        ("gemma3.attention.sliding_window_pattern", Value::U32(2), true),
+        ("gemma3.attention.sliding_window_pattern", Value::U32(0), true),
         ("gemma3.attention.sliding_window", Value::U32(0), false),
         ("gemma3.attention.sliding_window", Value::U32(99), true),
         ("gemma3.rope.freq_base_swa", Value::F32(-1.0), false),

@@ -119,6 +119,8 @@ fn impossible_settings() {
     assert_eq!(field(&with_config("qwen2", |c| c["num_key_value_heads"] = json!(3))), "num_key_value_heads");
     assert_eq!(field(&with_config("qwen3", |c| c["head_dim"] = json!(7))), "head_dim");
     assert_eq!(field(&with_config("qwen2", |c| c["num_attention_heads"] = json!(64))), "head_dim");
+    // Four such heads are 32 numbers wide, if 64 bits are all that is kept of the product.
+    assert_eq!(field(&with_config("qwen3", |c| c["head_dim"] = json!((1u64 << 62) + 8))), "head_dim");
     let many = json!(1_000_000_000_000u64);
     assert_eq!(field(&with_config("qwen3", |c| c["num_hidden_layers"] = many)), "num_hidden_layers");
     assert_eq!(field(&with_config("llama3-rope", |c| c["rope_scaling"]["rope_type"] = json!("yarn"))), "rope_type");

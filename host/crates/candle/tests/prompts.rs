@@ -1,11 +1,11 @@
-//! A prompt that begins like a recent prompt of the same tenant gives the same numbers, to the last bit; other tenants find nothing of
-//! it; the memory for recent prompts is bounded.
+//! A prompt that begins like a recent prompt of the same tenant gives the same numbers, to the last bit; other tenants find nothing
+//! of it; the memory for recent prompts is bounded.
 
 mod common;
 
 use common::golden;
 use inferenceguard_candle::{
-    CandleModel, CandleScoreModel, HfTokenizer, Kernels, LoadOptions, PromptCache, TemplateChoice,
+    CandleModel, CandleScoreModel, HfTokenizer, Kernels, LoadOptions, Precision, PromptCache, TemplateChoice,
 };
 use inferenceguard_model::{Caller, Message, Model, Reading, ScoreModel, ScoreOpening, Token};
 use inferenceguard_schedule::{Limits, Scheduler};
@@ -84,6 +84,26 @@ fn what_a_conversation_sends_again_changes_no_number() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn in_fewer_bits_it_changes_no_number_either() {
+    let first = tokens(40, 5);
+    let parted = [first[..20].to_vec(), vec![100, 101]].concat();
+    let longer = [first.clone(), vec![8, 9]].concat();
+    let cases = ["qwen3", "gemma3"].map(|name| [(name, Precision::BF16), (name, Precision::Q8_0)]);
+    for (name, precision) in cases.into_iter().flatten() {
+        let open = |bytes| {
+            let prompt_cache = PromptCache { bytes, unnamed: true };
+            let options = LoadOptions { precision, prompt_cache, ..LoadOptions::default() };
+            CandleModel::load(&golden(name), &options).unwrap()
+        };
+        let (mut kept, mut plain) = (open(1 << 20), open(0));
+        for prompt in [&first, &parted, &longer, &first] {
+            assert_eq!(answers(&mut kept, prompt), answers(&mut plain, prompt), "{name} in {precision:?}");
+        }
+        assert_eq!(reused(&mut kept, None, &first), 39, "{name} in {precision:?}");
     }
 }
 

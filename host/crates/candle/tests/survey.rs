@@ -6,10 +6,13 @@ mod made;
 
 use candle_core::quantized::GgmlDType;
 use common::{copy, golden};
-use inferenceguard_candle::{ModelFiles, Precision, Survey};
+use inferenceguard_candle::{DeviceChoice, ModelFiles, Precision, Survey};
 use made::{Parts, with_weights};
 use safetensors::SafeTensors;
 use std::fs;
+
+const CPU: DeviceChoice = DeviceChoice::Cpu;
+const GPU: DeviceChoice = DeviceChoice::Cuda(0);
 
 /// Numbers in all tensors of a folder, and of those in matrices.
 fn numbers(name: &str) -> (u64, u64) {
@@ -35,13 +38,21 @@ fn a_whole_folder_has_no_problems_and_its_sizes_are_those_of_its_tensors() {
     for name in ["llama1", "llama2-gqa", "qwen3", "gemma3", "score-llama-cost"] {
         let survey = Survey::of(&ModelFiles::folder(&golden(name)), true);
         assert!(survey.problems.is_empty(), "{name}: {:?}", survey.problems);
-        let (all, _) = numbers(name);
+        let (all, matrices) = numbers(name);
         assert_eq!(survey.numbers(), all, "{name}");
-        assert_eq!((survey.weight_bytes(Precision::F32), survey.weight_bytes(Precision::BF16)), (4 * all, 2 * all));
-        assert!(survey.weight_bytes(Precision::Q8_0) < 2 * all, "{name}");
         let config = survey.config.as_ref().unwrap();
+        // The head of a tied model in f32 is a copy of its embedding.
+        let head = u64::from(config.tied) * (config.vocab * config.hidden) as u64;
+        let weights = |precision, device| survey.weight_bytes(precision, device);
+        assert_eq!(weights(Precision::F32, CPU), 4 * (all + head), "{name}");
+        assert_eq!((weights(Precision::F32, GPU), weights(Precision::BF16, GPU)), (4 * all, 2 * all), "{name}");
+        // On the CPU matrices alone are rounded.
+        assert_eq!(weights(Precision::BF16, CPU), 2 * matrices + 4 * (all - matrices), "{name}");
+        assert!(weights(Precision::Q8_0, CPU) < 2 * all, "{name}");
         let token = (2 * config.layers * config.kv_heads * config.head_dim) as u64;
-        assert_eq!((survey.token_bytes(Precision::F32), survey.token_bytes(Precision::F16)), (4 * token, 2 * token));
+        let tokens = |precision, device| survey.token_bytes(precision, device);
+        assert_eq!((tokens(Precision::F32, CPU), tokens(Precision::F16, GPU)), (4 * token, 2 * token), "{name}");
+        assert_eq!((tokens(Precision::BF16, CPU), tokens(Precision::BF16, GPU)), (4 * token, 2 * token), "{name}");
         assert!(survey.found.iter().any(|(file, bytes)| file == "config.json" && *bytes > 100), "{name}");
     }
 }
@@ -53,8 +64,8 @@ fn quantised_matrices_of_a_gguf_file_stay_as_they_are() {
     let (all, matrices) = numbers("llama1");
     let (floats, small) = (survey(GgmlDType::F32), survey(GgmlDType::Q8_0));
     assert!(floats.problems.is_empty() && small.problems.is_empty(), "{:?}", small.problems);
-    assert_eq!(floats.weight_bytes(Precision::F32), 4 * all);
-    let kept = small.weight_bytes(Precision::F32);
+    assert_eq!(floats.weight_bytes(Precision::F32, CPU), 4 * all);
+    let kept = small.weight_bytes(Precision::F32, CPU);
     assert!(kept < 4 * all && kept >= matrices * 34 / 32, "{kept} of {all} numbers, {matrices} in matrices");
 }
 
@@ -82,4 +93,18 @@ fn a_damaged_file_is_a_problem_and_is_named_once() {
     assert!(matches!(&survey.problems[..], [one] if one.contains("model.safetensors")), "{:?}", survey.problems);
     let gguf = Survey::of(&with_weights(&golden("llama1"), b"GGUF".to_vec(), false), true);
     assert!(gguf.problems.iter().filter(|one| one.contains("broken GGUF file")).count() == 1, "{:?}", gguf.problems);
+}
+
+#[test]
+fn sizes_that_no_memory_holds_do_not_overflow() {
+    let folder = copy("llama2-gqa");
+    let path = folder.path().join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for field in ["num_attention_heads", "num_key_value_heads", "head_dim"] {
+        config[field] = (1_u64 << 31).into();
+    }
+    fs::write(&path, config.to_string()).unwrap();
+    let survey = Survey::of(&ModelFiles::folder(folder.path()), true);
+    assert!(survey.config.is_some(), "{:?}", survey.problems);
+    assert_eq!(survey.token_bytes(Precision::F32, CPU), u64::MAX);
 }

@@ -67,4 +67,15 @@ mod tests {
         }
         assert_eq!(exp::<pulp::Scalar>(0.0), 1.0);
     }
+
+    #[test]
+    fn a_gate_is_as_long_as_the_shorter_side() {
+        let (x, up) = ([0.5, -1.5, 2.0], [1.0, 3.0, -2.0]);
+        let all = gate(&x, &up);
+        for (found, (x, up)) in all.iter().zip(x.iter().zip(up)) {
+            assert!((found - x / (1.0 + (-x).exp()) * up).abs() < 1e-6, "{all:?}");
+        }
+        assert_eq!(all.len(), 3);
+        assert_eq!((gate(&x, &up[..2]), gate(&x[..2], &up)), (all[..2].to_vec(), all[..2].to_vec()));
+    }
 }

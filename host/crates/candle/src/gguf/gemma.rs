@@ -27,12 +27,7 @@ pub(super) fn tell(gguf: &Gguf, fields: &mut Map<String, Json>) -> Result<(), Ca
     if gguf.value(&gguf.key(LOCAL_BASE)).is_some() {
         fields.insert("rope_local_base_freq".into(), gguf.above_zero(LOCAL_BASE)?.into());
     }
-    for key in CAPS {
-        // Zero is how a file says that there is none.
-        if gguf.value(&gguf.key(key)).is_some_and(|value| !is_zero(value)) {
-            return Err(gguf.wrong(&gguf.key(key), "absent: scores and logits without a cap"));
-        }
-    }
+    refuse_caps(gguf)?;
     let (heads, head_dim) = (gguf.needed("attention.head_count")?, fields.get("head_dim").cloned());
     let scalar = match gguf.needed("block_count")? {
         LARGEST => Some((gguf.needed("embedding_length")? / heads).into()),
@@ -40,6 +35,15 @@ pub(super) fn tell(gguf: &Gguf, fields: &mut Map<String, Json>) -> Result<(), Ca
     };
     fields.extend(scalar.map(|scalar| ("query_pre_attn_scalar".to_owned(), scalar)));
     Ok(())
+}
+
+fn refuse_caps(gguf: &Gguf) -> Result<(), CandleError> {
+    // Zero is how a file says that there is none.
+    let caps = |key: &&str| gguf.value(&gguf.key(key)).is_some_and(|value| !is_zero(value));
+    match CAPS.into_iter().find(caps) {
+        Some(key) => Err(gguf.wrong(&gguf.key(key), "absent: scores and logits without a cap")),
+        None => Ok(()),
+    }
 }
 
 fn is_zero(value: &Value) -> bool {
@@ -50,11 +54,18 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// Whether config.json has the same windows and the same base of the layers with a window.
+/// Whether config.json has the same windows on the same layers, the same base of the layers with a window, and no caps.
 pub(super) fn agrees(gguf: &Gguf, config: &DecoderConfig) -> Result<(), CandleError> {
     let Some(gemma) = &config.gemma else { return Ok(()) };
+    refuse_caps(gguf)?;
     if let Some(window) = config.windows.iter().flatten().next() {
         gguf.agree(WINDOW, "sliding_window", *window as f64)?;
     }
-    gguf.agree(LOCAL_BASE, "rope_local_base_freq", gemma.local.theta)
+    gguf.agree(LOCAL_BASE, "rope_local_base_freq", gemma.local.theta)?;
+    let Some(period) = gguf.optional(PERIOD)? else { return Ok(()) };
+    let agrees = |(layer, window): (usize, &Option<usize>)| window.is_none() == (layer + 1).is_multiple_of(period);
+    if config.windows.iter().enumerate().all(agrees) {
+        return Ok(());
+    }
+    Err(gguf.disagreement(&gguf.key(PERIOD), period.to_string(), "layer_types", format!("{:?}", config.windows)))
 }

@@ -138,14 +138,14 @@ mod x86 {
         /// The number of rows.
         ///
         /// # Panics
-        /// If `panels` panels of these tiles, or the lines or sums of this many rows, are not there.
+        /// If there are no rows, or `panels` panels of these tiles, or the lines or sums of the rows, are not there.
         fn checked(&self, panels: usize) -> usize {
             let Self { depth, tiles, apart, .. } = self;
             let rows = self.lines.len() / depth;
             let known = self.lines.len() == rows * depth && tiles.start < tiles.end && tiles.end <= *depth;
             let weights = self.panels.len() >= (panels - 1) * apart.0 + depth;
             let sums = self.sums.len() >= (panels - 1) * apart.1 + rows;
-            assert!(known && weights && sums, "tiles {tiles:?} of {depth}, {rows} rows, {panels} panels");
+            assert!(rows > 0 && known && weights && sums, "tiles {tiles:?} of {depth}, {rows} rows, {panels} panels");
             rows
         }
 

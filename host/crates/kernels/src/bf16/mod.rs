@@ -1,8 +1,8 @@
 //! Matrices of bf16, 16 bits a number: half of what f32 reads from memory.
 //!
 //! The rows of x are rounded to bf16, products are exact, sums are f32. How a sum is rounded on the way is the machine's: AMX adds
-//! 32 inputs at a time, AVX-512 two, any other machine one. A process chooses once, and computes all rows in that way: they are the
-//! same from call to call, but another machine may round them otherwise.
+//! 32 inputs at a time, AVX-512 two, any other machine one; AMX and AVX-512 also take numbers below 2^-126 as 0. A process chooses
+//! once, and computes all rows in that way: they are the same from call to call, but another machine may round them otherwise.
 //!
 //! **Invariant**: as in the kernels for f32, a row's numbers do not depend on which other rows are in the batch.
 

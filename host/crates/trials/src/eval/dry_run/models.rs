@@ -5,7 +5,7 @@ use crate::{
     TrialError,
     eval::{EvalOptions, given::Given, under_test::Bundled},
 };
-use inferenceguard_candle::{LoadOptions, ModelFiles, Precision, Survey, TextSide};
+use inferenceguard_candle::{LoadOptions, ModelFiles, Survey, TextSide};
 use inferenceguard_catalog::{CatalogError, Loading, embedded, hub, score_places};
 use inferenceguard_eval::Dataset;
 use inferenceguard_model::{Message, with_causes};
@@ -179,15 +179,15 @@ fn template_from(texts: &TextSide) -> Vec<String> {
 }
 
 fn about(part: &Part<'_>, files: &ModelFiles, survey: &Survey) -> ModelAhead {
-    let precision: Precision = part.load.precision;
+    let (precision, device) = (part.load.precision, part.load.device);
     ModelAhead {
         role: part.role,
         name: part.name.to_owned(),
         place: files.path().to_owned(),
         found: survey.found.clone(),
         numbers: survey.numbers(),
-        weight_bytes: survey.weight_bytes(precision),
-        token_bytes: survey.token_bytes(precision),
+        weight_bytes: survey.weight_bytes(precision, device),
+        token_bytes: survey.token_bytes(precision, device),
         context: survey.config.as_ref().map_or(0, |config| config.context),
         template: None,
         template_from: Vec::new(),

@@ -60,7 +60,9 @@ impl Memory {
         let tokens = prompt + u64::from(candidates) * u64::from(max_tokens);
         let about = || models.iter().map(|one| &one.about);
         // A judge reads one answer after the other.
-        let states = about().map(|one| one.token_bytes * if one.role == "judge" { prompt } else { tokens }).sum();
+        let states =
+            |one: &ModelAhead| one.token_bytes.saturating_mul(if one.role == "judge" { prompt } else { tokens });
+        let states = about().map(states).fold(0, u64::saturating_add);
         Self { weights: about().map(|one| one.weight_bytes).sum(), states, candidates, max_tokens }
     }
 }
@@ -147,7 +149,7 @@ impl DryRun {
             }
         }
         let Memory { weights, states, candidates, max_tokens } = self.memory;
-        let all = megabytes(weights + states);
+        let all = megabytes(weights.saturating_add(states));
         writeln!(
             f,
             "Memory: {all}: weights {}, and {} for {candidates} candidates of {max_tokens} tokens; what lies between layers comes on top",
