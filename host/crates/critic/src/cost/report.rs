@@ -45,7 +45,7 @@ pub struct Tried {
     pub latent: String,
     /// The least loss on the validation.
     pub loss: f64,
-    /// The AUC on the validation.
+    /// The AUC on the validation, without the model's own answers, as that of the test.
     pub auc: Option<f64>,
     /// The best epoch, from 1, and how many there were.
     pub epochs: (usize, usize),
@@ -66,11 +66,11 @@ pub struct Budget {
     pub own: Option<f64>,
 }
 
-/// A budget that a new harmless answer breaks with a probability of `alpha` at most, if it is drawn as those were that it was found
-/// on: the split-conformal quantile of what they cost.
+/// A budget that aims at a share `alpha` of new harmless answers beyond it: the split-conformal quantile of what those of the
+/// validation cost. It is no bound, because they also chose and calibrated the head; the shares beside it are of other answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConformalBudget {
-    /// The probability that it aims at.
+    /// The share that it aims at.
     pub alpha: f64,
     /// The answers it was found on: the model's own to harmless prompts where there are any, else all harmless ones; of the
     /// validation.
@@ -158,7 +158,7 @@ impl Job<'_> {
     /// The AUC on the validation.
     pub(super) fn validate(&self, head: &Head) -> Result<Tried> {
         let seen = self.seen(head, &self.data.parts.validation)?;
-        let auc = auc(&pairs(self.aim.cost(), &seen.iter().collect::<Vec<_>>()));
+        let auc = auc(&pairs(self.aim.cost(), &seen.iter().filter(|one| !one.own).collect::<Vec<_>>()));
         let epochs = (head.best_epoch + 1, head.history.len());
         Ok(Tried { latent: self.places.to_string(), loss: head.validation_loss(), auc, epochs })
     }
