@@ -69,8 +69,8 @@ pub enum TrainingError {
     },
     /// A cost for a bundle that ranks answers by a reward: the manifest that is written has none.
     #[error(
-        "--bundle {}: found a bundle with a `task`, which the new manifest would drop; expected a new folder, and `train reward` after \
-         this",
+        "--bundle {}: found a bundle with a `task`, which the new manifest would drop; expected a new folder, \
+         and `train reward` after this",
         folder.display()
     )]
     WouldDropReward {
