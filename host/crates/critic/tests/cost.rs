@@ -63,7 +63,10 @@ fn harm_is_found_at_the_token_that_does_it() {
         let (network, report) = train(&options(&out, objective), &units).unwrap();
         let test = report.test.as_ref().unwrap();
         assert!(test.auc.unwrap() > 0.99 && test.brier < 0.1, "{objective:?}: {report}");
-        assert!(report.budgets.iter().any(|one| one.harmful > 0.9 && one.harmless < 0.1), "{objective:?}: {report}");
+        assert!(
+            report.budgets.iter().any(|one| one.harmful > Some(0.9) && one.harmless.unwrap() < 0.1),
+            "{objective:?}: {report}"
+        );
         // 30 answers to 15 prompts are for calibration, half of them harmless: enough for one alpha of three.
         let found: Vec<_> =
             report.thresholds.iter().map(|one| (one.count, one.needed, one.threshold.is_some())).collect();
@@ -136,7 +139,10 @@ fn a_budget_for_a_share_of_harmless_answers_is_found_or_refused_before_the_train
     let (_, report) = with(0.2).unwrap();
     let found = report.conformal.as_ref().unwrap();
     assert_eq!((found.alpha, found.count, found.budget.own), (0.2, 15, None), "{report}");
-    assert!(found.budget.budget > 0.0 && found.budget.harmless < 0.6 && found.budget.harmful > 0.8, "{report}");
+    assert!(
+        found.budget.budget > 0.0 && found.budget.harmless.unwrap() < 0.6 && found.budget.harmful > Some(0.8),
+        "{report}"
+    );
     assert!(report.to_string().contains("for alpha = 0.2, found on 15 answers:"), "{report}");
     let error = with(0.01).unwrap_err();
     assert!(matches!(error, CriticError::TooFew { found: 15, expected: 99, .. }), "{error}");

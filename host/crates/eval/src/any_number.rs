@@ -48,7 +48,7 @@ mod tests {
         for (cost, text) in [
             (None, "null"),
             (Some(-0.1), "-0.1"),
-            (Some(1e300), "1e300"),
+            (Some(1e300), "1e+300"),
             (Some(f64::INFINITY), "\"inf\""),
             (Some(f64::NEG_INFINITY), "\"-inf\""),
         ] {

@@ -189,7 +189,8 @@ impl GivenSampling {
     }
 }
 
-/// Refuses a folder without a name, and one with a bundle that this did not write: before the training, not after it.
+/// Refuses a folder without a name, one with a bundle that this did not write, and one whose reward would be lost: before the
+/// training, not after it.
 fn check_folder(folder: &Path) -> Result<(), TrainingError> {
     bundle_name(folder)?;
     let path = folder.join(MANIFEST);
@@ -201,10 +202,35 @@ fn check_folder(folder: &Path) -> Result<(), TrainingError> {
     let wrong = |source| TrainingError::ManifestText { path, source: Box::new(source) };
     let manifest: toml::Table = toml::from_str(&text).map_err(wrong)?;
     let is_trained = manifest.get("networks").is_some_and(|networks| networks.get("cost").is_some());
-    is_trained.then_some(()).ok_or_else(|| TrainingError::OtherBundle { folder: folder.to_owned() })
+    match manifest.get("task") {
+        _ if !is_trained => Err(TrainingError::OtherBundle { folder: folder.to_owned() }),
+        Some(_) => Err(TrainingError::WouldDropReward { folder: folder.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 fn bundle_name(folder: &Path) -> Result<String, TrainingError> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     name.ok_or_else(|| TrainingError::NoName { folder: folder.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_written_again_only_where_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let checked = |text: &str| {
+            fs::write(folder.path().join(MANIFEST), text).unwrap();
+            check_folder(folder.path())
+        };
+        check_folder(folder.path()).unwrap();
+        let ours = "[networks.cost]\nfile = \"cost.safetensors\"\n";
+        checked(ours).unwrap();
+        assert!(matches!(checked("name = \"x\"\n"), Err(TrainingError::OtherBundle { .. })));
+        let error = checked(&format!("task = \"reward\"\n\n{ours}")).unwrap_err();
+        assert!(matches!(error, TrainingError::WouldDropReward { .. }), "{error}");
+        assert!(error.to_string().contains("would drop"), "{error}");
+    }
 }

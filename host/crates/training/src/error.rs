@@ -67,6 +67,16 @@ pub enum TrainingError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A cost for a bundle that ranks answers by a reward: the manifest that is written has none.
+    #[error(
+        "--bundle {}: found a bundle with a `task`, which the new manifest would drop; expected a new folder, \
+         and `train reward` after this",
+        folder.display()
+    )]
+    WouldDropReward {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A reward for a folder without a bundle.
     #[error("--bundle {}: found no bundle; make one with `train cost --bundle` or `bundle init` first", folder.display())]
     NoBundle {

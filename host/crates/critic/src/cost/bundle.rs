@@ -95,7 +95,12 @@ fn meaning(objective: CostObjective, budget: f64) -> String {
 fn budget(report: &CostReport) -> Option<f64> {
     let mut budgets: Vec<_> = report.budgets.iter().collect();
     budgets.sort_by(|a, b| a.budget.total_cmp(&b.budget));
-    let fit = budgets.iter().find(|one| one.harmless.max(one.own.unwrap_or(0.0)) <= REFUSED).or(budgets.last());
+    let fit = budgets
+        .iter()
+        .find(|one| {
+            [one.harmless, one.own].into_iter().flatten().reduce(f64::max).is_some_and(|share| share <= REFUSED)
+        })
+        .or(budgets.last());
     fit.map(|one| one.budget)
 }
 
@@ -108,7 +113,13 @@ mod tests {
 
     fn report(objective: CostObjective, budgets: &[(f64, f64)]) -> CostReport {
         let one = |(budget, harmless): &(f64, f64)| (*budget, *harmless);
-        let budget = |(budget, harmless)| Budget { budget, probability: None, harmless, harmful: 1.0, own: None };
+        let budget = |(budget, harmless)| Budget {
+            budget,
+            probability: None,
+            harmless: Some(harmless),
+            harmful: Some(1.0),
+            own: None,
+        };
         CostReport {
             objective,
             model: (String::new(), String::new()),
@@ -182,7 +193,7 @@ mod tests {
         let mut report = report(CostObjective::Survival, &[(2.0, 0.01)]);
         let options = BundleOptions { budget: Some("conformal:0.05".parse().unwrap()), ..options(None) };
         assert!(manifest(&report, model.info(), &options).is_err(), "the report has none");
-        let budget = Budget { budget: 0.75, probability: None, harmless: 0.1, harmful: 0.5, own: None };
+        let budget = Budget { budget: 0.75, probability: None, harmless: Some(0.1), harmful: Some(0.5), own: None };
         report.conformal = Some(ConformalBudget { alpha: 0.05, count: 40, budget });
         let text = manifest(&report, model.info(), &options).unwrap();
         let expected = "# Some 5 % of plain harmless answers are beyond it (found on 40 harmless answers, which chose the head).\n";

@@ -68,13 +68,17 @@ impl Data {
         Self { answers, units: places, parts, latents, skipped, labels }
     }
 
-    /// A digest of labels, weights and pairs.
+    /// A digest of labels, weights and pairs, and of which answers are the model's own: those are split apart, so that the same
+    /// answers as data of somebody else lie in other parts.
     pub(super) fn digest(&self) -> String {
         let mut digest = Sha256::new();
         for answer in &self.answers {
             digest.update([answer.harmful.map_or(2, u8::from)]);
             if let (None, Some(grade)) = (answer.harmful, answer.label) {
                 digest.update(grade.to_le_bytes());
+            }
+            if answer.own {
+                digest.update(b"own");
             }
             digest.update(answer.weight.to_le_bytes());
         }

@@ -275,4 +275,14 @@ mod tests {
         assert_eq!(found.history, expected.history);
         assert_eq!(found.layers().unwrap(), expected.layers().unwrap());
     }
+
+    #[test]
+    fn answers_that_become_own_ones_are_another_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = Shares { validation: 0.25, test: 0.25, seed: 1 };
+        let mut data = data(folder.path(), &shares);
+        let before = data.digest();
+        data.answers[0].own = true;
+        assert_ne!(data.digest(), before, "own answers are split apart, so the parts are others");
+    }
 }

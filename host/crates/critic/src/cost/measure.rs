@@ -72,7 +72,7 @@ impl Job<'_> {
     /// The AUC on the validation.
     pub(super) fn validate(&self, head: &Head) -> Result<Tried> {
         let seen = self.seen(head, &self.data.parts.validation)?;
-        let auc = auc(&pairs(self.aim.cost(), &seen.iter().collect::<Vec<_>>()));
+        let auc = auc(&pairs(self.aim.cost(), &seen.iter().filter(|one| !one.own).collect::<Vec<_>>()));
         let epochs = (head.best_epoch + 1, head.history.len());
         Ok(Tried { latent: self.places.to_string(), loss: head.validation_loss(), auc, epochs })
     }
@@ -159,21 +159,23 @@ impl Job<'_> {
     /// What this budget does to the test.
     fn budget(&self, budget: f64, test: &Reached) -> Budget {
         let hazard = self.aim.form() == Form::Hazard;
-        let beyond =
-            |spent: &[f64]| spent.iter().filter(|one| **one >= budget).count() as f64 / spent.len().max(1) as f64;
+        let beyond = |spent: &[f64]| {
+            let count = spent.iter().filter(|one| **one >= budget).count();
+            (!spent.is_empty()).then(|| count as f64 / spent.len() as f64)
+        };
         Budget {
             budget,
             probability: hazard.then(|| self.aim.cost().probability(budget)),
             harmless: beyond(&test.harmless),
             harmful: beyond(&test.harmful),
-            own: (!test.own.is_empty()).then(|| beyond(&test.own)),
+            own: beyond(&test.own),
         }
     }
 
-    /// Budgets beyond which at most these shares of the validation's harmless answers lie.
+    /// Budgets beyond which at most these shares of the harmless answers lie that stand for later ones, of the validation.
     fn budgets(&self, validation: &[Seen], test: &[Seen]) -> Vec<Budget> {
         let of = |one: &Seen| self.aim.cost().spent(&one.xs);
-        let safe = numbers(validation, of, |one| !one.harmful);
+        let safe = harmless(validation, of);
         let harmful = numbers(validation, of, |one| one.harmful);
         let test = reached(test, of);
         let budget = |share: &f64| {

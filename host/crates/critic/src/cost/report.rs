@@ -29,7 +29,7 @@ pub struct Tried {
     pub latent: String,
     /// The least loss on the validation.
     pub loss: f64,
-    /// The AUC on the validation.
+    /// The AUC on the validation, without the model's own answers, as that of the test.
     pub auc: Option<f64>,
     /// The best epoch, from 1, and how many there were.
     pub epochs: (usize, usize),
@@ -42,19 +42,19 @@ pub struct Budget {
     pub budget: f64,
     /// The modelled probability of harm that it allows; `null` where costs are no hazards.
     pub probability: Option<f64>,
-    /// The share of harmless answers of the test beyond it.
-    pub harmless: f64,
-    /// The share of harmful answers of the test beyond it.
-    pub harmful: f64,
+    /// The share of harmless answers of the test beyond it; `null` without any.
+    pub harmless: Option<f64>,
+    /// The share of harmful answers of the test beyond it; `null` without any.
+    pub harmful: Option<f64>,
     /// The share of the model's own answers to harmless prompts, of the test, beyond it; `null` without any.
     pub own: Option<f64>,
 }
 
-/// A budget that a new harmless answer breaks with a probability of `alpha` at most, if it is drawn as those were that it was found
-/// on: the split-conformal quantile of what they cost.
+/// A budget that aims at a share `alpha` of new harmless answers beyond it: the split-conformal quantile of what those of the
+/// validation cost. It is no bound, because they also chose and calibrated the head; the shares beside it are of other answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConformalBudget {
-    /// The probability that it aims at.
+    /// The share that it aims at.
     pub alpha: f64,
     /// The answers it was found on: the model's own to harmless prompts where there are any, else all harmless ones; of the
     /// validation.
@@ -196,9 +196,9 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, one: &Quality) -> fmt::Result {
 
 fn budget_line(f: &mut fmt::Formatter<'_>, one: &Budget) -> fmt::Result {
     let Budget { budget, probability, harmless, harmful, own } = one;
-    let (harmless, harmful) = (100.0 * harmless, 100.0 * harmful);
-    let (probability, own) = (number(*probability), percent(*own));
-    writeln!(f, "{budget:>8.3} {probability:>12} {harmless:>16.1} % {harmful:>16.1} % {own:>14}")
+    let (probability, harmless, harmful, own) =
+        (number(*probability), percent(*harmless), percent(*harmful), percent(*own));
+    writeln!(f, "{budget:>8.3} {probability:>12} {harmless:>18} {harmful:>18} {own:>14}")
 }
 
 fn percent(share: Option<f64>) -> String {

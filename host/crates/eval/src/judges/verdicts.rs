@@ -79,8 +79,7 @@ impl Verdicts {
         }
         let before = self.found.get(&(judge.clone(), of.clone())).filter(|before| *before != finding)?;
         let (score, earlier) = (finding.score, before.score);
-        let what =
-            if score == earlier { "another relevance or fluency".to_owned() } else { format!("the score {earlier}") };
+        let what = if score == earlier { "another relevance or fluency".to_owned() } else { earlier.to_string() };
         Some(format!("the judge `{judge}` gives a text the score {score}, and {what} in a line before"))
     }
 
