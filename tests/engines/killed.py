@@ -100,6 +100,11 @@ def counted(administrators, found, checks):
     seen = sum(end.startswith(("HTTP", "error")) for _, end, _, _ in found)
     metered = count(r"^inferenceguard_request_errors_total\{")
     checks.holds(f"errors: clients saw {seen}, metrics say {metered}", metered == seen, metered)
+    replica = lambda name: count(rf'^inferenceguard_replica_{name}\{{[^}}\n]*replica="1"')
+    checks.holds("the replica that died had answered before", replica("calls_total") > replica("call_failures_total"))
+    checks.holds("calls to it failed, so it died under requests", replica("call_failures_total") > 0)
+    down = count(r'^inferenceguard_replica_state\{[^}\n]*replica="1"[^}\n]*state="down"')
+    checks.holds("the server knows that it is down", down == 1, down)
     lost = count(r"^inferenceguard_candidates_lost_total")
     print(f"        candidates lost with the replica: {lost}", flush=True)
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import pathlib
 import subprocess
+import time
 
 from gateway import running
 
@@ -69,12 +70,25 @@ def addresses(process, log):
 
 
 def ask(address, path, body=None, timeout=600):
-    """(status, text) of one request."""
+    """(status, text) of one request. Its whole answer must be there before `timeout` seconds are over, else TimeoutError."""
+    end = time.monotonic() + timeout
     connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
         sent = None if body is None else json.dumps(body)
         connection.request("GET" if body is None else "POST", path, sent, {"content-type": "application/json"})
         answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        return answer.status, whole(answer, end).decode()
     finally:
         connection.close()
+
+
+def whole(answer, end):
+    """The body of an answer. A stream that sends signs of life and no end counts as too late, which a socket's timeout misses."""
+    parts = []
+    while part := answer.read1(65536):
+        parts.append(part)
+        if time.monotonic() > end:
+            raise TimeoutError
+    if answer.length:
+        raise http.client.IncompleteRead(b"".join(parts), answer.length)
+    return b"".join(parts)

@@ -67,7 +67,7 @@ fn a_cost_that_learns_from_own_answers_takes_them_for_harmless() {
     assert!(own.auc.unwrap() > 0.95, "{report}");
     let conformal = report.conformal.as_ref().unwrap();
     assert_eq!(conformal.count, 15, "own answers of the validation alone: {report}");
-    assert!(conformal.budget.own.unwrap() < 0.5 && conformal.budget.harmful > 0.8, "{report}");
+    assert!(conformal.budget.own.unwrap() < 0.5 && conformal.budget.harmful > Some(0.8), "{report}");
     assert!(report.thresholds.iter().all(|one| one.count == 15), "{report}");
     assert!(report.to_string().contains("harmful, and own"), "{report}");
 }

@@ -16,7 +16,7 @@ pub struct Probe {
     pub model: String,
     /// The number format that it was made in.
     pub precision: String,
-    /// The digest by which networks name the model ([`ModelInfo::base`]); empty if it was made of an engine.
+    /// The digest by which networks name the model ([`inferenceguard_model::ModelInfo::base`]); empty if it was made of an engine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,
     /// The tolerance, where the operator sets it; else that of the number formats.

@@ -32,7 +32,7 @@ type Route = MethodRouter<Arc<App>>;
 /// What a person reads who opens the clients' address in a browser. It names no model and no tenant, because it needs no key.
 const ABOUT: &str = "InferenceGuard speaks OpenAI's API: POST /v1/chat/completions and /v1/completions.\n\
     GET /v1/models names the model, and /ready says whether requests are taken.\n\
-    The status page is at the administrators' address.\n";
+    The status page is at the administrators' address, if they are served.\n";
 
 impl Server {
     /// The routes for clients.
