@@ -3,15 +3,11 @@
 use crate::source::text;
 use std::fmt::Write as _;
 
-<<<<<<< HEAD
-const SOURCE: &str = "host/crates/server/src/metrics/register.rs";
-=======
-/// Where metrics are registered: a file, and how the function begins that does it.
+/// Where metrics are registered: a file, and how the part begins that does it.
 const SOURCES: [(&str, &str); 2] = [
-    ("host/crates/server/src/metrics.rs", "fn register(mut self)"),
+    ("host/crates/server/src/metrics/register.rs", "impl Metrics {"),
     ("host/crates/server/src/replica_metrics.rs", "fn register(&self, r: &mut Registry)"),
 ];
->>>>>>> revc
 
 /// A table of all metrics.
 pub(crate) fn section() -> String {
@@ -31,10 +27,6 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// Names with their units, and the texts of help, in the order of registration.
-<<<<<<< HEAD
-fn registered(source: &str) -> Vec<(String, String)> {
-    let (_, body) = source.split_once("impl Metrics {").expect("the functions that register");
-=======
 fn all() -> Vec<(String, String)> {
     let all: Vec<_> = SOURCES.iter().flat_map(|(file, begin)| registered(&text(file), begin)).collect();
     assert!(all.len() > 25, "{all:?}");
@@ -44,8 +36,6 @@ fn all() -> Vec<(String, String)> {
 /// Those of one file.
 fn registered(source: &str, begin: &str) -> Vec<(String, String)> {
     let (_, body) = source.split_once(begin).expect("the function that registers");
-    let body = body.split("\n    }\n").next().unwrap_or_default();
->>>>>>> revc
     let (mut all, mut help) = (Vec::new(), String::new());
     for statement in body.split(";\n") {
         let texts: Vec<&str> = statement.split('"').skip(1).step_by(2).collect();
