@@ -78,7 +78,8 @@ fn options(help: &str) -> BTreeSet<String> {
     let lists = |line: &&str| line.trim_start().starts_with('-');
     let words = help.lines().filter(lists).flat_map(|line| line.split(|c: char| !is_of_option(c)));
     let named = words.filter(|word| word.starts_with("--")).map(str::to_owned);
-    let others = help.split("[aliases: ").skip(1).filter_map(|rest| rest.split(']').next());
+    // One is an alias, several are aliases.
+    let others = help.split("[alias").skip(1).filter_map(|rest| rest.split_once(": ")?.1.split(']').next());
     let others = others.flat_map(|names| names.split(", ")).map(|name| format!("--{}", name.trim_start_matches('-')));
     named.chain(others).collect()
 }
