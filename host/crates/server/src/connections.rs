@@ -1,13 +1,14 @@
 //! Connections: their number is limited, slow clients are cut off, and a stop lets running requests finish.
 
-use crate::{metrics::Metrics, settings::Settings, write_timeout::WriteTimeout};
+use crate::{
+    head_time::{HeadTimer, Received},
+    metrics::Metrics,
+    settings::Settings,
+    write_timeout::WriteTimeout,
+};
 use axum::Router;
 use hyper::server::conn::http1::Builder;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use std::{
     future::Future,
     io::{self, ErrorKind},
@@ -56,13 +57,13 @@ pub(crate) async fn serve(
         .collect();
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(settings.read_time());
+    builder.header_read_timeout(settings.idle_time());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
             Some(connection) = connections.recv() => {
-                connection.serve(&builder, &graceful, (settings.write_time(), Arc::clone(metrics)));
+                connection.serve(builder.clone(), &graceful, settings, Arc::clone(metrics));
             }
         }
     }
@@ -76,10 +77,12 @@ pub(crate) async fn serve(
 
 impl Connection {
     /// Serves the connection on a task of its own, until it ends, breaks, or its client leaves.
-    fn serve(self, builder: &Builder, graceful: &GracefulShutdown, (write_time, metrics): (Duration, Arc<Metrics>)) {
+    fn serve(self, mut builder: Builder, graceful: &GracefulShutdown, settings: &Settings, metrics: Arc<Metrics>) {
+        let received = Received::default();
+        builder.timer(HeadTimer::new(received.clone(), settings.read_time()));
         let (reads, writes) = self.stream.into_split();
         let reads = Arc::new(reads);
-        let stream = join(Shared(Arc::clone(&reads)), WriteTimeout::new(writes, write_time));
+        let stream = join(Shared(Arc::clone(&reads), received), WriteTimeout::new(writes, settings.write_time()));
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.routes));
         let (watched, permit) = (graceful.watch(connection), self.permit);
         tokio::spawn(async move {
@@ -104,7 +107,7 @@ fn kind_of(error: &hyper::Error) -> &'static str {
 }
 
 /// The reading half of a connection, which HTTP reads while [`left`] watches it.
-struct Shared(Arc<OwnedReadHalf>);
+struct Shared(Arc<OwnedReadHalf>, Received);
 
 impl AsyncRead for Shared {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -113,6 +116,7 @@ impl AsyncRead for Shared {
             match self.0.try_read(buffer.initialize_unfilled()) {
                 Ok(read) => {
                     buffer.advance(read);
+                    self.1.add(read);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}

@@ -49,6 +49,7 @@ mod end;
 mod error;
 mod exposition;
 mod failures;
+mod head_time;
 mod judge;
 mod labels;
 mod live;

@@ -29,8 +29,11 @@ pub struct Settings {
     /// The most likely tokens that an answer may show in place of each of its tokens (`top_logprobs`), at most 20. Nobody prices
     /// them: with 0 no text goes out that was not priced.
     pub max_top_logprobs: u32,
-    /// Seconds in which a client must send the headers of its next request, and again its whole body.
+    /// Seconds in which a client must send the headers of a request, and again its whole body.
     pub read_seconds: u64,
+    /// Seconds that a connection stays open between two requests. Longer than the proxies before the server keep theirs, or they
+    /// send requests into connections that are being closed.
+    pub idle_seconds: u64,
     /// Seconds after which a client that reads nothing is disconnected.
     pub write_seconds: u64,
     /// Seconds that running requests have to finish when the server stops.
@@ -74,6 +77,7 @@ impl Default for Settings {
             max_choices: 8,
             max_top_logprobs: MOST_TOP_LOGPROBS,
             read_seconds: 10,
+            idle_seconds: 75,
             write_seconds: 30,
             stop_seconds: 30,
             release: StreamRelease::Agreement,
@@ -185,6 +189,10 @@ impl Settings {
         Duration::from_secs(self.read_seconds)
     }
 
+    pub(crate) fn idle_time(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+
     pub(crate) fn write_time(&self) -> Duration {
         Duration::from_secs(self.write_seconds)
     }
@@ -202,8 +210,10 @@ impl Settings {
         }
         at_least_one("max_connections", self.max_connections as u64)?;
         at_least_one("read_seconds", self.read_seconds)?;
+        at_least_one("idle_seconds", self.idle_seconds)?;
         at_least_one("write_seconds", self.write_seconds)?;
-        let times = [("read", self.read_seconds), ("write", self.write_seconds), ("stop", self.stop_seconds)];
+        let (read, idle) = (self.read_seconds, self.idle_seconds);
+        let times = [("read", read), ("idle", idle), ("write", self.write_seconds), ("stop", self.stop_seconds)];
         times.into_iter().try_for_each(|(what, time)| seconds(&format!("{what}_seconds"), time))?;
         if let StreamRelease::Commit(chunks) = self.release {
             at_least_one("release.commit", chunks.into())?;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Running, chat, sha256, start, with};
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
     time::Duration,
@@ -125,6 +125,43 @@ fn connections_beyond_the_limit_wait_until_another_is_closed() {
             read(&mut second).unwrap();
         });
     });
+}
+
+/// Asks for `/health` and reads the whole answer.
+fn ask_health(connection: &mut TcpStream) -> io::Result<()> {
+    connection.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    let mut text = Vec::new();
+    while !text.ends_with(b"ok\n") {
+        let mut byte = [0];
+        connection.read_exact(&mut byte)?;
+        text.extend(byte);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_connection_stays_open_between_requests_but_not_within_a_head() {
+    let server = start("read_seconds = 1\nidle_seconds = 600");
+    let mut connection = connect(server.address());
+    for _ in 0..2 {
+        ask_health(&mut connection).unwrap();
+        thread::sleep(Duration::from_millis(2500));
+    }
+    // Once a head has begun, it has one second, also when each byte comes in time.
+    connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let closed = (0..300).any(|_| {
+        drop(connection.write_all(b"G"));
+        connection.read(&mut [0; 12]).is_ok_and(|read| read == 0)
+    });
+    assert!(closed, "the head never ended");
+}
+
+#[test]
+fn a_connection_without_a_next_request_is_closed() {
+    let server = start("read_seconds = 600\nidle_seconds = 1");
+    let mut connection = connect(server.address());
+    ask_health(&mut connection).unwrap();
+    assert_eq!(connection.read(&mut [0; 12]).unwrap(), 0, "closed by the server");
 }
 
 #[test]

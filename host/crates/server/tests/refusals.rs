@@ -261,6 +261,8 @@ fn settings_that_cannot_be_are_named() {
             "read_seconds = 9223372036854775807",
             "key `read_seconds`: found 9223372036854775807; expected at most 31536000",
         ),
+        ("idle_seconds = 0", "key `idle_seconds`: found 0; expected at least 1"),
+        ("idle_seconds = 31536001", "key `idle_seconds`: found 31536001"),
         ("write_seconds = 31536001", "key `write_seconds`: found 31536001"),
         ("stop_seconds = 31536001", "key `stop_seconds`: found 31536001"),
         ("max_top_logprobs = 21", "key `max_top_logprobs`: found 21; expected a number from 0 to 20"),
