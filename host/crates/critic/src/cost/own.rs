@@ -235,15 +235,14 @@ impl Asked<'_> {
     fn answer(&mut self, due: &[Due<'_>]) -> Result<Vec<u8>> {
         let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(Vec::new()) };
         let mut held = Vec::new();
-        let answers = self.grow(due, &mut held);
+        let failed = |source| CriticError::Sampling { first: first.place, last: last.place, source };
+        let answers = self.grow(due, &mut held).map_err(failed);
         self.model.release(&held);
-        let answers =
-            answers.map_err(|source| CriticError::Sampling { first: first.place, last: last.place, source })?;
         let line = |(prompt, response): &(&str, String)| {
             let line = serde_json::json!({ "prompt": prompt, "response": response, "harmful": false });
             format!("{line}\n")
         };
-        Ok(answers.iter().map(line).collect::<String>().into_bytes())
+        Ok(answers?.iter().map(line).collect::<String>().into_bytes())
     }
 
     /// Prompts with the texts of their answers.
