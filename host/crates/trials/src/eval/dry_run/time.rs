@@ -91,8 +91,8 @@ pub struct TimeAhead {
     pub how: &'static str,
 }
 
-const HOW: &str = "seconds of the measured row of the same method, else of the same kind, else of `base`, of the same model and with \
-                   the nearest number of candidates; times the most tokens of an answer over those measured, and for more \
+const HOW: &str = "seconds of the measured row of the same method, else of the same kind, else of `base`, of the same model and \
+                   with the nearest number of candidates; times the most tokens of an answer over those measured, and for more \
                    candidates than measured, times their number over the measured one";
 
 impl TimeAhead {
