@@ -76,8 +76,8 @@ pub(crate) fn section() -> String {
     assert!(gone.is_empty(), "no code makes these codes any more: {gone:?}");
     let mut out = String::from(
         "## Codes of errors\n\n`error.code` of an answer of the server or of its gateway for Envoy, and the HTTP status that it \
-         comes with, where the code\nalways has the same. In place of an answer that the gateway for Envoy cannot read it has 502, \
-         or the error's status that it came with.\n\n| code | status | |\n|---|---|---|\n",
+         comes with, where the code\nalways has the same. An error that takes the place of an answer behind Envoy has 502, or the \
+         answer's own status if that is one of an error.\n\n| code | status | |\n|---|---|---|\n",
     );
     for (code, meaning) in MEANINGS {
         writeln!(out, "| `{code}` | {} | {meaning} |", found[*code].as_deref().unwrap_or("")).unwrap();
