@@ -5,19 +5,26 @@ mod deployment;
 
 use deployment::{MANIFEST, bundle_with, linear};
 use inferenceguard_bundle::Bundle;
-use inferenceguard_host::{EngineBuilder, EngineError, Output, Request};
+use inferenceguard_host::{CancelToken, EngineBuilder, EngineError, LiveBeams, Output, Request};
 use inferenceguard_model::{
-    Abilities, BackEnd, Caller, LatentSelector, LockedBackEnd, Model, Token,
+    Abilities, BackEnd, BeamId, Caller, LatentSelector, LockedBackEnd, Model, ModelError, Rows, Token,
     dense::{CpuDense, Dense},
     fake::FakeEngine,
-    toy::ToyScript,
+    toy::{ToyModel, ToyScript},
 };
 use inferenceguard_sandbox::{Limits, Sandbox};
-use inferenceguard_search::{Answer, Need, Needs, Status};
-use inferenceguard_testkit::{components::first_party, toy::with_models};
+use inferenceguard_search::{Answer, Finish, Need, Needs, Status};
+use inferenceguard_testkit::{
+    components::first_party,
+    hooked::{Hooked, Hooks},
+    toy::with_models,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Tokens differ in the latents after them, and answers in their tokens.
@@ -105,8 +112,8 @@ after bad : ok 1
 score cost: ok 1
 score reward: +d 1";
 
-#[test]
-fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
+/// A bundle whose cost finds the whole word out.
+fn spelling() -> Bundle {
     // A hazard with x = the logit of `ok` + 9: next to nothing where `ok` has no weight, and 9 after the whole word.
     let probe = linear(&[(&[0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 9.0)]);
     let manifest = MANIFEST.replace(
@@ -116,13 +123,18 @@ fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
     let once = manifest.replace("chunk-len = 1 }", "chunk-len = 1, retries = 0 }");
     assert!(once != manifest && manifest.contains("linear-cost.wasm"), "{manifest}");
     let manifest = format!("{once}\n[networks.probe]\nfile = \"probe.safetensors\"\n");
-    let bundle = bundle_with(&manifest, &[("probe", probe)]);
+    bundle_with(&manifest, &[("probe", probe)])
+}
+
+#[test]
+fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
+    let bundle = spelling();
     let ask = |budget: f64| {
         let builder = with_models(EngineBuilder::new().bundle(&bundle), SPELLED);
         let engine = builder.method("bundle").budget("harm", budget).build().unwrap();
         let output = engine.generate(Request { record: true, ..Request::new("ask") }).unwrap();
         assert!(output.failures.is_empty(), "{:?}", output.failures);
-        assert_eq!(engine.live_beams(), inferenceguard_host::LiveBeams::default(), "no beam is left behind");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "no beam is left behind");
         output
     };
     let kept = ask(100.0);
@@ -130,6 +142,46 @@ fn another_spelling_is_priced_by_the_latents_of_a_second_reading() {
     assert!(kept.constraints[0].cost < 0.1, "{:?}", kept.constraints);
     // The spelling in one piece costs 9.
     assert_eq!(ask(4.0).status, Status::NoSafeCandidate);
+}
+
+/// Cancels the request at the step that reads this token, and counts the steps after it.
+struct CancelsAt {
+    token: Token,
+    cancel: CancelToken,
+    later: Arc<AtomicUsize>,
+}
+
+impl Hooks for CancelsAt {
+    fn step(&mut self, model: &mut ToyModel, rows: &[(BeamId, Token)]) -> Result<Rows, ModelError> {
+        self.later.fetch_add(usize::from(self.cancel.is_cancelled()), Ordering::SeqCst);
+        if rows.iter().any(|(_, token)| *token == self.token) {
+            self.cancel.cancel();
+        }
+        model.step(rows)
+    }
+}
+
+#[test]
+fn a_cancelled_request_does_not_go_on_with_a_second_reading() {
+    let toy = ToyScript::parse(SPELLED).unwrap();
+    // Only the second reading has the word in one piece; the end token comes behind it.
+    let token = toy.tokenizer().id("bad").unwrap();
+    for scheduled in [true, false] {
+        let (cancel, later) = (CancelToken::new(), Arc::new(AtomicUsize::new(0)));
+        let hooks = CancelsAt { token, cancel: cancel.clone(), later: Arc::clone(&later) };
+        let model = Box::new(Hooked::new(toy.model(), hooks));
+        let builder = EngineBuilder::new().bundle(&spelling());
+        let builder = match scheduled {
+            true => builder.model(model),
+            false => builder.back_end(Arc::new(LockedBackEnd::new(model))),
+        };
+        let builder = toy.scores().into_iter().fold(builder, |builder, score| builder.score_model(Box::new(score)));
+        let engine = builder.method("bundle").budget("harm", 100.0).build().unwrap();
+        let output = engine.stream(Request::new("ask"), &cancel, |_| {}).unwrap();
+        assert!(cancel.is_cancelled(), "there was a second reading");
+        assert_eq!((output.finish, later.load(Ordering::SeqCst)), (Finish::Cancelled, 0), "scheduled: {scheduled}");
+        assert_eq!(engine.live_beams(), LiveBeams::default(), "no beam is left behind");
+    }
 }
 
 #[test]

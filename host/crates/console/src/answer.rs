@@ -180,6 +180,43 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inferenceguard_host::{BundleIdentity, EngineRun, Models, Profile};
+    use inferenceguard_search::{Origin, Outcome, Usage};
+
+    /// An output that ended like this, and spent nothing of its budget.
+    fn output(status: Status, finish: Finish) -> Output {
+        let (name, budget, z) = ("harm".to_owned(), 10.0, vec![10.0; 2]);
+        let outcome = Outcome {
+            text: String::new(),
+            tokens: vec![1],
+            logprobs: vec![0.0],
+            status,
+            finish,
+            constraints: vec![ConstraintReport { name, budget, cost: 0.0, max_cost: 0.0, z, whole: None }],
+            task_cost: None,
+            logprob: 0.0,
+            usage: Usage::default(),
+            failures: Vec::new(),
+        };
+        let origin = Origin {
+            bundle: BundleIdentity::default(),
+            generations: Vec::new(),
+            migrations: Vec::new(),
+            lane: None,
+            models: Models::default(),
+            ran: EngineRun::default(),
+            method: "base".to_owned(),
+            seed: 0,
+            seconds: 0.0,
+            profile: Profile::default(),
+            trace: None,
+            inputs: None,
+            notes: Vec::new(),
+            top_logprobs: Vec::new(),
+            refusal: String::new(),
+        };
+        Output::new(outcome, origin)
+    }
 
     #[test]
     fn a_bar_shows_the_least_of_each_stretch() {
@@ -199,9 +236,23 @@ mod tests {
     fn a_failure_and_a_cancelled_answer_show_no_budget_that_was_kept() {
         for decided in [Finish::Eos, Finish::Stop, Finish::Length] {
             assert!(is_decided(decided), "{decided:?}");
+            let output = output(Status::WithinBudget, decided);
+            let (long, short) = (summary(&output), brief(&output));
+            assert!(long.contains("\nbudget  harm: spent 0.00, at most 0.00, of 10\n"), "{long}");
+            assert!(short.contains("\n[harm ██ 10.00 of 10 left]"), "{short}");
         }
-        for other in [Finish::Refused, Finish::Failed, Finish::Cancelled] {
+        for (status, other) in [
+            (Status::NoSafeCandidate, Finish::Refused),
+            (Status::Failed, Finish::Failed),
+            (Status::NoSafeCandidate, Finish::Cancelled),
+        ] {
             assert!(!is_decided(other), "{other:?}");
+            let output = output(status, other);
+            for shown in [summary(&output), brief(&output), side_by_side(&output, &output)] {
+                assert!(!shown.contains("harm") && !shown.contains('█'), "{other:?}: {shown}");
+                let ending = super::status(status, other).split(':').next().unwrap_or_default();
+                assert!(shown.contains(ending), "{other:?}: {shown}");
+            }
         }
     }
 

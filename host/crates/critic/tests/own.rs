@@ -129,6 +129,45 @@ fn answers_of_another_model_other_options_and_changed_files_are_refused() {
 }
 
 #[test]
+fn a_file_that_lost_whole_lines_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first prompt leaves no room for an answer: a file of fewer answers than prompts is whole.
+    let long = ["a"; 20].join(" ");
+    let prompts = std::iter::once(long).chain(prompts()).collect();
+    let options = OwnOptions { prompts, ..asked(folder.path()) };
+    let expected = answers(&options, "").unwrap();
+    assert_eq!((expected.len(), options.prompts.len()), (60, 61));
+    assert_eq!(answers(&options, "").unwrap(), expected);
+
+    let file = folder.path().join("own/00001.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let kept = |keeps: &dyn Fn(usize) -> bool| {
+        (0..lines.len()).filter(|at| keeps(*at)).map(|at| lines[at]).collect::<Vec<&str>>()
+    };
+    let mut swapped = lines.clone();
+    swapped.swap(0, 1);
+    let twice = [&lines[..], &lines[15..]].concat();
+    for (changed, words) in [
+        (kept(&|at| !(4..7).contains(&at)), "in the place of one to `"),
+        (kept(&|at| at > 0), "in the place of one to `"),
+        (kept(&|at| at < 15), "no answer to `"),
+        (kept(&|_| false), "no answer to `"),
+        (swapped, "in the place of one to `"),
+        (twice, "which was not asked"),
+    ] {
+        fs::write(&file, changed.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let error = answers(&options, "").unwrap_err();
+        assert!(matches!(&error, CriticError::Damaged { path, .. } if *path == file), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    // As the error says: the file is made again.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(answers(&options, "").unwrap(), expected);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+#[test]
 fn rows_that_fail_and_options_out_of_range_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     for (at, fault) in ["row-error 5", "missing 5"].into_iter().enumerate() {

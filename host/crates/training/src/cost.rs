@@ -2,7 +2,7 @@
 
 use crate::{Finished, GivenHeads, TrainingError, heads::write_score_model};
 use indicatif::ProgressBar;
-use inferenceguard_bundle::{Bundle, Digest, MANIFEST, Network};
+use inferenceguard_bundle::{Bundle, Digest, MANIFEST, Network, Signature};
 use inferenceguard_catalog::{bundles, write_file};
 use inferenceguard_critic::cost::{
     self, BudgetChoice, BundleOptions, CostObjective, CostOptions, CostReport, HarmlessPrompts, OwnOptions,
@@ -189,14 +189,14 @@ impl GivenSampling {
     }
 }
 
-/// Refuses a folder without a name, one with a bundle that this did not write, and one whose reward would be lost: before the
-/// training, not after it.
+/// Refuses a folder without a name, one with a bundle that this did not write, one whose reward would be lost, and one whose
+/// signature would not hold: before the training, not after it.
 fn check_folder(folder: &Path) -> Result<(), TrainingError> {
     bundle_name(folder)?;
     let path = folder.join(MANIFEST);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return check_unsigned(folder),
         Err(source) => return Err(TrainingError::ManifestFile { path, source }),
     };
     let wrong = |source| TrainingError::ManifestText { path, source: Box::new(source) };
@@ -205,7 +205,15 @@ fn check_folder(folder: &Path) -> Result<(), TrainingError> {
     match manifest.get("task") {
         _ if !is_trained => Err(TrainingError::OtherBundle { folder: folder.to_owned() }),
         Some(_) => Err(TrainingError::WouldDropReward { folder: folder.to_owned() }),
-        None => Ok(()),
+        None => check_unsigned(folder),
+    }
+}
+
+/// Refuses a folder with both files of a signature: it would not hold for a new manifest.
+fn check_unsigned(folder: &Path) -> Result<(), TrainingError> {
+    match [Signature::STATEMENT, Signature::FILE].iter().all(|name| folder.join(name).exists()) {
+        true => Err(TrainingError::Signed { folder: folder.to_owned() }),
+        false => Ok(()),
     }
 }
 
@@ -232,5 +240,23 @@ mod tests {
         let error = checked(&format!("task = \"reward\"\n\n{ours}")).unwrap_err();
         assert!(matches!(error, TrainingError::WouldDropReward { .. }), "{error}");
         assert!(error.to_string().contains("would drop"), "{error}");
+    }
+
+    #[test]
+    fn a_signed_bundle_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write(Signature::STATEMENT, "name = \"x\"\n");
+        check_folder(folder.path()).unwrap();
+        write(Signature::FILE, "untrusted comment: x\n");
+        // Also what is left of a signature would be about the new manifest.
+        assert!(matches!(check_folder(folder.path()), Err(TrainingError::Signed { .. })));
+        write(MANIFEST, "[networks.cost]\nfile = \"cost.safetensors\"\n");
+        let error = check_folder(folder.path()).unwrap_err();
+        assert!(matches!(error, TrainingError::Signed { .. }), "{error}");
+        let words = error.to_string();
+        assert!(words.contains("remove bundle.signed.toml and bundle.signed.toml.minisig"), "{words}");
+        fs::remove_file(folder.path().join(Signature::FILE)).unwrap();
+        check_folder(folder.path()).unwrap();
     }
 }

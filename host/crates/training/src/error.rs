@@ -1,6 +1,6 @@
 //! What can go wrong when a critic, a cost or a reward is trained by name.
 
-use inferenceguard_bundle::{BundleError, network::WriteError};
+use inferenceguard_bundle::{BundleError, Signature, network::WriteError};
 use inferenceguard_catalog::CatalogError;
 use inferenceguard_critic::{CriticError, labels::LabelError};
 use inferenceguard_eval::EvalError;
@@ -83,8 +83,12 @@ pub enum TrainingError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A reward for a bundle that is signed.
-    #[error("--bundle {}: found a signed bundle, whose signature would not hold; remove it, and sign the bundle again after the training", folder.display())]
+    /// A cost or a reward for a bundle that is signed.
+    #[error(
+        "--bundle {}: found a signed bundle, whose signature would not hold; remove {} and {}, and sign the bundle again after \
+         the training",
+        folder.display(), Signature::STATEMENT, Signature::FILE
+    )]
     Signed {
         /// The folder.
         folder: PathBuf,

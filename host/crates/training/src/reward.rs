@@ -146,7 +146,10 @@ fn check_model(bundle: &Bundle, expected: &str) -> Result<(), TrainingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inferenceguard_bundle::network::{Layer, LayerActivation};
+    use inferenceguard_bundle::{
+        Signature,
+        network::{Layer, LayerActivation},
+    };
     use std::{collections::BTreeMap, fs};
 
     const TEXT: &str = "name = \"x\"\nversion = \"1.0.0\"\n\n[policy]\ncomponent = \"inference-guard.wasm\"\n\n\
@@ -181,6 +184,16 @@ mod tests {
         assert!(matches!(opened(&taken), Err(TrainingError::NameTaken { .. })));
         let none = tempfile::tempdir().unwrap();
         assert!(matches!(open_bundle(none.path().to_owned()), Err(TrainingError::NoBundle { .. })));
+    }
+
+    #[test]
+    fn a_signed_bundle_takes_no_reward() {
+        let folder = folder(TEXT);
+        for name in [Signature::STATEMENT, Signature::FILE] {
+            fs::write(folder.path().join(name), "x\n").unwrap();
+        }
+        let error = open_bundle(folder.path().to_owned()).unwrap_err();
+        assert!(matches!(error, TrainingError::Signed { .. }), "{error}");
     }
 
     #[test]

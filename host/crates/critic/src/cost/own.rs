@@ -115,15 +115,17 @@ pub fn own_answers(model: &mut dyn Generator, options: &OwnOptions, progress: &P
     let (mut units, mut all) = (Vec::new(), Vec::new());
     for (index, batch) in prompts.chunks(BATCH).enumerate() {
         let path = folder.join(format!("{index:05}.jsonl"));
+        let mut asked = Asked { model, options };
+        let due = asked.due(batch)?;
         let bytes = match files::read(&path)? {
             Some(bytes) => bytes,
             None => {
-                let bytes = Asked { model, options }.answer(batch)?;
+                let bytes = asked.answer(&due)?;
                 files::write(&path, &bytes)?;
                 bytes
             }
         };
-        units.extend(parsed(&bytes, batch, options.weight).map_err(|found| damaged(&path, found))?);
+        units.extend(parsed(&bytes, &due, options.weight).map_err(|found| damaged(&path, found))?);
         all.extend(bytes);
         progress.inc(batch.len() as u64);
     }
@@ -183,21 +185,30 @@ fn damaged(path: &Path, found: String) -> CriticError {
     CriticError::Damaged { path: path.to_owned(), found, expected: "the answers as the model gave them".to_owned() }
 }
 
-/// The answers of a file, which must be to these prompts.
-fn parsed(bytes: &[u8], batch: &[(usize, &str)], weight: f64) -> std::result::Result<Vec<Unit>, String> {
+/// The answers of a file: one to each of these prompts, in their order.
+fn parsed(bytes: &[u8], due: &[Due<'_>], weight: f64) -> std::result::Result<Vec<Unit>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let mut units = Vec::new();
+    let (mut units, mut missing) = (Vec::new(), due.iter());
     for line in text.lines() {
         for unit in parse(line, weight, "", Labels::Harm)? {
             let Unit::Single(answer) = unit else { return Err("a pair".to_owned()) };
             let asked = answer.turns.first().map_or("", |turn| turn.content.as_str());
-            if !batch.iter().any(|(_, prompt)| *prompt == asked) {
-                return Err(format!("an answer to `{asked}`, which was not asked"));
+            match missing.next() {
+                Some(one) if one.text == asked => {}
+                Some(one) => return Err(format!("an answer to `{asked}` in the place of one to `{}`", one.text)),
+                None => return Err(format!("an answer to `{asked}`, which was not asked")),
             }
             units.push(Unit::Single(Labelled { own: true, ..answer }));
         }
     }
-    Ok(units)
+    missing.next().map_or(Ok(units), |one| Err(format!("no answer to `{}`", one.text)))
+}
+
+/// A prompt that leaves room for an answer.
+struct Due<'p> {
+    place: usize,
+    text: &'p str,
+    tokens: Vec<Token>,
 }
 
 /// A batch of prompts on its way.
@@ -207,35 +218,44 @@ struct Asked<'m> {
 }
 
 impl Asked<'_> {
+    /// The prompts of a batch that are answered; the others leave no room.
+    fn due<'p>(&self, batch: &[(usize, &'p str)]) -> Result<Vec<Due<'p>>> {
+        let (most, mut due) = (self.model.info().context, Vec::new());
+        for &(place, text) in batch {
+            let tokens = self.model.encode_chat(&[Message::user(text)]);
+            let tokens = tokens.map_err(|source| CriticError::Sampling { first: place, last: place, source })?;
+            if tokens.len() + self.options.max_tokens <= most {
+                due.push(Due { place, text, tokens });
+            }
+        }
+        Ok(due)
+    }
+
     /// The lines of the answers to these prompts.
-    fn answer(&mut self, batch: &[(usize, &str)]) -> Result<Vec<u8>> {
-        let (first, last) = (batch[0].0, batch[batch.len() - 1].0);
+    fn answer(&mut self, due: &[Due<'_>]) -> Result<Vec<u8>> {
+        let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(Vec::new()) };
         let mut held = Vec::new();
-        let answers = self.grow(batch, &mut held);
+        let failed = |source| CriticError::Sampling { first: first.place, last: last.place, source };
+        let answers = self.grow(due, &mut held).map_err(failed);
         self.model.release(&held);
-        let answers = answers.map_err(|source| CriticError::Sampling { first, last, source })?;
         let line = |(prompt, response): &(&str, String)| {
             let line = serde_json::json!({ "prompt": prompt, "response": response, "harmful": false });
             format!("{line}\n")
         };
-        Ok(answers.iter().map(line).collect::<String>().into_bytes())
+        Ok(answers?.iter().map(line).collect::<String>().into_bytes())
     }
 
     /// Prompts with the texts of their answers.
     fn grow<'p>(
         &mut self,
-        batch: &[(usize, &'p str)],
+        due: &[Due<'p>],
         held: &mut Vec<BeamId>,
     ) -> std::result::Result<Vec<(&'p str, String)>, ModelError> {
         let mut opened: Vec<(usize, &'p str, BeamId, Arc<[Token]>)> = Vec::new();
-        for (place, text) in batch {
-            let prompt = self.model.encode_chat(&[Message::user(*text)])?;
-            if prompt.len() + self.options.max_tokens > self.model.info().context {
-                continue;
-            }
-            let beam = self.model.open(&prompt)?;
+        for Due { place, text, tokens } in due {
+            let beam = self.model.open(tokens)?;
             held.push(beam);
-            let tokens = prompt.into_iter().collect::<BTreeSet<Token>>().into_iter().collect();
+            let tokens = tokens.iter().copied().collect::<BTreeSet<Token>>().into_iter().collect();
             opened.push((*place, *text, beam, tokens));
         }
         // A call has one prompt whose tokens are penalised.

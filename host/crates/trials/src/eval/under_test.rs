@@ -107,7 +107,8 @@ fn fallback(demo: bool) -> Fallback {
     if demo { Fallback::Networks } else { Fallback::Plain }
 }
 
-fn last(path: &Path) -> String {
+/// The name of a model that is given by its folder, file or id alone.
+pub(super) fn last(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
