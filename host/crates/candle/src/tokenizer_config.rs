@@ -29,7 +29,7 @@ impl SpecialNames {
         }
     }
 
-    /// Those that are there, under the names that templates use.
+    /// The special tokens that the file states, under the names that templates use.
     pub(crate) fn known(&self) -> Vec<(&'static str, String)> {
         let all = [
             ("bos_token", &self.bos),

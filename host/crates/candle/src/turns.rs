@@ -11,7 +11,7 @@ pub(crate) struct Angles {
 }
 
 impl Angles {
-    /// Of a layer with this window.
+    /// The angles for a layer with this window.
     pub(crate) fn of(&self, window: Option<usize>) -> &rope::Angles {
         self.windowed.as_ref().filter(|_| window.is_some()).unwrap_or(&self.all)
     }
