@@ -21,7 +21,7 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// With networks if the model is the demonstration's (`demo`) and one of these methods reads a network.
+    /// The fallback for these methods: with networks if the model is the demonstration's (`demo`) and a method reads a network.
     #[must_use]
     pub fn of(demo: bool, methods: &[String]) -> Self {
         let table = Methods::default();

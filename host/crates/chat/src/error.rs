@@ -26,7 +26,7 @@ pub enum ChatError {
         /// The names that there are.
         known: String,
     },
-    /// A budget that is none, or larger than that of the conversation.
+    /// Not a budget, or one larger than that of the conversation.
     #[error(
         "/budget: found {found} for `{name}`; expected a number above 0, at most {most}: `chat --budget` begins with more"
     )]

@@ -90,8 +90,8 @@ fn meaning(objective: CostObjective, budget: f64) -> String {
     format!("# A modelled probability of harm of {most:.0} % at most: 1 - e^-budget.\n")
 }
 
-/// Of the report's budgets: the smallest under which at most 5 % of the harmless answers of the test, and of the model's own, are
-/// refused, or the largest.
+/// The smallest of the report's budgets that refuses at most 5 % of the harmless answers of the test, and of the model's own; if
+/// there is no such budget, the largest.
 fn budget(report: &CostReport) -> Option<f64> {
     let mut budgets: Vec<_> = report.budgets.iter().collect();
     budgets.sort_by(|a, b| a.budget.total_cmp(&b.budget));

@@ -49,7 +49,7 @@ impl Inspected {
         })
     }
 
-    /// In words: what it is, what it reads and takes, the part of a bundle that names it, and which interfaces it has.
+    /// The component in words: what it is, what it reads and takes, the part of a bundle that names it, and which interfaces it has.
     #[must_use]
     pub fn words(&self) -> String {
         let own = self.loaded.as_ref().ok();

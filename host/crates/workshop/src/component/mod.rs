@@ -85,7 +85,7 @@ impl Checked {
         (!networks.is_empty()).then_some(note)
     }
 
-    /// In words.
+    /// The result in words.
     #[must_use]
     pub fn words(&self) -> String {
         escape::lines(component::lines(&self.report, &self.found))
