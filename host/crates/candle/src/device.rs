@@ -85,7 +85,7 @@ impl Precision {
         }
     }
 
-    /// The type for the tensors of a model on this device: f32 on the CPU, where our own kernels hold the matrices in other formats.
+    /// The type for the tensors of a model on this device: f32 on the CPU, where our own kernels hold matrices in other formats.
     pub(crate) fn dtype_on(self, device: &Device) -> DType {
         if device.is_cpu() { DType::F32 } else { self.dtype() }
     }

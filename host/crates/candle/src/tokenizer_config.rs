@@ -56,7 +56,7 @@ pub(crate) struct TokenizerConfig {
 pub(crate) enum Chat {
     None,
     Source(String),
-    /// There is something, and it is no template.
+    /// There is something, and it is not a template.
     Unusable(String),
 }
 

@@ -48,7 +48,7 @@ impl Fallback {
 /// carries.
 ///
 /// # Errors
-/// [`CatalogError::Bundle`] if it cannot be read or is no bundle, [`CatalogError::NoDemoNetworks`].
+/// [`CatalogError::Bundle`] if it cannot be read or is not a bundle, [`CatalogError::NoDemoNetworks`].
 pub fn open(path: Option<&Path>, fallback: Fallback) -> Result<Bundle, CatalogError> {
     match path {
         Some(path) => Ok(Bundle::open_with(path, first_party_file)?),

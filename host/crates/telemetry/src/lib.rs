@@ -44,7 +44,7 @@ pub enum TelemetryError {
         /// What was found, and what was expected.
         problem: String,
     },
-    /// What was given is no address.
+    /// What was given is not an address.
     #[error("{name}: found `{found}`; expected an address that begins with http:// or https://")]
     NoAddress {
         /// The option or variable.

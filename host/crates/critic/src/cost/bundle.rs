@@ -81,7 +81,7 @@ fn found_on(report: &CostReport, choice: Option<BudgetChoice>) -> String {
     )
 }
 
-/// What the budget bounds, where a label says so: scores of pairs alone are no probabilities.
+/// What the budget bounds, where a label says so: scores of pairs alone are not probabilities.
 fn meaning(objective: CostObjective, budget: f64) -> String {
     if objective != CostObjective::Survival {
         return String::new();

@@ -80,7 +80,7 @@ fn parse(text: &str) -> Result<Given, TrialError> {
     Ok(Given::Score { name: name.unwrap_or_else(|| last(place)), place: place.to_owned(), threshold })
 }
 
-/// Splits `NAME=...`; text before the first `=` that is no name belongs to the rest.
+/// Splits `NAME=...`; text before the first `=` that is not a name belongs to the rest.
 fn named(text: &str) -> (Option<String>, &str) {
     match text.split_once('=').filter(|(name, _)| !name.is_empty() && name.chars().all(is_plain)) {
         Some((name, rest)) => (Some(name.to_owned()), rest),
@@ -88,7 +88,7 @@ fn named(text: &str) -> (Option<String>, &str) {
     }
 }
 
-/// Splits `DIR@THRESHOLD`; what is no number behind the last `@` belongs to the name, as the revision of a hub id.
+/// Splits `DIR@THRESHOLD`; what is not a number behind the last `@` belongs to the name, as the revision of a hub id.
 fn threshold(place: &str) -> (&str, f64) {
     let split = place.rsplit_once('@').and_then(|(place, number)| Some((place, number.parse::<f64>().ok()?)));
     split.unwrap_or((place, 0.0))
