@@ -7,7 +7,7 @@ use crate::{
     train::TrainingArguments,
 };
 use clap::Args;
-use inferenceguard_critic::cost::{BudgetChoice, CostObjective, HarmlessPrompts, LatentInputs, RewardObjective, Source};
+use inferenceguard_critic::cost::{BudgetChoice, CostObjective, HarmlessPrompts, HeadInputs, RewardObjective, Source};
 use inferenceguard_training::{
     Finished, GivenHeads,
     cost::{CostRun, Given, GivenBundle, GivenSampling},
@@ -40,7 +40,7 @@ struct HeadArguments {
     /// What a head (a small network) reads: final-norm (the last hidden state) or layer:N, for a cost several joined by +; one head
     /// is trained for each, and the best is written
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
-    latents: Vec<LatentInputs>,
+    latents: Vec<HeadInputs>,
     /// The most tokens of an answer that are read
     #[arg(long, default_value_t = 96)]
     max_tokens: usize,

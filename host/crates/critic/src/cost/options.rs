@@ -14,9 +14,9 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 /// What a head reads: the latents of one selector, or of several side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LatentInputs(pub Vec<LatentSelector>);
+pub struct HeadInputs(pub Vec<LatentSelector>);
 
-impl fmt::Display for LatentInputs {
+impl fmt::Display for HeadInputs {
     /// As a network's metadata and the setting `latent` of `linear-cost` write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.0.iter().map(|place| Reading::Latent(*place).to_string()).collect();
@@ -24,7 +24,7 @@ impl fmt::Display for LatentInputs {
     }
 }
 
-impl FromStr for LatentInputs {
+impl FromStr for HeadInputs {
     type Err = CriticError;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -43,7 +43,7 @@ pub struct HeadOptions {
     /// Receives `latents/`, checkpoints, the network, its report and its plot.
     pub out: PathBuf,
     /// What each head reads; the one with the least loss on the validation is written.
-    pub readings: Vec<LatentInputs>,
+    pub readings: Vec<HeadInputs>,
     /// The most tokens of an answer that are read.
     pub max_tokens: usize,
     /// How prompts are split.
