@@ -1,4 +1,4 @@
-//! Angles of positions by kind of layer: a family may turn the layers with a window by another base.
+//! Rotary angles by kind of layer: a family may have another base for the layers with a window.
 
 use crate::{DecoderConfig, rope};
 use candle_core::{DType, Device, Result};
