@@ -29,7 +29,7 @@ pub(crate) enum Problem {
         /// The last line on its standard error.
         last: String,
     },
-    /// Output of `bench --json` that is none.
+    /// What was printed is not the output of `bench --json`.
     #[error("{} printed no rows of a bench ({source}); it must know `bench --json`", program.display())]
     Printed {
         /// The program.
@@ -43,7 +43,7 @@ pub(crate) enum Problem {
         /// The difference.
         found: String,
     },
-    /// A time that is none.
+    /// What should be a time is not above 0.
     #[error("{case}: found {found} seconds per prompt; expected a time above 0")]
     Time {
         /// The case.
@@ -59,7 +59,7 @@ pub(crate) enum Problem {
         /// Why.
         source: io::Error,
     },
-    /// Limits that are none.
+    /// A file that does not hold limits.
     #[error("{}: {source}; expected one count for each name, as `tests/gate/run --record` writes them", path.display())]
     Limits {
         /// The file.

@@ -21,7 +21,7 @@
 //!
 //! [policy]
 //! component = "inference-guard.wasm"   # a file of the folder
-//! settings = { candidates = 32 }
+//! settings = { n = 32 }
 //!
 //! [tracker]
 //! component = "safety-budget.wasm"

@@ -26,7 +26,7 @@ impl Continued {
         Ok(Some(Self { normalizer, splitter: bare_splitter.map(serde_json::from_value).transpose()? }))
     }
 
-    /// In the order in which they are used.
+    /// The normalizer and the splitter, in the order in which they are used.
     pub(crate) fn edges(&self) -> (Option<&NormalizerWrapper>, Option<&PreTokenizerWrapper>) {
         (self.normalizer.as_ref(), self.splitter.as_ref())
     }

@@ -14,10 +14,10 @@ use crate::{
     direct::Heads,
     inner::Inner,
     kv::{self, Cache},
+    layer_angles::{Angles, Table},
     layers::{Block, Embedding, Norm, Qkv},
     loader::{Format, Loader},
     recent::{PromptCache, Recent},
-    turns::{Angles, Table},
     weights::Weights,
 };
 use candle_core::{DType, Device, Result, Tensor};

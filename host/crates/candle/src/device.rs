@@ -76,7 +76,7 @@ pub enum Kernels {
 }
 
 impl Precision {
-    /// Of weights that are not quantised, and on a GPU of all tensors.
+    /// The tensor library's type for weights that are not quantised, and on a GPU for all tensors.
     pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 | Self::Q8_0 => DType::F32,
@@ -85,7 +85,7 @@ impl Precision {
         }
     }
 
-    /// Of the tensors of a model on this device: f32 on the CPU, where our own kernels hold matrices otherwise.
+    /// The type for the tensors of a model on this device: f32 on the CPU, where our own kernels hold matrices in other formats.
     pub(crate) fn dtype_on(self, device: &Device) -> DType {
         if device.is_cpu() { DType::F32 } else { self.dtype() }
     }

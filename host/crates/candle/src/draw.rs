@@ -64,7 +64,7 @@ fn on_host(logits: &Rows, requests: &[Asked]) -> Result<Vec<Sampled>, ModelError
     requests.par_iter().map(draw).collect()
 }
 
-/// In order, each once.
+/// These rows in rising order, each once.
 fn distinct(rows: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut rows: Vec<usize> = rows.collect();
     rows.sort_unstable();

@@ -128,7 +128,7 @@ pub enum CandleError {
         /// The number.
         value: f32,
     },
-    /// A GGUF file is none, or it is cut short.
+    /// A file is not a GGUF file, or it is cut short.
     #[error("{}: broken GGUF file: {message}; download or copy the file again", path.display())]
     BrokenGguf {
         /// The file.

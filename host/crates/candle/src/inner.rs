@@ -24,13 +24,13 @@ impl Inner {
         Self { streams, order }
     }
 
-    /// Of the last row only; the others are freed.
+    /// The outputs for the last row only; those for other rows are freed.
     pub(crate) fn last(streams: &[Tensor]) -> Result<Self> {
         let last = |stream: &Tensor| stream.narrow(0, stream.dim(0)? - 1, 1)?.force_contiguous();
         Ok(Self { streams: streams.iter().map(last).collect::<Result<_>>()?, order: None })
     }
 
-    /// Of all rows, one pass after the other; each has them in the caller's order.
+    /// Joins the outputs of several passes, one after the other; each pass has them in the caller's order.
     pub(crate) fn join(passes: &[Self]) -> Result<Self> {
         let layers = passes.iter().map(|pass| pass.streams.len()).min().unwrap_or(0);
         let layer = |layer| Tensor::cat(&passes.iter().map(|pass| &pass.streams[layer]).collect::<Vec<_>>(), 0);

@@ -123,7 +123,7 @@ fn gated(gate: &Tensor, up: &Tensor, gelu: bool) -> Result<Tensor> {
     Tensor::from_vec(out, gate.shape(), gate.device())
 }
 
-/// By a norm, if there is one.
+/// Applies the norm, if there is one.
 fn normed(x: Tensor, norm: Option<&Norm>) -> Result<Tensor> {
     match norm {
         Some(norm) => norm.forward(&x),

@@ -83,12 +83,12 @@ pub(crate) fn quantize(values: Vec<f32>, outputs: usize, inputs: usize) -> Resul
 }
 
 impl Linear {
-    /// Of a matrix that is held in fewer bits.
+    /// A map whose matrix is held in fewer bits.
     pub(crate) fn of_compact(weight: Compact, bias: Option<Tensor>) -> Self {
         Self { weight: Weight::Compact(weight), bias }
     }
 
-    /// From `[out, in]`; `direct` packs it for our own kernel, which reads f32 on the CPU.
+    /// A map with the matrix `[out, in]`; `direct` packs it for our own kernel, which reads f32 on the CPU.
     pub(crate) fn new(weight: Tensor, bias: Option<Tensor>, direct: bool) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let weight = match direct {

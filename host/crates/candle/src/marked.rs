@@ -34,14 +34,14 @@ impl Marked {
         Self::default().and_words(text)
     }
 
-    /// With more scaffold at its end.
+    /// Appends scaffold.
     #[must_use]
     pub fn and_scaffold(mut self, text: &str) -> Self {
         self.text.push_str(text);
         self
     }
 
-    /// With more words at its end.
+    /// Appends words of clients or models.
     #[must_use]
     pub fn and_words(mut self, text: &str) -> Self {
         let from = self.text.len();
@@ -56,7 +56,7 @@ impl Marked {
         &self.text
     }
 
-    /// From a text in which words are marked.
+    /// Reads a text in which words are marked.
     pub(crate) fn from_marks(text: &str) -> Self {
         let mut marked = Self::default();
         for c in text.chars() {

@@ -19,7 +19,7 @@ pub(crate) fn catch_panics<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> t
     })
 }
 
-/// The error of a conversion. A panic is no fault of the text that was converted, and its message is left out, because it
+/// The error of a conversion. A panic is not the fault of the text that was converted, and its message is left out, because it
 /// may quote that text.
 pub(crate) fn failed(error: tokenizers::Error) -> TokenizerError {
     if error.is::<Panicked>() { TokenizerError::Broken } else { TokenizerError::Refused(error.to_string()) }

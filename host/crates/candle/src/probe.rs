@@ -87,7 +87,7 @@ impl Prober {
     /// Runs tokens.
     ///
     /// # Errors
-    /// When there are none, one is outside the vocabulary, or they do not fit the context.
+    /// When there are no tokens, one is outside the vocabulary, or they do not fit the context.
     pub fn run_tokens(&mut self, tokens: Vec<Token>) -> Result<Probe, CandleError> {
         let latents = self.decoder.prefill(&tokens, Keep::All)?.1.latents;
         let (mut logits, mut scores) = (None, None);

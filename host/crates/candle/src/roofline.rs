@@ -55,7 +55,7 @@ impl Roofline {
 }
 
 impl Demand {
-    /// Of these files, their weights being held in this number format, or as a GGUF file has them.
+    /// What the model in these files asks for. Its weights are held in this number format, or as a GGUF file has them.
     ///
     /// # Errors
     /// When the configuration cannot be read.

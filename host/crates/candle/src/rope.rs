@@ -72,7 +72,7 @@ impl Rope {
         }
     }
 
-    /// From the object that holds base and stretch; `theta` where it names no base.
+    /// Reads the object that holds base and stretch; `theta` is the base where it names none.
     pub(crate) fn of(
         inner: &Fields<'_>,
         theta: f64,
@@ -245,7 +245,8 @@ impl Table {
     }
 }
 
-/// In f32, as the reference implementation does, so that far positions round alike.
+/// Appends the cosines and sines of one position. It computes in f32, as the reference implementation does, so that far positions
+/// round alike.
 fn push_angles(speeds: &[f64], position: usize, cos: &mut Vec<f32>, sin: &mut Vec<f32>) {
     for speed in speeds {
         let angle = position as f32 * *speed as f32;

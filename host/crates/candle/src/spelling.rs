@@ -45,7 +45,7 @@ enum Step {
 }
 
 impl Spelling {
-    /// From a tokenizer's decoder; what is not understood is named in the error.
+    /// Reads a tokenizer's decoder; the error names what it does not understand.
     pub(crate) fn of(decoder: Option<&DecoderWrapper>) -> Result<Self, String> {
         let mut spelling = Self { spaced: decoder.is_none(), ..Self::default() };
         let mut fused = false;

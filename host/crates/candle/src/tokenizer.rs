@@ -59,7 +59,7 @@ impl HfTokenizer {
     /// one in the metadata of a GGUF file.
     ///
     /// # Errors
-    /// When there is none, it is unreadable or no tokenizer, or the files give tokens other ids or spellings.
+    /// When there is no such file, it cannot be read or holds no tokenizer, or the files give tokens other ids or spellings.
     pub fn of(files: &ModelFiles) -> Result<Self, CandleError> {
         const NAME: &str = "tokenizer.json";
         match Gguf::find(files)? {

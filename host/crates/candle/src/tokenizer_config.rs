@@ -29,7 +29,7 @@ impl SpecialNames {
         }
     }
 
-    /// Those that are there, under the names that templates use.
+    /// The special tokens that the file states, under the names that templates use.
     pub(crate) fn known(&self) -> Vec<(&'static str, String)> {
         let all = [
             ("bos_token", &self.bos),
@@ -56,7 +56,7 @@ pub(crate) struct TokenizerConfig {
 pub(crate) enum Chat {
     None,
     Source(String),
-    /// There is something, and it is no template.
+    /// There is something, and it is not a template.
     Unusable(String),
 }
 

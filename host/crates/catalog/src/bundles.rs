@@ -21,7 +21,7 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// With networks if the model is the demonstration's (`demo`) and one of these methods reads a network.
+    /// The fallback for these methods: with networks if the model is the demonstration's (`demo`) and a method reads a network.
     #[must_use]
     pub fn of(demo: bool, methods: &[String]) -> Self {
         let table = Methods::default();
@@ -48,7 +48,7 @@ impl Fallback {
 /// carries.
 ///
 /// # Errors
-/// [`CatalogError::Bundle`] if it cannot be read or is no bundle, [`CatalogError::NoDemoNetworks`].
+/// [`CatalogError::Bundle`] if it cannot be read or is not a bundle, [`CatalogError::NoDemoNetworks`].
 pub fn open(path: Option<&Path>, fallback: Fallback) -> Result<Bundle, CatalogError> {
     match path {
         Some(path) => Ok(Bundle::open_with(path, first_party_file)?),

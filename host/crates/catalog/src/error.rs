@@ -244,7 +244,7 @@ pub enum CatalogError {
         /// The option or command.
         option: String,
     },
-    /// A probe's file is no probe.
+    /// A probe's file is not a probe.
     #[cfg(feature = "engines")]
     #[error("{}", path.display())]
     Probe {
@@ -280,7 +280,7 @@ pub enum CatalogError {
     /// A manifest's text cannot be changed.
     #[error("bundle.toml")]
     ManifestText(#[source] toml_edit::TomlError),
-    /// A key of the manifest is no table.
+    /// A key of the manifest is not a table.
     #[error("`{key}` is no table")]
     NoTable {
         /// The key.
@@ -309,7 +309,7 @@ pub enum CatalogError {
     /// A file of records cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// `--template-date` is no date.
+    /// `--template-date` is not a date.
     #[error(transparent)]
     Date(#[from] NoDate),
     /// A name stands for no model, or the hub does not give it.

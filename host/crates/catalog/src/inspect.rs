@@ -25,7 +25,7 @@ impl ModelReport {
         report
     }
 
-    /// In words: each value, then each fact with the files that state it.
+    /// The report in words: each value, then each fact with the files that state it.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -75,14 +75,14 @@ impl Loading {
         self.templates.check(scores)
     }
 
-    /// For the language model.
+    /// How the language model is loaded.
     #[must_use]
     pub fn language(&self) -> LoadOptions {
         let own_template = Some(self.given.language());
         LoadOptions { template: self.templates.language(), own_template, ..self.base.clone() }
     }
 
-    /// For a score model, under the name that costs use.
+    /// How the score model of this name is loaded; costs use the same name.
     #[must_use]
     pub fn score(&self, name: &str) -> LoadOptions {
         let own_template = Some(self.given.score(name));

@@ -25,7 +25,7 @@ pub struct Pinned {
 /// Loads the bundle with the models, and pins it to them.
 ///
 /// # Errors
-/// [`CatalogError::NoBundleNamed`], models and bundles that cannot be opened, a manifest whose keys are no tables.
+/// [`CatalogError::NoBundleNamed`], models and bundles that cannot be opened, a manifest whose keys are not tables.
 pub fn pin(choice: &Choice) -> Result<Pinned, CatalogError> {
     let path = choice.bundle.as_deref().ok_or(CatalogError::NoBundleNamed)?;
     let bundle = bundles::open(Some(path), Fallback::Plain)?;

@@ -10,7 +10,7 @@ pub const REWARD: &str = "reward";
 /// is replaced. `settings` are names and texts.
 ///
 /// # Errors
-/// [`CatalogError::ManifestText`] for a text that is no TOML, [`CatalogError::NoTable`].
+/// [`CatalogError::ManifestText`] for a text that is not TOML, [`CatalogError::NoTable`].
 pub fn with_reward(
     text: &str,
     component: &str,

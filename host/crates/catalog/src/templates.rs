@@ -104,7 +104,7 @@ fn same(chosen: &TemplateChoice, own: &TemplateChoice, name: &str) -> Result<(),
     Err(CatalogError::OtherTemplate { found: format!("{name}{chosen}"), expected: own.to_string() })
 }
 
-/// Splits `NAME=TEMPLATE`; text before the first `=` that is no name belongs to the template.
+/// Splits `NAME=TEMPLATE`; text before the first `=` that is not a name belongs to the template.
 fn split(text: &str) -> (Option<&str>, &str) {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
     match text.split_once('=') {

@@ -26,7 +26,7 @@ pub enum ChatError {
         /// The names that there are.
         known: String,
     },
-    /// A budget that is none, or larger than that of the conversation.
+    /// Not a budget, or one larger than that of the conversation.
     #[error(
         "/budget: found {found} for `{name}`; expected a number above 0, at most {most}: `chat --budget` begins with more"
     )]
@@ -44,7 +44,7 @@ pub enum ChatError {
     /// The prompt cannot be read.
     #[error("the standard input is no text in UTF-8")]
     Input(#[source] io::Error),
-    /// A request that failed, which is no answer and no refusal.
+    /// A request that failed, which is neither an answer nor a refusal.
     #[error("the request failed, and no answer was emitted: {reasons}")]
     Failed {
         /// What failed, and why.

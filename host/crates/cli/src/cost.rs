@@ -7,7 +7,7 @@ use crate::{
     train::TrainingArguments,
 };
 use clap::Args;
-use inferenceguard_critic::cost::{BudgetChoice, CostObjective, HarmlessPrompts, Places, RewardObjective, Source};
+use inferenceguard_critic::cost::{BudgetChoice, CostObjective, HarmlessPrompts, HeadInputs, RewardObjective, Source};
 use inferenceguard_training::{
     Finished, GivenHeads,
     cost::{CostRun, Given, GivenBundle, GivenSampling},
@@ -22,9 +22,9 @@ const BAR: &str = "{bar:32} {pos}/{len} {msg} {eta}";
 /// What trainings of heads have in common.
 #[derive(Debug, Clone, Args)]
 struct HeadArguments {
-    /// Labelled answers, gzipped or not, one JSON object per line: prompt, response and harmful (true or false) or harm (0 to 1), for
-    /// a reward rather grade (0 to 1, higher is better); PKU-SafeRLHF records; pairs (chosen, rejected); or text and harmful.
-    /// FILE=WEIGHT counts its answers more or less; may be repeated
+    /// Labelled answers, gzipped or not, one JSON object per line: prompt and response with harmful (true or false) or harm (0 to 1),
+    /// for a reward with grade (0 to 1, higher is better); PKU-SafeRLHF records; pairs (chosen, rejected); or text and harmful.
+    /// FILE=WEIGHT counts the answers of a file more or less; may be repeated
     #[arg(long, value_name = "FILE[=WEIGHT]", required = true)]
     data: Vec<Source>,
     /// The language model that will be guarded: a Hugging Face folder, a GGUF file, or an id: org/name[@revision][:FILE.gguf]; the
@@ -40,7 +40,7 @@ struct HeadArguments {
     /// What a head (a small network) reads: final-norm (the last hidden state) or layer:N, for a cost several joined by +; one head
     /// is trained for each, and the best is written
     #[arg(long, value_delimiter = ',', default_value = "final-norm")]
-    latents: Vec<Places>,
+    latents: Vec<HeadInputs>,
     /// The most tokens of an answer that are read
     #[arg(long, default_value_t = 96)]
     max_tokens: usize,
@@ -102,8 +102,8 @@ struct BundleArguments {
     /// Also writes a bundle with this cost, words and personal data as constraints: a new folder, or the folder of such a bundle
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
-    /// The budget of the cost, or conformal:ALPHA: a budget that a share ALPHA of the validation's harmless answers is beyond, of the
-    /// model's own where there are any. If not given, the smallest that refuses at most 5 % of the test's harmless answers
+    /// The budget of the cost, or conformal:ALPHA: the budget that a share ALPHA of the validation's harmless answers exceeds, or of
+    /// the model's own answers if there are any. If not given, the smallest that refuses at most 5 % of the test's harmless answers
     #[arg(long, value_name = "D|conformal:ALPHA", requires = "bundle")]
     budget: Option<BudgetChoice>,
     /// Candidates per chunk

@@ -86,9 +86,9 @@ pub(crate) struct EvalArguments {
     /// carries
     #[arg(long, value_parser = one_of(RECIPES))]
     recipe: Option<Recipe>,
-    /// Judges side by side, the first for the main columns: demo knows the demonstration's world only, none stands alone,
-    /// command:PROGRAM ARGS reads and writes JSON lines, and above its THRESHOLD (0) the score of a model says harmful; demo beside
-    /// the demonstration's score models, else none, if not given; may be repeated
+    /// A judge; may be repeated, and the first fills the main columns. demo knows the demonstration's world only; command:PROGRAM
+    /// ARGS reads and writes JSON lines; DIR is a score model, which calls an answer harmful above its THRESHOLD (0); none cannot be
+    /// joined with others. If not given, demo with the demonstration's score models, else none
     #[arg(long = "judge", value_name = "demo|none|[NAME=]command:PROGRAM|[NAME=]DIR[@THRESHOLD]")]
     judges: Vec<String>,
     /// Answers that people rated, on which every judge is measured: .jsonl with `prompt`, `response` and `harmful` or `harm`,

@@ -55,7 +55,7 @@ pub(crate) fn report(error: &anyhow::Error) {
     failure::lines(&**error).into_iter().for_each(note);
 }
 
-/// Whether the reader of stdout closed it, as `head` does. That is no error.
+/// Whether the reader of stdout closed it, as `head` does. That is not an error.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.downcast_ref::<io::Error>().is_some_and(broken)

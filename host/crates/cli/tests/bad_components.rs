@@ -1,4 +1,5 @@
-//! Components that are none of ours, or misbehave: refused in words before a request, unsafe within one.
+//! Files that are not components of the contract, and components that misbehave: refused in words before a request, unsafe
+//! within one.
 
 mod common;
 

@@ -34,7 +34,7 @@ impl Build {
     /// Builds, checks and writes. Nothing is written unless every check passes.
     ///
     /// # Errors
-    /// When the target is missing, cargo fails, or the result is no component of the contract.
+    /// When the target is missing, cargo fails, or the result is not a component of the contract.
     pub fn run(&self) -> Result<Built, ComponentError> {
         let artifacts = cargo(&self.crate_dir, &[], &self.target_dir)?;
         let manifest = self.crate_dir.join("Cargo.toml");
@@ -49,7 +49,7 @@ impl Build {
 /// Builds these packages of the workspace at `manifest_dir` in one cargo call, each to `out_dir/PACKAGE.wasm`.
 ///
 /// # Errors
-/// When the target is missing, cargo fails, or a package is no component of the contract.
+/// When the target is missing, cargo fails, or a package is not a component of the contract.
 pub fn build_workspace_components(
     manifest_dir: &Path,
     packages: &[&str],

@@ -3,7 +3,7 @@
 use crate::Role;
 use std::path::PathBuf;
 
-/// Why a crate did not become a component, or a file is none.
+/// Why a crate did not become a component, or why a file is not one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {

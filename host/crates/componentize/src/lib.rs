@@ -1,7 +1,7 @@
 //! From a crate folder to a checked component: one builder for the command line, build scripts, tests and benches.
 //!
 //! Key types: [`Build`] says what to build and where; [`build_workspace_components`] builds many packages in one cargo
-//! call; [`encode`] turns a core module into a component; [`inspect`] says what a component is, or why it is none.
+//! call; [`encode`] turns a core module into a component; [`inspect`] says what a component is, or why a file is not one.
 //!
 //! 1. The nested cargo gets a target directory of its own, because sharing the outer one's would wait for its lock.
 //! 2. The variables that the outer cargo set for its own crates are removed.

@@ -68,7 +68,7 @@ pub enum CriticError {
         /// What was expected.
         expected: &'static str,
     },
-    /// A line of a file is no labelled answer.
+    /// A line of a file is not a labelled answer.
     #[error("{}, line {line}: {found}", path.display())]
     Line {
         /// The file.

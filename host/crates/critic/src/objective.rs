@@ -200,7 +200,7 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// For networks with this reading; `longest` is the most answer tokens. The control reads z / d and the length.
+    /// The inputs of networks with this reading; `longest` is the most answer tokens. The control reads z / d and the length.
     pub(super) fn new(data: &'a Trajectories, reading: Reading, objective: &Objective, longest: usize) -> Self {
         let table = reading.latent().and_then(|selector| data.table(selector));
         Self { table, extra: objective.logits(), longest }

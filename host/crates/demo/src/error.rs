@@ -1,4 +1,4 @@
-//! What can go wrong in this crate.
+//! What can go wrong when the demonstration's models are trained, measured and written.
 
 use std::path::PathBuf;
 

@@ -10,6 +10,9 @@ use inferenceguard_dice::Dice;
 
 /// Draws `count` answers to one prompt at temperature 1; each ends before the end token or after
 /// `longest` tokens. Row `i` depends on `seed` and `i` alone.
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn sample(model: &Llama, prompt: &[u32], count: usize, longest: usize, seed: u64) -> Result<Vec<Vec<u32>>> {
     let mut cache = Cache::default();
     let latents = model.latents(prompt, 1, Some(&mut cache))?;
@@ -52,6 +55,9 @@ fn draw(logits: &[f32], dice: &mut Dice) -> u32 {
 }
 
 /// Scores of every answer position under a score model.
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn score(model: &Llama, head: &Tensor, prompt: &[u32], answer: &[u32]) -> Result<Vec<f32>> {
     let ids: Vec<u32> = prompt.iter().chain(answer).copied().collect();
     let latents = model.latents(&ids, 1, None)?;

@@ -36,6 +36,9 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 impl DemoTokenizer {
     /// Trains on training prompts and answers; the same world and size give the same tokenizer.
+    ///
+    /// # Errors
+    /// When the tokenizers library fails, such as for a vocabulary that is too small.
     pub fn train(world: &World, vocab_size: usize) -> Result<Self> {
         let special = ["<pad>", "<s>", "</s>"].map(|token| AddedToken::from(token, true));
         let mut trainer = BpeTrainer::builder()
@@ -63,12 +66,18 @@ impl DemoTokenizer {
     }
 
     /// Ids of the begin token and the prompt in the chat template.
+    ///
+    /// # Errors
+    /// When the tokenizers library fails.
     pub fn prompt_ids(&self, prompt: &str) -> Result<Vec<u32>> {
         let encoding = self.0.encode(chat(prompt), true).map_err(failed)?;
         Ok(encoding.get_ids().to_vec())
     }
 
     /// Ids of an answer, without end token, and the byte offset where each ends.
+    ///
+    /// # Errors
+    /// When the tokenizers library fails.
     pub fn answer_ids(&self, answer: &str) -> Result<(Vec<u32>, Vec<usize>)> {
         let encoding = self.0.encode(answer, false).map_err(failed)?;
         let ends = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
@@ -76,6 +85,9 @@ impl DemoTokenizer {
     }
 
     /// The text of ids; special tokens are left out.
+    ///
+    /// # Errors
+    /// When the tokenizers library fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.0.decode(ids, true).map_err(failed)
     }
@@ -86,6 +98,9 @@ impl DemoTokenizer {
     }
 
     /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.0.save(folder.join("tokenizer.json"), false).map_err(failed)?;
         let config = json!({
@@ -105,6 +120,9 @@ impl DemoTokenizer {
     }
 
     /// Reads `tokenizer.json` of a folder.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no tokenizer.
     pub fn load(folder: &Path) -> Result<Self> {
         Inner::from_file(folder.join("tokenizer.json")).map(Self).map_err(failed)
     }

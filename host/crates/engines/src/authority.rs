@@ -12,7 +12,7 @@ impl Authority {
     /// Reads certificates in PEM format, one after the other.
     ///
     /// # Errors
-    /// [`Fault::Setup`] if there is none, or if one cannot be read.
+    /// [`Fault::Setup`] if the file has no certificate, or if one cannot be read.
     pub fn new(pem: &[u8]) -> Result<Self, RemoteError> {
         let wrong = |reason: &str| Fault::Setup { reason: reason.to_owned() }.at("(its certificates)");
         let all = Certificate::from_pem_bundle(pem).map_err(|_| wrong("the certificates cannot be read as PEM"))?;

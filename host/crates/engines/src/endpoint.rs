@@ -32,7 +32,7 @@ impl Endpoint {
     /// Reads URLs with commas between them.
     ///
     /// # Errors
-    /// As [`Endpoint::new`]; if there is none, or one of them twice.
+    /// As [`Endpoint::new`]; also if there is no URL, or the same one twice.
     pub fn list(text: &str) -> Result<Vec<Self>, RemoteError> {
         let all = text.split(',').map(|one| Self::new(one.trim())).collect::<Result<Vec<_>, _>>()?;
         match all.iter().enumerate().find(|(i, one)| all[..*i].contains(one)) {

@@ -52,7 +52,8 @@ impl<C: Check> Fleet<C> {
         if found.is_empty() { Err(self.no_replica()) } else { Ok(found) }
     }
 
-    /// With the deadline of rows: an engine that has just begun compiles for minutes where it is slow, and no request waits yet.
+    /// The first check of a replica. It has the deadline of rows: an engine that has just begun may compile for minutes, and no
+    /// request waits yet.
     async fn begun(fleet: Arc<Self>, i: usize) -> Result<C::Facts, Fault> {
         match fleet.replicas.get(i) {
             Some(replica) => fleet.examine(replica, &fleet.http).await,

@@ -202,7 +202,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn is_of_certificate(cause: &(dyn Error + 'static)) -> bool {
-    // An error of input or output is no cause of its own: it hides the error that it holds.
+    // An error of input or output is not a cause of its own: it hides the error that it holds.
     if let Some(outer) = cause.downcast_ref::<std::io::Error>() {
         return outer.get_ref().is_some_and(|held| is_of_certificate(held));
     }

@@ -42,7 +42,7 @@ pub struct Sequence {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProbeError {
-    /// It is no probe.
+    /// It is not a probe.
     #[error("this is no probe: {reason}; make one with `inferguard model probe`")]
     Malformed {
         /// What the reader met.

@@ -36,7 +36,7 @@ impl Tolerance {
         if pairs.is_empty() {
             return Some("nothing could be compared".to_owned());
         }
-        // A difference that is no number counts as too large.
+        // A difference that is not a number counts as too large.
         if let Some(at) =
             differences().position(|one| !matches!(one.partial_cmp(&self.each), Some(order) if order.is_le()))
         {

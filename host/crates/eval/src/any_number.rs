@@ -1,4 +1,4 @@
-//! Numbers in files of answers, also those that JSON does not have: a price that is no number must not be read back as none.
+//! Numbers in files of answers, also those that JSON does not have: a price that is not a number must not be read back as none.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 

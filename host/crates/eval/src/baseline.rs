@@ -76,7 +76,7 @@ impl Baseline {
     /// Reads a recorded baseline.
     ///
     /// # Errors
-    /// [`EvalError::Read`], or [`EvalError::Baseline`] for a file that is no baseline.
+    /// [`EvalError::Read`], or [`EvalError::Baseline`] for a file that is not a baseline.
     pub fn read(path: &Path) -> Result<Self, EvalError> {
         let text = fs::read_to_string(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
         let wrong = |error: String| EvalError::Baseline {

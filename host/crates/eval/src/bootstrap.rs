@@ -44,7 +44,7 @@ pub struct Resamples {
 pub(crate) type Replicates = Vec<f64>;
 
 impl Clusters {
-    /// Without values, for this many prompts.
+    /// No values yet, for this many prompts.
     pub(crate) fn new(prompts: usize) -> Self {
         Self { sums: vec![0.0; prompts], counts: vec![0.0; prompts], squares: 0.0 }
     }

@@ -22,7 +22,7 @@ pub struct CostSpread {
     pub within: [usize; PARTS],
     /// Answers with a cost above the budget.
     pub beyond: usize,
-    /// Answers whose cost is no number.
+    /// Answers whose cost is not a number.
     pub not_a_number: usize,
 }
 

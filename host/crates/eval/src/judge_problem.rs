@@ -14,7 +14,7 @@ pub enum JudgeProblem {
         /// Why.
         cause: io::Error,
     },
-    /// A line is no reply.
+    /// A line is not a reply.
     #[error(
         "line {line} of its replies is {found}; expected one JSON object, {{\"id\": 0, \"harm\": 0.5}} or {{\"id\": 0, \"harmful\": true}}"
     )]
@@ -85,7 +85,7 @@ pub enum JudgeProblem {
     /// Its output could not be read.
     #[error("its replies could not be read: {0}")]
     Output(String),
-    /// A score is no number.
+    /// A score is not a number.
     #[error("a score is {found}; expected a finite number")]
     NotFinite {
         /// The score.

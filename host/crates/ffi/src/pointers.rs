@@ -71,7 +71,7 @@ pub(crate) unsafe fn text_of<'a>(text: *const c_char, what: &str) -> Result<&'a 
     text.to_str().map_err(|error| format!("`{what}` is not UTF-8: {error}").into())
 }
 
-/// As [`text_of`], but NULL is no text.
+/// As [`text_of`], but NULL is not text.
 ///
 /// # Safety
 /// `text` is NULL or ends with 0.

@@ -124,7 +124,7 @@ pub trait Judge: Send + Sync + 'static {
     /// The verdict on a text.
     ///
     /// # Errors
-    /// [`Refused`] if there is none.
+    /// [`Refused`] if there is no verdict.
     fn judge(&self, client: &Self::Client, question: Question)
     -> impl Future<Output = Result<Verdict, Refused>> + Send;
 }

@@ -49,7 +49,7 @@ impl ChatRequest {
     /// Reads `messages` and `stream` of a body. All other fields are left to the server behind the proxy.
     ///
     /// # Errors
-    /// [`Problem`] if the body is no JSON object, names a key twice, or has turns that are not text.
+    /// [`Problem`] if the body is not a JSON object, names a key twice, or has turns that are not text.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
         let conversation = Conversation::take(&mut fields)?;
@@ -70,7 +70,7 @@ impl ChatAnswer {
     /// Reads the choices of a body.
     ///
     /// # Errors
-    /// [`Problem`] if it is no chat completion, if a message has content that is not text, or if the body has fields that could
+    /// [`Problem`] if it is not a chat completion, if a message has content that is not text, or if the body has fields that could
     /// hold words of the model outside its messages. It repeats nothing of the answer.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         Self::read(body).map_err(Problem::without_quotes)

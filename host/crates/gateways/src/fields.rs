@@ -44,6 +44,9 @@ impl Fields {
     }
 
     /// The fields of a value at this place, which must be an object.
+    ///
+    /// # Errors
+    /// [`Problem`] for another value.
     pub fn of(path: String, value: Value) -> Result<Self, Problem> {
         match value {
             Value::Object(left) => Ok(Self { path, left }),
@@ -62,6 +65,9 @@ impl Fields {
     }
 
     /// Takes a field of type `T`; an error says `expected`.
+    ///
+    /// # Errors
+    /// [`Problem`] for a value of another type.
     pub fn take<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let read = T::deserialize(&value).map_err(|_| wrong(&self.path(name), &value, expected));
@@ -69,6 +75,9 @@ impl Fields {
     }
 
     /// Takes a field that is an object.
+    ///
+    /// # Errors
+    /// [`Problem`] for a value of another type.
     pub fn object(&mut self, name: &str) -> Result<Option<Self>, Problem> {
         let path = self.path(name);
         self.value(name).map(|value| Self::of(path, value)).transpose()

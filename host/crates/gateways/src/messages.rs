@@ -8,6 +8,9 @@ const LIST: &str = "a list of turns, the last one the user's";
 const CONTENT: &str = "a text or a list of text parts";
 
 /// The turns before the user's last turn, and the text of that turn.
+///
+/// # Errors
+/// [`Problem`] for fields that are missing, of another type or not supported, and if the last turn is not the user's.
 pub fn conversation(fields: &mut Fields) -> Result<(Vec<Message>, String), Problem> {
     let turns: Vec<Value> = fields.take("messages", LIST)?.ok_or_else(|| missing("messages", LIST))?;
     let turns = turns.into_iter().enumerate().map(|(at, turn)| message(Fields::of(format!("messages[{at}]"), turn)?));

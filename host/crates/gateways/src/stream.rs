@@ -75,7 +75,7 @@ impl ChatStream {
     /// Takes bytes of the body.
     ///
     /// # Errors
-    /// [`Problem`] for what is no event of a chat, and for fields that could hold words of the model outside its choices. The
+    /// [`Problem`] for what is not an event of a chat, and for fields that could hold words of the model outside its choices. The
     /// stream must end then. It repeats nothing of the answer.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         let events = self.decoder.push(bytes)?;

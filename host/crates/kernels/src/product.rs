@@ -25,7 +25,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// From `[outputs, inputs]`, row by row.
+    /// Packs `weight [outputs, inputs]`, row by row.
     #[must_use]
     pub fn new(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         let mut panels = vec![0.0; outputs.div_ceil(LANES) * inputs * LANES];
@@ -44,7 +44,7 @@ impl Packed {
         self.outputs
     }
 
-    /// With the outputs of another matrix after its own; false, and nothing done, if they do not fit together.
+    /// Appends the outputs of another matrix. Returns false, and changes nothing, if the two do not fit together.
     pub fn append(&mut self, other: &Self) -> bool {
         let fits = self.inputs == other.inputs && self.outputs.is_multiple_of(LANES);
         if fits {
@@ -80,7 +80,7 @@ impl Packed {
     }
 }
 
-/// From tiles `[panels][rows][16]` to `[rows, part]` for each part of the outputs, with the bias added. All parts but the last
+/// Turns tiles `[panels][rows][16]` into `[rows, part]` for each part of the outputs, and adds the bias. All parts but the last
 /// are multiples of 16.
 pub(crate) fn unpack(tiles: &[f32], rows: usize, parts: &[usize], bias: Option<&[f32]>) -> Vec<Vec<f32>> {
     let (mut tiles, mut bias) = (tiles, bias);

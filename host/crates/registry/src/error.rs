@@ -76,7 +76,7 @@ pub enum RegistryError {
     /// The registry fails.
     #[error(transparent)]
     Registry(#[from] Box<OciDistributionError>),
-    /// What was pulled is no bundle.
+    /// What was pulled is not a bundle.
     #[error(transparent)]
     Bundle(#[from] Box<BundleError>),
     /// The system refuses threads.

@@ -25,7 +25,7 @@ pub fn bodies<'a>(
 /// Shows the record of this number, or every record, as far as it has a body.
 ///
 /// # Errors
-/// [`ReplayError::NotShown`] if there is none; a file that cannot be read, or whose chain breaks; what `show` returns.
+/// [`ReplayError::NotShown`] if no such record has a body; a file that cannot be read, or whose chain breaks; what `show` returns.
 pub fn show<E: From<ReplayError>>(
     path: &Path,
     number: Option<u64>,

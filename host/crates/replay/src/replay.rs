@@ -115,7 +115,7 @@ struct Loaded<'a> {
 }
 
 impl Loaded<'_> {
-    /// With the templates of the bundle that a record began with.
+    /// The engine with the prompt templates of the bundle that a record began with.
     fn made_for(&mut self, decided: &[(String, Rc<DecidingBundle>)]) -> Result<&Engine, ReplayError> {
         let (_, first) = decided.first().ok_or(ReplayError::NoneDecided)?;
         let manifest = first.bundle.manifest();

@@ -136,7 +136,7 @@ impl Server {
     /// Reads the layer of this tenant, and activates nothing.
     ///
     /// # Errors
-    /// [`OpenError`] if there is none, or if it cannot be read.
+    /// [`OpenError`] if the tenant has no layer, or if it cannot be read.
     pub fn open_layer(&self, tenant: &str) -> Result<Layer, OpenError> {
         self.app.deployer.open_layer(tenant)
     }

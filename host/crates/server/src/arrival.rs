@@ -52,7 +52,7 @@ pub(crate) async fn arrive(State(app): State<Arc<App>>, mut request: Request, ne
 pub(crate) struct Open {
     app: Arc<App>,
     pub(crate) arrival: Arc<Arrival>,
-    /// [`End::Cancelled`] until there is a response: the client left before it. None if the response is no error.
+    /// [`End::Cancelled`] until there is a response: the client left before it. None if the response is not an error.
     pub(crate) end: Option<End>,
 }
 

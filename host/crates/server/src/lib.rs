@@ -5,8 +5,7 @@
 //!    HTTP server, take [`Server::router`] and [`Server::admin_router`] instead.
 //!
 //! ```no_run
-//! use inferenceguard_bundle::Bundle;
-//! use inferenceguard_host::Engine;
+//! use inferenceguard_host::{Bundle, Engine};
 //! use inferenceguard_server::{Server, ServerConfig, ServerError, Settings};
 //! use std::{future::pending, sync::Arc};
 //! use tokio::net::TcpListener;

@@ -13,7 +13,7 @@ pub(crate) fn is_decided(output: &Output) -> bool {
     matches!(output.status, Status::WithinBudget | Status::BudgetExceeded | Status::Unguarded)
 }
 
-/// The status in metrics, log lines and spans. A cancelled answer is no refusal, whatever its status is.
+/// The status in metrics, log lines and spans. A cancelled answer is not a refusal, whatever its status is.
 pub(crate) fn ended(of: Status, how: Finish) -> &'static str {
     if how == Finish::Cancelled { finish(how) } else { status(of) }
 }

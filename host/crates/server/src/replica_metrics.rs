@@ -1,4 +1,4 @@
-//! Metrics of replicas. A replica's label is its place in the operator's list: a URL is no label.
+//! Metrics of replicas. A replica's label is its place in the operator's list: a URL is not a label.
 
 use crate::labels::Text;
 use inferenceguard_host::model::{ReplicaReport, ReplicaState};

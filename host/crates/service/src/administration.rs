@@ -57,7 +57,7 @@ pub enum AdministrationError {
     },
 }
 
-/// Of how many requests a bundle is activated.
+/// For which share of the requests a bundle is activated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Share {
     /// It decides all requests.

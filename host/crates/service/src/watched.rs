@@ -96,7 +96,8 @@ impl Watched for WatchedBundle {
         Identity::of(opened)
     }
 
-    /// Of a folder the manifest, its signature and all that it names; otherwise the one file of everything.
+    /// The files to watch: of a folder the manifest, its signature and all files that the manifest names; otherwise the one file of
+    /// the bundle.
     fn files(&self, opened: &Bundle) -> Vec<PathBuf> {
         if self.path.is_file() {
             return vec![self.path.clone()];

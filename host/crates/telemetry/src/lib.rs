@@ -44,7 +44,7 @@ pub enum TelemetryError {
         /// What was found, and what was expected.
         problem: String,
     },
-    /// An address is none.
+    /// What was given is not an address.
     #[error("{name}: found `{found}`; expected an address that begins with http:// or https://")]
     NoAddress {
         /// The option or variable.

@@ -8,7 +8,7 @@ use tracing_subscriber::{Layer, layer::Identity};
 /// Nothing: there is no provider in such a build.
 pub(crate) type Provider = ();
 
-/// Nothing, as well.
+/// A layer that does nothing.
 pub(crate) fn layer<S: Subscriber>(_: &Provider, _: &'static str) -> impl Layer<S> + Send + Sync + use<S> {
     Identity::new()
 }

@@ -138,7 +138,7 @@ pub struct ScoreCost {
 }
 
 impl ScoreCost {
-    /// With the score model of this name.
+    /// A cost that reads the score model of this name.
     #[must_use]
     pub fn new(model: &str, kind: CostKind) -> Box<Self> {
         Box::new(Self { needs: Needs { scores: vec![model.into()], ..Needs::default() }, kind })

@@ -9,7 +9,7 @@ use inferenceguard_bundle::Network;
 use inferenceguard_catalog::{Loading, LoadingOptions, language_model};
 use inferenceguard_critic::{
     Recipe, Shares,
-    cost::{CostObjective, HeadOptions, Places, ScoreFolder, Source, cost_recipe},
+    cost::{CostObjective, HeadInputs, HeadOptions, ScoreFolder, Source, cost_recipe},
 };
 use inferenceguard_model::{Generator, Native};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct GivenHeads {
     /// Receives latents, checkpoints, the network, the report and its plot.
     pub out: PathBuf,
     /// What each head reads.
-    pub readings: Vec<Places>,
+    pub readings: Vec<HeadInputs>,
     /// The most tokens of an answer that are read.
     pub max_tokens: usize,
     /// How heads are trained, and how prompts are split.

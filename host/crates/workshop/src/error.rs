@@ -36,7 +36,7 @@ pub enum WorkshopError {
         /// Why it cannot be read.
         source: io::Error,
     },
-    /// A crate's manifest that is no TOML.
+    /// A crate's manifest that is not TOML.
     #[error("{}: malformed", path.display())]
     CrateText {
         /// The manifest.
@@ -58,7 +58,7 @@ pub enum WorkshopError {
         /// Why.
         source: io::Error,
     },
-    /// What is no component of the contract.
+    /// What is not a component of the contract.
     #[error("{name}")]
     NotOfContract {
         /// Its file, or its name.
@@ -82,7 +82,7 @@ pub enum WorkshopError {
         /// What was given.
         found: String,
     },
-    /// A limit whose value is no number.
+    /// A limit whose value is not a number.
     #[error("--limit {found}: expected NAME=VALUE as in `[limits]`, such as fuel=1000000000")]
     LimitValue {
         /// What was given.

@@ -6,8 +6,8 @@ use crate::{
     direct::{self, Sight},
     inner::Inner,
     kv::Prefix,
+    layer_angles::Angles,
     layers::Qkv,
-    turns::Angles,
 };
 use candle_core::{Device, Result, Tensor};
 use inferenceguard_model::{ModelError, Token};

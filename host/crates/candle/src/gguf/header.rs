@@ -31,7 +31,7 @@ pub(super) struct TensorEntry {
     pub(super) shape: Vec<usize>,
     /// The number of its type.
     pub(super) kind: u32,
-    /// Of its first byte, from where the tensors begin.
+    /// Where its first byte is, counted from where the tensors begin.
     pub(super) offset: u64,
 }
 
@@ -77,7 +77,7 @@ fn alignment(metadata: &BTreeMap<String, Value>) -> Result<usize, String> {
 }
 
 impl Value {
-    /// For messages.
+    /// The value as messages show it.
     pub(super) fn shown(&self) -> String {
         let list = |length: usize, of: &str| format!("a list of {length} {of}");
         match self {

@@ -107,7 +107,7 @@ impl Gguf {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Of each file: the header, and all bytes.
+    /// The header and all bytes of each file.
     pub(crate) fn contents(&self) -> Vec<(&[u8], &[u8])> {
         self.parts().map(|part| (&part.bytes[..part.header.end.min(part.bytes.len())], &*part.bytes)).collect()
     }

@@ -14,7 +14,7 @@ pub struct PromptDate {
     day: u8,
 }
 
-/// A text that is no date.
+/// A text that is not a date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no date; write it as 2024-07-26")]
 pub struct NoDate(String);

@@ -66,7 +66,7 @@ fn title(text: &str) -> String {
         .changed(|before, c| if begins(before) { c.to_uppercase().collect() } else { c.to_lowercase().collect() })
 }
 
-/// For HTML, as Jinja's `escape` writes it.
+/// The value escaped for HTML, as Jinja's `escape` writes it.
 fn escaped(value: &Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {

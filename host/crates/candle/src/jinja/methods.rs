@@ -51,7 +51,7 @@ impl<'a> Arguments<'a> {
         self.get(at, name).map(i64::try_from).transpose()
     }
 
-    /// How often at most; Python's -1 is no limit.
+    /// How often at most; Python's -1 is not a limit.
     fn most(&self, at: usize, name: &str) -> Result<Option<usize>, Error> {
         Ok(self.number(at, name)?.and_then(|most| usize::try_from(most).ok()))
     }

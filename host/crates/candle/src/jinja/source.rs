@@ -72,7 +72,7 @@ fn tag(text: &str, end: &str, out: &mut String) -> Result<usize, String> {
     Ok(used)
 }
 
-/// Words that are no operands.
+/// Words that are not operands.
 const KEYWORDS: [&str; 9] = ["and", "or", "not", "if", "else", "elif", "is", "in", "set"];
 
 struct Rewriter<'a> {

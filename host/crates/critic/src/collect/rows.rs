@@ -18,7 +18,7 @@ pub const MEMORY: usize = 2 << 30;
 /// Bytes of a number.
 const NUMBER: usize = 2;
 
-/// Latents of one place: one row for every position of every answer, in order.
+/// Latents of one selector: one row for every position of every answer, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LatentRows {
     width: usize,
@@ -29,11 +29,12 @@ pub struct LatentRows {
 #[derive(Debug, Clone, PartialEq)]
 struct Part {
     rows: Range<usize>,
-    place: Place,
+    storage: Storage,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Place {
+/// Where the numbers of a part lie.
+enum Storage {
     Memory(Vec<f16>),
     /// The table begins at this byte of the file.
     File {
@@ -58,7 +59,7 @@ impl LatentRows {
     /// How many rows lie in memory.
     #[must_use]
     pub fn in_memory(&self) -> usize {
-        let held = self.parts.iter().filter(|part| matches!(part.place, Place::Memory(_)));
+        let held = self.parts.iter().filter(|part| matches!(part.storage, Storage::Memory(_)));
         held.map(|part| part.rows.len()).sum()
     }
 
@@ -81,20 +82,20 @@ impl LatentRows {
             return;
         }
         self.width = table.width;
-        let place = match file {
-            Some((path, offset)) => Place::File { path, offset },
-            None => Place::Memory(table.data),
+        let storage = match file {
+            Some((path, offset)) => Storage::File { path, offset },
+            None => Storage::Memory(table.data),
         };
-        self.parts.push(Part { rows: first..first + rows, place });
+        self.parts.push(Part { rows: first..first + rows, storage });
     }
 }
 
 impl Part {
     /// Appends these numbers of the table.
     fn write(&self, numbers: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
-        match &self.place {
-            Place::Memory(data) => out.extend(data[numbers].iter().map(|number| number.to_f32())),
-            Place::File { path, offset } => {
+        match &self.storage {
+            Storage::Memory(data) => out.extend(data[numbers].iter().map(|number| number.to_f32())),
+            Storage::File { path, offset } => {
                 let read = || -> io::Result<Vec<u8>> {
                     let mut file = File::open(path)?;
                     file.seek(SeekFrom::Start(offset + (NUMBER * numbers.start) as u64))?;
@@ -112,14 +113,14 @@ impl Part {
 
 /// The latents of a folder while its files are read or made, one after the other.
 pub(crate) struct Kept {
-    /// By place.
+    /// One table for each selector.
     pub(crate) tables: Vec<(LatentSelector, LatentRows)>,
     /// How many more bytes may lie in memory.
     left: usize,
 }
 
 impl Kept {
-    /// Before the first file; `memory` is the most bytes of latents that lie in memory.
+    /// Tables without rows; `memory` is the most bytes of latents that lie in memory.
     pub(crate) fn new(places: &[LatentSelector], memory: usize) -> Self {
         Self { tables: places.iter().map(|place| (*place, LatentRows::default())).collect(), left: memory }
     }

@@ -15,7 +15,7 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Before the first step.
+    /// The state before the first step.
     pub(super) fn new(variables: Vec<Var>) -> Result<Self> {
         let zeros = |variable: &Var| Ok([variable.zeros_like()?, variable.zeros_like()?]);
         let moments = variables.iter().map(zeros).collect::<Result<Vec<_>>>()?;

@@ -81,7 +81,7 @@ fn found_on(report: &CostReport, choice: Option<BudgetChoice>) -> String {
     )
 }
 
-/// What the budget bounds, where a label says so: scores of pairs alone are no probabilities.
+/// What the budget bounds, where a label says so: scores of pairs alone are not probabilities.
 fn meaning(objective: CostObjective, budget: f64) -> String {
     if objective != CostObjective::Survival {
         return String::new();
@@ -90,8 +90,8 @@ fn meaning(objective: CostObjective, budget: f64) -> String {
     format!("# A modelled probability of harm of {most:.0} % at most: 1 - e^-budget.\n")
 }
 
-/// Of the report's budgets: the smallest under which at most 5 % of the harmless answers of the test, and of the model's own, are
-/// refused, or the largest.
+/// The smallest of the report's budgets that refuses at most 5 % of the harmless answers of the test, and of the model's own; if
+/// there is no such budget, the largest.
 fn budget(report: &CostReport) -> Option<f64> {
     let mut budgets: Vec<_> = report.budgets.iter().collect();
     budgets.sort_by(|a, b| a.budget.total_cmp(&b.budget));

@@ -39,7 +39,7 @@ pub(super) struct Answer {
 /// All answers, and which belong together.
 pub(super) struct Data {
     pub(super) answers: Vec<Answer>,
-    /// Places of one answer, or of the two answers of a pair, the less harmful or better one first.
+    /// For each unit the indices of its one answer, or of the two answers of a pair, the less harmful or better one first.
     pub(super) units: Vec<Vec<usize>>,
     pub(super) parts: Split,
     pub(super) latents: Latents,
@@ -101,12 +101,12 @@ impl Data {
         units.iter().filter_map(pair).collect()
     }
 
-    /// Answers with labels: places, and what they are fitted to.
+    /// Answers with labels: their indices, and what they are fitted to.
     pub(super) fn fitted(&self, answers: &[usize]) -> Vec<(usize, f64)> {
         answers.iter().filter_map(|at| Some((*at, self.answers[*at].label?))).collect()
     }
 
-    /// Answers of which a label says whether they are harmful: places and labels.
+    /// Answers of which a label says whether they are harmful: their indices and labels.
     pub(super) fn labelled(&self, answers: &[usize]) -> Vec<(usize, bool)> {
         answers.iter().filter_map(|at| Some((*at, self.answers[*at].harmful?))).collect()
     }

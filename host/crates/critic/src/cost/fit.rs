@@ -4,7 +4,7 @@ use super::{
     adam::Adam,
     aim::Aim,
     data::{Batch, Data},
-    options::Places,
+    options::HeadInputs,
 };
 use crate::{
     error::{CriticError, Result},
@@ -32,7 +32,7 @@ const ROWS: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     pub(super) data: &'a Data,
-    pub(super) places: &'a Places,
+    pub(super) places: &'a HeadInputs,
     pub(super) aim: Aim,
     pub(super) balanced: bool,
     pub(super) threshold: f64,
@@ -231,7 +231,7 @@ mod tests {
         let units: Vec<Unit> = (0..8).flat_map(|at| [line(at, false), line(at, true)]).collect();
         let mut model = Native::new(Box::new(ToyScript::parse(SCRIPT).unwrap().model()));
         let answers: Vec<_> = units.iter().flat_map(Unit::answers).collect();
-        let places = "final-norm".parse::<Places>().unwrap();
+        let places = "final-norm".parse::<HeadInputs>().unwrap();
         let bar = ProgressBar::hidden();
         let how = latents::How { places: &places.0, longest: 4, memory: 100, folder };
         let latents = latents::read(&mut model, &answers, &how, &bar).unwrap();

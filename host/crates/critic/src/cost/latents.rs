@@ -23,7 +23,7 @@ const BATCH: usize = 32;
 pub(super) struct Latents {
     /// By answer: its tokens, or 0 if prompt and answer leave no room in the model's context.
     pub(super) tokens: Vec<usize>,
-    /// By place: one row for each token of every answer, in order.
+    /// By selector: one row for each token of every answer, in order.
     tables: Vec<(LatentSelector, LatentRows)>,
     /// The first row of each answer.
     first: Vec<usize>,
@@ -32,17 +32,17 @@ pub(super) struct Latents {
 }
 
 impl Latents {
-    /// Numbers per token of these places, side by side.
+    /// Numbers per token of these selectors, side by side.
     pub(super) fn width(&self, places: &[LatentSelector]) -> usize {
         self.of(places).map(LatentRows::width).sum()
     }
 
-    /// The tables of these places, in their order.
+    /// The tables of these selectors, in their order.
     fn of(&self, places: &[LatentSelector]) -> impl Iterator<Item = &LatentRows> {
         places.iter().filter_map(|place| self.tables.iter().find(|(one, _)| one == place).map(|(_, table)| table))
     }
 
-    /// Appends the latents of an answer: token by token, places side by side.
+    /// Appends the latents of an answer: token by token, selectors side by side.
     pub(super) fn write(&self, answer: usize, places: &[LatentSelector], rows: &mut Vec<f32>) -> Result<()> {
         let (first, count) = (self.first[answer], self.tokens[answer]);
         let read = |table: &LatentRows| -> Result<(usize, Vec<f32>)> {
@@ -134,7 +134,7 @@ fn setting(
     ])
 }
 
-/// The latents of one place, one row for each answer.
+/// The latents of one selector, one row for each answer.
 type Rows = Vec<Arc<[f32]>>;
 
 /// A batch of answers on its way through the model.
@@ -169,7 +169,7 @@ impl Batch<'_> {
         Ok(shard)
     }
 
-    /// The answers with their beams, and by place the latents of each answer.
+    /// The answers with their beams, and by selector the latents of each answer.
     fn grow(
         &mut self,
         batch: &[(usize, &Labelled)],
@@ -224,7 +224,7 @@ impl Batch<'_> {
         Ok(fork.first().map(|beam| Answer { place, beam: *beam, tokens }))
     }
 
-    /// Adds the latents of one place to its table.
+    /// Adds the latents of one selector to its table.
     fn add(&self, at: usize, answers: &[Answer], rows: Rows, table: &mut LatentTable) -> Result<()> {
         for (answer, row) in answers.iter().zip(rows) {
             table.width = row.len() / answer.tokens.len().max(1);

@@ -41,7 +41,7 @@ pub use budget_choice::BudgetChoice;
 pub use bundle::{BundleOptions, manifest};
 pub use conformal::{Threshold, conformal_threshold};
 pub use objective::CostObjective;
-pub use options::{CostOptions, HeadOptions, Places, RewardOptions, cost_recipe};
+pub use options::{CostOptions, HeadInputs, HeadOptions, RewardOptions, cost_recipe};
 pub use own::{HarmlessPrompts, OWN, OwnOptions, own_answers};
 pub use read::{Source, read};
 pub use report::{Budget, ConformalBudget, CostReport, Quality, Tried};

@@ -12,11 +12,11 @@ use inferenceguard_candle::DeviceChoice;
 use inferenceguard_model::LatentSelector;
 use std::{fmt, path::PathBuf, str::FromStr};
 
-/// What a head reads: the latents of one place, or of several side by side.
+/// What a head reads: the latents of one selector, or of several side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places(pub Vec<LatentSelector>);
+pub struct HeadInputs(pub Vec<LatentSelector>);
 
-impl fmt::Display for Places {
+impl fmt::Display for HeadInputs {
     /// As a network's metadata and the setting `latent` of `linear-cost` write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.0.iter().map(|place| Reading::Latent(*place).to_string()).collect();
@@ -24,7 +24,7 @@ impl fmt::Display for Places {
     }
 }
 
-impl FromStr for Places {
+impl FromStr for HeadInputs {
     type Err = CriticError;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -43,7 +43,7 @@ pub struct HeadOptions {
     /// Receives `latents/`, checkpoints, the network, its report and its plot.
     pub out: PathBuf,
     /// What each head reads; the one with the least loss on the validation is written.
-    pub readings: Vec<Places>,
+    pub readings: Vec<HeadInputs>,
     /// The most tokens of an answer that are read.
     pub max_tokens: usize,
     /// How prompts are split.
@@ -107,7 +107,7 @@ impl HeadOptions {
         Ok(())
     }
 
-    /// All places that some head reads, each once.
+    /// All selectors that some head reads, each once.
     pub(super) fn places(&self) -> Vec<LatentSelector> {
         let mut places = Vec::new();
         for place in self.readings.iter().flat_map(|reading| &reading.0) {

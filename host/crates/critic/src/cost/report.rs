@@ -40,7 +40,7 @@ pub struct Tried {
 pub struct Budget {
     /// The budget; chosen on harmless answers of the validation.
     pub budget: f64,
-    /// The modelled probability of harm that it allows; `null` where costs are no hazards.
+    /// The modelled probability of harm that it allows; `null` where costs are not hazards.
     pub probability: Option<f64>,
     /// The share of harmless answers of the test beyond it; `null` without any.
     pub harmless: Option<f64>,
@@ -51,7 +51,7 @@ pub struct Budget {
 }
 
 /// A budget that aims at a share `alpha` of new harmless answers beyond it: the split-conformal quantile of what those of the
-/// validation cost. It is no bound, because they also chose and calibrated the head; the shares beside it are of other answers.
+/// validation cost. It is not a bound, because they also chose and calibrated the head; the shares beside it are of other answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConformalBudget {
     /// The share that it aims at.

@@ -143,7 +143,7 @@ impl Look<'_> {
         })
     }
 
-    /// At the ends of the range and at the deployment's own budget; other constraints keep theirs.
+    /// Measures at the ends of the constraint's range and at the deployment's own budget; other constraints keep their budgets.
     fn by_budget(&self, at: usize, own: f64) -> Result<Vec<(f64, Probabilities)>> {
         let (low, high) = self.critic.budgets[at];
         let mut budgets = vec![low, own, high];

@@ -39,11 +39,17 @@ pub struct Cache {
 
 impl Llama {
     /// A decoder whose weights take part in training.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn trainable(weights: &Weights) -> Result<Self> {
         Self::build(weights, |tensor| tensor.clone())
     }
 
     /// A decoder for inference: no gradients are recorded.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn frozen(weights: &Weights) -> Result<Self> {
         Self::build(weights, Tensor::detach)
     }
@@ -77,6 +83,9 @@ impl Llama {
 
     /// Latents after the final norm, `[B * T, hidden]`, of `ids` `[B, T]` (row-major), which
     /// follow the positions of `cache`. The cache grows by `T` positions when one is given.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn latents(&self, ids: &[u32], batch: usize, cache: Option<&mut Cache>) -> Result<Tensor> {
         let ids = Tensor::from_slice(ids, ids.len(), &Device::Cpu)?;
         let mut x = self.embedding.index_select(&ids, 0)?;
@@ -99,6 +108,9 @@ impl Llama {
     }
 
     /// Logits `[N, vocab]` of latents `[N, hidden]`.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn logits(&self, latents: &Tensor) -> Result<Tensor> {
         latents.matmul(&self.embedding.t()?)
     }
@@ -149,6 +161,9 @@ impl Llama {
 
 impl Cache {
     /// The cache of one row, repeated for `count` rows.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn repeat(&self, count: usize) -> Result<Self> {
         let rows = |t: &Tensor| Tensor::cat(&vec![t; count], 0);
         let layers = self.layers.iter().map(|(k, v)| Ok((rows(k)?, rows(v)?)));
@@ -157,6 +172,9 @@ impl Cache {
 }
 
 /// Scores `[N]` of latents `[N, hidden]` under a head `[1, hidden]`.
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn scores(latents: &Tensor, head: &Tensor) -> Result<Tensor> {
     latents.matmul(&head.t()?)?.squeeze(D::Minus1)
 }

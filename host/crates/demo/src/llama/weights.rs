@@ -22,6 +22,9 @@ pub struct Weights {
 impl Weights {
     /// Random weights: norms one, matrices normal with deviation 0.02 for the embedding and
     /// `1 / sqrt(inputs)` elsewhere, less where a matrix writes into the residual stream.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn random(config: &LlamaConfig, seed: u64) -> Result<Self> {
         let depth = (2.0 * config.num_hidden_layers as f64).sqrt();
         let mut vars = BTreeMap::new();
@@ -44,6 +47,9 @@ impl Weights {
     }
 
     /// A copy that can be trained on its own.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn copy(&self) -> Result<Self> {
         let copy = |(name, var): (&String, &Var)| Ok((name.clone(), Var::from_tensor(&var.as_tensor().copy()?)?));
         let vars = self.vars.iter().map(copy).collect::<Result<_>>()?;
@@ -51,6 +57,9 @@ impl Weights {
     }
 
     /// A copy of the body with a fresh score head.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn with_score_head(&self, seed: u64) -> Result<Self> {
         let Self { config, mut vars } = self.copy()?;
         let mut dice = Dice::new(seed, &[21]);
@@ -66,6 +75,9 @@ impl Weights {
     }
 
     /// One variable.
+    ///
+    /// # Errors
+    /// When no weight has this name.
     pub fn get(&self, name: &str) -> candle_core::Result<&Var> {
         let missing = || candle_core::Error::Msg(format!("no weight is called {name}"));
         self.vars.get(name).ok_or_else(missing)
@@ -82,12 +94,18 @@ impl Weights {
     }
 
     /// Multiplies the score head.
+    ///
+    /// # Errors
+    /// When there is no score head, or a tensor operation fails.
     pub fn scale_score_head(&self, factor: f64) -> Result<()> {
         let head = self.get(SCORE_HEAD)?;
         Ok(head.set(&(head.as_tensor() * factor)?)?)
     }
 
     /// Rounds every weight to what f16 can hold, so that measurements are those of the saved model.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn round_to_half(&self) -> Result<()> {
         for var in self.vars.values() {
             var.set(&var.to_dtype(DType::F16)?.to_dtype(DType::F32)?)?;
@@ -96,6 +114,9 @@ impl Weights {
     }
 
     /// Writes all weights in f16.
+    ///
+    /// # Errors
+    /// When a tensor operation fails, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = HashMap::new();
         for (name, var) in &self.vars {
@@ -109,6 +130,9 @@ impl Weights {
     }
 
     /// Reads the weights of a language model of this shape back into f32.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or lacks a weight of this shape.
     pub fn load(config: &LlamaConfig, path: &Path) -> Result<Self> {
         let found = candle_core::safetensors::load(path, &Device::Cpu)?;
         let mut vars = BTreeMap::new();

@@ -71,6 +71,9 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 }
 
 /// `prompts.jsonl`: the test prompts with `text`, `intent`, `topic`, `category`, `safe_chance`.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn write_prompts(out: &Path, world: &World) -> Result<()> {
     let line = |prompt: &crate::world::Prompt| {
         let intent = if prompt.is_harmful() { "harmful" } else { "benign" };
@@ -88,6 +91,9 @@ pub fn write_prompts(out: &Path, world: &World) -> Result<()> {
 }
 
 /// `train.jsonl`, `validation.jsonl` and `test.jsonl`: PKU-SafeRLHF records of the world.
+///
+/// # Errors
+/// When the folder cannot be made, or a file cannot be written.
 pub fn write_data(out: &Path, world: &World) -> Result<()> {
     std::fs::create_dir_all(out).map_err(Error::file("write", out))?;
     let splits = [("train.jsonl", Split::Train), ("validation.jsonl", Split::Validation), ("test.jsonl", Split::Test)];

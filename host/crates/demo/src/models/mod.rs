@@ -91,6 +91,9 @@ pub struct Models {
 
 /// Trains all models, fixes the cost scale and writes all files into `options.out`. Each
 /// folder appears whole or not at all.
+///
+/// # Errors
+/// Options out of their range, a loss that is not a number, a failed tensor operation, files that cannot be read or written.
 pub fn train(options: &Options, progress: &ProgressBar) -> Result<Report> {
     options.check()?;
     let world = World::frozen();

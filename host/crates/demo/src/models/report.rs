@@ -64,6 +64,9 @@ pub struct Report {
 }
 
 /// Measures the unguarded language model on test prompts; see [`Report`].
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn evaluate_base(models: &Models, world: &World, scale: f64, answers: usize) -> Result<Report> {
     measure(models, world, &Judge::new(world), scale, answers)
 }

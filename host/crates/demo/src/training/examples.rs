@@ -59,6 +59,9 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     /// The `place`-th example of a goal; the same numbers give the same example.
+    ///
+    /// # Errors
+    /// When the tokenizers library fails.
     pub fn example(&self, goal: Goal, place: u64) -> Result<Example> {
         let mut dice = Dice::new(self.seed, &[30, goal as u64, place]);
         let prompt = dice.pick(self.prompts);

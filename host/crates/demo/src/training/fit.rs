@@ -30,6 +30,9 @@ pub struct Recipe {
 
 /// Trains `weights` in place and returns the loss of every step: nats per token for language,
 /// mean squared error for scores. `progress` is moved on by one per step.
+///
+/// # Errors
+/// A loss that is not a number, or a failed tensor operation.
 pub fn fit(weights: &Weights, recipe: &Recipe, source: Source<'_>, progress: &ProgressBar) -> Result<Vec<f64>> {
     let vars = weights.vars();
     let settings = ParamsAdamW { lr: recipe.rate, beta2: 0.98, weight_decay: 0.01, ..ParamsAdamW::default() };

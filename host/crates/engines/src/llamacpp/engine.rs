@@ -140,7 +140,7 @@ impl Engine for Core {
         Ok((best, cost))
     }
 
-    /// From the likeliest tokens: a token that is not among them is an error, because the server names no others.
+    /// The log-probability of a token, looked up among the likeliest ones. Another token is an error: the server names no others.
     async fn logprob(&self, session: &Session, beam: &[Token], token: Token) -> Result<(f32, u64), RemoteError> {
         let most = super::NAMED.min(self.side.info.vocab as u32);
         let (best, cost) = self.likeliest(session, beam, most).await?;

@@ -73,14 +73,14 @@ impl<'a> Completion<'a> {
         }
     }
 
-    /// For the likeliest tokens after a prompt. What is drawn is an end token, if there is one: it leaves no character unfinished,
-    /// and the log-probabilities are those before the draw.
+    /// Asks for the likeliest tokens after a prompt. The server must draw something: it draws an end token, if there is one, which
+    /// leaves no character unfinished. The log-probabilities are those before the draw.
     pub(crate) fn likeliest(prompt: &'a [Token], n_probs: u32, end: &[Token], id_slot: usize) -> Self {
         let logit_bias = end.first().map(|token| (*token, 1e6)).into_iter().collect();
         Self { n_probs, logit_bias, ..Self::new(prompt, 1, &Sampling::GREEDY, id_slot) }
     }
 
-    /// With a seed of 32 bits; the largest one would mean a random seed.
+    /// The same request with a seed, folded to 32 bits. The largest number would mean a random seed, so 0 takes its place.
     pub(crate) fn seeded(self, seed: u64) -> Self {
         let folded = (seed ^ (seed >> 32)) as u32;
         Self { seed: if folded == u32::MAX { 0 } else { folded }, ..self }

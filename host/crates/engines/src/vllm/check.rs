@@ -190,7 +190,7 @@ impl On<'_> {
         Err(refusal.unwrap_or(Fault::ProcessedLogprobs))
     }
 
-    /// At another temperature a model's own log-probabilities stay as they are.
+    /// Checks that log-probabilities are the model's own: they stay as they are at another temperature.
     async fn raw_logprobs(&self, best: &[Likely]) -> Result<(), Fault> {
         let cold = Sampling { temperature: 0.25, ..Sampling::GREEDY };
         let request = Completion::new(self.model, &self.check.beginning, 1, &cold).seeded(1);

@@ -13,7 +13,7 @@ struct Wire {
     at: Vec<(usize, Vec<Token>, Vec<f32>)>,
 }
 
-/// The parameter for these penalties; nothing if there are none. Entry `o` is for offset `o`, and those before `from` are left
+/// The parameter for these penalties; nothing without penalties. Entry `o` is for offset `o`, and those before `from` are left
 /// out: tokens that were chosen already.
 pub(crate) fn extra(penalties: &[Vec<(Token, f32)>], from: usize, mass: f32, vocab: usize) -> Option<Extra> {
     let entries = penalties.iter().skip(from).enumerate();

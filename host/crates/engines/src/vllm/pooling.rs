@@ -140,7 +140,7 @@ pub(crate) struct PoolCheck {
 }
 
 impl PoolCheck {
-    /// For scores or latents, called `what` in errors; the server must take `context` tokens.
+    /// The check for scores or latents, called `what` in errors; the server must take `context` tokens.
     pub(crate) fn new(
         remote: &Remote,
         tokenizer: &dyn Tokenizer,

@@ -88,7 +88,7 @@ impl<'a> Completion<'a> {
         }
     }
 
-    /// With a seed that fits the engine's signed number.
+    /// The same request with a seed, cut to the 63 bits of the engine's signed number.
     pub(crate) fn seeded(self, seed: u64) -> Self {
         Self { seed: seed & (u64::MAX >> 1), ..self }
     }

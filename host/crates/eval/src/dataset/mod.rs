@@ -92,7 +92,7 @@ impl Dataset {
     }
 
     /// At most `limit` prompts, each once as it is and once in each of the [`ATTACKS`]. If some prompts are known to ask
-    /// for harm, the others are left out: a benign question is no attack.
+    /// for harm, the others are left out: a benign question is not an attack.
     ///
     /// # Errors
     /// [`EvalError::NoPrompts`] for a limit of 0.
@@ -121,7 +121,7 @@ impl Dataset {
         Ok(plain)
     }
 
-    /// Prompts that are known to ask for harm, and are no attack yet.
+    /// Prompts that are known to ask for harm, and are not attacks yet.
     fn harmful(&self) -> Vec<Prompt> {
         let asks = |prompt: &&Prompt| prompt.intent == Intent::Harmful && prompt.group.is_none();
         self.prompts.iter().filter(asks).cloned().collect()

@@ -81,7 +81,7 @@ pub(crate) fn text(path: &Path) -> Result<String, EvalError> {
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// By the name, with `.gz` taken off.
+/// Whether the name says that the file holds JSON. An ending `.gz` does not count.
 fn is_json(path: &Path) -> bool {
     let name = path.to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);

@@ -17,7 +17,7 @@ pub struct Judged {
     pub part: Part,
     /// The share of harmful answers, of all prompts. A failed answer is not harmful; its own column says that it is not safe.
     pub harmful: Measure,
-    /// The share of harmful answers among those that are no refusal, by the host or by the model itself.
+    /// The share of harmful answers among those that are not refusals, by the host or by the model itself.
     pub answered: Option<Measure>,
 }
 

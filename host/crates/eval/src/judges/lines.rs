@@ -28,7 +28,7 @@ struct Reply {
 /// One line for each question, with its place as `id`.
 ///
 /// # Errors
-/// Texts that JSON cannot hold; there are none.
+/// None in practice: JSON can hold every text.
 pub fn question_lines(questions: &[Question<'_>]) -> Result<Vec<u8>, serde_json::Error> {
     let mut lines = Vec::new();
     for (id, question) in questions.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Replies {
     /// The most bytes of a line.
     pub const MOST_BYTES: usize = 1 << 16;
 
-    /// For this many questions.
+    /// No replies yet to this many questions.
     #[must_use]
     pub fn new(asked: usize) -> Self {
         Self { given: vec![false; asked], lines: 0 }

@@ -137,7 +137,7 @@ pub fn judge_answers(
     Ok(())
 }
 
-/// Of a text without a finding, a failure's, nothing is known.
+/// What a judge says of a text. Without a finding (the answer failed) nothing is known.
 fn opinion(id: &JudgeId, finding: Option<Finding>) -> Opinion {
     Opinion {
         judge: id.name.clone(),

@@ -46,7 +46,7 @@ impl Verdicts {
     /// The name of the file.
     pub const FILE: &'static str = "verdicts.jsonl";
 
-    /// In memory only.
+    /// Verdicts that are kept in memory only.
     #[must_use]
     pub fn memory() -> Self {
         Self::default()

@@ -109,7 +109,7 @@ fn series<B: DrawingBackend>(
     Ok(())
 }
 
-/// From its logarithm.
+/// The budget as an axis shows it, from its logarithm.
 fn budget(x: &f64) -> String {
     let value = 10_f64.powf(*x);
     if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }

@@ -41,7 +41,7 @@ impl Table {
         Self { head: head.iter().map(|&title| title.to_owned()).collect(), lines: lines.into_iter().collect() }
     }
 
-    /// Without columns that hold no value in any line.
+    /// The table without the columns that hold no value in any line.
     pub(crate) fn without_empty(self) -> Self {
         let full = |at: &usize| self.lines.iter().any(|line| !line[*at].is_empty() && line[*at] != none());
         let kept: Vec<usize> = (0..self.head.len()).filter(|at| self.lines.is_empty() || full(at)).collect();

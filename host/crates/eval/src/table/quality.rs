@@ -44,6 +44,6 @@ pub(crate) fn costs(report: &Report) -> Table {
 fn cost_line(spread: &CostSpread) -> Vec<String> {
     let names = [spread.model.clone(), spread.row.clone(), spread.budget.to_string(), spread.none.to_string()];
     let within = spread.within.map(|count| count.to_string());
-    // What is no number is not within any budget.
+    // What is not a number is not within any budget.
     [&names[..], &within, &[(spread.beyond + spread.not_a_number).to_string()]].concat()
 }

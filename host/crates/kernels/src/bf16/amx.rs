@@ -24,7 +24,7 @@ impl Amx {
     }
 }
 
-/// By tiles.
+/// Multiplies by tiles.
 pub(super) fn multiply(_: Amx, task: Task<'_>) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     x86::multiply(task);

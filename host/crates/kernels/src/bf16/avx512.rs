@@ -21,7 +21,7 @@ impl Avx512 {
     }
 }
 
-/// By vectors of pairs.
+/// Multiplies by vectors of pairs.
 pub(super) fn multiply(_: Avx512, task: Task<'_>) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "an `Avx512` exists only where the machine was asked for what this function needs")]

@@ -41,7 +41,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Of `x [rows, inputs]`, each number rounded to the nearest, ties to even.
+    /// Lays out `x [rows, inputs]`; each number is rounded to the nearest bf16, ties to even.
     pub(super) fn new(x: &[f32], inputs: usize) -> Self {
         let (rows, tiles) = (x.len() / inputs, inputs.div_ceil(DEPTH));
         let mut lines = vec![Line::ZERO; rows * tiles];

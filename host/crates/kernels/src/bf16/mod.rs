@@ -68,8 +68,8 @@ pub struct Bf16 {
 }
 
 impl Bf16 {
-    /// From `[outputs, inputs]`, row by row, each number rounded to the nearest bf16, ties to even; of numbers that are bf16
-    /// nothing is lost. `inputs` is not 0.
+    /// Packs `weight [outputs, inputs]`, row by row. Each number is rounded to the nearest bf16, ties to even; numbers that are
+    /// bf16 already stay as they are. `inputs` is not 0.
     #[must_use]
     pub fn new(weight: &[f32], outputs: usize, inputs: usize) -> Self {
         let depth = inputs.div_ceil(DEPTH);

@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Panels multiplied side by side where there is one row.
 const SIDE: usize = 4;
 
-/// By vectors of f32.
+/// Multiplies by vectors of f32.
 pub(super) fn multiply(task: Task<'_>) {
     Arch::new().dispatch(task);
 }

@@ -15,7 +15,7 @@ fn alike(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// By every kind of instructions: a row alone gives what it gives among others, and what the definition says of numbers that
+/// Checks every kind of instructions: a row alone gives what it gives among others, and what the definition says of numbers that
 /// were rounded to bf16. Each addition rounds by at most half a unit in the last place, 2^-24 of all sizes together.
 fn check(rows: usize, inputs: usize, outputs: usize) {
     let weight: Vec<f32> = (0..outputs * inputs).map(number).collect();

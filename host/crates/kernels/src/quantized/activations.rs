@@ -50,7 +50,7 @@ impl<const N: usize> Row<'_, N> {
 }
 
 impl Activations {
-    /// Of `x [rows, inputs]`; `inputs` is a multiple of 32. A part with NaN or infinity has the scale NaN.
+    /// Rounds `x [rows, inputs]` to bytes; `inputs` is a multiple of 32. A part with NaN or infinity has the scale NaN.
     pub(super) fn new(x: &[f32], inputs: usize) -> Self {
         let (x, _) = x.as_chunks::<PART>();
         let (q, scales, sums) = (vec![Bytes([0; PART]); x.len()], vec![0.0; x.len()], vec![0.0; x.len()]);

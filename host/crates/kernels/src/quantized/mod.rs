@@ -45,8 +45,8 @@ enum Data {
 }
 
 impl Quantized {
-    /// From the bytes of a file, row by row. `None` if they are not as many as the shape says, or blocks do not fit
-    /// into rows.
+    /// Takes the bytes of a file, row by row. `None` if their number is not that of the shape, or if blocks do not fit into
+    /// rows.
     #[must_use]
     pub fn new(data: Vec<u8>, format: Format, outputs: usize, inputs: usize) -> Option<Self> {
         let blocks = inputs.checked_div(format.span()).filter(|n| n * format.span() == inputs && *n > 0)?;
@@ -184,7 +184,7 @@ fn push<B: Blocks<N>, const N: usize>(data: &[u8], to: &mut Vec<f32>) {
     }
 }
 
-/// From `[outputs][rows]` to rows.
+/// Turns `[outputs][rows]` into `[rows][outputs]`, and adds the bias.
 fn transposed(tiles: &[f32], rows: usize, bias: Option<&[f32]>) -> Vec<f32> {
     let outputs = tiles.len() / rows;
     let mut y = Vec::with_capacity(tiles.len());

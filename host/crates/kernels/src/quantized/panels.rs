@@ -28,7 +28,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Of weights that are 0.
+    /// A block whose weights are 0.
     const ZERO: Self = Self { scales: [0; LANES], q: [[0x80; FOURS]; PART / 4] };
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// From the rows of a file.
+    /// Packs the rows of a file.
     pub(super) fn new(machine: Vnni, rows: &[u8], outputs: usize, inputs: usize) -> Self {
         let blocks = inputs / PART;
         let mut data = vec![Block::ZERO; outputs.div_ceil(LANES) * blocks];

@@ -24,7 +24,7 @@ pub(super) struct Product<'a, B> {
 }
 
 impl<B> Product<'_, B> {
-    /// With the best instructions of this machine.
+    /// Multiplies with the best instructions of this machine.
     pub(super) fn run<const N: usize>(self)
     where
         B: Blocks<N>,

@@ -190,7 +190,7 @@ fn cut(tokens: Vec<TokenBytes>, text: usize) -> Vec<TokenBytes> {
     tokens.into_iter().map_while(one).collect()
 }
 
-/// How many of these bytes spell the first `length` bytes of their text. A byte that is no character takes three bytes there.
+/// How many of these bytes spell the first `length` bytes of their text. A byte that is not a character takes three bytes there.
 fn bytes_of_text(bytes: impl Iterator<Item = u8>, length: usize) -> usize {
     let (mut text, mut fitting) = (ByteText::default(), 0);
     for (at, byte) in bytes.enumerate() {
@@ -269,7 +269,7 @@ mod tests {
             // A character of two tokens, whole and cut off.
             (3, &[b"\xe2", b"\x82\xac"], &[b"\xe2", b"\x82\xac"]),
             (1, &[b"a", b"\xe2\x82"], &[b"a"]),
-            // Bytes that are no character, before a stop text.
+            // Bytes that are not characters, before a stop text.
             (4, &[b"\xff", b"b", b","], &[b"\xff", b"b"]),
             (3, &[b"\xe2", b"b"], &[b"\xe2"]),
         ];

@@ -77,7 +77,7 @@ impl Player {
         (outcome, trace)
     }
 
-    /// Also returns what was released after each need.
+    /// As [`Self::play`], and also returns what was released after each need.
     pub fn play_watched(&mut self) -> (Outcome, Trace, Vec<String>) {
         self.play_session(self.session("ask"))
     }

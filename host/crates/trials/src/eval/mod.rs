@@ -14,7 +14,7 @@ pub mod baseline;
 mod contestants;
 mod demonstration;
 mod dry_run;
-mod given;
+mod judge_choice;
 mod judges;
 mod options;
 mod origin;
@@ -33,11 +33,11 @@ pub use recipe::adjust as set_the_papers_settings;
 
 use crate::TrialError;
 use demonstration::DemoJudge;
-use given::Given;
 use inferenceguard_bundle::Manifest;
 use inferenceguard_catalog::language_files;
 use inferenceguard_demo::world::World;
 use inferenceguard_eval::{Dataset, Report};
+use judge_choice::JudgeChoice;
 use judges::Panel;
 use stage::Stage;
 
@@ -48,7 +48,7 @@ use stage::Stage;
 /// a method that fails on every prompt, a judge that fails.
 pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     check(options)?;
-    let given = given::given(options)?;
+    let given = judge_choice::judge_choices(options)?;
     let rated = judges::rated(options, &given)?;
     let (world, note) = (World::frozen(), options.choice.loading.note);
     let dataset = dataset(options, &world)?;
@@ -62,7 +62,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Report, TrialError> {
     if models.iter().any(|model| !model.pricer.borrow().prices_costs()) {
         note("the cost cannot be priced in one piece, so no answer is priced a second time");
     }
-    let judge = given.contains(&Given::Demo).then(|| DemoJudge::new(&world));
+    let judge = given.contains(&JudgeChoice::Demo).then(|| DemoJudge::new(&world));
     let mut panel = Panel::open(options, &given, &rated, &models, judge.as_ref())?;
     let judges = panel.measured()?;
     let stage = Stage { options, models: &models, judge: judge.as_ref() };

@@ -1,6 +1,6 @@
 //! The models of an evaluation: each opened once with its score models, and shared by the engines of all rows.
 
-use super::{EvalOptions, Recipe, adjusted::adjusted, given::given, pricer::Pricer};
+use super::{EvalOptions, Recipe, adjusted::adjusted, judge_choice::judge_choices, pricer::Pricer};
 use crate::TrialError;
 use inferenceguard_bundle::Bundle;
 use inferenceguard_candle::ModelFiles;
@@ -135,7 +135,7 @@ fn model(
     let (loading, note) =
         (Loading::new(&options.choice.loading, Some(bundle.manifest()))?, options.choice.loading.note);
     // A judge's template may be given too.
-    let judges = given(options)?;
+    let judges = judge_choices(options)?;
     let known: Vec<String> = scores.keys().cloned().chain(judges.iter().map(|one| one.name().to_owned())).collect();
     loading.check(known.iter())?;
     let model = language_model(&source.files, &loading.language(), note)?;

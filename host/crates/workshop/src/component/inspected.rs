@@ -21,7 +21,7 @@ pub struct Inspected {
 /// Looks at a component: a file, or a component of the program.
 ///
 /// # Errors
-/// What is no component of the contract. A component that does not run is still shown.
+/// What is not a component of the contract. A component that does not run is still shown.
 pub fn inspect(name: &str) -> Result<Inspected, WorkshopError> {
     let bytes = embedded::read_component(name)?;
     let found = componentize::inspect(&bytes).map_err(WorkshopError::of_contract(name))?;
@@ -49,7 +49,7 @@ impl Inspected {
         })
     }
 
-    /// In words: what it is, what it reads and takes, the part of a bundle that names it, and which interfaces it has.
+    /// The component in words: what it is, what it reads and takes, the part of a bundle that names it, and its interfaces.
     #[must_use]
     pub fn words(&self) -> String {
         let own = self.loaded.as_ref().ok();

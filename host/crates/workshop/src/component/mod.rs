@@ -57,7 +57,7 @@ fn package(dir: &Path) -> Result<String, WorkshopError> {
 /// Makes a component out of a core module, and writes it.
 ///
 /// # Errors
-/// A file that cannot be read or written, or that is no module for a world of the contract.
+/// A file that cannot be read or written, or that is not a module for a world of the contract.
 pub fn encode(module: &Path, out: &Path) -> Result<Inspection, WorkshopError> {
     let name = module.display().to_string();
     let bytes = fs::read(module).map_err(|source| WorkshopError::Module { path: module.to_owned(), source })?;
@@ -85,7 +85,7 @@ impl Checked {
         (!networks.is_empty()).then_some(note)
     }
 
-    /// In words.
+    /// The result in words.
     #[must_use]
     pub fn words(&self) -> String {
         escape::lines(component::lines(&self.report, &self.found))

@@ -14,7 +14,7 @@ pub(super) fn rules(vocabulary: &Vocabulary<'_>) -> Result<Rules, CandleError> {
         let expected = format!("pairs of tokens with a blank between them; {merge:?} is none");
         return Err(gguf.wrong("tokenizer.ggml.merges", &expected));
     }
-    // A pair of what is no token is never merged: its result could not be generated.
+    // A pair of what is not a token is never merged: its result could not be generated.
     let useful =
         |(a, b): (&str, &str)| known.contains(a) && known.contains(b) && known.contains(format!("{a}{b}").as_str());
     let merges: Vec<&str> = merges.into_iter().filter(|merge| pair(merge).is_some_and(useful)).collect();

@@ -118,7 +118,7 @@ impl Gguf {
     /// names are those of ends everywhere, as llama.cpp takes them.
     ///
     /// # Errors
-    /// [`CandleError::Field`] for a value that is no token's id.
+    /// [`CandleError::Field`] for a value that is not a token's id.
     pub(crate) fn ends(&self) -> Result<Vec<(u32, &'static str)>, CandleError> {
         const NAMED: [&str; 3] =
             ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];

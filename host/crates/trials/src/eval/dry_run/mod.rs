@@ -13,7 +13,7 @@ pub use time::TimeAhead;
 
 use super::{
     EvalOptions, check, dataset,
-    given::{Given, given},
+    judge_choice::{JudgeChoice, judge_choices},
     judges,
     plan::{self, Planned, Wish},
     under_test::{self, Bundled},
@@ -39,7 +39,7 @@ use std::{
 /// see [`DryRun::ready`].
 pub fn dry_run(options: &EvalOptions, measured: Option<&Path>) -> Result<DryRun, TrialError> {
     check(options)?;
-    let judges = given(options)?;
+    let judges = judge_choices(options)?;
     let mut problems = Vec::new();
     let prompts = prompts(options, &judges, &mut problems);
     let looked = Looked::default();
@@ -61,7 +61,7 @@ pub fn dry_run(options: &EvalOptions, measured: Option<&Path>) -> Result<DryRun,
 }
 
 /// The prompts of the evaluation; every other file of texts is read as well, for its problems.
-fn prompts(options: &EvalOptions, judges: &[Given], problems: &mut Vec<String>) -> Option<Dataset> {
+fn prompts(options: &EvalOptions, judges: &[JudgeChoice], problems: &mut Vec<String>) -> Option<Dataset> {
     if let Err(error) = judges::rated(options, judges) {
         problems.push(with_causes(&error));
     }

@@ -3,7 +3,7 @@
 use super::{PromptsAhead, missing_program};
 use crate::{
     TrialError,
-    eval::{EvalOptions, given::Given, under_test::Bundled},
+    eval::{EvalOptions, judge_choice::JudgeChoice, under_test::Bundled},
 };
 use inferenceguard_candle::{LoadOptions, ModelFiles, Survey, TextSide};
 use inferenceguard_catalog::{CatalogError, Loading, embedded, hub, score_places};
@@ -112,16 +112,16 @@ impl Looked {
     pub(super) fn judges(
         &self,
         options: &EvalOptions,
-        judges: &[Given],
+        judges: &[JudgeChoice],
         problems: &mut Vec<String>,
     ) -> Result<Vec<Ahead>, TrialError> {
         let loading = Loading::new(&options.choice.loading, None)?;
         let mut models = Vec::new();
         for judge in judges {
             match judge {
-                Given::Demo => {}
-                Given::Command { words, .. } => problems.extend(missing_program(words)),
-                Given::Score { name, place, .. } => {
+                JudgeChoice::Demo => {}
+                JudgeChoice::Command { words, .. } => problems.extend(missing_program(words)),
+                JudgeChoice::Score { name, place, .. } => {
                     let part = Part { role: "judge", name, load: loading.score(name) };
                     models.push(self.model(&part, &self.files(place), problems));
                 }

@@ -22,14 +22,14 @@ const WORDS: (usize, usize) = (4096, 200);
 pub(super) struct CommandJudge {
     id: JudgeId,
     words: Vec<String>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl CommandJudge {
-    /// A program with its arguments. It may be silent for as long as `patience`.
-    pub(super) fn new(name: &str, words: Vec<String>, patience: Duration) -> Self {
+    /// A program with its arguments. It may be silent for as long as `timeout`.
+    pub(super) fn new(name: &str, words: Vec<String>, timeout: Duration) -> Self {
         let by = format!("command:{}", words.join(" "));
-        Self { id: JudgeId { name: name.to_owned(), by, threshold: HARMFUL }, words, patience }
+        Self { id: JudgeId { name: name.to_owned(), by, threshold: HARMFUL }, words, timeout }
     }
 }
 
@@ -42,7 +42,7 @@ impl Grader for CommandJudge {
         let wrong = |problem| EvalError::Judge { judge: self.id.name.clone(), problem };
         let mut running = Running::start(&self.words, question_lines(questions)?).map_err(wrong)?;
         let mut replies = Replies::new(questions.len());
-        while let Some(line) = running.line(self.patience, &replies).map_err(wrong)? {
+        while let Some(line) = running.line(self.timeout, &replies).map_err(wrong)? {
             let (at, finding) = replies.read(&line).map_err(wrong)?;
             keep(at, finding)?;
         }
@@ -73,13 +73,13 @@ impl Running {
     }
 
     /// The next line; nothing once all questions have replies and the program has no more to say.
-    fn line(&mut self, patience: Duration, replies: &Replies) -> Result<Option<Vec<u8>>, JudgeProblem> {
+    fn line(&mut self, timeout: Duration, replies: &Replies) -> Result<Option<Vec<u8>>, JudgeProblem> {
         let (missing, asked) = (replies.missing(), replies.asked());
-        match self.lines.recv_timeout(if missing == 0 { GOODBYE } else { patience }) {
+        match self.lines.recv_timeout(if missing == 0 { GOODBYE } else { timeout }) {
             Ok(Ok(line)) => Ok(Some(line)),
             Ok(Err(problem)) => Err(JudgeProblem::Output(problem)),
             Err(_) if missing == 0 => Ok(None),
-            Err(RecvTimeoutError::Timeout) => Err(JudgeProblem::Silent { seconds: patience.as_secs(), missing, asked }),
+            Err(RecvTimeoutError::Timeout) => Err(JudgeProblem::Silent { seconds: timeout.as_secs(), missing, asked }),
             Err(RecvTimeoutError::Disconnected) => Err(self.ended(missing, asked)),
         }
     }

@@ -6,7 +6,7 @@ mod score;
 use super::{
     EvalOptions,
     demonstration::{self, DemoJudge},
-    given::{DEMO, Given},
+    judge_choice::{DEMO, JudgeChoice},
     under_test::ModelUnderTest,
 };
 use crate::TrialError;
@@ -34,7 +34,7 @@ pub(super) struct Panel<'a> {
 ///
 /// # Errors
 /// [`TrialError::Eval`] with file and line; [`TrialError::Option`] without a judge.
-pub(super) fn rated(options: &EvalOptions, given: &[Given]) -> Result<Vec<RatedAnswers>, TrialError> {
+pub(super) fn rated(options: &EvalOptions, given: &[JudgeChoice]) -> Result<Vec<RatedAnswers>, TrialError> {
     if given.is_empty() && !options.judge_checks.is_empty() {
         return Err(TrialError::Option {
             problem: "--judge-check measures judges, and there is none; name one with --judge",
@@ -50,7 +50,7 @@ impl<'a> Panel<'a> {
     /// Score models and verdicts that cannot be opened.
     pub(super) fn open(
         options: &'a EvalOptions,
-        given: &[Given],
+        given: &[JudgeChoice],
         rated: &'a [RatedAnswers],
         models: &[ModelUnderTest],
         demo: Option<&'a DemoJudge>,
@@ -58,18 +58,20 @@ impl<'a> Panel<'a> {
         let mut judges: Vec<Box<dyn Grader + 'a>> = Vec::new();
         for one in given {
             match (one, demo) {
-                (Given::Demo, Some(judge)) => judges.push(Box::new(Demonstration { id: demonstrations_id(), judge })),
-                (Given::Demo, None) => {}
-                (Given::Command { name, words }, _) => {
+                (JudgeChoice::Demo, Some(judge)) => {
+                    judges.push(Box::new(Demonstration { id: demonstrations_id(), judge }));
+                }
+                (JudgeChoice::Demo, None) => {}
+                (JudgeChoice::Command { name, words }, _) => {
                     judges.push(Box::new(CommandJudge::new(name, words.clone(), options.judge_timeout)));
                 }
-                (Given::Score { name, place, threshold }, _) => {
+                (JudgeChoice::Score { name, place, threshold }, _) => {
                     let reader = models.first().ok_or(TrialError::NoModel)?;
                     judges.push(Box::new(ScoreJudge::open(options, (name, place), *threshold, reader)?));
                 }
             }
         }
-        let outside = given.iter().any(|one| !matches!(one, Given::Demo));
+        let outside = given.iter().any(|one| !matches!(one, JudgeChoice::Demo));
         let works = outside || !rated.is_empty();
         let verdicts = match options.out.as_deref().filter(|_| works) {
             Some(folder) => Verdicts::open(folder)?,

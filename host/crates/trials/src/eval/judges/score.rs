@@ -19,7 +19,7 @@ pub(super) struct ScoreJudge {
 }
 
 impl ScoreJudge {
-    /// Opens the model of this name and place. No bundle says how: the judge is none of its parts.
+    /// Opens the model of this name and place. No bundle says how: the judge is not part of a bundle.
     pub(super) fn open(
         options: &EvalOptions,
         (name, place): (&str, &str),

@@ -1,4 +1,4 @@
-//! What `--judge` names.
+//! The judges that `--judge` names, read from text.
 
 use super::EvalOptions;
 use crate::TrialError;
@@ -10,10 +10,10 @@ const NONE: &str = "none";
 /// How a program begins.
 const COMMAND: &str = "command:";
 
-/// One judge.
+/// One judge that `--judge` names.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Given {
-    /// The demonstration's.
+pub(super) enum JudgeChoice {
+    /// The demonstration's judge.
     Demo,
     /// A program and its arguments.
     Command { name: String, words: Vec<String> },
@@ -21,7 +21,7 @@ pub(super) enum Given {
     Score { name: String, place: String, threshold: f64 },
 }
 
-impl Given {
+impl JudgeChoice {
     /// Its name in tables.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -35,16 +35,16 @@ impl Given {
 ///
 /// # Errors
 /// [`TrialError::Judge`].
-pub(super) fn given(options: &EvalOptions) -> Result<Vec<Given>, TrialError> {
+pub(super) fn judge_choices(options: &EvalOptions) -> Result<Vec<JudgeChoice>, TrialError> {
     let texts = &options.judges;
     if texts.is_empty() {
-        return Ok(if options.is_demo() { vec![Given::Demo] } else { Vec::new() });
+        return Ok(if options.is_demo() { vec![JudgeChoice::Demo] } else { Vec::new() });
     }
     if texts.iter().any(|text| text == NONE) {
         let alone = texts.len() == 1;
         return if alone { Ok(Vec::new()) } else { Err(wrong(NONE, "stands beside other judges; expected it alone")) };
     }
-    let given = texts.iter().map(|text| parse(text)).collect::<Result<Vec<Given>, _>>()?;
+    let given = texts.iter().map(|text| parse(text)).collect::<Result<Vec<JudgeChoice>, _>>()?;
     for (at, one) in given.iter().enumerate() {
         if given[..at].iter().any(|other| other.name() == one.name()) {
             return Err(wrong(&texts[at], "has the name of an earlier judge; give each its own, as NAME=..."));
@@ -57,15 +57,15 @@ fn wrong(found: &str, problem: &'static str) -> TrialError {
     TrialError::Judge { found: found.to_owned(), problem }
 }
 
-fn parse(text: &str) -> Result<Given, TrialError> {
+fn parse(text: &str) -> Result<JudgeChoice, TrialError> {
     if text == DEMO {
-        return Ok(Given::Demo);
+        return Ok(JudgeChoice::Demo);
     }
     let (name, place) = named(text);
     if let Some(command) = place.strip_prefix(COMMAND) {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         let program = words.first().ok_or_else(|| wrong(text, "names no program; expected command:PROGRAM [ARGS]"))?;
-        return Ok(Given::Command { name: name.unwrap_or_else(|| last(program)), words });
+        return Ok(JudgeChoice::Command { name: name.unwrap_or_else(|| last(program)), words });
     }
     let (place, threshold) = threshold(place);
     if place.is_empty() {
@@ -77,10 +77,10 @@ fn parse(text: &str) -> Result<Given, TrialError> {
     if !threshold.is_finite() {
         return Err(wrong(text, "has a threshold that is not finite; expected a number"));
     }
-    Ok(Given::Score { name: name.unwrap_or_else(|| last(place)), place: place.to_owned(), threshold })
+    Ok(JudgeChoice::Score { name: name.unwrap_or_else(|| last(place)), place: place.to_owned(), threshold })
 }
 
-/// Splits `NAME=...`; text before the first `=` that is no name belongs to the rest.
+/// Splits `NAME=...`; text before the first `=` that is not a name belongs to the rest.
 fn named(text: &str) -> (Option<String>, &str) {
     match text.split_once('=').filter(|(name, _)| !name.is_empty() && name.chars().all(is_plain)) {
         Some((name, rest)) => (Some(name.to_owned()), rest),
@@ -88,7 +88,7 @@ fn named(text: &str) -> (Option<String>, &str) {
     }
 }
 
-/// Splits `DIR@THRESHOLD`; what is no number behind the last `@` belongs to the name, as the revision of a hub id.
+/// Splits `DIR@THRESHOLD`; what is not a number behind the last `@` belongs to the name, as the revision of a hub id.
 fn threshold(place: &str) -> (&str, f64) {
     let split = place.rsplit_once('@').and_then(|(place, number)| Some((place, number.parse::<f64>().ok()?)));
     split.unwrap_or((place, 0.0))
@@ -108,18 +108,18 @@ fn is_plain(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn score(name: &str, place: &str, threshold: f64) -> Given {
-        Given::Score { name: name.to_owned(), place: place.to_owned(), threshold }
+    fn score(name: &str, place: &str, threshold: f64) -> JudgeChoice {
+        JudgeChoice::Score { name: name.to_owned(), place: place.to_owned(), threshold }
     }
 
-    fn command(name: &str, words: &[&str]) -> Given {
-        Given::Command { name: name.to_owned(), words: words.iter().map(|&word| word.to_owned()).collect() }
+    fn command(name: &str, words: &[&str]) -> JudgeChoice {
+        JudgeChoice::Command { name: name.to_owned(), words: words.iter().map(|&word| word.to_owned()).collect() }
     }
 
     #[test]
     fn every_form_is_read() {
         for (text, expected) in [
-            ("demo", Given::Demo),
+            ("demo", JudgeChoice::Demo),
             ("command:judge", command("judge", &["judge"])),
             ("command:/usr/bin/judge --x=1  y", command("judge", &["/usr/bin/judge", "--x=1", "y"])),
             ("llama.guard=command:python3 judge.py", command("llama.guard", &["python3", "judge.py"])),

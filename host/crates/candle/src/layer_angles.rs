@@ -1,4 +1,4 @@
-//! Angles of positions by kind of layer: a family may turn the layers with a window by another base.
+//! Rotary angles by kind of layer: a family may have another base for the layers with a window.
 
 use crate::{DecoderConfig, rope};
 use candle_core::{DType, Device, Result};
@@ -11,7 +11,7 @@ pub(crate) struct Angles {
 }
 
 impl Angles {
-    /// Of a layer with this window.
+    /// The angles for a layer with this window.
     pub(crate) fn of(&self, window: Option<usize>) -> &rope::Angles {
         self.windowed.as_ref().filter(|_| window.is_some()).unwrap_or(&self.all)
     }
