@@ -35,14 +35,19 @@ pub enum CatalogError {
     NoScoreModel(#[source] Box<EngineError>),
     /// A bundle that reads latents was to be written without the weights of a probe.
     #[error(
-        "--template latent: give the weights of a probe for your model with --network FILE (safetensors, one output); the other templates need none"
+        "--template latent: give the weights of a probe for your model with --network FILE (safetensors, one output), such as the cost.safetensors of `inferguard train cost`; the other templates need none"
     )]
     NoProbe,
     /// Weights of a probe were given for a bundle that reads none.
     #[error("--network: only --template latent reads one; leave it out")]
     UnusedProbe,
+    /// Weights of a reward were given in place of those of a probe.
+    #[error(
+        "--network: found a network of `train reward`, whose output is higher where an answer is better; expected a cost, such as the cost.safetensors of `train cost`"
+    )]
+    RewardProbe,
     /// `--precision` names no number format.
-    #[error("precision {found} is unknown; write f32, f16, bf16 or q8_0")]
+    #[error("precision {found} is unknown; write auto, f32, f16, bf16 or q8_0")]
     Precision {
         /// What was given.
         found: String,

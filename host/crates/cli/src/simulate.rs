@@ -39,5 +39,5 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<()> {
         output::file(&folder.join("scaling.md"), report.markdown().as_bytes())?;
         output::file(&folder.join("scaling.svg"), report.plot()?.svg.as_bytes())?;
     }
-    output::result(report.markdown().trim_end())
+    output::tables(report.table().trim_end())
 }

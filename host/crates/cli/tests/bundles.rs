@@ -146,6 +146,32 @@ fn every_template_gives_a_bundle_that_passes_its_check() {
     assert!(!new.exists(), "nothing is written");
 }
 
+/// A first bundle of latents around weights with these further lines of metadata.
+fn of_weights(dir: &Path, more: &[(&str, &str)]) -> (common::Ran, String) {
+    use inferenceguard_bundle::network::Network;
+    let (probe, bundle) = (dir.join("probe.safetensors"), dir.join(more[0].1));
+    write_probe(&probe);
+    let mut network = Network::parse(&fs::read(&probe).unwrap()).unwrap();
+    network.metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    fs::write(&probe, network.to_bytes().unwrap()).unwrap();
+    let made = run(&["bundle", "init", text(&bundle), "--template", "latent", "--network", text(&probe)]);
+    (made, fs::read_to_string(bundle.join("bundle.toml")).unwrap_or_default())
+}
+
+#[test]
+fn weights_of_a_trained_cost_are_read_as_they_were_learnt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (made, manifest) = of_weights(dir.path(), &[("objective", "survival"), ("latent", "layer:1")]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let settings = r#"settings = { network = "probe", latent = "layer:1", form = "hazard" }"#;
+    assert!(manifest.contains(settings) && manifest.contains("\nbudget = 0.69\n"), "{manifest}");
+    let checked = run(&["bundle", "check", "--bundle", text(&dir.path().join("survival"))]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let (_, manifest) = of_weights(dir.path(), &[("objective", "signed")]);
+    assert!(manifest.contains(r#"form = "linear""#) && manifest.contains("budget = 10.0"), "{manifest}");
+    of_weights(dir.path(), &[("kind", "reward")]).0.refuses("found a network of `train reward`");
+}
+
 #[test]
 fn a_folder_that_no_trained_cost_may_take_is_refused_before_the_training() {
     let dir = tempfile::tempdir().unwrap();

@@ -84,13 +84,14 @@ fn a_record_is_explained_in_words() {
     answer(&records, "1", &["--budget", "0.0001", "--n", "2"]);
     let ran = run(&["explain", text(&records), "--record", "1"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    for words in ["record 1: ", "chunk 1: ", "safe; ", "safety: "] {
+    for words in ["record 1: ", "the prompt: \"", "chunk 1: ", "safe; ", "safety: "] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
     assert!(!ran.stdout.contains("record 2"));
     let all = run(&["explain", text(&records), "--json"]);
     assert_eq!(all.stdout.lines().count(), 2, "{}", all.stderr);
-    run(&["explain", text(&records), "--record", "9"]).refuses("no such record");
+    run(&["explain", text(&records), "--record", "9"])
+        .refuses("no such record with a body; found 2 with one and 0 without");
 }
 
 #[test]

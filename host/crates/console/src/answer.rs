@@ -9,8 +9,9 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::displa
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Stands where the budget is exceeded.
 const OVER: char = '✗';
-const BAR: usize = 32;
-const COLUMN: usize = 54;
+const BAR: usize = 30;
+/// Two of them, with a line between, fit every terminal.
+const COLUMN: usize = 38;
 /// The smallest shown difference between the sum of an answer priced in pieces and in one piece, as a share of 1 + budget.
 const WHOLE: f64 = 1e-6;
 
@@ -62,9 +63,19 @@ pub fn progress(progress: &Progress) -> String {
 /// What is left of a budget, or how much more was spent.
 pub(crate) fn left(left: f64, budget: f64) -> String {
     match left >= 0.0 {
-        true => format!("{left:.2} of {budget} left"),
-        false => format!("{:.2} more than the budget of {budget}", -left),
+        true => format!("{left:.2} of {} left", amount(budget)),
+        false => format!("{:.2} more than the budget of {}", -left, amount(budget)),
     }
+}
+
+/// A budget as its bundle has it, or where that has many digits, four that count.
+pub(crate) fn amount(budget: f64) -> String {
+    let text = budget.to_string();
+    if text.len() <= 8 || budget == 0.0 || !budget.is_finite() {
+        return text;
+    }
+    let decimals = 3 - budget.abs().log10().floor() as i32;
+    format!("{budget:.*}", usize::try_from(decimals).unwrap_or(0))
 }
 
 /// The engine, where the same seed does not give the same answer on it.
@@ -77,8 +88,9 @@ fn budget(constraint: &ConstraintReport) -> [String; 2] {
     let ConstraintReport { name, budget, cost, max_cost, z, whole } = constraint;
     let whole = whole.filter(|whole| (whole - cost).abs() > WHOLE * (1.0 + budget));
     let whole = whole.map_or(String::new(), |whole| format!("; {whole:.2} when priced in one piece"));
+    let peak = if max_cost - cost < 0.005 { String::new() } else { format!(", {max_cost:.2} on the way,") };
     [
-        format!("budget  {name}: spent {cost:.2}, at most {max_cost:.2}, of {budget}{whole}"),
+        format!("budget  {name}: spent {cost:.2}{peak} of {}{whole}", amount(*budget)),
         format!("        {}", bar(z, *budget, BAR)),
     ]
 }
@@ -267,6 +279,9 @@ mod tests {
     fn beyond_a_budget_nothing_is_left_of_it() {
         assert_eq!(left(2.5, 10.0), "2.50 of 10 left");
         assert_eq!(left(-199.0, 10.0), "199.00 more than the budget of 10");
+        assert_eq!(left(0.05, 0.592_726_321_224_047_1), "0.05 of 0.5927 left");
+        let shown = [4.5, 0.0001, 1_234_567.891, 0.000_012_345_678].map(amount);
+        assert_eq!(shown, ["4.5", "0.0001", "1234568", "0.00001235"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a text costs, in words.
 
-use crate::escape;
+use crate::{answer::amount, escape};
 use serde::Serialize;
 use textwrap::core::display_width;
 
@@ -38,7 +38,7 @@ pub fn table(lines: &[Line]) -> String {
 
 fn of_constraint(line: &Line) -> Vec<String> {
     let verdict = if line.holds { "within budget" } else { "budget exceeded" };
-    let (name, spent, budget) = (&line.constraint, line.spent, line.budget);
+    let (name, spent, budget) = (&line.constraint, line.spent, amount(line.budget));
     let mut lines = vec![format!("{name}: {spent:.2} of {budget}, {verdict}")];
     lines.extend(line.tokens.iter().enumerate().map(|(at, (text, cost))| {
         let found: Vec<&str> =

@@ -30,8 +30,20 @@ pub fn words(
     lines.extend((!header.engine.is_empty()).then(|| format!("  engine {}", repeats())));
     let tokenizer = language.filter(|(_, model)| model.expect(&header.model).is_ok()).map(|(tokenizer, _)| tokenizer);
     lines.extend((language.is_some() && tokenizer.is_none()).then(|| OTHER.to_owned()));
+    lines.push(format!("  the prompt: {}", shortened(&body.inputs.prompt)));
     lines.extend(decisions(body, tokenizer));
     escape::lines(lines)
+}
+
+/// The most characters of a prompt that are shown.
+const PROMPT: usize = 300;
+
+/// A prompt in quotes, or its beginning.
+fn shortened(prompt: &str) -> String {
+    match prompt.char_indices().nth(PROMPT) {
+        Some((at, _)) => format!("{:?} ...", &prompt[..at]),
+        None => format!("{prompt:?}"),
+    }
 }
 
 /// Which activations decided, by their numbers.

@@ -25,10 +25,12 @@ pub enum ReplayError {
         source: Box<ReplayError>,
     },
     /// No record that was asked for has a body.
-    #[error("{}: no such record with a body ({skipped} without)", path.display())]
+    #[error("{}: no such record with a body; found {found} with one and {skipped} without", path.display())]
     NotShown {
         /// The file.
         path: PathBuf,
+        /// The records with a body.
+        found: u64,
         /// The records without a body.
         skipped: u64,
     },

@@ -31,16 +31,17 @@ pub fn show<E: From<ReplayError>>(
     number: Option<u64>,
     show: &mut dyn FnMut(&Header, &Body) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (mut skipped, mut shown) = (0, 0);
+    let (mut skipped, mut found, mut shown) = (0, 0, 0);
     for record in bodies(path, &mut skipped).map_err(ReplayError::from)? {
         let (header, body) = record.map_err(ReplayError::from)?;
+        found += 1;
         if number.is_none_or(|number| number == header.sequence) {
             shown += 1;
             show(&header, &body)?;
         }
     }
     match shown {
-        0 => Err(ReplayError::NotShown { path: path.to_owned(), skipped }.into()),
+        0 => Err(ReplayError::NotShown { path: path.to_owned(), found, skipped }.into()),
         _ => Ok(()),
     }
 }

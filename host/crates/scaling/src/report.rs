@@ -24,6 +24,9 @@ const HEAD: [&str; 11] = [
     "limit",
 ];
 
+/// The columns that say which case it is.
+const CASE: usize = 4;
+
 impl Report {
     /// One line for each case; shares from 0 to 1.
     #[must_use]
@@ -40,7 +43,17 @@ impl Report {
     /// The rows as a table of Markdown, and where the times come from.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        self.lines(|cells| cells.join(" | "))
+    }
+
+    /// The same table with one column for all that makes a case, for terminals, which break wide tables behind the first column.
+    #[must_use]
+    pub fn table(&self) -> String {
+        self.lines(|cells| format!("{} | {}", cells[..CASE].join(" / "), cells[CASE..].join(" | ")))
+    }
+
+    fn lines(&self, joined: impl Fn(&[String]) -> String) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", joined(cells));
         let mut text = line(&HEAD.map(str::to_owned));
         text += &line(&HEAD.map(|_| "---".to_owned()));
         self.rows.iter().for_each(|row| text += &line(&cells(row, |share| format!("{:.0} %", 100.0 * share))));

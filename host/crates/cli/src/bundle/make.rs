@@ -16,10 +16,10 @@ pub(crate) struct InitArguments {
     /// The bundle's name; the folder's if not given
     #[arg(long)]
     name: Option<String>,
-    /// What it guards against, and by what
+    /// What it guards against; only `score` reads score models
     #[arg(long, default_value = "score", value_parser = one_of(TEMPLATES))]
     template: Starter,
-    /// The weights of a probe, for --template latent
+    /// The weights of a probe, for --template latent; `train cost` makes them
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
 }
@@ -35,15 +35,11 @@ pub(crate) struct PackArguments {
 
 /// What a first bundle guards against.
 const TEMPLATES: &[Named<Starter>] = &[
-    ("words", "Words and phrases of a list; no score model", Starter::Words),
-    ("privacy", "E-mail addresses, numbers of phones, cards and accounts; no score model", Starter::Privacy),
-    ("secrets", "Access keys and other secrets; no score model", Starter::Secrets),
-    (
-        "score",
-        "What the score model `cost` dislikes, with answers ranked by `reward`; needs --score, or the demonstration's",
-        Starter::Score,
-    ),
-    ("latent", "What a probe on the model's latents dislikes; needs --network", Starter::Latent),
+    ("words", "Words and phrases of a list", Starter::Words),
+    ("privacy", "E-mail addresses, numbers of phones, cards and accounts", Starter::Privacy),
+    ("secrets", "Access keys and other secrets", Starter::Secrets),
+    ("score", "What score models dislike: --score, or the demonstration's", Starter::Score),
+    ("latent", "What a probe on latents dislikes; needs --network", Starter::Latent),
 ];
 
 /// Writes a first bundle.
