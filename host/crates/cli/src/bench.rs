@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Sizes of random models.
 const SHAPES: &[Named<Shape>] = &[
-    ("100m", "12 layers of width 768: 134 million parameters, embeddings included", Shape::Million100),
+    ("100m", "12 layers of width 768, 134 million parameters", Shape::Million100),
     ("7b", "Llama 2 7B", Shape::Billion7),
     ("tiny", "2 layers of width 64, for tests", Shape::Tiny),
 ];

@@ -23,7 +23,7 @@ pub(crate) struct GuardArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
     /// How many continuations are sampled and compared at every step, instead of the bundle's number: more take longer and find
-    /// safe answers more often. Under best-of-n whole answers, under args tokens. --max-tokens says how long an answer may be
+    /// safe answers more often. Under best-of-n whole answers, under args tokens. --max-tokens limits an answer
     #[arg(long, short, visible_alias = "candidates", value_name = "CANDIDATES")]
     pub(crate) n: Option<u32>,
     #[command(flatten)]

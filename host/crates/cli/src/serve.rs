@@ -19,7 +19,7 @@ pub(crate) struct ServeArguments {
     /// The port at which clients are served
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Where administrators are served; keep it away from clients
+    /// The address for administrators only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     admin_listen: String,
     /// Serves no administrators at all

@@ -11,13 +11,13 @@ pub(crate) struct SimulateArguments {
     /// A TOML file of measured times; those of SCALING.md if not given
     #[arg(long, value_name = "FILE")]
     times: Option<PathBuf>,
-    /// Numbers of servers of the language model
+    /// Servers of the language model
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32,64,128,256")]
     replicas: Vec<usize>,
-    /// Servers of the score model for each server of the language model
+    /// Servers of the score model for each of those
     #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
     scores: Vec<usize>,
-    /// Numbers of candidates (continuations that are sampled and compared)
+    /// Numbers of candidates, the continuations compared
     #[arg(long = "n", value_delimiter = ',', default_value = "8,32,128")]
     ns: Vec<usize>,
     /// How many times as fast as measured these servers are; this program stays as it is

@@ -37,6 +37,23 @@ fn wrong_commands_and_options_are_found() {
     assert_eq!(found, expected);
 }
 
+#[test]
+fn the_help_of_every_command_fits_80_columns() {
+    let (mut helps, mut wide) = (Helps::default(), Vec::new());
+    let mut commands = vec![Vec::new()];
+    while let Some(command) = commands.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let help = helps.of(&words).expect("a help").to_owned();
+        wide.extend(help.lines().filter(|line| line.chars().count() > 80).map(|line| format!("{words:?}: {line}")));
+        let below = help.split_once("\nCommands:\n").map_or("", |(_, list)| list.split("\n\n").next().unwrap_or(""));
+        let below = below.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        let below = below.filter(|name| !name.is_empty() && *name != "help");
+        commands.extend(below.map(|name| [command.as_slice(), &[name.to_owned()]].concat()));
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+    assert!(helps.0.len() > 30, "{:?}", helps.0.keys());
+}
+
 /// The pages with commands for readers.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");

@@ -57,11 +57,7 @@ pub const SCHEDULES: &[Named<Schedule>] =
 
 /// What a cost learns.
 pub const OBJECTIVES: &[Named<CostObjective>] = &[
-    (
-        "survival",
-        "How likely harm begins at each token; a budget bounds the modelled probability of harm",
-        CostObjective::Survival,
-    ),
+    ("survival", "How likely harm begins at each token; budgets bound that", CostObjective::Survival),
     ("pairwise", "The same, from pairs of a less and a more harmful answer", CostObjective::Pairwise),
     ("prefix", "The score of every beginning of an answer", CostObjective::Prefix),
     ("signed", "Costs of either sign, whose sum is the score", CostObjective::Signed),

@@ -60,7 +60,7 @@ pub(super) fn pin(arguments: &PinArguments) -> anyhow::Result<()> {
 pub(crate) struct PriceArguments {
     #[command(flatten)]
     guard: GuardArguments,
-    /// The prompt that the text answers; for costs that read prompts
+    /// The text's prompt
     #[arg(long, default_value = PROMPT)]
     prompt: String,
     /// Prints one JSON object

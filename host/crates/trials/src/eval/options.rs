@@ -89,7 +89,7 @@ pub const WEIGHED: &[(&str, &str, WeighedCost)] = &[
 pub const RECIPES: &[(&str, &str, Recipe)] = &[
     ("paper-alpaca", "The paper's rows for Alpaca-7B", Recipe::PaperAlpaca),
     ("paper-beaver", "The paper's rows for Beaver-7B-v3", Recipe::PaperBeaver),
-    (smollm2::NAME, "Rows for SmolLM2-135M-Instruct and the bundle that the program carries for it", Recipe::Smollm2),
+    (smollm2::NAME, "Rows for SmolLM2-135M-Instruct and its bundle", Recipe::Smollm2),
 ];
 
 /// What the multiplier of a Lagrangian row weighs.
