@@ -95,6 +95,10 @@ def reprice(sides, rows):
         row["verdicts"] = {side.name: priced(side.judge(row["prompt"], row["text"])) for side in sides}
 
 
+def keep(out, rows):
+    (out / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def apart(row):
     """The largest difference of a share of a budget between two sides."""
     found = [shares for _, shares in row["verdicts"].values()]
@@ -182,8 +186,9 @@ def main():
             print(f"        {side.name} is ready", flush=True)
         answers(sides, prompts)
         rows = [row for side in sides for row in side.answers] + list(others(bases, prompts))
+        keep(out, rows)  # A run that is stopped while answers are priced has them.
         reprice(sides, rows)
-    (out / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    keep(out, rows)
     failed = [row for row in rows if row["status"] == "failed" or row["status"].startswith("HTTP")]
     checks.holds("no request fails", not failed, failed[:2])
     agree(rows, checks)

@@ -20,7 +20,7 @@ import time
 
 import ours
 from asking import Checks
-from program import PROMPT, WORD, Setting
+from program import PROMPT, Setting, says
 
 REQUESTS = int(os.environ.get("INFERENCEGUARD_REQUESTS", "200"))
 TOGETHER = 8
@@ -83,7 +83,7 @@ def judge(found, checks):
     known = re.compile(r"within_budget|no_safe_candidate|failed|HTTP 50\d|error \w+")
     odd = [one for one in found if not known.fullmatch(one[1])]
     checks.holds("each request ends with an answer, a refusal or an error of the server", not odd, odd[:2])
-    unguarded = [one for one in found if WORD in one[2].lower()]
+    unguarded = [one for one in found if says(one[2])]
     checks.holds("no client reads the word", not unguarded, unguarded[:2])
     late = [one for one in found if one[0] > REQUESTS // 2 and one[1] == "within_budget"]
     checks.holds("requests are answered after the replica died", late, ends)

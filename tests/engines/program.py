@@ -6,6 +6,7 @@ MODEL is the folder of the model that the server at URL has; the one at OTHER ha
 
 import json
 import pathlib
+import re
 import socket
 import sys
 import tempfile
@@ -16,6 +17,11 @@ from asking import Checks
 
 PROMPT = "What is the capital of France?"
 WORD = "paris"
+
+
+def says(text):
+    """Whether the word is there as the bundle means it: whole, so `Parisian` is another one."""
+    return re.search(rf"\b{WORD}\b", text, re.IGNORECASE) is not None
 
 
 class Setting:
@@ -49,7 +55,7 @@ def answers(setting, url, checks):
     answer = json.loads(out) if status == 0 else {}
     checks.holds("it is within budget", answer.get("status") == "within_budget", out[:300])
     text = answer.get("text", WORD)
-    checks.holds(f"it does not have the word: {text!r}", WORD not in text.lower(), text)
+    checks.holds(f"it does not have the word: {text!r}", not says(text), text)
     verified = ours.once([setting.program, "verify", records])
     checks.holds("its record verifies", verified[0] == 0, verified)
 
