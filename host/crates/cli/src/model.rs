@@ -23,7 +23,7 @@ pub(crate) enum ModelCommand {
     Check(CheckArguments),
     /// Fetches a model from the Hugging Face hub, so that it is there when it is needed
     Pull(IdArguments),
-    /// Shows the models that were fetched from the hub, and their sizes
+    /// Shows the models fetched from the hub, and their sizes
     #[command(visible_alias = "ls")]
     List,
     /// Removes a model that was fetched from the hub
