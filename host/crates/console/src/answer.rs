@@ -250,7 +250,7 @@ mod tests {
             assert!(is_decided(decided), "{decided:?}");
             let output = output(Status::WithinBudget, decided);
             let (long, short) = (summary(&output), brief(&output));
-            assert!(long.contains("\nbudget  harm: spent 0.00, at most 0.00, of 10\n"), "{long}");
+            assert!(long.contains("\nbudget  harm: spent 0.00 of 10\n"), "{long}");
             assert!(short.contains("\n[harm ██ 10.00 of 10 left]"), "{short}");
         }
         for (status, other) in [
